@@ -1,0 +1,35 @@
+/*
+ * loop: the one thread that decides.  libevent lives behind this folder.
+ *
+ * A turn is: I/O callbacks → posts → flows → pushes.  Callbacks only decode and post.
+ * Everything here is for the loop's own thread unless it says otherwise.
+ */
+#pragma once
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+
+struct event_base;
+struct loop;
+
+struct loop *loop_new(const struct clock *clock); /* the clock is borrowed */
+void loop_free(struct loop *l);
+const struct clock *loop_clock(const struct loop *l);
+uint64_t loop_now_ms(const struct loop *l); /* mono, read once a turn */
+struct event_base *loop_base(struct loop *l); /* for loop/ and library drivers only */
+
+void loop_run(struct loop *l); /* until loop_stop */
+void loop_stop(struct loop *l);
+/*
+ * One turn without blocking longer than max_ms; returns how many posts and timers ran.
+ * Tests with a virtual clock call clock_advance and then this until it returns 0.
+ */
+unsigned loop_turn(struct loop *l, uint32_t max_ms);
+
+typedef void (*loop_fn)(void *arg);
+/* Run fn(arg) on the loop when the signal arrives. */
+int loop_on_signal(struct loop *l, int signo, loop_fn fn, void *arg, struct err *e)
+    WARN_UNUSED;
+/* Run fn(arg) at the end of every turn that did something ("pushes"). */
+void loop_on_turn_end(struct loop *l, loop_fn fn, void *arg);

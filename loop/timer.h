@@ -1,0 +1,16 @@
+/*
+ * timer: one-shot and periodic timers on the loop's clock (virtual in tests).
+ */
+#pragma once
+#include <stdint.h>
+
+#include "loop/loop.h"
+
+struct timer;
+
+/* Not running until timer_after or timer_every. fn runs in the posts phase. */
+struct timer *timer_new(struct loop *l, loop_fn fn, void *arg);
+void timer_free(struct timer *t); /* stops it; fine from within fn */
+void timer_after(struct timer *t, uint64_t ms);
+void timer_every(struct timer *t, uint64_t ms); /* missed periods are not made up */
+void timer_stop(struct timer *t);
