@@ -1,0 +1,171 @@
+/*
+ * inv: what exists, as the server believes it; the whole of it in memory.
+ *
+ * Objects are read through const pointers that stay good until the next loop turn: keep
+ * ids over a wait, never pointers.  Wishes change it only through a txn (txn.h), which is one
+ * database transaction; usage figures through inv_note_*.  Each change gets the next revision
+ * and goes to the feed (feed.h).  Core thread only.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/id.h"
+#include "base/json.h"
+
+#define ENUM_TABLE(type, ...) enum type { __VA_ARGS__ type##_COUNT_ };
+#define VALUE(e, text)	      e,
+#include "server/inventory/inv_enum.def"
+#undef ENUM_TABLE
+#undef VALUE
+
+struct id_list {
+	obj_id *v;
+	size_t n;
+};
+
+/* First member of every kind. */
+struct obj {
+	uint32_t magic;
+	obj_id id;
+	char *name;
+	obj_id parent; /* OBJ_ID_NONE for datacenters, tasks and users */
+	uint64_t rev;  /* revision of its last change */
+	uint64_t created_ms;
+	obj_id *kids; /* children in id order; the inventory's */
+	size_t n_kids;
+};
+
+struct datacenter { struct obj o; };
+struct folder { struct obj o; }; /* parent: datacenter or folder */
+
+struct cluster { /* parent: datacenter */
+	struct obj o;
+	bool drs_enabled, ha_enabled;
+	char *drs_automation_level;
+	uint32_t ha_failover_level;
+	uint32_t memory_overcommit_permille; /* 1000: no more than there is */
+	uint32_t vcpus_per_core;
+};
+
+struct host { /* parent: cluster */
+	struct obj o;
+	char *uuid, *state_reason, *address, *cert_fingerprint, *cpu_model, *machine, *kernel, *agent_version, *cgroup;
+	enum conn_state connection_state;
+	uint32_t cpu_cores, cpu_mhz, cpu_total_mhz, cpu_usage_mhz;
+	uint64_t memory_total_mb, memory_usage_mb, boot_time, last_seen;
+	json *engines;
+};
+
+struct pool { /* parent: cluster (the root pool "Resources") or pool */
+	struct obj o;
+	bool is_root;
+	char *cpu_shares_level, *mem_shares_level;
+	uint64_t cpu_shares, cpu_reservation_mhz, cpu_limit_mhz;
+	uint64_t mem_shares, mem_reservation_mb, mem_limit_mb; /* limit 0: none */
+};
+
+struct vm { /* parent: folder or datacenter */
+	struct obj o;
+	char *uuid, *power_reason, *engine, *ip_address, *notes;
+	enum vm_lifecycle lifecycle;
+	enum power_state power_state;
+	obj_id host, pool, template_;
+	uint32_t num_cpu, pid, cpu_usage_mhz;
+	uint64_t memory_mb, run_gen, started_at, memory_usage_mb, disk_usage_bytes;
+	json *disks; /* [{name, datastore:"datastore-1", path, format, size_bytes, base_path?, base_format?}] */
+	json *nics;  /* [{name, network:"network-1", mac, address?}] */
+	struct id_list datastores, networks;
+};
+
+struct template { /* parent: folder or datacenter */
+	struct obj o;
+	enum vm_lifecycle lifecycle;
+	obj_id datastore;
+	char *path, *format, *sha256, *notes;
+	uint64_t virtual_bytes, file_bytes, memory_mb;
+	uint32_t num_cpu;
+};
+
+struct datastore { /* parent: datacenter */
+	struct obj o;
+	char *uuid, *type, *path;
+	bool shared, accessible;
+	struct id_list hosts, reachable_hosts;
+	uint64_t capacity_bytes, free_bytes;
+};
+
+struct network { /* parent: datacenter */
+	struct obj o;
+	char *bridge, *cidr, *gateway, *range_first, *range_last, *dns;
+	uint32_t vlan;
+};
+
+struct task { /* parent: none */
+	struct obj o; /* name: the op, for people: "Create virtual machine" */
+	char *op, *entity_name, *step, *error_code, *error_message, *user_name, *op_id;
+	obj_id entity;
+	enum task_state state;
+	uint32_t step_index, progress; /* progress in percent */
+	bool undoing;
+	json *args, *result;
+	uint64_t started_at, finished_at;
+};
+
+struct user { /* parent: none */
+	struct obj o; /* name: the login name */
+	enum role role;
+	char *password_hash;
+	bool enabled;
+	uint64_t last_login;
+};
+
+struct inv;
+
+/* NULL if there is none. */
+const struct obj *inv_get(const struct inv *inv, obj_id id);
+/* The object of an id, cast to its kind, or NULL: inv_vm(inv, id) … */
+#define INV_GETTER(kind) const struct kind *inv_##kind(const struct inv *inv, obj_id id);
+INV_GETTER(datacenter)
+INV_GETTER(folder)
+INV_GETTER(cluster)
+INV_GETTER(host)
+INV_GETTER(pool)
+INV_GETTER(vm)
+INV_GETTER(template)
+INV_GETTER(datastore)
+INV_GETTER(network)
+INV_GETTER(task)
+INV_GETTER(user)
+#undef INV_GETTER
+/* Every object of a kind in id order; NULL at the end. Start with OBJ_ID_NONE. */
+const struct obj *inv_next(const struct inv *inv, enum obj_kind kind, obj_id after);
+#define INV_EACH(inv, kind, var)                                                       \
+	for (const struct obj *var = inv_next((inv), (kind), OBJ_ID_NONE); var;        \
+	     var = inv_next((inv), (kind), var->id))
+size_t inv_count(const struct inv *inv, enum obj_kind kind);
+/* By name under a parent (names of one kind are unique there), NULL if there is none. */
+const struct obj *inv_find(const struct inv *inv, obj_id parent, enum obj_kind kind, const char *name);
+/* First ancestor of a kind (the object itself counts), or OBJ_ID_NONE. */
+obj_id inv_ancestor(const struct inv *inv, obj_id id, enum obj_kind kind);
+const char *inv_name(const struct inv *inv, obj_id id); /* "" if there is none */
+uint64_t inv_rev(const struct inv *inv); /* of the newest change */
+bool id_list_has(const struct id_list *l, obj_id id);
+
+/*
+ * Usage figures and other volatile facts: no database, same feed. The struct's non-volatile fields must not be
+ * touched: inv_note_begin gives the object for writing, inv_note_end publishes the differing V fields.
+ */
+void *inv_note_begin(struct inv *inv, obj_id id); /* NULL if there is none */
+void inv_note_end(struct inv *inv, obj_id id);
+
+/* Text of an enumeration's value and back (-1 if it is none). */
+#define ENUM_TABLE(type, ...)                                                          \
+	const char *type##_text(enum type v);                                          \
+	int type##_parse(const char *s);
+#define VALUE(e, text)
+#include "server/inventory/inv_enum.def"
+#undef ENUM_TABLE
+#undef VALUE
