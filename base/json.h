@@ -3,7 +3,8 @@
  *
  * A struct json is a jansson value.  Getters name the bad field in their error
  * ("num_cpu: wants a whole number between 1 and 128, got \"x\"").  Depth is limited to 32,
- * duplicate keys and NUL in keys are refused, text must be valid UTF-8.
+ * duplicate keys and NUL in keys are refused, text must be valid UTF-8.  No name here is
+ * one that jansson exports, or the library's own calls would land in ours.
  */
 #pragma once
 #include <stdbool.h>
@@ -44,10 +45,10 @@ json *json_at(const json *a, size_t i); /* borrowed */
 json *json_get(const json *o, const char *key); /* borrowed, NULL if absent */
 bool json_bool_value(const json *j);
 int64_t json_int_value(const json *j);
-double json_real_value(const json *j); /* of int or real */
+double json_number(const json *j); /* of int or real */
 const char *json_str_value(const json *j, size_t *ret_n); /* borrowed */
-bool json_equal(const json *a, const json *b);
-json *json_copy(const json *j); /* deep */
+bool json_same(const json *a, const json *b);
+json *json_dup(const json *j); /* deep */
 /* Members in order: for (void *it = json_iter(o); it; it = json_iter_next(o, it)) */
 void *json_iter(json *o);
 void *json_iter_next(json *o, void *it);
