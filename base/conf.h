@@ -20,8 +20,8 @@ enum conf_type {
 	CONF_BOOL,  /* bool: yes/no, true/false, on/off, 1/0 */
 	CONF_BYTES, /* uint64_t, with units */
 	CONF_TEXT,  /* char *, owned; min/max are lengths */
-	CONF_PATH,  /* char *, owned, absolute or empty; max is the length (0: 4095) */
-	CONF_LIST,  /* char *, owned: comma-separated words, spaces trimmed */
+	CONF_PATH,  /* char *, owned, absolute or empty; min/max are lengths */
+	CONF_LIST,  /* char *, owned: "a,b", spaces trimmed; min/max are lengths */
 };
 enum conf_when { CONF_RESTART, CONF_RELOAD };
 
@@ -29,7 +29,7 @@ struct conf_key {
 	const char *name;
 	enum conf_type type;
 	size_t offset;
-	uint64_t min, max;
+	uint64_t min, max; /* max 0: no bound for numbers, 4095 bytes for text */
 	const char *preset; /* default, as text */
 	enum conf_when when;
 	const char *help;

@@ -47,8 +47,10 @@ int parse_bytes(
     const char *s, const char *what, uint64_t *ret_v, struct err *e) WARN_UNUSED;
 
 bool utf8_valid(const char *s, size_t n);
+/* Bytes of the valid UTF-8 character at s (n > 0 bytes at hand); 0: there is none. */
+size_t utf8_seq(const char *s, size_t n);
 /*
- * An object's display name: 1 to 80 bytes of valid UTF-8, no control bytes, no '/',
+ * An object's display name: 1 to 80 bytes of valid UTF-8, no control characters, no '/',
  * no '\', not "." or "..", no leading or trailing space.  n is the length, so that an
  * embedded NUL is seen.  what is "vm name" or the like.
  */
