@@ -1,0 +1,54 @@
+/*
+ * front: HTTPS and WebSocket on a thread of their own; bytes in, requests out.
+ *
+ * libwebsockets 4.1 cannot share libevent's loop, so it has its own thread and two
+ * queues (docs/adr/0001).  Nothing here knows what a request means: authentication,
+ * roles and JSON are api/'s.  Static pages are read into memory once and served from
+ * the front's thread; everything under /api and /metrics, /healthz goes to the core.
+ *
+ * All functions are for the core thread; the events come in its posts phase.
+ */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "loop/loop.h"
+#include "server/front/request.h"
+
+struct front;
+
+struct front_conf {
+	const char *address;   /* to listen on; NULL: all */
+	uint16_t port;         /* 0: any free one, see front_port */
+	const char *cert_path; /* PEM */
+	const char *key_path;
+	const char *web_root; /* folder of the pages, or NULL */
+};
+
+#define FRONT_MAX_BODY    (1024u * 1024 + 64 * 1024)
+#define FRONT_MAX_WS_RX   (16u * 1024) /* one message from a browser */
+#define FRONT_MAX_WAITING 4096u        /* messages on their way to the core */
+
+struct front_events {
+	/* Answer with front_reply; the request is the callee's. */
+	void (*on_request)(struct request *r_take, void *arg);
+	/* A socket is open, not yet authenticated; r is its handshake. */
+	void (*on_ws_open)(uint64_t ws, struct request *r_take, void *arg);
+	void (*on_ws_text)(uint64_t ws, const char *text, size_t n, void *arg);
+	/* n bytes handed over by front_ws_send have gone to the socket. */
+	void (*on_ws_drained)(uint64_t ws, size_t n, void *arg);
+	void (*on_ws_closed)(uint64_t ws, void *arg);
+};
+
+int front_start(struct loop *core, const struct front_conf *conf,
+    const struct front_events *ev, void *arg, struct front **ret,
+    struct err *e) WARN_UNUSED;
+uint16_t front_port(const struct front *f);
+/* Stops the thread; open connections are closed. */
+void front_free(struct front *f);
+
+void front_reply(struct front *f, struct response *p_take);
+/* Queue one text frame. A socket that has gone is no error: the frame is dropped. */
+void front_ws_send(struct front *f, uint64_t ws, char *text_take, size_t n);
+void front_ws_close(struct front *f, uint64_t ws, uint16_t code, const char *reason);

@@ -1,0 +1,374 @@
+#include <stdio.h>
+#include <string.h>
+
+#include <libwebsockets.h>
+
+#include "base/clock.h"
+#include "base/rng.h"
+#include "base/str.h"
+#include "server/front/front_int.h"
+
+/* How long the core may take: its longest wait is a task poll of a minute. */
+#define ANSWER_SECS 90
+
+static const char csp[] =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'";
+
+static char *
+header(struct lws *wsi, enum lws_token_indexes token)
+{
+	int n = lws_hdr_total_length(wsi, token);
+	if (n <= 0)
+		return NULL;
+	char *s = xmalloc((size_t)n + 1);
+	if (lws_hdr_copy(wsi, s, n + 1, token) < 0) {
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+static char *
+custom_header(struct lws *wsi, const char *name)
+{
+	int n = lws_hdr_custom_length(wsi, name, (int)strlen(name));
+	if (n <= 0)
+		return NULL;
+	char *s = xmalloc((size_t)n + 1);
+	if (lws_hdr_custom_copy(wsi, s, n + 1, name, (int)strlen(name)) < 0) {
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+static const struct {
+	enum lws_token_indexes token;
+	enum http_method method;
+} method_tokens[] = {
+	{ WSI_TOKEN_GET_URI, HTTP_GET },
+	{ WSI_TOKEN_POST_URI, HTTP_POST },
+	{ WSI_TOKEN_PUT_URI, HTTP_PUT },
+	{ WSI_TOKEN_PATCH_URI, HTTP_PATCH },
+	{ WSI_TOKEN_DELETE_URI, HTTP_DELETE },
+	{ WSI_TOKEN_HEAD_URI, HTTP_OTHER },
+	{ WSI_TOKEN_OPTIONS_URI, HTTP_OTHER },
+};
+
+struct request *
+front_read_head(struct lws *wsi)
+{
+	struct request *r = request_new();
+	char frag[1024];
+	uint8_t raw[8];
+
+	r->method = HTTP_OTHER;
+	for (size_t i = 0; i < ARRAY_SIZE(method_tokens) && !r->path; i++) {
+		r->path = header(wsi, method_tokens[i].token);
+		r->method = method_tokens[i].method;
+	}
+	if (!r->path)
+		r->path = xstrdup("/");
+	for (int i = 0; i < 32; i++) {
+		int n = lws_hdr_copy_fragment(
+		    wsi, frag, sizeof(frag), WSI_TOKEN_HTTP_URI_ARGS, i);
+		if (n < 0)
+			break;
+		request_add_arg(r, frag);
+	}
+	r->authorization = header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
+	r->cookie = header(wsi, WSI_TOKEN_HTTP_COOKIE);
+	r->origin = header(wsi, WSI_TOKEN_ORIGIN);
+	r->host = header(wsi, WSI_TOKEN_HOST);
+	r->content_type = header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE);
+	r->csrf = custom_header(wsi, "x-drover-csrf:");
+	r->op_id = custom_header(wsi, "x-drover-op:");
+	lws_get_peer_simple(wsi, r->peer, sizeof(r->peer));
+	rng_secret(raw, sizeof(raw));
+	memcpy(r->id, "r-", 2);
+	hex_encode(raw, sizeof(raw), r->id + 2);
+	r->received_us = clock_mono_us(clock_system());
+	return r;
+}
+
+int
+front_add_header(struct lws *wsi, const char *name, const char *value,
+    unsigned char **p, unsigned char *end)
+{
+	return lws_add_http_header_by_name(wsi, (const unsigned char *)name,
+	    (const unsigned char *)value, (int)strlen(value), p, end);
+}
+
+int
+front_add_headers(struct lws *wsi, int status, const char *type, size_t len,
+    unsigned char **p, unsigned char *end)
+{
+	static const struct {
+		const char *name, *value;
+	} always[] = {
+		{ "x-content-type-options:", "nosniff" },
+		{ "x-frame-options:", "DENY" },
+		{ "referrer-policy:", "no-referrer" },
+		{ "content-security-policy:", csp },
+		{ "cross-origin-opener-policy:", "same-origin" },
+	};
+
+	if (lws_add_http_header_status(wsi, (unsigned)status, p, end))
+		return -1;
+	if (type && front_add_header(wsi, "content-type:", type, p, end))
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(always); i++)
+		if (front_add_header(wsi, always[i].name, always[i].value, p, end))
+			return -1;
+	return lws_add_http_header_content_length(wsi, len, p, end) ? -1 : 0;
+}
+
+static int
+send_head(
+    struct http_conn *c, unsigned char **p, unsigned char *start, unsigned char *end)
+{
+	if (lws_finalize_write_http_header(c->wsi, start, p, end))
+		return -1;
+	c->head_sent = true;
+	lws_callback_on_writable(c->wsi);
+	return 0;
+}
+
+static int
+send_reply_head(struct http_conn *c)
+{
+	unsigned char buf[LWS_PRE + 4096], *start = buf + LWS_PRE, *p = start,
+					   *end = buf + sizeof(buf) - 1;
+	const struct response *r = c->resp;
+	char secs[16];
+
+	if (front_add_headers(c->wsi, r->status, r->content_type, r->body_len, &p, end))
+		return -1;
+	if (front_add_header(c->wsi, "cache-control:", "no-store", &p, end) ||
+	    front_add_header(c->wsi, "x-request-id:", r->request_id, &p, end))
+		return -1;
+	if (r->set_cookie &&
+	    front_add_header(c->wsi, "set-cookie:", r->set_cookie, &p, end))
+		return -1;
+	snprintf(secs, sizeof(secs), "%u", r->retry_after_s);
+	if (r->retry_after_s && front_add_header(c->wsi, "retry-after:", secs, &p, end))
+		return -1;
+	c->out = r->body;
+	c->out_len = r->body_len;
+	return send_head(c, &p, start, end);
+}
+
+static bool
+accepts_gzip(struct lws *wsi)
+{
+	AUTO_FREE char *s = header(wsi, WSI_TOKEN_HTTP_ACCEPT_ENCODING);
+
+	return s && strstr(s, "gzip");
+}
+
+static int
+send_file_head(struct http_conn *c)
+{
+	unsigned char buf[LWS_PRE + 4096], *start = buf + LWS_PRE, *p = start,
+					   *end = buf + sizeof(buf) - 1;
+	const struct front_file *f = c->file;
+	AUTO_FREE char *known = header(c->wsi, WSI_TOKEN_HTTP_IF_NONE_MATCH);
+	bool same = known && strstr(known, f->etag);
+	bool gz = f->gz && accepts_gzip(c->wsi);
+
+	c->out = same ? NULL : gz ? f->gz : f->data;
+	c->out_len = same ? 0 : gz ? f->gz_n : f->n;
+	if (front_add_headers(c->wsi, same ? 304 : 200, f->type, c->out_len, &p, end))
+		return -1;
+	if (gz && !same &&
+	    front_add_header(c->wsi, "content-encoding:", "gzip", &p, end))
+		return -1;
+	if (front_add_header(c->wsi, "etag:", f->etag, &p, end) ||
+	    front_add_header(c->wsi, "vary:", "accept-encoding", &p, end) ||
+	    front_add_header(c->wsi, "cache-control:",
+		f->hashed ? "public, max-age=31536000, immutable" : "no-cache", &p,
+		end))
+		return -1;
+	return send_head(c, &p, start, end);
+}
+
+static void
+forget(struct front *f, struct http_conn *c)
+{
+	if (c->number)
+		map_del(f->conns, c->number);
+	request_free(c->req);
+	response_free(c->resp);
+	struct lws *wsi = c->wsi;
+	memset(c, 0, sizeof(*c));
+	c->wsi = wsi;
+}
+
+/* An answer that the front gives itself, as the API would. */
+static int
+refuse(struct front *f, struct http_conn *c, int status, const char *code,
+    const char *text)
+{
+	char *body = xasprintf("{\"error\":{\"code\":\"%s\",\"message\":\"%s\","
+			       "\"request_id\":\"%s\"}}",
+	    code, text, c->req->id);
+
+	c->resp = response_new(c->req, status, "application/json", body, strlen(body));
+	c->dispatched = true;
+	return send_reply_head(c);
+}
+
+static int
+dispatch(struct front *f, struct http_conn *c)
+{
+	struct front_msg *m = xcalloc(1, sizeof(*m));
+
+	if (c->dispatched) {
+		free(m);
+		return 0;
+	}
+	c->dispatched = true;
+	c->number = ++f->last_number;
+	c->req->conn = c->number;
+	map_put(f->conns, c->number, c);
+	m->kind = MSG_REQUEST;
+	m->req = MOVE(c->req);
+	lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, ANSWER_SECS);
+	/* A full queue means that the core is far behind: drop the connection. */
+	return front_to_core(f, m) ? 0 : -1;
+}
+
+static bool
+is_for_core(const char *path)
+{
+	return str_starts(path, "/api/") || !strcmp(path, "/metrics") ||
+	       !strcmp(path, "/healthz");
+}
+
+static int
+body_length(struct lws *wsi, uint64_t *ret_n)
+{
+	AUTO_FREE char *s = header(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH);
+
+	*ret_n = 0;
+	return s ? parse_u64(s, 0, UINT64_MAX, "content-length", ret_n, NULL) : 0;
+}
+
+static int
+begin(struct front *f, struct http_conn *c, struct lws *wsi)
+{
+	forget(f, c);
+	c->wsi = wsi;
+	c->req = front_read_head(wsi);
+	if (!is_for_core(c->req->path)) {
+		c->file = c->req->method == HTTP_GET
+			      ? front_file_find(f->files, c->req->path)
+			      : NULL;
+		c->dispatched = true;
+		return c->file
+			   ? send_file_head(c)
+			   : refuse(f, c, 404, "not_found", "there is no such page");
+	}
+	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
+		return refuse(f, c, 411, "invalid",
+		    "a body needs Content-Length; chunked bodies are not taken");
+	if (body_length(wsi, &c->want_body) < 0)
+		return refuse(f, c, 400, "invalid", "Content-Length is no number");
+	if (c->want_body > FRONT_MAX_BODY)
+		return refuse(f, c, 413, "too_large", "the body is over 1 MiB");
+	if (c->want_body)
+		return 0;
+	return dispatch(f, c);
+}
+
+static int
+take_body(struct front *f, struct http_conn *c, const void *p, size_t n)
+{
+	if (!c->req || c->dispatched)
+		return 0;
+	if (c->req->body_len + n > FRONT_MAX_BODY)
+		return -1;
+	c->req->body = xrealloc(c->req->body, c->req->body_len + n + 1);
+	memcpy(c->req->body + c->req->body_len, p, n);
+	c->req->body_len += n;
+	c->req->body[c->req->body_len] = 0;
+	return 0;
+}
+
+static int
+end_of_reply(struct front *f, struct http_conn *c)
+{
+	/* A refused request may have left its body on the wire: start afresh. */
+	bool close = c->want_body && c->resp && c->resp->conn == 0;
+
+	forget(f, c);
+	if (close)
+		return -1;
+	return lws_http_transaction_completed(c->wsi) ? -1 : 0;
+}
+
+static int
+write_some(struct front *f, struct http_conn *c)
+{
+	uint8_t buf[LWS_PRE + 16384];
+	size_t left = c->out_len - c->sent, n = left < 16384 ? left : 16384;
+
+	if (!c->head_sent)
+		return 0;
+	if (!n)
+		return end_of_reply(f, c);
+	memcpy(buf + LWS_PRE, c->out + c->sent, n);
+	int done = lws_write(c->wsi, buf + LWS_PRE, n,
+	    n == left ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP);
+	if (done < (int)n)
+		return -1;
+	c->sent += n;
+	if (c->sent == c->out_len)
+		return end_of_reply(f, c);
+	lws_callback_on_writable(c->wsi);
+	return 0;
+}
+
+void
+front_http_reply(struct front *f, struct response *p_take)
+{
+	struct http_conn *c = map_get(f->conns, p_take->conn);
+
+	if (!c || c->resp) {
+		response_free(p_take);
+		return;
+	}
+	c->resp = p_take;
+	lws_callback_on_writable(c->wsi);
+}
+
+int
+front_http_callback(
+    struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+	struct front *f = lws_context_user(lws_get_context(wsi));
+	struct http_conn *c = user;
+
+	switch ((int)reason) {
+	case LWS_CALLBACK_HTTP:
+		return begin(f, c, wsi);
+	case LWS_CALLBACK_HTTP_BODY:
+		return take_body(f, c, in, len);
+	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+		return c->req && !c->dispatched ? dispatch(f, c) : 0;
+	case LWS_CALLBACK_HTTP_WRITEABLE:
+		if (c->resp && !c->head_sent)
+			return send_reply_head(c);
+		return write_some(f, c);
+	case LWS_CALLBACK_CLOSED_HTTP:
+		if (c)
+			forget(f, c);
+		return 0;
+	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
+		return -1; /* a WebSocket must name its protocol */
+	default:
+		return 0;
+	}
+}
