@@ -1,0 +1,97 @@
+/*
+ * engine_int: what an engine implements.  For the folders below engine/ only.
+ *
+ * engine.c checks states and serialises verbs (engine_verb_check); an op is entered
+ * only when its verb is allowed, and ends with exactly one engine_done().  A struct
+ * engine and a struct engine_guest are the first members of the engine's own structs.
+ */
+#pragma once
+#include "host-agent/engine/engine.h"
+
+enum engine_verb {
+	ENGINE_START,
+	ENGINE_STOP,
+	ENGINE_KILL,
+	ENGINE_RESET,
+	ENGINE_PAUSE,
+	ENGINE_RESUME,
+	ENGINE_SUSPEND,
+	ENGINE_RESIZE,
+	ENGINE_QUERY,
+	ENGINE_ADOPT,
+	ENGINE_VERBS_
+};
+
+enum engine_verdict {
+	ENGINE_GO,      /* run the op */
+	ENGINE_ALREADY, /* done without doing anything */
+	ENGINE_REFUSE,  /* ERR_BAD_STATE */
+};
+
+struct engine_ops {
+	const char *name;
+	void (*free)(struct engine *en);
+	void (*probe)(struct engine *en, struct wake w);
+	int (*spec_check)(
+	    const struct engine *en, const Drover__GuestSpec *spec, struct err *e);
+
+	struct engine_guest *(*guest_new)(struct engine *en);
+	void (*guest_free)(struct engine_guest *g);
+
+	/* Each fills e and returns the code where it cannot even begin. */
+	int (*start)(
+	    struct engine_guest *g, const struct engine_boot *b, struct err *e);
+	int (*stop)(struct engine_guest *g, uint32_t timeout_ms, struct err *e);
+	int (*kill)(struct engine_guest *g, struct err *e);
+	int (*reset)(struct engine_guest *g, struct err *e);
+	int (*pause)(struct engine_guest *g, struct err *e);
+	int (*resume)(struct engine_guest *g, struct err *e);
+	int (*suspend)(struct engine_guest *g, int memory_fd, struct err *e);
+	int (*resize)(
+	    struct engine_guest *g, const Drover__GuestSpec *spec, struct err *e);
+	int (*query)(struct engine_guest *g, struct err *e);
+	int (*adopt)(
+	    struct engine_guest *g, const Drover__GuestSpec *spec, struct err *e);
+
+	size_t (*console_tail)(struct engine_guest *g, char *buf, size_t cap);
+	int (*console_write)(
+	    struct engine_guest *g, const void *p, size_t n, struct err *e);
+	const char *(*vnc_path)(struct engine_guest *g);
+};
+
+struct engine {
+	const struct engine_ops *ops;
+	struct loop *loop;
+	struct engine_facts facts;
+};
+
+struct engine_guest {
+	struct engine *engine;
+	uint64_t number;
+	char *dir;
+	engine_event_fn on_event;
+	void *event_arg;
+	enum engine_state state;
+	enum engine_end end;
+	char reason[ENGINE_REASON_MAX];
+	struct engine_stat stat;
+	bool busy; /* verb is under way and wake waits for it */
+	enum engine_verb verb;
+	struct wake wake;
+};
+
+/* May the verb begin in that state?  Pure. */
+enum engine_verdict engine_verb_check(enum engine_verb v, enum engine_state st);
+const char *engine_verb_name(enum engine_verb v);
+
+/* The verb under way has ended.  Nothing happens if none is. */
+void engine_done(struct engine_guest *g, int rc, const struct err *e);
+/* The one writer of state; logs the move. */
+void engine_set_state(struct engine_guest *g, enum engine_state to, const char *why);
+/* DOWN for the reason given. */
+void engine_set_down(struct engine_guest *g, enum engine_end end, const char *reason);
+/* Tell the agent.  Posts phase only. */
+void engine_emit(
+    struct engine_guest *g, enum engine_event_kind kind, const char *reason);
+void engine_fact_cap(
+    struct engine_facts *f, enum engine_cap cap, const char *why_not /* NULL: able */);

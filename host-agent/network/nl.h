@@ -1,0 +1,38 @@
+/*
+ * nl: the kernel's links, in the network namespace this process was in at nl_new.
+ *
+ * Requests are answered by the kernel at once (no waiting for anybody), so these calls
+ * are made on the loop thread.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct nl;
+
+struct nl_link {
+	int index;
+	uint32_t mtu;
+	bool is_bridge;
+	bool vlan_filtering;
+	int master; /* index of the bridge it is a port of; 0: none */
+	bool up;
+	char name[16];
+};
+
+int nl_new(struct nl **ret_nl, struct err *e) WARN_UNUSED;
+void nl_free(struct nl *nl);
+/* ERR_NOT_FOUND if there is no such link. */
+int nl_link_get(
+    struct nl *nl, const char *name, struct nl_link *ret_l, struct err *e) WARN_UNUSED;
+/* Every link; on_link must not call nl. */
+int nl_link_each(struct nl *nl, void (*on_link)(const struct nl_link *l, void *arg),
+    void *arg, struct err *e) WARN_UNUSED;
+/* What a port of a bridge needs: address, mtu, no IPv6 of its own, master, up. */
+int nl_link_enslave(struct nl *nl, int index, int bridge, const uint8_t mac[6],
+    uint32_t mtu, struct err *e) WARN_UNUSED;
+/* Make vlan (1…4094) the port's only, untagged one. */
+int nl_port_vlan(struct nl *nl, int index, uint16_t vlan, struct err *e) WARN_UNUSED;
+int nl_link_del(struct nl *nl, int index, struct err *e) WARN_UNUSED;

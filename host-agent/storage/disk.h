@@ -1,0 +1,53 @@
+/*
+ * disk: the images of guests, made and opened on a datastore.
+ *
+ * Images belong to root, mode 0600; engines get open descriptors.  What reads an
+ * image's inside (qemu-img) is a child without rights, bounded in time and memory.
+ */
+#pragma once
+#include "host-agent/engine/engine.h"
+#include "host-agent/storage/datastore.h"
+#include "loop/post.h"
+
+#define DISK_SIZE_MAX (64ull << 40)
+
+struct disk_conf {
+	const char *qemu_img; /* "" is /usr/bin/qemu-img */
+	uint32_t uid, gid;    /* of the child that reads and writes images */
+};
+
+/*
+ * Make the image of d on ds: a linked clone where base_path is set, else an empty one
+ * of size_bytes (a clone may be larger than its base, never smaller).  An image that is
+ * there already with that base and at least that size: done.  Loop thread; the end
+ * is posted to w.  conf and d are borrowed until this returns, ds is referenced.
+ */
+void disk_create(struct loop *l, const struct disk_conf *conf, struct datastore *ds,
+    const Drover__DiskSpec *d, struct wake w);
+
+/*
+ * Open the image (and its base) for an engine.  Refuses an image whose backing file is
+ * not the spec's base, or that is not of the spec's format.  Close with disk_close.
+ * Blocking, short; any thread.
+ */
+int disk_open(const struct datastore *ds, const Drover__DiskSpec *d,
+    struct engine_disk *ret_d, struct err *e) WARN_UNUSED;
+void disk_close(struct engine_disk *d); /* closed already is fine */
+
+/* Remove the image and then its folder if that is empty; absent is fine. Blocking. */
+int disk_delete(
+    const struct datastore *ds, const Drover__DiskSpec *d, struct err *e) WARN_UNUSED;
+/* Bytes allocated; 0 if it is absent. Blocking. */
+int disk_used(const struct datastore *ds, const Drover__DiskSpec *d,
+    uint64_t *ret_bytes, struct err *e) WARN_UNUSED;
+
+/*
+ * The file that holds a suspended guest's memory: vms/vm-N/memory.img on the datastore
+ * of its first disk.  Blocking.
+ */
+int memory_create(
+    const struct datastore *ds, uint64_t guest, int *ret_fd, struct err *e) WARN_UNUSED;
+int memory_open(const struct datastore *ds, uint64_t guest, int *ret_fd,
+    struct err *e) WARN_UNUSED; /* ERR_NOT_FOUND */
+int memory_delete(
+    const struct datastore *ds, uint64_t guest, struct err *e) WARN_UNUSED;
