@@ -1,0 +1,17 @@
+/*
+ * fault: named places where the kill tests end the process.
+ *
+ * DROVER_CRASH_AT="task.vm.create.place.start:2" exits with 137 at the second passing of that
+ * place, without any clean-up.  Without WITH_FAULT_POINTS nothing of it is compiled in.
+ */
+#pragma once
+
+#ifdef WITH_FAULT_POINTS
+void fault_point(const char *name);
+#else
+static inline void
+fault_point(const char *name)
+{
+	(void)name;
+}
+#endif
