@@ -97,6 +97,7 @@ struct engine_stat {
 
 struct engine;
 struct engine_guest;
+struct flows;
 
 enum engine_event_kind {
 	ENGINE_EV_DOWN,    /* ended without an order: end is GUEST or DIED */
@@ -214,8 +215,9 @@ struct engine_qemu_conf {
 	uint32_t gid;        /* of all guests */
 	uint32_t start_ms;   /* how long a process may take to answer; 0: 30 s */
 };
-/* The conf's strings are copied. */
-struct engine *engine_qemu_new(struct loop *l, const struct engine_qemu_conf *conf);
+/* Its verbs are flows of fs, the loop's registry. The conf's strings are copied. */
+struct engine *engine_qemu_new(
+    struct loop *l, struct flows *fs, const struct engine_qemu_conf *conf);
 
 struct engine_sim_conf {
 	uint64_t seed;
