@@ -1,0 +1,8 @@
+#include "server/access/caller.h"
+
+const struct caller caller_server = {
+	.name = "drover",
+	.role = ROLE_ADMINISTRATOR,
+	.address = "local",
+	.request_id = "r-server",
+};
