@@ -70,11 +70,19 @@ json_ref(json *j)
 	return json_incref(j);
 }
 
-/* 15 digits: every one is true, and 0.1 stays 0.1. */
+/*
+ * With 15 digits 0.1 stays 0.1, but the very largest numbers are rounded up to what no
+ * parser takes; 17 digits give back every number as it was.
+ */
 static char *
 dump(const json *j, size_t flags)
 {
-	char *s = json_dumps(j, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15) | flags);
+	flags |= JSON_ENCODE_ANY;
+	char *s = json_dumps(j, flags | JSON_REAL_PRECISION(15));
+	if (s && strstr(s, "e308")) {
+		free(s);
+		s = json_dumps(j, flags | JSON_REAL_PRECISION(17));
+	}
 	ASSERT(s);
 	return s;
 }
