@@ -1,10 +1,11 @@
 /*
- * ops: the verbs.  Every change that somebody wants, by name, with a table of its arguments.
+ * ops: the verbs.  Every change that somebody wants, by name, with a table of its
+ * arguments.
  *
- * An op is immediate (its change is one transaction: make a folder, rename) or a task (a flow of stored
- * steps: create a machine).  The arguments are a JSON object that is checked here against the op's
- * table: unknown fields, wrong types, ranges.  The same op_id again answers with what the first call made.
- * Core thread only.
+ * An op is immediate (its change is one transaction: make a folder, rename) or a task
+ * (a flow of stored steps: create a machine).  The arguments are a JSON object that is
+ * checked here against the op's table: unknown fields, wrong types, ranges.  The same
+ * op_id again answers with what the first call made. Core thread only.
  */
 #pragma once
 #include <stdbool.h>
@@ -16,21 +17,31 @@
 
 struct ops;
 
-enum op_arg_type { ARG_NAME, ARG_TEXT, ARG_U32, ARG_U64, ARG_BOOL, ARG_ID, ARG_IDS, ARG_WORD, ARG_SECRET };
+enum op_arg_type {
+	ARG_NAME,
+	ARG_TEXT,
+	ARG_U32,
+	ARG_U64,
+	ARG_BOOL,
+	ARG_ID,
+	ARG_IDS,
+	ARG_WORD,
+	ARG_SECRET
+};
 
 struct op_arg {
 	const char *name;
 	enum op_arg_type type;
 	bool required;
-	uint64_t min, max;  /* numbers; of ARG_TEXT and ARG_SECRET the length */
-	uint32_t kinds;	    /* ARG_ID(S): bit set of 1 << enum obj_kind */
-	const char *words;  /* ARG_WORD: "acpi|kill" */
+	uint64_t min, max; /* numbers; of ARG_TEXT and ARG_SECRET the length */
+	uint32_t kinds;    /* ARG_ID(S): bit set of 1 << enum obj_kind */
+	const char *words; /* ARG_WORD: "acpi|kill" */
 	const char *help;
 };
 
 struct op_info {
-	const char *name;  /* "vm.create" */
-	const char *title; /* "Create virtual machine" */
+	const char *name;     /* "vm.create" */
+	const char *title;    /* "Create virtual machine" */
 	enum obj_kind entity; /* kind it acts on, KIND_NONE for creations */
 	enum role min_role;
 	bool is_task;
@@ -49,17 +60,22 @@ struct op_result {
 	int rc;
 	struct err err;
 	obj_id task;   /* of a task op; it exists on disk when this arrives */
-	obj_id object; /* made or changed by an immediate op (or the one that the task makes), or none */
+	obj_id object; /* made or changed by an immediate op (or the one that the task
+			  makes), or none */
 	json *extra;   /* what is shown once (an enrolment token), or NULL; borrowed */
 };
+
 typedef void (*op_fn)(const struct op_result *r, void *arg);
 
-const struct op_info *ops_list(unsigned *ret_n); /* all, for OpenAPI, shell help and tests */
+const struct op_info *ops_list(
+    unsigned *ret_n); /* all, for OpenAPI, shell help and tests */
 const struct op_info *op_find(const char *name); /* NULL if there is none */
 /*
- * Check and run. done comes exactly once, in a later posts phase, after the commit (of the task's row, not of its
- * work). The role has been checked by the caller's route; it is checked here again.
+ * Check and run. done comes exactly once, in a later posts phase, after the commit (of
+ * the task's row, not of its work). The role has been checked by the caller's route; it
+ * is checked here again.
  */
 void op_submit(struct ops *ops, const struct op_request *r, op_fn done, void *arg);
 /* Ask a running task to stop. */
-int op_cancel(struct ops *ops, obj_id task, const struct caller *who, struct err *e) WARN_UNUSED;
+int op_cancel(
+    struct ops *ops, obj_id task, const struct caller *who, struct err *e) WARN_UNUSED;

@@ -1,0 +1,61 @@
+/*
+ * advice: the bridge between the inventory and the scheduler.
+ *
+ * It makes the scheduler's view of what exists, and keeps the room that a task was
+ * given (a hold) from others until the task has ended: between a placement and its
+ * commit, and until the guest runs. Core thread only.
+ */
+#pragma once
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/id.h"
+#include "base/json.h"
+
+struct advice;
+struct hosts;
+struct inv;
+
+struct advice *advice_new(struct inv *inv, struct hosts *hosts); /* both borrowed */
+void advice_free(struct advice *a);
+
+/* A machine that is looked for a host for. */
+struct advice_guest {
+	obj_id vm; /* which machine, if there is one already; else none */
+	const char *name;
+	obj_id cluster;
+	obj_id want_host; /* only this one will do, or none */
+	uint32_t num_cpu;
+	uint64_t memory_mb;
+	const char *engine; /* "qemu"; NULL: any */
+	obj_id datastore;   /* where its disk lies, or none */
+	uint64_t disk_mb;   /* room that is still to be taken there */
+	obj_id network;     /* or none */
+};
+
+/* ERR_NO_CAPACITY with the resource, how much is asked, how much is free and where. */
+int advice_find_host(struct advice *a, const struct advice_guest *g, obj_id *ret_host,
+    struct err *e) WARN_UNUSED;
+/* The ranking of all hosts for POST /placements; count machines alike, one after
+ * another. */
+int advice_place(struct advice *a, const struct advice_guest *g, unsigned count,
+    json **ret_j, struct err *e) WARN_UNUSED;
+/* POST /placements: the body as sent. */
+int advice_place_request(
+    struct advice *a, const json *body, json **ret_j, struct err *e) WARN_UNUSED;
+
+/* Room (and an address) given to a machine until advice_hold_drop. A second hold
+ * replaces the first. */
+struct advice_hold {
+	obj_id vm;
+	obj_id host;
+	obj_id cluster;
+	uint32_t num_cpu;
+	uint64_t memory_mb;
+	obj_id network;   /* or none */
+	char address[16]; /* "10.0.0.7" on network, or "" */
+};
+
+void advice_hold_take(struct advice *a, const struct advice_hold *h);
+void advice_hold_drop(struct advice *a, obj_id vm);
+const struct advice_hold *advice_hold_next(const struct advice *a, obj_id after_vm);
