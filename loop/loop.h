@@ -32,4 +32,6 @@ typedef void (*loop_fn)(void *arg);
 int loop_on_signal(struct loop *l, int signo, loop_fn fn, void *arg, struct err *e)
     WARN_UNUSED;
 /* Run fn(arg) at the end of every turn that did something ("pushes"). */
-void loop_on_turn_end(struct loop *l, loop_fn fn, void *arg);
+#define loop_on_turn_end(l, fn, arg) loop_on_turn_end_named((l), (fn), (arg), #fn)
+/* The same under the name by which a slow callback is logged; name is borrowed. */
+void loop_on_turn_end_named(struct loop *l, loop_fn fn, void *arg, const char *name);

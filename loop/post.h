@@ -20,4 +20,6 @@ struct wake {
 /* rc is 0 or an enum err_code; e (may be NULL) is copied. */
 void post_wake(struct loop *l, struct wake w, int rc, const struct err *e);
 /* Run fn(arg) in the next posts phase; not cancellable, so arg must outlive it. */
-void post_call(struct loop *l, loop_fn fn, void *arg);
+#define post_call(l, fn, arg) post_call_named((l), (fn), (arg), #fn)
+/* The same under the name by which a slow callback is logged; name is borrowed. */
+void post_call_named(struct loop *l, loop_fn fn, void *arg, const char *name);
