@@ -1,0 +1,171 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "loop/child_int.h"
+
+#define LAST_CAP_TRIED 63
+
+static _Noreturn void
+give_up(const struct exec_plan *p, int report_fd, enum exec_stage stage)
+{
+	struct exec_failure f = { stage, errno };
+	ssize_t n = write(report_fd, &f, sizeof(f));
+
+	_exit(n == (ssize_t)sizeof(f) ? 127 : 126);
+}
+
+static void
+reset_signals(void)
+{
+	struct sigaction dfl = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	for (int s = 1; s < NSIG; s++)
+		if (s != SIGKILL && s != SIGSTOP)
+			sigaction(s, &dfl, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/*
+ * Put every descriptor where the program expects it.  First all out of the way of the
+ * targets, so that no dup2 closes one that is still to be moved.  Returns where the
+ * exec pipe went.
+ */
+static int
+arrange_fds(const struct exec_plan *p)
+{
+	size_t n_pass = p->opts->n_pass_fds, n = 3 + n_pass;
+	int floor_fd = (int)n + 1, report;
+
+	report = fcntl(p->report_fd, F_DUPFD_CLOEXEC, floor_fd);
+	if (report < 0)
+		give_up(p, p->report_fd, EXEC_FDS);
+	for (size_t i = 0; i < n; i++) {
+		int from = i < 3 ? p->fds[i] : p->opts->pass_fds[i - 3];
+
+		p->moved[i] = fcntl(from, F_DUPFD_CLOEXEC, floor_fd);
+		if (p->moved[i] < 0)
+			give_up(p, report, EXEC_FDS);
+	}
+	for (size_t i = 0; i < n; i++)
+		if (dup2(p->moved[i], (int)i) < 0)
+			give_up(p, report, EXEC_FDS);
+	if (syscall(SYS_close_range, (unsigned)n, ~0u, CLOSE_RANGE_CLOEXEC))
+		give_up(p, report, EXEC_FDS);
+	return report;
+}
+
+static void
+join_cgroups(const struct exec_plan *p, int report)
+{
+	const char *const *path = p->opts->join_cgroups;
+	int fd;
+
+	for (; path && *path; path++) {
+		fd = open(*path, O_WRONLY | O_CLOEXEC);
+		/* 0 stands for the writer, in v1 and v2. */
+		if (fd < 0 || write(fd, "0", 1) != 1)
+			give_up(p, report, EXEC_CGROUP);
+		close(fd);
+	}
+}
+
+static void
+set_limits(const struct exec_plan *p, int report)
+{
+	const struct child_opts *o = p->opts;
+	struct rlimit as = { o->rlimit_as_bytes, o->rlimit_as_bytes };
+	struct rlimit cpu = { o->rlimit_cpu_s, o->rlimit_cpu_s };
+
+	if (o->rlimit_as_bytes && setrlimit(RLIMIT_AS, &as))
+		give_up(p, report, EXEC_LIMITS);
+	if (o->rlimit_cpu_s && setrlimit(RLIMIT_CPU, &cpu))
+		give_up(p, report, EXEC_LIMITS);
+}
+
+static int
+drop_bounding_set(void)
+{
+	for (int cap = 0; cap <= LAST_CAP_TRIED; cap++) {
+		if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != 1)
+			continue;
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0))
+			return -1;
+	}
+	return 0;
+}
+
+static int
+clear_capabilities(void)
+{
+	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct none[2] = { { 0, 0, 0 }, { 0, 0, 0 } };
+
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	return (int)syscall(SYS_capset, &head, none);
+}
+
+/* Raw calls: glibc's set*id take locks to reach threads that this process does not
+ * have. */
+static void
+drop_rights(const struct exec_plan *p, int report)
+{
+	const struct child_opts *o = p->opts;
+	uid_t uid = o->uid ? o->uid : getuid();
+	gid_t gid = o->gid ? o->gid : getgid();
+
+	if (!o->uid && !o->gid)
+		return;
+	/* Without the right to shrink the set no_new_privs does for any user but root.
+	 */
+	if (drop_bounding_set() && !o->uid)
+		give_up(p, report, EXEC_DROP);
+	if (syscall(SYS_setgroups, 0, NULL) || syscall(SYS_setresgid, gid, gid, gid) ||
+	    syscall(SYS_setresuid, uid, uid, uid))
+		give_up(p, report, EXEC_DROP);
+	if (clear_capabilities() || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		give_up(p, report, EXEC_DROP);
+}
+
+/* A child that is not detached must not outlive us even if we are killed. */
+static void
+die_with_parent(const struct exec_plan *p, int report)
+{
+	if (p->opts->detach)
+		return;
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != p->parent)
+		give_up(p, report, EXEC_PARENT);
+}
+
+_Noreturn void
+child_exec(const struct exec_plan *p)
+{
+	const struct child_opts *o = p->opts;
+	int report;
+
+	reset_signals();
+	if (o->detach)
+		setsid();
+	else
+		setpgid(0, 0);
+	report = arrange_fds(p);
+	join_cgroups(p, report);
+	set_limits(p, report);
+	if (chdir(o->cwd ? o->cwd : "/"))
+		give_up(p, report, EXEC_CWD);
+	drop_rights(p, report);
+	/* After the drop: a change of user clears the setting. */
+	die_with_parent(p, report);
+	execve(o->argv[0], (char *const *)(uintptr_t)o->argv,
+	    (char *const *)(uintptr_t)p->env);
+	give_up(p, report, EXEC_PROGRAM);
+}
