@@ -326,7 +326,7 @@ int
 json_read_str(const json *o, const char *key, enum json_need need, size_t max,
     const char **ret_s, struct err *e)
 {
-	json *j;
+	json *j = NULL;
 	int rc = read_field(o, key, need, &j, e);
 	if (rc <= 0)
 		return rc;
@@ -358,7 +358,7 @@ int
 json_read_u64(const json *o, const char *key, enum json_need need, uint64_t min,
     uint64_t max, uint64_t *ret_v, struct err *e)
 {
-	json *j;
+	json *j = NULL;
 	int rc = read_field(o, key, need, &j, e);
 	if (rc <= 0)
 		return rc;
@@ -377,7 +377,7 @@ int
 json_read_bool(
     const json *o, const char *key, enum json_need need, bool *ret_v, struct err *e)
 {
-	json *j;
+	json *j = NULL;
 	int rc = read_field(o, key, need, &j, e);
 	if (rc <= 0)
 		return rc;

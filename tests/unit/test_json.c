@@ -116,8 +116,8 @@ building_keeps_order_and_bounds(void **state)
 static void
 values_tell_what_they_are(void **state)
 {
-	AUTO(json)
-	json *a = must_parse("[null,false,-3,2.5,\"a\\u0000b\",[],{\"k\":1}]");
+	const char *text = "[null,false,-3,2.5,\"a\\u0000b\",[],{\"k\":1}]";
+	AUTO(json) json *a = must_parse(text);
 
 	static const enum json_type want[] = { JSON_IS_NULL, JSON_IS_BOOL, JSON_IS_INT,
 		JSON_IS_REAL, JSON_IS_STR, JSON_IS_ARRAY, JSON_IS_OBJECT };
@@ -155,10 +155,10 @@ static void
 fields_are_read_with_bounds(void **state)
 {
 	struct err e = ERR_INIT;
-	AUTO(json)
-	json *o = must_parse(
+	const char *text =
 	    "{\"s\":\"web\",\"n\":8,\"b\":true,\"x\":\"x\",\"neg\":-1,\"r\":1.0,"
-	    "\"nul\":null,\"z\":\"a\\u0000b\"}");
+	    "\"nul\":null,\"z\":\"a\\u0000b\"}";
+	AUTO(json) json *o = must_parse(text);
 	const char *s = "kept";
 	uint64_t n = 7;
 	bool b = false;
