@@ -1,0 +1,377 @@
+#include "server/api/api.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/rng.h"
+#include "base/str.h"
+#include "server/api/api_int.h"
+#include "server/api/watch.h"
+
+#define JSON_TYPE "application/json"
+#define COOKIE    "__Host-drover="
+
+static const struct route routes[] = {
+#define NONE          ROLE_NONE
+#define READ_ONLY     ROLE_READ_ONLY
+#define OPERATOR      ROLE_OPERATOR
+#define ADMINISTRATOR ROLE_ADMINISTRATOR
+#define ROUTE(m, path, role, handler, kind, op, title) \
+	{ HTTP_##m, path, ROLE_##role, api_##handler, KIND_##kind, op, title },
+
+#undef READ_ONLY
+#undef OPERATOR
+#undef ADMINISTRATOR
+#include "server/api/route.def"
+#undef ROUTE
+};
+
+/* Upper ends of the latency buckets, in µs; the last has none. */
+const uint64_t api_bucket_us[LATENCY_BUCKETS - 1] = { 1000, 2500, 5000, 10000, 25000,
+	100000, 500000, 2500000 };
+
+const struct route *
+api_routes(size_t *ret_n)
+{
+	*ret_n = ARRAY_SIZE(routes);
+	return routes;
+}
+
+static void
+call_free(struct api_call *c)
+{
+	request_free(c->req);
+	json_free(c->body);
+	free(c);
+}
+
+static void
+count(struct api_call *c, int status)
+{
+	struct route_stat *s =
+	    &c->api
+		 ->stats[c->route ? c->route - routes : (ptrdiff_t)ARRAY_SIZE(routes)];
+	uint64_t us = clock_mono_us(clock_system()) - c->req->received_us;
+	size_t b = 0;
+
+	while (b < LATENCY_BUCKETS - 1 && us > api_bucket_us[b])
+		b++;
+	s->bucket[b]++;
+	s->sum_us += us;
+	s->by_class[status / 100 % 6]++;
+}
+
+static void
+reply(struct api_call *c, struct response *p)
+{
+	count(c, p->status);
+	log_debug("api", "%s %s -> %d (%s, %s)", method_text(c->req->method),
+	    c->req->path, p->status, c->who.name, c->req->id);
+	front_reply(c->api->front, p);
+	call_free(c);
+}
+
+void
+api_reply_json_cookie(struct api_call *c, int status, json *j_take, char *cookie_take)
+{
+	char *text = json_text(j_take);
+	struct response *p =
+	    response_new(c->req, status, JSON_TYPE, text, strlen(text));
+
+	json_free(j_take);
+	p->set_cookie = cookie_take;
+	reply(c, p);
+}
+
+void
+api_reply_json(struct api_call *c, int status, json *j_take)
+{
+	api_reply_json_cookie(c, status, j_take, NULL);
+}
+
+void
+api_reply_text(struct api_call *c, const char *type, char *text_take, size_t n)
+{
+	reply(c, response_new(c->req, 200, type, text_take, n));
+}
+
+void
+api_reply_done(struct api_call *c)
+{
+	api_reply_json(c, 200, json_new_object());
+}
+
+void
+api_refuse_later(struct api_call *c, int code, uint32_t retry_after_s, const char *msg)
+{
+	json *j = json_new_object(), *in = json_new_object();
+
+	json_set_str(in, "code", err_name(code));
+	json_set_str(in, "message", msg);
+	json_set_str(in, "request_id", c->req->id);
+	json_set_json(j, "error", in);
+	char *text = json_text(j);
+	struct response *p =
+	    response_new(c->req, err_http(code), JSON_TYPE, text, strlen(text));
+	json_free(j);
+	p->retry_after_s = retry_after_s;
+	reply(c, p);
+}
+
+void
+api_reply_err(struct api_call *c, const struct err *e)
+{
+	api_refuse_later(c, e->code, 0, e->msg);
+}
+
+void
+api_refuse(struct api_call *c, int code, const char *fmt, ...)
+{
+	char msg[240];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	api_refuse_later(c, code, 0, msg);
+}
+
+int
+api_need_body(struct api_call *c, const char *const *known)
+{
+	struct err e = ERR_INIT;
+
+	if (!c->body) {
+		api_refuse(
+		    c, ERR_INVALID, "the request needs a JSON object as its body");
+		return -1;
+	}
+	if (json_only(c->body, known, &e) == 0)
+		return 0;
+	api_reply_err(c, &e);
+	return -1;
+}
+
+int
+api_arg_u64(struct api_call *c, const char *name, uint64_t preset, uint64_t max,
+    uint64_t *ret_v)
+{
+	const char *s = request_arg(c->req, name);
+	struct err e = ERR_INIT;
+
+	*ret_v = preset;
+	if (!s || parse_u64(s, 0, max, name, ret_v, &e) == 0)
+		return 0;
+	api_reply_err(c, &e);
+	return -1;
+}
+
+/* The value of our cookie, malloc'd; NULL without one. */
+static char *
+cookie_token(const char *cookie)
+{
+	for (const char *p = cookie; p && *p;) {
+		p += strspn(p, "; ");
+		if (str_starts(p, COOKIE)) {
+			p += strlen(COOKIE);
+			return xstrndup(p, strcspn(p, "; "));
+		}
+		p += strcspn(p, ";");
+	}
+	return NULL;
+}
+
+const struct session *
+api_authenticate(struct api *a, const struct request *r)
+{
+	static const char bearer[] = "Bearer ";
+
+	if (r->authorization && str_starts(r->authorization, bearer))
+		return session_find(a->d.sessions, r->authorization + strlen(bearer));
+	AUTO_FREE char *token = cookie_token(r->cookie);
+	return token ? session_find(a->d.sessions, token) : NULL;
+}
+
+/* A page's change must carry the session's word: another site can send the cookie, not
+ * the word. */
+static bool
+csrf_fits(const struct api_call *c, const struct session *ss)
+{
+	if (c->req->method == HTTP_GET || c->req->authorization)
+		return true;
+	return c->req->csrf && strlen(c->req->csrf) == strlen(ss->csrf) &&
+	       !strcmp(c->req->csrf, ss->csrf);
+}
+
+static int
+authorize(struct api_call *c, struct err *e)
+{
+	const struct session *ss = api_authenticate(c->api, c->req);
+
+	if (ss) {
+		const struct user *u = inv_user(c->api->d.inv, ss->user);
+		c->who.user = ss->user;
+		c->who.role = u->role;
+		snprintf(c->who.name, sizeof(c->who.name), "%s", u->o.name);
+		snprintf(c->session, sizeof(c->session), "%s", ss->id);
+	}
+	if (c->route->min_role == ROLE_NONE)
+		return 0;
+	if (!ss)
+		return err_set(e, ERR_UNAUTHENTICATED, "log in first");
+	if (!csrf_fits(c, ss))
+		return err_set(
+		    e, ERR_DENIED, "X-Drover-Csrf is missing or not this session's");
+	if (c->who.role < c->route->min_role)
+		return err_set(e, ERR_DENIED, "%s wants the role %s; %s has %s",
+		    c->route->title, role_text(c->route->min_role), c->who.name,
+		    role_text(c->who.role));
+	return 0;
+}
+
+static int
+read_body(struct api_call *c, struct err *e)
+{
+	const struct request *r = c->req;
+
+	if (!r->body_len || c->route->handler == api_file_write)
+		return 0;
+	if (r->content_type && !str_starts(r->content_type, JSON_TYPE))
+		return err_set(e, ERR_INVALID, "the body must be %s, not %s", JSON_TYPE,
+		    r->content_type);
+	int rc = json_parse((const char *)r->body, r->body_len, "body", &c->body, e);
+	if (rc < 0)
+		return rc;
+	if (json_what(c->body) != JSON_IS_OBJECT)
+		return err_set(e, ERR_INVALID, "body: wants a JSON object");
+	return 0;
+}
+
+static int
+find_object(struct api_call *c, struct err *e)
+{
+	if (c->route->kind == KIND_NONE || !*c->seg)
+		return 0;
+	int rc = obj_id_parse(c->seg, c->route->kind, &c->id, e);
+	if (rc < 0)
+		return rc;
+	if (inv_get(c->api->d.inv, c->id))
+		return 0;
+	return err_set(e, ERR_NOT_FOUND, "there is no %s", c->seg);
+}
+
+static int
+prepare(struct api_call *c, struct err *e)
+{
+	size_t n;
+	const struct route *all = api_routes(&n);
+	int rc = route_find(all, n, c->req->method, c->req->path, &c->route, c->seg);
+
+	if (rc == ERR_UNSUPPORTED)
+		return err_set(
+		    e, ERR_UNSUPPORTED, "%s does not take this method", c->req->path);
+	if (rc < 0)
+		return err_set(e, ERR_NOT_FOUND, "there is no %s", c->req->path);
+	/* Who asks is settled before anything that he sent is read. */
+	rc = authorize(c, e);
+	if (rc == 0)
+		rc = read_body(c, e);
+	return rc == 0 ? find_object(c, e) : rc;
+}
+
+static void
+on_request(struct request *r_take, void *arg)
+{
+	struct api *a = arg;
+	struct api_call *c = xcalloc(1, sizeof(*c));
+	struct err e = ERR_INIT;
+
+	c->api = a;
+	c->req = r_take;
+	snprintf(c->who.address, sizeof(c->who.address), "%s", r_take->peer);
+	snprintf(c->who.request_id, sizeof(c->who.request_id), "%s", r_take->id);
+	if (prepare(c, &e) < 0)
+		api_reply_err(c, &e);
+	else
+		c->route->handler(c);
+}
+
+static void
+on_ws_open(uint64_t ws, struct request *r_take, void *arg)
+{
+	struct api *a = arg;
+	const struct session *ss = api_authenticate(a, r_take);
+
+	watch_open(a->watch, ws, ss ? ss->id : NULL);
+	request_free(r_take);
+}
+
+static void
+on_ws_text(uint64_t ws, const char *text, size_t n, void *arg)
+{
+	watch_text(((struct api *)arg)->watch, ws, text, n);
+}
+
+static void
+on_ws_drained(uint64_t ws, size_t n, void *arg)
+{
+	watch_drained(((struct api *)arg)->watch, ws, n);
+}
+
+static void
+on_ws_closed(uint64_t ws, void *arg)
+{
+	watch_closed(((struct api *)arg)->watch, ws);
+}
+
+const struct front_events api_front_events = {
+	.on_request = on_request,
+	.on_ws_open = on_ws_open,
+	.on_ws_text = on_ws_text,
+	.on_ws_drained = on_ws_drained,
+	.on_ws_closed = on_ws_closed,
+};
+
+struct api *
+api_new(const struct api_deps *deps)
+{
+	struct api *a = xcalloc(1, sizeof(*a));
+	uint8_t raw[16];
+
+	a->d = *deps;
+	rng_secret(raw, sizeof(raw));
+	hex_encode(raw, sizeof(raw), a->boot);
+	a->started_ms = clock_wall_ms(loop_clock(deps->loop));
+	a->stats = xcalloc(ARRAY_SIZE(routes) + 1, sizeof(*a->stats));
+	a->waits = task_waits_new(a);
+	return a;
+}
+
+void
+api_set_front(struct api *a, struct front *f)
+{
+	const struct watch_deps d = {
+		.loop = a->d.loop,
+		.inv = a->d.inv,
+		.sessions = a->d.sessions,
+		.front = f,
+		.boot = a->boot,
+	};
+	a->front = f;
+	a->watch = watch_new(&d);
+}
+
+void
+api_free(struct api *a)
+{
+	if (!a)
+		return;
+	task_waits_free(a->waits);
+	watch_free(a->watch);
+	free(a->stats);
+	free(a);
+}

@@ -1,0 +1,35 @@
+/*
+ * api: what requests mean.  request → route → session → role → handler → answer.
+ *
+ * Core thread only; it owns the watch, and the front's events end here.
+ */
+#pragma once
+#include "server/front/front.h"
+
+struct advice;
+struct api;
+struct db;
+struct hosts;
+struct inv;
+struct ops;
+struct sessions;
+
+/* All borrowed; they outlive the API. */
+struct api_deps {
+	struct loop *loop;
+	struct inv *inv;
+	struct db *db;
+	struct ops *ops;
+	struct hosts *hosts;
+	struct advice *advice;
+	struct sessions *sessions;
+	uint64_t (*epoch)(void *arg); /* of our leadership */
+	void *epoch_arg;
+};
+
+struct api *api_new(const struct api_deps *deps);
+void api_free(struct api *a);
+/* The front that answers leave through; set once, before its first event. */
+void api_set_front(struct api *a, struct front *f);
+/* What front_start wants; arg is the API. */
+extern const struct front_events api_front_events;

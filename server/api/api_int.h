@@ -1,0 +1,97 @@
+/*
+ * api_int: one call under way, and how handlers answer it.
+ */
+#pragma once
+#include "base/json.h"
+#include "base/map.h"
+#include "server/access/session.h"
+#include "server/api/api.h"
+#include "server/api/router.h"
+#include "server/inventory/inv.h"
+
+#define API_MAGIC       0x41504921u
+#define LATENCY_BUCKETS 9
+
+struct route_stat {
+	uint64_t by_class[6]; /* answers by first digit of the status */
+	uint64_t bucket[LATENCY_BUCKETS];
+	uint64_t sum_us;
+};
+
+struct api {
+	struct api_deps d;
+	struct front *front;
+	struct watch *watch;
+	struct task_waits *waits;
+	struct route_stat *stats; /* one a route */
+	char boot[33];
+	uint64_t started_ms; /* wall */
+};
+
+/* Lives from the request to its answer; exactly one api_reply_* ends it. */
+struct api_call {
+	struct api *api;
+	struct request *req;
+	const struct route *route;
+	char seg[MAX_SEGMENT];
+	obj_id id; /* what {id} names, of the route's kind, and it exists */
+	struct caller who;
+	char session[24]; /* id of the session, "" without one */
+	json *body;       /* of JSON routes, an object; NULL when none was sent */
+};
+
+const struct route *api_routes(size_t *ret_n);
+void api_reply_json(struct api_call *c, int status, json *j_take);
+void api_reply_text(struct api_call *c, const char *type, char *text_take, size_t n);
+void api_reply_err(struct api_call *c, const struct err *e);
+/* err_set and answer with it. */
+void api_refuse(struct api_call *c, int code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* 200 with {} */
+void api_reply_done(struct api_call *c);
+/* Put a cookie into the answer that follows. */
+void api_reply_json_cookie(
+    struct api_call *c, int status, json *j_take, char *cookie_take);
+void api_refuse_later(
+    struct api_call *c, int code, uint32_t retry_after_s, const char *msg);
+/* The body must be an object of just these fields. -1: the call has been answered. */
+int api_need_body(struct api_call *c, const char *const *known);
+/* A number of the query within limits; answers the call and returns -1 when it is not.
+ */
+int api_arg_u64(struct api_call *c, const char *name, uint64_t preset, uint64_t max,
+    uint64_t *ret_v);
+
+/* Who a request is: bearer token or cookie; NULL if nobody. */
+const struct session *api_authenticate(struct api *a, const struct request *r);
+
+/* Handlers, by file. */
+#define HANDLER(name) void api_##name(struct api_call *c);
+HANDLER(list)
+HANDLER(get)
+HANDLER(op)
+HANDLER(task_get)
+HANDLER(task_cancel)
+HANDLER(session_open)
+HANDLER(session_current)
+HANDLER(session_end)
+HANDLER(session_list)
+HANDLER(session_revoke)
+HANDLER(token_list)
+HANDLER(token_create)
+HANDLER(token_revoke)
+HANDLER(password_change)
+HANDLER(enroll)
+HANDLER(file_list)
+HANDLER(file_write)
+HANDLER(file_delete)
+HANDLER(placement)
+HANDLER(event_list)
+HANDLER(audit_list)
+HANDLER(system)
+HANDLER(openapi)
+HANDLER(health)
+HANDLER(metrics)
+#undef HANDLER
+
+struct task_waits *task_waits_new(struct api *a);
+void task_waits_free(struct task_waits *w);

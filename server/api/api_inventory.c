@@ -1,0 +1,208 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "server/api/api_int.h"
+#include "server/api/filter.h"
+#include "server/inventory/inv_json.h"
+#include "server/ops/ops.h"
+
+#define LIMIT_PRESET 200
+#define LIMIT_MAX    1000
+#define MAX_SORT     4
+
+struct sort_key {
+	const struct field *field; /* NULL: by name */
+	bool down;
+};
+
+struct sort {
+	struct sort_key keys[MAX_SORT];
+	size_t n;
+};
+
+static int
+parse_sort(const char *text, enum obj_kind kind, struct sort *s, struct err *e)
+{
+	char name[64];
+
+	while (text && *text) {
+		size_t n = strcspn(text, ",");
+		bool down = *text == '-';
+		struct sort_key *k = &s->keys[s->n];
+		if (s->n == MAX_SORT)
+			return err_set(
+			    e, ERR_INVALID, "sort: at most %d fields", MAX_SORT);
+		snprintf(name, sizeof(name), "%.*s", (int)(n - down), text + down);
+		*k = (struct sort_key){ field_find(kind, name), down };
+		if (!k->field)
+			return err_set(e, ERR_INVALID, "sort: %s have no field \"%s\"",
+			    kind_plural(kind), name);
+		s->n++;
+		text += n + (text[n] == ',');
+	}
+	return 0;
+}
+
+static int
+compare(const void *pa, const void *pb, void *arg)
+{
+	const struct obj *a = *(const struct obj *const *)pa;
+	const struct obj *b = *(const struct obj *const *)pb;
+	const struct sort *s = arg;
+
+	for (size_t i = 0; i < s->n; i++) {
+		int d = field_compare(a, b, s->keys[i].field);
+		if (d)
+			return s->keys[i].down ? -d : d;
+	}
+	return a->id.v < b->id.v ? -1 : a->id.v > b->id.v;
+}
+
+/* Everything of the kind that the filter lets through; caller frees. */
+static const struct obj **
+gather(struct api_call *c, const struct filter *f, size_t *ret_n)
+{
+	const struct inv *inv = c->api->d.inv;
+	const struct obj **v =
+	    xreallocarray(NULL, inv_count(inv, c->route->kind) + 1, sizeof(*v));
+	size_t n = 0;
+
+	INV_EACH(inv, c->route->kind, o)
+	if (!f || filter_match(f, inv, o))
+		v[n++] = o;
+	*ret_n = n;
+	return v;
+}
+
+static void
+add_escaped(struct str *b, const char *s)
+{
+	for (; *s; s++)
+		if (strchr("-._~*:,", *s) || (*s >= '0' && *s <= '9') ||
+		    (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z'))
+			str_addc(b, *s);
+		else
+			str_addf(b, "%%%02x", (unsigned char)*s);
+}
+
+static void
+set_next(
+    json *j, const struct api_call *c, uint64_t limit, uint64_t offset, size_t total)
+{
+	AUTO(str) struct str url = STR_INIT;
+	static const char *const kept[] = { "q", "sort" };
+
+	if (offset + limit >= total) {
+		json_set_null(j, "next");
+		return;
+	}
+	str_addf(&url, "%s?limit=%llu&offset=%llu", c->req->path,
+	    (unsigned long long)limit, (unsigned long long)(offset + limit));
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+		const char *v = request_arg(c->req, kept[i]);
+		if (!v)
+			continue;
+		str_addf(&url, "&%s=", kept[i]);
+		add_escaped(&url, v);
+	}
+	json_set_str(j, "next", str_cstr(&url));
+}
+
+static void
+reply_page(struct api_call *c, const struct filter *f, struct sort *s, uint64_t limit,
+    uint64_t offset)
+{
+	size_t n;
+	AUTO_FREE const struct obj **v = gather(c, f, &n);
+	json *j = json_new_object(), *items = json_new_array();
+
+	if (s->n)
+		qsort_r(v, n, sizeof(*v), compare, s);
+	for (uint64_t i = offset; i < n && i < offset + limit; i++)
+		json_add_json(items, inv_json(c->api->d.inv, v[i]));
+	json_set_json(j, "items", items);
+	json_set_u64(j, "total", n);
+	json_set_u64(j, "rev", inv_rev(c->api->d.inv));
+	set_next(j, c, limit, offset, n);
+	api_reply_json(c, 200, j);
+}
+
+void
+api_list(struct api_call *c)
+{
+	static const char *const known[] = { "q", "sort", "limit", "offset" };
+	AUTO(filter) struct filter *f = NULL;
+	const char *q = request_arg(c->req, "q");
+	struct sort s = { .n = 0 };
+	struct err e = ERR_INIT;
+	uint64_t limit, offset;
+
+	for (size_t i = 0; i < c->req->n_args; i++) {
+		size_t k = 0;
+		while (k < ARRAY_SIZE(known) && strcmp(known[k], c->req->args[i].name))
+			k++;
+		if (k == ARRAY_SIZE(known)) {
+			api_refuse(c, ERR_INVALID, "lists take no argument \"%.40s\"",
+			    c->req->args[i].name);
+			return;
+		}
+	}
+	if (api_arg_u64(c, "limit", LIMIT_PRESET, LIMIT_MAX, &limit) < 0 ||
+	    api_arg_u64(c, "offset", 0, UINT32_MAX, &offset) < 0)
+		return;
+	if ((q && filter_parse(q, c->route->kind, &f, &e) < 0) ||
+	    parse_sort(request_arg(c->req, "sort"), c->route->kind, &s, &e) < 0) {
+		api_reply_err(c, &e);
+		return;
+	}
+	reply_page(c, f, &s, limit ? limit : LIMIT_PRESET, offset);
+}
+
+void
+api_get(struct api_call *c)
+{
+	const struct inv *inv = c->api->d.inv;
+
+	api_reply_json(c, 200, inv_json(inv, inv_get(inv, c->id)));
+}
+
+static void
+on_op(const struct op_result *r, void *arg)
+{
+	struct api_call *c = arg;
+	const struct inv *inv = c->api->d.inv;
+	const struct obj *task = inv_get(inv, r->task), *o = inv_get(inv, r->object);
+	char id[OBJ_ID_TEXT];
+
+	if (r->rc < 0) {
+		api_reply_err(c, &r->err);
+		return;
+	}
+	if (task) {
+		json *j = json_new_object();
+		json_set_json(j, "task", inv_json(inv, task));
+		json_set_str(j, "object",
+		    obj_id_none(r->object) ? NULL : obj_id_text(r->object, id));
+		api_reply_json(c, 202, j);
+		return;
+	}
+	json *j = r->extra ? json_dup(r->extra)
+		  : o      ? inv_json(inv, o)
+			   : json_new_object();
+	bool made = c->req->method == HTTP_POST && (o || r->extra);
+	api_reply_json(c, made ? 201 : 200, j);
+}
+
+void
+api_op(struct api_call *c)
+{
+	const struct op_request r = {
+		.op = c->route->op,
+		.entity = c->id,
+		.args = c->body,
+		.who = &c->who,
+		.op_id = c->req->op_id,
+	};
+	op_submit(c->api->d.ops, &r, on_op, c);
+}

@@ -1,0 +1,178 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/str.h"
+#include "server/advice/advice.h"
+#include "server/api/api_int.h"
+#include "server/api/openapi.h"
+#include "server/db/db.h"
+#include "server/event/event.h"
+#include "server/hosts/host_enroll.h"
+#include "server/hosts/hosts.h"
+
+#define EVENTS_PRESET 100
+#define EVENTS_MAX    1000
+#define MAX_CSR       (16 * 1024)
+
+static void
+on_events(void *arg, int rc, const struct err *e, json *events)
+{
+	struct api_call *c = arg;
+
+	if (rc < 0) {
+		api_reply_err(c, e);
+		return;
+	}
+	json *j = json_new_object();
+	json_set_json(j, "items", json_ref(events));
+	api_reply_json(c, 200, j);
+}
+
+void
+api_event_list(struct api_call *c)
+{
+	const char *of = request_arg(c->req, "entity"),
+		   *at = request_arg(c->req, "before");
+	obj_id entity = OBJ_ID_NONE, before = OBJ_ID_NONE;
+	struct err e = ERR_INIT;
+	uint64_t limit;
+
+	if (api_arg_u64(c, "limit", EVENTS_PRESET, EVENTS_MAX, &limit) < 0)
+		return;
+	if ((of && *of && obj_id_parse(of, KIND_NONE, &entity, &e) < 0) ||
+	    (at && *at && obj_id_parse(at, KIND_EVENT, &before, &e) < 0)) {
+		api_reply_err(c, &e);
+		return;
+	}
+	event_query(c->api->d.inv, obj_id_number(before), entity,
+	    (unsigned)(limit ? limit : EVENTS_PRESET), on_events, c);
+}
+
+static json *
+audit_json(const struct db_rows *rows, size_t i)
+{
+	static const char *const names[] = { "user", "user_name", "address",
+		"request_id", "action", "entity", "entity_name", "result", "detail",
+		"hash" };
+	json *o = json_new_object();
+	char buf[32];
+
+	json_set_u64(o, "id", db_value_u64(rows, i, 0));
+	json_set_str(o, "time", clock_text(db_value_u64(rows, i, 1), buf));
+	for (unsigned k = 0; k < ARRAY_SIZE(names); k++)
+		json_set_str(o, names[k], db_value(rows, i, k + 2));
+	return o;
+}
+
+static void
+on_audit(void *arg, int rc, const struct err *e, const struct db_rows *rows)
+{
+	struct api_call *c = arg;
+
+	if (rc < 0) {
+		api_reply_err(c, e);
+		return;
+	}
+	json *j = json_new_object(), *items = json_new_array();
+	for (size_t i = 0; i < db_rows_count(rows); i++)
+		json_add_json(items, audit_json(rows, i));
+	json_set_json(j, "items", items);
+	api_reply_json(c, 200, j);
+}
+
+void
+api_audit_list(struct api_call *c)
+{
+	uint64_t before, limit;
+	char b[24], l[24];
+
+	if (api_arg_u64(c, "before", 0, INT64_MAX, &before) < 0 ||
+	    api_arg_u64(c, "limit", EVENTS_PRESET, EVENTS_MAX, &limit) < 0)
+		return;
+	snprintf(b, sizeof(b), "%llu", (unsigned long long)before);
+	snprintf(l, sizeof(l), "%llu", (unsigned long long)limit);
+	db_query(c->api->d.db, STMT_AUDIT_LIST, 2, (const char *const[]){ b, l },
+	    on_audit, c);
+}
+
+void
+api_system(struct api_call *c)
+{
+	const struct api_deps *d = &c->api->d;
+	json *j = json_new_object();
+	char buf[32];
+
+	json_set_str(j, "version", DROVER_VERSION);
+	json_set_str(j, "boot_id", c->api->boot);
+	json_set_u64(j, "epoch", d->epoch(d->epoch_arg));
+	json_set_str(j, "database", db_status(d->db));
+	json_set_u64(j, "hosts", inv_count(d->inv, KIND_HOST));
+	json_set_u64(j, "hosts_connected", hosts_up_count(d->hosts));
+	json_set_u64(j, "vms", inv_count(d->inv, KIND_VM));
+	json_set_u64(j, "rev", inv_rev(d->inv));
+	json_set_str(j, "started_at", clock_text(c->api->started_ms, buf));
+	json_set_str(j, "time", clock_text(clock_wall_ms(loop_clock(d->loop)), buf));
+	api_reply_json(c, 200, j);
+}
+
+void
+api_openapi(struct api_call *c)
+{
+	api_reply_json(c, 200, openapi_document());
+}
+
+void
+api_health(struct api_call *c)
+{
+	api_reply_text(c, "text/plain; charset=utf-8", xstrdup("ok\n"), 3);
+}
+
+void
+api_placement(struct api_call *c)
+{
+	struct err e = ERR_INIT;
+	json *j = NULL;
+
+	if (!c->body)
+		api_refuse(
+		    c, ERR_INVALID, "the request needs a JSON object as its body");
+	else if (advice_place_request(c->api->d.advice, c->body, &j, &e) < 0)
+		api_reply_err(c, &e);
+	else
+		api_reply_json(c, 200, j);
+}
+
+static void
+on_enrolled(void *arg, int rc, const struct err *e, const struct host_enrolled *en)
+{
+	struct api_call *c = arg;
+	char id[OBJ_ID_TEXT];
+
+	if (rc < 0) {
+		api_reply_err(c, e);
+		return;
+	}
+	json *j = json_new_object();
+	json_set_str(j, "host", obj_id_text(en->host, id));
+	json_set_str(j, "uuid", en->uuid);
+	json_set_str(j, "certificate", en->certificate);
+	json_set_str(j, "ca", en->ca);
+	api_reply_json(c, 200, j);
+}
+
+void
+api_enroll(struct api_call *c)
+{
+	static const char *const known[] = { "token", "csr", NULL };
+	const char *token = NULL, *csr = NULL;
+	struct err e = ERR_INIT;
+
+	if (api_need_body(c, known) < 0)
+		return;
+	if (json_read_str(c->body, "token", JSON_REQUIRED, 256, &token, &e) < 0 ||
+	    json_read_str(c->body, "csr", JSON_REQUIRED, MAX_CSR, &csr, &e) < 0)
+		api_reply_err(c, &e);
+	else
+		host_enroll(c->api->d.hosts, token, csr, &c->who, on_enrolled, c);
+}
