@@ -34,8 +34,8 @@ enum stage {
 };
 
 struct flow {
-	struct waiter waiter; /* first: a waiter found by id is cast back */
 	uint32_t magic;
+	struct waiter waiter;
 	struct flows *flows;
 	struct list_node node, ready_node;
 	const char *name;
@@ -207,7 +207,7 @@ on_wake(struct waiter *w, uint32_t wait, int rc, const struct err *e)
 static void
 on_deadline(void *arg)
 {
-	struct flow *f = CAST_OBJ(flow, (char *)arg, FLOW_MAGIC);
+	struct flow *f = CAST_OBJ(flow, arg, FLOW_MAGIC);
 	struct err e = ERR_INIT;
 
 	err_set(&e, ERR_TIMEOUT, "%s: no answer to %s within %u ms", f->name,
