@@ -43,3 +43,14 @@ function(add_fuzz name)
 	endif()
 	target_link_libraries(fuzz_${name} PRIVATE flags ${M_DEPS})
 endfunction()
+
+# add_golden(place scheduler/place DEPS scheduler): tests/golden/golden_place.c, which says what becomes of a
+# case, run over tests/golden/scheduler/place/*.in and compared with the .out beside each.
+function(add_golden name dir)
+	cmake_parse_arguments(M "" "" "DEPS" ${ARGN})
+	add_executable(golden_${name} ${CMAKE_SOURCE_DIR}/tests/golden/golden_${name}.c
+		${CMAKE_SOURCE_DIR}/tests/golden/run_golden.c)
+	target_link_libraries(golden_${name} PRIVATE flags ${M_DEPS})
+	add_test(NAME golden.${name} COMMAND golden_${name} ${CMAKE_SOURCE_DIR}/tests/golden/${dir})
+	set_tests_properties(golden.${name} PROPERTIES LABELS "golden" TIMEOUT 60)
+endfunction()
