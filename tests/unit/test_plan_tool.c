@@ -1,0 +1,133 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "scheduler/plan_tool.h"
+
+#define MAX_ARGS 8
+
+static const char snapshot[] =
+    "{\"version\":1,"
+    "\"hosts\":[{\"id\":1,\"name\":\"h\",\"cpu_mhz\":2000,\"cpu_cores\":2,"
+    "\"memory_mb\":1024}],"
+    "\"guests\":[{\"id\":1,\"name\":\"small\",\"num_cpu\":1,\"memory_mb\":512},"
+    "{\"id\":2,\"name\":\"large\",\"num_cpu\":1,\"memory_mb\":4096}]}";
+
+struct answer {
+	int code;
+	char *out;
+	char *err;
+};
+
+/* drover-plan with a NULL-ended list of arguments and text on its standard input. */
+static struct answer
+run(const char *in_text, const char *const *args)
+{
+	struct answer a = { 0 };
+	size_t out_size, err_size;
+	char *argv[MAX_ARGS + 2] = { strdup("drover-plan") };
+	int argc = 1;
+	FILE *in = tmpfile(), *out = open_memstream(&a.out, &out_size),
+	     *err = open_memstream(&a.err, &err_size);
+
+	assert_true(in && out && err);
+	fputs(in_text, in);
+	rewind(in);
+	for (; args[argc - 1]; argc++)
+		argv[argc] = strdup(args[argc - 1]);
+	a.code = plan_tool_run(argc, argv, in, out, err);
+	fclose(in);
+	fclose(out);
+	fclose(err);
+	/* getopt moves the pointers about, but all stay in the array. */
+	for (int i = 0; i < argc; i++)
+		free(argv[i]);
+	return a;
+}
+
+#define RUN(in, ...) run((in), (const char *const[]){ __VA_ARGS__, NULL })
+
+static void
+expect(struct answer a, int code, const char *out, const char *err)
+{
+	assert_int_equal(a.code, code);
+	assert_non_null(strstr(a.out, out));
+	assert_non_null(strstr(a.err, err));
+	assert_int_equal(strlen(err) == 0, strlen(a.err) == 0);
+	free(a.out);
+	free(a.err);
+}
+
+static void
+test_place(void **state)
+{
+	expect(RUN(snapshot, "place", "-", "--guest", "small"), PLAN_EXIT_OK,
+	    "small (1 vCPU, 512 MB) on h, the only host that fits", "");
+	expect(RUN(snapshot, "place", "--guest=1", "-", "--explain"), PLAN_EXIT_OK,
+	    "    1. h: cpu 0.0 % -> 25.0 %, memory 0.0 % -> 50.0 %", "");
+	expect(RUN(snapshot, "place", "-", "--all-unplaced"), PLAN_EXIT_NO_PLACE,
+	    "no host can take large (1 vCPU, 4096 MB): h lacks memory", "");
+	expect(RUN(snapshot, "place", "-", "--guest", "1", "--json"), PLAN_EXIT_OK,
+	    "\"to_name\": \"h\"", "");
+}
+
+static void
+test_check(void **state)
+{
+	expect(RUN(snapshot, "check", "-"), PLAN_EXIT_OK,
+	    "- is in order: 0 clusters, 1 hosts, 0 datastores, 0 networks, 2 guests, 2 "
+	    "of them without a host\n",
+	    "");
+	expect(RUN("{", "check", "-"), PLAN_EXIT_BAD, "", "drover-plan: -: is no JSON");
+	expect(RUN("", "check", "-"), PLAN_EXIT_BAD, "", "drover-plan: -: is no JSON");
+	expect(RUN("", "check", "/nonexistent/view.json"), PLAN_EXIT_BAD, "",
+	    "drover-plan: cannot open /nonexistent/view.json: No such file");
+}
+
+static void
+test_help_and_version(void **state)
+{
+	expect(RUN("", "--help"), PLAN_EXIT_OK, "usage: drover-plan place", "");
+	expect(RUN("", "--version"), PLAN_EXIT_OK, "drover-plan " DROVER_VERSION, "");
+}
+
+static void
+test_bad_usage(void **state)
+{
+	const struct answer nothing = run("", (const char *const[]){ NULL });
+
+	expect(nothing, PLAN_EXIT_BAD, "", "say what to do");
+	expect(RUN("", "destroy", "-"), PLAN_EXIT_BAD, "", "destroy: is no command");
+	expect(RUN("", "place"), PLAN_EXIT_BAD, "", "say which snapshot file");
+	expect(RUN("", "place", "-"), PLAN_EXIT_BAD, "", "say which guests");
+	expect(RUN("", "place", "-", "--guest"), PLAN_EXIT_BAD, "",
+	    "--guest: needs a value");
+	expect(
+	    RUN("", "place", "-", "--frob"), PLAN_EXIT_BAD, "", "--frob: is no option");
+	expect(
+	    RUN("", "place", "-", "x"), PLAN_EXIT_BAD, "", "x: is one word too many");
+	expect(RUN("", "place", "-", "--guest", "1", "--all-unplaced"), PLAN_EXIT_BAD,
+	    "", "exclude each other");
+	expect(RUN("", "check", "-", "--json"), PLAN_EXIT_BAD, "",
+	    "check takes no options");
+	expect(RUN(snapshot, "place", "-", "--guest", "nobody"), PLAN_EXIT_BAD, "",
+	    "there is no guest nobody");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_place),
+		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_help_and_version),
+		cmocka_unit_test(test_bad_usage),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
