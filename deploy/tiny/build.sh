@@ -115,7 +115,7 @@ add_modules()
 add_busybox()
 {
 	local applet
-	file -Lb "$(type -P busybox)" | grep -q 'statically linked' ||
+	! readelf -l "$(type -P busybox)" | grep -q INTERP ||
 		die "busybox is not static: install busybox-static"
 	cp -L "$(type -P busybox)" "$work/root/bin/busybox"
 	for applet in $(busybox --list); do
