@@ -11,8 +11,8 @@
  *   plan->moves[0].to is the host, or moves[0].code says ERR_NO_CAPACITY and .text why;
  *   sched_plan_free(plan);  sched_view_free(v);
  *
- * Ids are the caller's: any number from 1 to 2^63-1, unique within its table.  0 means
- * none.  Sizes are MB of 1024*1024 bytes, CPU is MHz, loads are permille.
+ * Ids are the caller's: 1 to 2^63-1, unique within their table, 0 for none.  Sizes are
+ * MB of 1024*1024 bytes, CPU is MHz, loads are permille.
  */
 #pragma once
 #include <stdbool.h>
@@ -68,7 +68,7 @@ enum sched_reason_code {
 	SCHED_REASON_COUNT_
 };
 
-/* What a cluster's owner decided.  Hosts of no cluster follow the default. */
+/* Of a cluster.  Hosts of no cluster follow the default. */
 struct sched_policy {
 	uint64_t memory_overcommit_permille; /* of what the host has: 100 … 100000 */
 	uint64_t vcpus_per_core;             /* at most: 1 … 1024 */
