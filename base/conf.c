@@ -31,10 +31,11 @@ read_bool(const struct conf_key *k, const char *s, bool *ret_v, struct err *e)
 	static const char *const yes[] = { "yes", "true", "on", "1" };
 	static const char *const no[] = { "no", "false", "off", "0" };
 	for (size_t i = 0; i < ARRAY_SIZE(yes); i++) {
-		if (strcasecmp(s, yes[i]) && strcasecmp(s, no[i]))
-			continue;
-		*ret_v = strcasecmp(s, yes[i]) == 0;
-		return 0;
+		bool is_yes = strcasecmp(s, yes[i]) == 0;
+		if (is_yes || strcasecmp(s, no[i]) == 0) {
+			*ret_v = is_yes;
+			return 0;
+		}
 	}
 	return err_set(
 	    e, ERR_INVALID, "%s: wants yes or no, got \"%.40s\"", k->name, s);

@@ -402,10 +402,14 @@ json_only(const json *o, const char *const *known, struct err *e)
 {
 	if (!json_is_object(o))
 		return err_set(e, ERR_INVALID, "wants an object");
+
 	/* jansson's iterator takes no const, though it only reads. */
-	json *scan;
-	memcpy(&scan, &o, sizeof(scan));
-	for (void *it = json_iter(scan); it; it = json_iter_next(scan, it)) {
+	union {
+		const json *in;
+		json *out;
+	} scan = { o };
+
+	for (void *it = json_iter(scan.out); it; it = json_iter_next(scan.out, it)) {
 		const char *key = json_iter_key(it);
 		if (!is_listed(known, key))
 			return err_set(e, ERR_INVALID, "unknown field \"%.80s\"", key);

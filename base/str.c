@@ -311,16 +311,17 @@ hex_encode(const void *p, size_t n, char *out)
 	out[2 * n] = '\0';
 }
 
-static int
+/* 16 for what is no hex digit. */
+static unsigned
 hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
-		return c - '0';
+		return (unsigned)(c - '0');
 	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
+		return (unsigned)(c - 'a') + 10;
 	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
+		return (unsigned)(c - 'A') + 10;
+	return 16;
 }
 
 int
@@ -329,7 +330,7 @@ hex_decode(const char *s, void *out, size_t n, struct err *e)
 	unsigned char *bytes = out;
 	bool ok = strlen(s) == 2 * n;
 	for (size_t i = 0; ok && i < 2 * n; i++)
-		ok = hex_digit(s[i]) >= 0;
+		ok = hex_digit(s[i]) < 16;
 	if (!ok)
 		return err_set(
 		    e, ERR_INVALID, "wants %zu hex digits, got \"%.40s\"", 2 * n, s);

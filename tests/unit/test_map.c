@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/rng.h"
+#include "base/str.h"
 
 #define KEYS 500
 
@@ -62,12 +63,12 @@ iteration_is_in_the_order_of_putting(void **state)
 	map_put_str(m, "c", &things[1]);
 	map_put_str(m, "a", &things[2]);
 	map_put_str(m, "b", &things[3]);
-	char seen[8] = "";
+	AUTO(str) struct str seen = STR_INIT;
 	MAP_EACH(m, it) {
-		strcat(seen, it.skey);
+		str_add(&seen, it.skey);
 		assert_ptr_equal(it.value, map_get_str(m, it.skey));
 	}
-	assert_string_equal(seen, "bca");
+	assert_string_equal(str_cstr(&seen), "bca");
 }
 
 static void
