@@ -140,7 +140,6 @@ struct sched_counts {
 
 /* The snapshot. */
 struct sched_view;
-
 struct sched_view *sched_view_new(void);
 void sched_view_free(struct sched_view *v);
 /* Check one object and copy it, with its name and lists, into the view. */
@@ -168,7 +167,7 @@ const uint64_t *sched_view_unplaced(const struct sched_view *v, size_t *ret_coun
 int sched_view_find_guest(const struct sched_view *v, const char *text,
     uint64_t *ret_id, struct err *e) WARN_UNUSED;
 
-/* Snapshot ⇄ JSON: read back, it is the same view.  what names the text in errors. */
+/* Snapshot ⇄ JSON, and back the same.  what names the text in errors. */
 int sched_view_from_json(const char *text, size_t n, const char *what,
     struct sched_view **ret_view, struct err *e) WARN_UNUSED;
 json *sched_view_to_json(const struct sched_view *v);
