@@ -265,3 +265,14 @@ loop_on_turn_end_named(struct loop *l, loop_fn fn, void *arg, const char *name)
 	t->name = name;
 	list_add_tail(&l->turn_ends, &t->node);
 }
+
+void
+loop_off_turn_end(struct loop *l, loop_fn fn, void *arg)
+{
+	LIST_EACH_SAFE(struct turn_end, t, &l->turn_ends, node) {
+		if (t->fn != fn || t->arg != arg)
+			continue;
+		list_remove(&t->node);
+		free(t);
+	}
+}

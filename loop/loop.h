@@ -35,3 +35,5 @@ int loop_on_signal(struct loop *l, int signo, loop_fn fn, void *arg, struct err 
 #define loop_on_turn_end(l, fn, arg) loop_on_turn_end_named((l), (fn), (arg), #fn)
 /* The same under the name by which a slow callback is logged; name is borrowed. */
 void loop_on_turn_end_named(struct loop *l, loop_fn fn, void *arg, const char *name);
+/* Forget it again; not from within such a call. */
+void loop_off_turn_end(struct loop *l, loop_fn fn, void *arg);
