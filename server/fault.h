@@ -1,8 +1,9 @@
 /*
  * fault: named places where the kill tests end the process.
  *
- * DROVER_CRASH_AT="task.vm.create.place.start:2" exits with 137 at the second passing of that
- * place, without any clean-up.  Without WITH_FAULT_POINTS nothing of it is compiled in.
+ * DROVER_CRASH_AT="task.vm.create.place.start:2" exits with 137 at the second passing
+ * of that place, without any clean-up.  Without WITH_FAULT_POINTS nothing of it is
+ * compiled in.
  */
 #pragma once
 

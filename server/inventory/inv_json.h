@@ -29,3 +29,5 @@ const struct field *fields_of(enum obj_kind kind, unsigned *ret_n);
 const char *field_text(const struct obj *o, const struct field *f, char buf[64]);
 /* Order of two objects by a field: numbers by value, text without case, then id. */
 int field_compare(const struct obj *a, const struct obj *b, const struct field *f);
+/* The ids of a FIELD_IDS, borrowed; NULL for another type. field_text shows only as many as fit. */
+const struct id_list *field_ids(const struct obj *o, const struct field *f);
