@@ -56,6 +56,8 @@ explain(struct tls_link *t, int sys, struct err *e)
 	if (verdict != X509_V_OK)
 		err_set(e, ERR_DENIED, "%s: certificate refused: %s", k->addr,
 		    X509_verify_cert_error_string(verdict));
+	else if (ERR_GET_REASON(code) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE)
+		err_set(e, ERR_DENIED, "%s: came without a certificate", k->addr);
 	else if (code && ERR_GET_REASON(code) >= SSL_AD_REASON_OFFSET)
 		err_set(e, ERR_DENIED, "%s: refused by the peer: %s", k->addr,
 		    reason ? reason : "no reason given");
