@@ -1,0 +1,206 @@
+/*
+ * Storing a task's steps and its end, again and again until the database takes them.
+ */
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "server/task/task_int.h"
+
+static void
+set_text(char **field, const char *v)
+{
+	free(*field);
+	*field = xstrdup(v);
+}
+
+static bool
+step_is_stored(const struct task_run *r)
+{
+	const struct task *row = inv_task(r->inv, r->id);
+	bool undoing = r->in->phase == FLOW_UNDOING;
+
+	return row->state == TASK_RUNNING && row->step_index == r->in->step &&
+	       row->undoing == undoing;
+}
+
+static void
+fill_step(struct task_run *r, struct txn *t)
+{
+	struct task_int *in = r->in;
+	struct task *row = txn_edit(t, r->id);
+	unsigned pct = in->step * 100 / in->entry->n_steps;
+
+	if (row->state == TASK_QUEUED)
+		row->started_at = clock_wall_ms(loop_clock(r->tasks->loop));
+	row->state = TASK_RUNNING;
+	row->step_index = in->step;
+	set_text(&row->step, r->kind->steps[in->step].name);
+	row->undoing = in->phase == FLOW_UNDOING;
+	if (row->undoing) {
+		set_text(&row->error_code, err_name(in->why.code));
+		set_text(&row->error_message, in->why.msg);
+		return;
+	}
+	row->progress = pct > in->progress ? pct : in->progress;
+	if (r->kind->on_step)
+		r->kind->on_step(r, in->step, t);
+}
+
+static void
+try_later(struct task_run *r, int rc, const struct err *e)
+{
+	/* The process steps down: another server goes on with the task. */
+	if (rc == ERR_STALE)
+		return;
+	char id[OBJ_ID_TEXT];
+	log_warn("task", "%s (%s) waits to be stored: %s", obj_id_text(r->id, id),
+	    r->kind->op, e->msg);
+	timer_after(r->in->retry, TASK_RETRY_MS);
+}
+
+static void
+on_step_stored(void *arg, int rc, const struct err *e)
+{
+	struct task_run *r = CAST_OBJ(task_run, arg, TASK_RUN_MAGIC);
+
+	if (rc)
+		try_later(r, rc, e);
+	else
+		post_wake(r->tasks->loop, r->in->stored, 0, NULL);
+}
+
+static void
+store_step(struct task_run *r)
+{
+	if (step_is_stored(r)) {
+		post_wake(r->tasks->loop, r->in->stored, 0, NULL);
+		return;
+	}
+	struct txn *t = txn_new(r->inv);
+	fill_step(r, t);
+	txn_commit(t, on_step_stored, r);
+}
+
+static void
+on_persist(
+    void *owner, struct flow *f, unsigned step, enum flow_phase phase, struct wake w)
+{
+	struct task_run *r = CAST_OBJ(task_run, owner, TASK_RUN_MAGIC);
+
+	r->in->storing_step = true;
+	r->in->step = step;
+	r->in->phase = phase;
+	r->in->stored = w;
+	store_step(r);
+}
+
+/* The oldest finished tasks make room; a few at a time. */
+static void
+prune(struct task_run *r, struct txn *t)
+{
+	size_t n = inv_count(r->inv, KIND_TASK);
+	unsigned left = 20;
+
+	if (n <= TASKS_KEPT)
+		return;
+	INV_EACH(r->inv, KIND_TASK, o)
+	{
+		if (!left || n <= TASKS_KEPT)
+			return;
+		const struct task *row = inv_task(r->inv, o->id);
+		if (row->state != TASK_SUCCESS && row->state != TASK_ERROR)
+			continue;
+		txn_del(t, o->id);
+		n--;
+		left--;
+	}
+}
+
+static void
+fill_end(struct task_run *r, struct txn *t)
+{
+	struct task_int *in = r->in;
+	const struct err *e = in->rc ? &in->why : NULL;
+
+	json_free(MOVE(r->result));
+	if (r->kind->on_end)
+		r->kind->on_end(r, t, in->rc, e);
+	struct task *row = txn_edit(t, r->id);
+	row->state = in->rc ? TASK_ERROR : TASK_SUCCESS;
+	row->undoing = false;
+	row->finished_at = clock_wall_ms(loop_clock(r->tasks->loop));
+	if (in->rc) {
+		set_text(&row->error_code, err_name(in->rc));
+		set_text(&row->error_message, in->why.msg);
+	} else {
+		row->progress = 100;
+	}
+	json_free(row->result);
+	row->result = r->result ? json_dup(r->result) : NULL;
+	txn_audit(t, &r->who, r->kind->op, r->entity, r->entity_name, in->rc,
+	    in->rc ? in->why.msg : NULL);
+	prune(r, t);
+}
+
+static void
+on_end_stored(void *arg, int rc, const struct err *e)
+{
+	struct task_run *r = CAST_OBJ(task_run, arg, TASK_RUN_MAGIC);
+	struct tasks *ts = r->tasks;
+
+	if (rc) {
+		try_later(r, rc, e);
+		return;
+	}
+	char id[OBJ_ID_TEXT];
+	log_info("task", "%s %s of \"%s\": %s", obj_id_text(r->id, id), r->kind->op,
+	    r->entity_name, r->in->rc ? r->in->why.msg : "done");
+	if (r->kind->on_gone)
+		r->kind->on_gone(r);
+	run_free(r);
+	tasks_next(ts);
+}
+
+static void
+store_end(struct task_run *r)
+{
+	struct txn *t = txn_new(r->inv);
+
+	fill_end(r, t);
+	txn_commit(t, on_end_stored, r);
+}
+
+void
+run_end(struct task_run *r, int rc, const struct err *e)
+{
+	r->in->state = RUN_ENDING;
+	r->in->storing_step = false;
+	r->in->rc = rc;
+	if (rc)
+		r->in->why = *e;
+	store_end(r);
+}
+
+static void
+on_ended(void *owner, struct flow *f, int rc, const struct err *e)
+{
+	struct task_run *r = CAST_OBJ(task_run, owner, TASK_RUN_MAGIC);
+
+	run_fault_point(r, "end");
+	r->in->flow = NULL;
+	run_end(r, rc, e);
+}
+
+void
+run_store_again(struct task_run *r)
+{
+	if (r->in->storing_step)
+		store_step(r);
+	else
+		store_end(r);
+}
+
+const struct flow_hooks task_hooks = { .persist = on_persist, .ended = on_ended };
