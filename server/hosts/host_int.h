@@ -1,0 +1,125 @@
+/*
+ * host_int: what the files of hosts/ share.
+ */
+#pragma once
+#include "base/list.h"
+#include "base/map.h"
+#include "loop/link.h"
+#include "loop/timer.h"
+#include "proto/msg.h"
+#include "server/hosts/host_call.h"
+#include "server/hosts/host_decide.h"
+#include "server/hosts/hosts.h"
+#include "server/inventory/inv_life.h"
+#include "server/inventory/txn.h"
+
+#define HOSTS_MAGIC      0x686f7374u
+#define CONN_MAGIC       0x636f6e6eu
+#define HELLO_MS         10000u /* from the handshake to Hello */
+#define HOSTS_TICK_MS    500u
+#define REFUSED_EVENT_MS 60000u /* the same host is not named more often */
+#define REFUSED_RETRY_MS 15000u
+
+/* One accepted link; a host's once its Hello was taken. */
+struct conn {
+	uint32_t magic;
+	struct list_node node; /* in hosts->conns */
+	struct hosts *hs;
+	struct link *link;
+	struct host_rec *rec; /* NULL until welcomed */
+	char peer[64];
+	char boot_id[64];
+	uint64_t since_ms;
+	uint64_t pinged_ms;
+	uint64_t nonce;
+	bool closing;
+};
+
+/* What is known of a host besides the inventory. */
+struct host_rec {
+	obj_id id;
+	struct hosts *hs;
+	struct conn *conn; /* NULL: not linked */
+	bool heard;
+	uint64_t heard_ms;
+	char why_down[160];
+	char address[64];
+	Drover__HostFacts *facts; /* the last, NULL before */
+	struct list calls;
+	bool facts_new;          /* not in the inventory yet */
+	bool storing;            /* a change of its row is on its way */
+	uint64_t refused_ms;     /* last event about a refusal; 0: none */
+	size_t n_guests;         /* in the last report */
+	struct map *cpu_used;    /* guest → struct cpu_mark */
+	struct map *unknown;     /* guests of which an event was posted */
+	struct map *lost_stores; /* datastores that it said it does not reach */
+	uint64_t last_event;     /* acknowledged */
+};
+
+struct hosts {
+	uint32_t magic;
+	struct inv *inv;
+	struct tasks *tasks;
+	struct workers *workers;
+	struct loop *loop;
+	uint64_t epoch;
+	uint32_t beat_ms, report_ms;
+	char *ca_cert_path, *ca_key_path, *ca_pem;
+	char ca_fingerprint[65];
+	uint64_t started_ms;
+	uint64_t refused_ms; /* last event about somebody who is no host of ours */
+	uint64_t last_number;
+	struct link_listener *listener;
+	struct list conns;
+	struct map *recs;     /* host id → struct host_rec */
+	struct map *busy_vms; /* a change of it is on its way */
+	struct list
+	    pending; /* struct pending: transactions and jobs that will call back */
+	struct timer *tick;
+};
+
+/* Something that will call back, also after the hosts are gone. */
+struct pending {
+	struct list_node node;
+	struct hosts *hs; /* NULL: gone */
+	void (*drop)(
+	    struct pending *p); /* NULL: it notices by itself that they are gone */
+};
+
+void pending_add(struct hosts *hs, struct pending *p);
+struct hosts *pending_end(struct pending *p); /* unlinks; NULL: gone */
+
+struct host_rec *rec_of(struct hosts *hs, obj_id host); /* made if absent */
+struct host_rec *rec_find(const struct hosts *hs, obj_id host);
+bool rec_is_up(const struct host_rec *rec);
+
+/* host_conn.c */
+void conn_new(struct hosts *hs, struct link *k, const char *peer);
+void conn_free(struct conn *c);
+void conn_tick(struct conn *c, uint64_t now_ms);
+void conn_send(struct conn *c, Drover__Envelope *m); /* fills version and epoch */
+
+/* host_state.c: the host's own row */
+void host_state_update(struct host_rec *rec);
+
+/* host_report.c */
+void host_take_hello(struct host_rec *rec, const Drover__Hello *h);
+void host_take_report(struct host_rec *rec, const Drover__Report *r);
+void host_take_event(struct host_rec *rec, const Drover__GuestEvent *ev);
+void host_forget_usage(struct host_rec *rec);
+
+/* host_datastore.c */
+void host_take_datastores(struct host_rec *rec, size_t n, Drover__DatastoreStatus **v);
+void host_leave_datastores(struct host_rec *rec);
+
+/* host_call.c */
+typedef void (*call_fn)(
+    void *arg, int rc, const struct err *e, const Drover__Reply *reply);
+/* As host_call, for those who are no flow. Sent again after a lost link until the
+ * deadline. */
+void host_call_fn(struct host_rec *rec, const Drover__Order *o, uint32_t deadline_ms,
+    call_fn fn, void *arg);
+void host_calls_up(struct host_rec *rec);   /* send what waits for the link */
+void host_calls_down(struct host_rec *rec); /* the link is gone */
+void host_calls_reply(struct host_rec *rec, Drover__Envelope *m_take);
+void host_calls_free(struct host_rec *rec);

@@ -1,0 +1,169 @@
+/*
+ * A host's own row: its state and its facts.  Looked at on every tick, so that what
+ * could not be stored is stored later.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "server/event/event.h"
+#include "server/hosts/host_int.h"
+
+#define MB_BYTES (1024 * 1024u)
+
+struct storing {
+	struct pending p;
+	obj_id host;
+	bool facts;
+};
+
+static void
+set_text(char **field, const char *v)
+{
+	if (*field && str_same(*field, v))
+		return;
+	free(*field);
+	*field = xstrdup(v);
+}
+
+static json *
+capabilities_json(const Drover__EngineFacts *f)
+{
+	json *list = json_new_array();
+
+	for (size_t i = 0; i < f->n_capabilities; i++) {
+		const Drover__Capability *c = f->capabilities[i];
+		json *j = json_new_object();
+		json_set_str(j, "name", c->name);
+		json_set_bool(j, "able", c->able);
+		if (!c->able)
+			json_set_str(j, "why_not", c->why_not);
+		json_add_json(list, j);
+	}
+	return list;
+}
+
+static json *
+engines_json(const Drover__HostFacts *f)
+{
+	json *list = json_new_array();
+
+	for (size_t i = 0; i < f->n_engines; i++) {
+		const Drover__EngineFacts *en = f->engines[i];
+		json *j = json_new_object();
+		json_set_str(j, "name", en->name);
+		json_set_str(j, "version", en->version);
+		json_set_str(j, "accelerator", en->accelerator);
+		json_set_bool(j, "usable", en->usable);
+		if (!en->usable)
+			json_set_str(j, "why_not", en->why_not);
+		json_set_json(j, "capabilities", capabilities_json(en));
+		json_add_json(list, j);
+	}
+	return list;
+}
+
+static void
+fill_facts(struct host *h, const struct host_rec *rec)
+{
+	const Drover__HostFacts *f = rec->facts;
+
+	h->cpu_cores = f->cpu_cores;
+	h->cpu_mhz = f->cpu_mhz;
+	uint64_t total_mhz = (uint64_t)f->cpu_cores * f->cpu_mhz;
+	h->cpu_total_mhz = total_mhz < UINT32_MAX ? (uint32_t)total_mhz : UINT32_MAX;
+	h->memory_total_mb = f->memory_bytes / MB_BYTES;
+	h->boot_time = f->boot_time_ms;
+	set_text(&h->address, rec->address);
+	set_text(&h->cpu_model, f->cpu_model);
+	set_text(&h->machine, f->machine);
+	set_text(&h->kernel, f->kernel);
+	set_text(&h->agent_version, f->agent_version);
+	set_text(&h->cgroup, f->cgroup);
+	json_free(h->engines);
+	h->engines = engines_json(f);
+}
+
+static void
+on_stored(void *arg, int rc, const struct err *e)
+{
+	AUTO_FREE struct storing *s = arg;
+	struct hosts *hs = pending_end(&s->p);
+	struct host_rec *rec = hs ? rec_find(hs, s->host) : NULL;
+
+	if (!rec)
+		return;
+	rec->storing = false;
+	if (!rc && s->facts)
+		rec->facts_new = false;
+	if (rc)
+		log_warn("hosts", "the state of host \"%s\" is not stored yet: %s",
+		    inv_name(hs->inv, s->host), e->msg);
+}
+
+static void
+add_event(struct txn *t, const struct host *row, const struct host_verdict *v)
+{
+	if (v->state == row->connection_state)
+		return;
+	log_notice("hosts", "host \"%s\": %s -> %s%s%s", row->o.name,
+	    conn_state_text(row->connection_state), conn_state_text(v->state),
+	    v->reason[0] ? ": " : "", v->reason);
+	if (v->state == CONN_CONNECTED)
+		txn_event(t, EV_HOST_CONNECTED, row->o.id, OBJ_ID_NONE, NULL,
+		    "Host %s is connected", row->o.name);
+	else if (row->connection_state == CONN_CONNECTED)
+		txn_event(t, EV_HOST_LOST, row->o.id, OBJ_ID_NONE, NULL,
+		    "Host %s does not respond: %s", row->o.name, v->reason);
+}
+
+static void
+store(struct host_rec *rec, const struct host *row, const struct host_verdict *v)
+{
+	struct storing *s = xcalloc(1, sizeof(*s));
+	struct txn *t = txn_new(rec->hs->inv);
+	struct host *edit = txn_edit(t, rec->id);
+
+	add_event(t, row, v);
+	edit->connection_state = v->state;
+	set_text(&edit->state_reason, v->reason);
+	if (rec->facts_new) {
+		s->facts = true;
+		fill_facts(edit, rec);
+	}
+	s->host = rec->id;
+	rec->storing = true;
+	pending_add(rec->hs, &s->p);
+	txn_commit(t, on_stored, s);
+}
+
+void
+host_state_update(struct host_rec *rec)
+{
+	struct hosts *hs = rec->hs;
+	const struct host *row = inv_host(hs->inv, rec->id);
+	uint64_t since_ms = rec->heard ? rec->heard_ms : hs->started_ms;
+	struct host_verdict v;
+
+	if (!row)
+		return;
+	struct host_view view = {
+		.state = row->connection_state,
+		.heard = rec->heard,
+		.linked = rec->conn != NULL,
+		.silent_ms = loop_now_ms(hs->loop) - since_ms,
+		.beat_ms = hs->beat_ms,
+		.why_down = rec->why_down,
+	};
+	host_decide(&view, &v);
+	if (v.close_link)
+		conn_free(rec->conn);
+	if (v.state != CONN_CONNECTED)
+		host_leave_datastores(rec);
+	const char *reason = row->state_reason ? row->state_reason : "";
+	bool same = v.state == row->connection_state && str_same(v.reason, reason);
+	if (!rec->storing && (!same || rec->facts_new))
+		store(rec, row, &v);
+}
