@@ -1,0 +1,50 @@
+// Bundles the pages into the folder given (default dist/), each text file also gzipped:
+// the server hands out the .gz to browsers that take it.
+import { build } from "esbuild";
+import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const out = resolve(process.argv[2] ?? join(here, "dist"));
+const budget = { js: 75 * 1024, css: 15 * 1024 };
+
+await rm(out, { recursive: true, force: true });
+await mkdir(out, { recursive: true });
+const result = await build({
+  absWorkingDir: here,
+  entryPoints: { app: "src/main.tsx", style: "src/css/style.css" },
+  outdir: out,
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  target: "es2022",
+  jsx: "automatic",
+  jsxImportSource: "preact",
+  minify: true,
+  metafile: true,
+  entryNames: "[name]-[hash]",
+  chunkNames: "chunk-[hash]",
+  logLevel: "warning",
+});
+
+const made = Object.keys(result.metafile.outputs).map((p) => p.split("/").pop());
+const js = made.find((n) => n.startsWith("app-") && n.endsWith(".js"));
+const css = made.find((n) => n.startsWith("style-") && n.endsWith(".css"));
+const html = await readFile(join(here, "index.html"), "utf8");
+await writeFile(join(out, "index.html"), html.replace("%JS%", js).replace("%CSS%", css));
+await cp(join(here, "favicon.svg"), join(out, "favicon.svg"));
+
+let failed = false;
+for (const name of await readdir(out)) {
+  const data = await readFile(join(out, name));
+  const gz = gzipSync(data, { level: 9 });
+  await writeFile(join(out, `${name}.gz`), gz);
+  const limit = budget[name.split(".").pop()];
+  if (limit && gz.length > limit) {
+    console.error(`${name}: ${gz.length} bytes gzipped, the budget is ${limit}`);
+    failed = true;
+  }
+}
+process.exit(failed ? 1 : 0);

@@ -1,0 +1,81 @@
+// The objects of the API that the pages use; docs/api.md names every field.
+export interface Obj {
+  id: string;
+  kind: string;
+  name: string;
+  parent: string | null;
+  rev: number;
+  created_at: string;
+}
+
+export type PowerState =
+  | "powered_off"
+  | "starting"
+  | "powered_on"
+  | "paused"
+  | "stalled"
+  | "suspended"
+  | "unknown";
+
+export interface Vm extends Obj {
+  power_state: PowerState;
+  power_reason: string | null;
+  lifecycle: string;
+  host: string | null;
+  pool: string | null;
+  template: string | null;
+  num_cpu: number;
+  memory_mb: number;
+  ip_address: string | null;
+  started_at: string | null;
+  cpu_usage_mhz: number;
+  memory_usage_mb: number;
+  notes: string | null;
+}
+
+export interface Host extends Obj {
+  connection_state: "connected" | "disconnected" | "not_responding";
+  state_reason: string | null;
+  cpu_cores: number;
+  cpu_total_mhz: number;
+  cpu_usage_mhz: number;
+  memory_total_mb: number;
+  memory_usage_mb: number;
+}
+
+export interface Template extends Obj {
+  lifecycle: string;
+  num_cpu: number;
+  memory_mb: number;
+}
+
+export interface Task extends Obj {
+  op: string;
+  entity: string | null;
+  entity_name: string | null;
+  state: "queued" | "running" | "success" | "error";
+  step: string | null;
+  progress: number;
+  error_message: string | null;
+  user_name: string | null;
+  started_at: string | null;
+  finished_at: string | null;
+}
+
+export interface EventItem {
+  id: string;
+  type: string;
+  severity: "info" | "warning" | "error";
+  time: string;
+  entity: string | null;
+  entity_name: string | null;
+  user: string | null;
+  message: string;
+}
+
+export interface Session {
+  user: string;
+  role: "read_only" | "operator" | "administrator";
+  csrf: string;
+  expires_at: string;
+}

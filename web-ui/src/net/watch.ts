@@ -1,0 +1,149 @@
+// The one WebSocket: subscribes, applies snapshots and deltas, resumes by revision.
+export interface Frame {
+  type: string;
+  id?: number;
+  rev?: number;
+  boot?: string;
+  items?: unknown[];
+  item?: unknown;
+  last?: boolean;
+  set?: Record<string, Record<string, unknown>>;
+  del?: string[];
+  t?: number;
+}
+
+export type SubKind = "inventory" | "tasks" | "events";
+
+export interface Sink {
+  /** Everything there is; what is not in it is gone. */
+  snapshot(items: unknown[]): void;
+  delta(set: Record<string, Record<string, unknown>>, del: string[]): void;
+  item?(item: unknown): void;
+}
+
+interface Sub {
+  kind: SubKind;
+  sink: Sink;
+  rev: number;
+  pending: unknown[];
+}
+
+export type Link = "connecting" | "live" | "stale" | "closed";
+
+const SILENT_MS = 35_000;
+const FIRST_RETRY_MS = 500;
+const LAST_RETRY_MS = 15_000;
+
+export class Watch {
+  private socket: WebSocket | null = null;
+  private boot = "";
+  private readonly subs = new Map<number, Sub>();
+  private retryMs = FIRST_RETRY_MS;
+  private silence = 0;
+  private ended = false;
+
+  constructor(
+    private readonly url: string,
+    private readonly onLink: (l: Link, why: string) => void,
+    private readonly makeSocket: (url: string) => WebSocket = (u) =>
+      new WebSocket(u, "drover.v1"),
+  ) {}
+
+  subscribe(kind: SubKind, sink: Sink): void {
+    this.subs.set(this.subs.size + 1, { kind, sink, rev: -1, pending: [] });
+  }
+
+  start(): void {
+    this.onLink("connecting", "");
+    const s = this.makeSocket(this.url);
+    this.socket = s;
+    s.onmessage = (m) => {
+      this.listen();
+      this.receive(JSON.parse(String(m.data)) as Frame);
+    };
+    s.onclose = (e) => this.lost(e.code, e.reason);
+    this.listen();
+  }
+
+  stop(): void {
+    this.ended = true;
+    clearTimeout(this.silence);
+    this.socket?.close();
+  }
+
+  private send(m: object): void {
+    this.socket?.send(JSON.stringify(m));
+  }
+
+  /** Two missed pings: what is shown is no longer known to be true. */
+  private listen(): void {
+    clearTimeout(this.silence);
+    this.silence = window.setTimeout(() => this.socket?.close(), SILENT_MS);
+  }
+
+  private lost(code: number, why: string): void {
+    clearTimeout(this.silence);
+    this.socket = null;
+    if (this.ended) return;
+    if (code === 4401) {
+      this.ended = true;
+      this.onLink("closed", why || "the session has ended");
+      return;
+    }
+    this.onLink("stale", why || "the connection was lost");
+    const wait = this.retryMs * (0.5 + Math.random());
+    this.retryMs = Math.min(this.retryMs * 2, LAST_RETRY_MS);
+    window.setTimeout(() => !this.ended && this.start(), wait);
+  }
+
+  private ask(id: number, sub: Sub, resume: boolean): void {
+    sub.pending = [];
+    const since = resume && sub.rev >= 0 ? { since: sub.rev, boot: this.boot } : {};
+    this.send({ type: "sub", id, kind: sub.kind, ...since });
+  }
+
+  private greet(f: Frame): void {
+    const resume = f.boot === this.boot;
+    this.boot = f.boot ?? "";
+    this.retryMs = FIRST_RETRY_MS;
+    for (const [id, sub] of this.subs) this.ask(id, sub, resume && sub.kind !== "events");
+    this.onLink("live", "");
+  }
+
+  private receive(f: Frame): void {
+    if (f.type === "hello") return this.greet(f);
+    if (f.type === "ping") return this.send({ type: "pong", t: f.t });
+    const sub = this.subs.get(f.id ?? 0);
+    if (!sub) return;
+    switch (f.type) {
+      case "snap":
+        sub.pending.push(...(f.items ?? []));
+        if (!f.last) return;
+        sub.rev = f.rev ?? -1;
+        sub.sink.snapshot(sub.pending);
+        sub.pending = [];
+        return;
+      case "delta":
+        sub.rev = f.rev ?? sub.rev;
+        return sub.sink.delta(f.set ?? {}, f.del ?? []);
+      case "event":
+        return sub.sink.item?.(f.item);
+      case "resync":
+        sub.rev = -1;
+        return this.ask(f.id ?? 0, sub, false);
+    }
+  }
+}
+
+/** JSON merge patch (RFC 7396) for one level deep objects and below. */
+export function mergePatch(target: unknown, patch: unknown): unknown {
+  if (patch === null || typeof patch !== "object" || Array.isArray(patch)) return patch;
+  const base = target !== null && typeof target === "object" && !Array.isArray(target) ? target : {};
+  const out: Record<string, unknown> = { ...(base as Record<string, unknown>) };
+  for (const [k, v] of Object.entries(patch as Record<string, unknown>)) {
+    if (v === null && !(k in out)) continue;
+    if (v === null) out[k] = null;
+    else out[k] = mergePatch(out[k], v);
+  }
+  return out;
+}

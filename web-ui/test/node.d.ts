@@ -1,0 +1,13 @@
+// The little of node's own modules that the tests use.
+declare module "node:test" {
+  export function test(name: string, fn: () => void | Promise<void>): void;
+}
+declare module "node:assert/strict" {
+  interface Assert {
+    equal(a: unknown, b: unknown, message?: string): void;
+    deepEqual(a: unknown, b: unknown, message?: string): void;
+    ok(v: unknown, message?: string): void;
+  }
+  const assert: Assert;
+  export default assert;
+}
