@@ -76,6 +76,14 @@ inv_new_id(struct inv *inv, enum obj_kind kind)
 	return obj_id_make(kind, ++inv->last_number[kind]);
 }
 
+void
+inv_seen_id(struct inv *inv, obj_id id)
+{
+	uint64_t *last = &inv->last_number[obj_id_kind(id)];
+	if (*last < obj_id_number(id))
+		*last = obj_id_number(id);
+}
+
 uint64_t
 inv_rev(const struct inv *inv)
 {

@@ -23,6 +23,8 @@ struct db *inv_db(const struct inv *inv);
 /* The next id of a kind; never given again once a transaction that followed has
  * committed. */
 obj_id inv_new_id(struct inv *inv, enum obj_kind kind);
+/* An id that is in use elsewhere (events): no new one will be at or below it. */
+void inv_seen_id(struct inv *inv, obj_id id);
 size_t inv_txns_open(const struct inv *inv); /* sent, outcome not known yet */
 
 /* The event module's state (server/event/event_life.h), NULL before. */

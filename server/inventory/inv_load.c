@@ -113,9 +113,7 @@ read_row(struct load_kind *lk, const struct db_rows *rows, size_t row, struct er
 		    e, "row %s of the database", db_value(rows, row, COL_ID));
 	}
 	/* A row without its counter: a hand has been at the tables. */
-	uint64_t *last = &lk->load->inv->last_number[lk->kind];
-	if (*last < obj_id_number(id))
-		*last = obj_id_number(id);
+	inv_seen_id(lk->load->inv, id);
 	tree_insert(lk->load->inv, o);
 	return 0;
 }
