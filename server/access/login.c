@@ -369,18 +369,18 @@ on_rehashed(void *job, int rc)
 }
 
 void
-session_password(struct sessions *s, const struct caller *who, const char *keep_id,
-    const char *old_pw, const char *new_pw, session_end_fn done, void *arg)
+session_password(struct sessions *s, const struct caller *who,
+    const struct password_change *pc, session_end_fn done, void *arg)
 {
 	struct attempt *a = xcalloc(1, sizeof(*a));
 	const struct user *u = inv_user(s->inv, who->user);
 
 	*a = (struct attempt){ .s = s, .who = *who, .ended = done, .arg = arg };
 	a->name = xstrdup(who->name);
-	a->password = xstrdup(old_pw);
-	a->new_password = xstrdup(new_pw);
+	a->password = xstrdup(pc->old_pw);
+	a->new_password = xstrdup(pc->new_pw);
 	a->stored = u ? xstrdup(u->password_hash) : NULL;
-	snprintf(a->keep, sizeof(a->keep), "%s", keep_id);
+	snprintf(a->keep, sizeof(a->keep), "%s", pc->keep_id);
 	if (wait_of(s, "user", who->name, session_mono(s))) {
 		err_set(&a->err, ERR_RATE_LIMITED,
 		    "too many wrong passwords: wait a while");

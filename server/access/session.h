@@ -80,9 +80,15 @@ void session_token(struct sessions *s, const char *name, unsigned days,
 typedef void (*session_end_fn)(int rc, const struct err *e, void *arg);
 void session_end(struct sessions *s, const char *id, const struct caller *who,
     session_end_fn done, void *arg);
-/* Change a password after checking the old one; every other login of the user ends. */
-void session_password(struct sessions *s, const struct caller *who, const char *keep_id,
-    const char *old_pw, const char *new_pw, session_end_fn done, void *arg);
+
+struct password_change {
+	const char *keep_id; /* the login that stays */
+	const char *old_pw, *new_pw;
+};
+
+/* Change who->user's password after checking the old one; his other logins end. */
+void session_password(struct sessions *s, const struct caller *who,
+    const struct password_change *pc, session_end_fn done, void *arg);
 /* End every session and token of a user, in memory; the op that removes the user
  * deletes the rows. */
 void sessions_drop_user(struct sessions *s, obj_id user);

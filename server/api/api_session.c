@@ -194,6 +194,6 @@ api_password_change(struct api_call *c)
 		api_reply_err(c, &e);
 		return;
 	}
-	session_password(
-	    c->api->d.sessions, &c->who, c->session, old_pw, new_pw, on_ended, c);
+	const struct password_change pc = { c->session, old_pw, new_pw };
+	session_password(c->api->d.sessions, &c->who, &pc, on_ended, c);
 }
