@@ -1,0 +1,104 @@
+"""What the benchmarks and the integration tests share: a lab's server over HTTPS."""
+import http.client
+import json
+import os
+import ssl
+import time
+from pathlib import Path
+from typing import Any, Optional
+
+
+class ApiError(Exception):
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{status} {code}: {message}")
+        self.status, self.code, self.message = status, code, message
+
+
+class Api:
+    """One keep-alive connection with a bearer token."""
+
+    def __init__(self, address: str, port: int, ca: str, token: str = "") -> None:
+        self.address, self.port, self.ca, self.token = address, port, ca, token
+        self.context = ssl.create_default_context(cafile=ca)
+        self.conn: Optional[http.client.HTTPSConnection] = None
+
+    def clone(self) -> "Api":
+        return Api(self.address, self.port, self.ca, self.token)
+
+    def login(self, user: str, password: str) -> Any:
+        answer = self.call("POST", "/sessions", {"user": user, "password": password})
+        self.token = answer["token"]
+        return answer
+
+    def raw(self, method: str, path: str, body: Optional[bytes], headers: dict[str, str]) -> tuple[int, bytes]:
+        if self.conn is None:
+            self.conn = http.client.HTTPSConnection(self.address, self.port, context=self.context, timeout=70)
+        if self.token:
+            headers.setdefault("Authorization", "Bearer " + self.token)
+        try:
+            self.conn.request(method, path, body, headers)
+            res = self.conn.getresponse()
+            return res.status, res.read()
+        except (OSError, http.client.HTTPException):
+            self.conn.close()
+            self.conn = None
+            raise
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode()
+            headers["Content-Type"] = "application/json"
+        status, text = self.raw(method, "/api/v1" + path, data, headers)
+        answer = json.loads(text)
+        if status >= 400:
+            fault = answer["error"]
+            raise ApiError(status, fault["code"], fault["message"])
+        return answer
+
+    def get(self, path: str) -> Any:
+        return self.call("GET", path)
+
+    def wait(self, task: dict[str, Any], seconds: float = 120) -> dict[str, Any]:
+        """The task once it has ended; an ApiError when it failed."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            task = self.get(f"/tasks/{task['id']}?wait_ms=10000")
+            if task["state"] == "success":
+                return task
+            if task["state"] == "error":
+                raise ApiError(0, task["error_code"], task["error_message"])
+        raise TimeoutError(f"{task['name']} ({task['id']}) is still {task['state']} at {task['step']}")
+
+    def do(self, method: str, path: str, body: Any = None, seconds: float = 120) -> dict[str, Any]:
+        """Submit a task and wait for its end."""
+        return self.wait(self.call(method, path, body)["task"], seconds)
+
+
+def saved(name: Optional[str] = None) -> Api:
+    """The server that the shell would use."""
+    path = Path(os.environ.get("DROVER_SERVERS", Path.home() / ".config/drover/servers.json"))
+    book = json.loads(path.read_text())
+    entry = book["servers"][name or book["default"]]
+    return Api(entry["address"], entry["port"], entry["ca"], entry["token"])
+
+
+def percentile(values: list[float], pct: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * pct / 100))]
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_kib(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    raise ValueError(f"process {pid} has no resident memory")
+
+
+def report(name: str, value: float, unit: str) -> None:
+    print(f"{name} {value:.3f} {unit}", flush=True)
