@@ -35,6 +35,7 @@ struct engine_ops {
 	int (*spec_check)(
 	    const struct engine *en, const Drover__GuestSpec *spec, struct err *e);
 
+	/* number and dir are set right after it. */
 	struct engine_guest *(*guest_new)(struct engine *en);
 	void (*guest_free)(struct engine_guest *g);
 
@@ -60,12 +61,14 @@ struct engine_ops {
 };
 
 struct engine {
+	uint32_t magic; /* the kind's own */
 	const struct engine_ops *ops;
 	struct loop *loop;
 	struct engine_facts facts;
 };
 
 struct engine_guest {
+	uint32_t magic; /* the kind's own */
 	struct engine *engine;
 	uint64_t number;
 	char *dir;
@@ -84,7 +87,7 @@ struct engine_guest {
 enum engine_verdict engine_verb_check(enum engine_verb v, enum engine_state st);
 const char *engine_verb_name(enum engine_verb v);
 
-/* The verb under way has ended.  Nothing happens if none is. */
+/* The verb under way has ended: tell who waits.  Nothing happens if none is. */
 void engine_done(struct engine_guest *g, int rc, const struct err *e);
 /* The one writer of state; logs the move. */
 void engine_set_state(struct engine_guest *g, enum engine_state to, const char *why);

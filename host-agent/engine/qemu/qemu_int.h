@@ -1,0 +1,147 @@
+/*
+ * qemu_int: what the files of the qemu engine share.
+ *
+ * A guest's folder (mode 0700, root's): qmp.sock console.sock agent.sock,
+ * console.log[.1], stderr.log, run (pid and shape of the process); q/ is the process's
+ * own: vnc.sock.
+ */
+#pragma once
+#include "base/list.h"
+#include "host-agent/engine/engine_int.h"
+#include "host-agent/engine/qemu/accel_decide.h"
+#include "host-agent/engine/qemu/qemu_event.h"
+#include "host-agent/engine/qemu/qemu_shape.h"
+#include "host-agent/engine/qemu/qmp.h"
+#include "loop/flow.h"
+
+#define QEMU_MAGIC       0x51454d55u
+#define QEMU_GUEST_MAGIC 0x51475354u
+#define QEMU_ANSWER_MS   10000 /* of a QMP command that does nothing lengthy */
+#define QEMU_OWN_FOLDER  "q"
+
+struct console;
+struct child;
+struct pid_watch;
+struct timer;
+struct qemu_probe;
+
+struct qemu {
+	struct engine en;
+	struct flows *flows;
+	char *program, *accel_wish;
+	uint32_t uid_base, gid, start_ms;
+	uint32_t host_cpus;
+	uint64_t host_mb;
+	char machine[32];
+	enum accel accel;
+	struct qemu_probe *probe; /* while one is under way */
+	struct list leaving;      /* freed guests whose flows still end */
+};
+
+enum qemu_asked { QEMU_ASKED_NOTHING, QEMU_ASKED_SHUTDOWN, QEMU_ASKED_KILL };
+
+struct qemu_guest {
+	struct engine_guest g;
+	struct qemu *qemu;
+	struct list_node leaving_node;
+	char who[32]; /* "vm-42" */
+
+	struct qmp *qmp;
+	struct child *child;     /* the process, if we started it */
+	struct pid_watch *watch; /* the process, if it was adopted */
+	int pidfd;               /* of an adopted one: tells its end's status */
+	struct timer *reap_timer;
+	unsigned reap_checks;
+	bool process_ended;
+	bool status_known;
+	int status;
+	bool half_started; /* adopted before it had been let go */
+
+	struct qemu_trace trace;
+	struct qemu_shape shape;
+	struct console *console;
+	char *vnc_path;
+
+	struct flow *verb_flow; /* of the verb under way */
+	unsigned n_flows;
+	bool detached;
+	bool shows_end; /* the verb under way reports the end itself */
+	enum qemu_asked asked;
+	bool memory_saved;
+	struct wake exit_wake;  /* waits for the end of the process */
+	struct wake undo_wake;  /* the same, of an undo that runs beside another verb */
+	struct wake run_wake;   /* waits until it runs */
+	struct wake saved_wake; /* waits for the end of a migration to file */
+
+	/* Of the verb under way. */
+	uint32_t timeout_ms;
+	int memory_fd;
+	bool was_running;
+	struct qemu_growth growth;
+	uint32_t goal_cpus;
+};
+
+struct qemu_guest *qemu_guest_of(struct engine_guest *g);
+
+/* qemu.c: verbs are flows. */
+void qemu_run_flow(
+    struct qemu_guest *q, const char *name, const struct flow_step *steps);
+/* The end of a step that only waits for a command of QMP. */
+enum flow_rc qemu_call_step(
+    struct qemu_guest *q, struct flow *f, const char *command, json *args_take);
+/* Nobody is left to do this for. */
+bool qemu_is_gone(const struct qemu_guest *q);
+
+/* qemu_proc.c: the process. */
+int qemu_spawn(struct qemu_guest *q, const struct engine_boot *b, struct err *e);
+/* Attach to a process that runs already. */
+int qemu_proc_watch(struct qemu_guest *q, pid_t pid, uint64_t ticks, struct err *e);
+void qemu_proc_kill(struct qemu_guest *q);
+void qemu_proc_release(struct qemu_guest *q); /* forget, do not end */
+/* Take up the QMP and console connections that fds are. */
+void qemu_attach(struct qemu_guest *q, int qmp_fd_take, int console_fd_take);
+void qemu_end_check(
+    struct qemu_guest *q); /* finishes the end once all news of it are in */
+void qemu_proc_stat(struct qemu_guest *q);
+
+/* qemu_dir.c: the guest's folder. */
+int qemu_dir_prepare(
+    const struct qemu_guest *q, uint32_t uid, uint32_t gid, struct err *e);
+void qemu_dir_clear(const struct qemu_guest *q); /* what a live process leaves */
+int qemu_listen(
+    const struct qemu_guest *q, const char *name, int *ret_fd, struct err *e);
+int qemu_connect(
+    const struct qemu_guest *q, const char *name, int *ret_fd, struct err *e);
+int qemu_run_save(const struct qemu_guest *q, struct err *e);
+
+struct qemu_run {
+	pid_t pid;
+	uint64_t ticks;
+	struct qemu_shape shape;
+};
+
+/* ERR_NOT_FOUND if there is none. */
+int qemu_run_load(const struct qemu_guest *q, struct qemu_run *ret_r, struct err *e);
+/* The process whose command line has that uuid; ERR_NOT_FOUND. */
+int qemu_find_process(const char *uuid, pid_t *ret_pid, struct err *e);
+char *qemu_log_tail(const struct qemu_guest *q); /* caller frees; "" if there is none */
+void qemu_log_bound(const struct qemu_guest *q);
+
+/* qemu_memory.c: the head of a memory image. */
+int qemu_memory_begin(int fd, const struct qemu_shape *s, struct err *e);
+int qemu_memory_seal(int fd, struct err *e);
+int qemu_memory_read(int fd, struct qemu_shape *ret_s, struct err *e);
+
+/* The verbs. */
+int qemu_op_start(struct engine_guest *g, const struct engine_boot *b, struct err *e);
+int qemu_op_adopt(struct engine_guest *g, const Drover__GuestSpec *spec, struct err *e);
+int qemu_op_stop(struct engine_guest *g, uint32_t timeout_ms, struct err *e);
+int qemu_op_kill(struct engine_guest *g, struct err *e);
+int qemu_op_reset(struct engine_guest *g, struct err *e);
+int qemu_op_pause(struct engine_guest *g, struct err *e);
+int qemu_op_resume(struct engine_guest *g, struct err *e);
+int qemu_op_suspend(struct engine_guest *g, int memory_fd, struct err *e);
+int qemu_op_resize(
+    struct engine_guest *g, const Drover__GuestSpec *spec, struct err *e);
+void qemu_op_probe(struct engine *en, struct wake w);
+void qemu_probe_drop(struct qemu *qe);

@@ -1,0 +1,166 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "host-agent/engine/qemu/qemu_int.h"
+
+/* Wait for the end of a process that is not wanted any more. */
+static enum flow_rc
+bury(struct flow *f, struct qemu_guest *q)
+{
+	if (qemu_is_gone(q) || q->g.state == ENGINE_DOWN)
+		return FLOW_NEXT;
+	qemu_proc_kill(q);
+	q->undo_wake = flow_wake(f);
+	return FLOW_WAIT;
+}
+
+static enum flow_rc
+greet_start(struct flow *f, void *arg)
+{
+	struct qemu_guest *q = arg;
+
+	flow_set_timeout(f, q->qemu->start_ms);
+	return qemu_call_step(q, f, "qmp_capabilities", NULL);
+}
+
+/* What a process that gave up says on its stderr is the reason, not the lost socket. */
+static enum flow_rc
+failed(struct flow *f, struct qemu_guest *q)
+{
+	struct err *e = flow_err(f);
+
+	if (qemu_is_gone(q))
+		return FLOW_FAIL;
+	if (q->g.state == ENGINE_DOWN && *q->g.reason)
+		err_set(e, ERR_IO, "%s: cannot start: %s", q->who, q->g.reason);
+	else
+		err_wrap(e, "%s: cannot start", q->who);
+	return FLOW_FAIL;
+}
+
+static enum flow_rc
+greet_finish(struct flow *f, void *arg, int rc)
+{
+	struct qemu_guest *q = arg;
+
+	/* The socket is lost a moment before the process has ended: wait for its
+	 * reason. */
+	if (rc == ERR_LOST && !qemu_is_gone(q) && q->g.state != ENGINE_DOWN)
+		return FLOW_NEXT;
+	return rc ? failed(f, q) : FLOW_NEXT;
+}
+
+static enum flow_rc
+let_go_start(struct flow *f, void *arg)
+{
+	struct qemu_guest *q = arg;
+
+	if (qemu_is_gone(q))
+		return FLOW_FAIL;
+	if (q->g.state == ENGINE_DOWN)
+		return failed(f, q);
+	if (qmp_is_lost(q->qmp)) {
+		q->exit_wake = flow_wake(f);
+		return FLOW_WAIT;
+	}
+	return qemu_call_step(q, f, "cont", NULL);
+}
+
+static enum flow_rc
+let_go_finish(struct flow *f, void *arg, int rc)
+{
+	struct qemu_guest *q = arg;
+
+	if (rc || qemu_is_gone(q) || q->g.state == ENGINE_DOWN)
+		return failed(f, q);
+	return FLOW_NEXT;
+}
+
+/* With a memory image to read this takes its time. */
+static enum flow_rc
+running_start(struct flow *f, void *arg)
+{
+	struct qemu_guest *q = arg;
+
+	if (qemu_is_gone(q))
+		return FLOW_FAIL;
+	if (q->g.state == ENGINE_DOWN)
+		return failed(f, q);
+	if (q->g.state != ENGINE_STARTING)
+		return FLOW_NEXT;
+	q->run_wake = q->exit_wake = flow_wake(f);
+	return FLOW_WAIT;
+}
+
+static enum flow_rc
+running_finish(struct flow *f, void *arg, int rc)
+{
+	struct qemu_guest *q = arg;
+
+	q->run_wake = WAKE_NONE;
+	return let_go_finish(f, arg, rc);
+}
+
+static enum flow_rc
+start_undo(struct flow *f, void *arg)
+{
+	return bury(f, arg);
+}
+
+#define READ_MEMORY_MS 600000
+
+static const struct flow_step start_steps[] = {
+	{ "greet", greet_start, greet_finish, start_undo, QEMU_ANSWER_MS },
+	{ "let go", let_go_start, let_go_finish, NULL, QEMU_ANSWER_MS },
+	{ "running", running_start, running_finish, NULL, READ_MEMORY_MS },
+	{ NULL, NULL, NULL, NULL, 0 },
+};
+
+static int
+plan_shape(struct qemu_guest *q, const struct engine_boot *b, struct err *e)
+{
+	const struct qemu *qe = q->qemu;
+	int rc;
+
+	if (b->memory_fd < 0) {
+		qemu_shape_plan(&q->shape, b->spec->num_cpu, b->spec->memory_mb,
+		    qe->host_cpus, qe->host_mb);
+		snprintf(q->shape.machine, sizeof(q->shape.machine), "%s", qe->machine);
+		snprintf(q->shape.accel, sizeof(q->shape.accel), "%s",
+		    accel_name(qe->accel));
+		return 0;
+	}
+	rc = qemu_memory_read(b->memory_fd, &q->shape, e);
+	if (rc)
+		return rc;
+	if (!str_same(q->shape.accel, accel_name(qe->accel)))
+		return err_set(e, ERR_UNSUPPORTED,
+		    "its memory was saved under %s, this host runs %s", q->shape.accel,
+		    accel_name(qe->accel));
+	return 0;
+}
+
+int
+qemu_op_start(struct engine_guest *g, const struct engine_boot *b, struct err *e)
+{
+	struct qemu_guest *q = qemu_guest_of(g);
+	int rc;
+
+	if (!g->engine->facts.usable)
+		return err_set(e, ERR_UNAVAILABLE, "the qemu engine cannot be used: %s",
+		    g->engine->facts.why_not);
+	snprintf(q->who, sizeof(q->who), "vm-%" PRIu64, g->number);
+	rc = plan_shape(q, b, e);
+	if (!rc)
+		rc = qemu_spawn(q, b, e);
+	if (rc)
+		return rc;
+	engine_set_state(g, ENGINE_STARTING, "");
+	q->shows_end = true;
+	qemu_run_flow(q, "qemu start", start_steps);
+	return 0;
+}
