@@ -42,14 +42,14 @@ flow_join(struct flow *f, unsigned n, struct wake *parts)
 	j = xcalloc(1, sizeof(*j));
 	j->waiter.deliver = on_part;
 	j->loop = flow_loop(f);
-	j->flows = flow_registry(f);
+	j->flows = f->flows;
 	j->all = all;
 	j->n = j->missing = n;
 	j->has = xcalloc(n, sizeof(*j->has));
 	waiter_add(j->flows, &j->waiter);
 	/* The flow drops it when it stops waiting, or parts never posted would leak it.
 	 */
-	list_add_tail(flow_joins(f), &j->node);
+	list_add_tail(&f->joins, &j->node);
 	for (unsigned i = 0; i < n; i++)
 		parts[i] = (struct wake){ j->waiter.id, i + 1 };
 	return all;
