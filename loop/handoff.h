@@ -13,8 +13,9 @@
 struct handoff;
 
 typedef void (*handoff_fn)(void *msg, void *arg);
-/* max: how many messages may wait; drop frees what is still queued when the handoff is freed. */
-struct handoff *handoff_new(struct loop *l, size_t max, handoff_fn recv, void (*drop)(void *msg), void *arg);
+/* max: how many messages may wait; drop frees what is still queued at handoff_free. */
+struct handoff *handoff_new(
+    struct loop *l, size_t max, handoff_fn recv, void (*drop)(void *msg), void *arg);
 void handoff_free(struct handoff *h);
 /* Any thread. False if the queue is full or closed: the message stays the caller's. */
 bool handoff_send(struct handoff *h, void *msg);

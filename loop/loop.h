@@ -13,10 +13,11 @@
 struct event_base;
 struct loop;
 
-struct loop *loop_new(const struct clock *clock); /* the clock is borrowed */
+/* The clock is borrowed.  Has the whole process ignore SIGPIPE. */
+struct loop *loop_new(const struct clock *clock);
 void loop_free(struct loop *l);
 const struct clock *loop_clock(const struct loop *l);
-uint64_t loop_now_ms(const struct loop *l); /* mono, read once a turn */
+uint64_t loop_now_ms(const struct loop *l);   /* mono, read once a turn */
 struct event_base *loop_base(struct loop *l); /* for loop/ and library drivers only */
 
 void loop_run(struct loop *l); /* until loop_stop */
@@ -29,9 +30,9 @@ unsigned loop_turn(struct loop *l, uint32_t max_ms);
 
 typedef void (*loop_fn)(void *arg);
 /* Run fn(arg) on the loop when the signal arrives. */
-int loop_on_signal(struct loop *l, int signo, loop_fn fn, void *arg, struct err *e)
-    WARN_UNUSED;
-/* Run fn(arg) at the end of every turn that did something ("pushes"). */
+int loop_on_signal(
+    struct loop *l, int signo, loop_fn fn, void *arg, struct err *e) WARN_UNUSED;
+/* Run fn(arg) at the end of every turn that did something: the pushes. */
 #define loop_on_turn_end(l, fn, arg) loop_on_turn_end_named((l), (fn), (arg), #fn)
 /* The same under the name by which a slow callback is logged; name is borrowed. */
 void loop_on_turn_end_named(struct loop *l, loop_fn fn, void *arg, const char *name);

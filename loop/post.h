@@ -1,6 +1,6 @@
 /*
- * post: completions, drained once a turn.  Starting something never calls you back before
- * it returns; its end comes as a post.
+ * post: completions, drained once a turn.  Starting something never calls you back
+ * before it returns; its end comes as a post.
  */
 #pragma once
 #include <stdint.h>
@@ -8,13 +8,14 @@
 #include "loop/loop.h"
 
 /*
- * A wake names one wait of one flow.  A late, double or orphaned wake falls on the floor:
- * that is the whole cancellation story.
+ * A wake names one wait of one flow.  A late, double or orphaned wake falls on the
+ * floor: that is the whole cancellation story.
  */
 struct wake {
 	uint64_t flow; /* 0: nobody waits */
 	uint32_t wait;
 };
+
 #define WAKE_NONE ((struct wake){ 0, 0 })
 
 /* rc is 0 or an enum err_code; e (may be NULL) is copied. */
