@@ -179,10 +179,9 @@ open_context(struct front *f, const struct front_conf *conf, struct err *e)
 		.user = f,
 		.gid = (gid_t)-1,
 		.uid = (uid_t)-1,
-		.options =
-		    LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT |
+		/* The security headers are front_add_headers', stricter than lws's. */
+		.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT |
 		    LWS_SERVER_OPTION_DISABLE_IPV6 |
-		    LWS_SERVER_OPTION_HTTP_HEADERS_SECURITY_BEST_PRACTICES_ENFORCE |
 		    LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND,
 		.ssl_options_set = SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1,
 		.max_http_header_data = 8192,
@@ -193,11 +192,6 @@ open_context(struct front *f, const struct front_conf *conf, struct err *e)
 		.fd_limit_per_thread = 4096,
 	};
 
-	/* The headers of front_add_headers are ours, stricter than lws's own set. */
-	info.options &=
-	    ~(uint64_t)LWS_SERVER_OPTION_HTTP_HEADERS_SECURITY_BEST_PRACTICES_ENFORCE;
-	if (!conf->port)
-		info.port = CONTEXT_PORT_NO_LISTEN_SERVER + 1; /* 0: the kernel picks */
 	lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
 	f->lws = lws_create_context(&info);
 	if (!f->lws)
