@@ -1,0 +1,145 @@
+// Journeys of a person through the pages, in a real browser, against a running lab.
+//
+// DROVER_URL, DROVER_USER, DROVER_PASSWORD say where; the lab must have at least one machine that is on
+// and a template. SHOTS=folder keeps a picture of each step. Run by tests/integration/test_ui.py.
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+
+const require = createRequire(new URL("../../web-ui/package.json", import.meta.url));
+const { chromium } = require("playwright-core");
+const axeSource = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
+
+const url = process.env.DROVER_URL;
+const user = process.env.DROVER_USER;
+const password = process.env.DROVER_PASSWORD;
+const WAIT = 60_000;
+
+let context;
+let page;
+let profile;
+const complaints = [];
+
+before(async () => {
+  profile = await mkdtemp(join(tmpdir(), "drover-ui-"));
+  context = await chromium.launchPersistentContext(profile, {
+    executablePath: "/usr/bin/chromium",
+    headless: true,
+    ignoreHTTPSErrors: true,
+    bypassCSP: false,
+    viewport: { width: 1280, height: 800 },
+    args: [
+      "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+      "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    ],
+  });
+  page = await context.newPage();
+  page.setDefaultTimeout(WAIT);
+  page.on("console", (m) => m.type() === "error" && complaints.push(m.text()));
+  page.on("pageerror", (e) => complaints.push(String(e)));
+  page.on("request", (r) => {
+    if (!r.url().startsWith(url) && !r.url().startsWith("data:")) complaints.push(`asked ${r.url()}`);
+  });
+});
+
+after(async () => {
+  await context?.close();
+  await rm(profile, { recursive: true, force: true });
+});
+
+async function shot(name) {
+  if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `${name}.png`) });
+}
+
+/** No serious fault of accessibility. The page's CSP forbids injected scripts, so axe goes in by CDP. */
+async function accessible(name) {
+  const cdp = await context.newCDPSession(page);
+  await cdp.send("Runtime.evaluate", { expression: axeSource });
+  const { result } = await cdp.send("Runtime.evaluate", {
+    expression: "axe.run().then(r => JSON.stringify(r.violations.map(v => [v.impact, v.id, v.nodes[0].html])))",
+    awaitPromise: true,
+    returnByValue: true,
+  });
+  const bad = JSON.parse(result.value).filter(([impact]) => ["serious", "critical"].includes(impact));
+  assert.deepEqual(bad, [], `${name} is not accessible`);
+}
+
+const row = (name) => page.locator("tr[data-vm]", { has: page.getByText(name, { exact: true }) });
+
+test("a wrong password is refused in words", async () => {
+  await page.goto(url);
+  await page.getByLabel("User").fill(user);
+  await page.getByLabel("Password").fill("certainly not this");
+  await page.getByRole("button", { name: "Log in" }).click();
+  await page.getByText("user name or password is wrong").waitFor();
+  await accessible("login");
+  await shot("login");
+  complaints.length = 0; // the browser itself logs the 401s
+});
+
+test("logging in shows the fleet, live", async () => {
+  await page.getByLabel("Password").fill(password);
+  await page.getByRole("button", { name: "Log in" }).click();
+  await page.getByText("● live").waitFor();
+  await page.locator("tr[data-vm]").first().waitFor();
+  for (const theme of ["light", "dark"]) {
+    await page.getByLabel("Theme").selectOption(theme);
+    await accessible(`fleet, ${theme}`);
+    await shot(`fleet-${theme}`);
+  }
+});
+
+test("a machine is made from the page and its task shows", async () => {
+  await page.getByRole("button", { name: "New machine" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Name").fill("ui-journey");
+  await dialog.getByLabel("Power on").check();
+  await accessible("new machine");
+  await dialog.getByRole("button", { name: "Create" }).click();
+  await row("ui-journey").waitFor();
+  await row("ui-journey").getByText("Powered on").waitFor();
+  await page.getByRole("cell", { name: "Create virtual machine" }).first().waitFor();
+});
+
+test("a second machine of that name is refused in words", async () => {
+  await page.getByRole("button", { name: "New machine" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Name").fill("ui-journey");
+  await dialog.getByRole("button", { name: "Create" }).click();
+  await dialog.getByText("ui-journey").waitFor();
+  await shot("refused");
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  complaints.length = 0; // the browser itself logs the 409
+});
+
+test("the filter narrows and says what it does not understand", async () => {
+  await page.keyboard.press("/");
+  await page.keyboard.type("ui-j* power:on");
+  await page.getByText(/^1 of /).waitFor();
+  assert.equal(await page.locator("tr[data-vm]").count(), 1);
+  await page.getByRole("searchbox").fill("colour:red");
+  await page.getByText("“colour:red” is not understood").waitFor();
+  await page.getByRole("searchbox").fill("");
+});
+
+test("a machine is powered off and deleted from its menu", async () => {
+  await row("ui-journey").getByLabel("Actions for ui-journey").selectOption("kill");
+  await page.getByRole("dialog").getByRole("button", { name: "Power off" }).click();
+  await row("ui-journey").getByText("Powered off").waitFor();
+  await row("ui-journey").getByLabel("Actions for ui-journey").selectOption("delete");
+  await page.getByRole("dialog").getByRole("button", { name: "Delete from disk" }).click();
+  await row("ui-journey").waitFor({ state: "detached" });
+});
+
+test("logging out ends it", async () => {
+  await page.getByRole("button", { name: "Log out" }).click();
+  await page.getByRole("button", { name: "Log in" }).waitFor();
+  complaints.splice(0, complaints.length, ...complaints.filter((c) => !c.includes("401")));
+});
+
+test("nothing was complained about and nobody else was asked", () => {
+  assert.deepEqual(complaints, []);
+});
