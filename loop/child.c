@@ -20,7 +20,7 @@
 #include "loop/timer.h"
 
 #define CHILD_MAGIC        0x4348494cu
-#define PRESET_MAX_OUTPUT  (64u * 1024)
+#define PRESET_MAX_OUTPUT  UINT64_C(65536)
 #define KILL_AFTER_TERM_MS 2000
 #define READ_CHUNK         16384
 #define MAX_READS_AT_ONCE  16
@@ -362,8 +362,9 @@ adopt(struct loop *l, const struct child_opts *o, struct pipes *p, pid_t pid)
 	c->pid = pid;
 	c->detach = o->detach;
 	c->post = (struct post){ .fn = bury, .arg = c, .name = "child end" };
-	c->out = (struct capture){ .fd = MOVE_FD(p->out[0]), .max = max };
-	c->err_out = (struct capture){ .fd = MOVE_FD(p->err_out[0]), .max = max };
+	c->out.fd = MOVE_FD(p->out[0]);
+	c->err_out.fd = MOVE_FD(p->err_out[0]);
+	c->out.max = c->err_out.max = max;
 	c->in_fd = MOVE_FD(p->in[1]);
 	c->pidfd = pidfd_open(pid, 0);
 	ASSERT(c->pidfd >= 0);
@@ -392,7 +393,7 @@ child_start(struct loop *l, const struct child_opts *o, child_fn done, void *arg
 {
 	struct pipes p = { { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 } };
 	struct child *c;
-	pid_t pid;
+	pid_t pid = 0;
 	int rc;
 
 	ASSERT(o->argv && o->argv[0] && o->argv[0][0] == '/');

@@ -146,6 +146,18 @@ die_with_parent(const struct exec_plan *p, int report)
 		give_up(p, report, EXEC_PARENT);
 }
 
+/* execve's arguments lack the const that it keeps. */
+static char *const *
+exec_words(const char *const *words)
+{
+	union {
+		const char *const *in;
+		char *const *out;
+	} u = { .in = words };
+
+	return u.out;
+}
+
 _Noreturn void
 child_exec(const struct exec_plan *p)
 {
@@ -165,7 +177,6 @@ child_exec(const struct exec_plan *p)
 	drop_rights(p, report);
 	/* After the drop: a change of user clears the setting. */
 	die_with_parent(p, report);
-	execve(o->argv[0], (char *const *)(uintptr_t)o->argv,
-	    (char *const *)(uintptr_t)p->env);
+	execve(o->argv[0], exec_words(o->argv), exec_words(p->env));
 	give_up(p, report, EXEC_PROGRAM);
 }

@@ -137,8 +137,9 @@ start_lookup(struct connecting *c)
 		post_add(c->loop, &c->post);
 		return;
 	}
-	if (resolve_start(
-		c->loop, c->host, c->port, on_resolved, c, &c->resolving, &c->err))
+	c->resolving =
+	    resolve_start(c->loop, c->host, c->port, on_resolved, c, &c->err);
+	if (!c->resolving)
 		post_add(c->loop, &c->post);
 }
 

@@ -20,6 +20,7 @@ void connect_free(struct connecting *c); /* gives up if it is under way */
 
 /* In an I/O callback, once: addresses to be given to freeaddrinfo, or an EAI_ error. */
 typedef void (*resolve_fn)(struct addrinfo *found, int eai, void *arg);
-int resolve_start(struct loop *l, const char *host, uint16_t port, resolve_fn done,
-    void *arg, struct resolving **ret_r, struct err *e) WARN_UNUSED;
+/* NULL: see e. */
+struct resolving *resolve_start(struct loop *l, const char *host, uint16_t port,
+    resolve_fn done, void *arg, struct err *e);
 void resolve_free(struct resolving *r);

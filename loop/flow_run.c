@@ -266,11 +266,12 @@ flows_run(struct flows *fs)
 {
 	/* Flows made ready from here on have their turn next. */
 	unsigned due = fs->n_ready;
+	struct flow *f;
 
 	fs->running = true;
 	for (unsigned i = 0; i < due; i++) {
-		struct flow *f = LIST_FIRST(struct flow, &fs->ready, ready_node);
-
+		f = LIST_FIRST(struct flow, &fs->ready, ready_node);
+		ASSERT(f);
 		list_remove(&f->ready_node);
 		fs->n_ready--;
 		while (!f->waiting && f->stage != STAGE_END)

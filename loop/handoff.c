@@ -32,8 +32,8 @@ struct handoff {
 	struct post post;
 
 	pthread_mutex_t lock;
-	struct item *first, **last; /* under lock, as is waiting */
-	size_t waiting;
+	struct item *first, **last; /* under lock */
+	_Atomic size_t waiting;     /* changed under lock, read without */
 
 	/* Loop's thread only. */
 	bool receiving;
@@ -183,11 +183,5 @@ handoff_send(struct handoff *h, void *msg)
 size_t
 handoff_waiting(const struct handoff *h)
 {
-	pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&h->lock;
-	size_t n;
-
-	pthread_mutex_lock(lock);
-	n = h->waiting;
-	pthread_mutex_unlock(lock);
-	return n;
+	return h->waiting;
 }

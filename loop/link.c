@@ -10,7 +10,7 @@
 #include "loop/timer.h"
 
 #define LINK_MAGIC          0x4c494e4bu
-#define PRESET_BACKLOG      (64u * 1024 * 1024)
+#define PRESET_BACKLOG      ((size_t)64 << 20)
 #define PRESET_HANDSHAKE_MS 10000
 #define FLUSH_MS            2000
 

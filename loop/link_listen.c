@@ -21,7 +21,7 @@
 
 /* A connection between its accept and the posts phase. */
 struct arrival {
-	struct list_node node;
+	struct arrival *next;
 	int fd;
 	char addr[LINK_ADDR_TEXT];
 };
@@ -35,7 +35,7 @@ struct link_listener {
 	void *arg;
 	struct evconnlistener *ev;
 	struct timer *pause;
-	struct list arrivals;
+	struct arrival *first, **last;
 	struct post post;
 	uint16_t port;
 	bool working, freed;
@@ -71,7 +71,8 @@ on_accept(struct evconnlistener *ev, evutil_socket_t fd, struct sockaddr *sa, in
 
 	a->fd = fd;
 	address_text(sa, a->addr);
-	list_add_tail(&ls->arrivals, &a->node);
+	*ls->last = a;
+	ls->last = &a->next;
 	post_add(ls->loop, &ls->post);
 }
 
@@ -94,10 +95,26 @@ on_pause_over(void *arg)
 	evconnlistener_enable(ls->ev);
 }
 
+/* The connection that came first, or NULL. */
+static struct arrival *
+take_arrival(struct link_listener *ls)
+{
+	struct arrival *a = ls->first;
+
+	if (!a)
+		return NULL;
+	ls->first = a->next;
+	if (!ls->first)
+		ls->last = &ls->first;
+	return a;
+}
+
 static void
 release(struct link_listener *ls)
 {
-	LIST_EACH_SAFE(struct arrival, a, &ls->arrivals, node) {
+	struct arrival *a;
+
+	while ((a = take_arrival(ls))) {
 		close(a->fd);
 		free(a);
 	}
@@ -126,8 +143,7 @@ work(void *arg)
 	struct arrival *a;
 
 	ls->working = true;
-	while (!ls->freed && (a = LIST_FIRST(struct arrival, &ls->arrivals, node))) {
-		list_remove(&a->node);
+	while (!ls->freed && (a = take_arrival(ls))) {
 		welcome(ls, a);
 		free(a);
 	}
@@ -176,7 +192,7 @@ link_listen(struct loop *l, const char *addr, uint16_t port, struct ssl_ctx_st *
 	struct link_listener *ls;
 	struct evconnlistener *ev;
 	union address a;
-	socklen_t len;
+	socklen_t len = 0;
 	int rc;
 
 	rc = parse_address(addr, port, &a, &len, e);
@@ -200,7 +216,7 @@ link_listen(struct loop *l, const char *addr, uint16_t port, struct ssl_ctx_st *
 	ls->ev = ev;
 	ls->port = bound_port(ev);
 	ls->pause = timer_new(l, on_pause_over, ls);
-	list_init(&ls->arrivals);
+	ls->last = &ls->first;
 	ls->post = (struct post){ .fn = work, .arg = ls, .name = "link listener" };
 	evconnlistener_set_cb(ev, on_accept, ls);
 	evconnlistener_set_error_cb(ev, on_accept_error);

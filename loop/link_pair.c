@@ -18,9 +18,9 @@ struct pair_end {
 };
 
 static struct pair_end *
-pair_end(const struct link *k)
+pair_end(struct link *k)
 {
-	return (struct pair_end *)(uintptr_t)k;
+	return (struct pair_end *)k;
 }
 
 static int
@@ -95,7 +95,7 @@ send_frame(struct link *k, const void *p, size_t n)
 static size_t
 backlog(const struct link *k)
 {
-	const struct pair_end *other = pair_end(k)->other;
+	const struct pair_end *other = ((const struct pair_end *)k)->other;
 
 	return other ? other->inbox_bytes : 0;
 }

@@ -32,9 +32,9 @@ struct tls_link {
 };
 
 static struct tls_link *
-tls_link(const struct link *k)
+tls_link(struct link *k)
 {
-	return (struct tls_link *)(uintptr_t)k;
+	return (struct tls_link *)k;
 }
 
 static void
@@ -212,7 +212,7 @@ send_frame(struct link *k, const void *p, size_t n)
 static size_t
 backlog(const struct link *k)
 {
-	struct bufferevent *bev = tls_link(k)->bev;
+	struct bufferevent *bev = ((const struct tls_link *)k)->bev;
 
 	return bev ? evbuffer_get_length(bufferevent_get_output(bev)) : 0;
 }
@@ -291,13 +291,14 @@ is_address(const char *host)
 static int
 expect_host(SSL *ssl, const char *host, struct err *e)
 {
+	AUTO_FREE char *name = xstrdup(host);
 	int ok;
 
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	if (is_address(host))
 		ok = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host);
 	else
-		ok = SSL_set1_host(ssl, host) && SSL_set_tlsext_host_name(ssl, host);
+		ok = SSL_set1_host(ssl, host) && SSL_set_tlsext_host_name(ssl, name);
 	if (!ok)
 		return tls_fail(e, ERR_INVALID, "host name \"%.64s\"", host);
 	return 0;

@@ -9,7 +9,7 @@
 #include "base/list.h"
 #include "loop/post.h"
 
-#define SLOW_CALLBACK_US (50u * 1000)
+#define SLOW_CALLBACK_US UINT64_C(50000)
 
 struct event;
 struct flows;

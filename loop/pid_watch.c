@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -39,7 +38,7 @@ pid_watch_new(struct loop *l, pid_t pid, uint64_t start_ticks, loop_fn gone, voi
 {
 	AUTO_CLOSE int fd = -1;
 	struct pid_watch *w;
-	uint64_t ticks;
+	uint64_t ticks = 0;
 	int rc;
 
 	if (pid <= 0)
@@ -89,6 +88,8 @@ pid_start_ticks(pid_t pid, uint64_t *ret_ticks, struct err *e)
 	char path[48], buf[1024];
 	AUTO_CLOSE int fd = -1;
 	const char *p;
+	char *end;
+	uint64_t ticks;
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
@@ -105,7 +106,11 @@ pid_start_ticks(pid_t pid, uint64_t *ret_ticks, struct err *e)
 	p = strrchr(buf, ')');
 	for (int field = 2; p && field < START_FIELD; field++)
 		p = strchr(p + 1, ' ');
-	if (!p || sscanf(p, " %" SCNu64, ret_ticks) != 1)
+	if (!p)
 		return err_set(e, ERR_CORRUPT, "%s has no start time", path);
+	ticks = strtoull(p + 1, &end, 10);
+	if (end == p + 1)
+		return err_set(e, ERR_CORRUPT, "%s has no start time", path);
+	*ret_ticks = ticks;
 	return 0;
 }

@@ -112,9 +112,9 @@ start_thread(struct query *q)
 	return rc;
 }
 
-int
+struct resolving *
 resolve_start(struct loop *l, const char *host, uint16_t port, resolve_fn done,
-    void *arg, struct resolving **ret_r, struct err *e)
+    void *arg, struct err *e)
 {
 	struct query *q = xcalloc(1, sizeof(*q));
 	struct resolving *r;
@@ -130,8 +130,9 @@ resolve_start(struct loop *l, const char *host, uint16_t port, resolve_fn done,
 	if (rc) {
 		q->holders = 1;
 		query_unref(q);
-		return err_sys(e, ERR_UNAVAILABLE, rc,
-		    "cannot start a thread to resolve %s", host);
+		err_sys(e, ERR_UNAVAILABLE, rc, "cannot start a thread to resolve %s",
+		    host);
+		return NULL;
 	}
 	r = xcalloc(1, sizeof(*r));
 	r->magic = QUERY_MAGIC;
@@ -140,8 +141,7 @@ resolve_start(struct loop *l, const char *host, uint16_t port, resolve_fn done,
 	r->arg = arg;
 	r->ev = event_new(l->base, q->fd, EV_READ | EV_PERSIST, on_answer, r);
 	ASSERT(r->ev && !event_add(r->ev, NULL));
-	*ret_r = r;
-	return 0;
+	return r;
 }
 
 void

@@ -193,7 +193,7 @@ static int
 fill_and_sign(X509 *cert, X509_REQ *req, const struct authority *a, const char *uuid,
     unsigned days, struct err *e)
 {
-	EVP_PKEY *key;
+	EVP_PKEY *key = NULL;
 	int rc = check_csr(req, &key, e);
 
 	if (rc)

@@ -55,13 +55,13 @@ on_finished(void *msg, void *arg)
 static struct task *
 next_task(struct workers *w)
 {
-	struct task *t = NULL;
+	struct task *t;
 
 	pthread_mutex_lock(&w->lock);
 	while (list_empty(&w->queue) && !w->stopping)
 		pthread_cond_wait(&w->more, &w->lock);
-	if (!w->stopping) {
-		t = LIST_FIRST(struct task, &w->queue, node);
+	t = w->stopping ? NULL : LIST_FIRST(struct task, &w->queue, node);
+	if (t) {
 		list_remove(&t->node);
 		w->queued--;
 	}

@@ -125,7 +125,8 @@ certs_free(struct certs *c)
 		snprintf(path, sizeof(path), "%s/%s", c->dir, entry->d_name);
 		unlink(path);
 	}
-	closedir(d);
+	if (d)
+		closedir(d);
 	rmdir(c->dir);
 	LIST_EACH_SAFE(struct path, p, &c->paths, node) {
 		free(p);
