@@ -41,7 +41,13 @@ struct db_rows *db_rows_new(unsigned n_cols);
 void db_rows_add(struct db_rows *r, const char *const *values);
 void db_rows_free(struct db_rows *r);
 
-enum db_request_kind { DB_REQ_TXN, DB_REQ_QUERY, DB_REQ_LOAD, DB_REQ_SCRIPT };
+enum db_request_kind {
+	DB_REQ_TXN,
+	DB_REQ_QUERY,
+	DB_REQ_LOAD,
+	DB_REQ_SCRIPT,
+	DB_REQ_PREPARE,
+};
 
 struct db_request {
 	struct list_node node;
