@@ -1,7 +1,7 @@
 #include "server/inventory/feed.h"
 
 #include "base/mem.h"
-#include "loop/loop.h"
+#include "loop/post.h"
 #include "server/inventory/inv_int.h"
 
 static void
@@ -49,9 +49,17 @@ feed_restart(struct feed *f, uint64_t rev)
 	f->told = rev;
 }
 
-void
-feed_add(struct feed *f, const struct change *c)
+static void
+wake_loop(void *arg)
 {
+}
+
+void
+feed_add(struct feed *f, struct loop *l, const struct change *c)
+{
+	/* A change by an I/O callback alone would wait for the next turn with posts. */
+	if (f->told + 1 == c->rev)
+		post_call(l, wake_loop, NULL);
 	f->ring[c->rev % FEED_RING] = *c;
 	if (c->rev - f->first >= FEED_RING)
 		f->first = c->rev - FEED_RING + 1;

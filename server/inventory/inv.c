@@ -335,7 +335,7 @@ inv_changed(struct inv *inv, struct obj *o, enum change_kind kind, uint64_t fiel
 		if (fields & 1ULL << i && !(f[i].flags & FIELD_VOLATILE))
 			c.volatile_only = 0;
 	}
-	feed_add(&inv->feed, &c);
+	feed_add(&inv->feed, inv->loop, &c);
 	if (inv->rev + REV_BLOCK / 2 > inv->rev_stored && !inv->rev_asked)
 		inv_reserve_revs(inv, on_revs_reserved, inv);
 }

@@ -111,6 +111,6 @@ void inv_revs_reserved(struct inv *inv, int rc);
 void feed_init(struct feed *f, struct inv *inv);
 void feed_fini(struct feed *f, struct inv *inv);
 void feed_restart(struct feed *f, uint64_t rev); /* empty, after this revision */
-void feed_add(struct feed *f, const struct change *c);
+void feed_add(struct feed *f, struct loop *l, const struct change *c);
 
 void txns_drop(struct inv *inv); /* what was sent and will not be heard of */
