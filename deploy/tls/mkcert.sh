@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Make a certificate for a server: DIR/NAME.pem and DIR/NAME.key (EC P-256), signed by the
-# authority in DIR (see mkca.sh).
+# authority in DIR (see mkca.sh).  The authority's certificate follows the server's own:
+# a host that enrols knows only its fingerprint, and is shown it in the handshake.
 #
 #     mkcert.sh DIR NAME SAN…          e.g.  mkcert.sh pki server DNS:localhost IP:127.0.0.1
 #
@@ -58,6 +59,7 @@ main()
 	trap 'rm -rf "$work"' EXIT
 	make_cert "$dir" "$name" "$san" 2>"$work/log" ||
 		die "openssl cannot make the certificate: $(tail -n 1 "$work/log")"
+	cat "$dir/ca.pem" >>"$work/$name.pem"
 	chmod 0644 "$work/$name.pem"
 	echo "$san" >"$work/$name.san"
 	mv "$work/$name.key" "$work/$name.pem" "$work/$name.san" "$dir/"
