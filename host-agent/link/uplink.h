@@ -1,0 +1,72 @@
+/*
+ * uplink: the one connection to the server: dial, greet, beat, dial again.
+ *
+ * Waits between attempts with full jitter, 0.5 s doubling to 30 s, longer where the
+ * server asked for it; takes the configured servers in turn.  Peers whose certificate
+ * is not a server's are not spoken to.  Loop thread only.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "loop/link.h"
+#include "proto/envelope.pb-c.h"
+
+#define UPLINK_BACKOFF_MIN_MS 500u
+#define UPLINK_BACKOFF_MAX_MS 30000u
+#define UPLINK_GREETING_MS    10000u
+#define UPLINK_BEATS_MISSED   3u
+
+struct epoch;
+struct uplink;
+
+enum uplink_state {
+	UPLINK_WAITING,  /* for the next attempt */
+	UPLINK_DIALLING, /* until TLS is through */
+	UPLINK_GREETING, /* Hello is out */
+	UPLINK_READY,    /* Welcome is in */
+};
+
+struct uplink_events {
+	Drover__Hello *(*hello)(void *arg); /* made anew for each link; taken */
+	void (*welcome)(void *arg, const Drover__Welcome *w);
+	/* An order of the epoch that holds now. */
+	void (*order)(void *arg, Drover__Envelope *m_take);
+	/* An order that must not be obeyed. */
+	void (*refuse)(void *arg, const Drover__Order *o, const struct err *why);
+	void (*event_ack)(void *arg, uint64_t id);
+};
+
+/* One attempt. */
+struct uplink_call {
+	const char *host;
+	uint16_t port;
+	const struct link_events *ev; /* the link's, with ev_arg */
+	void *ev_arg;
+};
+
+struct uplink_conf {
+	const char *servers; /* "host:port,[::1]:port"; copied */
+	struct epoch *epoch; /* borrowed */
+	const struct uplink_events *ev;
+	void *arg;     /* of the events and of dial */
+	uint64_t seed; /* of the jitter */
+	/* link_dial with the context at hand, or what a test puts in its place. */
+	int (*dial)(void *arg, const struct uplink_call *call, struct link **ret_k,
+	    struct err *e);
+};
+
+/* Split "host:port" or "[v6]:port"; host is malloc'd.  Pure. */
+int uplink_parse_server(
+    const char *s, char **ret_host, uint16_t *ret_port, struct err *e) WARN_UNUSED;
+
+/* Not dialling before uplink_start. */
+int uplink_new(struct loop *l, const struct uplink_conf *c, struct uplink **ret_u,
+    struct err *e) WARN_UNUSED;
+void uplink_start(struct uplink *u);
+void uplink_free(struct uplink *u);
+enum uplink_state uplink_state(const struct uplink *u);
+/* Fills in version and epoch and sends. ERR_LOST while the link is not ready. */
+int uplink_send(struct uplink *u, Drover__Envelope *m, struct err *e);
