@@ -1,0 +1,79 @@
+/*
+ * stores_int: what the files of this folder share.
+ */
+#pragma once
+#include "base/list.h"
+#include "base/map.h"
+#include "host-agent/storage/tmpl.h"
+#include "host-agent/stores/stores.h"
+
+struct saver;
+
+struct store {
+	struct list_node node;
+	uint64_t number;
+	Drover__DatastoreSpec *spec;
+	struct datastore *ds; /* NULL: not attached */
+	bool attaching;
+	bool sampled;
+	bool reachable;
+	struct datastore_room room;
+	char why_not[240];
+};
+
+/* One blocking call; run touches nothing but the job. */
+struct store_job {
+	struct list_node node;
+	struct stores *owner; /* NULL once it is gone */
+	struct order_name name;
+	bool ordered;               /* name is an order's */
+	const Drover__Order *order; /* good until the order's reply */
+	struct datastore *ds;
+	uint64_t number;
+	char *roots;
+	Drover__DatastoreSpec *spec;
+	struct datastore *attached; /* result of an attachment */
+	struct datastore_room room; /* result of a look */
+	Drover__Reply *reply;       /* result of an order */
+	struct err e;
+	int (*work)(struct store_job *j);
+	void (*ended)(struct stores *s, struct store_job *j, int rc);
+};
+
+struct running_import {
+	struct list_node node;
+	struct stores *owner;
+	struct order_name name;
+	struct tmpl_import *import;
+};
+
+struct stores {
+	struct stores_conf conf;
+	struct stores_ops ops;
+	char *path, *roots;
+	struct saver *saver;
+	struct list all;
+	struct list jobs;
+	struct list imports;
+	size_t count;
+	size_t looks; /* under way */
+};
+
+struct store *store_find(const struct stores *s, uint64_t number);
+struct store *store_add(struct stores *s, const Drover__DatastoreSpec *spec);
+void store_remove(struct stores *s, struct store *st);
+void stores_save(struct stores *s);
+/* Update what is known; tells ops.changed when reachability moved. */
+void store_note(struct stores *s, struct store *st, const struct datastore_room *room,
+    const struct err *e);
+
+struct store_job *store_job_new(struct stores *s);
+void store_job_free(struct store_job *j);
+/* Run it; ERR_BUSY: it is freed and nothing happens. */
+int store_job_start(struct store_job *j, struct err *e) WARN_UNUSED;
+/* Attach st by a worker; name: the order to answer, or NULL. */
+int store_attach(struct stores *s, struct store *st, const struct order_name *name,
+    struct err *e) WARN_UNUSED;
+Drover__Reply *store_reply_new(void);
+Drover__DatastoreStatus *store_status(const struct store *st);
+Drover__DatastoreSpec *store_spec_dup(const Drover__DatastoreSpec *spec);
