@@ -1,0 +1,189 @@
+#include "host-agent/guest/guest_book.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/id.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "host-agent/record/record.h"
+
+#define BOOK_MARK     "drover guest 1"
+#define BOOK_FILE_MAX (4u * 1024 * 1024)
+
+void
+guest_record_fini(struct guest_record *r)
+{
+	drover__guest_spec__free_unpacked(r->spec, NULL);
+	*r = (struct guest_record){ 0 };
+}
+
+void
+guest_record_encode(const struct guest_record *r, struct str *out)
+{
+	Drover__GuestStatus st = DROVER__GUEST_STATUS__INIT;
+	AUTO_FREE char *reason = xstrdup(r->reason);
+	size_t n;
+
+	st.guest = r->spec->guest;
+	st.state = (Drover__GuestState)r->state;
+	st.generation = r->generation;
+	st.started_ms = r->started_ms;
+	st.pid = r->pid;
+	st.reason = reason;
+
+	record_add(out, BOOK_MARK, strlen(BOOK_MARK));
+	n = drover__guest_status__get_packed_size(&st);
+	AUTO_FREE uint8_t *p = xmalloc(n);
+	drover__guest_status__pack(&st, p);
+	record_add(out, p, n);
+
+	n = drover__guest_spec__get_packed_size(r->spec);
+	AUTO_FREE uint8_t *q = xmalloc(n);
+	drover__guest_spec__pack(r->spec, q);
+	record_add(out, q, n);
+}
+
+/* The next record of *p, which moves behind it. */
+static int
+take(const uint8_t **p, size_t *n, const uint8_t **ret_body, uint32_t *ret_n,
+    struct err *e)
+{
+	int rc = record_peek(*p, *n, ret_n, e);
+
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		return err_set(e, ERR_CORRUPT, "the record is cut short");
+	*ret_body = *p + RECORD_HEAD;
+	*p += RECORD_HEAD + (size_t)*ret_n;
+	*n -= RECORD_HEAD + (size_t)*ret_n;
+	return 0;
+}
+
+static int
+fill(struct guest_record *r, const Drover__GuestStatus *st, struct err *e)
+{
+	if (!st || !r->spec || st->guest != r->spec->guest || !st->guest)
+		return err_set(e, ERR_CORRUPT, "it describes no guest");
+	if ((unsigned)st->state >= GUEST_STATES_)
+		return err_set(e, ERR_CORRUPT, "%d is no state", (int)st->state);
+	r->state = (enum guest_state)st->state;
+	r->generation = st->generation;
+	r->started_ms = st->started_ms;
+	r->pid = st->pid;
+	snprintf(r->reason, sizeof(r->reason), "%s", st->reason);
+	return 0;
+}
+
+int
+guest_record_decode(
+    const uint8_t *p, size_t n, struct guest_record *ret_r, struct err *e)
+{
+	struct guest_record r = { 0 };
+	Drover__GuestStatus *st;
+	const uint8_t *body;
+	uint32_t len;
+	int rc;
+
+	if (take(&p, &n, &body, &len, e))
+		return ERR_CORRUPT;
+	if (len != strlen(BOOK_MARK) || memcmp(body, BOOK_MARK, len))
+		return err_set(
+		    e, ERR_CORRUPT, "it is not of version \"" BOOK_MARK "\"");
+	if (take(&p, &n, &body, &len, e))
+		return ERR_CORRUPT;
+	st = drover__guest_status__unpack(NULL, len, body);
+	rc = take(&p, &n, &body, &len, e);
+	if (!rc) {
+		r.spec = drover__guest_spec__unpack(NULL, len, body);
+		rc = fill(&r, st, e);
+	}
+	if (!rc && n)
+		rc = err_set(e, ERR_CORRUPT, "%zu bytes follow its end", n);
+	drover__guest_status__free_unpacked(st, NULL);
+	if (rc)
+		guest_record_fini(&r);
+	else
+		*ret_r = r;
+	return rc;
+}
+
+char *
+guest_book_path(const char *folder, uint64_t guest)
+{
+	return xasprintf("%s/vm-%" PRIu64 "/record", folder, guest);
+}
+
+static int
+load_one(const char *path, uint64_t guest, struct guest_record *ret_r, struct err *e)
+{
+	AUTO(str) struct str file = STR_INIT;
+	struct guest_record r;
+	int rc = record_file_read(path, BOOK_FILE_MAX, &file, e);
+
+	if (!rc)
+		rc = guest_record_decode(
+		    (const uint8_t *)str_cstr(&file), file.len, &r, e);
+	if (rc)
+		return rc;
+	if (r.spec->guest != guest) {
+		rc = err_set(e, ERR_CORRUPT, "it is vm-%" PRIu64 "'s", r.spec->guest);
+		guest_record_fini(&r);
+		return rc;
+	}
+	*ret_r = r;
+	return 0;
+}
+
+static void
+set_aside(const char *path, const struct err *why)
+{
+	AUTO_FREE char *to = xasprintf("%s.damaged", path);
+
+	if (rename(path, to))
+		log_err("book", "%s is damaged (%s) and cannot be set aside: %s", path,
+		    why->msg, strerror(errno));
+	else
+		log_err("book",
+		    "%s is damaged: %s; it is %s now, and its guest is "
+		    "unknown to this host",
+		    path, why->msg, to);
+}
+
+int
+guest_book_load(const char *folder,
+    void (*on_record)(void *arg, struct guest_record *r_take), void *arg,
+    unsigned *ret_damaged, struct err *e)
+{
+	DIR *dir = opendir(folder);
+	const struct dirent *d;
+	unsigned damaged = 0;
+
+	if (!dir)
+		return err_sys(e, ERR_IO, errno, "reading the guest book %s", folder);
+	while ((d = readdir(dir))) {
+		struct guest_record r = { 0 };
+		struct err why = ERR_INIT;
+		obj_id id;
+		int rc;
+
+		if (obj_id_parse(d->d_name, KIND_VM, &id, NULL))
+			continue;
+		AUTO_FREE char *path = guest_book_path(folder, obj_id_number(id));
+		rc = load_one(path, obj_id_number(id), &r, &why);
+		if (!rc) {
+			on_record(arg, &r);
+		} else if (rc != ERR_NOT_FOUND) {
+			set_aside(path, &why);
+			damaged++;
+		}
+	}
+	closedir(dir);
+	*ret_damaged = damaged;
+	return 0;
+}

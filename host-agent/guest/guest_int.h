@@ -1,0 +1,100 @@
+/*
+ * guest_int: what the files of this folder share.
+ */
+#pragma once
+#include "base/list.h"
+#include "base/map.h"
+#include "host-agent/guest/guests.h"
+#include "loop/flow.h"
+
+#define GUEST_JOB_MAGIC  0x474a4f42u
+#define GUEST_REASON_MAX ENGINE_REASON_MAX
+#define MAX_WAITING      64u /* orders that wait for the agent's own work on one guest */
+
+struct guest_job;
+struct saver;
+
+struct waiting_order {
+	struct list_node node;
+	struct order_name name;
+	const Drover__Order *order; /* the inbox's, good until the reply */
+};
+
+struct guest {
+	struct guests *gs;
+	uint64_t number;
+	Drover__GuestSpec *spec;
+	enum guest_state state;
+	uint64_t generation;
+	uint64_t started_ms; /* 0: that generation has not run yet */
+	char reason[GUEST_REASON_MAX];
+	char digest[65];
+
+	struct engine_guest *handle;
+	struct saver *saver;
+	uint64_t save_seq; /* the write that save_wake waits for */
+	struct wake save_wake;
+
+	bool tentative; /* unknown here until its first job has written the record */
+	struct guest_job *job;
+	struct list waiting; /* of struct waiting_order, behind the agent's own job */
+	bool has_event;      /* came while a job was under way */
+	enum engine_event_kind event;
+	char event_reason[GUEST_REASON_MAX];
+
+	struct guest_usage usage;
+	uint64_t disk_bytes;
+	bool sizing;              /* a worker sums up its disks */
+	uint64_t resume_after_ms; /* a stalled one is not resumed before this */
+	unsigned stalls;          /* in a row */
+};
+
+struct guests {
+	struct guests_env env;
+	struct guests_ops ops;
+	struct map *by_number;
+	struct list works;
+	uint64_t last_job;
+	unsigned adopting;
+	void (*adopted)(void *arg);
+	void *adopted_arg;
+};
+
+/* ---- guest.c: one guest ---- */
+
+struct guest *guest_new(struct guests *gs, const Drover__GuestSpec *spec);
+void guest_free(struct guest *g);
+/* The one writer of state; logs the move. */
+void guest_set_state(struct guest *g, enum guest_state to, const char *why);
+void guest_set_spec(struct guest *g, const Drover__GuestSpec *spec);
+/* Write its record; w (WAKE_NONE: nobody) is posted when it is on disk. */
+void guest_save(struct guest *g, struct wake w);
+/* Remove the record; w as above. */
+void guest_unsave(struct guest *g, struct wake w);
+/* The engine's handle, made if there is none. */
+int guest_handle(
+    struct guest *g, struct engine_guest **ret_h, struct err *e) WARN_UNUSED;
+/* After spec.engine changed, or at the end. */
+void guest_drop_handle(struct guest *g);
+bool guest_is_live(const struct guest *g); /* its engine has it, in whatever state */
+Drover__GuestStatus *guest_status(const struct guest *g);
+void guest_emit(struct guest *g, const char *what, const char *reason);
+/* Set the state to what the engine says; where it is down, to down. */
+void guest_follow_engine(struct guest *g, enum guest_state down);
+void guest_on_engine_event(
+    struct engine_guest *h, const struct engine_event *ev, void *arg);
+/* Act on an event that came while a job was under way. */
+void guest_replay_event(struct guest *g);
+/* Wires and control group of a guest that is down. */
+void guest_clear_host(struct guest *g);
+
+/* ---- guests.c ---- */
+
+struct guest *guests_find(const struct guests *gs, uint64_t number);
+struct guest *guests_add(struct guests *gs, const Drover__GuestSpec *spec);
+void guests_remove(struct guests *gs, struct guest *g);
+/* NULL: the host has none of that name. */
+struct engine *guests_engine(const struct guests *gs, const char *name, struct err *e);
+/* Verbs on a guest that is about to be started need a sound host around them. */
+int guests_spec_check(
+    const struct guests *gs, const Drover__GuestSpec *spec, struct err *e) WARN_UNUSED;

@@ -1,0 +1,275 @@
+#include "host-agent/guest/guest_job.h"
+
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "host-agent/guest/guest_spec.h"
+#include "host-agent/record/record.h"
+#include "host-agent/stores/stores.h"
+#include "loop/worker.h"
+
+struct guest_job *
+guest_job_new(struct guest *g, enum guest_verb verb, const char *what)
+{
+	struct guest_job *j = xcalloc(1, sizeof(*j));
+
+	j->magic = GUEST_JOB_MAGIC;
+	j->id = ++g->gs->last_job;
+	j->g = g;
+	j->verb = verb;
+	j->what = what;
+	j->from = g->state;
+	j->memory_fd = -1;
+	return j;
+}
+
+struct guest_job *
+guest_job_new_internal(struct guest *g, const char *what)
+{
+	struct guest_job *j = guest_job_new(g, GV_VERBS_, what);
+
+	j->internal = true;
+	return j;
+}
+
+void
+guest_job_close_fds(struct guest_job *j)
+{
+	for (size_t i = 0; i < j->n_disks; i++)
+		disk_close(&j->disks[i]);
+	for (size_t i = 0; i < j->n_taps; i++) {
+		if (j->taps[i] >= 0)
+			close(j->taps[i]);
+	}
+	free(j->disks);
+	free(j->taps);
+	j->disks = NULL;
+	j->taps = NULL;
+	j->n_disks = j->n_taps = 0;
+	if (j->memory_fd >= 0)
+		close(MOVE_FD(j->memory_fd));
+}
+
+void
+guest_job_free(struct guest_job *j)
+{
+	if (!j)
+		return;
+	guest_job_close_fds(j);
+	drover__guest_spec__free_unpacked(j->spec, NULL);
+	drover__guest_spec__free_unpacked(j->old, NULL);
+	j->magic = 0;
+	free(j);
+}
+
+/* Where a guest that is down stands after a job that failed. */
+static enum guest_state
+down_state(const struct guest_job *j)
+{
+	const struct guest *g = j->g;
+
+	if (g->state == GUEST_SUSPENDING) {
+		bool saved = j->image_synced && g->handle &&
+			     engine_guest_end(g->handle) == ENGINE_END_SUSPENDED;
+
+		return saved ? GUEST_SUSPENDED : GUEST_FAILED;
+	}
+	if (guest_state_rests(j->from) && !guest_state_is_up(j->from) &&
+	    j->from != GUEST_UNKNOWN)
+		return j->from;
+	return g->state == GUEST_DELETING ? GUEST_FAILED : GUEST_STOPPED;
+}
+
+/* A failed job leaves its guest where the engine says that it is. */
+static void
+settle_failed(struct guest_job *j)
+{
+	struct guest *g = j->g;
+
+	if (g->state == GUEST_CREATING || guest_state_rests(g->state))
+		return;
+	guest_follow_engine(g, down_state(j));
+	if (guest_is_live(g) && !g->started_ms)
+		g->started_ms = clock_wall_ms(loop_clock(g->gs->env.loop));
+	guest_save(g, WAKE_NONE);
+}
+
+static void
+answer(const struct guest_job *j, int rc, const struct err *e)
+{
+	const struct guests_ops *ops = &j->g->gs->ops;
+	Drover__Reply *r;
+
+	if (j->internal) {
+		if (rc)
+			log_warn("guest", "vm %s: %s: %s", j->g->spec->name, j->what,
+			    e->msg);
+		return;
+	}
+	if (rc) {
+		ops->fail(ops->arg, j->name, e);
+		return;
+	}
+	r = xcalloc(1, sizeof(*r));
+	drover__reply__init(r);
+	if (j->verb != GV_DELETE) {
+		r->result_case = DROVER__REPLY__RESULT_GUEST;
+		r->guest = guest_status(j->g);
+	}
+	ops->reply(ops->arg, j->name, r);
+}
+
+static void
+note_adopted(struct guests *gs)
+{
+	if (--gs->adopting == 0)
+		gs->adopted(gs->adopted_arg);
+}
+
+static void
+on_ended(void *owner, struct flow *f, int rc, const struct err *e)
+{
+	struct guest_job *j = CAST_OBJ(guest_job, owner, GUEST_JOB_MAGIC);
+	struct guest *g = j->g;
+	struct guests *gs = g->gs;
+	bool gone;
+
+	g->job = NULL;
+	if (rc)
+		settle_failed(j);
+	answer(j, rc, e);
+	gone = rc ? j->is_new && !guest_is_live(g) : j->verb == GV_DELETE;
+	if (gone) {
+		guests_remove(gs, g);
+		gs->ops.changed(gs->ops.arg);
+	} else {
+		guest_replay_event(g);
+		guest_job_start_waiting(g);
+	}
+	if (j->adopts)
+		note_adopted(gs);
+	guest_job_free(j);
+}
+
+static const struct flow_hooks hooks = { NULL, on_ended };
+
+void
+guest_job_start(struct guest_job *j_take, const struct flow_step *steps)
+{
+	struct guest *g = j_take->g;
+
+	ASSERT(!g->job);
+	g->job = j_take;
+	j_take->flow =
+	    flow_new(g->gs->env.flows, j_take->what, steps, j_take, &hooks, j_take);
+	flow_start(j_take->flow);
+}
+
+void
+guest_job_start_waiting(struct guest *g)
+{
+	struct guests *gs = g->gs;
+	uint64_t number = g->number;
+
+	/* An order may end at once, and with it the guest. */
+	while ((g = guests_find(gs, number)) && !g->job && !list_empty(&g->waiting)) {
+		struct waiting_order *w =
+		    LIST_FIRST(struct waiting_order, &g->waiting, node);
+		struct order_name name = w->name;
+		const Drover__Order *o = w->order;
+
+		list_remove(&w->node);
+		free(w);
+		guests_order(gs, name, o);
+	}
+}
+
+/* ---- blocking calls ---- */
+
+int
+guest_work_new(struct guest *g, const Drover__GuestSpec *spec,
+    struct guest_work **ret_k, struct err *e)
+{
+	struct guest_work *k = xcalloc(1, sizeof(*k));
+
+	k->gs = g->gs;
+	k->guest = g->number;
+	k->memory_fd = -1;
+	k->spec = guest_spec_dup(spec);
+	k->stores = xcalloc(spec->n_disks + 1, sizeof(struct datastore *));
+	k->disks = xcalloc(spec->n_disks + 1, sizeof(*k->disks));
+	list_add_tail(&g->gs->works, &k->node);
+	for (size_t i = 0; i < spec->n_disks; i++)
+		k->disks[i] = (struct engine_disk){ .fd = -1, .base_fd = -1 };
+	for (size_t i = 0; i < spec->n_disks; i++) {
+		struct datastore *ds;
+
+		if (stores_get(g->gs->env.stores, spec->disks[i]->datastore, &ds, e)) {
+			guest_work_free(k);
+			return err_wrap(
+			    e, "disk %s of vm %s", spec->disks[i]->name, spec->name);
+		}
+		k->stores[i] = datastore_ref(ds);
+	}
+	*ret_k = k;
+	return 0;
+}
+
+void
+guest_work_free(struct guest_work *k)
+{
+	list_remove(&k->node);
+	for (size_t i = 0; i < k->spec->n_disks; i++) {
+		datastore_unref(k->stores[i]);
+		if (k->disks)
+			disk_close(&k->disks[i]);
+	}
+	if (k->memory_fd >= 0)
+		close(k->memory_fd);
+	drover__guest_spec__free_unpacked(k->spec, NULL);
+	free(k->stores);
+	free(k->disks);
+	free(k->path);
+	free(k);
+}
+
+static int
+work_run(void *arg)
+{
+	struct guest_work *k = arg;
+
+	return k->run(k);
+}
+
+static void
+work_done(void *arg, int rc)
+{
+	struct guest_work *k = arg;
+	struct guest *g = k->gs ? guests_find(k->gs, k->guest) : NULL;
+	bool wanted = g && (!k->job || (g->job && g->job->id == k->job));
+
+	if (rc && !k->e.code)
+		err_set(&k->e, rc, "the agent is stopping");
+	if (wanted && k->ended)
+		k->ended(g, k);
+	if (k->gs)
+		post_wake(k->gs->env.loop, k->w, rc, &k->e);
+	guest_work_free(k);
+}
+
+int
+guest_work_start(
+    struct guest_work *k_take, const struct guest_job *j, struct wake w, struct err *e)
+{
+	int rc;
+
+	k_take->job = j ? j->id : 0;
+	k_take->w = w;
+	rc = worker_run(k_take->gs->env.blockers, work_run, work_done, k_take, e);
+	if (rc)
+		guest_work_free(k_take);
+	return rc;
+}

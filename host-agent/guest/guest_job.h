@@ -1,0 +1,110 @@
+/*
+ * guest_job: one verb on one guest, as a table of steps.
+ *
+ * guest_order.c turns an order into a job; the tables are in guest_make.c (what changes
+ * disks and the book) and guest_run.c (what changes the running of it).
+ */
+#pragma once
+#include "host-agent/guest/guest_int.h"
+
+struct guest_job {
+	uint32_t magic;
+	uint64_t id; /* never reused */
+	struct guest *g;
+	enum guest_verb verb;
+	const char *what; /* for BUSY: "vm web is busy: start" */
+	bool internal;    /* the agent's own: orders wait for it */
+	bool adopts;      /* guests_adopt counts it */
+	struct order_name name;
+	struct flow *flow;
+
+	/* What was ordered. */
+	Drover__GuestSpec *spec; /* NULL: none came */
+	uint64_t generation;
+	Drover__StopMode mode;
+	uint32_t timeout_ms;
+	bool graceful;
+	bool keep_disks;
+
+	/* How far it is. */
+	enum guest_state from;  /* before it began */
+	bool is_new;            /* the guest was unknown here before */
+	bool found;             /* a start found the guest running */
+	bool resumes;           /* a start goes on from a memory image */
+	bool image_synced;      /* a suspend's memory is safe */
+	Drover__GuestSpec *old; /* before an update */
+	size_t i;               /* disk being made */
+	uint32_t existed;       /* bit i: disk i was there before */
+	struct engine_disk *disks;
+	int *taps;
+	size_t n_disks, n_taps;
+	int memory_fd;
+};
+
+/* Begin; g has no job. The steps' arg is the job, which is taken. */
+void guest_job_start(struct guest_job *j_take, const struct flow_step *steps);
+struct guest_job *guest_job_new(
+    struct guest *g, enum guest_verb verb, const char *what);
+/* The agent's own work. */
+struct guest_job *guest_job_new_internal(struct guest *g, const char *what);
+void guest_job_free(struct guest_job *j);
+void guest_job_close_fds(struct guest_job *j);
+/* Start the next order that waited for the agent's own job. */
+void guest_job_start_waiting(struct guest *g);
+
+/*
+ * One blocking call of a step, on the workers for datastores.  run touches only the
+ * work; ended (loop thread) hands what it made to the guest or its job. It is not
+ * called when the guest is gone or the job that waited has ended; what was made is
+ * closed then.
+ */
+struct guest_work {
+	struct list_node node;
+	struct guests *gs; /* NULL once they are gone */
+	uint64_t guest;
+	uint64_t job; /* 0: for no job */
+	struct wake w;
+	Drover__GuestSpec *spec;
+	struct datastore **stores; /* one for each disk; referenced */
+	struct engine_disk *disks; /* opened */
+	uint32_t mask;             /* bit i: disk i is meant, or was found */
+	bool wants_memory;
+	int memory_fd;
+	uint64_t bytes;
+	char *path;
+	struct err e;
+	int (*run)(struct guest_work *k);
+	void (*ended)(struct guest *g, struct guest_work *k);
+};
+
+/* A work on the disks of spec; ERR_NOT_FOUND, ERR_UNAVAILABLE where a datastore is not
+ * there. */
+int guest_work_new(struct guest *g, const Drover__GuestSpec *spec,
+    struct guest_work **ret_k, struct err *e) WARN_UNUSED;
+/* Runs it; k is taken. The job (NULL: none) waits with w. */
+int guest_work_start(struct guest_work *k_take, const struct guest_job *j,
+    struct wake w, struct err *e) WARN_UNUSED;
+void guest_work_free(struct guest_work *k);
+
+/* Steps that more than one table uses (guest_run.c, guest_make.c). */
+enum flow_rc guest_step_record(struct flow *f, void *arg);
+enum flow_rc guest_step_clear(struct flow *f, void *arg);
+/* A wait whose failure changes nothing. */
+enum flow_rc guest_finish_any(struct flow *f, void *arg, int rc);
+int guest_group_set(const struct guest *g, struct err *e) WARN_UNUSED;
+/* Remove the memory image; FLOW_NEXT if there can be none. */
+enum flow_rc guest_step_drop_memory(struct flow *f, void *arg);
+
+extern const struct flow_step guest_create_steps[];
+extern const struct flow_step guest_delete_steps[];
+extern const struct flow_step guest_update_steps[];
+extern const struct flow_step guest_start_steps[];
+extern const struct flow_step guest_stop_steps[];
+extern const struct flow_step guest_reset_steps[];
+extern const struct flow_step guest_restart_steps[];
+extern const struct flow_step guest_pause_steps[];
+extern const struct flow_step guest_resume_steps[];
+extern const struct flow_step guest_suspend_steps[];
+extern const struct flow_step guest_adopt_steps[];
+extern const struct flow_step guest_query_steps[];
+extern const struct flow_step guest_unstall_steps[];

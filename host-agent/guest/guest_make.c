@@ -1,0 +1,346 @@
+/*
+ * The tables that change what a guest is: its record and its disks.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "host-agent/guest/guest_job.h"
+#include "host-agent/guest/guest_spec.h"
+#include "host-agent/stores/stores.h"
+
+#define RECORD_MS 20000u
+#define DISK_MS   600000u
+#define RESIZE_MS 120000u
+
+/* ---- create ---- */
+
+static enum flow_rc
+creating_start(struct flow *f, void *arg)
+{
+	struct guest_job *j = arg;
+
+	if (j->spec)
+		guest_set_spec(j->g, j->spec);
+	if (j->is_new)
+		guest_set_state(j->g, GUEST_CREATING, "");
+	j->g->tentative = false;
+	guest_save(j->g, flow_wake(f));
+	return FLOW_WAIT;
+}
+
+static enum flow_rc
+creating_undo(struct flow *f, void *arg)
+{
+	struct guest_job *j = arg;
+
+	if (!j->is_new)
+		return FLOW_NEXT;
+	guest_unsave(j->g, flow_wake(f));
+	return FLOW_WAIT;
+}
+
+static int
+run_look(struct guest_work *k)
+{
+	for (size_t i = 0; i < k->spec->n_disks; i++) {
+		uint64_t used = 0;
+
+		if (disk_used(k->stores[i], k->spec->disks[i], &used, &k->e))
+			return err_wrap(&k->e, "disk %s of vm %s",
+			    k->spec->disks[i]->name, k->spec->name);
+		if (used)
+			k->mask |= 1u << i;
+		k->bytes += used;
+	}
+	return 0;
+}
+
+static void
+looked(struct guest *g, struct guest_work *k)
+{
+	g->job->existed = k->mask;
+}
+
+/* What was there before is not for the undo to delete. */
+static enum flow_rc
+look_start(struct flow *f, void *arg)
+{
+	struct guest_job *j = arg;
+	struct guest_work *k;
+
+	if (guest_spec_invented(j->g->spec) || !j->g->spec->n_disks)
+		return FLOW_NEXT;
+	if (guest_work_new(j->g, j->g->spec, &k, flow_err(f)))
+		return FLOW_FAIL;
+	k->run = run_look;
+	k->ended = looked;
+	if (guest_work_start(k, j, flow_wake(f), flow_err(f)))
+		return FLOW_FAIL;
+	return FLOW_WAIT;
+}
+
+static enum flow_rc
+disks_start(struct flow *f, void *arg)
+{
+	struct guest_job *j = arg;
+	const struct guests_env *env = &j->g->gs->env;
+	const Drover__GuestSpec *spec = j->spec ? j->spec : j->g->spec;
+	struct datastore *ds;
+
+	if (guest_spec_invented(spec) || j->i >= spec->n_disks)
+		return FLOW_NEXT;
+	if (stores_get(env->stores, spec->disks[j->i]->datastore, &ds, flow_err(f))) {
+		err_wrap(flow_err(f), "disk %s of vm %s", spec->disks[j->i]->name,
+		    spec->name);
+		return FLOW_FAIL;
+	}
+	disk_create(env->loop, env->disk, ds, spec->disks[j->i], flow_wake(f));
+	return FLOW_WAIT;
+}
+
+static enum flow_rc
+disks_finish(struct flow *f, void *arg, int rc)
+{
+	struct guest_job *j = arg;
+	const Drover__GuestSpec *spec = j->spec ? j->spec : j->g->spec;
+
+	if (rc) {
+		err_wrap(flow_err(f), "disk %s of vm %s", spec->disks[j->i]->name,
+		    spec->name);
+		return FLOW_FAIL;
+	}
+	j->i++;
+	return FLOW_AGAIN;
+}
+
+static int
+run_delete(struct guest_work *k)
+{
+	for (size_t i = 0; i < k->spec->n_disks; i++) {
+		if (!(k->mask & 1u << i))
+			continue;
+		if (disk_delete(k->stores[i], k->spec->disks[i], &k->e))
+			return err_wrap(&k->e, "disk %s of vm %s",
+			    k->spec->disks[i]->name, k->spec->name);
+	}
+	if (k->wants_memory)
+		return memory_delete(k->stores[0], k->guest, &k->e);
+	return 0;
+}
+
+static enum flow_rc
+delete_disks(struct flow *f, struct guest_job *j, uint32_t mask, bool memory)
+{
+	struct guest_work *k;
+
+	if (guest_work_new(j->g, j->g->spec, &k, flow_err(f)))
+		return FLOW_FAIL;
+	k->mask = mask;
+	k->wants_memory = memory;
+	k->run = run_delete;
+	if (guest_work_start(k, j, flow_wake(f), flow_err(f)))
+		return FLOW_FAIL;
+	return FLOW_WAIT;
+}
+
+static enum flow_rc
+disks_undo(struct flow *f, void *arg)
+{
+	struct guest_job *j = arg;
+	enum flow_rc rc;
+
+	if (!j->is_new || guest_spec_invented(j->g->spec) || !j->g->spec->n_disks)
+		return FLOW_NEXT;
+	rc = delete_disks(f, j, ~j->existed, false);
+	if (rc != FLOW_FAIL)
+		return rc;
+	log_warn("guest", "vm %s: what was made of its disks stays: %s",
+	    j->g->spec->name, flow_err(f)->msg);
+	return FLOW_NEXT;
+}
+
+static enum flow_rc
+created_start(struct flow *f, void *arg)
+{
+	struct guest_job *j = arg;
+
+	if (j->g->state == GUEST_CREATING)
+		guest_set_state(j->g, GUEST_STOPPED, "created");
+	guest_save(j->g, flow_wake(f));
+	return FLOW_WAIT;
+}
+
+const struct flow_step guest_create_steps[] = {
+	{ "creating", creating_start, NULL, creating_undo, RECORD_MS },
+	{ "look", look_start, NULL, NULL, DISK_MS },
+	{ "disks", disks_start, disks_finish, disks_undo, DISK_MS },
+	{ "created", created_start, NULL, NULL, RECORD_MS },
+	{ NULL },
+};
+
+/* ---- delete ---- */
+
+static enum flow_rc
+deleting_start(struct flow *f, void *arg)
+{
+	struct guest_job *j = arg;
+
+	j->g->tentative = false;
+	guest_set_state(j->g, GUEST_DELETING, "");
+	guest_save(j->g, flow_wake(f));
+	return FLOW_WAIT;
+}
+
+static enum flow_rc
+delete_start(struct flow *f, void *arg)
+{
+	struct guest_job *j = arg;
+
+	if (j->keep_disks || guest_spec_invented(j->g->spec) || !j->g->spec->n_disks)
+		return FLOW_NEXT;
+	return delete_disks(f, j, UINT32_MAX, true);
+}
+
+/* The engine's folder: sockets, console ring, log; nothing below it. */
+static int
+run_remove_folder(struct guest_work *k)
+{
+	DIR *dir = opendir(k->path);
+	const struct dirent *d;
+
+	if (!dir)
+		return errno == ENOENT ? 0
+				       : err_sys(&k->e, ERR_IO, errno, "%s", k->path);
+	while ((d = readdir(dir))) {
+		if (strcmp(d->d_name, ".") && strcmp(d->d_name, ".."))
+			unlinkat(dirfd(dir), d->d_name, 0);
+	}
+	closedir(dir);
+	if (rmdir(k->path) && errno != ENOENT)
+		return err_sys(&k->e, ERR_IO, errno, "removing %s", k->path);
+	return 0;
+}
+
+static enum flow_rc
+folder_start(struct flow *f, void *arg)
+{
+	struct guest_job *j = arg;
+	Drover__GuestSpec none = DROVER__GUEST_SPEC__INIT;
+	struct guest_work *k;
+
+	guest_drop_handle(j->g);
+	none.guest = j->g->number;
+	if (guest_work_new(j->g, &none, &k, flow_err(f)))
+		return FLOW_FAIL;
+	k->path = xasprintf("%s/vm-%" PRIu64, j->g->gs->env.run_dir, j->g->number);
+	k->run = run_remove_folder;
+	if (guest_work_start(k, j, flow_wake(f), flow_err(f)))
+		return FLOW_FAIL;
+	return FLOW_WAIT;
+}
+
+static enum flow_rc
+folder_finish(struct flow *f, void *arg, int rc)
+{
+	if (rc)
+		log_warn("guest", "%s", flow_err(f)->msg);
+	return FLOW_NEXT;
+}
+
+static enum flow_rc
+unrecord_start(struct flow *f, void *arg)
+{
+	struct guest_job *j = arg;
+
+	guest_unsave(j->g, flow_wake(f));
+	return FLOW_WAIT;
+}
+
+const struct flow_step guest_delete_steps[] = {
+	{ "deleting", deleting_start, NULL, creating_undo, RECORD_MS },
+	{ "disks", delete_start, NULL, NULL, DISK_MS },
+	{ "clear", guest_step_clear, NULL, NULL, 0 },
+	{ "folder", folder_start, folder_finish, NULL, DISK_MS },
+	{ "unrecord", unrecord_start, NULL, NULL, RECORD_MS },
+	{ NULL },
+};
+
+/* ---- update ---- */
+
+static enum flow_rc
+more_disks_start(struct flow *f, void *arg)
+{
+	struct guest_job *j = arg;
+
+	return guest_is_live(j->g) ? FLOW_NEXT : disks_start(f, arg);
+}
+
+static bool
+resizes(const struct guest_job *j)
+{
+	return j->spec->num_cpu != j->g->spec->num_cpu ||
+	       j->spec->memory_mb != j->g->spec->memory_mb;
+}
+
+static enum flow_rc
+resize_start(struct flow *f, void *arg)
+{
+	struct guest_job *j = arg;
+
+	if (!guest_is_live(j->g) || !resizes(j))
+		return FLOW_NEXT;
+	engine_resize(j->g->handle, j->spec, flow_wake(f));
+	return FLOW_WAIT;
+}
+
+static enum flow_rc
+resize_undo(struct flow *f, void *arg)
+{
+	struct guest_job *j = arg;
+
+	if (!guest_is_live(j->g) || !j->old)
+		return FLOW_NEXT;
+	engine_resize(j->g->handle, j->old, flow_wake(f));
+	return FLOW_WAIT;
+}
+
+static enum flow_rc
+updated_start(struct flow *f, void *arg)
+{
+	struct guest_job *j = arg;
+	struct guest *g = j->g;
+
+	j->old = guest_spec_dup(g->spec);
+	if (strcmp(j->old->engine, j->spec->engine))
+		guest_drop_handle(g);
+	guest_set_spec(g, j->spec);
+	if (guest_is_live(g) && guest_group_set(g, flow_err(f)))
+		return FLOW_FAIL;
+	guest_save(g, flow_wake(f));
+	return FLOW_WAIT;
+}
+
+static enum flow_rc
+updated_undo(struct flow *f, void *arg)
+{
+	struct guest_job *j = arg;
+
+	guest_set_spec(j->g, j->old);
+	if (guest_is_live(j->g) && guest_group_set(j->g, flow_err(f)))
+		log_warn("guest", "%s", flow_err(f)->msg);
+	guest_save(j->g, flow_wake(f));
+	return FLOW_WAIT;
+}
+
+const struct flow_step guest_update_steps[] = {
+	{ "disks", more_disks_start, disks_finish, NULL, DISK_MS },
+	{ "resize", resize_start, NULL, resize_undo, RESIZE_MS },
+	{ "updated", updated_start, NULL, updated_undo, RECORD_MS },
+	{ NULL },
+};

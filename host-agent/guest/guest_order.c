@@ -1,0 +1,405 @@
+/*
+ * What an order wants of a guest, whether it may have it, and the job that does it.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "host-agent/guest/guest_job.h"
+#include "host-agent/guest/guest_spec.h"
+#include "proto/msg.h"
+
+#define STOP_TIMEOUT_MAX_MS (3600u * 1000)
+
+/* An order on its way to be a job. */
+struct wish {
+	struct guests *gs;
+	struct order_name name;
+	const Drover__Order *o;
+	uint64_t guest;
+	const Drover__GuestSpec *spec; /* NULL: none came */
+	struct guest *g;               /* NULL: unknown here */
+};
+
+struct verb {
+	Drover__Order__VerbCase order;
+	enum guest_verb verb;
+	const struct flow_step *steps;
+	/* Which guest, and the spec if the order has one. */
+	void (*aim)(struct wish *w);
+	/* More than the state says; may make w->g. NULL: nothing. */
+	enum guest_verdict (*check)(struct wish *w, struct err *e);
+	/* Arguments for the steps; may choose another table. */
+	const struct flow_step *(*fill)(struct guest_job *j, const struct wish *w);
+};
+
+static void
+aim_create(struct wish *w)
+{
+	w->spec = w->o->guest_create->spec;
+}
+
+static void
+aim_update(struct wish *w)
+{
+	w->spec = w->o->guest_update->spec;
+}
+
+static void
+aim_start(struct wish *w)
+{
+	w->guest = w->o->guest_start->guest;
+	w->spec = w->o->guest_start->spec;
+}
+
+static void
+aim_delete(struct wish *w)
+{
+	w->guest = w->o->guest_delete->guest;
+	w->spec = w->o->guest_delete->spec;
+}
+
+static void
+aim_stop(struct wish *w)
+{
+	w->guest = w->o->guest_stop->guest;
+}
+
+static void
+aim_reset(struct wish *w)
+{
+	w->guest = w->o->guest_reset->guest;
+}
+
+static void
+aim_pause(struct wish *w)
+{
+	w->guest = w->o->guest_pause->guest;
+}
+
+static void
+aim_resume(struct wish *w)
+{
+	w->guest = w->o->guest_resume->guest;
+}
+
+static void
+aim_suspend(struct wish *w)
+{
+	w->guest = w->o->guest_suspend->guest;
+}
+
+/* A guest that this host does not know yet; it stays tentative until its record is
+ * written. */
+static enum guest_verdict
+make_guest(struct wish *w, struct err *e)
+{
+	if (!w->spec) {
+		err_set(
+		    e, ERR_NOT_FOUND, "vm-%" PRIu64 " is not on this host", w->guest);
+		return GUEST_REFUSED;
+	}
+	if (guests_count(w->gs) >= MAX_GUESTS_PER_HOST) {
+		err_set(e, ERR_NO_CAPACITY, "this host has %u guests already",
+		    MAX_GUESTS_PER_HOST);
+		return GUEST_REFUSED;
+	}
+	w->g = guests_add(w->gs, w->spec);
+	w->g->tentative = true;
+	return GUEST_GO;
+}
+
+static enum guest_verdict
+check_create(struct wish *w, struct err *e)
+{
+	if (!w->spec) {
+		err_set(e, ERR_INVALID, "a creation without a spec");
+		return GUEST_REFUSED;
+	}
+	if (w->g && w->g->state != GUEST_CREATING) {
+		if (guest_spec_same(w->g->spec, w->spec))
+			return GUEST_ALREADY;
+		err_set(e, ERR_EXISTS, "vm-%" PRIu64 " (%s) exists with another spec",
+		    w->guest, w->g->spec->name);
+		return GUEST_REFUSED;
+	}
+	if (guests_spec_check(w->gs, w->spec, e))
+		return GUEST_REFUSED;
+	return w->g ? GUEST_GO : make_guest(w, e);
+}
+
+static bool
+runs(const struct guest *g)
+{
+	return g->state == GUEST_RUNNING || g->state == GUEST_PAUSED ||
+	       g->state == GUEST_STALLED;
+}
+
+static enum guest_verdict
+check_start(struct wish *w, struct err *e)
+{
+	uint64_t wanted = w->o->guest_start->generation;
+	const Drover__GuestSpec *spec = w->spec ? w->spec : w->g ? w->g->spec : NULL;
+	enum guest_verdict v = GUEST_GO;
+
+	if (!wanted) {
+		err_set(e, ERR_INVALID, "a start without a generation");
+		return GUEST_REFUSED;
+	}
+	if (w->g) {
+		const struct guest_generation gen = {
+			.seen = w->g->generation,
+			.ran = w->g->started_ms != 0,
+			.runs = runs(w->g),
+		};
+
+		v = guest_generation_check(&gen, wanted, w->g->spec->name, e);
+	}
+	if (v != GUEST_GO)
+		return v;
+	if (spec && guests_spec_check(w->gs, spec, e))
+		return GUEST_REFUSED;
+	return w->g ? GUEST_GO : make_guest(w, e);
+}
+
+static enum guest_verdict
+check_delete(struct wish *w, struct err *e)
+{
+	if (w->g)
+		return GUEST_GO;
+	/* Without a record and without a spec there is nothing that could be deleted.
+	 */
+	if (!w->spec || w->o->guest_delete->keep_disks)
+		return GUEST_ALREADY;
+	if (guest_spec_check(w->spec, NULL, e))
+		return GUEST_REFUSED;
+	return make_guest(w, e);
+}
+
+static enum guest_verdict
+check_update(struct wish *w, struct err *e)
+{
+	if (!w->g || !w->spec) {
+		err_set(e, w->spec ? ERR_NOT_FOUND : ERR_INVALID, "vm-%" PRIu64 ": %s",
+		    w->guest,
+		    w->spec ? "not on this host" : "an update without a spec");
+		return GUEST_REFUSED;
+	}
+	if (guest_spec_same(w->g->spec, w->spec))
+		return GUEST_ALREADY;
+	if (guests_spec_check(w->gs, w->spec, e) ||
+	    (runs(w->g) && guest_spec_hot_check(w->g->spec, w->spec, e)))
+		return GUEST_REFUSED;
+	return GUEST_GO;
+}
+
+static enum guest_verdict
+check_known(struct wish *w, struct err *e)
+{
+	if (w->g)
+		return GUEST_GO;
+	err_set(e, ERR_NOT_FOUND, "vm-%" PRIu64 " is not on this host", w->guest);
+	return GUEST_REFUSED;
+}
+
+static const struct flow_step *
+fill_create(struct guest_job *j, const struct wish *w)
+{
+	j->is_new = j->from == GUEST_UNKNOWN || j->from == GUEST_CREATING;
+	return guest_create_steps;
+}
+
+static const struct flow_step *
+fill_start(struct guest_job *j, const struct wish *w)
+{
+	j->generation = w->o->guest_start->generation;
+	j->is_new = w->g->tentative;
+	return guest_start_steps;
+}
+
+static uint32_t
+stop_timeout(uint32_t ms)
+{
+	return ms < STOP_TIMEOUT_MAX_MS ? ms : STOP_TIMEOUT_MAX_MS;
+}
+
+static const struct flow_step *
+fill_stop(struct guest_job *j, const struct wish *w)
+{
+	j->mode = w->o->guest_stop->mode;
+	j->timeout_ms = stop_timeout(w->o->guest_stop->timeout_ms);
+	return guest_stop_steps;
+}
+
+static const struct flow_step *
+fill_reset(struct guest_job *j, const struct wish *w)
+{
+	j->graceful = w->o->guest_reset->graceful;
+	j->timeout_ms = stop_timeout(w->o->guest_reset->timeout_ms);
+	j->mode = DROVER__STOP_MODE__STOP_GRACEFUL;
+	return j->graceful ? guest_restart_steps : guest_reset_steps;
+}
+
+static const struct flow_step *
+fill_delete(struct guest_job *j, const struct wish *w)
+{
+	j->keep_disks = w->o->guest_delete->keep_disks;
+	j->is_new = w->g->tentative;
+	return guest_delete_steps;
+}
+
+#define ORDER(c) DROVER__ORDER__VERB_GUEST_##c
+static const struct verb verbs[] = {
+	{ ORDER(CREATE), GV_CREATE, NULL, aim_create, check_create, fill_create },
+	{ ORDER(START), GV_START, NULL, aim_start, check_start, fill_start },
+	{ ORDER(STOP), GV_STOP, NULL, aim_stop, check_known, fill_stop },
+	{ ORDER(RESET), GV_RESET, NULL, aim_reset, check_known, fill_reset },
+	{ ORDER(PAUSE), GV_PAUSE, guest_pause_steps, aim_pause, check_known, NULL },
+	{ ORDER(RESUME), GV_RESUME, guest_resume_steps, aim_resume, check_known, NULL },
+	{ ORDER(SUSPEND), GV_SUSPEND, guest_suspend_steps, aim_suspend, check_known,
+	    NULL },
+	{ ORDER(DELETE), GV_DELETE, NULL, aim_delete, check_delete, fill_delete },
+	{ ORDER(UPDATE), GV_UPDATE, guest_update_steps, aim_update, check_update,
+	    NULL },
+};
+
+static void
+answer(const struct wish *w, const struct guest *g)
+{
+	Drover__Reply *r = xcalloc(1, sizeof(*r));
+
+	drover__reply__init(r);
+	if (g) {
+		r->result_case = DROVER__REPLY__RESULT_GUEST;
+		r->guest = guest_status(g);
+	}
+	w->gs->ops.reply(w->gs->ops.arg, w->name, r);
+}
+
+static void
+refuse(const struct wish *w, const struct err *e)
+{
+	w->gs->ops.fail(w->gs->ops.arg, w->name, e);
+}
+
+static void
+start_job(const struct verb *v, const struct wish *w)
+{
+	struct guest_job *j = guest_job_new(w->g, v->verb, guest_verb_name(v->verb));
+
+	j->name = w->name;
+	if (w->spec)
+		j->spec = guest_spec_dup(w->spec);
+	guest_job_start(j, v->fill ? v->fill(j, w) : v->steps);
+}
+
+/* True: the order is dealt with, for the guest has a job already. */
+static bool
+behind_job(const struct wish *w)
+{
+	struct guest *g = w->g;
+	struct waiting_order *wait;
+	struct err e = ERR_INIT;
+
+	if (!g || !g->job)
+		return false;
+	if (!g->job->internal) {
+		err_set(&e, ERR_BUSY, "vm %s is busy: %s (order %" PRIu64 ".%u)",
+		    g->spec->name, g->job->what, g->job->name.task, g->job->name.step);
+		refuse(w, &e);
+		return true;
+	}
+	wait = xcalloc(1, sizeof(*wait));
+	wait->name = w->name;
+	wait->order = w->o;
+	list_add_tail(&g->waiting, &wait->node);
+	return true;
+}
+
+static void
+act(const struct verb *v, struct wish *w)
+{
+	struct err e = ERR_INIT;
+	enum guest_verdict verdict;
+	bool known = w->g != NULL;
+
+	if (behind_job(w))
+		return;
+	verdict = v->check(w, &e);
+	if (verdict == GUEST_GO)
+		verdict = guest_verb_check(v->verb, w->g->state, w->g->spec->name, &e);
+	switch (verdict) {
+	case GUEST_GO:
+		start_job(v, w);
+		return;
+	case GUEST_ALREADY:
+		answer(w, w->g);
+		break;
+	case GUEST_REFUSED:
+		refuse(w, &e);
+		break;
+	}
+	if (!known && w->g)
+		guests_remove(w->gs, w->g);
+}
+
+static void
+query(const struct wish *w)
+{
+	const struct guest *g = guests_find(w->gs, w->o->guest_query->guest);
+	struct err e = ERR_INIT;
+
+	if (g && !g->tentative) {
+		answer(w, g);
+		return;
+	}
+	err_set(&e, ERR_NOT_FOUND, "vm-%" PRIu64 " is not on this host",
+	    w->o->guest_query->guest);
+	refuse(w, &e);
+}
+
+void
+guests_order(void *arg, struct order_name name, const Drover__Order *o)
+{
+	struct wish w = { .gs = arg, .name = name, .o = o };
+	struct err e = ERR_INIT;
+
+	if (o->verb_case == DROVER__ORDER__VERB_GUEST_QUERY) {
+		query(&w);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		if (verbs[i].order != o->verb_case)
+			continue;
+		verbs[i].aim(&w);
+		if (w.spec && w.guest && w.spec->guest != w.guest) {
+			err_set(&e, ERR_INVALID,
+			    "an order for vm-%" PRIu64 " with the spec of vm-%" PRIu64,
+			    w.guest, w.spec->guest);
+			refuse(&w, &e);
+			return;
+		}
+		if (w.spec)
+			w.guest = w.spec->guest;
+		w.g = guests_find(w.gs, w.guest);
+		act(&verbs[i], &w);
+		return;
+	}
+	err_set(&e, ERR_UNSUPPORTED, "guests do not know this order");
+	refuse(&w, &e);
+}
+
+void
+guests_cancel(void *arg, struct order_name name, const char *why)
+{
+	struct guests *gs = arg;
+
+	MAP_EACH(gs->by_number, it) {
+		const struct guest *g = it.value;
+		const struct guest_job *j = g->job;
+
+		if (j && !j->internal && j->name.task == name.task &&
+		    j->name.step == name.step)
+			flow_cancel(j->flow, why);
+	}
+}

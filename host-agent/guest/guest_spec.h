@@ -1,0 +1,38 @@
+/*
+ * guest_spec: is this a guest that this host would run?  And what changes between two.
+ *
+ * Pure.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "proto/guest.pb-c.h"
+
+#define GUEST_MAX_CPU       512u
+#define GUEST_MAX_MEMORY_MB (16u * 1024 * 1024)
+#define GUEST_MAX_DISKS     32u
+#define GUEST_MAX_NICS      16u
+
+/* An engine of this name invents its guests: no disks, wires or control groups are
+ * made. */
+#define GUEST_ENGINE_INVENTED "sim"
+
+/*
+ * Sound in itself, and within the host's own policy: bridges is the configured list of
+ * allowed ones ("": any).  Disks lie in the guest's own folder, vms/vm-N/.
+ */
+int guest_spec_check(
+    const Drover__GuestSpec *spec, const char *bridges, struct err *e) WARN_UNUSED;
+Drover__GuestSpec *guest_spec_dup(const Drover__GuestSpec *spec);
+/* SHA-256 of the packed spec, hex. */
+void guest_spec_digest(const Drover__GuestSpec *spec, char out[65]);
+bool guest_spec_same(const Drover__GuestSpec *a, const Drover__GuestSpec *b);
+/* Can b replace a while the guest runs?  ERR_UNSUPPORTED "needs power off: …" if not.
+ */
+int guest_spec_hot_check(
+    const Drover__GuestSpec *a, const Drover__GuestSpec *b, struct err *e) WARN_UNUSED;
+bool guest_spec_invented(const Drover__GuestSpec *spec);
+/* Is word one of the comma-separated list? */
+bool guest_list_has(const char *list, const char *word);
