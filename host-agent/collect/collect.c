@@ -1,0 +1,182 @@
+#include "host-agent/collect/collect.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "host-agent/engine/engine.h"
+#include "host-agent/guest/guests.h"
+#include "host-agent/stores/stores.h"
+#include "loop/timer.h"
+
+struct collect {
+	struct collect_conf conf;
+	struct timer *tick, *soon;
+	uint64_t seq;
+	uint64_t sent_ms;
+	bool soon_armed;
+
+	struct col_sample last;
+	bool has_last;
+	uint64_t sampled_ms;
+	uint64_t guests_cpu_us; /* at the last sample */
+	uint32_t cpu_usage_mhz;
+	uint64_t memory_used_bytes;
+};
+
+static uint32_t
+interval(uint32_t ms)
+{
+	return ms < COLLECT_MIN_MS   ? COLLECT_MIN_MS
+	       : ms > COLLECT_MAX_MS ? COLLECT_MAX_MS
+				     : ms;
+}
+
+static void
+sample_guest(void *arg, const struct guest_view *v)
+{
+	struct collect *k = arg;
+	struct guest_usage u;
+
+	if (v->pid > 0 &&
+	    !col_pid_read(k->conf.root, v->pid, &u.cpu_used_us, &u.memory_bytes, NULL))
+		guests_set_usage(k->conf.guests, v->guest, &u);
+}
+
+/* Where the host is a share of a machine, only what its guests use counts. */
+static void
+use_guests_sum(struct collect *k, uint64_t now_ms)
+{
+	struct guest_usage u = guests_usage(k->conf.guests);
+	uint64_t ms = now_ms - k->sampled_ms;
+
+	/* It falls when a guest ends. */
+	if (k->has_last && ms && u.cpu_used_us >= k->guests_cpu_us)
+		k->cpu_usage_mhz = (uint32_t)((u.cpu_used_us - k->guests_cpu_us) *
+					      k->conf.share.mhz / (ms * 1000));
+	k->guests_cpu_us = u.cpu_used_us;
+	k->memory_used_bytes = u.memory_bytes;
+}
+
+static void
+sample(struct collect *k)
+{
+	uint64_t now = loop_now_ms(k->conf.loop);
+	struct col_sample s;
+	struct err e = ERR_INIT;
+
+	guests_each(k->conf.guests, sample_guest, k);
+	if (col_sample_read(k->conf.root, &s, &e)) {
+		log_warn("collect", "%s", e.msg);
+		return;
+	}
+	if (k->conf.share.partial) {
+		use_guests_sum(k, now);
+	} else {
+		if (k->has_last)
+			k->cpu_usage_mhz =
+			    (uint32_t)((uint64_t)k->conf.share.cpus *
+				       k->conf.share.mhz *
+				       proc_busy_permille(&k->last.cpu, &s.cpu) / 1000);
+		k->memory_used_bytes = s.memory_used_bytes;
+	}
+	k->last = s;
+	k->has_last = true;
+	k->sampled_ms = now;
+}
+
+static void
+free_lists(Drover__Report *r)
+{
+	for (size_t i = 0; i < r->n_guests; i++)
+		drover__guest_status__free_unpacked(r->guests[i], NULL);
+	for (size_t i = 0; i < r->n_datastores; i++)
+		drover__datastore_status__free_unpacked(r->datastores[i], NULL);
+	free(r->guests);
+	free(r->datastores);
+}
+
+static void
+send_report(struct collect *k)
+{
+	Drover__Report r = DROVER__REPORT__INIT;
+
+	timer_stop(k->soon);
+	k->soon_armed = false;
+	if (!k->conf.wanted(k->conf.arg))
+		return;
+	k->sent_ms = loop_now_ms(k->conf.loop);
+	r.seq = ++k->seq;
+	r.wall_ms = clock_wall_ms(loop_clock(k->conf.loop));
+	r.cpu_usage_mhz = k->cpu_usage_mhz;
+	r.memory_used_bytes = k->memory_used_bytes;
+	r.uptime_s = k->last.uptime_s;
+	r.load_permille = k->last.load_permille;
+	r.n_guests = guests_status(k->conf.guests, &r.guests);
+	r.n_datastores = stores_status(k->conf.stores, &r.datastores);
+	k->conf.report(k->conf.arg, &r);
+	free_lists(&r);
+}
+
+static void
+on_tick(void *arg)
+{
+	struct collect *k = arg;
+
+	sample(k);
+	send_report(k);
+	stores_sample(k->conf.stores);
+	guests_sample(k->conf.guests);
+}
+
+static void
+on_soon(void *arg)
+{
+	send_report(arg);
+}
+
+struct collect *
+collect_new(const struct collect_conf *c)
+{
+	struct collect *k = xcalloc(1, sizeof(*k));
+
+	k->conf = *c;
+	k->tick = timer_new(c->loop, on_tick, k);
+	k->soon = timer_new(c->loop, on_soon, k);
+	return k;
+}
+
+void
+collect_free(struct collect *k)
+{
+	if (!k)
+		return;
+	timer_free(k->tick);
+	timer_free(k->soon);
+	free(k);
+}
+
+void
+collect_start(struct collect *k)
+{
+	sample(k);
+	timer_every(k->tick, interval(k->conf.report_ms));
+}
+
+void
+collect_set_interval(struct collect *k, uint32_t report_ms)
+{
+	if (!report_ms || interval(report_ms) == interval(k->conf.report_ms))
+		return;
+	k->conf.report_ms = report_ms;
+	timer_every(k->tick, interval(report_ms));
+}
+
+void
+collect_changed(struct collect *k)
+{
+	uint64_t since = loop_now_ms(k->conf.loop) - k->sent_ms;
+
+	if (k->soon_armed)
+		return;
+	k->soon_armed = true;
+	timer_after(k->soon, since < COLLECT_GAP_MS ? COLLECT_GAP_MS - since : 0);
+}
