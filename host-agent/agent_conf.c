@@ -1,0 +1,121 @@
+#include "host-agent/agent_conf.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "host-agent/link/uplink.h"
+
+#define AT(field) offsetof(struct agent_conf, field)
+
+const struct conf_key agent_conf_keys[] = {
+	{ "server.address", CONF_LIST, AT(servers), 0, 1000, "", CONF_RESTART,
+	    "where the server's agent port is, host:port; several are tried in turn" },
+	{ "tls.cert", CONF_PATH, AT(tls_cert), 1, 0, "/etc/drover/host.crt",
+	    CONF_RESTART, "certificate of this host (drover-agent enroll writes it)" },
+	{ "tls.key", CONF_PATH, AT(tls_key), 1, 0, "/etc/drover/host.key", CONF_RESTART,
+	    "its key" },
+	{ "tls.ca", CONF_PATH, AT(tls_ca), 1, 0, "/etc/drover/ca.crt", CONF_RESTART,
+	    "certificate of the authority that server and hosts share" },
+	{ "state.dir", CONF_PATH, AT(state_dir), 1, 200, "/var/lib/drover-agent",
+	    CONF_RESTART, "guest book, journal and events: must survive a reboot" },
+	{ "run.dir", CONF_PATH, AT(run_dir), 1, 60, "/run/drover-agent", CONF_RESTART,
+	    "sockets, console rings and logs of running guests" },
+	{ "storage.roots", CONF_LIST, AT(storage_roots), 0, 4000,
+	    "/var/lib/drover/datastores", CONF_RESTART,
+	    "folders that datastores may be in, whatever the server says" },
+	{ "host.memory_mb", CONF_UINT, AT(host_memory_mb), 0, 16777216, "0",
+	    CONF_RESTART,
+	    "memory that guests may have; 0: all but 512 MB and a thirty-second" },
+	{ "host.cpus", CONF_UINT, AT(host_cpus), 0, 4096, "0", CONF_RESTART,
+	    "CPUs that guests may have; 0: all" },
+	{ "host.cpu_mhz", CONF_UINT, AT(host_cpu_mhz), 0, 100000, "0", CONF_RESTART,
+	    "speed of one CPU; 0: as the kernel says" },
+	{ "engine.qemu.enabled", CONF_BOOL, AT(qemu_enabled), 0, 0, "yes", CONF_RESTART,
+	    "run virtual machines with QEMU" },
+	{ "engine.qemu.accel", CONF_TEXT, AT(qemu_accel), 3, 4, "auto", CONF_RESTART,
+	    "auto, kvm or tcg" },
+	{ "engine.qemu.binary", CONF_PATH, AT(qemu_binary), 0, 0, "", CONF_RESTART,
+	    "the qemu-system program; empty: the one for this machine" },
+	{ "engine.qemu.img_binary", CONF_PATH, AT(qemu_img), 0, 0, "/usr/bin/qemu-img",
+	    CONF_RESTART, "the qemu-img program" },
+	{ "engine.qemu.uid_base", CONF_UINT, AT(qemu_uid_base), 1, 4000000000,
+	    "900000000", CONF_RESTART, "vm-N runs as this user id plus N" },
+	{ "engine.qemu.gid", CONF_UINT, AT(qemu_gid), 1, 4000000000, "900000000",
+	    CONF_RESTART, "and with this group id" },
+	{ "engine.sim.enabled", CONF_BOOL, AT(sim_enabled), 0, 0, "no", CONF_RESTART,
+	    "also take guests that are only invented, for tests" },
+	{ "engine.sim.faults", CONF_TEXT, AT(sim_faults), 0, 1000, "", CONF_RESTART,
+	    "what goes wrong with them: verb:guest=fault, comma-separated" },
+	{ "network.bridges", CONF_LIST, AT(bridges), 0, 4000, "", CONF_RESTART,
+	    "bridges that guests may be on, whatever the server says; empty: any" },
+	{ "cgroup.root", CONF_PATH, AT(cgroup_root), 1, 0, "/sys/fs/cgroup",
+	    CONF_RESTART, "where control groups are mounted" },
+	{ "cgroup.prefix", CONF_TEXT, AT(cgroup_prefix), 1, 100, "drover", CONF_RESTART,
+	    "group of this agent below it" },
+	{ "report_ms", CONF_UINT, AT(report_ms), 200, 60000, "5000", CONF_RELOAD,
+	    "time between reports until the server asks for another" },
+	{ "log.level", CONF_TEXT, AT(log_level), 1, 10, "info", CONF_RELOAD,
+	    "err, warn, notice, info or debug" },
+	{ "log.file", CONF_PATH, AT(log_file), 0, 0, "", CONF_RELOAD,
+	    "where to log; empty: standard error" },
+	{ NULL },
+};
+
+static int
+check_servers(const struct agent_conf *c, struct err *e)
+{
+	AUTO_FREE char *copy = xstrdup(c->servers);
+	char *rest = copy;
+
+	if (!*copy)
+		return err_set(e, ERR_INVALID, "server.address is not set");
+	for (char *s; (s = strsep(&rest, ",")) != NULL;) {
+		char *host = NULL;
+		uint16_t port;
+
+		s += strspn(s, " ");
+		if (uplink_parse_server(s, &host, &port, e))
+			return err_wrap(e, "server.address");
+		free(host);
+	}
+	return 0;
+}
+
+static bool
+is_group_name(const char *s)
+{
+	return *s != '/' && !strstr(s, "..") &&
+	       s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			   "0123456789._/-")] == '\0';
+}
+
+int
+agent_conf_check(const struct agent_conf *c, struct err *e)
+{
+	enum log_level level;
+
+	if (check_servers(c, e))
+		return e->code;
+	if (strcmp(c->qemu_accel, "auto") && strcmp(c->qemu_accel, "kvm") &&
+	    strcmp(c->qemu_accel, "tcg"))
+		return err_set(e, ERR_INVALID,
+		    "engine.qemu.accel: \"%s\" is not auto, kvm or tcg", c->qemu_accel);
+	if (!is_group_name(c->cgroup_prefix))
+		return err_set(e, ERR_INVALID,
+		    "cgroup.prefix: \"%s\" is no name of a control group",
+		    c->cgroup_prefix);
+	if (log_level_parse(c->log_level, &level, e))
+		return err_wrap(e, "log.level");
+	if (!c->qemu_enabled && !c->sim_enabled)
+		return err_set(e, ERR_INVALID, "no engine is enabled");
+	return 0;
+}
+
+void
+agent_conf_free(struct agent_conf *c)
+{
+	conf_free(agent_conf_keys, c);
+}

@@ -1,0 +1,33 @@
+/*
+ * agent_conf: the settings of a host.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/conf.h"
+
+#define AGENT_CONF_PATH "/etc/drover/agent.conf"
+
+struct agent_conf {
+	char *servers; /* list of host:port */
+	char *tls_cert, *tls_key, *tls_ca;
+	char *state_dir, *run_dir;
+	char *storage_roots; /* list */
+	uint64_t host_memory_mb, host_cpus, host_cpu_mhz;
+	bool qemu_enabled;
+	char *qemu_accel, *qemu_binary, *qemu_img;
+	uint64_t qemu_uid_base, qemu_gid;
+	bool sim_enabled;
+	char *sim_faults;
+	char *bridges; /* list */
+	char *cgroup_root, *cgroup_prefix;
+	uint64_t report_ms;
+	char *log_level, *log_file;
+};
+
+extern const struct conf_key agent_conf_keys[];
+
+/* What the table cannot say.  Everything is named as it is in the file. */
+int agent_conf_check(const struct agent_conf *c, struct err *e) WARN_UNUSED;
+void agent_conf_free(struct agent_conf *c);
