@@ -53,9 +53,12 @@ struct advice_hold {
 	uint32_t num_cpu;
 	uint64_t memory_mb;
 	obj_id network;   /* or none */
-	char address[16]; /* "10.0.0.7" on network, or "" */
+	uint32_t address; /* IPv4 in host order on network; 0: none */
 };
 
 void advice_hold_take(struct advice *a, const struct advice_hold *h);
 void advice_hold_drop(struct advice *a, obj_id vm);
-const struct advice_hold *advice_hold_next(const struct advice *a, obj_id after_vm);
+const struct advice_hold *advice_hold_find(const struct advice *a, obj_id vm);
+/* The addresses held on a network, in host order, appended to *list. */
+void advice_held_addresses(
+    const struct advice *a, obj_id network, uint32_t **list, size_t *n);

@@ -24,6 +24,7 @@ struct call {
 	enum call_state state;
 	uint64_t deadline_ms; /* mono */
 	struct timer *deadline;
+	bool patient;
 	struct wake wake;
 	call_fn fn; /* instead of a wake */
 	void *arg;
@@ -144,15 +145,9 @@ call_new(struct host_rec *rec, const Drover__Order *o, uint32_t deadline_ms)
 	return c;
 }
 
-void
-host_call(struct hosts *hs, obj_id host, const Drover__Order *o, uint32_t deadline_ms,
-    struct wake w)
+static void
+ask(struct call *c, struct wake w)
 {
-	struct host_rec *rec = rec_of(hs, host);
-	struct call *c = call_find(rec, o->task, o->step);
-
-	if (!c)
-		c = call_new(rec, o, deadline_ms);
 	c->wake = w;
 	if (c->state == CALL_ENDED) {
 		call_end(c);
@@ -160,8 +155,34 @@ host_call(struct hosts *hs, obj_id host, const Drover__Order *o, uint32_t deadli
 	}
 	if (c->state == CALL_IDLE)
 		c->state = CALL_PARKED;
-	if (c->state == CALL_PARKED && rec->conn)
+	if (c->state == CALL_PARKED && c->rec->conn)
 		call_send(c);
+}
+
+static struct call *
+call_named(struct hosts *hs, obj_id host, const Drover__Order *o, uint32_t deadline_ms)
+{
+	struct host_rec *rec = rec_of(hs, host);
+	struct call *c = call_find(rec, o->task, o->step);
+
+	return c ? c : call_new(rec, o, deadline_ms);
+}
+
+void
+host_call(struct hosts *hs, obj_id host, const Drover__Order *o, uint32_t deadline_ms,
+    struct wake w)
+{
+	ask(call_named(hs, host, o, deadline_ms), w);
+}
+
+void
+host_call_patient(struct hosts *hs, obj_id host, const Drover__Order *o,
+    uint32_t deadline_ms, struct wake w)
+{
+	struct call *c = call_named(hs, host, o, deadline_ms);
+
+	c->patient = true;
+	ask(c, w);
 }
 
 void
@@ -172,6 +193,7 @@ host_call_fn(struct host_rec *rec, const Drover__Order *o, uint32_t deadline_ms,
 
 	c->fn = fn;
 	c->arg = arg;
+	c->patient = true;
 	if (rec->conn)
 		call_send(c);
 }
@@ -224,7 +246,7 @@ host_calls_down(struct host_rec *rec)
 	LIST_EACH(struct call, c, &rec->calls, node) {
 		if (c->state != CALL_SENT)
 			continue;
-		if (c->fn) {
+		if (c->patient) {
 			c->state = CALL_PARKED;
 			continue;
 		}

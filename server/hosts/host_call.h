@@ -23,6 +23,9 @@ struct hosts;
  */
 void host_call(struct hosts *hs, obj_id host, const Drover__Order *o,
     uint32_t deadline_ms, struct wake w);
+/* The same, but a lost link is not told: it is sent again until the deadline. */
+void host_call_patient(struct hosts *hs, obj_id host, const Drover__Order *o,
+    uint32_t deadline_ms, struct wake w);
 /* The reply of a call that ended well; NULL if it did not. Good until it is forgotten.
  */
 const Drover__Reply *host_call_reply(

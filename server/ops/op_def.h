@@ -11,6 +11,8 @@
 struct advice;
 struct hosts;
 struct op_call;
+struct sessions;
+struct workers;
 
 struct op_def {
 	struct op_info info;
@@ -33,6 +35,8 @@ struct op_call {
 	struct hosts *hosts;
 	struct advice *advice;
 	struct tasks *tasks;
+	struct workers *workers;
+	struct sessions *sessions;
 	obj_id entity;
 	json *args; /* ours: checked, may be filled with defaults; a task stores them */
 	struct caller who;
@@ -55,6 +59,8 @@ struct ops_opts {
 	struct hosts *hosts;
 	struct advice *advice;
 	struct tasks *tasks;
+	struct workers *workers;   /* for hashing passwords */
+	struct sessions *sessions; /* of users that are changed or removed */
 };
 struct ops *ops_new(const struct ops_opts *o); /* all borrowed */
 void ops_free(struct ops *ops);                /* calls on their way are dropped */

@@ -49,14 +49,13 @@ tasks_free(struct tasks *ts)
 }
 
 void
-tasks_add_kinds(struct tasks *ts, const struct task_kind *kinds)
+tasks_add_kind(struct tasks *ts, const struct task_kind *k)
 {
-	for (const struct task_kind *k = kinds; k->op; k++) {
-		struct kind_entry *entry = xcalloc(1, sizeof(*entry));
-		entry->kind = k;
-		entry->steps = steps_wrap(k, &entry->n_steps);
-		ASSERT(!map_put_str(ts->kinds, k->op, entry));
-	}
+	struct kind_entry *entry = xcalloc(1, sizeof(*entry));
+
+	entry->kind = k;
+	entry->steps = steps_wrap(k, &entry->n_steps);
+	ASSERT(!map_put_str(ts->kinds, k->op, entry));
 }
 
 const struct task_kind *
@@ -345,6 +344,12 @@ struct wake
 task_wake(struct task_run *r)
 {
 	return flow_wake(r->in->flow);
+}
+
+void
+task_join(struct task_run *r, unsigned n, struct wake *parts)
+{
+	(void)flow_join(r->in->flow, n, parts);
 }
 
 struct err *

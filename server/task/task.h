@@ -69,8 +69,8 @@ struct task_run {
 struct tasks *tasks_new(struct inv *inv);
 void tasks_set_ctx(struct tasks *ts, void *ctx); /* what every run's ctx is; borrowed */
 void tasks_free(struct tasks *ts); /* what runs is dropped as a crash would */
-/* kinds: ended by a NULL op; borrowed for ever. */
-void tasks_add_kinds(struct tasks *ts, const struct task_kind *kinds);
+/* Borrowed for ever. */
+void tasks_add_kind(struct tasks *ts, const struct task_kind *k);
 const struct task_kind *tasks_kind(const struct tasks *ts, const char *op);
 
 struct task_new {
@@ -100,6 +100,8 @@ int task_cancel(
 
 /* For steps. */
 struct wake task_wake(struct task_run *r);
+/* Instead of task_wake: n parts that are waited for together (loop/flow.h). */
+void task_join(struct task_run *r, unsigned n, struct wake *parts);
 struct err *task_err(struct task_run *r);
 unsigned task_step(const struct task_run *r);
 /* Replace the stored arguments with the transaction of on_step. */

@@ -10,9 +10,10 @@
 #include "server/task/task.h"
 
 #define TASK_RUN_MAGIC 0x5441534bu
-#define TASK_RETRY_MS  500u /* between two tries to store, while the database is away \
-			     */
-#define TASKS_KEPT 2000u    /* finished ones stay in the inventory up to so many */
+#define TASK_RETRY_MS                                                              \
+	500u             /* between two tries to store, while the database is away \
+			  */
+#define TASKS_KEPT 2000u /* finished ones stay in the inventory up to so many */
 
 struct kind_entry {
 	const struct task_kind *kind;

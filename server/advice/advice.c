@@ -1,0 +1,149 @@
+#include "server/advice/advice.h"
+
+#include "base/mem.h"
+#include "server/advice/advice_int.h"
+
+#define MAX_COUNT 100u
+
+struct advice *
+advice_new(struct inv *inv, struct hosts *hosts)
+{
+	struct advice *a = xcalloc(1, sizeof(*a));
+
+	a->inv = inv;
+	a->hosts = hosts;
+	a->holds = map_new_u64();
+	return a;
+}
+
+void
+advice_free(struct advice *a)
+{
+	if (!a)
+		return;
+	MAP_EACH(a->holds, it) {
+		free(it.value);
+	}
+	map_free(a->holds);
+	free(a);
+}
+
+int
+advice_find_host(
+    struct advice *a, const struct advice_guest *g, obj_id *ret_host, struct err *e)
+{
+	AUTO(sched_view) struct sched_view *v = NULL;
+	AUTO(sched_plan) struct sched_plan *plan = NULL;
+	uint64_t id;
+	int rc = advice_view(a, g, 1, &id, &v, e);
+
+	if (!rc)
+		rc = sched_place(v, id, SCHED_BRIEF, &plan, e);
+	if (rc)
+		return rc;
+	const struct sched_move *m = &plan->moves[0];
+	if (m->code)
+		return err_set(e, m->code, "%s", m->text);
+	*ret_host = obj_id_make(KIND_HOST, m->to);
+	return 0;
+}
+
+int
+advice_place(struct advice *a, const struct advice_guest *g, unsigned count,
+    json **ret_j, struct err *e)
+{
+	AUTO(sched_view) struct sched_view *v = NULL;
+	AUTO(sched_plan) struct sched_plan *plan = NULL;
+	uint64_t ids[MAX_COUNT];
+
+	if (count < 1 || count > MAX_COUNT)
+		return err_set(e, ERR_INVALID,
+		    "count: wants a whole number between 1 and %u", MAX_COUNT);
+	int rc = advice_view(a, g, count, ids, &v, e);
+	if (!rc)
+		rc = sched_place_many(v, ids, count, SCHED_EXPLAIN, &plan, e);
+	if (!rc)
+		*ret_j = advice_plan_json(plan);
+	return rc;
+}
+
+/* An id of a kind that exists; absent leaves *ret_id alone. */
+static int
+read_id(const struct advice *a, const json *body, const char *name, enum json_need need,
+    enum obj_kind kind, obj_id *ret_id, struct err *e)
+{
+	const char *s = NULL;
+	int rc = json_read_str(body, name, need, OBJ_ID_TEXT, &s, e);
+
+	if (rc || !s)
+		return rc;
+	rc = obj_id_parse(s, kind, ret_id, e);
+	if (rc)
+		return err_wrap(e, "%s", name);
+	if (!inv_get(a->inv, *ret_id))
+		return err_set(e, ERR_NOT_FOUND, "%s: there is no %s", name, s);
+	return 0;
+}
+
+int
+advice_place_request(struct advice *a, const json *body, json **ret_j, struct err *e)
+{
+	static const char *const known[] = { "cluster", "num_cpu", "memory_mb",
+		"datastore", "network", "count", NULL };
+	struct advice_guest g = { .name = "machine" };
+	uint64_t num_cpu = 0, count = 1;
+	int rc = json_only(body, known, e);
+
+	if (!rc)
+		rc = read_id(
+		    a, body, "cluster", JSON_REQUIRED, KIND_CLUSTER, &g.cluster, e);
+	if (!rc)
+		rc = json_read_u64(body, "num_cpu", JSON_REQUIRED, 1, 128, &num_cpu, e);
+	if (!rc)
+		rc = json_read_u64(
+		    body, "memory_mb", JSON_REQUIRED, 32, 4194304, &g.memory_mb, e);
+	if (!rc)
+		rc = read_id(a, body, "datastore", JSON_OPTIONAL, KIND_DATASTORE,
+		    &g.datastore, e);
+	if (!rc)
+		rc = read_id(
+		    a, body, "network", JSON_OPTIONAL, KIND_NETWORK, &g.network, e);
+	if (!rc)
+		rc = json_read_u64(
+		    body, "count", JSON_OPTIONAL, 1, MAX_COUNT, &count, e);
+	if (rc)
+		return rc;
+	g.num_cpu = (uint32_t)num_cpu;
+	return advice_place(a, &g, (unsigned)count, ret_j, e);
+}
+
+void
+advice_hold_take(struct advice *a, const struct advice_hold *h)
+{
+	free(map_put(a->holds, h->vm.v, xmemdup(h, sizeof(*h))));
+}
+
+void
+advice_hold_drop(struct advice *a, obj_id vm)
+{
+	free(map_del(a->holds, vm.v));
+}
+
+const struct advice_hold *
+advice_hold_find(const struct advice *a, obj_id vm)
+{
+	return map_get(a->holds, vm.v);
+}
+
+void
+advice_held_addresses(
+    const struct advice *a, obj_id network, uint32_t **list, size_t *n)
+{
+	MAP_EACH(a->holds, it) {
+		const struct advice_hold *h = it.value;
+		if (!h->address || !obj_id_is(h->network, network))
+			continue;
+		*list = xreallocarray(*list, *n + 1, sizeof(**list));
+		(*list)[(*n)++] = h->address;
+	}
+}

@@ -1,0 +1,23 @@
+/*
+ * advice_int: what the files of advice/ share.
+ */
+#pragma once
+#include "base/map.h"
+#include "scheduler/sched.h"
+#include "server/advice/advice.h"
+#include "server/inventory/inv.h"
+
+struct advice {
+	struct inv *inv;
+	struct hosts *hosts;
+	struct map *holds; /* vm id → struct advice_hold */
+};
+
+/*
+ * The cluster's hosts and machines (of the whole inventory if cluster is none) and n
+ * machines like g that are looked for hosts for; their ids go to ret_ids.
+ */
+int advice_view(const struct advice *a, const struct advice_guest *g, unsigned n,
+    uint64_t *ret_ids, struct sched_view **ret_v, struct err *e) WARN_UNUSED;
+
+json *advice_plan_json(const struct sched_plan *p);

@@ -1,0 +1,77 @@
+/*
+ * A plan as the API shows it: ids as everywhere else, hosts best first.
+ */
+#include "server/advice/advice_int.h"
+
+static void
+set_id(json *o, const char *key, enum obj_kind kind, uint64_t number)
+{
+	char text[OBJ_ID_TEXT];
+
+	if (number)
+		json_set_str(o, key, obj_id_text(obj_id_make(kind, number), text));
+	else
+		json_set_null(o, key);
+}
+
+static json *
+reasons_json(const struct sched_candidate *c)
+{
+	json *list = json_new_array();
+
+	for (size_t i = 0; i < c->reason_count; i++) {
+		const struct sched_reason *r = &c->reasons[i];
+		json *o = json_new_object();
+		json_set_str(o, "code", sched_reason_name(r->code));
+		if (r->asked) {
+			json_set_u64(o, "asked", r->asked);
+			json_set_u64(o, "free", r->free);
+			json_set_u64(o, "total", r->total);
+		}
+		json_set_str(o, "text", r->text);
+		json_add_json(list, o);
+	}
+	return list;
+}
+
+static json *
+candidate_json(const struct sched_candidate *c)
+{
+	json *o = json_new_object();
+
+	set_id(o, "host", KIND_HOST, c->host);
+	json_set_str(o, "host_name", c->host_name);
+	json_set_bool(o, "fits", c->fits);
+	if (c->fits) {
+		json_set_u64(o, "cpu_before_permille", c->cpu_before_permille);
+		json_set_u64(o, "cpu_after_permille", c->cpu_after_permille);
+		json_set_u64(o, "memory_before_permille", c->memory_before_permille);
+		json_set_u64(o, "memory_after_permille", c->memory_after_permille);
+		json_set_u64(o, "guests", c->guests);
+	} else {
+		json_set_json(o, "reasons", reasons_json(c));
+	}
+	json_set_str(o, "text", c->text);
+	return o;
+}
+
+json *
+advice_plan_json(const struct sched_plan *p)
+{
+	json *o = json_new_object(), *items = json_new_array();
+
+	for (size_t i = 0; i < p->move_count; i++) {
+		const struct sched_move *m = &p->moves[i];
+		json *item = json_new_object(), *candidates = json_new_array();
+		json_set_str(item, "name", m->guest_name);
+		set_id(item, "host", KIND_HOST, m->to);
+		json_set_str(item, "text", m->text);
+		for (size_t k = 0; k < m->candidate_count; k++)
+			json_add_json(candidates, candidate_json(&m->candidates[k]));
+		json_set_json(item, "candidates", candidates);
+		json_add_json(items, item);
+	}
+	json_set_json(o, "items", items);
+	json_set_u64(o, "refused", p->refused);
+	return o;
+}

@@ -1,0 +1,10 @@
+/*
+ * op_args: a verb's arguments against its table.  Pure: whether an id exists is not
+ * asked here.
+ */
+#pragma once
+#include "server/ops/ops.h"
+
+/* Every error names the field. A null stands for an absent one. */
+int op_args_check(
+    const struct op_info *op, const json *args, struct err *e) WARN_UNUSED;

@@ -1,0 +1,245 @@
+/*
+ * Datacenters, folders and clusters: where things stand.
+ */
+#include "server/ops/ops_int.h"
+
+#define SHARES_NORMAL_CPU 4000
+#define SHARES_NORMAL_MEM 163840
+
+void
+created_event(struct op_call *c, struct txn *t, const struct obj *o)
+{
+	c->object = o->id;
+	txn_event(t, EV_OBJECT_CREATED, o->id, OBJ_ID_NONE, c->who.name,
+	    "Created %s %s", kind_prefix(obj_id_kind(o->id)), o->name);
+}
+
+/* A folder or machine must stay in its datacenter, and a folder out of itself. */
+static int
+check_move(const struct op_call *c, obj_id parent, struct err *e)
+{
+	obj_id from = inv_ancestor(c->inv, c->entity, KIND_DATACENTER);
+	obj_id to = inv_ancestor(c->inv, parent, KIND_DATACENTER);
+
+	if (!obj_id_is(from, to))
+		return err_set(e, ERR_INVALID,
+		    "parent: \"%s\" is in another datacenter than \"%s\"",
+		    inv_name(c->inv, parent), inv_name(c->inv, c->entity));
+	for (obj_id at = parent; !obj_id_none(at);) {
+		if (obj_id_is(at, c->entity))
+			return err_set(e, ERR_INVALID,
+			    "parent: \"%s\" cannot be put into itself",
+			    inv_name(c->inv, c->entity));
+		const struct obj *o = inv_get(c->inv, at);
+		at = o ? o->parent : OBJ_ID_NONE;
+	}
+	return 0;
+}
+
+int
+apply_rename(struct op_call *c, struct txn *t, struct err *e)
+{
+	const struct obj *o = inv_get(c->inv, c->entity);
+	const char *name = arg_str(c->args, "name");
+	obj_id parent = arg_id(c->args, "parent");
+
+	if (!o)
+		return err_set(e, ERR_NOT_FOUND, "the object is gone");
+	if (!name)
+		name = o->name;
+	if (obj_id_none(parent))
+		parent = o->parent;
+	if (str_same(name, o->name) && obj_id_is(parent, o->parent))
+		return 0;
+	int rc = arg_exists(c->inv, c->args, "parent", e);
+	if (!rc && !obj_id_is(parent, o->parent))
+		rc = check_move(c, parent, e);
+	if (!rc)
+		rc = txn_rename(t, c->entity, parent, name, e);
+	if (rc)
+		return rc;
+	enum event_code code =
+	    obj_id_kind(c->entity) == KIND_VM ? EV_VM_RENAMED : EV_OBJECT_CHANGED;
+	if (!str_same(name, o->name))
+		txn_event(t, code, c->entity, OBJ_ID_NONE, c->who.name,
+		    "Renamed %s to %s", o->name, name);
+	else
+		txn_event(t, EV_OBJECT_CHANGED, c->entity, OBJ_ID_NONE, c->who.name,
+		    "Moved %s to %s", name, inv_name(c->inv, parent));
+	return 0;
+}
+
+int
+apply_delete(struct op_call *c, struct txn *t, struct err *e)
+{
+	const struct obj *o = inv_get(c->inv, c->entity);
+
+	if (!o)
+		return err_set(e, ERR_NOT_FOUND, "the object is gone");
+	int rc = task_may_change(c->tasks, c->entity, e);
+	if (rc)
+		return rc;
+	if (o->n_kids)
+		return err_set(e, ERR_BAD_STATE,
+		    "%s \"%s\" is not empty: it holds %s \"%s\"%s",
+		    kind_prefix(obj_id_kind(o->id)), o->name,
+		    kind_prefix(obj_id_kind(o->kids[0])), inv_name(c->inv, o->kids[0]),
+		    o->n_kids > 1 ? " and more" : "");
+	txn_event(t, EV_OBJECT_REMOVED, c->entity, OBJ_ID_NONE, c->who.name,
+	    "Removed %s %s", kind_prefix(obj_id_kind(o->id)), o->name);
+	txn_del(t, c->entity);
+	return 0;
+}
+
+static int
+datacenter_create(struct op_call *c, struct txn *t, struct err *e)
+{
+	void *obj;
+	int rc =
+	    txn_add(t, KIND_DATACENTER, OBJ_ID_NONE, arg_str(c->args, "name"), &obj, e);
+
+	if (!rc)
+		created_event(c, t, obj);
+	return rc;
+}
+
+static int
+folder_create(struct op_call *c, struct txn *t, struct err *e)
+{
+	void *obj;
+	int rc = arg_exists(c->inv, c->args, "parent", e);
+
+	if (!rc)
+		rc = txn_add(t, KIND_FOLDER, arg_id(c->args, "parent"),
+		    arg_str(c->args, "name"), &obj, e);
+	if (!rc)
+		created_event(c, t, obj);
+	return rc;
+}
+
+static int
+add_root_pool(struct txn *t, obj_id cluster, struct err *e)
+{
+	void *obj;
+	int rc = txn_add(t, KIND_POOL, cluster, "Resources", &obj, e);
+
+	if (rc)
+		return rc;
+	struct pool *p = obj;
+	p->is_root = true;
+	p->cpu_shares_level = xstrdup("normal");
+	p->mem_shares_level = xstrdup("normal");
+	p->cpu_shares = SHARES_NORMAL_CPU;
+	p->mem_shares = SHARES_NORMAL_MEM;
+	return 0;
+}
+
+static int
+cluster_create(struct op_call *c, struct txn *t, struct err *e)
+{
+	void *obj;
+	int rc = arg_exists(c->inv, c->args, "datacenter", e);
+
+	if (!rc)
+		rc = txn_add(t, KIND_CLUSTER, arg_id(c->args, "datacenter"),
+		    arg_str(c->args, "name"), &obj, e);
+	if (rc)
+		return rc;
+	struct cluster *cl = obj;
+	cl->drs_automation_level = xstrdup("manual");
+	cl->ha_failover_level = 1;
+	cl->memory_overcommit_permille =
+	    (uint32_t)arg_u64(c->args, "memory_overcommit_permille", 1000);
+	cl->vcpus_per_core = (uint32_t)arg_u64(c->args, "vcpus_per_core", 16);
+	created_event(c, t, &cl->o);
+	return add_root_pool(t, cl->o.id, e);
+}
+
+static int
+cluster_update(struct op_call *c, struct txn *t, struct err *e)
+{
+	struct cluster *cl = txn_edit(t, c->entity);
+
+	cl->memory_overcommit_permille = (uint32_t)arg_u64(
+	    c->args, "memory_overcommit_permille", cl->memory_overcommit_permille);
+	cl->vcpus_per_core =
+	    (uint32_t)arg_u64(c->args, "vcpus_per_core", cl->vcpus_per_core);
+	return apply_rename(c, t, e);
+}
+
+/* Its root pool goes with it. */
+static int
+cluster_delete(struct op_call *c, struct txn *t, struct err *e)
+{
+	const struct cluster *cl = inv_cluster(c->inv, c->entity);
+	int rc = task_may_change(c->tasks, c->entity, e);
+
+	for (size_t i = 0; !rc && i < cl->o.n_kids; i++) {
+		const struct pool *p = inv_pool(c->inv, cl->o.kids[i]);
+		if (p && p->is_root && !p->o.n_kids) {
+			rc = task_may_change(c->tasks, p->o.id, e);
+			txn_del(t, p->o.id);
+			continue;
+		}
+		rc = err_set(e, ERR_BAD_STATE,
+		    "cluster \"%s\" is not empty: it holds %s \"%s\"", cl->o.name,
+		    kind_prefix(obj_id_kind(cl->o.kids[i])),
+		    inv_name(c->inv, cl->o.kids[i]));
+	}
+	if (rc)
+		return rc;
+	txn_event(t, EV_OBJECT_REMOVED, c->entity, OBJ_ID_NONE, c->who.name,
+	    "Removed cluster %s", cl->o.name);
+	txn_del(t, c->entity);
+	return 0;
+}
+
+/* clang-format off */
+#define NAME_NEW { .name = "name", .type = ARG_NAME, .required = true, .help = "name, unique beside its like" }
+#define NAME_CHANGE { .name = "name", .type = ARG_NAME, .help = "new name" }
+#define OVERCOMMIT { .name = "memory_overcommit_permille", .type = ARG_U32, .min = 100, .max = 100000, \
+	.help = "memory that may be given to machines, in permille of what hosts have" }
+#define VCPUS { .name = "vcpus_per_core", .type = ARG_U32, .min = 1, .max = 1024, \
+	.help = "most virtual CPUs on one core" }
+
+static const struct op_arg name_new_args[] = { NAME_NEW, { 0 } };
+static const struct op_arg name_change_args[] = { NAME_CHANGE, { 0 } };
+static const struct op_arg folder_create_args[] = {
+	NAME_NEW,
+	{ .name = "parent", .type = ARG_ID, .required = true,
+	  .kinds = KIND_BIT(DATACENTER) | KIND_BIT(FOLDER), .help = "folder or datacenter to put it into" },
+	{ 0 } };
+static const struct op_arg folder_update_args[] = {
+	NAME_CHANGE,
+	{ .name = "parent", .type = ARG_ID,
+	  .kinds = KIND_BIT(DATACENTER) | KIND_BIT(FOLDER), .help = "folder or datacenter to move it into" },
+	{ 0 } };
+static const struct op_arg cluster_create_args[] = {
+	NAME_NEW,
+	{ .name = "datacenter", .type = ARG_ID, .required = true, .kinds = KIND_BIT(DATACENTER),
+	  .help = "datacenter to put it into" },
+	OVERCOMMIT, VCPUS, { 0 } };
+static const struct op_arg cluster_update_args[] = { NAME_CHANGE, OVERCOMMIT, VCPUS, { 0 } };
+
+const struct op_def op_place_defs[] = {
+	{ .info = { "datacenter.create", "Create datacenter", KIND_NONE, ROLE_ADMINISTRATOR, false, name_new_args },
+	  .apply = datacenter_create },
+	{ .info = { "datacenter.update", "Rename datacenter", KIND_DATACENTER, ROLE_ADMINISTRATOR, false, name_change_args },
+	  .apply = apply_rename },
+	{ .info = { "datacenter.delete", "Remove datacenter", KIND_DATACENTER, ROLE_ADMINISTRATOR, false, NULL },
+	  .apply = apply_delete },
+	{ .info = { "folder.create", "Create folder", KIND_NONE, ROLE_OPERATOR, false, folder_create_args },
+	  .apply = folder_create },
+	{ .info = { "folder.update", "Rename or move folder", KIND_FOLDER, ROLE_OPERATOR, false, folder_update_args },
+	  .apply = apply_rename },
+	{ .info = { "folder.delete", "Remove folder", KIND_FOLDER, ROLE_OPERATOR, false, NULL },
+	  .apply = apply_delete },
+	{ .info = { "cluster.create", "Create cluster", KIND_NONE, ROLE_ADMINISTRATOR, false, cluster_create_args },
+	  .apply = cluster_create },
+	{ .info = { "cluster.update", "Change cluster", KIND_CLUSTER, ROLE_ADMINISTRATOR, false, cluster_update_args },
+	  .apply = cluster_update },
+	{ .info = { "cluster.delete", "Remove cluster", KIND_CLUSTER, ROLE_ADMINISTRATOR, false, NULL },
+	  .apply = cluster_delete },
+	{ .info = { .name = NULL } },
+};
+/* clang-format on */

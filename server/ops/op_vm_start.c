@@ -1,0 +1,117 @@
+/*
+ * Power on: room on the host first, then a higher generation and the order, in one
+ * stored step.
+ */
+#include "server/ops/vm_step.h"
+
+enum { STEP_PLACE, STEP_START };
+
+#define MAY_START \
+	(POWER_BIT(POWER_OFF) | POWER_BIT(POWER_SUSPENDED) | POWER_BIT(POWER_UNKNOWN))
+
+static enum flow_rc
+place_start(struct task_run *r)
+{
+	const struct vm *vm = run_vm(r);
+	struct err *e = task_err(r);
+
+	if (!vm || vm_need_ready(vm, e) || vm_need_power(vm, MAY_START, e) ||
+	    hosts_need_up(run_ops(r)->hosts, vm->host, e))
+		return FLOW_FAIL;
+	struct advice_guest g = {
+		.vm = vm->o.id,
+		.name = vm->o.name,
+		.cluster = inv_ancestor(r->inv, vm->host, KIND_CLUSTER),
+		.want_host = vm->host,
+		.num_cpu = vm->num_cpu,
+		.memory_mb = vm->memory_mb,
+		.engine = vm->engine,
+		.datastore = vm->datastores.n ? vm->datastores.v[0] : OBJ_ID_NONE,
+		.network = vm->networks.n ? vm->networks.v[0] : OBJ_ID_NONE,
+	};
+	return run_hold_room(r, &g, 0, e) ? FLOW_FAIL : FLOW_NEXT;
+}
+
+static void
+on_step(struct task_run *r, unsigned step, struct txn *t)
+{
+	if (step == STEP_START)
+		vm_begin_start(r, t);
+}
+
+static enum flow_rc
+order_start(struct task_run *r)
+{
+	const struct vm *vm = run_vm(r);
+
+	return vm ? run_spec_order(r, VERB_START, vm, VM_ORDER_MS) : FLOW_FAIL;
+}
+
+static void
+on_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
+{
+	struct vm *vm = txn_edit(t, r->entity);
+
+	if (!vm)
+		return;
+	if (rc) {
+		vm_failed_start(vm, rc, e);
+		return;
+	}
+	vm->power_state = POWER_ON;
+	set_text(&vm->power_reason, NULL);
+	vm_take_status(vm, run_reply(r, vm->host, STEP_START));
+	txn_event(t, EV_VM_POWERED_ON, r->entity, r->id, r->who.name,
+	    "%s runs on host %s", vm->o.name, inv_name(r->inv, vm->host));
+}
+
+/* clang-format off */
+static const struct task_step start_steps[] = {
+	[STEP_PLACE] = { .name = "place", .start = place_start },
+	[STEP_START] = { .name = "start", .start = order_start, .finish = run_order_finish },
+	{ .name = NULL },
+};
+/* clang-format on */
+
+static const struct task_kind start_kind = {
+	.op = "vm.start",
+	.title = "Power on virtual machine",
+	.steps = start_steps,
+	.locks = vm_locks,
+	.on_step = on_step,
+	.on_recover = run_recover_hold,
+	.on_end = on_end,
+	.on_gone = run_forget,
+};
+
+static int
+vm_start(struct op_call *c, struct txn *t, struct err *e)
+{
+	const struct vm *vm = inv_vm(c->inv, c->entity);
+	obj_id host = arg_id(c->args, "host");
+	int rc = arg_exists(c->inv, c->args, "host", e);
+
+	if (!rc && !obj_id_none(host) && !obj_id_is(host, vm->host))
+		return err_set(e, ERR_UNSUPPORTED,
+		    "host: machine \"%s\" is on host \"%s\" and starts there",
+		    vm->o.name, inv_name(c->inv, vm->host));
+	/* Behind another task it takes its turn: what it finds then counts. */
+	if (rc || task_works_on(c->tasks, c->entity))
+		return rc;
+	rc = vm_need_ready(vm, e);
+	if (!rc)
+		rc = vm_need_power(vm, MAY_START, e);
+	return rc ? rc : hosts_need_up(c->hosts, vm->host, e);
+}
+
+/* clang-format off */
+static const struct op_arg start_args[] = {
+	{ .name = "host", .type = ARG_ID, .kinds = KIND_BIT(HOST), .help = "where; must be the host it is on" },
+	{ 0 } };
+
+const struct op_def op_vm_start_defs[] = {
+	{ .info = { "vm.start", "Power on virtual machine", KIND_VM, ROLE_OPERATOR, true, start_args },
+	  .apply = vm_start, .task = &start_kind },
+	{ .info = { .name = NULL } },
+};
+/* clang-format on */

@@ -1,0 +1,545 @@
+#include "server/ops/ops.h"
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "loop/post.h"
+#include "server/ops/op_args.h"
+#include "server/ops/ops_int.h"
+
+#define OPS_MAGIC  0x6f707365u
+#define CALL_MAGIC 0x6f70636cu
+#define OPS_MAX    64
+#define KEPT_MAX   1000 /* op ids whose outcome is remembered */
+
+/* A submission from op_submit to done. */
+struct submission {
+	uint32_t magic;
+	struct list_node node;
+	struct op_call c;
+	struct kept *kept; /* of its op id, or NULL */
+	struct task_run *run;
+	obj_id task;
+	op_fn done;
+	void *arg;
+};
+
+/* What an op id came to, for those who ask again. */
+struct kept {
+	struct list_node node;
+	char *key;
+	const struct op_def *def;
+	obj_id entity;
+	bool ended;
+	struct op_result result; /* extra owned */
+	struct list waiting;
+};
+
+struct kept_wait {
+	struct list_node node;
+	op_fn done;
+	void *arg;
+};
+
+/*
+ * The verbs of this program: filled before the server runs, read-only from then on.
+ */
+static const struct op_def *registry[OPS_MAX];
+static struct op_info infos[OPS_MAX];
+static unsigned n_registered;
+
+static const struct op_def *
+def_find(const char *name)
+{
+	for (unsigned i = 0; i < n_registered; i++) {
+		if (str_same(registry[i]->info.name, name))
+			return registry[i];
+	}
+	return NULL;
+}
+
+static void
+add_defs(const struct op_def *defs)
+{
+	for (const struct op_def *d = defs; d->info.name; d++) {
+		if (def_find(d->info.name))
+			continue;
+		ASSERT(n_registered < OPS_MAX);
+		infos[n_registered] = d->info;
+		registry[n_registered++] = d;
+	}
+}
+
+static void
+add_built_in(void)
+{
+	static const struct op_def *const built_in[] = { op_place_defs, op_network_defs,
+		op_datastore_defs, op_host_defs, op_template_defs, op_vm_create_defs,
+		op_vm_start_defs, op_vm_power_defs, op_vm_update_defs,
+		op_vm_delete_defs, op_user_defs };
+
+	for (size_t i = 0; i < ARRAY_SIZE(built_in); i++)
+		add_defs(built_in[i]);
+}
+
+void
+ops_register(const struct op_def *defs)
+{
+	add_built_in();
+	add_defs(defs);
+}
+
+const struct op_info *
+ops_list(unsigned *ret_n)
+{
+	add_built_in();
+	*ret_n = n_registered;
+	return infos;
+}
+
+const struct op_info *
+op_find(const char *name)
+{
+	add_built_in();
+	const struct op_def *d = def_find(name);
+	return d ? &d->info : NULL;
+}
+
+struct ops *
+ops_new(const struct ops_opts *o)
+{
+	struct ops *ops = xcalloc(1, sizeof(*ops));
+
+	ops->magic = OPS_MAGIC;
+	ops->inv = o->inv;
+	ops->hosts = o->hosts;
+	ops->advice = o->advice;
+	ops->tasks = o->tasks;
+	ops->workers = o->workers;
+	ops->sessions = o->sessions;
+	ops->loop = inv_loop(o->inv);
+	ops->kept_by_id = map_new_str();
+	list_init(&ops->calls);
+	list_init(&ops->kept);
+	add_built_in();
+	for (unsigned i = 0; i < n_registered; i++) {
+		if (registry[i]->task)
+			tasks_add_kind(ops->tasks, registry[i]->task);
+	}
+	tasks_set_ctx(ops->tasks, ops);
+	return ops;
+}
+
+static void
+kept_free(struct ops *ops, struct kept *k)
+{
+	LIST_EACH_SAFE(struct kept_wait, w, &k->waiting, node) {
+		free(w);
+	}
+	map_del_str(ops->kept_by_id, k->key);
+	list_remove(&k->node);
+	json_free(k->result.extra);
+	free(k->key);
+	free(k);
+}
+
+static void
+submission_free(struct submission *s)
+{
+	list_remove(&s->node);
+	if (s->c.data_free)
+		s->c.data_free(s->c.data);
+	json_free(s->c.args);
+	json_free(s->c.extra);
+	s->magic = 0;
+	free(s);
+}
+
+void
+ops_free(struct ops *ops)
+{
+	if (!ops)
+		return;
+	LIST_EACH_SAFE(struct submission, s, &ops->calls, node) {
+		submission_free(s);
+	}
+	LIST_EACH_SAFE(struct kept, k, &ops->kept, node) {
+		kept_free(ops, k);
+	}
+	map_free(ops->kept_by_id);
+	free(ops);
+}
+
+static struct submission *
+submission_of(void *arg)
+{
+	return CAST_OBJ(submission, arg, CALL_MAGIC);
+}
+
+/* Failures are audited too, but for those that the database would not take either. */
+static void
+audit_failure(const struct submission *s, const struct err *e)
+{
+	if (e->code == ERR_UNAVAILABLE || e->code == ERR_STALE)
+		return;
+	struct txn *t = txn_new(s->c.ops->inv);
+	const char *name = inv_name(s->c.ops->inv, s->c.entity);
+	txn_audit(
+	    t, &s->c.who, s->c.def->info.name, s->c.entity, name, e->code, e->msg);
+	txn_commit_wake(t, WAKE_NONE);
+}
+
+/* Tell those who asked with the same op id meanwhile. */
+static void
+kept_end(struct ops *ops, struct kept *k, const struct op_result *r)
+{
+	k->ended = true;
+	k->result = *r;
+	k->result.extra = r->extra ? json_ref(r->extra) : NULL;
+	LIST_EACH_SAFE(struct kept_wait, w, &k->waiting, node) {
+		list_remove(&w->node);
+		w->done(&k->result, w->arg);
+		free(w);
+	}
+	/* What failed may be tried again under the same id. */
+	if (r->rc)
+		kept_free(ops, k);
+}
+
+static void
+finish(struct submission *s, int rc, const struct err *e)
+{
+	struct op_result r = {
+		.rc = rc,
+		.task = s->task,
+		.object = obj_id_none(s->c.object) ? s->c.entity : s->c.object,
+		.extra = rc ? NULL : s->c.extra,
+	};
+
+	if (rc) {
+		r.err = *e;
+		r.task = r.object = OBJ_ID_NONE;
+	}
+	s->done(&r, s->arg);
+	if (s->kept)
+		kept_end(s->c.ops, s->kept, &r);
+	submission_free(s);
+}
+
+static void
+on_failed(void *arg)
+{
+	struct submission *s = submission_of(arg);
+	struct err e = s->c.err;
+
+	if (s->c.def)
+		audit_failure(s, &e);
+	finish(s, e.code, &e);
+}
+
+static void
+on_committed(void *arg, int rc, const struct err *e)
+{
+	struct submission *s = submission_of(arg);
+
+	if (rc && s->run)
+		task_drop(s->run);
+	else if (s->run)
+		task_go(s->run);
+	if (rc)
+		audit_failure(s, e);
+	finish(s, rc, e);
+}
+
+static const char *
+entity_name(const struct submission *s, const struct txn *t)
+{
+	obj_id id = obj_id_none(s->c.object) ? s->c.entity : s->c.object;
+	const struct obj *o = txn_view(t, id);
+
+	return o ? o->name : inv_name(s->c.inv, id);
+}
+
+static const char *
+op_id_of(const struct submission *s)
+{
+	const char *slash = s->kept ? strchr(s->kept->key, '/') : NULL;
+
+	return slash ? slash + 1 : NULL;
+}
+
+static int
+add_task(struct submission *s, struct txn *t, struct err *e)
+{
+	struct task_new n = {
+		.kind = s->c.def->task,
+		.entity = obj_id_none(s->c.object) ? s->c.entity : s->c.object,
+		.entity_name = entity_name(s, t),
+		.args = s->c.args,
+		.who = &s->c.who,
+		.op_id = op_id_of(s),
+	};
+	int rc = task_add(s->c.tasks, t, &n, &s->run, e);
+
+	if (!rc)
+		s->task = s->run->id;
+	return rc;
+}
+
+/* A change made under an op id leaves a finished task behind, so that the id is known
+ * for ever. */
+static int
+add_record(struct submission *s, struct txn *t, struct err *e)
+{
+	void *obj;
+	int rc = txn_add(t, KIND_TASK, OBJ_ID_NONE, s->c.def->info.title, &obj, e);
+
+	if (rc)
+		return rc;
+	struct task *row = obj;
+	row->op = xstrdup(s->c.def->info.name);
+	row->op_id = xstrdup(op_id_of(s));
+	row->entity = obj_id_none(s->c.object) ? s->c.entity : s->c.object;
+	row->entity_name = xstrdup(entity_name(s, t));
+	row->state = TASK_SUCCESS;
+	row->progress = 100;
+	row->user_name = xstrdup(s->c.who.name);
+	row->started_at = row->finished_at = row->o.created_ms;
+	return 0;
+}
+
+static void
+apply(struct submission *s)
+{
+	struct err e = ERR_INIT;
+	struct txn *t = txn_new(s->c.inv);
+	int rc = s->c.def->apply(&s->c, t, &e);
+
+	if (!rc && s->c.def->task)
+		rc = add_task(s, t, &e);
+	else if (!rc && s->kept)
+		rc = add_record(s, t, &e);
+	if (rc) {
+		txn_free(t);
+		s->c.err = e;
+		post_call(s->c.ops->loop, on_failed, s);
+		return;
+	}
+	if (!s->run)
+		txn_audit(t, &s->c.who, s->c.def->info.name,
+		    obj_id_none(s->c.object) ? s->c.entity : s->c.object,
+		    entity_name(s, t), 0, NULL);
+	txn_commit(t, on_committed, s);
+}
+
+void
+op_go_on(struct op_call *c, int rc, const struct err *e)
+{
+	struct submission *s = LIST_ENTRY(c, struct submission, c);
+
+	if (!rc) {
+		apply(s);
+		return;
+	}
+	s->c.err = *e;
+	post_call(s->c.ops->loop, on_failed, s);
+}
+
+static int
+check_entity(const struct submission *s, struct err *e)
+{
+	const struct op_info *info = &s->c.def->info;
+	char id[OBJ_ID_TEXT];
+
+	if (info->entity == KIND_NONE)
+		return 0;
+	obj_id_text(s->c.entity, id);
+	if (obj_id_kind(s->c.entity) != info->entity)
+		return err_set(e, ERR_INVALID, "%s works on a %s, not on \"%s\"",
+		    info->name, kind_prefix(info->entity), id);
+	if (!inv_get(s->c.inv, s->c.entity))
+		return err_set(e, ERR_NOT_FOUND, "there is no %s", id);
+	return 0;
+}
+
+static int
+check_all(struct submission *s, const char *op, struct err *e)
+{
+	if (!s->c.def)
+		return err_set(e, ERR_NOT_FOUND, "there is no operation %.80s", op);
+	const struct op_info *info = &s->c.def->info;
+	if (s->c.who.role < info->min_role)
+		return err_set(e, ERR_DENIED, "%s needs the role %s; %s has %s",
+		    info->name, role_text(info->min_role), s->c.who.name,
+		    role_text(s->c.who.role));
+	int rc = op_args_check(info, s->c.args, e);
+	return rc ? rc : check_entity(s, e);
+}
+
+static struct submission *
+submission_new(struct ops *ops, const struct op_request *r, op_fn done, void *arg)
+{
+	struct submission *s = xcalloc(1, sizeof(*s));
+
+	s->magic = CALL_MAGIC;
+	s->done = done;
+	s->arg = arg;
+	s->c.ops = ops;
+	s->c.def = def_find(r->op);
+	s->c.inv = ops->inv;
+	s->c.hosts = ops->hosts;
+	s->c.advice = ops->advice;
+	s->c.tasks = ops->tasks;
+	s->c.workers = ops->workers;
+	s->c.sessions = ops->sessions;
+	s->c.entity = r->entity;
+	s->c.args = r->args ? json_dup(r->args) : json_new_object();
+	s->c.who = *r->who;
+	list_add_tail(&ops->calls, &s->node);
+	return s;
+}
+
+/* The task of an op id that an earlier server took. */
+static const struct task *
+task_of_op_id(const struct ops *ops, const char *user, const char *op_id)
+{
+	INV_EACH(ops->inv, KIND_TASK, o)
+	{
+		const struct task *row = inv_task(ops->inv, o->id);
+		if (row->op_id && str_same(row->op_id, op_id) &&
+		    str_same(row->user_name, user))
+			return row;
+	}
+	return NULL;
+}
+
+static struct kept *
+kept_add(struct ops *ops, const struct submission *s, char *key_take)
+{
+	struct kept *k = xcalloc(1, sizeof(*k));
+
+	k->key = key_take;
+	k->def = s->c.def;
+	k->entity = s->c.entity;
+	list_init(&k->waiting);
+	list_add_tail(&ops->kept, &k->node);
+	map_put_str(ops->kept_by_id, k->key, k);
+	struct kept *oldest = LIST_FIRST(struct kept, &ops->kept, node);
+	if (map_count(ops->kept_by_id) > KEPT_MAX && oldest->ended)
+		kept_free(ops, oldest);
+	return k;
+}
+
+/* What the row of an earlier server says the first call came to. */
+static void
+kept_from_row(struct kept *k, const struct task *row)
+{
+	k->ended = true;
+	k->result.object = row->entity;
+	if (k->def->task)
+		k->result.task = row->o.id;
+}
+
+struct replay {
+	op_fn done;
+	void *arg;
+	struct op_result result;
+};
+
+static void
+on_replay(void *arg)
+{
+	AUTO_FREE struct replay *p = arg;
+
+	p->done(&p->result, p->arg);
+	json_free(p->result.extra);
+}
+
+static int
+replay(struct submission *s, struct kept *k, struct err *e)
+{
+	if (k->def != s->c.def || !obj_id_is(k->entity, s->c.entity))
+		return err_set(e, ERR_INVALID,
+		    "this op id was used for another operation, %s", k->def->info.name);
+	if (!k->ended) {
+		struct kept_wait *w = xcalloc(1, sizeof(*w));
+		w->done = s->done;
+		w->arg = s->arg;
+		list_add_tail(&k->waiting, &w->node);
+	} else {
+		struct replay *p = xcalloc(1, sizeof(*p));
+		p->done = s->done;
+		p->arg = s->arg;
+		p->result = k->result;
+		p->result.extra = k->result.extra ? json_ref(k->result.extra) : NULL;
+		post_call(s->c.ops->loop, on_replay, p);
+	}
+	submission_free(s);
+	return 0;
+}
+
+/* Is it the first with its op id? If not, it is answered (or refused) here. */
+static bool
+is_repeated(struct submission *s, const char *op_id)
+{
+	struct ops *ops = s->c.ops;
+	char *key = xasprintf("%s/%s", s->c.who.name, op_id);
+	struct kept *k = map_get_str(ops->kept_by_id, key);
+	const struct task *row = k ? NULL : task_of_op_id(ops, s->c.who.name, op_id);
+
+	if (!k && !row) {
+		s->kept = kept_add(ops, s, key);
+		return false;
+	}
+	if (k)
+		free(key);
+	else
+		k = kept_add(ops, s, key);
+	if (row) {
+		k->def = def_find(row->op);
+		kept_from_row(k, row);
+		if (s->c.def->info.entity == KIND_NONE)
+			k->entity = s->c.entity;
+		else
+			k->entity = row->entity;
+	}
+	if (replay(s, k, &s->c.err))
+		post_call(ops->loop, on_failed, s);
+	return true;
+}
+
+void
+op_submit(struct ops *ops, const struct op_request *r, op_fn done, void *arg)
+{
+	struct submission *s = submission_new(ops, r, done, arg);
+
+	if (s->c.def && r->op_id && r->op_id[0] && is_repeated(s, r->op_id))
+		return;
+	if (check_all(s, r->op, &s->c.err)) {
+		post_call(ops->loop, on_failed, s);
+		return;
+	}
+	if (!s->c.def->ahead) {
+		apply(s);
+		return;
+	}
+	switch (s->c.def->ahead(&s->c)) {
+	case FLOW_NEXT:
+		apply(s);
+		return;
+	case FLOW_WAIT:
+		return;
+	case FLOW_FAIL:
+	case FLOW_AGAIN:
+		post_call(ops->loop, on_failed, s);
+		return;
+	}
+}
+
+int
+op_cancel(struct ops *ops, obj_id task, const struct caller *who, struct err *e)
+{
+	if (who->role < ROLE_OPERATOR)
+		return err_set(e, ERR_DENIED, "cancelling a task needs the role %s",
+		    role_text(ROLE_OPERATOR));
+	return task_cancel(ops->tasks, task, who->name, e);
+}

@@ -1,0 +1,193 @@
+#include "server/ops/vm_spec.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "server/ops/net_plan.h"
+#include "server/ops/ops_int.h"
+
+#define SHARES_PER_CPU 1000 /* vSphere's "normal" */
+#define SHARES_PER_MB  10
+
+static char *
+copy(struct arena *a, const char *s)
+{
+	return arena_strdup(a, s ? s : "");
+}
+
+static Drover__DiskSpec *
+disk_spec(struct arena *a, const json *j)
+{
+	Drover__DiskSpec *d = arena_alloc(a, sizeof(*d));
+
+	drover__disk_spec__init(d);
+	d->name = copy(a, arg_str(j, "name"));
+	d->datastore = obj_id_number(arg_id(j, "datastore"));
+	d->path = copy(a, arg_str(j, "path"));
+	d->format = copy(a, arg_str(j, "format"));
+	d->size_bytes = arg_u64(j, "size_bytes", 0);
+	d->base_path = copy(a, arg_str(j, "base_path"));
+	d->base_format = copy(a, arg_str(j, "base_format"));
+	return d;
+}
+
+static Drover__NicSpec *
+nic_spec(struct arena *a, const struct inv *inv, const json *j)
+{
+	Drover__NicSpec *n = arena_alloc(a, sizeof(*n));
+	const struct network *net = inv_network(inv, arg_id(j, "network"));
+	const char *address = arg_str(j, "address");
+
+	drover__nic_spec__init(n);
+	n->name = copy(a, arg_str(j, "name"));
+	n->mac = copy(a, arg_str(j, "mac"));
+	if (!net)
+		return n;
+	const char *slash = net->cidr ? strchr(net->cidr, '/') : NULL;
+	n->bridge = copy(a, net->bridge);
+	n->vlan = net->vlan;
+	n->network = copy(a, net->o.name);
+	n->gateway = copy(a, net->gateway);
+	if (address)
+		n->address = arena_printf(a, "%s%s", address, slash ? slash : "/32");
+	return n;
+}
+
+static void
+fill_dns(
+    struct arena *a, const struct inv *inv, const struct vm *vm, Drover__GuestSpec *s)
+{
+	const struct network *net =
+	    vm->networks.n ? inv_network(inv, vm->networks.v[0]) : NULL;
+	char *list = net && net->dns ? copy(a, net->dns) : NULL;
+
+	if (!list)
+		return;
+	s->dns = arena_array(a, strlen(list) + 1, sizeof(*s->dns));
+	for (char *next; (next = strsep(&list, ","));) {
+		if (*next)
+			s->dns[s->n_dns++] = next;
+	}
+}
+
+static void
+fill_devices(
+    struct arena *a, const struct inv *inv, const struct vm *vm, Drover__GuestSpec *s)
+{
+	s->n_disks = vm->disks ? json_count(vm->disks) : 0;
+	s->n_nics = vm->nics ? json_count(vm->nics) : 0;
+	s->disks = arena_array(a, s->n_disks + 1, sizeof(*s->disks));
+	s->nics = arena_array(a, s->n_nics + 1, sizeof(*s->nics));
+	for (size_t i = 0; i < s->n_disks; i++)
+		s->disks[i] = disk_spec(a, json_at(vm->disks, i));
+	for (size_t i = 0; i < s->n_nics; i++)
+		s->nics[i] = nic_spec(a, inv, json_at(vm->nics, i));
+}
+
+Drover__GuestSpec *
+vm_spec(struct arena *a, const struct inv *inv, const struct vm *vm)
+{
+	Drover__GuestSpec *s = arena_alloc(a, sizeof(*s));
+	Drover__ResourceSpec *r = arena_alloc(a, sizeof(*r));
+
+	drover__guest_spec__init(s);
+	drover__resource_spec__init(r);
+	r->cpu_shares = (uint64_t)vm->num_cpu * SHARES_PER_CPU;
+	r->mem_shares = vm->memory_mb * SHARES_PER_MB;
+	s->guest = obj_id_number(vm->o.id);
+	s->uuid = copy(a, vm->uuid);
+	s->name = copy(a, vm->o.name);
+	s->engine = copy(a, vm->engine);
+	s->num_cpu = vm->num_cpu;
+	s->memory_mb = vm->memory_mb;
+	s->resources = r;
+	fill_devices(a, inv, vm, s);
+	fill_dns(a, inv, vm, s);
+	return s;
+}
+
+json *
+vm_disks_clone(const struct vm *vm, const struct template *tpl)
+{
+	json *list = json_new_array(), *d = json_new_object();
+	char id[OBJ_ID_TEXT];
+	AUTO_FREE char *path =
+	    xasprintf("vms/%s/disk-0.qcow2", obj_id_text(vm->o.id, id));
+
+	json_set_str(d, "name", "disk-0");
+	json_set_str(d, "datastore", obj_id_text(tpl->datastore, id));
+	json_set_str(d, "path", path);
+	json_set_str(d, "format", "qcow2");
+	json_set_u64(d, "size_bytes", tpl->virtual_bytes);
+	json_set_str(d, "base_path", tpl->path);
+	json_set_str(d, "base_format", tpl->format);
+	json_add_json(list, d);
+	return list;
+}
+
+json *
+vm_nics_one(obj_id network, const char *mac, uint32_t address)
+{
+	json *list = json_new_array(), *n = json_new_object();
+	char id[OBJ_ID_TEXT], ip[IPV4_TEXT];
+
+	json_set_str(n, "name", "nic-0");
+	json_set_str(n, "network", obj_id_text(network, id));
+	json_set_str(n, "mac", mac);
+	if (address)
+		json_set_str(n, "address", ipv4_text(address, ip));
+	json_add_json(list, n);
+	return list;
+}
+
+static bool
+mac_is_taken(const struct inv *inv, const char *mac)
+{
+	INV_EACH(inv, KIND_VM, o)
+	{
+		const struct vm *vm = inv_vm(inv, o->id);
+		for (size_t i = 0; vm->nics && i < json_count(vm->nics); i++) {
+			if (str_same(arg_str(json_at(vm->nics, i), "mac"), mac))
+				return true;
+		}
+	}
+	return false;
+}
+
+void
+vm_mac_pick(const struct inv *inv, obj_id vm, obj_id cluster, char out[18])
+{
+	const struct obj *cl = inv_get(inv, cluster);
+	uint64_t number = obj_id_number(vm);
+	/* Two installations on one wire should not meet: their clusters differ in age.
+	 */
+	uint64_t mix = (cl ? cl->created_ms : 0) * 0x9e3779b97f4a7c15ULL;
+	uint32_t part = (uint32_t)(mix >> 56) ^ (uint32_t)(number >> 16);
+
+	for (uint32_t i = 0; i < 256; i++) {
+		snprintf(out, 18, "52:54:00:%02x:%02x:%02x", (part + i) & 0xff,
+		    (unsigned)(number >> 8) & 0xff, (unsigned)number & 0xff);
+		if (!mac_is_taken(inv, out))
+			return;
+	}
+}
+
+const char *
+host_engine(const struct host *h)
+{
+	const char *first = NULL;
+
+	for (size_t i = 0; h->engines && i < json_count(h->engines); i++) {
+		const json *en = json_at(h->engines, i);
+		const char *name = arg_str(en, "name");
+		if (!name || !arg_bool(en, "usable", false))
+			continue;
+		if (str_same(name, "qemu"))
+			return name;
+		if (!first)
+			first = name;
+	}
+	return first;
+}

@@ -1,0 +1,204 @@
+#include "server/ops/vm_step.h"
+
+#include "server/ops/net_plan.h"
+#include "server/ops/vm_spec.h"
+
+const struct vm *
+run_vm(struct task_run *r)
+{
+	const struct vm *vm = inv_vm(r->inv, r->entity);
+
+	if (!vm)
+		err_set(task_err(r), ERR_NOT_FOUND, "machine \"%s\" is gone",
+		    r->entity_name);
+	return vm;
+}
+
+void
+vm_locks(const struct inv *inv, obj_id entity, const json *args, struct lock_set *out)
+{
+	const struct vm *vm = inv_vm(inv, entity);
+
+	lock_set_add(out, entity, LOCK_EXCLUSIVE);
+	if (!vm)
+		return;
+	lock_set_add(out, vm->template_, LOCK_SHARED);
+	if (vm->datastores.n)
+		lock_set_add(out, vm->datastores.v[0], LOCK_SHARED);
+}
+
+static bool
+is_allowed(enum power_state p, unsigned allowed)
+{
+	return allowed & POWER_BIT(p);
+}
+
+int
+vm_need_power(const struct vm *vm, unsigned allowed, struct err *e)
+{
+	AUTO(str) struct str wanted = STR_INIT;
+
+	if (is_allowed(vm->power_state, allowed))
+		return 0;
+	for (int p = 0; p < power_state_COUNT_; p++) {
+		if (is_allowed((enum power_state)p, allowed))
+			str_addf(&wanted, "%s%s", wanted.len ? " or " : "",
+			    power_state_text((enum power_state)p));
+	}
+	bool why = vm->power_reason && vm->power_reason[0];
+	return err_set(e, ERR_BAD_STATE,
+	    "machine \"%s\" is %s%s%.80s%s; this needs it %s", vm->o.name,
+	    power_state_text(vm->power_state), why ? " (" : "",
+	    why ? vm->power_reason : "", why ? ")" : "", str_cstr(&wanted));
+}
+
+int
+vm_need_ready(const struct vm *vm, struct err *e)
+{
+	if (vm->lifecycle == LIFE_READY)
+		return 0;
+	return err_set(e, ERR_BAD_STATE, "machine \"%s\" is %s", vm->o.name,
+	    vm_lifecycle_text(vm->lifecycle));
+}
+
+/* Messages of an order with a spec, together for as long as it is packed. */
+struct spec_order {
+	Drover__Order o;
+
+	union {
+		Drover__GuestCreate create;
+		Drover__GuestStart start;
+		Drover__GuestDelete del;
+		Drover__GuestUpdate update;
+	};
+};
+
+static void
+fill_order(struct spec_order *so, enum vm_verb verb, const struct vm *vm,
+    Drover__GuestSpec *spec)
+{
+	drover__order__init(&so->o);
+	switch (verb) {
+	case VERB_CREATE:
+		drover__guest_create__init(&so->create);
+		so->create.spec = spec;
+		so->o.verb_case = DROVER__ORDER__VERB_GUEST_CREATE;
+		so->o.guest_create = &so->create;
+		break;
+	case VERB_START:
+		drover__guest_start__init(&so->start);
+		so->start.guest = spec->guest;
+		so->start.generation = vm->run_gen;
+		so->start.spec = spec;
+		so->o.verb_case = DROVER__ORDER__VERB_GUEST_START;
+		so->o.guest_start = &so->start;
+		break;
+	case VERB_DELETE:
+		drover__guest_delete__init(&so->del);
+		so->del.guest = spec->guest;
+		so->del.spec = spec;
+		so->o.verb_case = DROVER__ORDER__VERB_GUEST_DELETE;
+		so->o.guest_delete = &so->del;
+		break;
+	case VERB_UPDATE:
+		drover__guest_update__init(&so->update);
+		so->update.spec = spec;
+		so->o.verb_case = DROVER__ORDER__VERB_GUEST_UPDATE;
+		so->o.guest_update = &so->update;
+		break;
+	}
+}
+
+enum flow_rc
+run_spec_order(
+    struct task_run *r, enum vm_verb verb, const struct vm *vm, uint32_t deadline_ms)
+{
+	AUTO(arena) struct arena *a = arena_new();
+	struct spec_order so;
+
+	fill_order(&so, verb, vm, vm_spec(a, r->inv, vm));
+	return run_order(r, vm->host, &so.o, deadline_ms);
+}
+
+enum flow_rc
+run_undo_delete(struct task_run *r, const struct vm *vm, uint32_t deadline_ms)
+{
+	AUTO(arena) struct arena *a = arena_new();
+	struct spec_order so;
+
+	fill_order(&so, VERB_DELETE, vm, vm_spec(a, r->inv, vm));
+	return run_undo_order(r, vm->host, &so.o, deadline_ms);
+}
+
+void
+vm_take_status(struct vm *vm, const Drover__Reply *reply)
+{
+	if (!reply || reply->result_case != DROVER__REPLY__RESULT_GUEST)
+		return;
+	if (reply->guest->started_ms)
+		vm->started_at = reply->guest->started_ms;
+	if (reply->guest->generation > vm->run_gen)
+		vm->run_gen = reply->guest->generation;
+}
+
+int
+run_hold_room(
+    struct task_run *r, const struct advice_guest *g, uint32_t address, struct err *e)
+{
+	struct advice *advice = run_ops(r)->advice;
+	struct advice_hold hold = {
+		.vm = g->vm,
+		.cluster = g->cluster,
+		.num_cpu = g->num_cpu,
+		.memory_mb = g->memory_mb,
+		.network = g->network,
+		.address = address,
+	};
+	int rc = advice_find_host(advice, g, &hold.host, e);
+
+	if (!rc)
+		advice_hold_take(advice, &hold);
+	return rc;
+}
+
+void
+vm_begin_start(struct task_run *r, struct txn *t)
+{
+	struct vm *vm = txn_edit(t, r->entity);
+
+	if (!vm)
+		return;
+	vm->run_gen++;
+	vm->power_state = POWER_STARTING;
+	set_text(&vm->power_reason, NULL);
+	txn_event(t, EV_VM_STARTING, r->entity, r->id, r->who.name,
+	    "Starting %s on host %s", vm->o.name, inv_name(r->inv, vm->host));
+}
+
+void
+vm_failed_start(struct vm *vm, int rc, const struct err *e)
+{
+	if (vm->power_state != POWER_STARTING)
+		return;
+	/* Without an answer it may run by now: the host's next report says. */
+	bool open = rc == ERR_TIMEOUT || rc == ERR_LOST || rc == ERR_CANCELLED;
+	vm->power_state = open ? POWER_UNKNOWN : POWER_OFF;
+	set_text(&vm->power_reason, e->msg);
+}
+
+void
+run_recover_hold(struct task_run *r)
+{
+	const struct vm *vm = inv_vm(r->inv, r->entity);
+
+	if (!vm || obj_id_none(vm->host))
+		return;
+	struct advice_hold hold = {
+		.vm = vm->o.id,
+		.host = vm->host,
+		.cluster = inv_ancestor(r->inv, vm->host, KIND_CLUSTER),
+		.num_cpu = vm->num_cpu,
+		.memory_mb = vm->memory_mb,
+	};
+	advice_hold_take(run_ops(r)->advice, &hold);
+}
