@@ -1,0 +1,166 @@
+"""Labs of real processes: PostgreSQL, droverd and agents in network namespaces, made by deploy/quickstart."""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Callable, Iterator, Optional
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "bench"))
+
+from lab_client import Api, ApiError  # noqa: E402  (needs the path above)
+
+BUILD = Path(os.environ.get("DROVER_BUILD", ROOT / "build-asan"))
+
+
+def wait_for(what: str, check: Callable[[], Any], seconds: float = 30) -> Any:
+    """The first true answer of check; fails naming what when the time is over."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = check()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            pytest.fail(f"waited {seconds} s for: {what}")
+        time.sleep(0.05)  # between looks, not instead of them
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+class Lab:
+    def __init__(self, folder: Path, hosts: int, vms: int, engine: str) -> None:
+        self.dir, self.hosts, self.vms, self.engine = folder, hosts, vms, engine
+        self._api: Optional[Api] = None
+
+    def quickstart(self, *words: str, env: Optional[dict[str, str]] = None) -> str:
+        ran = subprocess.run(
+            [str(ROOT / "deploy/quickstart"), "--dir", str(self.dir), *words],
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        if ran.returncode:
+            pytest.fail(f"quickstart {' '.join(words)}: {ran.returncode}\n{ran.stdout}\n{ran.stderr}")
+        return ran.stdout
+
+    def up(self, env: Optional[dict[str, str]] = None) -> None:
+        self.quickstart(
+            "--build-dir", str(BUILD), "--engine", self.engine, "--hosts", str(self.hosts),
+            "--vms", str(self.vms), "--no-save", "up", env=env,
+        )
+
+    def destroy(self) -> None:
+        if (self.dir / "lab.conf").exists():
+            self.quickstart("destroy")
+
+    def setting(self, name: str) -> str:
+        for line in (self.dir / "lab.conf").read_text().splitlines():
+            key, _, value = line.partition("=")
+            if key == name:
+                return value
+        raise KeyError(name)
+
+    @property
+    def port(self) -> int:
+        return int(self.setting("port"))
+
+    @property
+    def password(self) -> str:
+        return (self.dir / "password").read_text().strip()
+
+    def anonymous(self) -> Api:
+        return Api("127.0.0.1", self.port, str(self.dir / "ca/ca.pem"))
+
+    def api(self) -> Api:
+        """An administrator's connection; the login is kept."""
+        if self._api is None:
+            self._api = self.anonymous()
+            self._api.login("admin", self.password)
+        return self._api.clone()
+
+    def pid(self, name: str) -> int:
+        return int((self.dir / f"run/{name}.pid").read_text().split()[0])
+
+    def kill(self, name: str, how: int = signal.SIGKILL) -> int:
+        pid = self.pid(name)
+        os.kill(pid, how)
+        wait_for(f"{name} to be gone", lambda: not alive(pid))
+        return pid
+
+    def healthy(self) -> bool:
+        try:
+            return self.anonymous().raw("GET", "/healthz", None, {})[0] == 200
+        except OSError:
+            return False
+
+    def wait_healthy(self, seconds: float = 60) -> None:
+        wait_for("the server to answer", self.healthy, seconds)
+
+    def all(self, plural: str, query: str = "") -> list[dict[str, Any]]:
+        return self.api().get(f"/{plural}?limit=1000{query}")["items"]
+
+    def find(self, plural: str, name: str) -> dict[str, Any]:
+        for o in self.all(plural):
+            if o["name"] == name:
+                return o
+        raise KeyError(f"no {name} among {plural}")
+
+    def connected(self) -> int:
+        return sum(h["connection_state"] == "connected" for h in self.all("hosts"))
+
+    def logs(self) -> str:
+        return "\n".join(f"== {p.name}\n{p.read_text(errors='replace')[-4000:]}" for p in sorted((self.dir / "log").glob("*")))
+
+
+def make_lab(hosts: int, vms: int, engine: str) -> Lab:
+    return Lab(Path(tempfile.mkdtemp(prefix="drover-lab-")) / "lab", hosts, vms, engine)
+
+
+@pytest.fixture(scope="module")
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """Three hosts with real machines, template tiny, no machine yet. One for each file."""
+    if os.geteuid() != 0:
+        pytest.skip("labs need root")
+    made = make_lab(3, 0, "qemu")
+    try:
+        made.up()
+        yield made
+        if request.session.testsfailed:
+            print(made.logs())
+    finally:
+        made.destroy()
+        shutil.rmtree(made.dir.parent, ignore_errors=True)
+
+
+@pytest.fixture
+def api(lab: Lab) -> Api:
+    return lab.api()
+
+
+@pytest.fixture
+def tiny(lab: Lab) -> dict[str, Any]:
+    return lab.find("templates", "tiny")
+
+
+def refused(code: str, words: str, run: Callable[..., Any], *args: Any) -> ApiError:
+    """run must be refused with this code, and the message must say the words."""
+    with pytest.raises(ApiError) as caught:
+        run(*args)
+    assert caught.value.code == code, caught.value
+    assert re.search(words, caught.value.message), caught.value.message
+    return caught.value

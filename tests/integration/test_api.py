@@ -1,0 +1,231 @@
+"""The surface: who may do what, and what bad input is told."""
+import json
+import re
+from typing import Any
+
+import pytest
+from conftest import Lab, refused
+from lab_client import Api, ApiError
+
+ROLES = ["read_only", "operator", "administrator"]
+
+
+@pytest.fixture(scope="module")
+def people(lab: Lab) -> dict[str, Api]:
+    """A logged-in connection for each role, and one for nobody."""
+    made = {"none": lab.anonymous()}
+    for role in ROLES:
+        lab.api().call("POST", "/users", {"name": f"u-{role}", "password": "long enough", "role": role})
+        made[role] = lab.anonymous()
+        made[role].login(f"u-{role}", "long enough")
+    return made
+
+
+def test_every_route_asks_for_its_role(lab: Lab, people: dict[str, Api]) -> None:
+    """Each route of the OpenAPI document, tried by everybody who stands below its role."""
+    doc = lab.api().get("/openapi.json")
+    ranks = ["none", *ROLES]
+    tried = 0
+    for path, methods in doc["paths"].items():
+        for method, op in methods.items():
+            for role in ranks[: ranks.index(op["x-role"])]:
+                concrete = re.sub(r"\{\w+\}", "x-1", path)
+                status, text = people[role].raw(method.upper(), concrete, None, {})
+                want = 401 if role == "none" else 403
+                assert status == want, f"{method} {concrete} as {role}: {status} {text[:200]!r}"
+                tried += 1
+    assert tried > 100
+
+
+def test_a_page_needs_its_csrf_word(lab: Lab) -> None:
+    api = lab.anonymous()
+    session = api.login("admin", lab.password)
+    cookie = {"Cookie": f"__Host-drover={api.token}"}
+    api.token = ""
+    assert api.raw("GET", "/api/v1/sessions/current", None, dict(cookie))[0] == 200
+    body = b'{"name":"csrf"}'
+    headers = {**cookie, "Content-Type": "application/json"}
+    assert api.raw("POST", "/api/v1/datacenters", body, dict(headers))[0] == 403
+    assert api.raw("POST", "/api/v1/datacenters", body, {**headers, "X-Drover-Csrf": "0" * 32})[0] == 403
+    assert api.raw("POST", "/api/v1/datacenters", body, {**headers, "X-Drover-Csrf": session["csrf"]})[0] == 201
+
+
+def test_logins(lab: Lab) -> None:
+    api = lab.anonymous()
+    refused("unauthenticated", "wrong", api.login, "admin", "not the password")
+    refused("unauthenticated", "wrong", api.login, "nobody", "not the password")
+    api.login("admin", lab.password)
+    api.call("DELETE", "/sessions/current")
+    refused("unauthenticated", "log in", api.get, "/vms")
+
+
+def test_guessing_is_slowed_down(lab: Lab) -> None:
+    lab.api().call("POST", "/users", {"name": "guessed", "password": "long enough", "role": "read_only"})
+    api = lab.anonymous()
+    for _ in range(5):
+        refused("unauthenticated", "wrong", api.login, "guessed", "not the password")
+    refused("rate_limited", "try again in", api.login, "guessed", "long enough")
+
+
+def test_tokens_are_shown_once_and_can_be_revoked(lab: Lab) -> None:
+    api = lab.api()
+    made = api.call("POST", "/tokens", {"name": "script", "days": 1})
+    script = lab.anonymous()
+    script.token = made["token"]
+    assert script.get("/sessions/current")["user"] == "admin"
+    listed = api.get("/tokens")["items"]
+    assert made["token"] not in json.dumps(listed)
+    api.call("DELETE", f"/tokens/{made['id']}")
+    refused("unauthenticated", "log in", script.get, "/vms")
+
+
+def test_disabling_a_user_acts_at_once(lab: Lab) -> None:
+    api = lab.api()
+    user = api.call("POST", "/users", {"name": "leaver", "password": "long enough", "role": "operator"})
+    theirs = lab.anonymous()
+    theirs.login("leaver", "long enough")
+    api.call("PATCH", f"/users/{user['id']}", {"enabled": False})
+    refused("unauthenticated", "log in", theirs.get, "/vms")
+
+
+def test_the_last_administrator_stays(lab: Lab, people: dict[str, Api]) -> None:
+    api = lab.api()
+    for user in api.get("/users")["items"]:
+        if user["role"] == "administrator" and user["name"] != "admin":
+            api.call("DELETE", f"/users/{user['id']}")
+    admin = lab.find("users", "admin")
+    refused("bad_state", "last enabled administrator", api.call, "DELETE", f"/users/{admin['id']}")
+    refused("bad_state", "last", api.call, "PATCH", f"/users/{admin['id']}", {"role": "operator"})
+
+
+LONG = "x" * 10000
+BAD_VMS: list[tuple[dict[str, Any], str]] = [
+    ({"colour": "red"}, "colour"),
+    ({"num_cpu": "two"}, "num_cpu"),
+    ({"num_cpu": 0}, "num_cpu"),
+    ({"num_cpu": -1}, "num_cpu"),
+    ({"num_cpu": 129}, "num_cpu"),
+    ({"num_cpu": 1.5}, "num_cpu"),
+    ({"memory_mb": 0}, "memory_mb"),
+    ({"memory_mb": 2**63}, "memory_mb|body"),
+    ({"memory_mb": 2**63 - 1}, "memory_mb"),
+    ({"memory_mb": True}, "memory_mb"),
+    ({"name": ""}, "name"),
+    ({"name": LONG}, "name"),
+    ({"name": "a/b"}, "name"),
+    ({"name": "a\x00b"}, "name|body"),
+    ({"name": ".."}, "name"),
+    ({"name": 5}, "name"),
+    ({"name": None}, "name"),
+    ({"template": "vm-1"}, "template"),
+    ({"template": "template-999999"}, "template-999999"),
+    ({"template": "template-99999999999999999999999"}, "template"),
+    ({"host": "host-999"}, "host-999"),
+    ({"power_on": "yes"}, "power_on"),
+]
+
+
+@pytest.mark.parametrize("change,words", BAD_VMS, ids=lambda v: str(v)[:40])
+def test_bad_machines_are_refused_by_name(lab: Lab, tiny: dict[str, Any], change: dict[str, Any], words: str) -> None:
+    before = len(lab.all("vms"))
+    body = {"name": "bad", "template": tiny["id"], **change}
+    with pytest.raises(ApiError) as caught:
+        lab.api().call("POST", "/vms", body)
+    assert caught.value.code in ("invalid", "not_found"), caught.value
+    assert re.search(words, caught.value.message), caught.value.message
+    assert len(lab.all("vms")) == before
+
+
+@pytest.mark.parametrize(
+    "body,words",
+    [
+        (b"{", "body"),
+        (b"[]", "object"),
+        (b"{}{}", "body"),
+        (b'{"name":"a","name":"b"}', "body"),
+        (b"[" * 10000, "body"),
+        (b'{"name":"\xff\xfe"}', "body"),
+        (b"", "body|name"),
+    ],
+)
+def test_bad_json_is_refused(lab: Lab, body: bytes, words: str) -> None:
+    status, text = lab.api().raw("POST", "/api/v1/vms", body, {"Content-Type": "application/json"})
+    assert status == 400, text
+    assert re.search(words, json.loads(text)["error"]["message"])
+
+
+def test_requests_out_of_shape(lab: Lab) -> None:
+    api = lab.api()
+    assert api.raw("POST", "/api/v1/vms", b"x" * 2_000_000, {"Content-Type": "application/json"})[0] == 413
+    api = lab.api()
+    assert api.raw("GET", "/api/v1/nothing", None, {})[0] == 404
+    assert api.raw("DELETE", "/api/v1/vms", None, {})[0] == 501
+    assert api.raw("GET", "/api/v1/vms/host-1", None, {})[0] == 400
+    assert api.raw("GET", "/api/v1/vms?limit=many", None, {})[0] == 400
+    assert api.raw("GET", "/api/v1/vms?colour=red", None, {})[0] == 400
+    assert api.raw("GET", "/api/v1/../../etc/passwd", None, {})[0] in (400, 403, 404)
+
+
+def test_names_are_unique_in_a_folder_only(lab: Lab) -> None:
+    api = lab.api()
+    dc = lab.all("datacenters")[0]["id"]
+    one = api.call("POST", "/folders", {"name": "one", "parent": dc})
+    refused("exists", "one", api.call, "POST", "/folders", {"name": "one", "parent": dc})
+    api.call("POST", "/folders", {"name": "one", "parent": one["id"]})
+    with pytest.raises(ApiError) as caught:
+        api.call("DELETE", f"/folders/{one['id']}")
+    assert caught.value.code in ("bad_state", "busy")
+
+
+def test_lists_filter_sort_and_page(lab: Lab) -> None:
+    api = lab.api()
+    parent = api.call("POST", "/folders", {"name": "list", "parent": lab.all("datacenters")[0]["id"]})["id"]
+    for i in range(7):
+        api.call("POST", "/folders", {"name": f"page-{i}", "parent": parent})
+    seen, url, pages = [], "/folders?q=page-*&sort=-name&limit=3", 0
+    while url:
+        answer = api.get(url)
+        seen += [o["name"] for o in answer["items"]]
+        url = answer["next"] and answer["next"].removeprefix("/api/v1")
+        pages += 1
+    assert seen == [f"page-{i}" for i in range(6, -1, -1)]
+    assert pages == 3 and answer["total"] == 7
+
+
+def test_the_same_op_id_acts_once(lab: Lab) -> None:
+    api = lab.api()
+    body = {"name": "once", "parent": lab.all("datacenters")[0]["id"]}
+    first = api.call("POST", "/folders", body, **{"X-Drover-Op": "11111111-1111-4111-8111-111111111111"})
+    again = api.call("POST", "/folders", body, **{"X-Drover-Op": "11111111-1111-4111-8111-111111111111"})
+    assert first["id"] == again["id"]
+    refused("exists", "once", api.call, "POST", "/folders", body)
+
+
+def test_changes_and_denials_are_audited(lab: Lab, people: dict[str, Api]) -> None:
+    api = lab.api()
+    api.call("POST", "/datacenters", {"name": "audited"})
+    rows = api.get("/audit?limit=50")["items"]
+    row = next(r for r in rows if r["action"] == "datacenter.create" and r["entity_name"] == "audited")
+    assert row["user_name"] == "admin" and row["address"] == "127.0.0.1" and row["request_id"].startswith("r-")
+    with pytest.raises(ApiError):
+        api.call("POST", "/datacenters", {"name": "audited"})
+    rows = api.get("/audit?limit=5")["items"]
+    assert any(r["action"] == "datacenter.create" and r["result"] != "ok" for r in rows)
+
+
+def test_metrics_and_health(lab: Lab) -> None:
+    api = lab.anonymous()
+    status, text = api.raw("GET", "/metrics", None, {})
+    assert status == 200
+    assert b"drover_server_database_up 1" in text and b"drover_hosts_connected 3" in text
+    assert api.raw("GET", "/healthz", None, {}) == (200, b"ok\n")
+
+
+def test_the_openapi_document_names_its_schemas(lab: Lab) -> None:
+    doc = lab.api().get("/openapi.json")
+    text = json.dumps(doc)
+    for name in set(re.findall(r'"#/components/schemas/(\w+)"', text)):
+        assert name in doc["components"]["schemas"], name
+    create = doc["paths"]["/api/v1/vms"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert create["additionalProperties"] is False and "template" in create["required"]
+    assert "password_hash" not in text
