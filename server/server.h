@@ -1,0 +1,94 @@
+/*
+ * server: every module of droverd, in the order in which they start; the other way
+ * round they stop.
+ */
+#pragma once
+#include "base/err.h"
+#include "server/leader/leader.h"
+#include "server/server_conf.h"
+
+struct advice;
+struct api;
+struct events;
+struct front;
+struct hosts;
+struct inv;
+struct loop;
+struct ops;
+struct sessions;
+struct ssl_ctx_st;
+struct tasks;
+struct timer;
+struct workers;
+
+/* How far the table of parts is gone through. */
+enum server_extent {
+	SERVER_WHOLE,
+	SERVER_INVENTORY, /* the database and what is in it, for a change by hand */
+};
+
+struct server {
+	uint32_t magic;
+	const struct server_args *args;
+	struct server_conf conf;
+	enum server_extent extent;
+	char *name; /* of this process, for the leader */
+	struct loop *loop;
+
+	struct db *db;
+	struct workers *workers;
+	struct leader *leader;
+	struct inv *inv;
+	struct events *events;
+	struct sessions *sessions;
+	struct tasks *tasks;
+	struct hosts *hosts;
+	struct advice *advice;
+	struct ops *ops;
+	struct ssl_ctx_st *agents_ctx;
+	struct api *api;
+	struct front *front;
+
+	unsigned started; /* parts that stand or are on their way */
+	bool advancing;
+	bool stopping;
+	struct timer *grace;
+	int rc; /* why it ended */
+	struct err err;
+	void (*on_ready)(struct server *s);
+};
+
+#define SERVER_MAGIC 0x73727672u
+
+/* Takes over conf's texts. args is borrowed, for reloading. */
+void server_init(struct server *s, const struct server_args *args,
+    struct server_conf *conf_take, enum server_extent extent);
+/*
+ * Start every part, call on_ready, and serve until a signal or a failure. Returns 0
+ * after an orderly stop, else the reason in e. Everything is stopped and freed after.
+ */
+int server_run(
+    struct server *s, void (*on_ready)(struct server *s), struct err *e) WARN_UNUSED;
+/* End server_run: 0, or why. */
+void server_end(struct server *s, int rc, const struct err *e);
+
+/* server_parts.c: one module each. */
+enum part_rc { PART_READY, PART_WAIT, PART_FAIL };
+
+struct server_part {
+	const char *name;
+	enum server_extent extent; /* the smallest that has it */
+	/* PART_WAIT: server_part_done comes in a later turn. */
+	enum part_rc (*start)(struct server *s, struct err *e);
+	void (*stop)(struct server *s); /* of a part whose start has run, well or not */
+};
+extern const struct server_part server_parts[]; /* ended by a NULL name */
+/* As inv_loaded_fn: the part that waits is done. */
+void server_part_done(void *server, int rc, const struct err *e);
+
+/*
+ * admin.c: make the first administrator, on a database that no server works on. The
+ * password is the first line of the file, or of standard input if path is NULL.
+ */
+int admin_create(const struct server_args *args, const char *user, const char *path,
+    struct err *e) WARN_UNUSED;

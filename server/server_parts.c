@@ -1,0 +1,333 @@
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "loop/tls.h"
+#include "loop/worker.h"
+#include "server/access/session.h"
+#include "server/advice/advice.h"
+#include "server/api/api.h"
+#include "server/event/event_life.h"
+#include "server/hosts/hosts.h"
+#include "server/inventory/inv_life.h"
+#include "server/ops/op_def.h"
+#include "server/server.h"
+#include "server/task/task.h"
+#include "server/task/task_recover.h"
+
+#define WORKER_QUEUE  256u
+#define MS_PER_MINUTE 60000ULL
+#define MS_PER_HOUR   3600000ULL
+
+static enum part_rc
+database_start(struct server *s, struct err *e)
+{
+	s->db = db_pg_new(s->loop, s->conf.database_conninfo, s->name,
+	    (uint32_t)s->conf.database_deadline_ms);
+	return PART_READY;
+}
+
+static void
+database_stop(struct server *s)
+{
+	db_free(MOVE(s->db));
+}
+
+static enum part_rc
+workers_start(struct server *s, struct err *e)
+{
+	s->workers =
+	    workers_new(s->loop, (unsigned)s->conf.worker_threads, WORKER_QUEUE);
+	return PART_READY;
+}
+
+static void
+workers_stop(struct server *s)
+{
+	workers_free(MOVE(s->workers));
+}
+
+static void
+on_leading(void *arg)
+{
+	server_part_done(arg, 0, NULL);
+}
+
+static void
+on_lead_over(void *arg, int rc, const struct err *e)
+{
+	struct server *s = CAST_OBJ(server, arg, SERVER_MAGIC);
+	server_end(s, rc, e);
+}
+
+static enum part_rc
+leader_part_start(struct server *s, struct err *e)
+{
+	static const struct leader_hooks hooks = {
+		.leading = on_leading,
+		.over = on_lead_over,
+	};
+	const struct leader_conf conf = {
+		.name = s->name,
+		.migrations = s->conf.database_migrations,
+		.patience = s->extent == SERVER_WHOLE ? LEADER_WAIT : LEADER_REFUSE,
+	};
+	s->leader = leader_new(s->loop, s->db, &conf, &hooks, s);
+	leader_start(s->leader);
+	return PART_WAIT;
+}
+
+static void
+leader_part_stop(struct server *s)
+{
+	leader_free(MOVE(s->leader));
+}
+
+static enum part_rc
+inventory_start(struct server *s, struct err *e)
+{
+	s->inv = inv_new(s->loop, s->db);
+	inv_load(s->inv, server_part_done, s);
+	return PART_WAIT;
+}
+
+static void
+inventory_stop(struct server *s)
+{
+	inv_free(MOVE(s->inv));
+}
+
+static void
+on_database_turn(void *arg)
+{
+	struct server *s = CAST_OBJ(server, arg, SERVER_MAGIC);
+	if (db_is_up(s->db))
+		event_post(s->inv, EV_DATABASE_FOUND, OBJ_ID_NONE, NULL,
+		    "The database is available again");
+	else
+		event_post(s->inv, EV_DATABASE_LOST, OBJ_ID_NONE, NULL,
+		    "The database is %s", db_status(s->db));
+}
+
+static enum part_rc
+events_start(struct server *s, struct err *e)
+{
+	s->events = events_new(s->inv);
+	events_keep(s->events, (unsigned)s->conf.event_keep_days);
+	events_load(s->events, server_part_done, s);
+	db_watch(s->db, on_database_turn, s);
+	return PART_WAIT;
+}
+
+static void
+events_stop(struct server *s)
+{
+	db_unwatch(s->db, on_database_turn, s);
+	events_free(MOVE(s->events));
+}
+
+static enum part_rc
+access_start(struct server *s, struct err *e)
+{
+	const struct session_conf conf = {
+		.idle_ms = s->conf.session_idle_min * MS_PER_MINUTE,
+		.max_ms = s->conf.session_max_h * MS_PER_HOUR,
+		.max_logins = (unsigned)s->conf.session_max_logins,
+	};
+	s->sessions = sessions_new(s->inv, s->workers, &conf);
+	sessions_load(s->sessions, server_part_done, s);
+	return PART_WAIT;
+}
+
+static void
+access_stop(struct server *s)
+{
+	sessions_free(MOVE(s->sessions));
+}
+
+static enum part_rc
+tasks_start(struct server *s, struct err *e)
+{
+	s->tasks = tasks_new(s->inv);
+	return PART_READY;
+}
+
+static void
+tasks_stop(struct server *s)
+{
+	tasks_free(MOVE(s->tasks));
+}
+
+static const char *
+text_or_null(const char *s)
+{
+	return s && *s ? s : NULL;
+}
+
+static enum part_rc
+hosts_start(struct server *s, struct err *e)
+{
+	const struct hosts_opts o = {
+		.inv = s->inv,
+		.tasks = s->tasks,
+		.workers = s->workers,
+		.epoch = leader_epoch(s->leader),
+		.beat_ms = (uint32_t)s->conf.agents_beat_ms,
+		.report_ms = (uint32_t)s->conf.agents_report_ms,
+		.ca_cert_path = text_or_null(s->conf.tls_ca),
+		.ca_key_path = text_or_null(s->conf.tls_ca_key),
+	};
+	return hosts_new(&o, &s->hosts, e) < 0 ? PART_FAIL : PART_READY;
+}
+
+static void
+hosts_stop(struct server *s)
+{
+	hosts_free(MOVE(s->hosts));
+}
+
+static enum part_rc
+advice_start(struct server *s, struct err *e)
+{
+	s->advice = advice_new(s->inv, s->hosts);
+	return PART_READY;
+}
+
+static void
+advice_stop(struct server *s)
+{
+	advice_free(MOVE(s->advice));
+}
+
+static enum part_rc
+ops_start(struct server *s, struct err *e)
+{
+	const struct ops_opts o = {
+		.inv = s->inv,
+		.hosts = s->hosts,
+		.advice = s->advice,
+		.tasks = s->tasks,
+		.workers = s->workers,
+		.sessions = s->sessions,
+	};
+	s->ops = ops_new(&o);
+	return PART_READY;
+}
+
+static void
+ops_stop(struct server *s)
+{
+	ops_free(MOVE(s->ops));
+}
+
+static enum part_rc
+recovery_start(struct server *s, struct err *e)
+{
+	unsigned n = task_recover(s->tasks);
+	if (n > 0)
+		log_notice("server", "going on with %u unfinished tasks", n);
+	return PART_READY;
+}
+
+static enum part_rc
+agents_start(struct server *s, struct err *e)
+{
+	const struct tls_files files = {
+		.cert = s->conf.tls_cert,
+		.key = s->conf.tls_key,
+		.ca = s->conf.tls_ca,
+	};
+	if (tls_server_ctx(&files, &s->agents_ctx, e) < 0 ||
+	    hosts_listen(s->hosts, text_or_null(s->conf.agents_address),
+		(uint16_t)s->conf.agents_port, s->agents_ctx, e) < 0)
+		return PART_FAIL;
+	log_notice("server", "agents dial port %u", hosts_port(s->hosts));
+	return PART_READY;
+}
+
+static void
+agents_stop(struct server *s)
+{
+	tls_ctx_free(MOVE(s->agents_ctx));
+}
+
+static uint64_t
+epoch_of(void *arg)
+{
+	const struct server *s = CAST_OBJ(server, arg, SERVER_MAGIC);
+	return leader_epoch(s->leader);
+}
+
+static enum part_rc
+api_start(struct server *s, struct err *e)
+{
+	const struct api_deps deps = {
+		.loop = s->loop,
+		.inv = s->inv,
+		.db = s->db,
+		.ops = s->ops,
+		.hosts = s->hosts,
+		.advice = s->advice,
+		.sessions = s->sessions,
+		.epoch = epoch_of,
+		.epoch_arg = s,
+	};
+	s->api = api_new(&deps);
+	return PART_READY;
+}
+
+static void
+api_stop(struct server *s)
+{
+	api_free(MOVE(s->api));
+}
+
+static enum part_rc
+front_part_start(struct server *s, struct err *e)
+{
+	const struct front_conf conf = {
+		.address = text_or_null(s->conf.listen_address),
+		.port = (uint16_t)s->conf.listen_port,
+		.cert_path = s->conf.tls_cert,
+		.key_path = s->conf.tls_key,
+		.web_root = text_or_null(s->conf.web_root),
+	};
+	if (front_start(s->loop, &conf, &api_front_events, s->api, &s->front, e) < 0)
+		return PART_FAIL;
+	api_set_front(s->api, s->front);
+	return PART_READY;
+}
+
+static void
+front_part_stop(struct server *s)
+{
+	front_free(MOVE(s->front));
+}
+
+/*
+ * What waits for a worker still hears that it was dropped, so the workers end while
+ * everybody stands; "workers" itself is for a start that failed half-way.
+ */
+static enum part_rc
+jobs_start(struct server *s, struct err *e)
+{
+	return PART_READY;
+}
+
+const struct server_part server_parts[] = {
+	{ "database", SERVER_INVENTORY, database_start, database_stop },
+	{ "workers", SERVER_WHOLE, workers_start, workers_stop },
+	{ "leader", SERVER_INVENTORY, leader_part_start, leader_part_stop },
+	{ "inventory", SERVER_INVENTORY, inventory_start, inventory_stop },
+	{ "events", SERVER_INVENTORY, events_start, events_stop },
+	{ "access", SERVER_WHOLE, access_start, access_stop },
+	{ "tasks", SERVER_WHOLE, tasks_start, tasks_stop },
+	{ "hosts", SERVER_WHOLE, hosts_start, hosts_stop },
+	{ "advice", SERVER_WHOLE, advice_start, advice_stop },
+	{ "operations", SERVER_WHOLE, ops_start, ops_stop },
+	{ "recovery", SERVER_WHOLE, recovery_start, NULL },
+	{ "agents", SERVER_WHOLE, agents_start, agents_stop },
+	{ "api", SERVER_WHOLE, api_start, api_stop },
+	{ "front", SERVER_WHOLE, front_part_start, front_part_stop },
+	{ "jobs", SERVER_WHOLE, jobs_start, workers_stop },
+	{ NULL, SERVER_WHOLE, NULL, NULL },
+};
