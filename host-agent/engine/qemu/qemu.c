@@ -54,6 +54,7 @@ static void
 on_flow_end(void *owner, struct flow *f, int rc, const struct err *e)
 {
 	struct qemu_guest *q = owner;
+	struct err why = rc ? *e : (struct err)ERR_INIT;
 
 	q->n_flows--;
 	if (q->detached) {
@@ -70,7 +71,11 @@ on_flow_end(void *owner, struct flow *f, int rc, const struct err *e)
 	q->asked = QEMU_ASKED_NOTHING;
 	if (!rc && q->g.state != ENGINE_DOWN)
 		qemu_proc_stat(q);
-	engine_done(&q->g, rc, e);
+	if (rc && q->g.verb == ENGINE_START) {
+		qemu_start_failed(q, &why);
+		rc = why.code;
+	}
+	engine_done(&q->g, rc, &why);
 }
 
 void
@@ -93,6 +98,29 @@ qemu_call_step(
 		return FLOW_FAIL;
 	}
 	qmp_call(q->qmp, command, args_take, flow_wake(f));
+	return FLOW_WAIT;
+}
+
+enum flow_rc
+qemu_events_step(struct qemu_guest *q, struct flow *f)
+{
+	json *o = json_new_object(), *list = json_new_array(), *cap = json_new_object();
+
+	json_set_str(cap, "capability", "events");
+	json_set_bool(cap, "state", true);
+	json_add_json(list, cap);
+	json_set_json(o, "capabilities", list);
+	return qemu_call_step(q, f, "migrate-set-capabilities", o);
+}
+
+enum flow_rc
+qemu_saved_step(struct qemu_guest *q, struct flow *f)
+{
+	if (q->detached || !q->qmp)
+		return FLOW_FAIL;
+	if (qemu_saving_ended(&q->trace))
+		return FLOW_NEXT;
+	q->saved_wake = flow_wake(f);
 	return FLOW_WAIT;
 }
 

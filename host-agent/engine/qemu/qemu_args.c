@@ -262,7 +262,7 @@ add_identity(struct qemu_args *a, const Drover__GuestSpec *spec)
 void
 qemu_args_build(const struct qemu_args_in *in, struct qemu_args *out)
 {
-	struct qemu_args a = { .n = 0 };
+	struct qemu_args a = { .memory_child_fd = -1 };
 
 	add(&a, in->program);
 	add_machine(&a, in);
@@ -275,8 +275,10 @@ qemu_args_build(const struct qemu_args_in *in, struct qemu_args *out)
 	add_devices(&a);
 	add_plugged(&a, in->shape);
 	add_identity(&a, in->spec);
-	if (in->memory_fd >= 0)
-		option(&a, "-incoming", "fd:%d", pass_fd(&a, in->memory_fd));
+	if (in->memory_fd >= 0) {
+		a.memory_child_fd = pass_fd(&a, in->memory_fd);
+		option(&a, "-incoming", "defer");
+	}
 	*out = a;
 }
 
@@ -286,7 +288,7 @@ qemu_args_fini(struct qemu_args *a)
 	for (size_t i = 0; i < a->n; i++)
 		free(a->argv[i]);
 	free(a->argv);
-	*a = (struct qemu_args){ .n = 0 };
+	*a = (struct qemu_args){ .memory_child_fd = -1 };
 }
 
 json *

@@ -30,6 +30,7 @@ struct qemu_args {
 	size_t n;
 	int fds[QEMU_FDS_MAX]; /* ours, in the order the child gets them */
 	size_t n_fds;
+	int memory_child_fd; /* the memory image's number in the child; -1: none */
 };
 
 /* The spec must have passed qemu_spec_check. */

@@ -55,6 +55,7 @@ struct qemu_guest {
 	bool process_ended;
 	bool status_known;
 	int status;
+	bool given_up;     /* a start that was undone has killed it */
 	bool half_started; /* adopted before it had been let go */
 
 	struct qemu_trace trace;
@@ -76,6 +77,7 @@ struct qemu_guest {
 	/* Of the verb under way. */
 	uint32_t timeout_ms;
 	int memory_fd;
+	int memory_child_fd; /* what a start goes on from, as the process numbers it */
 	bool was_running;
 	struct qemu_growth growth;
 	uint32_t goal_cpus;
@@ -89,6 +91,10 @@ void qemu_run_flow(
 /* The end of a step that only waits for a command of QMP. */
 enum flow_rc qemu_call_step(
     struct qemu_guest *q, struct flow *f, const char *command, json *args_take);
+/* Have QEMU tell by events how far saving or loading memory is. */
+enum flow_rc qemu_events_step(struct qemu_guest *q, struct flow *f);
+/* Wait until saving or loading memory has come to an end. */
+enum flow_rc qemu_saved_step(struct qemu_guest *q, struct flow *f);
 /* Nobody is left to do this for. */
 bool qemu_is_gone(const struct qemu_guest *q);
 
@@ -134,6 +140,8 @@ int qemu_memory_read(int fd, struct qemu_shape *ret_s, struct err *e);
 
 /* The verbs. */
 int qemu_op_start(struct engine_guest *g, const struct engine_boot *b, struct err *e);
+/* Put the reason of a start that failed into e. */
+void qemu_start_failed(struct qemu_guest *q, struct err *e);
 int qemu_op_adopt(struct engine_guest *g, const Drover__GuestSpec *spec, struct err *e);
 int qemu_op_stop(struct engine_guest *g, uint32_t timeout_ms, struct err *e);
 int qemu_op_kill(struct engine_guest *g, struct err *e);

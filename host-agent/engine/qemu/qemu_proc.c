@@ -215,6 +215,7 @@ qemu_end_check(struct qemu_guest *q)
 	engine_set_down(&q->g, end, reason);
 	post_wake(q->g.engine->loop, q->exit_wake, 0, NULL);
 	post_wake(q->g.engine->loop, q->undo_wake, 0, NULL);
+	post_wake(q->g.engine->loop, q->saved_wake, 0, NULL);
 	if (tell && (end == ENGINE_END_GUEST || end == ENGINE_END_DIED))
 		engine_emit(&q->g, ENGINE_EV_DOWN, reason);
 }
@@ -225,6 +226,7 @@ forget_past(struct qemu_guest *q)
 	q->trace = (struct qemu_trace){ .shutdown_seen = false };
 	q->asked = QEMU_ASKED_NOTHING;
 	q->memory_saved = q->status_known = q->process_ended = q->half_started = false;
+	q->given_up = false;
 	q->status = 0;
 	q->g.stat = (struct engine_stat){ .pid = 0 };
 }
@@ -282,6 +284,7 @@ spawn_wired(struct qemu_guest *q, const struct engine_boot *b, struct wires *w,
 	in.console_fd = w->console_listen;
 	in.agent_fd = w->agent_listen;
 	qemu_args_build(&in, &a);
+	q->memory_child_fd = a.memory_child_fd;
 	rc = exec(q, &a, b->join_cgroups, uid, e);
 	qemu_args_fini(&a);
 	if (rc)

@@ -3,20 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/engine/qemu/qemu_int.h"
-
-/* Wait for the end of a process that is not wanted any more. */
-static enum flow_rc
-bury(struct flow *f, struct qemu_guest *q)
-{
-	if (qemu_is_gone(q) || q->g.state == ENGINE_DOWN)
-		return FLOW_NEXT;
-	qemu_proc_kill(q);
-	q->undo_wake = flow_wake(f);
-	return FLOW_WAIT;
-}
 
 static enum flow_rc
 greet_start(struct flow *f, void *arg)
@@ -27,69 +16,54 @@ greet_start(struct flow *f, void *arg)
 	return qemu_call_step(q, f, "qmp_capabilities", NULL);
 }
 
-/* What a process that gave up says on its stderr is the reason, not the lost socket. */
+/*
+ * The image says that the machine was stopped, and so it is when the image is loaded.
+ * Only then can it be let go: what comes earlier is forgotten.
+ */
 static enum flow_rc
-failed(struct flow *f, struct qemu_guest *q)
-{
-	struct err *e = flow_err(f);
-
-	if (qemu_is_gone(q))
-		return FLOW_FAIL;
-	if (q->g.state == ENGINE_DOWN && *q->g.reason)
-		err_set(e, ERR_IO, "%s: cannot start: %s", q->who, q->g.reason);
-	else
-		err_wrap(e, "%s: cannot start", q->who);
-	return FLOW_FAIL;
-}
-
-static enum flow_rc
-greet_finish(struct flow *f, void *arg, int rc)
+events_start(struct flow *f, void *arg)
 {
 	struct qemu_guest *q = arg;
 
-	/* The socket is lost a moment before the process has ended: wait for its
-	 * reason. */
-	if (rc == ERR_LOST && !qemu_is_gone(q) && q->g.state != ENGINE_DOWN)
+	return q->memory_child_fd < 0 ? FLOW_NEXT : qemu_events_step(q, f);
+}
+
+static enum flow_rc
+load_start(struct flow *f, void *arg)
+{
+	struct qemu_guest *q = arg;
+	AUTO_FREE char *uri = NULL;
+	json *o;
+
+	if (q->memory_child_fd < 0)
 		return FLOW_NEXT;
-	return rc ? failed(f, q) : FLOW_NEXT;
+	uri = xasprintf("fd:%d", q->memory_child_fd);
+	o = json_new_object();
+	json_set_str(o, "uri", uri);
+	return qemu_call_step(q, f, "migrate-incoming", o);
+}
+
+static enum flow_rc
+loaded_start(struct flow *f, void *arg)
+{
+	struct qemu_guest *q = arg;
+
+	return q->memory_child_fd < 0 ? FLOW_NEXT : qemu_saved_step(q, f);
 }
 
 static enum flow_rc
 let_go_start(struct flow *f, void *arg)
 {
-	struct qemu_guest *q = arg;
-
-	if (qemu_is_gone(q))
-		return FLOW_FAIL;
-	if (q->g.state == ENGINE_DOWN)
-		return failed(f, q);
-	if (qmp_is_lost(q->qmp)) {
-		q->exit_wake = flow_wake(f);
-		return FLOW_WAIT;
-	}
-	return qemu_call_step(q, f, "cont", NULL);
+	return qemu_call_step(arg, f, "cont", NULL);
 }
 
-static enum flow_rc
-let_go_finish(struct flow *f, void *arg, int rc)
-{
-	struct qemu_guest *q = arg;
-
-	if (rc || qemu_is_gone(q) || q->g.state == ENGINE_DOWN)
-		return failed(f, q);
-	return FLOW_NEXT;
-}
-
-/* With a memory image to read this takes its time. */
 static enum flow_rc
 running_start(struct flow *f, void *arg)
 {
 	struct qemu_guest *q = arg;
 
-	if (qemu_is_gone(q))
+	if (qemu_is_gone(q) || q->g.state == ENGINE_DOWN)
 		return FLOW_FAIL;
-	if (q->g.state == ENGINE_DOWN)
-		return failed(f, q);
 	if (q->g.state != ENGINE_STARTING)
 		return FLOW_NEXT;
 	q->run_wake = q->exit_wake = flow_wake(f);
@@ -102,21 +76,50 @@ running_finish(struct flow *f, void *arg, int rc)
 	struct qemu_guest *q = arg;
 
 	q->run_wake = WAKE_NONE;
-	return let_go_finish(f, arg, rc);
+	return rc || qemu_is_gone(q) || q->g.state == ENGINE_DOWN ? FLOW_FAIL
+								  : FLOW_NEXT;
 }
 
+/*
+ * Nothing of it may stay.  One that has closed its socket is about to end by itself,
+ * and killing it would hide why.
+ */
 static enum flow_rc
 start_undo(struct flow *f, void *arg)
 {
-	return bury(f, arg);
+	struct qemu_guest *q = arg;
+
+	if (qemu_is_gone(q) || q->g.state == ENGINE_DOWN)
+		return FLOW_NEXT;
+	if (!qmp_is_lost(q->qmp)) {
+		q->given_up = true;
+		qemu_proc_kill(q);
+	}
+	q->undo_wake = flow_wake(f);
+	return FLOW_WAIT;
+}
+
+/* What a process that gave up says on its stderr is the reason, not the lost socket. */
+void
+qemu_start_failed(struct qemu_guest *q, struct err *e)
+{
+	if (q->g.state != ENGINE_DOWN)
+		qemu_proc_kill(q);
+	if (!q->given_up && q->g.state == ENGINE_DOWN && *q->g.reason)
+		err_set(e, ERR_IO, "%s: cannot start: %s", q->who, q->g.reason);
+	else
+		err_wrap(e, "%s: cannot start", q->who);
 }
 
 #define READ_MEMORY_MS 600000
 
 static const struct flow_step start_steps[] = {
-	{ "greet", greet_start, greet_finish, start_undo, QEMU_ANSWER_MS },
-	{ "let go", let_go_start, let_go_finish, NULL, QEMU_ANSWER_MS },
-	{ "running", running_start, running_finish, NULL, READ_MEMORY_MS },
+	{ "greet", greet_start, NULL, start_undo, QEMU_ANSWER_MS },
+	{ "events", events_start, NULL, NULL, QEMU_ANSWER_MS },
+	{ "load", load_start, NULL, NULL, QEMU_ANSWER_MS },
+	{ "loaded", loaded_start, NULL, NULL, READ_MEMORY_MS },
+	{ "let go", let_go_start, NULL, NULL, QEMU_ANSWER_MS },
+	{ "running", running_start, running_finish, NULL, QEMU_ANSWER_MS },
 	{ NULL, NULL, NULL, NULL, 0 },
 };
 

@@ -56,13 +56,7 @@ speed_start(struct flow *f, void *arg)
 static enum flow_rc
 events_start(struct flow *f, void *arg)
 {
-	json *o = json_new_object(), *list = json_new_array(), *cap = json_new_object();
-
-	json_set_str(cap, "capability", "events");
-	json_set_bool(cap, "state", true);
-	json_add_json(list, cap);
-	json_set_json(o, "capabilities", list);
-	return qemu_call_step(arg, f, "migrate-set-capabilities", o);
+	return qemu_events_step(arg, f);
 }
 
 static enum flow_rc
@@ -102,14 +96,7 @@ save_undo(struct flow *f, void *arg)
 static enum flow_rc
 saved_start(struct flow *f, void *arg)
 {
-	struct qemu_guest *q = arg;
-
-	if (!is_alive(q))
-		return FLOW_FAIL;
-	if (qemu_saving_ended(&q->trace))
-		return FLOW_NEXT;
-	q->saved_wake = flow_wake(f);
-	return FLOW_WAIT;
+	return qemu_saved_step(arg, f);
 }
 
 static enum flow_rc

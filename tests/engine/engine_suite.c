@@ -1,0 +1,544 @@
+/*
+ * The conformance suite: what every engine must do alike, and then what only real
+ * processes can show.  engine_suite sim | qemu
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "tests/engine/suite.h"
+
+#define SKIPPED    77
+#define SEEN_IN_MS 1000
+
+extern const unsigned char disk_writer_sector[512];
+
+static enum suite_kind kind;
+
+static int
+set_up(void **state)
+{
+	*state = suite_new(kind, NULL);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	suite_free(*state);
+	return 0;
+}
+
+static void
+start(struct suite_guest *sg)
+{
+	struct err e = ERR_INIT;
+
+	if (suite_start(sg, -1, &e))
+		fail_msg("start: %s", e.msg);
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_RUNNING);
+}
+
+static void
+run(struct suite_guest *sg, suite_verb verb)
+{
+	struct err e = ERR_INIT;
+
+	if (suite_run(sg, verb, &e))
+		fail_msg("verb: %s", e.msg);
+}
+
+static int memory_fd = -1;
+static uint32_t stop_ms;
+
+static void
+verb_suspend(struct suite_guest *sg, struct wake w)
+{
+	engine_suspend(sg->g, memory_fd, w);
+}
+
+static void
+verb_stop(struct suite_guest *sg, struct wake w)
+{
+	engine_stop(sg->g, stop_ms, w);
+}
+
+static void
+verb_resize(struct suite_guest *sg, struct wake w)
+{
+	engine_resize(sg->g, &sg->spec, w);
+}
+
+/* ---- alike in every engine ---- */
+
+static void
+knows_what_it_can_do(void **state)
+{
+	struct suite *s = *state;
+	const struct engine_facts *f = engine_facts(s->engine);
+
+	assert_true(f->usable);
+	assert_true(*f->version);
+	assert_true(engine_can(s->engine, ENGINE_CAP_PAUSE));
+	assert_false(engine_can(s->engine, ENGINE_CAP_LIVE_MIGRATION));
+	for (int cap = 0; cap < ENGINE_CAPS_; cap++)
+		assert_true(f->caps[cap].able || *f->caps[cap].why_not);
+}
+
+static void
+starts_and_is_killed(void **state)
+{
+	struct suite_guest *sg = suite_guest_new(*state, 1, NULL, NULL);
+	const struct engine_stat *st = engine_guest_stat(sg->g);
+	pid_t pid;
+
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
+	start(sg);
+	pid = st->pid;
+	assert_true(pid > 0);
+	assert_int_equal(st->num_cpu, 1);
+	assert_int_equal(st->memory_mb, 64);
+	/* Once more: done already, nothing happens. */
+	start(sg);
+	assert_int_equal(st->pid, pid);
+	run(sg, verb_query);
+	run(sg, verb_kill);
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
+	assert_int_equal(engine_guest_end(sg->g), ENGINE_END_ORDERED);
+	assert_int_equal(st->pid, 0);
+	run(sg, verb_kill);
+	assert_int_equal(((struct suite *)*state)->n_events, 0);
+	suite_guest_free(sg);
+}
+
+static void
+pauses_resumes_resets(void **state)
+{
+	struct suite_guest *sg = suite_guest_new(*state, 2, NULL, NULL);
+
+	start(sg);
+	run(sg, verb_pause);
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_PAUSED);
+	run(sg, verb_pause);
+	run(sg, verb_resume);
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_RUNNING);
+	run(sg, verb_resume);
+	run(sg, verb_pause);
+	run(sg, verb_reset);
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_RUNNING);
+	assert_int_equal(((struct suite *)*state)->n_events, 0);
+	suite_guest_free(sg);
+}
+
+static void
+refuses_what_makes_no_sense(void **state)
+{
+	struct suite_guest *sg = suite_guest_new(*state, 3, NULL, NULL);
+	struct err e = ERR_INIT;
+
+	assert_int_equal(suite_run(sg, verb_pause, &e), ERR_BAD_STATE);
+	assert_string_equal(e.msg, "vm-3: cannot pause: it is down");
+	assert_int_equal(suite_run(sg, verb_reset, &e), ERR_BAD_STATE);
+	sg->spec.num_cpu = 0;
+	assert_int_equal(suite_start(sg, -1, &e), ERR_INVALID);
+	sg->spec.num_cpu = 1;
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
+	suite_guest_free(sg);
+}
+
+static void
+says_when_a_guest_does_not_shut_down(void **state)
+{
+	struct suite_guest *sg = suite_guest_new(*state, 4, NULL, NULL);
+	struct err e = ERR_INIT;
+
+	start(sg);
+	stop_ms = 100;
+	assert_int_equal(suite_run(sg, verb_stop, &e), ERR_TIMEOUT);
+	assert_string_equal(e.msg, "vm-4 did not shut down within 1 s; it runs on");
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_RUNNING);
+	suite_guest_free(sg);
+}
+
+static bool
+is_starting(void *arg)
+{
+	return engine_guest_state(arg) == ENGINE_STARTING;
+}
+
+static void
+kill_cuts_a_start_short(void **state)
+{
+	struct suite *s = *state;
+	struct suite_guest *sg = suite_guest_new(s, 5, NULL, NULL);
+
+	suite_start_verb(sg, WAKE_NONE);
+	suite_await(s, is_starting, sg->g);
+	run(sg, verb_kill);
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
+	start(sg);
+	suite_guest_free(sg);
+}
+
+static int
+open_memory(const struct suite *s)
+{
+	AUTO_FREE char *path = xasprintf("%s/memory", s->dir);
+	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void
+suspends_and_goes_on(void **state)
+{
+	struct suite_guest *sg = suite_guest_new(*state, 6, NULL, NULL);
+	struct err e = ERR_INIT;
+
+	start(sg);
+	memory_fd = open_memory(*state);
+	run(sg, verb_suspend);
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
+	assert_int_equal(engine_guest_end(sg->g), ENGINE_END_SUSPENDED);
+	if (suite_start(sg, memory_fd, &e))
+		fail_msg("start from memory: %s", e.msg);
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_RUNNING);
+	run(sg, verb_kill);
+	/* An image that was not written to its end is none. */
+	assert_int_equal(ftruncate(memory_fd, 10), 0);
+	assert_int_equal(suite_start(sg, memory_fd, &e), ERR_CORRUPT);
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
+	close(memory_fd);
+	assert_int_equal(((struct suite *)*state)->n_events, 0);
+	suite_guest_free(sg);
+}
+
+static void
+grows_but_does_not_shrink(void **state)
+{
+	struct suite_guest *sg = suite_guest_new(*state, 7, NULL, NULL);
+	const struct engine_stat *st = engine_guest_stat(sg->g);
+	struct err e = ERR_INIT;
+
+	start(sg);
+	sg->spec.num_cpu = 2;
+	sg->spec.memory_mb = 192;
+	run(sg, verb_resize);
+	assert_int_equal(st->num_cpu, 2);
+	assert_int_equal(st->memory_mb, 192);
+	sg->spec.memory_mb = 64;
+	assert_int_equal(suite_run(sg, verb_resize, &e), ERR_UNSUPPORTED);
+	assert_non_null(strstr(e.msg, "needs power off"));
+	assert_int_equal(st->memory_mb, 192);
+	/* What was plugged comes back with the memory. */
+	memory_fd = open_memory(*state);
+	run(sg, verb_suspend);
+	if (suite_start(sg, memory_fd, &e))
+		fail_msg("start from memory: %s", e.msg);
+	assert_int_equal(st->num_cpu, 2);
+	assert_int_equal(st->memory_mb, 192);
+	close(memory_fd);
+	suite_guest_free(sg);
+}
+
+static void
+outlives_the_agent(void **state)
+{
+	struct suite *s = *state;
+	struct suite_guest *sg = suite_guest_new(s, 8, NULL, NULL);
+	struct err e = ERR_INIT;
+	pid_t pid;
+
+	start(sg);
+	run(sg, verb_pause);
+	pid = engine_guest_stat(sg->g)->pid;
+	engine_guest_free(sg->g);
+	suite_restart(s);
+	suite_guest_handle(sg);
+	if (suite_run(sg, verb_adopt, &e))
+		fail_msg("adopt: %s", e.msg);
+	assert_int_equal(engine_guest_stat(sg->g)->pid, pid);
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_PAUSED);
+	run(sg, verb_resume);
+	run(sg, verb_kill);
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
+	suite_guest_free(sg);
+}
+
+static void
+adopts_nothing_where_nothing_runs(void **state)
+{
+	struct suite_guest *sg = suite_guest_new(*state, 9, NULL, NULL);
+	struct err e = ERR_INIT;
+
+	assert_int_equal(suite_run(sg, verb_adopt, &e), ERR_NOT_FOUND);
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
+	suite_guest_free(sg);
+}
+
+/* ---- scripted faults ---- */
+
+static void
+script_is_followed(void **state)
+{
+	struct suite *s =
+	    suite_new(SUITE_SIM, "start:7=crash,pause:*=stuck,kill:8=slow");
+	struct suite_guest *crashes = suite_guest_new(s, 7, NULL, NULL);
+	struct suite_guest *stuck = suite_guest_new(s, 8, NULL, NULL);
+	struct err e = ERR_INIT;
+
+	assert_int_equal(suite_start(crashes, -1, &e), ERR_LOST);
+	assert_int_equal(engine_guest_end(crashes->g), ENGINE_END_DIED);
+	start(stuck);
+	assert_int_equal(suite_run(stuck, verb_pause, &e), ERR_BUSY);
+	assert_int_equal(engine_guest_state(stuck->g), ENGINE_RUNNING);
+	suite_guest_free(crashes);
+	suite_guest_free(stuck);
+	suite_free(s);
+}
+
+static void
+bad_script_is_refused(void **state)
+{
+	struct engine_sim_conf c = { .faults = "start:7=crash,fly:1=slow" };
+	struct engine *en = NULL;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(engine_sim_new(NULL, &c, &en, &e), ERR_INVALID);
+	assert_non_null(strstr(e.msg, "fly:1=slow"));
+}
+
+/* ---- with real processes ---- */
+
+static void
+expect_death(struct suite *s, unsigned n, const char *reason)
+{
+	uint64_t since = clock_mono_ms(clock_system());
+
+	suite_await_events(s, n);
+	assert_true(clock_mono_ms(clock_system()) - since < SEEN_IN_MS);
+	assert_int_equal(s->events[n - 1].kind, ENGINE_EV_DOWN);
+	if (!strstr(s->events[n - 1].reason, reason))
+		fail_msg("reason \"%s\"", s->events[n - 1].reason);
+}
+
+static void
+death_is_seen_with_its_reason(void **state)
+{
+	struct suite *s = *state;
+	struct suite_guest *sg = suite_guest_new(s, 10, NULL, NULL);
+
+	start(sg);
+	kill(engine_guest_stat(sg->g)->pid, SIGKILL);
+	expect_death(s, 1, "killed by SIGKILL");
+	assert_int_equal(engine_guest_end(sg->g), ENGINE_END_DIED);
+	start(sg);
+	kill(engine_guest_stat(sg->g)->pid, SIGTERM);
+	expect_death(s, 2, "terminating on signal 15");
+	suite_guest_free(sg);
+}
+
+static void
+death_of_an_adopted_one_is_seen(void **state)
+{
+	struct suite *s = *state;
+	struct suite_guest *sg = suite_guest_new(s, 11, NULL, NULL);
+	struct err e = ERR_INIT;
+
+	start(sg);
+	engine_guest_free(sg->g);
+	suite_restart(s);
+	suite_guest_handle(sg);
+	assert_int_equal(suite_run(sg, verb_adopt, &e), 0);
+	kill(engine_guest_stat(sg->g)->pid, SIGTERM);
+	expect_death(s, 1, "terminating on signal 15");
+	suite_guest_free(sg);
+}
+
+static void
+status_line(pid_t pid, const char *key, char *buf, size_t n)
+{
+	AUTO_FREE char *path = xasprintf("/proc/%d/status", (int)pid);
+	FILE *f = fopen(path, "re");
+
+	assert_non_null(f);
+	buf[0] = '\0';
+	while (fgets(buf, (int)n, f) && strncmp(buf, key, strlen(key)) != 0)
+		buf[0] = '\0';
+	fclose(f);
+}
+
+static void
+runs_without_rights(void **state)
+{
+	struct suite_guest *sg = suite_guest_new(*state, 12, NULL, NULL);
+	char line[256];
+	pid_t pid;
+
+	start(sg);
+	pid = engine_guest_stat(sg->g)->pid;
+	status_line(pid, "Uid:", line, sizeof(line));
+	assert_string_equal(line, "Uid:\t64012\t64012\t64012\t64012\n");
+	status_line(pid, "Gid:", line, sizeof(line));
+	assert_string_equal(line, "Gid:\t64000\t64000\t64000\t64000\n");
+	status_line(pid, "NoNewPrivs:", line, sizeof(line));
+	assert_string_equal(line, "NoNewPrivs:\t1\n");
+	status_line(pid, "Seccomp:", line, sizeof(line));
+	assert_string_equal(line, "Seccomp:\t2\n");
+	status_line(pid, "CapBnd:", line, sizeof(line));
+	assert_string_equal(line, "CapBnd:\t0000000000000000\n");
+	suite_guest_free(sg);
+}
+
+static void
+an_image_is_used_once_only(void **state)
+{
+	struct suite_guest *one = suite_guest_new(*state, 13, NULL, NULL);
+	struct suite_guest *two = suite_guest_new(*state, 14, NULL, NULL);
+	struct err e = ERR_INIT;
+
+	start(one);
+	snprintf(two->disk_path, sizeof(two->disk_path), "%s", one->disk_path);
+	assert_int_equal(suite_start(two, -1, &e), ERR_IO);
+	if (!strstr(e.msg, "lock"))
+		fail_msg("start: %s", e.msg);
+	assert_int_equal(engine_guest_state(two->g), ENGINE_DOWN);
+	assert_int_equal(engine_guest_state(one->g), ENGINE_RUNNING);
+	suite_guest_free(two);
+	suite_guest_free(one);
+}
+
+/* A file that takes all the room there is. */
+static void
+fill(const char *path)
+{
+	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	static const char block[65536];
+
+	assert_true(fd >= 0);
+	while (write(fd, block, sizeof(block)) > 0)
+		;
+	assert_int_equal(errno, ENOSPC);
+}
+
+static void
+stalls_without_room_and_goes_on(void **state)
+{
+	struct suite *s = *state;
+	AUTO_FREE char *small = xasprintf("%s/small", s->dir);
+	AUTO_FREE char *filler = xasprintf("%s/filler", small);
+	struct suite_guest *sg;
+
+	mkdir(small, 0700);
+	assert_int_equal(mount("drover-test", small, "tmpfs", 0, "size=24m"), 0);
+	sg = suite_guest_new(s, 15, small, disk_writer_sector);
+	fill(filler);
+	start(sg);
+	suite_await_events(s, 1);
+	assert_int_equal(s->events[0].kind, ENGINE_EV_STALLED);
+	assert_string_equal(s->events[0].reason,
+	    "disk-0: write failed: no space left on its datastore");
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_STALLED);
+	assert_string_equal(engine_guest_reason(sg->g), s->events[0].reason);
+	/* Still no room: it stalls again. */
+	run(sg, verb_resume);
+	suite_await_events(s, 2);
+	/* The agent comes back meanwhile. */
+	engine_guest_free(sg->g);
+	suite_restart(s);
+	suite_guest_handle(sg);
+	run(sg, verb_adopt);
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_STALLED);
+	assert_string_equal(
+	    engine_guest_reason(sg->g), "disk-0: no space left on its datastore");
+	s->n_events = 0;
+	assert_int_equal(unlink(filler), 0);
+	run(sg, verb_resume);
+	run(sg, verb_query);
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_RUNNING);
+	suite_guest_free(sg);
+	assert_int_equal(umount(small), 0);
+}
+
+static void
+failed_start_leaves_nothing(void **state)
+{
+	struct suite *s = *state;
+	struct suite_guest *sg = suite_guest_new(s, 16, NULL, NULL);
+	AUTO_FREE char *left = xasprintf("%s/qmp.sock", sg->dir);
+	struct err e = ERR_INIT;
+
+	/* Said to be an image, but is not. */
+	sg->disk.format = (char *)(uintptr_t) "qcow2";
+	assert_int_equal(suite_start(sg, -1, &e), ERR_IO);
+	if (!strstr(e.msg, "vm-16: cannot start") || !strstr(e.msg, "qcow2"))
+		fail_msg("start: %s", e.msg);
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
+	assert_int_equal(access(left, F_OK), -1);
+	assert_int_equal(s->n_events, 0);
+	suite_guest_free(sg);
+}
+
+#define BOTH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int
+main(int argc, char **argv)
+{
+	static const struct CMUnitTest alike[] = {
+		BOTH(knows_what_it_can_do),
+		BOTH(starts_and_is_killed),
+		BOTH(pauses_resumes_resets),
+		BOTH(refuses_what_makes_no_sense),
+		BOTH(says_when_a_guest_does_not_shut_down),
+		BOTH(kill_cuts_a_start_short),
+		BOTH(suspends_and_goes_on),
+		BOTH(grows_but_does_not_shrink),
+		BOTH(outlives_the_agent),
+		BOTH(adopts_nothing_where_nothing_runs),
+	};
+	static const struct CMUnitTest sim_only[] = {
+		cmocka_unit_test(script_is_followed),
+		cmocka_unit_test(bad_script_is_refused),
+	};
+	static const struct CMUnitTest qemu_only[] = {
+		BOTH(death_is_seen_with_its_reason),
+		BOTH(death_of_an_adopted_one_is_seen),
+		BOTH(runs_without_rights),
+		BOTH(an_image_is_used_once_only),
+		BOTH(stalls_without_room_and_goes_on),
+		BOTH(failed_start_leaves_nothing),
+	};
+	int failed;
+
+	if (argc != 2 || (!str_same(argv[1], "sim") && !str_same(argv[1], "qemu"))) {
+		fprintf(stderr, "usage: %s sim|qemu\n", argv[0]);
+		return 2;
+	}
+	kind = str_same(argv[1], "qemu") ? SUITE_QEMU : SUITE_SIM;
+	if (kind == SUITE_QEMU && geteuid() != 0) {
+		fprintf(stderr,
+		    "skipped: guests get users of their own, which takes root\n");
+		return SKIPPED;
+	}
+	if (kind == SUITE_QEMU && access("/usr/bin/qemu-system-x86_64", X_OK)) {
+		fprintf(stderr, "skipped: no qemu-system-x86_64 here\n");
+		return SKIPPED;
+	}
+	failed = cmocka_run_group_tests(alike, NULL, NULL);
+	failed += kind == SUITE_SIM ? cmocka_run_group_tests(sim_only, NULL, NULL)
+				    : cmocka_run_group_tests(qemu_only, NULL, NULL);
+	return failed ? 1 : 0;
+}

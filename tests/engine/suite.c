@@ -1,0 +1,324 @@
+#include "tests/engine/suite.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "host-agent/engine/engine_int.h"
+
+#define DISK_BYTES (16 << 20)
+#define TURN_MS    50
+
+/* One verb on its way. */
+struct running {
+	struct suite_guest *sg;
+	struct suite *suite;
+	suite_verb verb;
+	bool ended;
+	int rc;
+	struct err err;
+};
+
+static enum flow_rc
+verb_start(struct flow *f, void *arg)
+{
+	struct running *r = arg;
+
+	if (r->sg)
+		r->verb(r->sg, flow_wake(f));
+	else
+		engine_probe(r->suite->engine, flow_wake(f));
+	return FLOW_WAIT;
+}
+
+static void
+on_ended(void *owner, struct flow *f, int rc, const struct err *e)
+{
+	struct running *r = owner;
+
+	r->ended = true;
+	r->rc = rc;
+	if (rc)
+		r->err = *e;
+}
+
+static const struct flow_step verb_steps[] = {
+	{ "verb", verb_start, NULL, NULL, SUITE_WAIT_MS },
+	{ NULL, NULL, NULL, NULL, 0 },
+};
+
+void
+suite_await(struct suite *s, bool (*is_so)(void *arg), void *arg)
+{
+	uint64_t until = clock_mono_ms(clock_system()) + SUITE_WAIT_MS;
+
+	while (!is_so(arg)) {
+		assert_true(clock_mono_ms(clock_system()) < until);
+		loop_turn(s->loop, TURN_MS);
+	}
+}
+
+static bool
+has_ended(void *arg)
+{
+	return ((struct running *)arg)->ended;
+}
+
+static int
+run(struct running *r, struct err *e)
+{
+	static const struct flow_hooks hooks = { .ended = on_ended };
+
+	flow_start(flow_new(r->suite->flows, "suite verb", verb_steps, r, &hooks, r));
+	suite_await(r->suite, has_ended, r);
+	if (e)
+		*e = r->err;
+	return r->rc;
+}
+
+int
+suite_run(struct suite_guest *sg, suite_verb verb, struct err *e)
+{
+	struct running r = { .sg = sg, .suite = sg->suite, .verb = verb };
+
+	return run(&r, e);
+}
+
+static bool
+has_events(void *arg)
+{
+	const unsigned *want = ((void **)arg)[1];
+
+	return ((struct suite *)((void **)arg)[0])->n_events >= *want;
+}
+
+void
+suite_await_events(struct suite *s, unsigned n)
+{
+	void *arg[2] = { s, &n };
+
+	suite_await(s, has_events, arg);
+}
+
+static void
+on_event(struct engine_guest *g, const struct engine_event *ev, void *arg)
+{
+	struct suite *s = arg;
+	struct suite_event *to = &s->events[s->n_events];
+
+	assert_true(s->n_events < SUITE_EVENTS);
+	s->n_events++;
+	to->kind = ev->kind;
+	snprintf(to->reason, sizeof(to->reason), "%s", ev->reason);
+}
+
+static char *sim_script;
+
+static void
+make_engine(struct suite *s)
+{
+	struct engine_qemu_conf qc = { .uid_base = SUITE_UID, .gid = SUITE_GID };
+	struct engine_sim_conf sc = { .seed = 1,
+		.start_ms = 20,
+		.stop_ms = 200,
+		.faults = sim_script,
+		.state_dir = s->dir };
+	struct running r = { .suite = s };
+	struct err e = ERR_INIT;
+
+	s->loop = loop_new(clock_system());
+	s->flows = flows_new(s->loop);
+	if (s->kind == SUITE_QEMU)
+		s->engine = engine_qemu_new(s->loop, s->flows, &qc);
+	else
+		assert_int_equal(engine_sim_new(s->loop, &sc, &s->engine, &e), 0);
+	assert_int_equal(run(&r, &e), 0);
+	if (!engine_facts(s->engine)->usable)
+		fail_msg("engine: %s", engine_facts(s->engine)->why_not);
+}
+
+static void
+drop_engine(struct suite *s)
+{
+	flows_free(s->flows);
+	engine_free(s->engine);
+	loop_free(s->loop);
+}
+
+struct suite *
+suite_new(enum suite_kind kind, const char *sim_faults)
+{
+	struct suite *s = xcalloc(1, sizeof(*s));
+
+	s->kind = kind;
+	snprintf(s->dir, sizeof(s->dir), "/tmp/drover-engine-XXXXXX");
+	assert_non_null(mkdtemp(s->dir));
+	/* The guests' own user must be able to enter its working folder only. */
+	chmod(s->dir, 0700);
+	sim_script = xstrdup(sim_faults);
+	make_engine(s);
+	return s;
+}
+
+void
+suite_restart(struct suite *s)
+{
+	drop_engine(s);
+	make_engine(s);
+}
+
+static void
+remove_tree(const char *dir)
+{
+	AUTO_FREE char *command = xasprintf("rm -rf -- '%s'", dir);
+
+	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): our own path */
+}
+
+void
+suite_free(struct suite *s)
+{
+	drop_engine(s);
+	remove_tree(s->dir);
+	free(sim_script);
+	sim_script = NULL;
+	free(s);
+}
+
+static void
+make_disk(const char *path, const void *boot)
+{
+	AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, DISK_BYTES), 0);
+	if (boot)
+		assert_int_equal(pwrite(fd, boot, 512, 0), 512);
+}
+
+void
+suite_guest_handle(struct suite_guest *sg)
+{
+	sg->g = engine_guest_new(
+	    sg->suite->engine, sg->number, sg->dir, on_event, sg->suite);
+}
+
+/* The messages' strings are never freed: they are ours. */
+static char *
+borrow(const char *s)
+{
+	return (char *)(uintptr_t)s;
+}
+
+struct suite_guest *
+suite_guest_new(struct suite *s, uint64_t number, const char *folder, const void *boot)
+{
+	struct suite_guest *sg = xcalloc(1, sizeof(*sg));
+
+	sg->suite = s;
+	sg->number = number;
+	snprintf(sg->dir, sizeof(sg->dir), "%s/run/vm-%" PRIu64, s->dir, number);
+	snprintf(sg->disk_path, sizeof(sg->disk_path), "%s/vm-%" PRIu64 ".raw",
+	    folder ? folder : s->dir, number);
+	snprintf(sg->uuid, sizeof(sg->uuid), "6e9bd5ae-0000-4000-8000-%012" PRIx64,
+	    (uint64_t)getpid() << 16 | number);
+	make_disk(sg->disk_path, boot);
+	drover__guest_spec__init(&sg->spec);
+	drover__disk_spec__init(&sg->disk);
+	sg->disk.name = borrow("disk-0");
+	sg->disk.format = borrow("raw");
+	sg->disks[0] = &sg->disk;
+	sg->spec.guest = number;
+	sg->spec.uuid = sg->uuid;
+	sg->spec.name = borrow("a, guest");
+	sg->spec.num_cpu = 1;
+	sg->spec.memory_mb = 64;
+	sg->spec.n_disks = 1;
+	sg->spec.disks = sg->disks;
+	suite_guest_handle(sg);
+	return sg;
+}
+
+void
+suite_guest_free(struct suite_guest *sg)
+{
+	struct err e = ERR_INIT;
+
+	if (suite_run(sg, verb_kill, &e))
+		fail_msg("kill: %s", e.msg);
+	engine_guest_free(sg->g);
+	free(sg);
+}
+
+static int start_memory_fd = -1;
+
+void
+suite_start_verb(struct suite_guest *sg, struct wake w)
+{
+	AUTO_CLOSE int fd = open(sg->disk_path, O_RDWR | O_CLOEXEC);
+	struct engine_disk disk = { fd, -1, false };
+	struct engine_boot b = { .spec = &sg->spec,
+		.disks = &disk,
+		.join_cgroups = sg->join_cgroups,
+		.memory_fd = start_memory_fd };
+
+	assert_true(fd >= 0);
+	disk.direct = fcntl(fd, F_SETFL, O_DIRECT) == 0;
+	engine_start(sg->g, &b, w);
+}
+
+int
+suite_start(struct suite_guest *sg, int memory_fd, struct err *e)
+{
+	int rc;
+
+	start_memory_fd = memory_fd;
+	rc = suite_run(sg, suite_start_verb, e);
+	start_memory_fd = -1;
+	return rc;
+}
+
+void
+verb_kill(struct suite_guest *sg, struct wake w)
+{
+	engine_kill(sg->g, w);
+}
+
+void
+verb_pause(struct suite_guest *sg, struct wake w)
+{
+	engine_pause(sg->g, w);
+}
+
+void
+verb_resume(struct suite_guest *sg, struct wake w)
+{
+	engine_resume(sg->g, w);
+}
+
+void
+verb_reset(struct suite_guest *sg, struct wake w)
+{
+	engine_reset(sg->g, w);
+}
+
+void
+verb_query(struct suite_guest *sg, struct wake w)
+{
+	engine_query(sg->g, w);
+}
+
+void
+verb_adopt(struct suite_guest *sg, struct wake w)
+{
+	engine_adopt(sg->g, &sg->spec, w);
+}

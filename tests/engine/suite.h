@@ -1,0 +1,74 @@
+/*
+ * suite: the ground the engine suite stands on: a loop, an engine, guests with disks.
+ */
+#pragma once
+#include <sys/types.h>
+
+#include "host-agent/engine/engine.h"
+#include "loop/flow.h"
+
+#define SUITE_EVENTS  8
+#define SUITE_WAIT_MS 60000
+#define SUITE_UID     64000u
+#define SUITE_GID     64000u
+
+enum suite_kind { SUITE_SIM, SUITE_QEMU };
+
+struct suite_event {
+	enum engine_event_kind kind;
+	char reason[ENGINE_REASON_MAX];
+};
+
+struct suite {
+	enum suite_kind kind;
+	struct loop *loop;
+	struct flows *flows;
+	struct engine *engine;
+	char dir[64]; /* all files of the suite */
+	struct suite_event events[SUITE_EVENTS];
+	unsigned n_events;
+};
+
+/* A guest with one raw disk of its own. */
+struct suite_guest {
+	struct suite *suite;
+	struct engine_guest *g;
+	uint64_t number;
+	char dir[96];
+	char disk_path[128];
+	char uuid[40];
+	Drover__GuestSpec spec;
+	Drover__DiskSpec disk;
+	Drover__DiskSpec *disks[1];
+	const char *const *join_cgroups;
+};
+
+typedef void (*suite_verb)(struct suite_guest *sg, struct wake w);
+
+/* sim_faults is the sim engine's script; the engine is probed. */
+struct suite *suite_new(enum suite_kind kind, const char *sim_faults);
+/* The agent dies and comes back: all handles are dropped, a new engine is made. */
+void suite_restart(struct suite *s);
+void suite_free(struct suite *s);
+
+/* disk_bytes of zeros, or of what boot (512 bytes) begins with; below folder, NULL: the
+ * suite's. */
+struct suite_guest *suite_guest_new(
+    struct suite *s, uint64_t number, const char *folder, const void *boot);
+void suite_guest_free(struct suite_guest *sg);   /* kills it */
+void suite_guest_handle(struct suite_guest *sg); /* makes g anew */
+
+/* Run a verb to its end. */
+int suite_run(struct suite_guest *sg, suite_verb verb, struct err *e);
+int suite_start(struct suite_guest *sg, int memory_fd, struct err *e);
+void suite_start_verb(struct suite_guest *sg, struct wake w);
+/* Turn the loop until there have been n events, or fail. */
+void suite_await_events(struct suite *s, unsigned n);
+void suite_await(struct suite *s, bool (*is_so)(void *arg), void *arg);
+
+void verb_kill(struct suite_guest *sg, struct wake w);
+void verb_pause(struct suite_guest *sg, struct wake w);
+void verb_resume(struct suite_guest *sg, struct wake w);
+void verb_reset(struct suite_guest *sg, struct wake w);
+void verb_query(struct suite_guest *sg, struct wake w);
+void verb_adopt(struct suite_guest *sg, struct wake w);
