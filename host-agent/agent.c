@@ -23,6 +23,7 @@
 #include "host-agent/link/inbox.h"
 #include "host-agent/link/outbox.h"
 #include "host-agent/link/uplink.h"
+#include "host-agent/notify.h"
 #include "host-agent/record/record.h"
 #include "host-agent/stores/stores.h"
 #include "loop/flow.h"
@@ -292,6 +293,7 @@ connect_start(struct flow *f, void *arg)
 
 	collect_start(a->collect);
 	uplink_start(a->uplink);
+	notify_manager("READY=1");
 	return FLOW_NEXT;
 }
 
@@ -522,6 +524,7 @@ on_stop(void *arg)
 
 	log_notice(
 	    "agent", "stopping; %zu guests stay as they are", guests_count(a->guests));
+	notify_manager("STOPPING=1");
 	loop_stop(a->loop);
 }
 

@@ -7,7 +7,7 @@
 
 #include "base/conf.h"
 
-#define AGENT_CONF_PATH "/etc/drover/agent.conf"
+#define AGENT_CONF_PATH "/etc/drover/drover-agent.conf"
 
 struct agent_conf {
 	char *servers; /* list of host:port */

@@ -96,9 +96,9 @@ drop(struct uplink *u, const char *why)
 	set_state(u, UPLINK_WAITING, why);
 	if (first && u->failures)
 		u->warned = true;
-	u->failures++;
 	u->next_server = (u->next_server + 1) % u->n_servers;
 	timer_after(u->retry, next_wait_ms(u));
+	u->failures++;
 }
 
 static void

@@ -20,7 +20,9 @@ struct reclog_moves {
 	const uint64_t *old; /* ascending */
 	uint64_t *now;
 	size_t n;
-	uint64_t old_end, new_end; /* what was appended meanwhile follows these */
+	/* What is not judged by the owner yet is kept whole: it began here, and does
+	 * now. */
+	uint64_t tail_was, tail_is;
 };
 
 /* One turn of the worker: a flush, or a compaction. It alone touches fd meanwhile. */
@@ -28,9 +30,9 @@ struct reclog_job {
 	struct reclog *owner; /* NULL once it is gone */
 	char *path;
 	int fd;
-	int new_fd; /* of a compaction that went well */
-	uint64_t at;
-	struct str bytes; /* flush: written at offset at */
+	int new_fd;  /* of a compaction that went well */
+	uint64_t at; /* flush: where bytes go; compaction: the end of the log */
+	struct str bytes;
 	bool compact;
 	uint64_t *offsets;
 	struct reclog_moves moves;
@@ -168,13 +170,28 @@ copy_record(struct reclog_job *j, uint64_t old, uint64_t *at)
 }
 
 static int
-run_compaction(struct reclog_job *j)
+copy_tail(struct reclog_job *j, uint64_t to)
 {
-	AUTO_FREE char *tmp = xasprintf("%s.tmp", j->path);
+	AUTO_FREE uint8_t *buf = xmalloc(COPY_BYTES);
+	int rc = 0;
+
+	for (uint64_t at = j->moves.tail_was; !rc && at < j->at;) {
+		size_t n = j->at - at < COPY_BYTES ? (size_t)(j->at - at) : COPY_BYTES;
+
+		rc = read_at(j->fd, buf, n, at, &j->e);
+		if (!rc)
+			rc = write_at(j->new_fd, buf, n, to, &j->e);
+		at += n;
+		to += n;
+	}
+	return rc;
+}
+
+static int
+fill_new_file(struct reclog_job *j, const char *tmp)
+{
 	uint64_t at = 0;
 
-	if (unlink(tmp) && errno != ENOENT)
-		return err_sys(&j->e, ERR_IO, errno, "removing %s", tmp);
 	j->new_fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (j->new_fd < 0)
 		return err_sys(&j->e, ERR_IO, errno, "making %s", tmp);
@@ -183,11 +200,29 @@ run_compaction(struct reclog_job *j)
 		if (copy_record(j, j->offsets[i], &at))
 			return err_wrap(&j->e, "%s", j->path);
 	}
+	j->moves.tail_is = at;
+	if (copy_tail(j, at))
+		return err_wrap(&j->e, "%s", j->path);
 	if (fsync(j->new_fd))
 		return err_sys(&j->e, ERR_IO, errno, "syncing %s", tmp);
-	if (rename(tmp, j->path))
-		return err_sys(&j->e, ERR_IO, errno, "renaming %s", tmp);
-	j->moves.new_end = at;
+	return 0;
+}
+
+static int
+run_compaction(struct reclog_job *j)
+{
+	AUTO_FREE char *tmp = xasprintf("%s.tmp", j->path);
+	int rc;
+
+	if (unlink(tmp) && errno != ENOENT)
+		return err_sys(&j->e, ERR_IO, errno, "removing %s", tmp);
+	rc = fill_new_file(j, tmp);
+	if (!rc && rename(tmp, j->path))
+		rc = err_sys(&j->e, ERR_IO, errno, "renaming %s", tmp);
+	if (rc) {
+		unlink(tmp);
+		return rc;
+	}
 	/* From here the new file is the log, whether or not its name is safe already.
 	 */
 	(void)!record_dir_sync(j->path, NULL);
@@ -246,13 +281,13 @@ flush_done(struct reclog *g, const struct err *e)
 static void
 compaction_done(struct reclog *g, struct reclog_job *j)
 {
-	uint64_t shift = j->moves.old_end - j->moves.new_end;
+	uint64_t shift = j->moves.tail_was - j->moves.tail_is;
 	const struct reclog_moves *moves = NULL;
 
 	if (!j->e.code) {
 		close(g->fd);
 		g->fd = MOVE_FD(j->new_fd);
-		g->durable = j->moves.new_end;
+		g->durable -= shift;
 		LIST_EACH(struct reclog_waiter, w, &g->waiters, node)
 			w->end -= shift;
 		moves = &j->moves;
@@ -307,7 +342,7 @@ start_next(struct reclog *g)
 	} else if (g->compaction) {
 		j = MOVE(g->compaction);
 		j->fd = g->fd;
-		j->moves.old_end = g->durable;
+		j->at = g->durable;
 	} else {
 		return;
 	}
@@ -456,10 +491,11 @@ reclog_read(struct reclog *g, uint64_t offset, struct str *out, struct err *e)
 
 	str_reset(out);
 	if (offset < g->durable) {
-		if (read_durable(g, offset, out, e))
-			return err_wrap(
-			    e, "%s at %llu", g->path, (unsigned long long)offset);
-		return 0;
+		int rc = read_durable(g, offset, out, e);
+
+		if (rc)
+			err_wrap(e, "%s at %llu", g->path, (unsigned long long)offset);
+		return rc;
 	}
 	if (offset - base >= in->len) {
 		base += in->len;
@@ -479,8 +515,8 @@ reclog_moved(const struct reclog_moves *m, uint64_t old_offset)
 {
 	size_t lo = 0, hi = m->n;
 
-	if (old_offset >= m->old_end)
-		return old_offset - m->old_end + m->new_end;
+	if (old_offset >= m->tail_was)
+		return old_offset - m->tail_was + m->tail_is;
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
@@ -489,7 +525,7 @@ reclog_moved(const struct reclog_moves *m, uint64_t old_offset)
 		else
 			hi = mid;
 	}
-	return lo < m->n ? m->now[lo] : m->new_end;
+	return lo < m->n ? m->now[lo] : m->tail_is;
 }
 
 int
@@ -506,6 +542,7 @@ reclog_compact(struct reclog *g, const uint64_t *offsets, size_t n,
 	j->moves.old = j->offsets;
 	j->moves.now = xcalloc(n ? n : 1, sizeof(*j->moves.now));
 	j->moves.n = n;
+	j->moves.tail_was = g->durable;
 	j->done = done;
 	j->arg = arg;
 	g->compaction = j;
