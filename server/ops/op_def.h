@@ -63,4 +63,5 @@ struct ops_opts {
 	struct sessions *sessions; /* of users that are changed or removed */
 };
 struct ops *ops_new(const struct ops_opts *o); /* all borrowed */
-void ops_free(struct ops *ops);                /* calls on their way are dropped */
+/* After the loop's last turn: calls on their way are dropped. */
+void ops_free(struct ops *ops);
