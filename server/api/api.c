@@ -41,8 +41,8 @@ api_routes(size_t *ret_n)
 	return routes;
 }
 
-static void
-call_free(struct api_call *c)
+void
+api_drop(struct api_call *c)
 {
 	request_free(c->req);
 	json_free(c->body);
@@ -72,7 +72,7 @@ reply(struct api_call *c, struct response *p)
 	log_debug("api", "%s %s -> %d (%s, %s)", method_text(c->req->method),
 	    c->req->path, p->status, c->who.name, c->req->id);
 	front_reply(c->api->front, p);
-	call_free(c);
+	api_drop(c);
 }
 
 void

@@ -64,6 +64,9 @@ int api_arg_u64(struct api_call *c, const char *name, uint64_t preset, uint64_t 
 /* Who a request is: bearer token or cookie; NULL if nobody. */
 const struct session *api_authenticate(struct api *a, const struct request *r);
 
+/* End a call that nobody can be answered for any more. */
+void api_drop(struct api_call *c);
+
 /* Handlers, by file. */
 #define HANDLER(name) void api_##name(struct api_call *c);
 HANDLER(list)

@@ -81,7 +81,7 @@ task_waits_free(struct task_waits *w)
 	timer_free(w->timer);
 	LIST_EACH_SAFE(struct task_wait, tw, &w->all, node) {
 		list_remove(&tw->node);
-		api_refuse(tw->call, ERR_UNAVAILABLE, "the server is stopping");
+		api_drop(tw->call); /* the front has gone before us */
 		free(tw);
 	}
 	free(w);
