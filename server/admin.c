@@ -105,6 +105,9 @@ admin_create(
 	if (rc == 0)
 		rc = server_conf_read(args, &conf, e);
 	if (rc == 0) {
+		/* Somebody sits in front of it: only what they should act on. */
+		free(conf.log_level);
+		conf.log_level = xstrdup("warn");
 		server_init(&a.server, args, &conf, SERVER_INVENTORY);
 		rc = server_run(&a.server, on_loaded, e);
 	}

@@ -94,10 +94,10 @@ find_beside(char **path, const char *const *candidates)
 int
 server_conf_read(const struct server_args *a, struct server_conf *c, struct err *e)
 {
-	/* Installed; beside the program; in a build folder within or beside the
-	 * sources. */
+	/* As installed, which build trees imitate; or copied beside the program's
+	 * folder. */
 	static const char *const migrations[] = { "../share/drover/db/migrations",
-		"db/migrations", "../db/migrations", "../../db/migrations", NULL };
+		"../db/migrations", NULL };
 	static const char *const pages[] = { "../share/drover/web", "../web", NULL };
 	int rc = 0;
 	*c = (struct server_conf){ 0 };

@@ -71,6 +71,11 @@ leader_part_start(struct server *s, struct err *e)
 		.migrations = s->conf.database_migrations,
 		.patience = s->extent == SERVER_WHOLE ? LEADER_WAIT : LEADER_REFUSE,
 	};
+	if (!*s->conf.database_migrations) {
+		err_set(e, ERR_INVALID,
+		    "database.migrations is not set, and none are beside the program");
+		return PART_FAIL;
+	}
 	s->leader = leader_new(s->loop, s->db, &conf, &hooks, s);
 	leader_start(s->leader);
 	return PART_WAIT;
