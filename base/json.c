@@ -267,7 +267,8 @@ json_number(const json *j)
 const char *
 json_str_value(const json *j, size_t *ret_n)
 {
-	*ret_n = json_string_length(j);
+	if (ret_n)
+		*ret_n = json_string_length(j);
 	return json_string_value(j);
 }
 

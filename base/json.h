@@ -46,7 +46,8 @@ json *json_get(const json *o, const char *key); /* borrowed, NULL if absent */
 bool json_bool_value(const json *j);
 int64_t json_int_value(const json *j);
 double json_number(const json *j); /* of int or real */
-const char *json_str_value(const json *j, size_t *ret_n); /* borrowed */
+/* Borrowed. ret_n may be NULL. */
+const char *json_str_value(const json *j, size_t *ret_n);
 bool json_same(const json *a, const json *b);
 json *json_dup(const json *j); /* deep */
 /* Members in order: for (void *it = json_iter(o); it; it = json_iter_next(o, it)) */
