@@ -268,7 +268,6 @@ const char *
 json_str_value(const json *j, size_t *ret_n)
 {
 	if (ret_n)
-		if (ret_n)
 		*ret_n = json_string_length(j);
 	return json_string_value(j);
 }
