@@ -289,6 +289,17 @@ db_fake_new(struct loop *l, uint32_t deadline_ms)
 	return &f->db;
 }
 
+struct db *
+db_fake_after_crash(struct db *db, struct loop *l, uint32_t deadline_ms)
+{
+	struct db *fresh = db_fake_new(l, deadline_ms);
+	struct db_fake *to = fake_of(fresh), *from = fake_of(db);
+	struct map *tables = to->tables;
+	to->tables = from->tables;
+	from->tables = tables;
+	return fresh;
+}
+
 static void
 add_fault(struct db *db, struct fault fault)
 {

@@ -43,3 +43,8 @@ size_t db_fake_rows(const struct db *db, const char *table);
 /* A stored value; NULL for null, no such column or no such row. */
 const char *db_fake_value(
     const struct db *db, const char *table, const char *id, const char *column);
+/*
+ * What a crash leaves: a new twin on another loop with the rows of this one, which is empty after it. What was
+ * sent and is not committed is lost.
+ */
+struct db *db_fake_after_crash(struct db *db, struct loop *l, uint32_t deadline_ms);

@@ -29,6 +29,7 @@ struct enroll {
 	struct pending p;
 	char hash[HASH_TEXT];
 	obj_id host;
+	bool signing; /* a worker has it */
 	struct caller who;
 	host_enroll_fn done;
 	void *arg;
@@ -128,6 +129,16 @@ enroll_free(struct enroll *en)
 	free(en);
 }
 
+/* What a worker has it gives back: on_signed. */
+static void
+drop_enroll(struct pending *p)
+{
+	struct enroll *en = LIST_ENTRY(p, struct enroll, p);
+
+	if (!en->signing)
+		enroll_free(en);
+}
+
 static void
 enroll_fail(struct enroll *en)
 {
@@ -141,9 +152,8 @@ on_stored(void *arg, int rc, const struct err *e)
 {
 	struct enroll *en = CAST_OBJ(enroll, arg, ENROLL_MAGIC);
 
-	if (rc || !en->p.hs) {
-		if (rc)
-			en->err = *e;
+	if (rc) {
+		en->err = *e;
 		enroll_fail(en);
 		return;
 	}
@@ -207,6 +217,7 @@ on_signed(void *job, int rc)
 {
 	struct enroll *en = job;
 
+	en->signing = false;
 	if (rc && !en->err.code)
 		err_set(&en->err, rc, "the certificate was not signed");
 	if (rc || !en->p.hs)
@@ -240,7 +251,7 @@ on_row(void *arg, int rc, const struct err *e, const struct db_rows *rows)
 
 	if (rc)
 		en->err = *e;
-	if (!en->p.hs || rc || check_row(en, rows, &en->err)) {
+	if (rc || check_row(en, rows, &en->err)) {
 		enroll_fail(en);
 		return;
 	}
@@ -249,8 +260,11 @@ on_row(void *arg, int rc, const struct err *e, const struct db_rows *rows)
 		snprintf(en->uuid, sizeof(en->uuid), "%s", h->uuid);
 	else
 		uuid_make(en->uuid);
-	if (worker_run(en->p.hs->workers, run_sign, on_signed, en, &en->err))
+	en->signing = true;
+	if (worker_run(en->p.hs->workers, run_sign, on_signed, en, &en->err)) {
+		en->signing = false;
 		enroll_fail(en);
+	}
 }
 
 static void
@@ -272,7 +286,7 @@ host_enroll(struct hosts *hs, const char *token, const char *csr_pem,
 	en->csr = xstrdup(csr_pem);
 	en->ca_cert_path = xstrdup(hs->ca_cert_path);
 	en->ca_key_path = xstrdup(hs->ca_key_path);
-	pending_add(hs, &en->p);
+	pending_add(hs, &en->p, drop_enroll);
 	if (!hs->workers || !hs->ca_key_path)
 		err_set(&en->err, ERR_UNSUPPORTED, "this server enrols no hosts");
 	else if (strlen(token) > TOKEN_MAX)

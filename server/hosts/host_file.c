@@ -93,8 +93,7 @@ file_call(
 	}
 	o->task = host_call_number(hs);
 	o->step = 1;
-	c->p.drop = drop_call;
-	pending_add(hs, &c->p);
+	pending_add(hs, &c->p, drop_call);
 	host_call_fn(rec_of(hs, host), o, FILE_CALL_MS, on_reply, c);
 }
 

@@ -73,20 +73,18 @@ struct hosts {
 	struct list conns;
 	struct map *recs;     /* host id → struct host_rec */
 	struct map *busy_vms; /* a change of it is on its way */
-	struct list
-	    pending; /* struct pending: transactions and jobs that will call back */
+	struct list pending;  /* of struct pending */
 	struct timer *tick;
 };
 
-/* Something that will call back, also after the hosts are gone. */
+/* What will call back, unless the hosts are freed before: then it is dropped. */
 struct pending {
 	struct list_node node;
 	struct hosts *hs; /* NULL: gone */
-	void (*drop)(
-	    struct pending *p); /* NULL: it notices by itself that they are gone */
+	void (*drop)(struct pending *p);
 };
 
-void pending_add(struct hosts *hs, struct pending *p);
+void pending_add(struct hosts *hs, struct pending *p, void (*drop)(struct pending *p));
 struct hosts *pending_end(struct pending *p); /* unlinks; NULL: gone */
 
 struct host_rec *rec_of(struct hosts *hs, obj_id host); /* made if absent */

@@ -52,20 +52,28 @@ send_ack(struct host_rec *rec, uint64_t id)
 }
 
 static void
+drop_applying(struct pending *p)
+{
+	struct applying *a = LIST_ENTRY(p, struct applying, p);
+
+	free(a->vms);
+	free(a);
+}
+
+static void
 on_applied(void *arg, int rc, const struct err *e)
 {
 	struct applying *a = arg;
 	struct hosts *hs = pending_end(&a->p);
 
-	for (size_t i = 0; hs && i < a->n; i++)
+	for (size_t i = 0; i < a->n; i++)
 		map_del(hs->busy_vms, a->vms[i].v);
-	struct host_rec *rec = hs ? rec_find(hs, a->host) : NULL;
+	struct host_rec *rec = rec_find(hs, a->host);
 	if (rc)
 		log_warn("hosts", "news of guests are not stored yet: %s", e->msg);
 	else if (rec && a->ack)
 		send_ack(rec, a->ack);
-	free(a->vms);
-	free(a);
+	drop_applying(&a->p);
 }
 
 static struct applying *
@@ -83,7 +91,7 @@ applying_send(struct host_rec *rec, struct applying *a, struct txn *t)
 {
 	for (size_t i = 0; i < a->n; i++)
 		map_put(rec->hs->busy_vms, a->vms[i].v, rec->hs);
-	pending_add(rec->hs, &a->p);
+	pending_add(rec->hs, &a->p, drop_applying);
 	txn_commit(t, on_applied, a);
 }
 
@@ -176,8 +184,7 @@ write_findings(struct host_rec *rec, const struct sync_finding *f, size_t n)
 		return;
 	}
 	txn_free(t);
-	free(a->vms);
-	free(a);
+	drop_applying(&a->p);
 }
 
 static struct sync_vm

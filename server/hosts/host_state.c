@@ -17,12 +17,14 @@ struct storing {
 	struct pending p;
 	obj_id host;
 	bool facts;
+	bool state_changed;
+	enum conn_state from;
 };
 
 static void
 set_text(char **field, const char *v)
 {
-	if (*field && str_same(*field, v))
+	if (str_same(*field, v))
 		return;
 	free(*field);
 	*field = xstrdup(v);
@@ -87,17 +89,29 @@ fill_facts(struct host *h, const struct host_rec *rec)
 }
 
 static void
+drop_storing(struct pending *p)
+{
+	free(LIST_ENTRY(p, struct storing, p));
+}
+
+static void
 on_stored(void *arg, int rc, const struct err *e)
 {
 	AUTO_FREE struct storing *s = arg;
 	struct hosts *hs = pending_end(&s->p);
-	struct host_rec *rec = hs ? rec_find(hs, s->host) : NULL;
+	struct host_rec *rec = rec_find(hs, s->host);
 
 	if (!rec)
 		return;
 	rec->storing = false;
 	if (!rc && s->facts)
 		rec->facts_new = false;
+	const struct host *row = inv_host(hs->inv, s->host);
+	if (!rc && s->state_changed && row)
+		log_notice("hosts", "host \"%s\": %s -> %s%s%s", row->o.name,
+		    conn_state_text(s->from), conn_state_text(row->connection_state),
+		    row->state_reason ? ": " : "",
+		    row->state_reason ? row->state_reason : "");
 	if (rc)
 		log_warn("hosts", "the state of host \"%s\" is not stored yet: %s",
 		    inv_name(hs->inv, s->host), e->msg);
@@ -108,9 +122,6 @@ add_event(struct txn *t, const struct host *row, const struct host_verdict *v)
 {
 	if (v->state == row->connection_state)
 		return;
-	log_notice("hosts", "host \"%s\": %s -> %s%s%s", row->o.name,
-	    conn_state_text(row->connection_state), conn_state_text(v->state),
-	    v->reason[0] ? ": " : "", v->reason);
 	if (v->state == CONN_CONNECTED)
 		txn_event(t, EV_HOST_CONNECTED, row->o.id, OBJ_ID_NONE, NULL,
 		    "Host %s is connected", row->o.name);
@@ -128,14 +139,16 @@ store(struct host_rec *rec, const struct host *row, const struct host_verdict *v
 
 	add_event(t, row, v);
 	edit->connection_state = v->state;
-	set_text(&edit->state_reason, v->reason);
+	set_text(&edit->state_reason, v->reason[0] ? v->reason : NULL);
 	if (rec->facts_new) {
 		s->facts = true;
 		fill_facts(edit, rec);
 	}
 	s->host = rec->id;
+	s->from = row->connection_state;
+	s->state_changed = v->state != row->connection_state;
 	rec->storing = true;
-	pending_add(rec->hs, &s->p);
+	pending_add(rec->hs, &s->p, drop_storing);
 	txn_commit(t, on_stored, s);
 }
 

@@ -11,9 +11,10 @@
 #include "server/hosts/host_int.h"
 
 void
-pending_add(struct hosts *hs, struct pending *p)
+pending_add(struct hosts *hs, struct pending *p, void (*drop)(struct pending *p))
 {
 	p->hs = hs;
+	p->drop = drop;
 	list_add_tail(&hs->pending, &p->node);
 }
 
@@ -168,8 +169,7 @@ hosts_free(struct hosts *hs)
 	LIST_EACH_SAFE(struct pending, p, &hs->pending, node) {
 		list_remove(&p->node);
 		p->hs = NULL;
-		if (p->drop)
-			p->drop(p);
+		p->drop(p);
 	}
 	MAP_EACH(hs->recs, it) {
 		rec_free(it.value);

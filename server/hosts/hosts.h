@@ -33,8 +33,8 @@ struct hosts_opts {
 /* Everything in o but texts is borrowed and outlives it. */
 int hosts_new(
     const struct hosts_opts *o, struct hosts **ret, struct err *e) WARN_UNUSED;
-void hosts_free(
-    struct hosts *hs); /* closes every link; calls on their way are dropped */
+/* After the loop's last turn: closes every link, drops what is on its way. */
+void hosts_free(struct hosts *hs);
 
 int hosts_listen(struct hosts *hs, const char *addr, uint16_t port,
     struct ssl_ctx_st *ctx, struct err *e) WARN_UNUSED;

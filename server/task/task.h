@@ -68,7 +68,8 @@ struct task_run {
 /* Makes the loop's flows. */
 struct tasks *tasks_new(struct inv *inv);
 void tasks_set_ctx(struct tasks *ts, void *ctx); /* what every run's ctx is; borrowed */
-void tasks_free(struct tasks *ts); /* what runs is dropped as a crash would */
+/* After the loop's last turn: what runs is dropped as a crash would. */
+void tasks_free(struct tasks *ts);
 /* Borrowed for ever. */
 void tasks_add_kind(struct tasks *ts, const struct task_kind *k);
 const struct task_kind *tasks_kind(const struct tasks *ts, const char *op);

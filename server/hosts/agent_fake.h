@@ -1,0 +1,61 @@
+/*
+ * agent_fake: an agent for tests, joined to the hosts in memory.
+ *
+ * It keeps a guest book and the replies that it gave, also over a restart, and answers
+ * orders at once unless it is told otherwise.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/msg.h"
+
+struct agent_fake;
+struct hosts;
+struct loop;
+
+struct agent_fake_facts {
+	const char *uuid, *fingerprint;
+	uint32_t cpu_cores, cpu_mhz;
+	uint64_t memory_mb;
+};
+
+struct agent_fake *agent_fake_new(struct loop *l, const struct agent_fake_facts *f);
+void agent_fake_free(struct agent_fake *a);
+
+/* The server's loop is another one from now on. */
+void agent_fake_move(struct agent_fake *a, struct loop *l);
+/* Dial: Hello goes out when the link is up. */
+void agent_fake_dial(struct agent_fake *a, struct hosts *hs);
+void agent_fake_cut(struct agent_fake *a);     /* the link breaks, guests run on */
+void agent_fake_restart(struct agent_fake *a); /* cut, with a new boot id */
+bool agent_fake_welcomed(const struct agent_fake *a);
+/* Code of the last Refuse, 0 if there was none. */
+int agent_fake_refused(const struct agent_fake *a);
+
+/* Of the next order: do it but break the link before the reply. */
+void agent_fake_lose_next(struct agent_fake *a);
+/* Of the next order: do nothing, answer with this fault. */
+void agent_fake_fail_next(struct agent_fake *a, int code, const char *message);
+/* Take orders but do nothing until released. */
+void agent_fake_hold(struct agent_fake *a);
+void agent_fake_release(struct agent_fake *a);
+void agent_fake_be_silent(struct agent_fake *a); /* no frame goes out any more */
+
+void agent_fake_report(struct agent_fake *a);
+/* The guest ends by itself, or the like; an event and the state behind it. */
+void agent_fake_happen(struct agent_fake *a, uint64_t guest, Drover__GuestState s,
+    const char *what, const char *reason);
+uint64_t agent_fake_acked(const struct agent_fake *a); /* last acknowledged event */
+/* A guest that nobody ordered. */
+void agent_fake_plant(struct agent_fake *a, uint64_t guest, const char *uuid);
+
+unsigned agent_fake_guests(const struct agent_fake *a);
+unsigned agent_fake_running(const struct agent_fake *a);
+Drover__GuestState agent_fake_state(const struct agent_fake *a, uint64_t guest);
+unsigned agent_fake_starts(const struct agent_fake *a, uint64_t guest); /* real ones */
+unsigned agent_fake_orders(
+    const struct agent_fake *a);                       /* received, repeated ones too */
+unsigned agent_fake_works(const struct agent_fake *a); /* done */
+/* The bytes of the last FileWrite, for the relay's tests. */
+uint64_t agent_fake_written(const struct agent_fake *a);
