@@ -472,8 +472,10 @@ open_files(struct agent *a, struct err *e)
 	rng_secret(boot, sizeof(boot));
 	hex_encode(boot, sizeof(boot), a->boot_id);
 	a->book_dir = state_path(a, "guests");
-	if (record_dir_make(a->conf.state_dir, 0700, e) || take_lock(a, e) ||
-	    read_identity(a, e) || load_tls(a, &a->tls, e))
+	AUTO_FREE char *sim_dir = state_path(a, "sim");
+	if (record_dir_make(a->conf.state_dir, 0700, e) ||
+	    (a->conf.sim_enabled && record_dir_make(sim_dir, 0700, e)) ||
+	    take_lock(a, e) || read_identity(a, e) || load_tls(a, &a->tls, e))
 		return e->code;
 	return 0;
 }

@@ -2,6 +2,7 @@
  * The tables that start, stop, pause and suspend a guest, and that find it again.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <unistd.h>
 
@@ -529,8 +530,11 @@ image_start(struct flow *f, void *arg)
 	struct guest_job *j = arg;
 	struct guest_work *k;
 
-	if (guest_spec_invented(j->g->spec))
+	if (guest_spec_invented(j->g->spec)) {
+		/* Nothing is in it that would have to be kept. */
+		j->memory_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 		return FLOW_NEXT;
+	}
 	if (guest_work_new(j->g, j->g->spec, &k, flow_err(f)))
 		return FLOW_FAIL;
 	k->run = run_make_memory;

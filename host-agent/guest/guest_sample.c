@@ -53,7 +53,7 @@ guests_sample(struct guests *gs)
 		measure_disks(g);
 		/* A process is read from /proc; asking its engine would hold up orders.
 		 */
-		if (!g->job && guest_is_live(g) && !engine_guest_stat(g->handle)->pid)
+		if (!g->job && guest_is_live(g) && guest_spec_invented(g->spec))
 			guest_job_start(
 			    guest_job_new_internal(g, "query"), guest_query_steps);
 	}

@@ -208,7 +208,6 @@ guests_each(
 		const struct guest *g = it.value;
 		struct guest_view v = {
 			.guest = g->number,
-			.pid = guest_is_live(g) ? engine_guest_stat(g->handle)->pid : 0,
 			.is_up = guest_is_live(g),
 			.started_ms = g->started_ms,
 			.num_cpu = g->spec->num_cpu,
@@ -216,6 +215,10 @@ guests_each(
 			.handle = g->handle,
 		};
 
+		/* The process that an invented guest claims is nobody's, or another's.
+		 */
+		if (v.is_up && !guest_spec_invented(g->spec))
+			v.pid = engine_guest_stat(g->handle)->pid;
 		fn(arg, &v);
 	}
 }

@@ -1,0 +1,207 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "host-agent/guest/guest_spec.h"
+#include "tests/lib/agent_bed.h"
+
+static void
+put(char **at, const char *s)
+{
+	free(*at);
+	*at = xstrdup(s);
+}
+
+static Drover__GuestSpec *
+full_spec(void)
+{
+	Drover__GuestSpec *s = bed_spec(42);
+	Drover__DiskSpec *d = xcalloc(1, sizeof(*d));
+	Drover__NicSpec *c = xcalloc(1, sizeof(*c));
+
+	drover__disk_spec__init(d);
+	d->name = xstrdup("disk-0");
+	d->datastore = 1;
+	d->path = xstrdup("vms/vm-42/disk-0.qcow2");
+	d->format = xstrdup("qcow2");
+	d->base_path = xstrdup("");
+	s->disks = xcalloc(1, sizeof(Drover__DiskSpec *));
+	s->disks[0] = d;
+	s->n_disks = 1;
+	drover__nic_spec__init(c);
+	c->mac = xstrdup("52:54:00:12:34:56");
+	c->bridge = xstrdup("br0");
+	s->nics = xcalloc(1, sizeof(Drover__NicSpec *));
+	s->nics[0] = c;
+	s->n_nics = 1;
+	put(&s->engine, "qemu");
+	return s;
+}
+
+static void
+assert_refused(const Drover__GuestSpec *s, int code, const char *part)
+{
+	struct err e = ERR_INIT;
+
+	assert_int_equal(guest_spec_check(s, "br0, br1", &e), code);
+	if (code && !strstr(e.msg, part))
+		fail_msg("\"%s\" does not say \"%s\"", e.msg, part);
+}
+
+/* Set one text of the spec, see what the check says, and put it back. */
+static void
+assert_text(Drover__GuestSpec *s, char **at, const char *value, int code)
+{
+	char *was = *at;
+
+	*at = xstrdup(value);
+	assert_refused(s, code, "vm-42: ");
+	free(*at);
+	*at = was;
+}
+
+static void
+sound_spec_passes(void **state)
+{
+	Drover__GuestSpec *s = full_spec();
+
+	assert_refused(s, 0, "");
+	assert_refused(NULL, ERR_INVALID, "without a number");
+	drover__guest_spec__free_unpacked(s, NULL);
+}
+
+static void
+disk_stays_in_its_guests_folder(void **state)
+{
+	static const struct {
+		const char *path;
+		int code;
+	} rows[] = {
+		{ "vms/vm-42/disk-0.qcow2", 0 },
+		{ "vms/vm-4/disk-0.qcow2", ERR_DENIED },
+		{ "vms/vm-420/disk-0.qcow2", ERR_DENIED },
+		{ "vms/vm-42/../vm-7/disk-0.qcow2", ERR_INVALID },
+		{ "/vms/vm-42/disk-0.qcow2", ERR_DENIED },
+		{ "templates/template-1/disk.qcow2", ERR_DENIED },
+		{ "vms/vm-42/", ERR_INVALID },
+		{ "vms/vm-42/a\nb", ERR_INVALID },
+		{ "", ERR_DENIED },
+	};
+
+	Drover__GuestSpec *s = full_spec();
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		assert_text(s, &s->disks[0]->path, rows[i].path, rows[i].code);
+	drover__guest_spec__free_unpacked(s, NULL);
+}
+
+static void
+texts_are_checked(void **state)
+{
+	Drover__GuestSpec *s = full_spec();
+	Drover__DiskSpec *d = s->disks[0];
+	Drover__NicSpec *c = s->nics[0];
+
+	assert_text(s, &s->name, "", ERR_INVALID);
+	assert_text(s, &s->name, "a/b", ERR_INVALID);
+	assert_text(s, &s->uuid, "3f2504e0-4f89-41d3-9a0c-0305e82c330", ERR_INVALID);
+	assert_text(s, &s->uuid, "3f2504e0-4f89-41d3-9a0c-0305e82c330,", ERR_INVALID);
+	assert_text(s, &d->name, "-x", ERR_INVALID);
+	assert_text(s, &d->format, "vmdk", ERR_INVALID);
+	assert_text(s, &d->base_path, "../x", ERR_INVALID);
+	assert_text(s, &c->bridge, "br1", 0);
+	assert_text(s, &c->bridge, "br2", ERR_DENIED);
+	assert_text(s, &c->bridge, "br0/../x", ERR_INVALID);
+	assert_text(s, &c->bridge, "a-bridge-name-too-long", ERR_INVALID);
+	assert_text(s, &c->mac, "ff:ff:ff:ff:ff:ff", ERR_INVALID);
+	assert_text(s, &c->mac, "52:54:00:12:34", ERR_INVALID);
+	drover__guest_spec__free_unpacked(s, NULL);
+}
+
+static void
+absurd_sizes_are_refused(void **state)
+{
+	Drover__GuestSpec *s = full_spec();
+
+	s->num_cpu = 0;
+	assert_refused(s, ERR_INVALID, "0 CPUs");
+	s->num_cpu = GUEST_MAX_CPU + 1;
+	assert_refused(s, ERR_INVALID, "CPUs");
+	s->num_cpu = 1;
+	s->memory_mb = 1ull << 63;
+	assert_refused(s, ERR_INVALID, "MB of memory");
+	s->memory_mb = 0;
+	assert_refused(s, ERR_INVALID, "MB of memory");
+	s->memory_mb = 64;
+	s->nics[0]->vlan = 4095;
+	assert_refused(s, ERR_INVALID, "VLAN 4095");
+	drover__guest_spec__free_unpacked(s, NULL);
+}
+
+static void
+lists_are_words(void **state)
+{
+	assert_true(guest_list_has("br0", "br0"));
+	assert_true(guest_list_has("a, br0 ,c", "br0"));
+	assert_false(guest_list_has("br01,br", "br0"));
+	assert_false(guest_list_has("", "br0"));
+	assert_false(guest_list_has("a,,b", "c"));
+}
+
+static void
+digest_names_the_spec(void **state)
+{
+	Drover__GuestSpec *a = full_spec();
+	Drover__GuestSpec *b = guest_spec_dup(a);
+	char da[65], db[65];
+
+	guest_spec_digest(a, da);
+	guest_spec_digest(b, db);
+	assert_string_equal(da, db);
+	assert_true(guest_spec_same(a, b));
+	assert_int_equal(strlen(da), 64);
+	b->memory_mb++;
+	guest_spec_digest(b, db);
+	assert_string_not_equal(da, db);
+	assert_false(guest_spec_same(a, b));
+	drover__guest_spec__free_unpacked(a, NULL);
+	drover__guest_spec__free_unpacked(b, NULL);
+}
+
+static void
+running_guest_takes_only_what_can_be_changed(void **state)
+{
+	Drover__GuestSpec *a = full_spec();
+	Drover__GuestSpec *b = guest_spec_dup(a);
+	struct err e = ERR_INIT;
+
+	b->num_cpu = 4;
+	b->memory_mb = 128;
+	put(&b->name, "other");
+	assert_int_equal(guest_spec_hot_check(a, b, &e), 0);
+	put(&b->nics[0]->bridge, "br1");
+	assert_int_equal(guest_spec_hot_check(a, b, &e), ERR_UNSUPPORTED);
+	assert_non_null(strstr(e.msg, "needs power off"));
+	drover__guest_spec__free_unpacked(a, NULL);
+	drover__guest_spec__free_unpacked(b, NULL);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sound_spec_passes),
+		cmocka_unit_test(disk_stays_in_its_guests_folder),
+		cmocka_unit_test(texts_are_checked),
+		cmocka_unit_test(absurd_sizes_are_refused),
+		cmocka_unit_test(lists_are_words),
+		cmocka_unit_test(digest_names_the_spec),
+		cmocka_unit_test(running_guest_takes_only_what_can_be_changed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
