@@ -13,7 +13,7 @@
 
 struct disk_conf {
 	const char *qemu_img; /* "" is /usr/bin/qemu-img */
-	uint32_t uid, gid;    /* of the child that reads and writes images */
+	uint32_t uid, gid; /* of the child that reads and writes images; 0: our own */
 };
 
 /*

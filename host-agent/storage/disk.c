@@ -1,0 +1,452 @@
+#include "host-agent/storage/disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "host-agent/storage/disk_int.h"
+#include "host-agent/storage/ds_path.h"
+#include "host-agent/storage/img_check.h"
+
+#define CREATE_MS       20000
+#define QEMU_IMG_CPU_S  120
+#define QEMU_IMG_MEMORY (1ull << 30)
+#define FOLDER_MODE     0711
+
+/* One image being made. */
+struct making {
+	struct loop *loop;
+	struct datastore *ds;
+	struct child *child;
+	struct wake wake;
+	char *path, *new_path;
+	int fd;
+};
+
+const char *
+qemu_img_program(const struct disk_conf *conf)
+{
+	return conf->qemu_img && *conf->qemu_img ? conf->qemu_img : QEMU_IMG_PRESET;
+}
+
+int
+qemu_img_start(const struct qemu_img *q, child_fn done, void *arg, struct child **ret_c,
+    struct err *e)
+{
+	struct child_opts o = {
+		.argv = q->argv,
+		.pass_fds = &q->image_fd,
+		.n_pass_fds = 1,
+		.rlimit_as_bytes = QEMU_IMG_MEMORY,
+		.rlimit_cpu_s = QEMU_IMG_CPU_S,
+		.timeout_ms = q->timeout_ms,
+	};
+
+	if (geteuid() == 0) {
+		o.uid = q->conf->uid;
+		o.gid = q->conf->gid;
+	}
+	return child_start(q->loop, &o, done, arg, ret_c, e);
+}
+
+int
+disk_give(int fd, uint32_t uid, uint32_t gid, mode_t mode, struct err *e)
+{
+	if ((geteuid() == 0 && fchown(fd, uid, gid)) || fchmod(fd, mode))
+		return err_sys(e, ERR_IO, errno, "cannot change the image's owner");
+	return 0;
+}
+
+/* As the image's header names its base; "" if it has none.  Caller frees. */
+static char *
+backing_text(const Drover__DiskSpec *d)
+{
+	AUTO_FREE char *rel = NULL;
+
+	if (!*d->base_path)
+		return xstrdup("");
+	rel = ds_path_relative(d->path, d->base_path);
+	/* A name with a colon would be taken for a protocol. */
+	return xasprintf("%s%s", str_starts(rel, "../") ? "" : "./", rel);
+}
+
+static int
+check_spec(const Drover__DiskSpec *d, struct err *e)
+{
+	enum img_format f, base;
+	int rc = ds_path_check(d->path, e);
+
+	if (!rc)
+		rc = img_format_parse(d->format, &f, e);
+	if (!rc && *d->base_path) {
+		rc = ds_path_check(d->base_path, e);
+		if (!rc)
+			rc = img_format_parse(d->base_format, &base, e);
+		if (!rc && f != IMG_QCOW2)
+			rc = err_set(
+			    e, ERR_INVALID, "only a qcow2 image can be a linked clone");
+	}
+	return rc;
+}
+
+static int
+open_base(const struct datastore *ds, const Drover__DiskSpec *d, int *ret_fd,
+    struct img_facts *ret_facts, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	enum img_format f = IMG_RAW;
+	int rc = ds_path_open(datastore_fd(ds), d->base_path, O_RDONLY, 0, &fd, e);
+
+	if (!rc)
+		rc = img_format_parse(d->base_format, &f, e);
+	if (!rc)
+		rc = img_check_fd(fd, f, IMG_BACKING_REFUSED, ret_facts, e);
+	if (rc)
+		return err_wrap(e, "its base \"%.100s\"", d->base_path);
+	*ret_fd = MOVE_FD(fd);
+	return 0;
+}
+
+static bool
+takes_direct(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_DIRECT))
+		return false;
+	return fcntl(fd, F_SETFL, flags) == 0;
+}
+
+/* An image that names another base, or none, is not the one of the spec. */
+static int
+check_image(
+    int fd, const Drover__DiskSpec *d, struct img_facts *ret_facts, struct err *e)
+{
+	AUTO_FREE char *expected = backing_text(d);
+	enum img_format f = IMG_RAW;
+	int rc = img_format_parse(d->format, &f, e);
+
+	if (!rc)
+		rc = img_check_fd(fd, f, IMG_BACKING_ALLOWED, ret_facts, e);
+	if (!rc && !str_same(ret_facts->backing, expected))
+		rc = err_set(e, ERR_CORRUPT,
+		    "the image's backing file is \"%.60s\" and not \"%.60s\"",
+		    ret_facts->backing, expected);
+	return rc;
+}
+
+int
+disk_open(const struct datastore *ds, const Drover__DiskSpec *d,
+    struct engine_disk *ret_d, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	AUTO_CLOSE int base = -1;
+	struct img_facts facts;
+	int rc = check_spec(d, e);
+
+	if (!rc)
+		rc = ds_path_open(datastore_fd(ds), d->path, O_RDWR, 0, &fd, e);
+	if (!rc)
+		rc = check_image(fd, d, &facts, e);
+	if (!rc && *d->base_path)
+		rc = open_base(ds, d, &base, &facts, e);
+	if (rc)
+		return err_wrap(e, "%s on datastore %s", d->name, datastore_name(ds));
+	ret_d->direct = takes_direct(fd);
+	ret_d->fd = MOVE_FD(fd);
+	ret_d->base_fd = MOVE_FD(base);
+	return 0;
+}
+
+void
+disk_close(struct engine_disk *d)
+{
+	if (d->fd >= 0)
+		close(d->fd);
+	if (d->base_fd >= 0)
+		close(d->base_fd);
+	d->fd = d->base_fd = -1;
+}
+
+/* ---- making ---- */
+
+static void
+making_free(struct making *m)
+{
+	if (m->fd >= 0)
+		close(m->fd);
+	datastore_unref(m->ds);
+	free(m->path);
+	free(m->new_path);
+	free(m);
+}
+
+/* Tell, and take away what did not become an image. */
+static void
+making_end(struct making *m, int rc, struct err *e)
+{
+	if (rc) {
+		err_wrap(e, "cannot make \"%.80s\" on datastore %s", m->path,
+		    datastore_name(m->ds));
+		/* The first failure is the one to tell of. */
+		(void)!ds_path_remove(datastore_fd(m->ds), m->new_path, NULL);
+	}
+	post_wake(m->loop, m->wake, rc, e);
+	making_free(m);
+}
+
+static int
+publish(struct making *m, struct err *e)
+{
+	AUTO_CLOSE int folder = -1;
+	AUTO_CLOSE int same = -1;
+	const char *from, *to;
+	int root = datastore_fd(m->ds), rc;
+
+	rc = disk_give(m->fd, 0, 0, 0600, e);
+	if (!rc)
+		rc = ds_path_parent(root, m->new_path, &folder, &from, e);
+	if (!rc)
+		rc = ds_path_parent(root, m->path, &same, &to, e);
+	if (!rc && renameat(folder, from, same, to))
+		rc = err_sys(e, ERR_IO, errno, "cannot rename it");
+	return rc;
+}
+
+static void
+on_made(struct child *c, const struct child_result *r, void *arg)
+{
+	struct making *m = arg;
+	struct err e = ERR_INIT;
+	int rc = 0;
+
+	if (r->status || r->timed_out)
+		rc = child_err(r, "qemu-img create", &e);
+	if (!rc)
+		rc = publish(m, &e);
+	making_end(m, rc, &e);
+}
+
+static int
+run_create(struct making *m, const struct disk_conf *conf, const Drover__DiskSpec *d,
+    uint64_t bytes, struct err *e)
+{
+	AUTO_FREE char *backing = backing_text(d);
+	char size[24];
+	const char *clone[] = { qemu_img_program(conf), "create", "-q", "-u", "-f",
+		"qcow2", "-b", backing, "-F", d->base_format, "/dev/fd/3", size, NULL };
+	const char *empty[] = { qemu_img_program(conf), "create", "-q", "-f", "qcow2",
+		"/dev/fd/3", size, NULL };
+	struct qemu_img run = { m->loop, conf, NULL, m->fd, CREATE_MS };
+	int rc = disk_give(m->fd, conf->uid, conf->gid, 0600, e);
+
+	snprintf(size, sizeof(size), "%" PRIu64, bytes);
+	if (rc)
+		return rc;
+	/* -u: the base was looked at by us; the child can open nothing. */
+	run.argv = *backing ? clone : empty;
+	return qemu_img_start(&run, on_made, m, &m->child, e);
+}
+
+/* The size the image is to have. */
+static int
+plan_size(const struct datastore *ds, const Drover__DiskSpec *d, uint64_t *ret_bytes,
+    struct err *e)
+{
+	struct datastore_room room;
+	struct img_facts base = { .virtual_bytes = 0 };
+	AUTO_CLOSE int fd = -1;
+	uint64_t bytes = d->size_bytes;
+	int rc = datastore_look(ds, &room, e);
+
+	if (!rc && *d->base_path)
+		rc = open_base(ds, d, &fd, &base, e);
+	if (rc)
+		return rc;
+	if (bytes == 0)
+		bytes = base.virtual_bytes;
+	if (bytes < base.virtual_bytes)
+		return err_set(e, ERR_INVALID,
+		    "size_bytes: %" PRIu64 " is less than its template's %" PRIu64,
+		    bytes, base.virtual_bytes);
+	if (bytes % 512)
+		return err_set(
+		    e, ERR_INVALID, "size_bytes: wants whole sectors of 512");
+	rc = img_size_check(bytes, room.capacity_bytes, e);
+	if (!rc)
+		*ret_bytes = bytes;
+	return rc;
+}
+
+/* 0: it is there and fits; ERR_NOT_FOUND: to be made. */
+static int
+look_for(const struct datastore *ds, const Drover__DiskSpec *d, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	struct img_facts facts;
+	int rc = ds_path_open(datastore_fd(ds), d->path, O_RDONLY, 0, &fd, e);
+
+	if (!rc)
+		rc = check_image(fd, d, &facts, e);
+	if (!rc && facts.virtual_bytes < d->size_bytes)
+		rc = err_set(e, ERR_EXISTS,
+		    "\"%.100s\" exists and is of %" PRIu64 " bytes only", d->path,
+		    facts.virtual_bytes);
+	return rc;
+}
+
+static int
+open_new(struct making *m, struct err *e)
+{
+	const char *slash = strrchr(m->path, '/');
+	int root = datastore_fd(m->ds), rc = 0;
+
+	if (slash) {
+		AUTO_FREE char *folder = xstrndup(m->path, (size_t)(slash - m->path));
+
+		rc = ds_path_mkdirs(root, folder, FOLDER_MODE, e);
+	}
+	/* Left over from a start that was cut short. */
+	if (!rc)
+		rc = ds_path_remove(root, m->new_path, e);
+	if (!rc)
+		rc = ds_path_open(
+		    root, m->new_path, O_RDWR | O_CREAT | O_EXCL, 0600, &m->fd, e);
+	return rc;
+}
+
+static void
+begin(struct making *m, const struct disk_conf *conf, const Drover__DiskSpec *d)
+{
+	struct err e = ERR_INIT;
+	uint64_t bytes = 0;
+	int rc = plan_size(m->ds, d, &bytes, &e);
+
+	if (!rc)
+		rc = open_new(m, &e);
+	if (!rc && str_same(d->format, "raw")) {
+		if (ftruncate(m->fd, (off_t)bytes))
+			rc = err_sys(&e, ERR_IO, errno, "cannot set its size");
+		if (!rc)
+			rc = publish(m, &e);
+		making_end(m, rc, &e);
+		return;
+	}
+	if (!rc)
+		rc = run_create(m, conf, d, bytes, &e);
+	if (rc)
+		making_end(m, rc, &e);
+}
+
+void
+disk_create(struct loop *l, const struct disk_conf *conf, struct datastore *ds,
+    const Drover__DiskSpec *d, struct wake w)
+{
+	struct err e = ERR_INIT;
+	struct making *m;
+	int rc = check_spec(d, &e);
+
+	if (!rc)
+		rc = look_for(ds, d, &e);
+	if (rc != ERR_NOT_FOUND) {
+		if (rc)
+			err_wrap(&e, "%s on datastore %s", d->name, datastore_name(ds));
+		post_wake(l, w, rc, &e);
+		return;
+	}
+	m = xcalloc(1, sizeof(*m));
+	m->loop = l;
+	m->ds = datastore_ref(ds);
+	m->wake = w;
+	m->path = xstrdup(d->path);
+	m->new_path = xasprintf("%s.new", d->path);
+	m->fd = -1;
+	begin(m, conf, d);
+}
+
+/* ---- the rest of an image's life ---- */
+
+int
+disk_delete(const struct datastore *ds, const Drover__DiskSpec *d, struct err *e)
+{
+	AUTO_FREE char *made = xasprintf("%s.new", d->path);
+	AUTO_FREE char *folder = NULL;
+	const char *slash = strrchr(d->path, '/');
+	int root = datastore_fd(ds), rc;
+
+	rc = ds_path_remove(root, d->path, e);
+	if (!rc)
+		rc = ds_path_remove(root, made, e);
+	if (rc)
+		return err_wrap(e, "%s on datastore %s", d->name, datastore_name(ds));
+	/* Other disks of the guest may be in it. */
+	if (slash) {
+		folder = xstrndup(d->path, (size_t)(slash - d->path));
+		(void)!ds_path_remove(root, folder, NULL);
+	}
+	return 0;
+}
+
+int
+disk_used(const struct datastore *ds, const Drover__DiskSpec *d, uint64_t *ret_bytes,
+    struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	struct err why = ERR_INIT;
+	struct stat st;
+	int rc = ds_path_open(datastore_fd(ds), d->path, O_RDONLY, 0, &fd, &why);
+
+	if (rc == ERR_NOT_FOUND) {
+		*ret_bytes = 0;
+		return 0;
+	}
+	if (rc)
+		return err_set(e, rc, "%s on datastore %s: %s", d->name,
+		    datastore_name(ds), why.msg);
+	if (fstat(fd, &st))
+		return err_sys(e, ERR_IO, errno, "%s on datastore %s", d->name,
+		    datastore_name(ds));
+	*ret_bytes = (uint64_t)st.st_blocks * 512;
+	return 0;
+}
+
+static int
+memory_path(
+    uint64_t guest, int flags, const struct datastore *ds, int *ret_fd, struct err *e)
+{
+	AUTO_FREE char *folder = xasprintf("vms/vm-%" PRIu64, guest);
+	AUTO_FREE char *path = xasprintf("%s/memory.img", folder);
+	int rc = 0;
+
+	if (flags & O_CREAT)
+		rc = ds_path_mkdirs(datastore_fd(ds), folder, FOLDER_MODE, e);
+	if (!rc)
+		rc = ds_path_open(datastore_fd(ds), path, flags, 0600, ret_fd, e);
+	return rc ? err_wrap(e, "datastore %s", datastore_name(ds)) : 0;
+}
+
+int
+memory_create(const struct datastore *ds, uint64_t guest, int *ret_fd, struct err *e)
+{
+	return memory_path(guest, O_RDWR | O_CREAT | O_TRUNC, ds, ret_fd, e);
+}
+
+int
+memory_open(const struct datastore *ds, uint64_t guest, int *ret_fd, struct err *e)
+{
+	return memory_path(guest, O_RDONLY, ds, ret_fd, e);
+}
+
+int
+memory_delete(const struct datastore *ds, uint64_t guest, struct err *e)
+{
+	AUTO_FREE char *path = xasprintf("vms/vm-%" PRIu64 "/memory.img", guest);
+	int rc = ds_path_remove(datastore_fd(ds), path, e);
+
+	return rc ? err_wrap(e, "datastore %s", datastore_name(ds)) : 0;
+}

@@ -1,0 +1,27 @@
+/*
+ * disk_int: what disk and tmpl share.
+ */
+#pragma once
+#include "host-agent/storage/disk.h"
+#include "loop/child.h"
+
+#define QEMU_IMG_PRESET "/usr/bin/qemu-img"
+
+struct qemu_img {
+	struct loop *loop;
+	const struct disk_conf *conf;
+	const char *const *argv; /* names the image "/dev/fd/3" */
+	int image_fd;
+	uint32_t timeout_ms;
+};
+
+/* Run qemu-img without rights, bounded in memory and time; arg is done's. */
+int qemu_img_start(const struct qemu_img *q, child_fn done, void *arg,
+    struct child **ret_c, struct err *e) WARN_UNUSED;
+/* What argv[0] is. */
+const char *qemu_img_program(const struct disk_conf *conf);
+/* Make the image the child's for as long as it runs, or root's again. */
+int disk_give(
+    int fd, uint32_t uid, uint32_t gid, mode_t mode, struct err *e) WARN_UNUSED;
+/* A template's folder and disk; caller frees. */
+char *tmpl_folder(uint64_t tmpl);

@@ -1,0 +1,283 @@
+/*
+ * Images made by the real qemu-img and opened again.
+ */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "host-agent/storage/disk.h"
+#include "loop/flow.h"
+
+#define UUID     "6e9bd5ae-6b9b-4a35-9f0d-2f1a3f6f0a42"
+#define MIB      (1ull << 20)
+#define WAIT_MS  20000
+#define QEMU_IMG "/usr/bin/qemu-img"
+
+struct world {
+	struct loop *loop;
+	struct flows *flows;
+	struct datastore *ds;
+	char root[64], path[96];
+	const Drover__DiskSpec *making;
+	bool ended;
+	int rc;
+	struct err err;
+};
+
+static char *
+borrow(const char *s)
+{
+	return (char *)(uintptr_t)s;
+}
+
+static int
+set_up(void **state)
+{
+	struct world *w = xcalloc(1, sizeof(*w));
+	Drover__DatastoreSpec s;
+	struct err e = ERR_INIT;
+
+	snprintf(w->root, sizeof(w->root), "/tmp/drover-disk-XXXXXX");
+	assert_non_null(mkdtemp(w->root));
+	snprintf(w->path, sizeof(w->path), "%s/ds", w->root);
+	drover__datastore_spec__init(&s);
+	s.uuid = borrow(UUID);
+	s.name = borrow("fast");
+	s.type = borrow("dir");
+	s.path = w->path;
+	s.create = true;
+	if (datastore_attach(&s, w->root, &w->ds, &e))
+		fail_msg("attach: %s", e.msg);
+	w->loop = loop_new(clock_system());
+	w->flows = flows_new(w->loop);
+	*state = w;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	struct world *w = *state;
+	AUTO_FREE char *command = xasprintf("rm -rf -- '%s'", w->root);
+
+	flows_free(w->flows);
+	loop_free(w->loop);
+	datastore_unref(w->ds);
+	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): our own path */
+	free(w);
+	return 0;
+}
+
+static enum flow_rc
+create_start(struct flow *f, void *arg)
+{
+	static const struct disk_conf conf = { .uid = 64999, .gid = 64999 };
+	struct world *w = arg;
+
+	disk_create(w->loop, &conf, w->ds, w->making, flow_wake(f));
+	return FLOW_WAIT;
+}
+
+static void
+on_ended(void *owner, struct flow *f, int rc, const struct err *e)
+{
+	struct world *w = owner;
+
+	w->ended = true;
+	w->rc = rc;
+	if (rc)
+		w->err = *e;
+}
+
+static int
+create(struct world *w, const Drover__DiskSpec *d)
+{
+	static const struct flow_step steps[] = {
+		{ "create", create_start, NULL, NULL, WAIT_MS },
+		{ NULL, NULL, NULL, NULL, 0 },
+	};
+	static const struct flow_hooks hooks = { .ended = on_ended };
+	uint64_t until = clock_mono_ms(clock_system()) + WAIT_MS;
+
+	w->making = d;
+	w->ended = false;
+	flow_start(flow_new(w->flows, "create", steps, w, &hooks, w));
+	while (!w->ended) {
+		assert_true(clock_mono_ms(clock_system()) < until);
+		loop_turn(w->loop, 50);
+	}
+	return w->rc;
+}
+
+static void
+init_disk(Drover__DiskSpec *d, const char *path, uint64_t bytes)
+{
+	drover__disk_spec__init(d);
+	d->name = borrow("disk-0");
+	d->path = borrow(path);
+	d->format = borrow("qcow2");
+	d->size_bytes = bytes;
+}
+
+static void
+make(struct world *w, const Drover__DiskSpec *d)
+{
+	if (create(w, d))
+		fail_msg("create: %s", w->err.msg);
+}
+
+static void
+empty_images_are_made_once(void **state)
+{
+	struct world *w = *state;
+	AUTO_FREE char *path = xasprintf("%s/vms/vm-1/disk-0.qcow2", w->path);
+	struct engine_disk open = { -1, -1, false };
+	Drover__DiskSpec d;
+	struct err e = ERR_INIT;
+	struct stat st, again;
+	uint64_t used = 0;
+
+	init_disk(&d, "vms/vm-1/disk-0.qcow2", 64 * MIB);
+	make(w, &d);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(st.st_uid, geteuid());
+	make(w, &d);
+	assert_int_equal(stat(path, &again), 0);
+	assert_int_equal(st.st_ino, again.st_ino);
+	assert_int_equal(disk_open(w->ds, &d, &open, &e), 0);
+	assert_true(open.fd >= 0);
+	assert_int_equal(open.base_fd, -1);
+	disk_close(&open);
+	disk_close(&open);
+	assert_int_equal(disk_used(w->ds, &d, &used, &e), 0);
+	assert_true(used > 0);
+	/* It cannot be taken for a larger one. */
+	d.size_bytes = 128 * MIB;
+	assert_int_equal(create(w, &d), ERR_EXISTS);
+	assert_int_equal(disk_delete(w->ds, &d, &e), 0);
+	assert_int_equal(disk_delete(w->ds, &d, &e), 0);
+	assert_int_equal(disk_used(w->ds, &d, &used, &e), 0);
+	assert_int_equal(used, 0);
+	/* The folder went with its last disk. */
+	path[strlen(path) - strlen("/disk-0.qcow2")] = '\0';
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+static void
+clones_are_linked_to_their_base(void **state)
+{
+	struct world *w = *state;
+	struct engine_disk open = { -1, -1, false };
+	Drover__DiskSpec base, d;
+	struct err e = ERR_INIT;
+
+	init_disk(&base, "templates/template-1/disk.qcow2", 32 * MIB);
+	make(w, &base);
+	init_disk(&d, "vms/vm-2/disk-0.qcow2", 0);
+	d.base_path = base.path;
+	d.base_format = borrow("qcow2");
+	make(w, &d);
+	if (disk_open(w->ds, &d, &open, &e))
+		fail_msg("open: %s", e.msg);
+	assert_true(open.base_fd >= 0);
+	disk_close(&open);
+	/* An image on another base, or on none, is not the one of the spec. */
+	d.base_path = borrow("templates/template-2/disk.qcow2");
+	assert_int_equal(disk_open(w->ds, &d, &open, &e), ERR_CORRUPT);
+	d.base_path = borrow("");
+	assert_int_equal(disk_open(w->ds, &d, &open, &e), ERR_CORRUPT);
+	assert_non_null(strstr(e.msg, "../../templates/template-1/disk.qcow2"));
+	d.base_path = base.path;
+	d.path = borrow("vms/vm-2/disk-1.qcow2");
+	d.size_bytes = 16 * MIB;
+	assert_int_equal(create(w, &d), ERR_INVALID);
+	assert_non_null(strstr(w->err.msg, "less than its template's"));
+	d.size_bytes = 64 * MIB;
+	make(w, &d);
+}
+
+static void
+raw_disks_are_sparse(void **state)
+{
+	struct world *w = *state;
+	Drover__DiskSpec d;
+	struct err e = ERR_INIT;
+	uint64_t used = 1;
+
+	init_disk(&d, "vms/vm-3/disk-0.raw", 64 * MIB);
+	d.format = borrow("raw");
+	make(w, &d);
+	assert_int_equal(disk_used(w->ds, &d, &used, &e), 0);
+	assert_true(used < MIB);
+	d.base_path = borrow("x");
+	d.base_format = borrow("raw");
+	assert_int_equal(create(w, &d), ERR_INVALID);
+}
+
+static void
+failures_leave_nothing(void **state)
+{
+	struct world *w = *state;
+	AUTO_FREE char *left = xasprintf("%s/vms/vm-4/disk-0.qcow2.new", w->path);
+	Drover__DiskSpec d;
+
+	init_disk(&d, "vms/vm-4/disk-0.qcow2", UINT64_MAX - 511);
+	assert_int_equal(create(w, &d), ERR_INVALID);
+	d.size_bytes = 60ull << 40;
+	assert_int_equal(create(w, &d), ERR_NO_CAPACITY);
+	d.size_bytes = 1000;
+	assert_int_equal(create(w, &d), ERR_INVALID);
+	d.size_bytes = 0;
+	assert_int_equal(create(w, &d), ERR_INVALID);
+	d.base_path = borrow("templates/none");
+	d.base_format = borrow("qcow2");
+	assert_int_equal(create(w, &d), ERR_NOT_FOUND);
+	d.path = borrow("../out");
+	assert_int_equal(create(w, &d), ERR_INVALID);
+	assert_int_equal(access(left, F_OK), -1);
+}
+
+static void
+memory_images_come_and_go(void **state)
+{
+	struct world *w = *state;
+	AUTO_CLOSE int fd = -1;
+	AUTO_CLOSE int again = -1;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(memory_open(w->ds, 5, &fd, &e), ERR_NOT_FOUND);
+	assert_int_equal(memory_create(w->ds, 5, &fd, &e), 0);
+	assert_int_equal(memory_open(w->ds, 5, &again, &e), 0);
+	assert_int_equal(memory_delete(w->ds, 5, &e), 0);
+	assert_int_equal(memory_delete(w->ds, 5, &e), 0);
+}
+
+#define WORLD(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		WORLD(empty_images_are_made_once),
+		WORLD(clones_are_linked_to_their_base),
+		WORLD(raw_disks_are_sparse),
+		WORLD(failures_leave_nothing),
+		WORLD(memory_images_come_and_go),
+	};
+
+	if (access(QEMU_IMG, X_OK)) {
+		fprintf(stderr, "skipped: no " QEMU_IMG " here\n");
+		return 77;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
