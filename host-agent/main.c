@@ -21,6 +21,7 @@ static const char usage[] =
     "       drover-agent [--config FILE] --probe [--json]         what can this host do?\n"
     "       drover-agent enroll --server HOST:PORT --token TOKEN --ca-fingerprint HEX\n"
     "                           [--config FILE | --dir DIR] [--force]\n"
+    "       drover-agent --print-config            a settings file to start from\n"
     "       drover-agent --version | --help\n"
     "\n"
     "The settings file is " AGENT_CONF_PATH
@@ -57,6 +58,16 @@ usage_error(void)
 	return 2;
 }
 
+static int
+print_config(void)
+{
+	AUTO(str) struct str out = STR_INIT;
+
+	conf_print_sample(agent_conf_keys, &out);
+	fputs(str_cstr(&out), stdout);
+	return 0;
+}
+
 /* -1: go on; else the exit code. */
 static int
 parse_args(int argc, char **argv, struct args *a)
@@ -67,6 +78,7 @@ parse_args(int argc, char **argv, struct args *a)
 		{ "check", no_argument, NULL, 'k' },
 		{ "probe", no_argument, NULL, 'p' },
 		{ "json", no_argument, NULL, 'j' },
+		{ "print-config", no_argument, NULL, 'd' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -91,6 +103,8 @@ parse_args(int argc, char **argv, struct args *a)
 		case 'j':
 			a->form = PROBE_JSON;
 			break;
+		case 'd':
+			return print_config();
 		case 'v':
 			puts("drover-agent " DROVER_VERSION);
 			return 0;

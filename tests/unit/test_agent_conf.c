@@ -24,7 +24,7 @@ parse(const char *text, struct agent_conf *c, struct err *e)
 static void
 whole_file(void **state)
 {
-	static const char text[] = "report_ms = 1000\n"
+	static const char text[] = "[report]\ninterval_ms = 1000\n"
 				   "[server]\naddress = a:7001, [::1]:7002\n"
 				   "[tls]\ncert = /x/host.crt\nkey = /x/host.key\n"
 				   "[state]\ndir = /var/lib/x\n"
@@ -69,7 +69,7 @@ mistakes_are_named(void **state)
 		    "no engine" },
 		{ "[server]\naddress = a:1\n[host]\nmemory_mb = -1\n",
 		    "host.memory_mb" },
-		{ "report_ms = 1\n[server]\naddress = a:1\n", "report_ms" },
+		{ "[report]\ninterval_ms = 1\n[server]\naddress = a:1\n", "report" },
 		{ "[server]\naddress = a:1\n[state]\ndir = relative\n", "state.dir" },
 	};
 
