@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "tests/lib/lab.h"
 
@@ -460,6 +461,7 @@ the_database_may_be_away_for_a_while(void **state)
 int
 main(void)
 {
+	log_set_level(LOG_LEVEL_ERR);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_machine_lives_from_create_to_delete),
 		cmocka_unit_test(machines_are_spread_and_get_addresses_of_their_own),
