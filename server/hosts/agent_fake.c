@@ -285,6 +285,12 @@ agent_fake_plant(struct agent_fake *a, uint64_t guest, const char *uuid)
 	guest_make(a, guest, uuid)->state = DROVER__GUEST_STATE__GUEST_RUNNING;
 }
 
+void
+agent_fake_forget(struct agent_fake *a, uint64_t guest)
+{
+	free(map_del(a->guests, guest));
+}
+
 static int
 no_guest(uint64_t number, struct err *e)
 {

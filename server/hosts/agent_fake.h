@@ -49,6 +49,7 @@ void agent_fake_happen(struct agent_fake *a, uint64_t guest, Drover__GuestState 
 uint64_t agent_fake_acked(const struct agent_fake *a); /* last acknowledged event */
 /* A guest that nobody ordered. */
 void agent_fake_plant(struct agent_fake *a, uint64_t guest, const char *uuid);
+void agent_fake_forget(struct agent_fake *a, uint64_t guest);
 
 unsigned agent_fake_guests(const struct agent_fake *a);
 unsigned agent_fake_running(const struct agent_fake *a);

@@ -100,8 +100,11 @@ const struct op_info *
 op_find(const char *name)
 {
 	add_built_in();
-	const struct op_def *d = def_find(name);
-	return d ? &d->info : NULL;
+	for (unsigned i = 0; i < n_registered; i++) {
+		if (str_same(infos[i].name, name))
+			return &infos[i];
+	}
+	return NULL;
 }
 
 struct ops *

@@ -22,6 +22,12 @@ tasks_new(struct inv *inv)
 	return ts;
 }
 
+struct flows *
+tasks_flows(struct tasks *ts)
+{
+	return ts->flows;
+}
+
 void
 tasks_set_ctx(struct tasks *ts, void *ctx)
 {

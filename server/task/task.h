@@ -67,6 +67,7 @@ struct task_run {
 
 /* Makes the loop's flows. */
 struct tasks *tasks_new(struct inv *inv);
+struct flows *tasks_flows(struct tasks *ts);
 void tasks_set_ctx(struct tasks *ts, void *ctx); /* what every run's ctx is; borrowed */
 /* After the loop's last turn: what runs is dropped as a crash would. */
 void tasks_free(struct tasks *ts);

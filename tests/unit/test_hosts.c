@@ -1,0 +1,227 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "tests/lib/lab.h"
+
+#define S(x) DROVER__GUEST_STATE__GUEST_##x
+
+static struct agent_fake *
+agent_of(struct lab *l, const char *uuid, const char *fingerprint)
+{
+	struct agent_fake_facts f = { uuid, fingerprint, 4, 1000, 1024 };
+
+	return agent_fake_new(l->loop, &f);
+}
+
+static void
+only_known_hosts_come_in(void **state)
+{
+	struct lab *l = lab_new(1, 4096);
+	static const char uuid[] = "00000000-0000-4000-8000-000000000001";
+	struct agent_fake *stranger =
+	    agent_of(l, "00000000-0000-4000-8000-000000000077", "f1");
+	struct agent_fake *former = agent_of(l, uuid, "f0");
+
+	agent_fake_dial(stranger, l->hosts);
+	agent_fake_dial(former, l->hosts);
+	lab_settle(l);
+	assert_int_equal(agent_fake_refused(stranger), ERR_NOT_FOUND);
+	assert_int_equal(agent_fake_refused(former), ERR_DENIED);
+	assert_int_equal(lab_events(l, "HostConnectionRefusedEvent"), 2);
+
+	/* It comes again and again: one event a minute is enough. */
+	for (unsigned i = 0; i < 5; i++) {
+		agent_fake_dial(stranger, l->hosts);
+		lab_advance(l, 1000);
+	}
+	assert_int_equal(lab_events(l, "HostConnectionRefusedEvent"), 2);
+	assert_true(hosts_is_up(l->hosts, l->host[0]));
+	agent_fake_free(stranger);
+	agent_fake_free(former);
+	lab_free(l);
+}
+
+static void
+a_second_agent_of_one_identity_is_refused(void **state)
+{
+	struct lab *l = lab_new(1, 4096);
+	struct agent_fake *twin =
+	    agent_of(l, "00000000-0000-4000-8000-000000000001", "f1");
+
+	agent_fake_restart(twin);
+	agent_fake_dial(twin, l->hosts);
+	lab_settle(l);
+	assert_int_equal(agent_fake_refused(twin), ERR_EXISTS);
+	assert_true(agent_fake_welcomed(l->agent[0]));
+
+	/* The older is dead: the newer takes over. */
+	agent_fake_be_silent(l->agent[0]);
+	lab_advance(l, 5000);
+	agent_fake_dial(twin, l->hosts);
+	lab_settle(l);
+	assert_int_equal(agent_fake_refused(twin), ERR_EXISTS);
+	lab_advance(l, 2000);
+	agent_fake_dial(twin, l->hosts);
+	lab_settle(l);
+	assert_true(agent_fake_welcomed(twin));
+	agent_fake_free(twin);
+	lab_free(l);
+}
+
+static void
+a_silent_host_is_lost_and_comes_back(void **state)
+{
+	struct lab *l = lab_new(1, 4096);
+
+	agent_fake_be_silent(l->agent[0]);
+	lab_advance(l, 5000);
+	assert_int_equal(
+	    inv_host(l->inv, l->host[0])->connection_state, CONN_CONNECTED);
+	lab_advance(l, 2000);
+	const struct host *h = inv_host(l->inv, l->host[0]);
+	assert_int_equal(h->connection_state, CONN_NOT_RESPONDING);
+	assert_non_null(strstr(h->state_reason, "3 beats"));
+	assert_false(inv_datastore(l->inv, l->datastore)->accessible);
+	assert_int_equal(lab_events(l, "HostConnectionLostEvent"), 1);
+
+	agent_fake_dial(l->agent[0], l->hosts);
+	lab_advance(l, 1000);
+	h = inv_host(l->inv, l->host[0]);
+	assert_int_equal(h->connection_state, CONN_CONNECTED);
+	assert_null(h->state_reason);
+	assert_true(inv_datastore(l->inv, l->datastore)->accessible);
+	assert_int_equal(lab_events(l, "HostConnectionLostEvent"), 1);
+	lab_free(l);
+}
+
+static void
+a_short_break_is_forgiven(void **state)
+{
+	struct lab *l = lab_new(1, 4096);
+
+	agent_fake_restart(l->agent[0]);
+	lab_advance(l, 3000);
+	agent_fake_dial(l->agent[0], l->hosts);
+	lab_advance(l, 10000);
+	assert_int_equal(lab_events(l, "HostConnectionLostEvent"), 0);
+	lab_free(l);
+}
+
+static void
+facts_are_the_hosts(void **state)
+{
+	struct lab *l = lab_new(1, 4096);
+	const struct host *h = inv_host(l->inv, l->host[0]);
+
+	assert_int_equal(h->cpu_cores, 8);
+	assert_int_equal(h->cpu_total_mhz, 16000);
+	assert_int_equal(h->memory_total_mb, 4096);
+	assert_string_equal(h->address, "10.0.0.9");
+	assert_int_equal(json_count(h->engines), 1);
+	assert_true(hosts_has_bridge(l->hosts, l->host[0], "br0"));
+	assert_false(hosts_has_bridge(l->hosts, l->host[0], "br1"));
+	lab_free(l);
+}
+
+static void
+a_death_is_told_once_and_acknowledged(void **state)
+{
+	struct lab *l = lab_new(1, 4096);
+	obj_id vm = lab_vm(l, "web", true);
+
+	agent_fake_happen(l->agent[0], 1, S(FAILED), "died", "killed by SIGKILL");
+	agent_fake_report(l->agent[0]);
+	lab_settle(l);
+	assert_int_equal(lab_power(l, vm), POWER_OFF);
+	assert_string_equal(inv_vm(l->inv, vm)->power_reason, "killed by SIGKILL");
+	assert_int_equal(lab_events(l, "VmDiedEvent"), 1);
+	assert_int_equal(agent_fake_acked(l->agent[0]), 1);
+	agent_fake_report(l->agent[0]);
+	lab_settle(l);
+	assert_int_equal(lab_events(l, "VmDiedEvent"), 1);
+	lab_free(l);
+}
+
+static void
+news_wait_for_the_database(void **state)
+{
+	struct lab *l = lab_new(1, 4096);
+	obj_id vm = lab_vm(l, "web", true);
+
+	db_fake_down(l->db);
+	agent_fake_happen(l->agent[0], 1, S(STALLED), "stalled", "no space left");
+	lab_advance(l, 6000);
+	assert_int_equal(agent_fake_acked(l->agent[0]), 0);
+	assert_int_equal(lab_power(l, vm), POWER_ON);
+	db_fake_up(l->db);
+	agent_fake_report(l->agent[0]);
+	lab_advance(l, 1000);
+	assert_int_equal(lab_power(l, vm), POWER_STALLED);
+	assert_int_equal(lab_events(l, "VmStalledEvent"), 1);
+	agent_fake_happen(l->agent[0], 1, S(RUNNING), "resumed", "");
+	lab_settle(l);
+	assert_int_equal(lab_power(l, vm), POWER_ON);
+	assert_int_equal(lab_events(l, "VmUnstalledEvent"), 1);
+	lab_free(l);
+}
+
+static void
+what_differs_after_a_break_is_repaired_or_named(void **state)
+{
+	struct lab *l = lab_new(1, 8192);
+	obj_id runs = lab_vm(l, "runs", false);
+	obj_id gone = lab_vm(l, "gone", true);
+
+	/* Away, one was started by hand, one vanished, and a stranger came. */
+	agent_fake_cut(l->agent[0]);
+	lab_settle(l);
+	agent_fake_plant(l->agent[0], obj_id_number(runs), "");
+	agent_fake_forget(l->agent[0], obj_id_number(gone));
+	agent_fake_plant(l->agent[0], 99, "alien");
+	agent_fake_dial(l->agent[0], l->hosts);
+	lab_settle(l);
+	assert_int_equal(lab_power(l, runs), POWER_ON);
+	assert_int_equal(lab_power(l, gone), POWER_UNKNOWN);
+	assert_int_equal(lab_events(l, "VmMissingOnHostEvent"), 1);
+	assert_int_equal(lab_events(l, "VmUnknownOnHostEvent"), 1);
+	assert_int_equal(agent_fake_state(l->agent[0], 99), S(RUNNING));
+	agent_fake_report(l->agent[0]);
+	lab_settle(l);
+	assert_int_equal(lab_events(l, "VmUnknownOnHostEvent"), 1);
+	lab_free(l);
+}
+
+static void
+nothing_is_missed_while_the_server_starts_anew(void **state)
+{
+	struct lab *l = lab_new(2, 8192);
+	obj_id vm = lab_vm(l, "web", true);
+
+	lab_crash(l);
+	lab_advance(l, 60000);
+	assert_int_equal(lab_power(l, vm), POWER_ON);
+	assert_int_equal(lab_events(l, "HostConnectionLostEvent"), 0);
+	assert_int_equal(hosts_up_count(l->hosts), 2);
+	lab_free(l);
+}
+
+int
+main(void)
+{
+	log_set_level(LOG_LEVEL_ERR);
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(only_known_hosts_come_in),
+		cmocka_unit_test(a_second_agent_of_one_identity_is_refused),
+		cmocka_unit_test(a_silent_host_is_lost_and_comes_back),
+		cmocka_unit_test(a_short_break_is_forgiven),
+		cmocka_unit_test(facts_are_the_hosts),
+		cmocka_unit_test(a_death_is_told_once_and_acknowledged),
+		cmocka_unit_test(news_wait_for_the_database),
+		cmocka_unit_test(what_differs_after_a_break_is_repaired_or_named),
+		cmocka_unit_test(nothing_is_missed_while_the_server_starts_anew),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
