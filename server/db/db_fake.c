@@ -36,10 +36,9 @@ struct db_fake {
 };
 
 static struct db_fake *
-fake_of(const struct db *db)
+fake_of(struct db *db)
 {
-	struct db *d = CAST_OBJ(db, (void *)(uintptr_t)db, DB_MAGIC);
-	return LIST_ENTRY(d, struct db_fake, db);
+	return LIST_ENTRY(CAST_OBJ(db, db, DB_MAGIC), struct db_fake, db);
 }
 
 static void
@@ -215,12 +214,13 @@ arm_deadline(struct db_fake *f)
 static void
 pump(struct db_fake *f)
 {
-	while (!f->down && !list_empty(&f->queue)) {
+	struct db_request *r;
+	while (!f->down && (r = LIST_FIRST(struct db_request, &f->queue, node))) {
 		if (f->held && f->released == 0)
 			break;
 		if (f->held)
 			f->released--;
-		run_one(f, LIST_FIRST(struct db_request, &f->queue, node));
+		run_one(f, r);
 	}
 	arm_deadline(f);
 }
@@ -374,7 +374,7 @@ list_length(const struct list *l)
 }
 
 size_t
-db_fake_waiting(const struct db *db)
+db_fake_waiting(struct db *db)
 {
 	const struct db_fake *f = fake_of(db);
 	return list_length(&f->queue) + list_length(&f->in_doubt);
@@ -388,27 +388,26 @@ db_fake_answer(struct db *db, enum stmt stmt, unsigned n_cols, size_t n_rows,
 }
 
 size_t
-db_fake_commits(const struct db *db)
+db_fake_commits(struct db *db)
 {
 	return fake_of(db)->commits;
 }
 
 size_t
-db_fake_ran(const struct db *db, enum stmt stmt)
+db_fake_ran(struct db *db, enum stmt stmt)
 {
 	return fake_of(db)->ran[stmt];
 }
 
 size_t
-db_fake_rows(const struct db *db, const char *table)
+db_fake_rows(struct db *db, const char *table)
 {
 	const struct map *rows = map_get_str(fake_of(db)->tables, table);
 	return rows ? map_count(rows) : 0;
 }
 
 const char *
-db_fake_value(
-    const struct db *db, const char *table, const char *id, const char *column)
+db_fake_value(struct db *db, const char *table, const char *id, const char *column)
 {
 	const struct map *row = row_of(fake_of(db), table, id);
 	return row ? map_get_str(row, column) : NULL;

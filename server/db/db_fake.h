@@ -31,20 +31,19 @@ void db_fake_up(struct db *db);
 void db_fake_hold(struct db *db);
 void db_fake_release(struct db *db, size_t n);
 void db_fake_unhold(struct db *db);
-size_t db_fake_waiting(const struct db *db);
+size_t db_fake_waiting(struct db *db);
 
 /* Answer a query: n_cols * n_rows values, borrowed until changed (NULL: no rows). */
 void db_fake_answer(struct db *db, enum stmt stmt, unsigned n_cols, size_t n_rows,
     const char *const *values);
-size_t db_fake_commits(const struct db *db);
-size_t db_fake_ran(
-    const struct db *db, enum stmt stmt); /* committed runs of a statement */
-size_t db_fake_rows(const struct db *db, const char *table);
+size_t db_fake_commits(struct db *db);
+size_t db_fake_ran(struct db *db, enum stmt stmt); /* committed runs of a statement */
+size_t db_fake_rows(struct db *db, const char *table);
 /* A stored value; NULL for null, no such column or no such row. */
 const char *db_fake_value(
-    const struct db *db, const char *table, const char *id, const char *column);
+    struct db *db, const char *table, const char *id, const char *column);
 /*
- * What a crash leaves: a new twin on another loop with the rows of this one, which is empty after it. What was
- * sent and is not committed is lost.
+ * What a crash leaves: a new twin on another loop with the rows of this one, which is
+ * empty after it. What was sent and is not committed is lost.
  */
 struct db *db_fake_after_crash(struct db *db, struct loop *l, uint32_t deadline_ms);

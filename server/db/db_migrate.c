@@ -13,7 +13,7 @@
 #include "base/str.h"
 #include "server/db/db_int.h"
 
-#define MAX_SQL_BYTES  (1024u * 1024)
+#define MAX_SQL_BYTES  1048576u
 #define MAX_MIGRATIONS 10000u
 #define DIGEST_BYTES   32
 
@@ -188,8 +188,7 @@ compare(struct migrate *m, const struct db_rows *rows, struct err *e)
 		const char *name = db_value(rows, i, 1);
 		if (version != i + 1 || version > m->n)
 			return err_set(e, ERR_UNSUPPORTED,
-			    "the database has migration %s, which this program does "
-			    "not know: it is older than the database",
+			    "the database has migration %s: this program is too old",
 			    name);
 		if (!str_same(m->v[i].checksum, db_value(rows, i, 2)))
 			return err_set(e, ERR_CORRUPT,

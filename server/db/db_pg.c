@@ -16,10 +16,9 @@
 #define MAX_FLYING     256u
 
 struct db_pg *
-pg_of(const struct db *db)
+pg_of(struct db *db)
 {
-	struct db *d = CAST_OBJ(db, (void *)(uintptr_t)db, DB_MAGIC);
-	return LIST_ENTRY(d, struct db_pg, db);
+	return LIST_ENTRY(CAST_OBJ(db, db, DB_MAGIC), struct db_pg, db);
 }
 
 static void
@@ -490,7 +489,7 @@ db_pg_reset(struct db *db, const char *why)
 }
 
 int
-db_pg_backend(const struct db *db)
+db_pg_backend(struct db *db)
 {
 	return pg_of(db)->backend;
 }

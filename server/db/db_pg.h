@@ -37,4 +37,4 @@ void db_pg_script(struct db *db, const char *sql, db_done_fn done, void *arg);
 void db_pg_admit(struct db *db, uint64_t epoch, uint64_t session);
 /* Close the connection and try again after the pause, as if it had broken. */
 void db_pg_reset(struct db *db, const char *why);
-int db_pg_backend(const struct db *db); /* process id of the server's end, 0: none */
+int db_pg_backend(struct db *db); /* process id of the server's end, 0: none */

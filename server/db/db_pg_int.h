@@ -54,7 +54,7 @@ struct db_pg {
 	struct rng rng;
 };
 
-struct db_pg *pg_of(const struct db *db);
+struct db_pg *pg_of(struct db *db);
 void pg_lost(struct db_pg *pg, const char *why);
 void pg_pump(struct db_pg *pg); /* send what may be sent */
 

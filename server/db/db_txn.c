@@ -43,7 +43,7 @@ static char **
 dup_texts(unsigned n, const char *const *texts)
 {
 	char **v = xcalloc(n ? n : 1, sizeof(*v));
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; texts && i < n; i++)
 		v[i] = xstrdup(texts[i]);
 	return v;
 }

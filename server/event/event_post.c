@@ -33,14 +33,18 @@ struct event_queue {
 
 static void send_batch(struct event_queue *q);
 
+/* Drop the first n. */
 static void
-drop_head(struct event_queue *q)
+drop_heads(struct event_queue *q, size_t n)
 {
-	struct waiting *w = LIST_FIRST(struct waiting, &q->waiting, node);
-	list_remove(&w->node);
-	q->n_waiting--;
-	event_draft_fini(&w->draft);
-	free(w);
+	LIST_EACH_SAFE(struct waiting, w, &q->waiting, node) {
+		if (n-- == 0)
+			return;
+		list_remove(&w->node);
+		q->n_waiting--;
+		event_draft_fini(&w->draft);
+		free(w);
+	}
 }
 
 static void
@@ -55,8 +59,7 @@ on_stored(void *arg, int rc, const struct err *e)
 	}
 	if (rc < 0)
 		log_err("event", "%zu events are lost: %s", n, e->msg);
-	for (; n > 0; n--)
-		drop_head(q);
+	drop_heads(q, n);
 	if (q->n_lost > 0)
 		log_warn("event", "%zu events were dropped while the database was away",
 		    q->n_lost);
@@ -103,7 +106,7 @@ event_post(struct inv *inv, enum event_code code, obj_id entity, const char *use
 
 	struct event_queue *q = ev->queue;
 	if (q->n_waiting == MAX_WAITING && q->n_sent == 0) {
-		drop_head(q);
+		drop_heads(q, 1);
 		q->n_lost++;
 	}
 	struct waiting *w = xcalloc(1, sizeof(*w));
@@ -137,8 +140,7 @@ void
 event_queue_free(struct event_queue *q)
 {
 	db_unwatch(inv_db(q->ev->inv), on_retry, q);
-	while (q->n_waiting > 0)
-		drop_head(q);
+	drop_heads(q, q->n_waiting);
 	timer_free(q->retry);
 	free(q);
 }

@@ -10,7 +10,7 @@
 #include "server/db/db.h"
 #include "server/event/event_int.h"
 
-#define PRUNE_EVERY_MS (600u * 1000)
+#define PRUNE_EVERY_MS 600000u
 #define MS_PER_DAY     86400000ULL
 
 /* Columns of STMT_EVENT_LIST. */

@@ -1,7 +1,5 @@
 #include "server/inventory/inv.h"
 
-#include <string.h>
-
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -41,6 +39,9 @@ inv_free(struct inv *inv)
 	map_free(inv->names);
 	map_free(inv->reserved);
 	map_free(inv->leaving);
+	MAP_EACH(inv->arriving, it) {
+		free(it.value);
+	}
 	map_free(inv->arriving);
 	feed_fini(&inv->feed, inv);
 	free(inv);
@@ -205,12 +206,12 @@ array_insert(struct obj_array *a, struct obj *o)
 {
 	if (a->n == a->cap) {
 		a->cap = a->cap ? 2 * a->cap : 16;
-		a->v = xreallocarray(a->v, a->cap, sizeof(*a->v));
+		a->v = xreallocarray(a->v, a->cap, sizeof(void *));
 	}
 	size_t i = place_of(a, o->id);
-	memmove(&a->v[i + 1], &a->v[i], (a->n - i) * sizeof(*a->v));
+	for (size_t j = a->n++; j > i; j--)
+		a->v[j] = a->v[j - 1];
 	a->v[i] = o;
-	a->n++;
 }
 
 static void
@@ -219,8 +220,9 @@ array_remove(struct obj_array *a, const struct obj *o)
 	size_t i = place_of(a, o->id);
 	if (i == a->n || a->v[i] != o)
 		return;
-	memmove(&a->v[i], &a->v[i + 1], (a->n - i - 1) * sizeof(*a->v));
 	a->n--;
+	for (; i < a->n; i++)
+		a->v[i] = a->v[i + 1];
 }
 
 void

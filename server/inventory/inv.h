@@ -72,7 +72,7 @@ struct vm { /* parent: folder or datacenter */
 	char *uuid, *power_reason, *engine, *ip_address, *notes;
 	enum vm_lifecycle lifecycle;
 	enum power_state power_state;
-	obj_id host, pool, template_;
+	obj_id host, pool, template_; /* NOLINT(readability-identifier-naming): C++ word */
 	uint32_t num_cpu, pid, cpu_usage_mhz;
 	uint64_t memory_mb, run_gen, started_at, memory_usage_mb, disk_usage_bytes;
 	json *disks; /* [{name, datastore:"datastore-1", path, format, size_bytes, base_path?, base_format?}] */

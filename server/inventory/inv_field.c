@@ -35,7 +35,6 @@ enum {
 	FIRST_network = PLACE_network_bridge,
 	FIRST_task = PLACE_task_op,
 	FIRST_user = PLACE_user_role,
-	FIRST_none = PLACE_user_last_login + 1,
 };
 
 #define STR  .type = FIELD_STR
@@ -86,7 +85,7 @@ static const struct kind_range {
 	[KIND_DATASTORE] = { FIRST_datastore, FIRST_network },
 	[KIND_NETWORK] = { FIRST_network, FIRST_task },
 	[KIND_TASK] = { FIRST_task, FIRST_user },
-	[KIND_USER] = { FIRST_user, FIRST_none },
+	[KIND_USER] = { FIRST_user, PLACE_user_last_login + 1 },
 };
 
 const struct field *

@@ -54,8 +54,7 @@ struct inv {
 	struct map *names;    /* "kind/parent/name" → struct obj */
 	struct map *reserved; /* the same keys → struct txn */
 	struct map *leaving;  /* id → struct txn that deletes it */
-	struct map
-	    *arriving; /* parent id → number of kids on their way, as a pointer */
+	struct map *arriving; /* parent id → size_t: kids on their way */
 	uint64_t last_number[KIND_COUNT_];
 	uint64_t rev;
 	uint64_t rev_stored; /* revisions up to here are behind us after a restart */

@@ -19,11 +19,9 @@ txn_new(struct inv *inv)
 static void
 lower_arriving(struct inv *inv, obj_id parent)
 {
-	uintptr_t n = (uintptr_t)map_get(inv->arriving, parent.v);
-	if (n <= 1)
-		map_del(inv->arriving, parent.v);
-	else
-		map_put(inv->arriving, parent.v, (void *)(n - 1));
+	size_t *n = map_get(inv->arriving, parent.v);
+	if (--*n == 0)
+		free(map_del(inv->arriving, parent.v));
 }
 
 void
@@ -166,8 +164,12 @@ raise_arriving(struct txn *t, obj_id parent)
 {
 	if (obj_id_none(parent))
 		return;
-	uintptr_t n = (uintptr_t)map_get(t->inv->arriving, parent.v);
-	map_put(t->inv->arriving, parent.v, (void *)(n + 1));
+	size_t *n = map_get(t->inv->arriving, parent.v);
+	if (!n) {
+		n = xcalloc(1, sizeof(*n));
+		map_put(t->inv->arriving, parent.v, n);
+	}
+	++*n;
 	t->arrivals = xreallocarray(t->arrivals, t->n_arrivals + 1, sizeof(parent));
 	t->arrivals[t->n_arrivals++] = parent;
 }
@@ -248,7 +250,8 @@ has_kids(const struct txn *t, const struct obj *o)
 		if (kid && obj_id_is(kid->parent, o->id))
 			return true;
 	}
-	size_t arriving = (uintptr_t)map_get(t->inv->arriving, o->id.v);
+	const size_t *all = map_get(t->inv->arriving, o->id.v);
+	size_t arriving = all ? *all : 0;
 	for (size_t i = 0; i < t->n_arrivals; i++)
 		arriving -= obj_id_is(t->arrivals[i], o->id);
 	return arriving > 0;

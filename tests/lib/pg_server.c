@@ -17,7 +17,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define BIN             "/usr/lib/postgresql/15/bin/"
+#define INITDB          "/usr/lib/postgresql/15/bin/initdb"
+#define POSTGRES        "/usr/lib/postgresql/15/bin/postgres"
 #define READY_WITHIN_MS 20000u
 
 struct pg_server {
@@ -51,7 +52,14 @@ start(const char *const *argv)
 	dup2(null, 0);
 	dup2(null, 1);
 	dup2(null, 2);
-	execv(argv[0], (char *const *)(uintptr_t)argv);
+
+	/* execv does not write there, whatever its type says. */
+	union {
+		const char *const *ours;
+		char *const *theirs;
+	} args = { argv };
+
+	execv(argv[0], args.theirs);
 	_exit(127);
 }
 
@@ -76,8 +84,8 @@ wait_ready(const struct pg_server *s)
 void
 pg_server_start(struct pg_server *s)
 {
-	s->pid = start((const char *const[]){ BIN "postgres", "-D", s->data, "-k",
-	    s->folder, "-h", "", "-c", "fsync=off", "-c", "max_connections=20", NULL });
+	s->pid = start((const char *const[]){ POSTGRES, "-D", s->data, "-k", s->folder,
+	    "-h", "", "-c", "fsync=off", "-c", "max_connections=20", NULL });
 	wait_ready(s);
 }
 
@@ -92,17 +100,27 @@ pg_server_stop(struct pg_server *s, enum pg_stop how)
 	s->pid = 0;
 }
 
+/* Never 0 or 1: those would be ourselves and everybody. */
+static void
+kill_one(long pid, int signo)
+{
+	if (pid > 1)
+		kill((pid_t)pid, signo);
+}
+
 /* Its backends are in sessions of their own: their pids have to be asked for. */
 static void
 signal_all(const struct pg_server *s, int signo)
 {
 	char *path = xasprintf("/proc/%d/task/%d/children", s->pid, s->pid);
 	FILE *f = fopen(path, "re");
-	int pid;
+	char *line = NULL;
+	size_t cap = 0;
 	free(path);
 	ASSERT(f);
-	while (fscanf(f, "%d", &pid) == 1)
-		kill(pid, signo);
+	while (getdelim(&line, &cap, ' ', f) > 0)
+		kill_one(strtol(line, NULL, 10), signo);
+	free(line);
 	fclose(f);
 }
 
@@ -132,7 +150,7 @@ struct pg_server *
 pg_server_new(void)
 {
 	char folder[] = "/tmp/drover-pg-XXXXXX";
-	if (access(BIN "initdb", X_OK) < 0)
+	if (access(INITDB, X_OK) < 0)
 		return NULL;
 	ASSERT(mkdtemp(folder));
 	give_to_postgres(folder);
@@ -140,9 +158,8 @@ pg_server_new(void)
 	s->folder = xstrdup(folder);
 	s->data = xasprintf("%s/data", folder);
 	s->conninfo = xasprintf("host=%s user=postgres dbname=postgres", folder);
-	ASSERT(
-	    run((const char *const[]){ BIN "initdb", "-D", s->data, "-U", "postgres",
-		"-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", NULL }) == 0);
+	ASSERT(run((const char *const[]){ INITDB, "-D", s->data, "-U", "postgres", "-A",
+		   "trust", "-E", "UTF8", "--locale=C", "--no-sync", NULL }) == 0);
 	pg_server_start(s);
 	return s;
 }

@@ -21,10 +21,9 @@ static void
 on_event(const json *ev, void *arg)
 {
 	struct fixture *f = arg;
-	strcat(f->seen, field(ev, "type"));
-	strcat(f->seen, ":");
-	strcat(f->seen, field(ev, "message"));
-	strcat(f->seen, " ");
+	size_t used = strlen(f->seen);
+	snprintf(f->seen + used, sizeof(f->seen) - used, "%s:%s ", field(ev, "type"),
+	    field(ev, "message"));
 }
 
 static int
@@ -199,7 +198,7 @@ test_old_ones_are_deleted(void **state)
 {
 	struct fixture *f = *state;
 	events_keep(f->ev, 30);
-	clock_advance(f->w->clock, 600 * 1000);
+	clock_advance(f->w->clock, 600000);
 	world_settle(f->w);
 	assert_int_equal(db_fake_ran(f->w->db, STMT_EVENT_PRUNE), 1);
 }

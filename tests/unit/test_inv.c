@@ -44,12 +44,12 @@ test_each_is_in_id_order(void **state)
 	assert_int_equal(txn_add(second, KIND_VM, dc, "two", &o, &e), 0);
 	assert_int_equal(world_commit(w, second), 0);
 	assert_int_equal(world_commit(w, first), 0);
-	char names[64] = "";
+	AUTO(str) struct str names = STR_INIT;
 	INV_EACH(w->inv, KIND_VM, vm)
 	{
-		strcat(names, vm->name);
+		str_add(&names, vm->name);
 	}
-	assert_string_equal(names, "onetwo");
+	assert_string_equal(str_cstr(&names), "onetwo");
 }
 
 static void

@@ -457,7 +457,7 @@ outage(enum pg_stop how, const char *prefix)
 	pg_server_stop(pg, how);
 	storm_on(n, s, prefix, 50);
 	uint64_t stopped = clock_mono_ms(clock_system());
-	while (clock_mono_ms(clock_system()) < stopped + 2 * DEADLINE_MS)
+	while (clock_mono_ms(clock_system()) < stopped + 2ULL * DEADLINE_MS)
 		loop_turn(n->loop, 20);
 	/* The few that went out before the break showed are in doubt, the others
 	 * refused. */
