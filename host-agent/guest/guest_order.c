@@ -293,6 +293,17 @@ start_job(const struct verb *v, const struct wish *w)
 	guest_job_start(j, v->fill ? v->fill(j, w) : v->steps);
 }
 
+/* The guest does not heed the polite way: the job gives up and the kill follows it. */
+static bool
+overtakes(const struct wish *w, const struct guest_job *j)
+{
+	if (w->o->verb_case != ORDER(STOP) ||
+	    w->o->guest_stop->mode != DROVER__STOP_MODE__STOP_KILL ||
+	    j->mode == DROVER__STOP_MODE__STOP_KILL)
+		return false;
+	return j->verb == GV_STOP || (j->verb == GV_RESET && j->graceful);
+}
+
 /* True: the order is dealt with, for the guest has a job already. */
 static bool
 behind_job(const struct wish *w)
@@ -303,7 +314,9 @@ behind_job(const struct wish *w)
 
 	if (!g || !g->job)
 		return false;
-	if (!g->job->internal) {
+	if (overtakes(w, g->job)) {
+		flow_cancel(g->job->flow, "a kill was ordered");
+	} else if (!g->job->internal) {
 		err_set(&e, ERR_BUSY, "vm %s is busy: %s (order %" PRIu64 ".%u)",
 		    g->spec->name, g->job->what, g->job->name.task, g->job->name.step);
 		refuse(w, &e);

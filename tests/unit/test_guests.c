@@ -264,8 +264,8 @@ start(struct world *w, uint64_t guest, uint64_t generation)
 	return give(w, start_order(w, guest, generation));
 }
 
-static int
-stop(struct world *w, uint64_t guest, Drover__StopMode mode, uint32_t timeout_ms)
+static Drover__Order *
+stop_order(struct world *w, uint64_t guest, Drover__StopMode mode, uint32_t timeout_ms)
 {
 	Drover__Order *o = order_new(w, DROVER__ORDER__VERB_GUEST_STOP);
 	Drover__GuestStop *s = NEW_BODY(o, guest_stop, drover__guest_stop__init);
@@ -273,7 +273,13 @@ stop(struct world *w, uint64_t guest, Drover__StopMode mode, uint32_t timeout_ms
 	s->guest = guest;
 	s->mode = mode;
 	s->timeout_ms = timeout_ms;
-	return give(w, o);
+	return o;
+}
+
+static int
+stop(struct world *w, uint64_t guest, Drover__StopMode mode, uint32_t timeout_ms)
+{
+	return give(w, stop_order(w, guest, mode, timeout_ms));
 }
 
 static int
@@ -462,6 +468,32 @@ stop_that_is_not_obeyed_leaves_the_guest_running(void **state)
 	assert_int_equal(state_of(w, 7), GUEST_RUNNING);
 	assert_int_equal(stop(w, 7, DROVER__STOP_MODE__STOP_GRACEFUL_THEN_KILL, 30), 0);
 	assert_int_equal(state_of(w, 7), GUEST_STOPPED);
+}
+
+static void
+kill_does_not_wait_for_the_polite_stop(void **state)
+{
+	struct world *w = *state;
+	Drover__Order *polite, *kill;
+
+	close_world(w);
+	bed_restart(w->bed);
+	w->faults = "stop:*=slow";
+	open_world(w);
+	assert_int_equal(start(w, 7, 1), 0);
+	polite = stop_order(w, 7, DROVER__STOP_MODE__STOP_GRACEFUL, 3600000);
+	kill = stop_order(w, 7, DROVER__STOP_MODE__STOP_KILL, 0);
+	struct answer_wait a = { w, w->replies + w->fails + 2 };
+	guests_order(
+	    w->guests, (struct order_name){ polite->task, polite->step }, polite);
+	for (int i = 0; i < 40; i++)
+		loop_turn(w->bed->loop, 1);
+	guests_order(w->guests, (struct order_name){ kill->task, kill->step }, kill);
+	bed_until(w->bed, is_answered, &a);
+	assert_int_equal(w->fault.code, ERR_CANCELLED);
+	assert_int_equal(state_of(w, 7), GUEST_STOPPED);
+	drover__order__free_unpacked(polite, NULL);
+	drover__order__free_unpacked(kill, NULL);
 }
 
 static void
@@ -654,6 +686,7 @@ main(void)
 		T(other_order_meanwhile_is_told_what_is_going_on),
 		T(cancelled_start_leaves_nothing),
 		T(stop_that_is_not_obeyed_leaves_the_guest_running),
+		T(kill_does_not_wait_for_the_polite_stop),
 		T(guest_that_dies_is_told_with_its_reason),
 		T(running_guests_are_adopted),
 		T(guest_that_died_while_we_were_away_is_told),
