@@ -12,7 +12,7 @@ void
 run_fault_point(const struct task_run *r, const char *phase)
 {
 	char name[120];
-	const char *step = r->in->flow ? flow_step_name(r->in->flow) : "none";
+	const char *step = r->kind->steps[r->in->step].name;
 
 	snprintf(name, sizeof(name), "task.%s.%s.%s", r->kind->op, step, phase);
 	fault_point(name);
