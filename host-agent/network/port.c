@@ -1,0 +1,195 @@
+#include "host-agent/network/port.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+#define NIC_DIGITS 36
+
+/* Base 36 where decimal would be too long: 13 digits hold any 64-bit number. */
+void
+port_name(uint64_t guest, unsigned nic, char buf[PORT_NAME_MAX])
+{
+	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+	char text[16];
+	size_t at = sizeof(text) - 1;
+
+	if (guest < 10000000 && nic < 100) {
+		snprintf(buf, PORT_NAME_MAX, "dvt%" PRIu64 "n%u", guest, nic);
+		return;
+	}
+	text[at] = '\0';
+	for (uint64_t n = guest; n && at > 0; n /= NIC_DIGITS)
+		text[--at] = digits[n % NIC_DIGITS];
+	snprintf(buf, PORT_NAME_MAX, "%.13s%c", text + at, digits[nic % NIC_DIGITS]);
+}
+
+int
+port_mac_parse(const char *s, uint8_t ret_mac[6], struct err *e)
+{
+	uint8_t mac[6] = { 0 };
+	unsigned all = 0;
+	bool good = strlen(s) == 17;
+
+	for (int i = 0; i < 17 && good; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (i % 3 == 2) {
+			good = c == ':';
+			continue;
+		}
+		good = isxdigit(c) != 0;
+		mac[i / 3] = (uint8_t)(mac[i / 3] << 4 |
+				       (isdigit(c) ? c - '0' : tolower(c) - 'a' + 10));
+	}
+	for (int i = 0; i < 6; i++)
+		all |= mac[i];
+	if (!good)
+		return err_set(
+		    e, ERR_INVALID, "mac: wants 52:54:00:xx:xx:xx, got \"%.20s\"", s);
+	if (!all || mac[0] & 1)
+		return err_set(
+		    e, ERR_INVALID, "mac: %s is no address of one device", s);
+	memcpy(ret_mac, mac, sizeof(mac));
+	return 0;
+}
+
+static int
+open_tap(const char *name, int *ret_fd, struct err *e)
+{
+	AUTO_CLOSE int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	struct ifreq r = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+
+	if (fd < 0)
+		return err_sys(e, ERR_UNAVAILABLE, errno, "cannot open /dev/net/tun");
+	memcpy(r.ifr_name, name, strlen(name) + 1);
+	if (ioctl(fd, TUNSETIFF, &r)) {
+		if (errno == EBUSY)
+			return err_set(
+			    e, ERR_BUSY, "tap %s is held by a process that runs", name);
+		return err_sys(e, ERR_IO, errno, "cannot make tap %s", name);
+	}
+	*ret_fd = MOVE_FD(fd);
+	return 0;
+}
+
+static int
+find_bridge(struct nl *nl, const char *name, uint32_t vlan, struct nl_link *ret_b,
+    struct err *e)
+{
+	int rc = nl_link_get(nl, name, ret_b, e);
+
+	if (rc == ERR_NOT_FOUND)
+		return err_set(
+		    e, ERR_NOT_FOUND, "this host has no bridge \"%s\"", name);
+	if (rc)
+		return rc;
+	if (!ret_b->is_bridge)
+		return err_set(e, ERR_INVALID, "link \"%s\" is no bridge", name);
+	if (vlan > 4094)
+		return err_set(e, ERR_INVALID, "vlan: wants 0 to 4094, got %u", vlan);
+	if (vlan && !ret_b->vlan_filtering)
+		return err_set(e, ERR_UNSUPPORTED,
+		    "bridge \"%s\" does not filter VLANs: it cannot carry VLAN %u",
+		    name, vlan);
+	return 0;
+}
+
+static int
+plug(struct nl *nl, const char *name, const struct nl_link *bridge,
+    const struct port_spec *p, struct err *e)
+{
+	struct nl_link tap;
+	uint8_t mac[6];
+	int rc = port_mac_parse(p->mac, mac, e);
+
+	if (!rc)
+		rc = nl_link_get(nl, name, &tap, e);
+	if (rc)
+		return rc;
+	/* The guest's own would clash; the highest one never becomes the bridge's. */
+	mac[0] = 0xfe;
+	rc = nl_link_enslave(nl, tap.index, bridge->index, mac, bridge->mtu, e);
+	if (!rc && p->vlan)
+		rc = nl_port_vlan(nl, tap.index, (uint16_t)p->vlan, e);
+	return rc;
+}
+
+int
+port_add(struct nl *nl, const struct port_spec *p, int *ret_fd, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	struct nl_link bridge;
+	char name[PORT_NAME_MAX];
+	int rc = find_bridge(nl, p->bridge, p->vlan, &bridge, e);
+
+	if (rc)
+		return rc;
+	port_name(p->guest, p->nic, name);
+	rc = open_tap(name, &fd, e);
+	if (!rc)
+		rc = plug(nl, name, &bridge, p, e);
+	if (rc)
+		return err_wrap(e, "port %s", name);
+	*ret_fd = MOVE_FD(fd);
+	return 0;
+}
+
+int
+port_del(struct nl *nl, uint64_t guest, unsigned nic, struct err *e)
+{
+	struct err why = ERR_INIT;
+	struct nl_link tap;
+	char name[PORT_NAME_MAX];
+	int rc;
+
+	port_name(guest, nic, name);
+	rc = nl_link_get(nl, name, &tap, &why);
+	if (!rc)
+		rc = nl_link_del(nl, tap.index, &why);
+	if (!rc || rc == ERR_NOT_FOUND)
+		return 0;
+	return err_set(e, rc, "port %s: %s", name, why.msg);
+}
+
+struct names {
+	char **list;
+	size_t n;
+};
+
+static void
+take_bridge(const struct nl_link *l, void *arg)
+{
+	struct names *to = arg;
+
+	if (!l->is_bridge)
+		return;
+	to->list = xreallocarray(to->list, to->n + 2, sizeof(*to->list));
+	to->list[to->n++] = xstrdup(l->name);
+	to->list[to->n] = NULL;
+}
+
+int
+port_bridges(struct nl *nl, char ***ret_names, struct err *e)
+{
+	struct names to = { xcalloc(1, sizeof(char *)), 0 };
+	int rc = nl_link_each(nl, take_bridge, &to, e);
+
+	if (rc) {
+		for (size_t i = 0; i < to.n; i++)
+			free(to.list[i]);
+		free(to.list);
+		return rc;
+	}
+	*ret_names = to.list;
+	return 0;
+}
