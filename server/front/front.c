@@ -181,8 +181,8 @@ open_context(struct front *f, const struct front_conf *conf, struct err *e)
 		.uid = (uid_t)-1,
 		/* The security headers are front_add_headers', stricter than lws's. */
 		.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT |
-		    LWS_SERVER_OPTION_DISABLE_IPV6 |
-		    LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND,
+			   LWS_SERVER_OPTION_DISABLE_IPV6 |
+			   LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND,
 		.ssl_options_set = SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1,
 		.max_http_header_data = 8192,
 		.max_http_header_pool = 2048,

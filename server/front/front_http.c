@@ -257,6 +257,12 @@ body_length(struct lws *wsi, uint64_t *ret_n)
 }
 
 static int
+refuse_large(struct front *f, struct http_conn *c)
+{
+	return refuse(f, c, 413, "too_large", "the body is over 1 MiB");
+}
+
+static int
 begin(struct front *f, struct http_conn *c, struct lws *wsi)
 {
 	forget(f, c);
@@ -276,8 +282,9 @@ begin(struct front *f, struct http_conn *c, struct lws *wsi)
 		    "a body needs Content-Length; chunked bodies are not taken");
 	if (body_length(wsi, &c->want_body) < 0)
 		return refuse(f, c, 400, "invalid", "Content-Length is no number");
-	if (c->want_body > FRONT_MAX_BODY)
-		return refuse(f, c, 413, "too_large", "the body is over 1 MiB");
+	if (c->want_body > FRONT_MAX_SKIP)
+		return refuse_large(f, c);
+	c->skip_body = c->want_body > FRONT_MAX_BODY;
 	if (c->want_body)
 		return 0;
 	return dispatch(f, c);
@@ -286,7 +293,7 @@ begin(struct front *f, struct http_conn *c, struct lws *wsi)
 static int
 take_body(struct front *f, struct http_conn *c, const void *p, size_t n)
 {
-	if (!c->req || c->dispatched)
+	if (!c->req || c->dispatched || c->skip_body)
 		return 0;
 	if (c->req->body_len + n > FRONT_MAX_BODY)
 		return -1;
@@ -295,6 +302,14 @@ take_body(struct front *f, struct http_conn *c, const void *p, size_t n)
 	c->req->body_len += n;
 	c->req->body[c->req->body_len] = 0;
 	return 0;
+}
+
+static int
+end_of_body(struct front *f, struct http_conn *c)
+{
+	if (!c->req || c->dispatched)
+		return 0;
+	return c->skip_body ? refuse_large(f, c) : dispatch(f, c);
 }
 
 static int
@@ -357,7 +372,7 @@ front_http_callback(
 	case LWS_CALLBACK_HTTP_BODY:
 		return take_body(f, c, in, len);
 	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-		return c->req && !c->dispatched ? dispatch(f, c) : 0;
+		return end_of_body(f, c);
 	case LWS_CALLBACK_HTTP_WRITEABLE:
 		if (c->resp && !c->head_sent)
 			return send_reply_head(c);

@@ -81,6 +81,7 @@ struct http_conn {
 	uint64_t want_body;
 	bool head_sent;
 	bool dispatched;
+	bool skip_body; /* too large: read to its end, then refused */
 	const struct front_file *file;
 	const uint8_t *out; /* what is sent */
 	size_t out_len;
