@@ -110,9 +110,9 @@ count_failure(struct attempt *a)
 	uint64_t now = session_mono(a->s);
 
 	if (user)
-		login_failed(user, now);
+		login_failed(user, LOGIN_FREE_USER, now);
 	if (addr)
-		login_failed(addr, now);
+		login_failed(addr, LOGIN_FREE_ADDRESS, now);
 }
 
 static uint64_t

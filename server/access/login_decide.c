@@ -7,15 +7,15 @@ login_wait_ms(const struct login_count *c, uint64_t now_ms)
 }
 
 void
-login_failed(struct login_count *c, uint64_t now_ms)
+login_failed(struct login_count *c, uint32_t free, uint64_t now_ms)
 {
 	if (login_stale(c, now_ms))
 		c->failures = 0;
 	c->failures++;
 	c->last_ms = now_ms;
-	if (c->failures < LOGIN_FREE)
+	if (c->failures < free)
 		return;
-	uint32_t doublings = c->failures - LOGIN_FREE;
+	uint32_t doublings = c->failures - free;
 	uint64_t wait = doublings > 16 ? LOGIN_MAX_WAIT_MS : 1000ULL << doublings;
 	if (wait > LOGIN_MAX_WAIT_MS)
 		wait = LOGIN_MAX_WAIT_MS;

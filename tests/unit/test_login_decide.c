@@ -12,11 +12,11 @@ first_failures_are_free(void **state)
 {
 	struct login_count c = { 0 };
 
-	for (int i = 1; i < LOGIN_FREE; i++) {
-		login_failed(&c, 1000);
+	for (int i = 1; i < LOGIN_FREE_USER; i++) {
+		login_failed(&c, LOGIN_FREE_USER, 1000);
 		assert_int_equal(login_wait_ms(&c, 1000), 0);
 	}
-	login_failed(&c, 1000);
+	login_failed(&c, LOGIN_FREE_USER, 1000);
 	assert_int_equal(login_wait_ms(&c, 1000), 1000);
 	assert_int_equal(login_wait_ms(&c, 1999), 1);
 	assert_int_equal(login_wait_ms(&c, 2000), 0);
@@ -28,10 +28,10 @@ each_further_failure_doubles_the_wait(void **state)
 	struct login_count c = { 0 };
 	uint64_t now = 1000, want = 1000;
 
-	for (int i = 1; i < LOGIN_FREE; i++)
-		login_failed(&c, now);
+	for (int i = 1; i < LOGIN_FREE_USER; i++)
+		login_failed(&c, LOGIN_FREE_USER, now);
 	for (int i = 0; i < 40; i++) {
-		login_failed(&c, now);
+		login_failed(&c, LOGIN_FREE_USER, now);
 		assert_int_equal(login_wait_ms(&c, now), want);
 		now += want;
 		want = want * 2 > LOGIN_MAX_WAIT_MS ? LOGIN_MAX_WAIT_MS : want * 2;
@@ -44,11 +44,11 @@ a_quiet_half_hour_forgives(void **state)
 	struct login_count c = { 0 };
 
 	for (int i = 0; i < 20; i++)
-		login_failed(&c, 5000);
+		login_failed(&c, LOGIN_FREE_USER, 5000);
 	uint64_t later = 5000 + LOGIN_FORGET_MS;
 	assert_false(login_stale(&c, later - 1));
 	assert_true(login_stale(&c, later));
-	login_failed(&c, later);
+	login_failed(&c, LOGIN_FREE_USER, later);
 	assert_int_equal(c.failures, 1);
 	assert_int_equal(login_wait_ms(&c, later), 0);
 }
