@@ -47,7 +47,7 @@ field_schema(const struct field *f)
 	case FIELD_ENUM:
 		s = schema_of_type("string");
 		json *values = json_new_array();
-		for (int v = 0; f->enum_text(v); v++)
+		for (int v = 0; *f->enum_text(v); v++)
 			json_add_str(values, f->enum_text(v));
 		json_set_json(s, "enum", values);
 		return s;
