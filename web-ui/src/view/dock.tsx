@@ -88,7 +88,7 @@ export function Dock() {
           Events
         </button>
       </div>
-      <div class="scroll" role="tabpanel">
+      <div class="scroll" role="tabpanel" tabIndex={0}>
         {tab.value === "tasks" ? <Tasks /> : <Events />}
       </div>
     </section>

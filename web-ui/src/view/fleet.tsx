@@ -205,7 +205,7 @@ export function Fleet() {
         )}
       </div>
       {mayOperate() && <Bulk />}
-      <div class="scroll">
+      <div class="scroll" role="region" aria-label="Machines" tabIndex={0}>
         <table aria-rowcount={total}>
           <thead>
             <tr>
