@@ -563,7 +563,6 @@ on_reload(void *arg)
 	agent_conf_free(&fresh);
 	if (apply_log(&a->conf, &e))
 		log_err("agent", "log not reopened: %s", e.msg);
-	collect_set_interval(a->collect, (uint32_t)a->conf.report_ms);
 	if (load_tls(a, &tls, &e)) {
 		log_err("agent", "certificates not read anew: %s", e.msg);
 		return;
