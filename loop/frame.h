@@ -11,7 +11,7 @@
 #include "base/err.h"
 
 #define FRAME_HEAD 4u
-#define MAX_FRAME  (16u * 1024 * 1024)
+#define MAX_FRAME  16777216u /* 16 MiB */
 
 void frame_head(uint32_t len, uint8_t out[FRAME_HEAD]);
 /*

@@ -13,7 +13,7 @@
 #define PROTO_VERSION_MIN   1u
 #define MAX_GUESTS_PER_HOST 1000u
 #define MAX_FILES_LISTED    10000u
-#define MAX_FILE_CHUNK      (1024u * 1024)
+#define MAX_FILE_CHUNK      1048576u /* 1 MiB */
 
 /* Packed bytes, malloc'd; ERR_TOO_LARGE over MAX_FRAME. */
 int msg_pack(const Drover__Envelope *m, uint8_t **ret_p, size_t *ret_n,

@@ -69,11 +69,11 @@ advice_place(struct advice *a, const struct advice_guest *g, unsigned count,
 
 /* An id of a kind that exists; absent leaves *ret_id alone. */
 static int
-read_id(const struct advice *a, const json *body, const char *name, enum json_need need,
-    enum obj_kind kind, obj_id *ret_id, struct err *e)
+read_id(const struct advice *a, const json *body, const char *name, enum obj_kind kind,
+    obj_id *ret_id, struct err *e)
 {
 	const char *s = NULL;
-	int rc = json_read_str(body, name, need, OBJ_ID_TEXT, &s, e);
+	int rc = json_read_str(body, name, JSON_OPTIONAL, OBJ_ID_TEXT, &s, e);
 
 	if (rc || !s)
 		return rc;
@@ -95,19 +95,18 @@ advice_place_request(struct advice *a, const json *body, json **ret_j, struct er
 	int rc = json_only(body, known, e);
 
 	if (!rc)
-		rc = read_id(
-		    a, body, "cluster", JSON_REQUIRED, KIND_CLUSTER, &g.cluster, e);
+		rc = read_id(a, body, "cluster", KIND_CLUSTER, &g.cluster, e);
+	if (!rc && obj_id_none(g.cluster))
+		rc = err_set(e, ERR_INVALID, "cluster: is missing");
 	if (!rc)
 		rc = json_read_u64(body, "num_cpu", JSON_REQUIRED, 1, 128, &num_cpu, e);
 	if (!rc)
 		rc = json_read_u64(
 		    body, "memory_mb", JSON_REQUIRED, 32, 4194304, &g.memory_mb, e);
 	if (!rc)
-		rc = read_id(a, body, "datastore", JSON_OPTIONAL, KIND_DATASTORE,
-		    &g.datastore, e);
+		rc = read_id(a, body, "datastore", KIND_DATASTORE, &g.datastore, e);
 	if (!rc)
-		rc = read_id(
-		    a, body, "network", JSON_OPTIONAL, KIND_NETWORK, &g.network, e);
+		rc = read_id(a, body, "network", KIND_NETWORK, &g.network, e);
 	if (!rc)
 		rc = json_read_u64(
 		    body, "count", JSON_OPTIONAL, 1, MAX_COUNT, &count, e);

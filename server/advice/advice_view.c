@@ -8,7 +8,7 @@
 #include "server/advice/advice_int.h"
 #include "server/hosts/hosts.h"
 
-#define MB_BYTES (1024 * 1024u)
+#define MB_BYTES UINT64_C(0x100000)
 
 /* Machines that do not exist yet get numbers beyond all others. */
 #define NEW_GUEST (UINT64_C(1) << 55)

@@ -10,7 +10,7 @@
 #include "server/hosts/hosts.h"
 
 #define FAKE_MAGIC 0x66616b65u
-#define MB_BYTES   (1024ULL * 1024)
+#define MB_BYTES   UINT64_C(0x100000)
 #define MAX_STORES 8
 #define MAX_HELD   64
 
@@ -134,7 +134,8 @@ static Drover__GuestStatus **
 statuses_new(const struct agent_fake *a, size_t *ret_n)
 {
 	size_t n = 0;
-	Drover__GuestStatus **list = xcalloc(map_count(a->guests) + 1, sizeof(*list));
+	Drover__GuestStatus **list =
+	    xcalloc(map_count(a->guests) + 1, sizeof(Drover__GuestStatus *));
 
 	MAP_EACH(a->guests, it) {
 		struct fake_guest *g = it.value;
@@ -169,8 +170,8 @@ fill_stores(
 		drover__datastore_status__init(&v[i]);
 		v[i].datastore = a->stores[i];
 		v[i].reachable = true;
-		v[i].capacity_bytes = 100 * 1024 * MB_BYTES;
-		v[i].free_bytes = 50 * 1024 * MB_BYTES;
+		v[i].capacity_bytes = UINT64_C(102400) * MB_BYTES;
+		v[i].free_bytes = UINT64_C(51200) * MB_BYTES;
 		list[i] = &v[i];
 	}
 	return a->n_stores;

@@ -112,16 +112,18 @@ static int
 check_version(const struct conn *c, const Drover__Hello *hello, struct err *e)
 {
 	if (hello->version_min > PROTO_VERSION ||
-	    hello->version_max < PROTO_VERSION_MIN)
+	    hello->version_max < PROTO_VERSION_MIN) {
 		return err_set(e, ERR_UNSUPPORTED,
 		    "it speaks protocol versions %u to %u, the server %u to %u",
 		    hello->version_min, hello->version_max, PROTO_VERSION_MIN,
 		    PROTO_VERSION);
-	if (hello->epoch_seen > c->hs->epoch)
+	}
+	if (hello->epoch_seen > c->hs->epoch) {
 		return err_set(e, ERR_STALE,
 		    "it has seen a server of epoch %llu, this one's is %llu",
 		    (unsigned long long)hello->epoch_seen,
 		    (unsigned long long)c->hs->epoch);
+	}
 	return 0;
 }
 
@@ -159,7 +161,8 @@ send_welcome(struct conn *c)
 	Drover__Envelope m = DROVER__ENVELOPE__INIT;
 	size_t max = inv_count(inv, KIND_DATASTORE);
 	AUTO_FREE Drover__DatastoreSpec *specs = xcalloc(max + 1, sizeof(*specs));
-	AUTO_FREE Drover__DatastoreSpec **list = xcalloc(max + 1, sizeof(*list));
+	AUTO_FREE Drover__DatastoreSpec **list =
+	    xcalloc(max + 1, sizeof(Drover__DatastoreSpec *));
 
 	INV_EACH(inv, KIND_DATASTORE, o)
 	{
@@ -215,9 +218,9 @@ take_hello(struct conn *c, const Drover__Hello *hello)
 		rc = check_identity(c, hello, &h, &e);
 	if (!rc && !hello->facts)
 		rc = err_set(&e, ERR_INVALID, "its hello says nothing about the host");
-	if (!rc)
+	if (!rc && h)
 		rc = check_only_one(c, rec_of(c->hs, h->o.id), hello, &e);
-	if (rc) {
+	if (rc || !h) {
 		conn_refuse(c, h ? h->o.id : OBJ_ID_NONE, &e);
 		return;
 	}

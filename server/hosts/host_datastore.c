@@ -9,7 +9,7 @@
 
 /* Free room is stored when it moved by more than this share: it moves all the time. */
 #define FREE_SHARE     1000u
-#define FREE_MIN_BYTES (16u * 1024 * 1024)
+#define FREE_MIN_BYTES UINT64_C(0x1000000) /* 16 MiB */
 
 static void
 list_add(struct id_list *l, obj_id id)

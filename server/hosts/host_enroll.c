@@ -76,12 +76,12 @@ number_text(uint64_t v, char buf[24])
 }
 
 int
-host_token_make(struct hosts *hs, struct txn *t, obj_id host, uint32_t ttl_s,
-    const struct caller *who, char **ret_token, uint64_t *ret_expires_ms, struct err *e)
+host_token_make(
+    struct hosts *hs, struct txn *t, obj_id host, struct host_token *k, struct err *e)
 {
 	const struct obj *row = txn_view(t, host);
 	uint64_t now_ms = clock_wall_ms(loop_clock(hs->loop));
-	uint64_t expires_ms = now_ms + (uint64_t)ttl_s * 1000;
+	uint64_t expires_ms = now_ms + (uint64_t)k->ttl_s * 1000;
 	char hash[HASH_TEXT], id[OBJ_ID_TEXT], cluster[OBJ_ID_TEXT];
 	char created[24], expires[24], old[24];
 
@@ -100,15 +100,15 @@ host_token_make(struct hosts *hs, struct txn *t, obj_id host, uint32_t ttl_s,
 		row->name,
 		number_text(now_ms, created),
 		number_text(expires_ms, expires),
-		who->name,
+		k->created_by,
 	};
 	const char *prune[] = {
 		number_text(now_ms > KEEP_SPENT_MS ? now_ms - KEEP_SPENT_MS : 0, old),
 	};
 	txn_sql(t, STMT_ENROLL_PRUNE, 1, prune);
 	txn_sql(t, STMT_ENROLL_INSERT, ARRAY_SIZE(params), params);
-	*ret_token = token;
-	*ret_expires_ms = expires_ms;
+	k->text = token;
+	k->expires_ms = expires_ms;
 	return 0;
 }
 

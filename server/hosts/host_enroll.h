@@ -17,13 +17,20 @@ struct hosts;
 struct txn;
 
 #define ENROLL_TTL_S          3600u
-#define ENROLL_TTL_MAX_S      (7u * 24 * 3600)
+#define ENROLL_TTL_MAX_S      604800u /* a week */
 #define HOST_CERTIFICATE_DAYS 30u
 
-/* Make a token for a host that exists or that t adds; *ret_token is malloc'd and shown
- * once. */
-int host_token_make(struct hosts *hs, struct txn *t, obj_id host, uint32_t ttl_s,
-    const struct caller *who, char **ret_token, uint64_t *ret_expires_ms,
+struct host_token {
+	/* asked */
+	uint32_t ttl_s;
+	const char *created_by;
+	/* made */
+	char *text;          /* "id.secret", malloc'd: shown once */
+	uint64_t expires_ms; /* wall clock */
+};
+
+/* Make a token for a host that exists or that t adds; it works once t has committed. */
+int host_token_make(struct hosts *hs, struct txn *t, obj_id host, struct host_token *k,
     struct err *e) WARN_UNUSED;
 
 struct host_enrolled {

@@ -12,7 +12,7 @@
 #include "server/hosts/host_sync.h"
 #include "server/task/task.h"
 
-#define MB_BYTES (1024 * 1024u)
+#define MB_BYTES UINT64_C(0x100000)
 
 struct cpu_mark {
 	uint64_t used_us;
@@ -145,16 +145,16 @@ tell_unknown(struct host_rec *rec, const Drover__GuestStatus *s)
 
 	if (map_put(rec->unknown, s->guest, rec))
 		return;
-	if (vm && vm->uuid && strcmp(vm->uuid, s->uuid) == 0)
+	if (vm && vm->uuid && strcmp(vm->uuid, s->uuid) == 0) {
 		event_post(rec->hs->inv, EV_VM_UNKNOWN_ON_HOST, rec->id, NULL,
 		    "Host %s has %s too, which belongs to host %s; it is left alone",
 		    inv_name(inv, rec->id), vm->o.name, inv_name(inv, vm->host));
-	else
-		event_post(rec->hs->inv, EV_VM_UNKNOWN_ON_HOST, rec->id, NULL,
-		    "Host %s has a guest \"%.80s\" (vm-%llu, %.40s) that is not in "
-		    "the inventory; it is left alone",
-		    inv_name(inv, rec->id), s->name, (unsigned long long)s->guest,
-		    s->uuid);
+		return;
+	}
+	event_post(rec->hs->inv, EV_VM_UNKNOWN_ON_HOST, rec->id, NULL,
+	    "Host %s has a guest \"%.80s\" (vm-%llu, %.40s) that is not in "
+	    "the inventory; it is left alone",
+	    inv_name(inv, rec->id), s->name, (unsigned long long)s->guest, s->uuid);
 }
 
 static void

@@ -11,7 +11,7 @@
 #include "server/event/event.h"
 #include "server/hosts/host_int.h"
 
-#define MB_BYTES (1024 * 1024u)
+#define MB_BYTES UINT64_C(0x100000)
 
 struct storing {
 	struct pending p;
@@ -107,11 +107,11 @@ on_stored(void *arg, int rc, const struct err *e)
 	if (!rc && s->facts)
 		rec->facts_new = false;
 	const struct host *row = inv_host(hs->inv, s->host);
+	const char *why = row && row->state_reason ? row->state_reason : "";
 	if (!rc && s->state_changed && row)
 		log_notice("hosts", "host \"%s\": %s -> %s%s%s", row->o.name,
 		    conn_state_text(s->from), conn_state_text(row->connection_state),
-		    row->state_reason ? ": " : "",
-		    row->state_reason ? row->state_reason : "");
+		    why[0] ? ": " : "", why);
 	if (rc)
 		log_warn("hosts", "the state of host \"%s\" is not stored yet: %s",
 		    inv_name(hs->inv, s->host), e->msg);

@@ -70,7 +70,7 @@ static int
 parse_inside(const struct net_plan *p, const char *s, const char *what,
     uint32_t *ret_ip, struct err *e)
 {
-	uint32_t mask = mask_of(p->prefix), ip;
+	uint32_t mask = mask_of(p->prefix), ip = 0;
 
 	if (!p->prefix)
 		return err_set(e, ERR_INVALID, "%s: needs a cidr too", what);

@@ -10,7 +10,7 @@
 #define MAX_IDS  1000
 /* Longer than any text that is taken, so that the checks below say what is wrong with
  * it. */
-#define MAX_ANY_TEXT (1024u * 1024)
+#define MAX_ANY_TEXT 0x100000u
 
 static int
 check_name(const struct op_arg *a, const json *args, struct err *e)

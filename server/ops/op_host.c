@@ -31,25 +31,25 @@ find_or_add(struct op_call *c, struct txn *t, struct err *e)
 static int
 enroll_token(struct op_call *c, struct txn *t, struct err *e)
 {
-	uint32_t ttl_s = (uint32_t)arg_u64(c->args, "ttl_s", ENROLL_TTL_S);
-	uint64_t expires_ms = 0;
-	char *token = NULL;
+	struct host_token k = {
+		.ttl_s = (uint32_t)arg_u64(c->args, "ttl_s", ENROLL_TTL_S),
+		.created_by = c->who.name,
+	};
 	char id[OBJ_ID_TEXT], when[32];
 	int rc = arg_exists(c->inv, c->args, "cluster", e);
 
 	if (!rc)
 		rc = find_or_add(c, t, e);
 	if (!rc)
-		rc = host_token_make(
-		    c->hosts, t, c->object, ttl_s, &c->who, &token, &expires_ms, e);
+		rc = host_token_make(c->hosts, t, c->object, &k, e);
 	if (rc)
 		return rc;
 	c->extra = json_new_object();
-	json_set_str(c->extra, "token", token);
+	json_set_str(c->extra, "token", k.text);
 	json_set_str(c->extra, "ca_fingerprint", hosts_ca_fingerprint(c->hosts));
-	json_set_str(c->extra, "expires_at", clock_text(expires_ms, when));
+	json_set_str(c->extra, "expires_at", clock_text(k.expires_ms, when));
 	json_set_str(c->extra, "host", obj_id_text(c->object, id));
-	free(token);
+	free(k.text);
 	return 0;
 }
 
@@ -112,7 +112,7 @@ static const struct op_arg token_args[] = {
 	  .help = "cluster that the host joins" },
 	{ .name = "name", .type = ARG_NAME, .required = true,
 	  .help = "name of the host; one of that name in the cluster enrols again" },
-	{ .name = "ttl_s", .type = ARG_U32, .min = 60, .max = ENROLL_TTL_MAX_S, .help = "how long the token works" },
+	{ .name = "ttl_s", .type = ARG_U32, .min = 1, .max = ENROLL_TTL_MAX_S, .help = "how long the token works" },
 	{ 0 } };
 static const struct op_arg update_args[] = {
 	{ .name = "name", .type = ARG_NAME, .help = "new name" }, { 0 } };

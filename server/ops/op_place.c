@@ -79,12 +79,13 @@ apply_delete(struct op_call *c, struct txn *t, struct err *e)
 	int rc = task_may_change(c->tasks, c->entity, e);
 	if (rc)
 		return rc;
-	if (o->n_kids)
+	if (o->n_kids) {
 		return err_set(e, ERR_BAD_STATE,
 		    "%s \"%s\" is not empty: it holds %s \"%s\"%s",
 		    kind_prefix(obj_id_kind(o->id)), o->name,
 		    kind_prefix(obj_id_kind(o->kids[0])), inv_name(c->inv, o->kids[0]),
 		    o->n_kids > 1 ? " and more" : "");
+	}
 	txn_event(t, EV_OBJECT_REMOVED, c->entity, OBJ_ID_NONE, c->who.name,
 	    "Removed %s %s", kind_prefix(obj_id_kind(o->id)), o->name);
 	txn_del(t, c->entity);

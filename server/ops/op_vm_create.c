@@ -377,12 +377,13 @@ settle_datastore(struct op_call *c, const struct template *tpl, struct err *e)
 {
 	obj_id asked = arg_id(c->args, "datastore");
 
-	if (!obj_id_none(asked) && !obj_id_is(asked, tpl->datastore))
+	if (!obj_id_none(asked) && !obj_id_is(asked, tpl->datastore)) {
 		return err_set(e, ERR_UNSUPPORTED,
 		    "datastore: a linked clone must lie on the datastore of template "
 		    "\"%s\", which is \"%s\", not on \"%s\"",
 		    tpl->o.name, inv_name(c->inv, tpl->datastore),
 		    inv_name(c->inv, asked));
+	}
 	arg_set_id(c->args, "datastore", tpl->datastore);
 	return 0;
 }

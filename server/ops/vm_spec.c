@@ -78,8 +78,8 @@ fill_devices(
 {
 	s->n_disks = vm->disks ? json_count(vm->disks) : 0;
 	s->n_nics = vm->nics ? json_count(vm->nics) : 0;
-	s->disks = arena_array(a, s->n_disks + 1, sizeof(*s->disks));
-	s->nics = arena_array(a, s->n_nics + 1, sizeof(*s->nics));
+	s->disks = arena_array(a, s->n_disks + 1, sizeof(Drover__DiskSpec *));
+	s->nics = arena_array(a, s->n_nics + 1, sizeof(Drover__NicSpec *));
 	for (size_t i = 0; i < s->n_disks; i++)
 		s->disks[i] = disk_spec(a, json_at(vm->disks, i));
 	for (size_t i = 0; i < s->n_nics; i++)
