@@ -61,7 +61,7 @@ def test_snapshot_then_deltas(lab: Lab) -> None:
             await s.send(type="sub", id=1, kind="inventory")
             snap = await s.until("snap")
             kinds = {o["kind"] for o in snap["items"]}
-            assert {"datacenter", "cluster", "host", "pool", "template", "datastore"} <= kinds
+            assert {"dc", "cluster", "host", "pool", "template", "datastore"} <= kinds
             assert not kinds & {"task", "user"}
             folder = await change(lab, "seen-by-watch")
             while True:

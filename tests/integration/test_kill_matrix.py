@@ -1,0 +1,112 @@
+"""droverd is killed before, in and after each step of create, power-on and delete; one machine or none is left."""
+import os
+import subprocess
+from typing import Any, Optional
+
+import pytest
+from conftest import ROOT, Lab, alive, wait_for
+
+# Points as server/task/task_step.c names them; a step that waits for nothing has no "start".
+MATRIX = [
+    ("vm.create", "place", ["before", "finish"]),
+    ("vm.create", "create", ["before", "start", "finish"]),
+    ("vm.create", "start", ["before", "start", "finish", "end"]),
+    ("vm.start", "place", ["before", "finish"]),
+    ("vm.start", "start", ["before", "start", "finish", "end"]),
+    ("vm.delete", "delete", ["before", "start", "finish", "end"]),
+]
+POINTS = [(op, step, phase) for op, step, phases in MATRIX for phase in phases]
+
+
+def start_server(lab: Lab, crash_at: Optional[str]) -> None:
+    """The server alone, at once; the rest of the lab is up."""
+    env = {k: v for k, v in os.environ.items() if k != "DROVER_CRASH_AT"}
+    if crash_at:
+        env["DROVER_CRASH_AT"] = crash_at
+    run_dir = subprocess.run(
+        ["bash", "-c", f'source "{ROOT}/deploy/lab.sh"; lab_run_dir "{lab.dir}"'],
+        check=True, capture_output=True, text=True,
+    ).stdout.strip()
+    subprocess.run(
+        [str(ROOT / "deploy/lab-run.sh"), "start", str(lab.dir), "droverd", "--user", "drover", "--",
+         f"{run_dir}/bin/droverd", "--config", f"{run_dir}/etc/droverd.conf"],
+        env=env, check=True, capture_output=True, timeout=60,
+    )
+    lab.wait_healthy()
+
+
+def restart(lab: Lab, crash_at: Optional[str]) -> None:
+    if alive(lab.pid("droverd")):
+        lab.kill("droverd")
+    start_server(lab, crash_at)
+    wait_for("the hosts", lambda: lab.connected() == lab.hosts)
+
+
+def machines(lab: Lab, name: str) -> list[dict[str, Any]]:
+    return [v for v in lab.all("vms") if v["name"] == name]
+
+
+def processes(vm_id: str) -> list[int]:
+    """QEMU processes of a machine, by the kernel's word."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as f:
+                words = f.read().split(b"\0")
+        except OSError:
+            continue
+        if words and b"qemu-system" in words[0] and any(vm_id.encode() + b"/" in w for w in words) and alive(int(pid)):
+            found.append(int(pid))
+    return found
+
+
+def submit(lab: Lab, op: str, name: str, vm_id: str) -> None:
+    """The server may die before it can answer."""
+    try:
+        if op == "vm.create":
+            body = {"name": name, "template": lab.find("templates", "tiny")["id"], "power_on": True}
+            lab.api().call("POST", "/vms", body)
+        elif op == "vm.start":
+            lab.api().call("POST", f"/vms/{vm_id}/start", {})
+        else:
+            lab.api().call("DELETE", f"/vms/{vm_id}")
+    except (OSError, ValueError):
+        pass
+
+
+def settle(lab: Lab) -> None:
+    wait_for("no task to run", lambda: all(t["state"] in ("success", "error") for t in lab.all("tasks")), 60)
+
+
+def clean(lab: Lab, name: str) -> None:
+    for vm in machines(lab, name):
+        if vm["power_state"] == "powered_on":
+            lab.api().do("POST", f"/vms/{vm['id']}/stop", {"mode": "kill"})
+        lab.api().do("DELETE", f"/vms/{vm['id']}")
+
+
+@pytest.mark.parametrize("op,step,phase", POINTS, ids=lambda v: v)
+def test_killed(lab: Lab, op: str, step: str, phase: str) -> None:
+    name, vm_id = f"m-{op}-{step}-{phase}", ""
+    if op != "vm.create":
+        made = lab.api().do(
+            "POST", "/vms", {"name": name, "template": lab.find("templates", "tiny")["id"], "power_on": False}
+        )
+        vm_id = made["entity"]
+    restart(lab, f"task.{op}.{step}.{phase}")
+    pid = lab.pid("droverd")
+    submit(lab, op, name, vm_id)
+    wait_for("the server to be killed there", lambda: not alive(pid), 60)
+    restart(lab, None)
+    settle(lab)
+    found = machines(lab, name)
+    if op == "vm.delete":
+        assert not found and not processes(vm_id)
+        return
+    assert len(found) == 1, "an acknowledged machine exists once"
+    running = processes(found[0]["id"])
+    print(f"{op:10} {step:8} {phase:9} power={found[0]['power_state']} processes={len(running)}")
+    assert found[0]["power_state"] == "powered_on" and len(running) == 1
+    clean(lab, name)
+    assert not processes(found[0]["id"])
+    assert not list((lab.dir / "ds").rglob(found[0]["id"]))
