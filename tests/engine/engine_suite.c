@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -18,6 +19,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/network/port.h"
+#include "host-agent/resource/cg.h"
 #include "tests/engine/suite.h"
 
 #define SKIPPED    77
@@ -492,6 +495,104 @@ failed_start_leaves_nothing(void **state)
 	suite_guest_free(sg);
 }
 
+/* ---- a real guest, with a wire and a group ---- */
+
+static bool
+is_ready(void *arg)
+{
+	struct suite_guest *sg = arg;
+	AUTO_FREE char *buf = xcalloc(1, ENGINE_CONSOLE_MAX + 1);
+
+	engine_console_tail(sg->g, buf, ENGINE_CONSOLE_MAX);
+	return strstr(buf, "ready") != NULL;
+}
+
+static struct cg *
+make_group(struct suite_guest *sg)
+{
+	AUTO_FREE char *base = xasprintf("drover-suite-%d", (int)getpid());
+	struct cg_values v;
+	struct err e = ERR_INIT;
+	struct cg *cg = NULL;
+
+	cg_values_of(NULL, 1, &v);
+	if (cg_new("/sys/fs/cgroup", base, &cg, &e))
+		return NULL;
+	if (cg_guest_set(cg, sg->number, &v, &e))
+		fail_msg("group: %s", e.msg);
+	sg->join_cgroups = cg_guest_join(cg, sg->number);
+	return cg;
+}
+
+static void
+remove_group(struct suite_guest *sg, struct cg *cg)
+{
+	struct err e = ERR_INIT;
+
+	if (!cg)
+		return;
+	if (cg_guest_del(cg, sg->number, &e) || cg_remove_base(cg, &e))
+		fail_msg("group: %s", e.msg);
+	cg_free(cg);
+}
+
+static void
+clone_disk(struct suite_guest *sg, const char *image)
+{
+	AUTO_FREE char *command = xasprintf(
+	    "qemu-img create -q -f qcow2 -F qcow2 -b '%s' '%s'", image, sg->disk_path);
+
+	assert_int_equal(unlink(sg->disk_path), 0);
+	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): our own text */
+	sg->disk.format = (char *)(uintptr_t) "qcow2";
+	sg->disk.base_path = (char *)(uintptr_t)image;
+	sg->disk.base_format = (char *)(uintptr_t) "qcow2";
+}
+
+static void
+real_guest_lives_its_life(void **state)
+{
+	struct suite *s = *state;
+	struct port_spec port = { .guest = 17, .bridge = "br0", .mac = SUITE_MAC };
+	const char *image = getenv("DROVER_TINY");
+	struct suite_guest *sg;
+	struct cg_usage usage = { 0, 0, 0 };
+	struct err e = ERR_INIT;
+	struct nl_link tap;
+	struct cg *cg;
+	struct nl *nl = NULL;
+
+	if (!image)
+		skip();
+	sg = suite_guest_new(s, 17, NULL, NULL);
+	sg->spec.memory_mb = 192;
+	clone_disk(sg, image);
+	cg = make_group(sg);
+	/* NOLINTNEXTLINE(cert-env33-c): our own text */
+	assert_int_equal(
+	    system("ip link add br0 type bridge && ip link set br0 up"), 0);
+	assert_int_equal(nl_new(&nl, &e), 0);
+	if (port_add(nl, &port, &sg->tap, &e))
+		fail_msg("port: %s", e.msg);
+	suite_guest_wire(sg);
+	start(sg);
+	suite_await(s, is_ready, sg);
+	if (cg) {
+		assert_int_equal(cg_guest_usage(cg, 17, &usage, &e), 0);
+		assert_true(usage.cpu_used_us > 0 && usage.memory_bytes > 0);
+	}
+	stop_ms = 30000;
+	run(sg, verb_stop);
+	assert_int_equal(engine_guest_end(sg->g), ENGINE_END_ORDERED);
+	/* Nothing of it is left. */
+	assert_int_equal(nl_link_get(nl, "dvt17n0", &tap, &e), ERR_NOT_FOUND);
+	assert_int_equal(s->n_events, 0);
+	remove_group(sg, cg);
+	sg->join_cgroups = NULL;
+	nl_free(nl);
+	suite_guest_free(sg);
+}
+
 #define BOTH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int
@@ -520,6 +621,7 @@ main(int argc, char **argv)
 		BOTH(an_image_is_used_once_only),
 		BOTH(stalls_without_room_and_goes_on),
 		BOTH(failed_start_leaves_nothing),
+		BOTH(real_guest_lives_its_life),
 	};
 	int failed;
 
@@ -535,6 +637,10 @@ main(int argc, char **argv)
 	}
 	if (kind == SUITE_QEMU && access("/usr/bin/qemu-system-x86_64", X_OK)) {
 		fprintf(stderr, "skipped: no qemu-system-x86_64 here\n");
+		return SKIPPED;
+	}
+	if (kind == SUITE_QEMU && unshare(CLONE_NEWNET)) {
+		fprintf(stderr, "skipped: no network namespace: %s\n", strerror(errno));
 		return SKIPPED;
 	}
 	failed = cmocka_run_group_tests(alike, NULL, NULL);

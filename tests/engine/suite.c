@@ -244,8 +244,20 @@ suite_guest_new(struct suite *s, uint64_t number, const char *folder, const void
 	sg->spec.memory_mb = 64;
 	sg->spec.n_disks = 1;
 	sg->spec.disks = sg->disks;
+	sg->tap = -1;
 	suite_guest_handle(sg);
 	return sg;
+}
+
+void
+suite_guest_wire(struct suite_guest *sg)
+{
+	drover__nic_spec__init(&sg->nic);
+	sg->nic.mac = borrow(SUITE_MAC);
+	sg->nic.address = borrow("10.77.0.17/24");
+	sg->nics[0] = &sg->nic;
+	sg->spec.nics = sg->nics;
+	sg->spec.n_nics = 1;
 }
 
 void
@@ -265,15 +277,21 @@ void
 suite_start_verb(struct suite_guest *sg, struct wake w)
 {
 	AUTO_CLOSE int fd = open(sg->disk_path, O_RDWR | O_CLOEXEC);
-	struct engine_disk disk = { fd, -1, false };
+	AUTO_CLOSE int base =
+	    *sg->disk.base_path ? open(sg->disk.base_path, O_RDONLY | O_CLOEXEC) : -1;
+	struct engine_disk disk = { fd, base, false };
 	struct engine_boot b = { .spec = &sg->spec,
 		.disks = &disk,
+		.tap_fds = &sg->tap,
 		.join_cgroups = sg->join_cgroups,
 		.memory_fd = start_memory_fd };
 
 	assert_true(fd >= 0);
 	disk.direct = fcntl(fd, F_SETFL, O_DIRECT) == 0;
 	engine_start(sg->g, &b, w);
+	if (sg->tap >= 0)
+		close(sg->tap);
+	sg->tap = -1;
 }
 
 int

@@ -11,6 +11,7 @@
 #define SUITE_WAIT_MS 60000
 #define SUITE_UID     64000u
 #define SUITE_GID     64000u
+#define SUITE_MAC     "52:54:00:00:00:11"
 
 enum suite_kind { SUITE_SIM, SUITE_QEMU };
 
@@ -40,6 +41,9 @@ struct suite_guest {
 	Drover__GuestSpec spec;
 	Drover__DiskSpec disk;
 	Drover__DiskSpec *disks[1];
+	Drover__NicSpec nic;
+	Drover__NicSpec *nics[1];
+	int tap; /* closed with the start; -1: none */
 	const char *const *join_cgroups;
 };
 
@@ -57,6 +61,8 @@ struct suite_guest *suite_guest_new(
     struct suite *s, uint64_t number, const char *folder, const void *boot);
 void suite_guest_free(struct suite_guest *sg);   /* kills it */
 void suite_guest_handle(struct suite_guest *sg); /* makes g anew */
+
+void suite_guest_wire(struct suite_guest *sg); /* gives it a nic on its tap */
 
 /* Run a verb to its end. */
 int suite_run(struct suite_guest *sg, suite_verb verb, struct err *e);

@@ -76,6 +76,7 @@ struct qemu_guest {
 
 	/* Of the verb under way. */
 	uint32_t timeout_ms;
+	uint64_t deadline_ms;
 	int memory_fd;
 	int memory_child_fd; /* what a start goes on from, as the process numbers it */
 	bool was_running;

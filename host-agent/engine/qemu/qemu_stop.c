@@ -3,8 +3,9 @@
 #include "base/log.h"
 #include "host-agent/engine/qemu/qemu_int.h"
 
-#define QUIT_MS 2000
-#define KILL_MS 20000
+#define QUIT_MS        2000
+#define KILL_MS        20000
+#define PRESS_AGAIN_MS 3000
 
 /* Take the wake of the end, unless that has come already. */
 static enum flow_rc
@@ -25,15 +26,28 @@ press_start(struct flow *f, void *arg)
 	return qemu_call_step(q, f, "system_powerdown", NULL);
 }
 
+static uint64_t
+time_left(const struct qemu_guest *q)
+{
+	uint64_t now = loop_now_ms(q->g.engine->loop);
+
+	return q->deadline_ms > now ? q->deadline_ms - now : 0;
+}
+
+/* A wait of 0 would be one without a deadline. */
 static enum flow_rc
 gone_start(struct flow *f, void *arg)
 {
 	struct qemu_guest *q = arg;
+	uint64_t left = time_left(q);
 
-	flow_set_timeout(f, q->timeout_ms);
+	if (left > PRESS_AGAIN_MS)
+		left = PRESS_AGAIN_MS;
+	flow_set_timeout(f, left ? (uint32_t)left : 1);
 	return await_end(f, q);
 }
 
+/* A guest that is still booting does not hear the button, so it is pressed again. */
 static enum flow_rc
 gone_finish(struct flow *f, void *arg, int rc)
 {
@@ -41,6 +55,11 @@ gone_finish(struct flow *f, void *arg, int rc)
 
 	if (!rc || qemu_is_gone(q))
 		return FLOW_NEXT;
+	if (rc == ERR_TIMEOUT && time_left(q)) {
+		if (q->qmp)
+			qmp_call(q->qmp, "system_powerdown", NULL, WAKE_NONE);
+		return FLOW_AGAIN;
+	}
 	if (rc == ERR_TIMEOUT)
 		err_set(flow_err(f), ERR_TIMEOUT,
 		    "%s did not shut down within %u s; it runs on", q->who,
@@ -59,8 +78,8 @@ qemu_op_stop(struct engine_guest *g, uint32_t timeout_ms, struct err *e)
 {
 	struct qemu_guest *q = qemu_guest_of(g);
 
-	/* A wait of 0 would be one without a deadline. */
-	q->timeout_ms = timeout_ms ? timeout_ms : 1;
+	q->timeout_ms = timeout_ms;
+	q->deadline_ms = loop_now_ms(g->engine->loop) + timeout_ms;
 	qemu_run_flow(q, "qemu stop", stop_steps);
 	return 0;
 }
