@@ -497,14 +497,58 @@ failed_start_leaves_nothing(void **state)
 
 /* ---- a real guest, with a wire and a group ---- */
 
+static struct nl *nl;
+static const char *said;
+
+static void
+plug(struct suite_guest *sg)
+{
+	struct port_spec port = { .guest = 17, .bridge = "br0", .mac = SUITE_MAC };
+	struct err e = ERR_INIT;
+
+	if (port_add(nl, &port, &sg->tap, &e))
+		fail_msg("port: %s", e.msg);
+}
+
 static bool
-is_ready(void *arg)
+has_said(void *arg)
 {
 	struct suite_guest *sg = arg;
 	AUTO_FREE char *buf = xcalloc(1, ENGINE_CONSOLE_MAX + 1);
 
 	engine_console_tail(sg->g, buf, ENGINE_CONSOLE_MAX);
-	return strstr(buf, "ready") != NULL;
+	return strstr(buf, said) != NULL;
+}
+
+static void
+await_words(struct suite_guest *sg, const char *words)
+{
+	said = words;
+	suite_await(sg->suite, has_said, sg);
+}
+
+/* Its memory comes back with the shell and what was plugged; the shell still works. */
+static void
+sleep_and_wake(struct suite_guest *sg)
+{
+	static const char sum[] = "echo sum-$((20+22))\n";
+	struct err e = ERR_INIT;
+
+	sg->spec.num_cpu = 2;
+	sg->spec.memory_mb = 320;
+	run(sg, verb_resize);
+	memory_fd = open_memory(sg->suite);
+	run(sg, verb_suspend);
+	sg->spec.n_nics = 0;
+	assert_int_equal(suite_start(sg, memory_fd, &e), ERR_IO);
+	sg->spec.n_nics = 1;
+	plug(sg);
+	if (suite_start(sg, memory_fd, &e))
+		fail_msg("start from memory: %s", e.msg);
+	close(memory_fd);
+	if (engine_console_write(sg->g, sum, sizeof(sum) - 1, &e))
+		fail_msg("console: %s", e.msg);
+	await_words(sg, "sum-42");
 }
 
 static struct cg *
@@ -553,14 +597,12 @@ static void
 real_guest_lives_its_life(void **state)
 {
 	struct suite *s = *state;
-	struct port_spec port = { .guest = 17, .bridge = "br0", .mac = SUITE_MAC };
 	const char *image = getenv("DROVER_TINY");
 	struct suite_guest *sg;
 	struct cg_usage usage = { 0, 0, 0 };
 	struct err e = ERR_INIT;
 	struct nl_link tap;
 	struct cg *cg;
-	struct nl *nl = NULL;
 
 	if (!image)
 		skip();
@@ -572,11 +614,11 @@ real_guest_lives_its_life(void **state)
 	assert_int_equal(
 	    system("ip link add br0 type bridge && ip link set br0 up"), 0);
 	assert_int_equal(nl_new(&nl, &e), 0);
-	if (port_add(nl, &port, &sg->tap, &e))
-		fail_msg("port: %s", e.msg);
 	suite_guest_wire(sg);
+	plug(sg);
 	start(sg);
-	suite_await(s, is_ready, sg);
+	await_words(sg, "ready");
+	sleep_and_wake(sg);
 	if (cg) {
 		assert_int_equal(cg_guest_usage(cg, 17, &usage, &e), 0);
 		assert_true(usage.cpu_used_us > 0 && usage.memory_bytes > 0);
@@ -590,6 +632,7 @@ real_guest_lives_its_life(void **state)
 	remove_group(sg, cg);
 	sg->join_cgroups = NULL;
 	nl_free(nl);
+	nl = NULL;
 	suite_guest_free(sg);
 }
 
