@@ -238,22 +238,22 @@ check_qcow2(
 }
 
 int
-img_check(const void *header, size_t n, uint64_t file_bytes, enum img_format f,
-    enum img_backing backing, struct img_facts *ret_facts, struct err *e)
+img_check(const struct img_head *h, enum img_format f, enum img_backing backing,
+    struct img_facts *ret_facts, struct err *e)
 {
-	struct view v = { header, n, file_bytes };
+	struct view v = { h->bytes, h->n, h->file_bytes };
 	struct img_facts facts = { .format = f };
 	int rc;
 
 	if (f == IMG_QCOW2) {
 		rc = check_qcow2(&v, backing, &facts, e);
 	} else {
-		facts.virtual_bytes = file_bytes;
-		rc = img_size_check(file_bytes, 0, e);
-		if (!rc && file_bytes % SECTOR)
+		facts.virtual_bytes = v.file_bytes;
+		rc = img_size_check(v.file_bytes, 0, e);
+		if (!rc && v.file_bytes % SECTOR)
 			rc = err_set(e, ERR_INVALID,
 			    "the file is no raw image: %llu bytes are no whole sectors",
-			    (unsigned long long)file_bytes);
+			    (unsigned long long)v.file_bytes);
 	}
 	if (!rc)
 		*ret_facts = facts;
@@ -265,6 +265,7 @@ img_check_fd(int fd, enum img_format f, enum img_backing backing,
     struct img_facts *ret_facts, struct err *e)
 {
 	AUTO_FREE uint8_t *buf = xmalloc(IMG_HEADER_BYTES);
+	struct img_head head;
 	struct stat st;
 	ssize_t n;
 
@@ -275,6 +276,6 @@ img_check_fd(int fd, enum img_format f, enum img_backing backing,
 	n = pread(fd, buf, IMG_HEADER_BYTES, 0);
 	if (n < 0)
 		return err_sys(e, ERR_IO, errno, "cannot read the image");
-	return img_check(
-	    buf, (size_t)n, (uint64_t)st.st_size, f, backing, ret_facts, e);
+	head = (struct img_head){ buf, (size_t)n, (uint64_t)st.st_size };
+	return img_check(&head, f, backing, ret_facts, e);
 }

@@ -28,14 +28,21 @@ struct img_facts {
 
 int img_format_parse(
     const char *name, enum img_format *ret_f, struct err *e) WARN_UNUSED;
+
+/* The start of a file, at most IMG_HEADER_BYTES of it, and how long the file is. */
+struct img_head {
+	const void *bytes;
+	size_t n;
+	uint64_t file_bytes;
+};
+
 /*
- * The header (n bytes of a file of file_bytes) of an image said to be of format f.
- * max_bytes bounds its virtual size (0: only DISK_SIZE_MAX does).  ERR_INVALID says
- * what is wrong: no image, truncated, encrypted, external data file, unknown features,
- * a backing file where none may be, absurd size.
+ * The head of an image said to be of format f.  ERR_INVALID says what is wrong: no
+ * image, truncated, encrypted, external data file, unknown features, a backing file
+ * where none may be, absurd size.
  */
-int img_check(const void *header, size_t n, uint64_t file_bytes, enum img_format f,
-    enum img_backing backing, struct img_facts *ret_facts, struct err *e) WARN_UNUSED;
+int img_check(const struct img_head *h, enum img_format f, enum img_backing backing,
+    struct img_facts *ret_facts, struct err *e) WARN_UNUSED;
 /* Does a virtual size fit? 0 is absurd, and so is more than 64 TiB. ERR_NO_CAPACITY
  * over capacity_bytes. */
 int img_size_check(

@@ -48,7 +48,9 @@ static uint8_t image[IMG_HEADER_BYTES];
 static int
 check(enum img_backing backing, struct img_facts *f, struct err *e)
 {
-	return img_check(image, sizeof(image), FILE_BYTES, IMG_QCOW2, backing, f, e);
+	struct img_head h = { image, sizeof(image), FILE_BYTES };
+
+	return img_check(&h, IMG_QCOW2, backing, f, e);
 }
 
 static void
@@ -182,10 +184,10 @@ truncated_headers_are_refused(void **state)
 	for (size_t n = 0; n < 104; n++) {
 		/* Exactly as long, so that a read behind it is seen. */
 		AUTO_FREE uint8_t *cut = xmemdup(image, n ? n : 1);
+		struct img_head h = { cut, n, n };
 
 		assert_int_equal(
-		    img_check(cut, n, n, IMG_QCOW2, IMG_BACKING_REFUSED, &f, &e),
-		    ERR_INVALID);
+		    img_check(&h, IMG_QCOW2, IMG_BACKING_REFUSED, &f, &e), ERR_INVALID);
 	}
 }
 
@@ -207,6 +209,14 @@ random_headers_do_no_harm(void **state)
 	}
 }
 
+static int
+check_raw(size_t n, uint64_t file_bytes, struct img_facts *f, struct err *e)
+{
+	struct img_head h = { image, n, file_bytes };
+
+	return img_check(&h, IMG_RAW, IMG_BACKING_REFUSED, f, e);
+}
+
 static void
 raw_is_whole_sectors(void **state)
 {
@@ -214,14 +224,10 @@ raw_is_whole_sectors(void **state)
 	struct img_facts f;
 
 	plain_image(image);
-	assert_int_equal(
-	    img_check(image, 512, 1024, IMG_RAW, IMG_BACKING_REFUSED, &f, &e), 0);
+	assert_int_equal(check_raw(512, 1024, &f, &e), 0);
 	assert_int_equal(f.virtual_bytes, 1024);
-	assert_int_equal(
-	    img_check(image, 512, 1000, IMG_RAW, IMG_BACKING_REFUSED, &f, &e),
-	    ERR_INVALID);
-	assert_int_equal(
-	    img_check(image, 0, 0, IMG_RAW, IMG_BACKING_REFUSED, &f, &e), ERR_INVALID);
+	assert_int_equal(check_raw(512, 1000, &f, &e), ERR_INVALID);
+	assert_int_equal(check_raw(0, 0, &f, &e), ERR_INVALID);
 	assert_int_equal(img_size_check(2 * GIB, GIB, &e), ERR_NO_CAPACITY);
 }
 
