@@ -44,6 +44,7 @@ api_routes(size_t *ret_n)
 void
 api_drop(struct api_call *c)
 {
+	list_remove(&c->node);
 	request_free(c->req);
 	json_free(c->body);
 	free(c);
@@ -66,12 +67,22 @@ count(struct api_call *c, int status)
 }
 
 static void
-reply(struct api_call *c, struct response *p)
+send_answer(struct api_call *c, struct response *p)
 {
 	count(c, p->status);
 	log_debug("api", "%s %s -> %d (%s, %s)", method_text(c->req->method),
 	    c->req->path, p->status, c->who.name, c->req->id);
 	front_reply(c->api->front, p);
+	c->answered = true;
+}
+
+static void
+reply(struct api_call *c, struct response *p)
+{
+	if (c->answered)
+		response_free(p);
+	else
+		send_answer(c, p);
 	api_drop(c);
 }
 
@@ -105,8 +116,8 @@ api_reply_done(struct api_call *c)
 	api_reply_json(c, 200, json_new_object());
 }
 
-void
-api_refuse_later(struct api_call *c, int code, uint32_t retry_after_s, const char *msg)
+static struct response *
+refusal(const struct api_call *c, int code, const char *msg)
 {
 	json *j = json_new_object(), *in = json_new_object();
 
@@ -118,8 +129,22 @@ api_refuse_later(struct api_call *c, int code, uint32_t retry_after_s, const cha
 	struct response *p =
 	    response_new(c->req, err_http(code), JSON_TYPE, text, strlen(text));
 	json_free(j);
+	return p;
+}
+
+void
+api_refuse_later(struct api_call *c, int code, uint32_t retry_after_s, const char *msg)
+{
+	struct response *p = refusal(c, code, msg);
 	p->retry_after_s = retry_after_s;
 	reply(c, p);
+}
+
+void
+api_answer_early(struct api_call *c, const struct err *e)
+{
+	if (!c->answered)
+		send_answer(c, refusal(c, e->code, e->msg));
 }
 
 void
@@ -291,6 +316,7 @@ on_request(struct request *r_take, void *arg)
 	struct err e = ERR_INIT;
 
 	c->api = a;
+	list_add_tail(&a->calls, &c->node);
 	c->req = r_take;
 	snprintf(c->who.address, sizeof(c->who.address), "%s", r_take->peer);
 	snprintf(c->who.request_id, sizeof(c->who.request_id), "%s", r_take->id);
@@ -343,11 +369,13 @@ api_new(const struct api_deps *deps)
 	uint8_t raw[16];
 
 	a->d = *deps;
+	list_init(&a->calls);
 	rng_secret(raw, sizeof(raw));
 	hex_encode(raw, sizeof(raw), a->boot);
 	a->started_ms = clock_wall_ms(loop_clock(deps->loop));
 	a->stats = xcalloc(ARRAY_SIZE(routes) + 1, sizeof(*a->stats));
 	a->waits = task_waits_new(a);
+	a->doubt = doubt_new(a);
 	return a;
 }
 
@@ -370,8 +398,13 @@ api_free(struct api *a)
 {
 	if (!a)
 		return;
+	doubt_free(a->doubt);
 	task_waits_free(a->waits);
 	watch_free(a->watch);
+	/* The front has gone before us: there is nobody to answer. */
+	LIST_EACH_SAFE(struct api_call, c, &a->calls, node) {
+		api_drop(c);
+	}
 	free(a->stats);
 	free(a);
 }

@@ -3,6 +3,7 @@
  */
 #pragma once
 #include "base/json.h"
+#include "base/list.h"
 #include "base/map.h"
 #include "server/access/session.h"
 #include "server/api/api.h"
@@ -23,6 +24,8 @@ struct api {
 	struct front *front;
 	struct watch *watch;
 	struct task_waits *waits;
+	struct doubt *doubt;
+	struct list calls; /* under way */
 	struct route_stat *stats; /* one a route */
 	char boot[33];
 	uint64_t started_ms; /* wall */
@@ -30,6 +33,8 @@ struct api {
 
 /* Lives from the request to its answer; exactly one api_reply_* ends it. */
 struct api_call {
+	struct list_node node;
+	bool answered; /* too late for its answer: it only has to end */
 	struct api *api;
 	struct request *req;
 	const struct route *route;
@@ -66,6 +71,8 @@ const struct session *api_authenticate(struct api *a, const struct request *r);
 
 /* End a call that nobody can be answered for any more. */
 void api_drop(struct api_call *c);
+/* Answer now a call whose own answer is still to come; that one is dropped then. */
+void api_answer_early(struct api_call *c, const struct err *e);
 
 /* Handlers, by file. */
 #define HANDLER(name) void api_##name(struct api_call *c);
@@ -95,6 +102,10 @@ HANDLER(openapi)
 HANDLER(health)
 HANDLER(metrics)
 #undef HANDLER
+
+/* Answers changes whose outcome the database keeps to itself for too long. */
+struct doubt *doubt_new(struct api *a);
+void doubt_free(struct doubt *d);
 
 struct task_waits *task_waits_new(struct api *a);
 void task_waits_free(struct task_waits *w);

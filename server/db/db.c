@@ -193,6 +193,12 @@ db_txn_send(struct db *db, struct db_txn *t_take, db_done_fn done, void *arg)
 	db->driver->send(db, r);
 }
 
+uint32_t
+db_deadline_ms(const struct db *db)
+{
+	return db->deadline_ms;
+}
+
 bool
 db_is_up(const struct db *db)
 {

@@ -1,4 +1,5 @@
 """droverd by itself: starting, stopping, leading, and what it does without its database."""
+import http.client
 import os
 import pwd
 import re
@@ -205,7 +206,7 @@ class Writer(threading.Thread):
         self.api, self.number, self.stopped = server.api(), number, False
         self.api.token = token
         self.acked: list[str] = []
-        self.refused: list[tuple[float, float]] = []  # begun, lasted
+        self.refused: dict[str, tuple[float, float]] = {}  # begun, lasted
         self.other: list[str] = []
 
     def run(self) -> None:
@@ -219,9 +220,11 @@ class Writer(threading.Thread):
                 self.acked.append(name)
             except ApiError as e:
                 if e.code == "unavailable":
-                    self.refused.append((begun, time.monotonic() - begun))
+                    self.refused[name] = (begun, time.monotonic() - begun)
                 else:
                     self.other.append(str(e))
+            except (OSError, http.client.HTTPException):
+                return  # the server was killed
 
 
 def test_outage_of_the_database_under_load(server: Server, postgres: Postgres) -> None:
@@ -244,10 +247,8 @@ def test_outage_of_the_database_under_load(server: Server, postgres: Postgres) -
         for w in writers:
             w.join()
     assert not [o for w in writers for o in w.other]
-    for w in writers:
-        for begun, lasted in w.refused:
-            # What was sent in the very moment of the break waits until its end is known.
-            assert begun < gone or lasted < DEADLINE_MS / 1000 + 1.5
+    refused = {name: times for w in writers for name, times in w.refused.items()}
+    assert all(lasted < DEADLINE_MS / 1000 + 1.5 for _, lasted in refused.values())
     names = set()
     for offset in range(0, 100000, 1000):
         page = api.get(f"/datacenters?limit=1000&offset={offset}")["items"]
@@ -256,7 +257,8 @@ def test_outage_of_the_database_under_load(server: Server, postgres: Postgres) -
             break
     acked = {n for w in writers for n in w.acked}
     assert acked <= names
-    assert {n for n in names if n.startswith("storm-")} == acked
+    # Only of what was on its way in the moment of the break was the outcome unknown.
+    assert all(refused[n][0] < gone for n in names - acked if n.startswith("storm-"))
     types = [e["type"] for e in api.get("/events?limit=1000")["items"]]
     assert types.count("DatabaseUnavailableEvent") == 1 and types.count("DatabaseAvailableEvent") == 1
     assert server.process and server.process.poll() is None
