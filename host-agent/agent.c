@@ -25,6 +25,7 @@
 #include "host-agent/link/uplink.h"
 #include "host-agent/notify.h"
 #include "host-agent/record/record.h"
+#include "host-agent/resource/cg.h"
 #include "host-agent/stores/stores.h"
 #include "loop/flow.h"
 #include "loop/tls.h"
@@ -508,6 +509,9 @@ close_all(struct agent *a)
 	workers_free(a->savers);
 	inbox_free(a->inbox);
 	epoch_free(a->epoch);
+	/* Goes only if no guest is in it. */
+	if (a->parts.cg && !cg_remove_base(a->parts.cg, NULL))
+		log_debug("agent", "control group %s removed", a->conf.cgroup_prefix);
 	host_parts_fini(&a->parts);
 	tls_ctx_free(a->tls);
 	loop_free(a->loop);

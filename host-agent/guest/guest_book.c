@@ -86,8 +86,8 @@ guest_record_decode(
 {
 	struct guest_record r = { 0 };
 	Drover__GuestStatus *st;
-	const uint8_t *body;
-	uint32_t len;
+	const uint8_t *body = NULL;
+	uint32_t len = 0;
 	int rc;
 
 	if (take(&p, &n, &body, &len, e))

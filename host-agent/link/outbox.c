@@ -45,6 +45,7 @@ static struct waiting_event *
 keep(struct outbox *b, uint64_t id, const void *p, size_t n, bool stored)
 {
 	struct waiting_event *w = xcalloc(1, sizeof(*w));
+	struct waiting_event *old;
 
 	w->id = id;
 	w->stored = stored;
@@ -53,10 +54,8 @@ keep(struct outbox *b, uint64_t id, const void *p, size_t n, bool stored)
 	b->count++;
 	if (id > b->last_id)
 		b->last_id = id;
-	if (b->count > OUTBOX_MAX) {
-		struct waiting_event *old =
-		    LIST_FIRST(struct waiting_event, &b->events, node);
-
+	old = LIST_FIRST(struct waiting_event, &b->events, node);
+	if (b->count > OUTBOX_MAX && old) {
 		log_warn("outbox", "%u events wait already: event %" PRIu64 " dropped",
 		    OUTBOX_MAX, old->id);
 		drop(b, old);
