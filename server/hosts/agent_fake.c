@@ -162,16 +162,22 @@ statuses_free(Drover__GuestStatus **list, size_t n)
 	free(list);
 }
 
+static void
+fill_store(uint64_t number, Drover__DatastoreStatus *s)
+{
+	drover__datastore_status__init(s);
+	s->datastore = number;
+	s->reachable = true;
+	s->capacity_bytes = UINT64_C(102400) * MB_BYTES;
+	s->free_bytes = UINT64_C(51200) * MB_BYTES;
+}
+
 static size_t
 fill_stores(
     struct agent_fake *a, Drover__DatastoreStatus *v, Drover__DatastoreStatus **list)
 {
 	for (size_t i = 0; i < a->n_stores; i++) {
-		drover__datastore_status__init(&v[i]);
-		v[i].datastore = a->stores[i];
-		v[i].reachable = true;
-		v[i].capacity_bytes = UINT64_C(102400) * MB_BYTES;
-		v[i].free_bytes = UINT64_C(51200) * MB_BYTES;
+		fill_store(a->stores[i], &v[i]);
 		list[i] = &v[i];
 	}
 	return a->n_stores;
@@ -422,10 +428,19 @@ guest_of(const Drover__Order *o)
 	}
 }
 
+/* What a reply may point to. */
+struct results {
+	Drover__TemplateFacts tpl;
+	Drover__FileFacts file;
+	Drover__DatastoreStatus store;
+};
+
 static void
-fill_result(struct agent_fake *a, const Drover__Order *o, Drover__Reply *r,
-    Drover__TemplateFacts *tpl, Drover__FileFacts *file)
+fill_result(
+    struct agent_fake *a, const Drover__Order *o, Drover__Reply *r, struct results *to)
 {
+	Drover__TemplateFacts *tpl = &to->tpl;
+	Drover__FileFacts *file = &to->file;
 	static char path[] = "templates/1/disk.qcow2", format[] = "qcow2";
 
 	if (o->verb_case == DROVER__ORDER__VERB_TEMPLATE_IMPORT) {
@@ -443,6 +458,11 @@ fill_result(struct agent_fake *a, const Drover__Order *o, Drover__Reply *r,
 		r->result_case = DROVER__REPLY__RESULT_FILE;
 		r->file = file;
 	}
+	if (o->verb_case == DROVER__ORDER__VERB_DATASTORE_ATTACH) {
+		fill_store(o->datastore_attach->spec->datastore, &to->store);
+		r->result_case = DROVER__REPLY__RESULT_DATASTORE;
+		r->datastore = &to->store;
+	}
 }
 
 static struct packed *
@@ -451,8 +471,7 @@ make_reply(struct agent_fake *a, const Drover__Order *o)
 	Drover__Reply r = DROVER__REPLY__INIT;
 	Drover__Envelope m = DROVER__ENVELOPE__INIT;
 	Drover__GuestStatus status = DROVER__GUEST_STATUS__INIT;
-	Drover__TemplateFacts tpl;
-	Drover__FileFacts file;
+	struct results results;
 	struct err e = ERR_INIT;
 
 	r.task = o->task;
@@ -460,7 +479,7 @@ make_reply(struct agent_fake *a, const Drover__Order *o)
 	if (do_order(a, o, &e))
 		r.fault = msg_fault(&e);
 	else
-		fill_result(a, o, &r, &tpl, &file);
+		fill_result(a, o, &r, &results);
 	struct fake_guest *g = map_get(a->guests, guest_of(o));
 	if (!r.fault && g) {
 		status.guest = guest_of(o);

@@ -113,8 +113,8 @@ call_send(struct call *c)
 	    c->deadline_ms > now_ms ? (uint32_t)(c->deadline_ms - now_ms) : 1;
 	m.body_case = DROVER__ENVELOPE__BODY_ORDER;
 	m.order = c->order;
-	c->state = CALL_SENT;
-	conn_send(c->rec->conn, &m);
+	/* What the link does not take now goes out on a later tick. */
+	c->state = conn_send(c->rec->conn, &m) ? CALL_PARKED : CALL_SENT;
 }
 
 static Drover__Order *
@@ -272,6 +272,18 @@ host_calls_reply(struct host_rec *rec, Drover__Envelope *m_take)
 	c->reply = m_take;
 	c->rc = reply->fault ? msg_fault_err(reply->fault, &c->err) : 0;
 	call_end(c);
+}
+
+void
+host_calls_end(struct host_rec *rec, const struct err *why)
+{
+	LIST_EACH_SAFE(struct call, c, &rec->calls, node) {
+		if (c->state == CALL_ENDED)
+			continue;
+		c->err = *why;
+		c->rc = why->code;
+		call_end(c);
+	}
 }
 
 void

@@ -11,7 +11,7 @@
 #include "server/event/event.h"
 #include "server/hosts/host_int.h"
 
-void
+int
 conn_send(struct conn *c, Drover__Envelope *m)
 {
 	struct err e = ERR_INIT;
@@ -25,9 +25,9 @@ conn_send(struct conn *c, Drover__Envelope *m)
 		rc = link_send(c->link, p, n, &e);
 		free(p);
 	}
-	/* The link ends, or its backlog drains: the order's deadline covers both. */
 	if (rc)
 		log_warn("hosts", "cannot send to %s: %s", c->peer, e.msg);
+	return rc;
 }
 
 static void
@@ -401,4 +401,6 @@ conn_tick(struct conn *c, uint64_t now_ms)
 		c->pinged_ms = now_ms;
 		send_ping(c);
 	}
+	if (!c->closing)
+		host_calls_up(c->rec);
 }

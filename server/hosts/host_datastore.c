@@ -46,10 +46,12 @@ note_reach(struct host_rec *rec, obj_id datastore, enum reach reach)
 	if (id_list_has(&row->reachable_hosts, rec->id) == (reach == REACHED))
 		return;
 	struct datastore *ds = inv_note_begin(inv, datastore);
-	if (reach == REACHED)
+	if (reach == REACHED) {
 		list_add(&ds->reachable_hosts, rec->id);
-	else
+		rec->reaching = true;
+	} else {
 		list_del(&ds->reachable_hosts, rec->id);
+	}
 	ds->accessible = ds->reachable_hosts.n > 0;
 	inv_note_end(inv, datastore);
 }
@@ -119,8 +121,18 @@ host_take_datastores(struct host_rec *rec, size_t n, Drover__DatastoreStatus **v
 void
 host_leave_datastores(struct host_rec *rec)
 {
+	if (!rec->reaching)
+		return;
+	rec->reaching = false;
 	INV_EACH(rec->hs->inv, KIND_DATASTORE, o)
 	{
 		note_reach(rec, o->id, NOT_REACHED);
 	}
+}
+
+void
+hosts_note_reach(struct hosts *hs, obj_id host, obj_id datastore)
+{
+	if (inv_datastore(hs->inv, datastore) && hosts_is_up(hs, host))
+		note_reach(rec_of(hs, host), datastore, REACHED);
 }

@@ -52,6 +52,7 @@ struct host_rec {
 	size_t n_guests;         /* in the last report */
 	struct map *cpu_used;    /* guest → struct cpu_mark */
 	struct map *unknown;     /* guests of which an event was posted */
+	bool reaching;           /* it stands in datastores' lists */
 	struct map *lost_stores; /* datastores that it said it does not reach */
 	uint64_t last_event;     /* acknowledged */
 };
@@ -95,7 +96,8 @@ bool rec_is_up(const struct host_rec *rec);
 void conn_new(struct hosts *hs, struct link *k, const char *peer);
 void conn_free(struct conn *c);
 void conn_tick(struct conn *c, uint64_t now_ms);
-void conn_send(struct conn *c, Drover__Envelope *m); /* fills version and epoch */
+/* Fills version and epoch. A failure is logged. */
+int conn_send(struct conn *c, Drover__Envelope *m);
 
 /* host_state.c: the host's own row */
 void host_state_update(struct host_rec *rec);
@@ -120,4 +122,5 @@ void host_call_fn(struct host_rec *rec, const Drover__Order *o, uint32_t deadlin
 void host_calls_up(struct host_rec *rec);   /* send what waits for the link */
 void host_calls_down(struct host_rec *rec); /* the link is gone */
 void host_calls_reply(struct host_rec *rec, Drover__Envelope *m_take);
+void host_calls_end(struct host_rec *rec, const struct err *why); /* all of them */
 void host_calls_free(struct host_rec *rec);

@@ -82,8 +82,11 @@ drop_removed(struct hosts *hs)
 {
 	MAP_EACH(hs->recs, it) {
 		struct host_rec *rec = it.value;
+		struct err why = ERR_INIT;
 		if (!is_removed(rec))
 			continue;
+		err_set(&why, ERR_NOT_FOUND, "the host was removed");
+		host_calls_end(rec, &why);
 		if (rec->conn)
 			conn_free(rec->conn);
 		map_del(hs->recs, it.key);

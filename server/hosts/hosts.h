@@ -50,3 +50,5 @@ int hosts_need_up(const struct hosts *hs, obj_id host, struct err *e) WARN_UNUSE
 bool hosts_has_bridge(const struct hosts *hs, obj_id host, const char *bridge);
 /* The first connected host (by id) that reaches a datastore, or none. */
 obj_id hosts_reaching(const struct hosts *hs, obj_id datastore);
+/* An order has shown that the host reaches it: no need to wait for its next report. */
+void hosts_note_reach(struct hosts *hs, obj_id host, obj_id datastore);

@@ -113,6 +113,21 @@ create_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
 	    "Added datastore %s at %s", row->o.name, row->path);
 }
 
+/* Whoever waited for the task may use it at once. */
+static void
+create_gone(struct task_run *r)
+{
+	struct hosts *hosts = run_ops(r)->hosts;
+	const struct datastore *ds = inv_datastore(r->inv, r->entity);
+
+	for (size_t i = 0; ds && i < ds->hosts.n; i++) {
+		unsigned step = i ? STEP_ATTACH : STEP_MARK;
+		if (run_reply(r, ds->hosts.v[i], step))
+			hosts_note_reach(hosts, ds->hosts.v[i], r->entity);
+	}
+	run_forget(r);
+}
+
 static const struct task_step create_steps[] = {
 	{ .name = "mark",
 	    .start = mark_start,
@@ -128,7 +143,7 @@ static const struct task_kind create_kind = {
 	.steps = create_steps,
 	.locks = locks,
 	.on_end = create_end,
-	.on_gone = run_forget,
+	.on_gone = create_gone,
 };
 
 static int

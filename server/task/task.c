@@ -174,6 +174,15 @@ check_turn(const struct tasks *ts, const struct task_new *n,
 	return 0;
 }
 
+/* Nothing is in its way: its first step is stored with its row. */
+static void
+fill_first_step(struct tasks *ts, struct task *row, const struct task_kind *kind)
+{
+	row->state = TASK_RUNNING;
+	row->started_at = clock_wall_ms(loop_clock(ts->loop));
+	row->step = xstrdup(kind->steps[0].name);
+}
+
 static int
 add_row(struct txn *t, const struct task_new *n, struct task **ret_row, struct err *e)
 {
@@ -220,6 +229,11 @@ task_add(struct tasks *ts, struct txn *t, const struct task_new *n,
 	};
 	ASSERT(seed.entry);
 	*ret_r = run_new(ts, &seed);
+	if (state == RUN_NEW) {
+		fill_first_step(ts, row, n->kind);
+		if (n->kind->on_step)
+			n->kind->on_step(*ret_r, 0, t);
+	}
 	return 0;
 }
 

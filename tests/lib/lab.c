@@ -229,9 +229,6 @@ make_datastore(struct lab *l)
 	str_add(&args, "]}");
 	l->datastore = make(l, "datastore.create", str_cstr(&args));
 	str_fini(&args);
-	for (unsigned i = 0; i < l->n_hosts; i++)
-		agent_fake_report(l->agent[i]);
-	lab_settle(l);
 }
 
 struct lab *
