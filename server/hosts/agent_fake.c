@@ -183,24 +183,30 @@ fill_stores(
 	return a->n_stores;
 }
 
+struct fake_facts {
+	Drover__HostFacts facts;
+	Drover__EngineFacts engine;
+	Drover__EngineFacts *engines[1];
+};
+
 static void
-fill_facts(const struct agent_fake *a, Drover__HostFacts *f, Drover__EngineFacts *en)
+fill_facts(const struct agent_fake *a, struct fake_facts *to)
 {
 	static char sim[] = "sim", bridge[] = "br0", name[] = "fake", v1[] = "v1";
 	static char *bridges[] = { bridge };
-	static Drover__EngineFacts *engines[1];
+	Drover__HostFacts *f = &to->facts;
 
 	drover__host_facts__init(f);
-	drover__engine_facts__init(en);
-	en->name = sim;
-	en->usable = true;
-	engines[0] = en;
+	drover__engine_facts__init(&to->engine);
+	to->engine.name = sim;
+	to->engine.usable = true;
+	to->engines[0] = &to->engine;
 	f->host_name = name;
 	f->cpu_cores = a->cpu_cores;
 	f->cpu_mhz = a->cpu_mhz;
 	f->memory_bytes = a->memory_mb * MB_BYTES;
 	f->cgroup = v1;
-	f->engines = engines;
+	f->engines = to->engines;
 	f->n_engines = 1;
 	f->bridges = bridges;
 	f->n_bridges = 1;
@@ -210,19 +216,18 @@ static void
 send_hello(struct agent_fake *a)
 {
 	Drover__Hello h = DROVER__HELLO__INIT;
-	Drover__HostFacts facts;
-	Drover__EngineFacts engine;
+	struct fake_facts facts;
 	Drover__DatastoreStatus stores[MAX_STORES], *list[MAX_STORES];
 	Drover__Envelope m = DROVER__ENVELOPE__INIT;
 	char boot[32];
 
 	snprintf(boot, sizeof(boot), "boot-%u", a->boots);
-	fill_facts(a, &facts, &engine);
+	fill_facts(a, &facts);
 	h.version_min = PROTO_VERSION_MIN;
 	h.version_max = PROTO_VERSION;
 	h.host_uuid = a->uuid;
 	h.boot_id = boot;
-	h.facts = &facts;
+	h.facts = &facts.facts;
 	h.guests = statuses_new(a, &h.n_guests);
 	h.n_datastores = fill_stores(a, stores, list);
 	h.datastores = list;

@@ -251,7 +251,7 @@ lab_new(unsigned n_hosts, uint64_t memory_mb)
 	l->network = make(l, "network.create",
 	    "{'name':'lan','datacenter':'dc-1','bridge':'br0','cidr':'10.1.0.0/24',"
 	    "'gateway':'10.1.0.1','range_first':'10.1.0.10','range_last':'10.1.0.19'}");
-	l->template_ = make(l, "template.import",
+	l->tmpl = make(l, "template.import",
 	    "{'name':'tiny','datastore':'datastore-1','path':'up/tiny.qcow2',"
 	    "'format':'qcow2'}");
 	return l;

@@ -40,7 +40,7 @@ struct lab {
 	unsigned n_hosts;
 	struct agent_fake *agent[LAB_MAX_HOSTS];
 	obj_id host[LAB_MAX_HOSTS];
-	obj_id dc, cluster, datastore, network, template_;
+	obj_id dc, cluster, datastore, network, tmpl;
 	/* of the last lab_op */
 	int rc;
 	char msg[240];

@@ -354,7 +354,7 @@ only_what_is_empty_and_unused_is_removed(void **state)
 		{ "cluster.delete", offsetof(struct lab, cluster) },
 		{ "network.delete", offsetof(struct lab, network) },
 		{ "datastore.delete", offsetof(struct lab, datastore) },
-		{ "template.delete", offsetof(struct lab, template_) },
+		{ "template.delete", offsetof(struct lab, tmpl) },
 		{ "host.delete", offsetof(struct lab, host) },
 	};
 
@@ -364,7 +364,7 @@ only_what_is_empty_and_unused_is_removed(void **state)
 			fail_msg("%s: %s", rows[i].op, l->msg);
 	}
 	assert_int_equal(lab_do(l, "vm.delete", vm, NULL), 0);
-	assert_int_equal(lab_do(l, "template.delete", l->template_, NULL), 0);
+	assert_int_equal(lab_do(l, "template.delete", l->tmpl, NULL), 0);
 	assert_int_equal(lab_do(l, "datastore.delete", l->datastore, NULL), 0);
 	assert_int_equal(lab_do(l, "network.delete", l->network, NULL), 0);
 	agent_fake_cut(l->agent[0]);
