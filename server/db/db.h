@@ -74,8 +74,8 @@ typedef void (*db_done_fn)(void *arg, int rc, const struct err *e);
 void db_txn_send(struct db *db, struct db_txn *t_take, db_done_fn done, void *arg);
 
 uint32_t db_deadline_ms(const struct db *db); /* of every request */
-bool db_is_up(const struct db *db);         /* connected and open for requests */
-const char *db_status(const struct db *db); /* "ok", or "unavailable: reason" */
+bool db_is_up(const struct db *db);           /* connected and open for requests */
+const char *db_status(const struct db *db);   /* "ok", or "unavailable: reason" */
 /* Run fn(arg) whenever db_is_up changes. */
 void db_watch(struct db *db, void (*fn)(void *arg), void *arg);
 void db_unwatch(struct db *db, void (*fn)(void *arg), void *arg);

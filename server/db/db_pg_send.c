@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "server/db/db_pg_int.h"
 
@@ -82,6 +83,7 @@ send_op(struct db_pg *pg, const struct db_request *r, const struct db_op *op)
 	const char *sql = db_sql_of(op, r->kind == DB_REQ_LOAD, &buf);
 	const char *params[MAX_PARAMS];
 	unsigned n = 0;
+	ASSERT(op->n < MAX_PARAMS);
 	if (r->kind == DB_REQ_LOAD)
 		return send_prepared(pg, sql, 0, NULL);
 	if (op->kind != DB_OP_STMT)

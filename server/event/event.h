@@ -1,5 +1,6 @@
 /*
- * event: what happened; stored for ever (retention in the configuration), the newest in memory.
+ * event: what happened; stored for ever (retention in the configuration), the newest in
+ * memory.
  */
 #pragma once
 #include <stdint.h>
@@ -9,6 +10,7 @@
 #include "base/json.h"
 
 enum event_code {
+
 #define EVENT(code, type, severity) EV_##code,
 #include "server/event/event.def"
 #undef EVENT
@@ -17,16 +19,19 @@ enum event_code {
 
 struct inv;
 
-/* An event alone, in its own transaction; kept and retried in order while the database is away (the newest 10,000). */
-void event_post(struct inv *inv, enum event_code code, obj_id entity, const char *user, const char *fmt, ...)
-    __attribute__((format(printf, 5, 6)));
+/* An event alone, in its own transaction; kept and retried in order while the database
+ * is away (the newest 10,000). */
+void event_post(struct inv *inv, enum event_code code, obj_id entity, const char *user,
+    const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
-const char *event_type(enum event_code code);	  /* "VmDiedEvent" */
+const char *event_type(enum event_code code);     /* "VmDiedEvent" */
 const char *event_severity(enum event_code code); /* "info", "warning", "error" */
 
 /*
- * One stored event as JSON: {"id","type","severity","time","entity","entity_name","task","user","message"}.
- * event_since gives the i-th newest kept in memory, NULL when there are no more (ring of 2,000); older ones are read from the database.
+ * One stored event as JSON:
+ * {"id","type","severity","time","entity","entity_name","task","user","message"}.
+ * event_recent gives the i-th newest kept in memory, NULL when there are no more (ring
+ * of 2,000); older ones are read from the database.
  */
 const json *event_recent(const struct inv *inv, size_t i);
 /* New events since the last call of this follower come as they are stored. */
@@ -34,6 +39,8 @@ typedef void (*event_fn)(const json *ev, void *arg);
 void event_follow(struct inv *inv, event_fn fn, void *arg);
 void event_unfollow(struct inv *inv, event_fn fn, void *arg);
 
-/* Read from the database: newest first, before id (0: newest), of an entity (none: all), at most limit. done gets a JSON array (borrowed) or an error. */
+/* Read from the database: newest first, before id (0: newest), of an entity (none:
+ * all), at most limit. done gets a JSON array (borrowed) or an error. */
 typedef void (*events_fn)(void *arg, int rc, const struct err *e, json *events);
-void event_query(struct inv *inv, uint64_t before, obj_id entity, unsigned limit, events_fn done, void *arg);
+void event_query(struct inv *inv, uint64_t before, obj_id entity, unsigned limit,
+    events_fn done, void *arg);

@@ -1,7 +1,8 @@
 /*
  * feed: the changes of the inventory by revision, for the watch and other followers.
  *
- * The last 64 k changes are kept, so that a follower who knows a revision can go on from there.
+ * The last 64 k changes are kept, so that a follower who knows a revision can go on
+ * from there.
  */
 #pragma once
 #include <stdbool.h>
@@ -18,7 +19,8 @@ struct change {
 	enum change_kind kind;
 	obj_id id;
 	obj_id parent;
-	uint64_t fields; /* CHANGE_SET: bit i = i-th field of the kind; bit 63 name, bit 62 parent */
+	uint64_t fields; /* CHANGE_SET: bit i = i-th field of the kind; bit 63 name, bit
+			    62 parent */
 	uint64_t volatile_only; /* non-zero: just usage figures */
 };
 

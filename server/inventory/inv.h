@@ -2,9 +2,9 @@
  * inv: what exists, as the server believes it; the whole of it in memory.
  *
  * Objects are read through const pointers that stay good until the next loop turn: keep
- * ids over a wait, never pointers.  Wishes change it only through a txn (txn.h), which is one
- * database transaction; usage figures through inv_note_*.  Each change gets the next revision
- * and goes to the feed (feed.h).  Core thread only.
+ * ids over a wait, never pointers.  Wishes change it only through a txn (txn.h), which
+ * is one database transaction; usage figures through inv_note_*.  Each change gets the
+ * next revision and goes to the feed (feed.h).  Core thread only.
  */
 #pragma once
 #include <stdbool.h>
@@ -16,7 +16,7 @@
 #include "base/json.h"
 
 #define ENUM_TABLE(type, ...) enum type { __VA_ARGS__ type##_COUNT_ };
-#define VALUE(e, text)	      e,
+#define VALUE(e, text)        e,
 #include "server/inventory/inv_enum.def"
 #undef ENUM_TABLE
 #undef VALUE
@@ -38,8 +38,13 @@ struct obj {
 	size_t n_kids;
 };
 
-struct datacenter { struct obj o; };
-struct folder { struct obj o; }; /* parent: datacenter or folder */
+struct datacenter {
+	struct obj o;
+};
+
+struct folder { /* parent: datacenter or folder */
+	struct obj o;
+};
 
 struct cluster { /* parent: datacenter */
 	struct obj o;
@@ -52,7 +57,8 @@ struct cluster { /* parent: datacenter */
 
 struct host { /* parent: cluster */
 	struct obj o;
-	char *uuid, *state_reason, *address, *cert_fingerprint, *cpu_model, *machine, *kernel, *agent_version, *cgroup;
+	char *uuid, *state_reason, *address, *cert_fingerprint, *cpu_model, *machine,
+	    *kernel, *agent_version, *cgroup;
 	enum conn_state connection_state;
 	uint32_t cpu_cores, cpu_mhz, cpu_total_mhz, cpu_usage_mhz;
 	uint64_t memory_total_mb, memory_usage_mb, boot_time, last_seen;
@@ -72,15 +78,20 @@ struct vm { /* parent: folder or datacenter */
 	char *uuid, *power_reason, *engine, *ip_address, *notes;
 	enum vm_lifecycle lifecycle;
 	enum power_state power_state;
-	obj_id host, pool, template_; /* NOLINT(readability-identifier-naming): C++ word */
+	obj_id host, pool;
+	obj_id template_; /* NOLINT(readability-identifier-naming): a word of C++ */
 	uint32_t num_cpu, pid, cpu_usage_mhz;
 	uint64_t memory_mb, run_gen, started_at, memory_usage_mb, disk_usage_bytes;
-	json *disks; /* [{name, datastore:"datastore-1", path, format, size_bytes, base_path?, base_format?}] */
-	json *nics;  /* [{name, network:"network-1", mac, address?}] */
+	/* [{name, datastore: "datastore-1", path, format, size_bytes, base_path?,
+	 * base_format?}] */
+	json *disks;
+	json *nics; /* [{name, network: "network-1", mac, address?}] */
 	struct id_list datastores, networks;
 };
 
-struct template { /* parent: folder or datacenter */
+/* parent: folder or datacenter */
+struct template
+{
 	struct obj o;
 	enum vm_lifecycle lifecycle;
 	obj_id datastore;
@@ -103,7 +114,7 @@ struct network { /* parent: datacenter */
 	uint32_t vlan;
 };
 
-struct task { /* parent: none */
+struct task {         /* parent: none */
 	struct obj o; /* name: the op, for people: "Create virtual machine" */
 	char *op, *entity_name, *step, *error_code, *error_message, *user_name, *op_id;
 	obj_id entity;
@@ -114,7 +125,7 @@ struct task { /* parent: none */
 	uint64_t started_at, finished_at;
 };
 
-struct user { /* parent: none */
+struct user {         /* parent: none */
 	struct obj o; /* name: the login name */
 	enum role role;
 	char *password_hash;
@@ -127,7 +138,8 @@ struct inv;
 /* NULL if there is none. */
 const struct obj *inv_get(const struct inv *inv, obj_id id);
 /* The object of an id, cast to its kind, or NULL: inv_vm(inv, id) … */
-#define INV_GETTER(kind) const struct kind *inv_##kind(const struct inv *inv, obj_id id);
+#define INV_GETTER(kind) \
+	const struct kind *inv_##kind(const struct inv *inv, obj_id id);
 INV_GETTER(datacenter)
 INV_GETTER(folder)
 INV_GETTER(cluster)
@@ -142,28 +154,31 @@ INV_GETTER(user)
 #undef INV_GETTER
 /* Every object of a kind in id order; NULL at the end. Start with OBJ_ID_NONE. */
 const struct obj *inv_next(const struct inv *inv, enum obj_kind kind, obj_id after);
-#define INV_EACH(inv, kind, var)                                                       \
-	for (const struct obj *var = inv_next((inv), (kind), OBJ_ID_NONE); var;        \
+#define INV_EACH(inv, kind, var)                                                \
+	for (const struct obj *var = inv_next((inv), (kind), OBJ_ID_NONE); var; \
 	     var = inv_next((inv), (kind), var->id))
 size_t inv_count(const struct inv *inv, enum obj_kind kind);
-/* By name under a parent (names of one kind are unique there), NULL if there is none. */
-const struct obj *inv_find(const struct inv *inv, obj_id parent, enum obj_kind kind, const char *name);
+/* By name under a parent (names of one kind are unique there), NULL if there is none.
+ */
+const struct obj *inv_find(
+    const struct inv *inv, obj_id parent, enum obj_kind kind, const char *name);
 /* First ancestor of a kind (the object itself counts), or OBJ_ID_NONE. */
 obj_id inv_ancestor(const struct inv *inv, obj_id id, enum obj_kind kind);
 const char *inv_name(const struct inv *inv, obj_id id); /* "" if there is none */
-uint64_t inv_rev(const struct inv *inv); /* of the newest change */
+uint64_t inv_rev(const struct inv *inv);                /* of the newest change */
 bool id_list_has(const struct id_list *l, obj_id id);
 
 /*
- * Usage figures and other volatile facts: no database, same feed. The struct's non-volatile fields must not be
- * touched: inv_note_begin gives the object for writing, inv_note_end publishes the differing V fields.
+ * Usage figures and other volatile facts: no database, same feed. The struct's
+ * non-volatile fields must not be touched: inv_note_begin gives the object for writing,
+ * inv_note_end publishes the differing V fields.
  */
 void *inv_note_begin(struct inv *inv, obj_id id); /* NULL if there is none */
 void inv_note_end(struct inv *inv, obj_id id);
 
 /* Text of an enumeration's value and back (-1 if it is none). */
-#define ENUM_TABLE(type, ...)                                                          \
-	const char *type##_text(enum type v);                                          \
+#define ENUM_TABLE(type, ...)                 \
+	const char *type##_text(enum type v); \
 	int type##_parse(const char *s);
 #define VALUE(e, text)
 #include "server/inventory/inv_enum.def"

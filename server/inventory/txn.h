@@ -1,11 +1,12 @@
 /*
- * txn: a set of changes that becomes true at once: objects, events, audit and plain statements in
- * one database transaction that also proves we still lead (epoch).
+ * txn: a set of changes that becomes true at once: objects, events, audit and plain
+ * statements in one database transaction that also proves we still lead (epoch).
  *
  * Changes show in the inventory and the feed when the commit is known, in commit order.
- * Names and ids that a txn takes are reserved from txn_add/txn_rename on, so that two requests at
- * the same moment cannot both have one name.  An edit writes only the fields that differ from what the object was when
- * the edit began, so edits of different fields by two txns do not undo each other.
+ * Names and ids that a txn takes are reserved from txn_add/txn_rename on, so that two
+ * requests at the same moment cannot both have one name.  An edit writes only the
+ * fields that differ from what the object was when the edit began, so edits of
+ * different fields by two txns do not undo each other.
  */
 #pragma once
 #include <stdint.h>
@@ -23,29 +24,36 @@ struct txn *txn_new(struct inv *inv);
 void txn_free(struct txn *t); /* drops it; reserved names are free again */
 
 /*
- * A new object; the struct of its kind is returned for filling in (text fields are owned by it: xstrdup).
- * ERR_EXISTS names the holder of the name. parent may be one that the same txn adds.
+ * A new object; the struct of its kind is returned for filling in (text fields are
+ * owned by it: xstrdup). ERR_EXISTS names the holder of the name. parent may be one
+ * that the same txn adds.
  */
-int txn_add(struct txn *t, enum obj_kind kind, obj_id parent, const char *name, void **ret_obj, struct err *e) WARN_UNUSED;
+int txn_add(struct txn *t, enum obj_kind kind, obj_id parent, const char *name,
+    void **ret_obj, struct err *e) WARN_UNUSED;
 /* A private copy to change; NULL if there is none. Twice gives the same copy. */
 void *txn_edit(struct txn *t, obj_id id);
-int txn_rename(struct txn *t, obj_id id, obj_id parent, const char *name, struct err *e) WARN_UNUSED;
+int txn_rename(struct txn *t, obj_id id, obj_id parent, const char *name,
+    struct err *e) WARN_UNUSED;
 void txn_del(struct txn *t, obj_id id);
 
 /* Post an event with the objects' state of this txn (server/event/event.h). */
-void txn_event(struct txn *t, enum event_code code, obj_id entity, obj_id task, const char *user, const char *fmt, ...)
-    __attribute__((format(printf, 6, 7)));
-/* Who did what to which object; denials and failures are written too. before/after are digests or NULL. */
+void txn_event(struct txn *t, enum event_code code, obj_id entity, obj_id task,
+    const char *user, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+/* Who did what to which object; denials and failures are written too. before/after are
+ * digests or NULL. */
 struct caller;
-void txn_audit(struct txn *t, const struct caller *who, const char *action, obj_id entity, const char *entity_name,
-    int rc, const char *detail);
+void txn_audit(struct txn *t, const struct caller *who, const char *action,
+    obj_id entity, const char *entity_name, int rc, const char *detail);
 /* A statement of server/db/stmt.def with its parameters as text (NULL = null). */
 void txn_sql(struct txn *t, int stmt, unsigned n, const char *const *params);
 
 /*
- * Send it. When the outcome is known the inventory is changed (on success) and then done(arg, rc, e) runs in the posts phase; the txn
- * is freed. ERR_UNAVAILABLE when the database cannot be reached within its deadline (nothing was written, or the
- * outcome was looked up and it was not); ERR_STALE when another server leads: the process steps down.
+ * Send it. When the outcome is known the inventory is changed (on success) and then
+ * done(arg, rc, e) runs in the posts phase; the txn is freed. ERR_UNAVAILABLE when the
+ * database cannot be reached within its deadline (nothing was written, or the outcome
+ * was looked up and it was not: that waits until the database is back, which can be
+ * long after the deadline); ERR_STALE when another server leads: the process steps
+ * down.
  */
 typedef void (*txn_fn)(void *arg, int rc, const struct err *e);
 void txn_commit(struct txn *t_take, txn_fn done, void *arg);

@@ -73,7 +73,7 @@ test_rename_and_move(void **state)
 }
 
 static void
-test_names_swap_in_one_txn(void **state)
+test_name_is_handed_on_in_one_txn(void **state)
 {
 	struct world *w = *state;
 	obj_id dc = world_add(w, KIND_DATACENTER, OBJ_ID_NONE, "dc1");
@@ -81,13 +81,13 @@ test_names_swap_in_one_txn(void **state)
 	obj_id b = world_add(w, KIND_FOLDER, dc, "b");
 	struct err e = ERR_INIT;
 	struct txn *t = txn_new(w->inv);
-	assert_int_equal(txn_rename(t, a, dc, "tmp", &e), 0);
+	assert_int_equal(txn_rename(t, b, dc, "a", &e), ERR_EXISTS);
+	assert_int_equal(txn_rename(t, a, dc, "c", &e), 0);
 	assert_int_equal(txn_rename(t, b, dc, "a", &e), 0);
-	assert_int_equal(txn_rename(t, a, dc, "b", &e), 0);
 	assert_int_equal(world_commit(w, t), 0);
 	assert_true(obj_id_is(inv_find(w->inv, dc, KIND_FOLDER, "a")->id, b));
-	assert_true(obj_id_is(inv_find(w->inv, dc, KIND_FOLDER, "b")->id, a));
-	assert_null(inv_find(w->inv, dc, KIND_FOLDER, "tmp"));
+	assert_true(obj_id_is(inv_find(w->inv, dc, KIND_FOLDER, "c")->id, a));
+	assert_null(inv_find(w->inv, dc, KIND_FOLDER, "b"));
 }
 
 static void
@@ -200,7 +200,7 @@ main(void)
 		WORLD_TEST(test_tree),
 		WORLD_TEST(test_each_is_in_id_order),
 		WORLD_TEST(test_rename_and_move),
-		WORLD_TEST(test_names_swap_in_one_txn),
+		WORLD_TEST(test_name_is_handed_on_in_one_txn),
 		WORLD_TEST(test_notes_need_no_database),
 		WORLD_TEST(test_restart_brings_back_what_is_stored),
 		WORLD_TEST(test_ids_are_never_used_again),
