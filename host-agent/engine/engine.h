@@ -198,7 +198,7 @@ void engine_adopt(struct engine_guest *g, const Drover__GuestSpec *spec, struct 
  * The newest bytes of the serial console's ring (at most ENGINE_CONSOLE_MAX are kept on
  * disk), oldest first, into buf.  Returns how many; 0 if there are none.
  */
-#define ENGINE_CONSOLE_MAX (256u * 1024)
+#define ENGINE_CONSOLE_MAX 262144u
 size_t engine_console_tail(struct engine_guest *g, char *buf, size_t cap);
 /* Type n bytes on the console.  ERR_BAD_STATE if the guest is DOWN. */
 int engine_console_write(

@@ -66,12 +66,11 @@ code_of(int rc)
 /* A request of that type about a link; the kernel dies with us if there is no memory.
  */
 static struct nl_msg *
-request(int type, int flags, const struct ifinfomsg *info)
+request(int type, int flags, struct ifinfomsg *info)
 {
 	struct nl_msg *m = nlmsg_alloc_simple(type, flags);
 
-	if (!m ||
-	    nlmsg_append(m, (void *)(uintptr_t)info, sizeof(*info), NLMSG_ALIGNTO))
+	if (!m || nlmsg_append(m, info, sizeof(*info), NLMSG_ALIGNTO))
 		abort();
 	return m;
 }

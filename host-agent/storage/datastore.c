@@ -293,6 +293,12 @@ open_for_write(
 }
 
 static int
+write_code(int sys)
+{
+	return sys == ENOSPC || sys == EDQUOT ? ERR_NO_CAPACITY : ERR_IO;
+}
+
+static int
 write_all(int fd, const uint8_t *p, size_t n, uint64_t at, struct err *e)
 {
 	ssize_t done;
@@ -302,10 +308,7 @@ write_all(int fd, const uint8_t *p, size_t n, uint64_t at, struct err *e)
 		if (done < 0 && errno == EINTR)
 			done = 0;
 		else if (done < 0)
-			return err_sys(e,
-			    errno == ENOSPC || errno == EDQUOT ? ERR_NO_CAPACITY
-							       : ERR_IO,
-			    errno, "cannot write");
+			return err_sys(e, write_code(errno), errno, "cannot write");
 	}
 	return 0;
 }
@@ -369,7 +372,7 @@ add_member(Drover__FileListing *l, int dir_fd, const char *name)
 	    (uint64_t)st.st_mtim.tv_sec * 1000 + (uint64_t)st.st_mtim.tv_nsec / 1000000;
 	if ((l->n_files & (l->n_files + 1)) == 0)
 		l->files =
-		    xreallocarray(l->files, (l->n_files + 1) * 2, sizeof(*l->files));
+		    xreallocarray(l->files, (l->n_files + 1) * 2, sizeof(void *));
 	l->files[l->n_files++] = f;
 }
 
@@ -402,7 +405,7 @@ datastore_list(const struct datastore *ds, const char *path,
 		add_member(l, dirfd(d), m->d_name);
 	closedir(d);
 	if (l->n_files)
-		qsort(l->files, l->n_files, sizeof(*l->files), by_path);
+		qsort(l->files, l->n_files, sizeof(void *), by_path);
 	*ret_l = l;
 	return 0;
 }

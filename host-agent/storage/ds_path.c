@@ -132,7 +132,7 @@ ds_path_mkdirs(int root_fd, const char *path, mode_t mode, struct err *e)
 {
 	AUTO_FREE char *sofar = xstrdup(path);
 	AUTO_CLOSE int parent = -1;
-	const char *base;
+	const char *base = path;
 	char *p = sofar;
 	int rc = ds_path_check(path, e);
 
@@ -157,7 +157,7 @@ int
 ds_path_remove(int root_fd, const char *path, struct err *e)
 {
 	AUTO_CLOSE int parent = -1;
-	const char *base;
+	const char *base = path;
 	int rc = ds_path_parent(root_fd, path, &parent, &base, e);
 
 	if (rc == ERR_NOT_FOUND) {

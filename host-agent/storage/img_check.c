@@ -68,11 +68,12 @@ img_size_check(uint64_t virtual_bytes, uint64_t capacity_bytes, struct err *e)
 	if (virtual_bytes > MAX_BYTES)
 		return err_set(e, ERR_INVALID, "the disk is of %llu bytes: over 64 TiB",
 		    (unsigned long long)virtual_bytes);
-	if (capacity_bytes && virtual_bytes > capacity_bytes)
+	if (capacity_bytes && virtual_bytes > capacity_bytes) {
 		return err_set(e, ERR_NO_CAPACITY,
 		    "the disk is of %llu bytes, its datastore of %llu",
 		    (unsigned long long)virtual_bytes,
 		    (unsigned long long)capacity_bytes);
+	}
 	return 0;
 }
 
@@ -184,11 +185,12 @@ read_backing(
 	f->backing[len] = '\0';
 	if (strlen(f->backing) != len || !utf8_valid(f->backing, len))
 		return err_set(e, ERR_INVALID, "the image's backing file is no name");
-	if (backing == IMG_BACKING_REFUSED)
+	if (backing == IMG_BACKING_REFUSED) {
 		return err_set(e, ERR_INVALID,
 		    "the image has a backing file (\"%.100s\"): only images that stand "
 		    "alone can be imported",
 		    f->backing);
+	}
 	return 0;
 }
 

@@ -15,7 +15,7 @@
 #include "host-agent/storage/ds_path.h"
 #include "host-agent/storage/img_check.h"
 
-#define CHUNK      (1024 * 1024)
+#define CHUNK      1048576u
 #define SHA256_LEN 32
 #define CHECK_MS   300000
 #define LEAKS_ONLY 3 /* qemu-img check: wasted clusters, all data is sound */

@@ -22,6 +22,7 @@
 #include "host-agent/network/port.h"
 #include "host-agent/resource/cg.h"
 #include "tests/engine/suite.h"
+#include "tests/lib/borrow.h"
 
 #define SKIPPED    77
 #define SEEN_IN_MS 1000
@@ -485,7 +486,7 @@ failed_start_leaves_nothing(void **state)
 	struct err e = ERR_INIT;
 
 	/* Said to be an image, but is not. */
-	sg->disk.format = (char *)(uintptr_t) "qcow2";
+	sg->disk.format = borrow("qcow2");
 	assert_int_equal(suite_start(sg, -1, &e), ERR_IO);
 	if (!strstr(e.msg, "vm-16: cannot start") || !strstr(e.msg, "qcow2"))
 		fail_msg("start: %s", e.msg);
@@ -588,9 +589,9 @@ clone_disk(struct suite_guest *sg, const char *image)
 
 	assert_int_equal(unlink(sg->disk_path), 0);
 	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): our own text */
-	sg->disk.format = (char *)(uintptr_t) "qcow2";
-	sg->disk.base_path = (char *)(uintptr_t)image;
-	sg->disk.base_format = (char *)(uintptr_t) "qcow2";
+	sg->disk.format = borrow("qcow2");
+	sg->disk.base_path = borrow(image);
+	sg->disk.base_format = borrow("qcow2");
 }
 
 static void

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "host-agent/engine/engine_int.h"
+#include "tests/lib/borrow.h"
 
 #define DISK_BYTES (16 << 20)
 #define TURN_MS    50
@@ -210,13 +211,6 @@ suite_guest_handle(struct suite_guest *sg)
 {
 	sg->g = engine_guest_new(
 	    sg->suite->engine, sg->number, sg->dir, on_event, sg->suite);
-}
-
-/* The messages' strings are never freed: they are ours. */
-static char *
-borrow(const char *s)
-{
-	return (char *)(uintptr_t)s;
 }
 
 struct suite_guest *

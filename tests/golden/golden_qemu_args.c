@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "host-agent/engine/qemu/qemu_args.h"
 #include "tests/golden/run_golden.h"
+#include "tests/lib/borrow.h"
 
 #define MAX_PARTS 8
 
@@ -129,7 +130,7 @@ golden_case(const char *text, size_t n, struct str *out)
 	char *save = NULL;
 
 	drover__guest_spec__init(&c.spec);
-	c.spec.uuid = (char *)(uintptr_t) "6e9bd5ae-6b9b-4a35-9f0d-2f1a3f6f0a42";
+	c.spec.uuid = borrow("6e9bd5ae-6b9b-4a35-9f0d-2f1a3f6f0a42");
 	c.spec.disks = c.disk_list;
 	c.spec.nics = c.nic_list;
 	c.spec.dns = c.dns;

@@ -12,18 +12,13 @@
 #include "base/str.h"
 #include "host-agent/storage/datastore.h"
 #include "proto/msg.h"
+#include "tests/lib/borrow.h"
 
 #define UUID "6e9bd5ae-6b9b-4a35-9f0d-2f1a3f6f0a42"
 
 struct place {
 	char root[64], path[96];
 };
-
-static char *
-borrow(const char *s)
-{
-	return (char *)(uintptr_t)s;
-}
 
 static void
 init_spec(Drover__DatastoreSpec *s, struct place *p)
@@ -151,7 +146,7 @@ init_write(Drover__FileWrite *w, const char *path, const char *text, uint64_t of
 {
 	drover__file_write__init(w);
 	w->path = borrow(path);
-	w->data.data = (uint8_t *)(uintptr_t)text;
+	w->data.data = (uint8_t *)borrow(text);
 	w->data.len = strlen(text);
 	w->offset = offset;
 	w->truncate = offset == 0;

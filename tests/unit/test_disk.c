@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "host-agent/storage/disk.h"
 #include "loop/flow.h"
+#include "tests/lib/borrow.h"
 
 #define UUID     "6e9bd5ae-6b9b-4a35-9f0d-2f1a3f6f0a42"
 #define MIB      (1ull << 20)
@@ -32,12 +33,6 @@ struct world {
 	int rc;
 	struct err err;
 };
-
-static char *
-borrow(const char *s)
-{
-	return (char *)(uintptr_t)s;
-}
 
 static int
 set_up(void **state)

@@ -9,7 +9,7 @@
 #include "base/rng.h"
 #include "host-agent/storage/img_check.h"
 
-#define FILE_BYTES (256u * 1024)
+#define FILE_BYTES 262144u
 #define GIB        (1ull << 30)
 
 /* A version 3 header of a plain 1 GiB image, as qemu-img writes it. */

@@ -13,6 +13,7 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "host-agent/engine/qemu/qemu_args.h"
+#include "tests/lib/borrow.h"
 
 #define ROUNDS 2000
 
@@ -22,7 +23,7 @@ static void
 init_spec(Drover__GuestSpec *s, char *name)
 {
 	drover__guest_spec__init(s);
-	s->uuid = (char *)(uintptr_t)uuid;
+	s->uuid = borrow(uuid);
 	s->name = name;
 	s->num_cpu = 1;
 	s->memory_mb = 64;
@@ -88,7 +89,7 @@ no_name_becomes_an_option(void **state)
 		init_spec(&s, name);
 		assert_int_equal(qemu_spec_check(&s, NULL), 0);
 		build(&s, &a);
-		s.name = (char *)(uintptr_t) "plain";
+		s.name = borrow("plain");
 		build(&s, &plain);
 		assert_int_equal(a.n, plain.n);
 		for (size_t k = 0; k < a.n; k++) {
@@ -113,7 +114,7 @@ odd_text_is_refused(void **state)
 	char long_name[300];
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		init_spec(&s, (char *)(uintptr_t)bad[i]);
+		init_spec(&s, borrow(bad[i]));
 		assert_int_equal(qemu_spec_check(&s, &e), ERR_INVALID);
 	}
 	memset(long_name, 'x', sizeof(long_name) - 1);
@@ -128,7 +129,7 @@ absurd_sizes_are_refused(void **state)
 	struct err e = ERR_INIT;
 	Drover__GuestSpec s;
 
-	init_spec(&s, (char *)(uintptr_t) "x");
+	init_spec(&s, borrow("x"));
 	s.num_cpu = UINT32_MAX;
 	assert_int_equal(qemu_spec_check(&s, &e), ERR_INVALID);
 	assert_string_equal(e.msg, "num_cpu: wants 1 to 128, got 4294967295");
@@ -136,7 +137,7 @@ absurd_sizes_are_refused(void **state)
 	s.memory_mb = UINT64_MAX;
 	assert_int_equal(qemu_spec_check(&s, &e), ERR_INVALID);
 	s.memory_mb = 64;
-	s.uuid = (char *)(uintptr_t) "6e9bd5ae-6b9b-4a35-9f0d-2f1a3f6f0a4,";
+	s.uuid = borrow("6e9bd5ae-6b9b-4a35-9f0d-2f1a3f6f0a4,");
 	assert_int_equal(qemu_spec_check(&s, &e), ERR_INVALID);
 }
 

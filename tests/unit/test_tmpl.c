@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/storage/tmpl.h"
+#include "tests/lib/borrow.h"
 
 #define UUID     "6e9bd5ae-6b9b-4a35-9f0d-2f1a3f6f0a42"
 #define WAIT_MS  20000
@@ -31,12 +32,6 @@ struct world {
 	uint64_t virtual_bytes;
 	char sha256[65], tmpl_path[128];
 };
-
-static char *
-borrow(const char *s)
-{
-	return (char *)(uintptr_t)s;
-}
 
 static void
 sh(const char *fmt, ...)

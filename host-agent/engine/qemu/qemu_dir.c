@@ -16,9 +16,10 @@
 #include "loop/child.h"
 
 #define LOG_TAIL    2048
-#define LOG_MAX     (256 * 1024)
+#define LOG_MAX     262144
 #define RUN_MAX     8192
 #define CMDLINE_MAX 16384
+#define OWN_VNC     "q/vnc.sock"
 
 static int
 open_dir(const struct qemu_guest *q, int *ret_fd, struct err *e)
@@ -73,7 +74,7 @@ void
 qemu_dir_clear(const struct qemu_guest *q)
 {
 	static const char *const left[] = { "run", "run.new", "qmp.sock",
-		"console.sock", "agent.sock", QEMU_OWN_FOLDER "/vnc.sock" };
+		"console.sock", "agent.sock", OWN_VNC };
 	AUTO_CLOSE int fd = -1;
 
 	if (open_dir(q, &fd, NULL))

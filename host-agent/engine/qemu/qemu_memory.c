@@ -51,11 +51,11 @@ qemu_memory_read(int fd, struct qemu_shape *ret_s, struct err *e)
 
 	if (pread(fd, head, HEAD_BYTES, 0) != HEAD_BYTES)
 		return err_set(e, ERR_CORRUPT, "the memory image is truncated");
+	if (memcmp(head, MARK_NONE, MARK_BYTES) == 0)
+		return err_set(
+		    e, ERR_CORRUPT, "the memory image was not written to its end");
 	if (memcmp(head, MARK, MARK_BYTES) != 0)
-		return err_set(e, ERR_CORRUPT,
-		    memcmp(head, MARK_NONE, MARK_BYTES) == 0
-			? "the memory image was not written to its end"
-			: "this is no memory image");
+		return err_set(e, ERR_CORRUPT, "this is no memory image");
 	rc = json_parse(
 	    head + MARK_BYTES, strlen(head + MARK_BYTES), "memory image", &o, e);
 	if (!rc)

@@ -16,7 +16,7 @@
 #define ASK_MS        10000
 #define GUEST_MS      10000
 #define CPUINFO_MAX   65536
-#define ANSWER_MAX    (1024u * 1024)
+#define ANSWER_MAX    1048576u
 #define MACHINE_ALIAS "q35"
 
 struct qemu_probe {

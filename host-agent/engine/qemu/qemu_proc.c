@@ -32,6 +32,12 @@ struct pidfd_end {
 #define REAP_CHECK_MS 5
 #define REAP_CHECKS   40
 
+/* Fields of /proc/PID/stat. */
+#define STAT_USER     14
+#define STAT_SYSTEM   15
+#define STAT_RESIDENT 24
+#define US_PER_S      1000000u
+
 /* What a start opens on the way to a process. */
 struct wires {
 	int qmp_listen, console_listen, agent_listen;
@@ -320,31 +326,36 @@ qemu_spawn(struct qemu_guest *q, const struct engine_boot *b, struct err *e)
 	return rc;
 }
 
-/* User and system time, fields 14 and 15 of /proc/PID/stat, and the resident pages. */
+/* Field n of /proc/PID/stat; from is behind the name, where field 3 begins. */
+static uint64_t
+stat_field(const char *from, int n)
+{
+	for (int field = 2; field < n && from; field++)
+		from = strchr(from + 1, ' ');
+	return from ? strtoull(from, NULL, 10) : 0;
+}
+
 void
 qemu_proc_stat(struct qemu_guest *q)
 {
 	struct engine_stat *s = &q->g.stat;
-	unsigned long long user, sys, pages;
-	char path[64], buf[1024], *p;
-	uint64_t tick_us = 1000000u / (uint64_t)sysconf(_SC_CLK_TCK);
-	ssize_t n;
+	AUTO_FREE char *path = xasprintf("/proc/%d/stat", (int)s->pid);
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uint64_t tick_us = US_PER_S / (uint64_t)sysconf(_SC_CLK_TCK);
+	char buf[1024], *p;
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
 
 	s->num_cpu = q->shape.num_cpu;
 	s->memory_mb = qemu_shape_mb(&q->shape);
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)s->pid);
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
 	if (n <= 0)
 		return;
 	buf[n] = '\0';
 	/* The name in parentheses may hold anything. */
 	p = strrchr(buf, ')');
-	if (!p || sscanf(p + 1,
-		      " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu"
-		      " %*d %*d %*d %*d %*d %*d %*u %*u %llu",
-		      &user, &sys, &pages) != 3)
+	if (!p)
 		return;
-	s->cpu_used_us = (user + sys) * tick_us;
-	s->memory_used_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	s->cpu_used_us =
+	    (stat_field(p, STAT_USER) + stat_field(p, STAT_SYSTEM)) * tick_us;
+	s->memory_used_bytes =
+	    stat_field(p, STAT_RESIDENT) * (uint64_t)sysconf(_SC_PAGESIZE);
 }

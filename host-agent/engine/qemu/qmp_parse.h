@@ -11,7 +11,7 @@
 
 #include "base/json.h"
 
-#define QMP_LINE_MAX (4u * 1024 * 1024)
+#define QMP_LINE_MAX 4194304u
 
 enum qmp_kind { QMP_GREETING, QMP_RETURN, QMP_ERROR, QMP_EVENT };
 

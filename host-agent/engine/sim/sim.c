@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/str.h"
@@ -17,7 +18,7 @@
 #define SLOW_FACTOR     10
 #define QUICK_DIVISOR   10 /* of a start: what pause, reset and their like take */
 #define FIRST_PID       1000000
-#define MEMORY_MARK     "DROVER SIM MEMORY\n"
+#define STATE_MAX       512
 #define CONSOLE_TEXT    "sim: running\n"
 
 struct sim {
@@ -63,12 +64,36 @@ state_path(const struct sim_guest *s)
 	return xasprintf("%s/vm-%" PRIu64, s->sim->state_dir, s->g.number);
 }
 
+static json *
+sizes_json(const struct sim_guest *s)
+{
+	json *o = json_new_object();
+
+	json_set_u64(o, "num_cpu", s->num_cpu);
+	json_set_u64(o, "memory_mb", s->memory_mb);
+	return o;
+}
+
+static int
+read_sizes(struct sim_guest *s, const json *o, struct err *e)
+{
+	uint64_t num_cpu = 0;
+	int rc = json_read_u64(o, "num_cpu", JSON_REQUIRED, 1, UINT32_MAX, &num_cpu, e);
+
+	if (rc)
+		return rc;
+	s->num_cpu = (uint32_t)num_cpu;
+	return json_read_u64(
+	    o, "memory_mb", JSON_REQUIRED, 1, INT64_MAX, &s->memory_mb, e);
+}
+
 static void
 save(const struct sim_guest *s)
 {
 	AUTO_FREE char *path = state_path(s);
 	AUTO_FREE char *text = NULL;
 	AUTO_CLOSE int fd = -1;
+	AUTO(json) json *o = NULL;
 
 	if (!path)
 		return;
@@ -76,8 +101,10 @@ save(const struct sim_guest *s)
 		unlink(path);
 		return;
 	}
-	text = xasprintf("%s %" PRIu64 " %u %" PRIu64 "\n",
-	    engine_state_name(s->g.state), s->started_ms, s->num_cpu, s->memory_mb);
+	o = sizes_json(s);
+	json_set_str(o, "state", engine_state_name(s->g.state));
+	json_set_u64(o, "started_ms", s->started_ms);
+	text = json_text(o);
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	/* An invented guest that cannot be noted is gone after the restart. */
 	if (fd < 0 || write(fd, text, strlen(text)) < 0)
@@ -89,16 +116,18 @@ load(struct sim_guest *s, enum engine_state *ret_st)
 {
 	AUTO_FREE char *path = state_path(s);
 	AUTO_CLOSE int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	char buf[128], word[16];
-	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
+	AUTO(json) json *o = NULL;
+	const char *state = "";
+	char buf[STATE_MAX];
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf));
 
-	if (n <= 0)
+	if (n <= 0 || json_parse(buf, (size_t)n, path, &o, NULL) ||
+	    read_sizes(s, o, NULL) ||
+	    json_read_u64(
+		o, "started_ms", JSON_REQUIRED, 0, INT64_MAX, &s->started_ms, NULL) ||
+	    json_read_str(o, "state", JSON_REQUIRED, sizeof(buf), &state, NULL))
 		return false;
-	buf[n] = '\0';
-	if (sscanf(buf, "%15s %" SCNu64 " %" SCNu32 " %" SCNu64, word, &s->started_ms,
-		&s->num_cpu, &s->memory_mb) != 4)
-		return false;
-	*ret_st = str_same(word, "paused") ? ENGINE_PAUSED : ENGINE_RUNNING;
+	*ret_st = str_same(state, "paused") ? ENGINE_PAUSED : ENGINE_RUNNING;
 	return true;
 }
 
@@ -139,11 +168,11 @@ end(struct sim_guest *s, enum engine_end why, const char *reason)
 static int
 write_memory(struct sim_guest *s, struct err *e)
 {
-	char head[64];
-	int n = snprintf(head, sizeof(head), MEMORY_MARK "%u %" PRIu64 "\n", s->num_cpu,
-	    s->memory_mb);
+	AUTO(json) json *o = sizes_json(s);
+	AUTO_FREE char *text = json_text(o);
+	ssize_t n = (ssize_t)strlen(text);
 
-	if (write(s->memory_fd, head, (size_t)n) != n)
+	if (write(s->memory_fd, text, (size_t)n) != n)
 		return err_sys(e, ERR_IO, errno,
 		    "vm-%" PRIu64 ": cannot save its memory", s->g.number);
 	return 0;
@@ -152,13 +181,12 @@ write_memory(struct sim_guest *s, struct err *e)
 static int
 read_memory(struct sim_guest *s, int fd, struct err *e)
 {
-	char buf[65];
-	ssize_t n = pread(fd, buf, sizeof(buf) - 1, 0);
+	AUTO(json) json *o = NULL;
+	char buf[STATE_MAX];
+	ssize_t n = pread(fd, buf, sizeof(buf), 0);
 
-	buf[n > 0 ? n : 0] = '\0';
-	if (!str_starts(buf, MEMORY_MARK) ||
-	    sscanf(buf + strlen(MEMORY_MARK), "%" SCNu32 " %" SCNu64, &s->num_cpu,
-		&s->memory_mb) != 2)
+	if (n <= 0 || json_parse(buf, (size_t)n, "memory", &o, NULL) ||
+	    read_sizes(s, o, NULL))
 		return err_set(e, ERR_CORRUPT, "this is no memory image");
 	return 0;
 }

@@ -8,11 +8,12 @@
 static int
 read_verb(const char *s, enum engine_verb *ret_v)
 {
-	for (int v = 0; v < ENGINE_VERBS_; v++)
-		if (str_same(s, engine_verb_name((enum engine_verb)v))) {
-			*ret_v = (enum engine_verb)v;
-			return 0;
-		}
+	for (int v = 0; v < ENGINE_VERBS_; v++) {
+		if (!str_same(s, engine_verb_name((enum engine_verb)v)))
+			continue;
+		*ret_v = (enum engine_verb)v;
+		return 0;
+	}
 	return ERR_INVALID;
 }
 
@@ -24,11 +25,12 @@ read_kind(const char *s, enum sim_fault_kind *ret_k)
 		[SIM_STUCK] = "stuck",
 		[SIM_CRASH] = "crash" };
 
-	for (size_t k = SIM_SLOW; k < ARRAY_SIZE(names); k++)
-		if (str_same(s, names[k])) {
-			*ret_k = (enum sim_fault_kind)k;
-			return 0;
-		}
+	for (size_t k = SIM_SLOW; k < ARRAY_SIZE(names); k++) {
+		if (!str_same(s, names[k]))
+			continue;
+		*ret_k = (enum sim_fault_kind)k;
+		return 0;
+	}
 	return ERR_INVALID;
 }
 
