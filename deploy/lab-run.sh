@@ -78,7 +78,7 @@ enter()
 		--init-groups --no-new-privs)
 	# shellcheck disable=SC2016  # expanded by the inner shell
 	exec "${net[@]}" unshare --mount --propagation private bash -c '
-		mount --bind "$1" "$2" && cd "$2" && shift 2 && exec "$@"' \
+		mount --rbind "$1" "$2" && cd "$2" && shift 2 && exec "$@"' \
 		lab-run "$dir" "$(lab_run_dir "$dir")" "${rights[@]}" "$@"
 }
 

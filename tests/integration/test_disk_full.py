@@ -12,11 +12,11 @@ from test_guests import Service, vm
 
 @pytest.fixture(scope="module")
 def small(lab: Lab) -> Iterator[Path]:
-    """A 160 MiB file system at ds/small, seen by the agents: they start after it is there."""
+    """A 320 MiB file system at ds/small, seen by the agents: they start after it is there."""
     image, mount = lab.dir / "small.img", lab.dir / "ds/small"
     lab.quickstart("stop")
     mount.mkdir()
-    subprocess.run(["truncate", "-s", "160M", str(image)], check=True)
+    subprocess.run(["truncate", "-s", "320M", str(image)], check=True)
     subprocess.run(["mkfs.ext4", "-q", "-m0", str(image)], check=True)
     subprocess.run(["mount", "-o", "loop", str(image), str(mount)], check=True)
     os.chmod(mount, 0o711)
