@@ -212,7 +212,7 @@ struct engine_qemu_conf {
 	const char *program; /* "" finds qemu-system-<this machine> */
 	const char *accel;   /* "auto", "kvm", "tcg": engine.qemu.accel */
 	uint32_t uid_base;   /* guest n runs as uid_base + n */
-	uint32_t gid;        /* of all guests */
+	uint32_t gid;        /* of all guests, unless /dev/kvm has a group of its own */
 	uint32_t start_ms;   /* how long a process may take to answer; 0: 30 s */
 };
 /* Its verbs are flows of fs, the loop's registry. The conf's strings are copied. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -155,14 +156,30 @@ ask_start(struct flow *f, void *arg)
 
 /* ---- the accelerator ---- */
 
+/*
+ * A guest's process has one group only: it gets the one that /dev/kvm is open to.
+ * Nothing else of it hangs on its group, as all files are handed over open.
+ */
 static void
-look_at_host(struct accel_view *v)
+take_kvm_group(struct qemu *qe, int kvm)
+{
+	struct stat st;
+
+	if (kvm < 0 || fstat(kvm, &st) || !st.st_gid || (st.st_mode & 0006) == 0006)
+		return;
+	if ((st.st_mode & 0060) == 0060)
+		qe->gid = st.st_gid;
+}
+
+static void
+look_at_host(struct qemu *qe, struct accel_view *v)
 {
 	AUTO_CLOSE int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	AUTO_CLOSE int info = -1;
 	AUTO_FREE char *buf = xcalloc(1, CPUINFO_MAX + 1);
 
 	v->kvm_errno = kvm < 0 ? errno : 0;
+	take_kvm_group(qe, kvm);
 	info = open("/proc/cpuinfo", O_RDONLY | O_CLOEXEC);
 	if (info >= 0 && read(info, buf, CPUINFO_MAX) > 0)
 		v->has_virt = accel_has_virt(buf);
@@ -301,6 +318,6 @@ qemu_op_probe(struct engine *en, struct wake w)
 	p->qe = qe;
 	p->done = w;
 	qe->probe = p;
-	look_at_host(&p->view);
+	look_at_host(qe, &p->view);
 	flow_start(flow_new(qe->flows, "qemu probe", probe_steps, p, &hooks, p));
 }

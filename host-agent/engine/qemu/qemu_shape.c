@@ -4,7 +4,9 @@
 
 #define MAX_HOT_CPUS   16
 #define MAX_HOT_FACTOR 4
-#define MAX_MEMORY_MB  (16ull << 20)
+/* The emulated CPU addresses a terabyte in all. */
+#define MAX_HOT_MB    (256ull << 10)
+#define MAX_MEMORY_MB (16ull << 20)
 
 static uint64_t
 least(uint64_t a, uint64_t b)
@@ -22,7 +24,7 @@ void
 qemu_shape_plan(struct qemu_shape *s, uint32_t num_cpu, uint64_t memory_mb,
     uint32_t host_cpus, uint64_t host_mb)
 {
-	uint64_t hot_mb = least(memory_mb * MAX_HOT_FACTOR, host_mb);
+	uint64_t hot_mb = least(least(memory_mb * MAX_HOT_FACTOR, host_mb), MAX_HOT_MB);
 
 	s->boot_cpus = s->num_cpu = num_cpu;
 	s->max_cpus = (uint32_t)most(num_cpu, least(host_cpus, MAX_HOT_CPUS));
