@@ -99,8 +99,8 @@ agent_conf_check(const struct agent_conf *c, struct err *e)
 
 	if (check_servers(c, e))
 		return e->code;
-	if (strcmp(c->qemu_accel, "auto") && strcmp(c->qemu_accel, "kvm") &&
-	    strcmp(c->qemu_accel, "tcg"))
+	if (!str_same(c->qemu_accel, "auto") && !str_same(c->qemu_accel, "kvm") &&
+	    !str_same(c->qemu_accel, "tcg"))
 		return err_set(e, ERR_INVALID,
 		    "engine.qemu.accel: \"%s\" is not auto, kvm or tcg", c->qemu_accel);
 	if (!is_group_name(c->cgroup_prefix))

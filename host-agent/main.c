@@ -251,8 +251,7 @@ enroll_with(const struct enroll_args *a, const struct agent_conf *c, struct err 
 
 	if (!a->force && !access(c->tls_cert, F_OK))
 		return err_set(e, ERR_EXISTS,
-		    "%s is there already: this host is enrolled (--force enrols it "
-		    "anew)",
+		    "this host is enrolled: %s is there (--force enrols it anew)",
 		    c->tls_cert);
 	rc = uplink_parse_server(a->server, &host, &o.port, e);
 	if (rc)

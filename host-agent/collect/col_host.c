@@ -10,7 +10,7 @@
 #include "host-agent/record/record.h"
 
 /* cpuinfo has about 1.5 kB a CPU. */
-#define PROC_FILE_MAX (8u * 1024 * 1024)
+#define PROC_FILE_MAX ((size_t)8 << 20)
 #define MHZ_UNKNOWN   2000u
 
 static int

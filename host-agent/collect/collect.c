@@ -71,11 +71,11 @@ sample(struct collect *k)
 	if (k->conf.share.partial) {
 		use_guests_sum(k, now);
 	} else {
+		uint64_t all_mhz = (uint64_t)k->conf.share.cpus * k->conf.share.mhz;
+		uint32_t busy = proc_busy_permille(&k->last.cpu, &s.cpu);
+
 		if (k->has_last)
-			k->cpu_usage_mhz =
-			    (uint32_t)((uint64_t)k->conf.share.cpus *
-				       k->conf.share.mhz *
-				       proc_busy_permille(&k->last.cpu, &s.cpu) / 1000);
+			k->cpu_usage_mhz = (uint32_t)(all_mhz * busy / 1000);
 		k->memory_used_bytes = s.memory_used_bytes;
 	}
 	k->last = s;

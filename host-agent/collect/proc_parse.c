@@ -79,7 +79,8 @@ meminfo_kb(const char *meminfo, const char *key, uint64_t *ret_bytes)
 	const char *p = find_line(meminfo, key);
 	uint64_t kb;
 
-	if (!p || !take_u64(&p, &kb) || strncmp(p, " kB", 3) || kb > UINT64_MAX / 1024)
+	if (!p || !take_u64(&p, &kb) || strncmp(p, " kB", 3) != 0 ||
+	    kb > UINT64_MAX / 1024)
 		return false;
 	*ret_bytes = kb * 1024;
 	return true;
@@ -131,7 +132,7 @@ cpuinfo_value(const char *p, const char *key)
 {
 	size_t n = strlen(key);
 
-	if (strncmp(p, key, n))
+	if (strncmp(p, key, n) != 0)
 		return NULL;
 	p += n;
 	while (*p == ' ' || *p == '\t')

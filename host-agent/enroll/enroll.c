@@ -61,13 +61,12 @@ refused(const struct https_reply *r, struct err *e)
 	    json_what(fault) == JSON_IS_OBJECT) {
 		(void)!json_read_str(fault, "code", JSON_OPTIONAL, 64, &code, NULL);
 		(void)!json_read_str(
-		    fault, "message", JSON_OPTIONAL, 200, &message, NULL);
+		    fault, "message", JSON_OPTIONAL, 4096, &message, NULL);
 	}
 	rc = *code ? err_from_name(code) : ERR_INTERNAL;
 	if (r->status == 401 || r->status == 403)
 		return err_set(e, rc,
-		    "the server refused the token: %s (a token is for one use and "
-		    "expires; make a new one)",
+		    "the server refused the token: %s (it is for one use and expires)",
 		    message);
 	return err_set(
 	    e, rc, "the server refused the enrolment (%d): %s", r->status, message);
@@ -128,9 +127,9 @@ check_answer(
 
 	if (!cert || tls_identify(cert, &id, NULL))
 		rc = err_set(e, ERR_CORRUPT, "the server sent no certificate");
-	else if (tls_pem_fingerprint(a->ca, got, e) || strcmp(got, fingerprint))
+	else if (tls_pem_fingerprint(a->ca, got, e) || !str_same(got, fingerprint))
 		rc = err_set(e, ERR_DENIED, "the server sent another CA than its own");
-	else if (id.role != TLS_ROLE_HOST || strcmp(id.uuid, a->uuid))
+	else if (id.role != TLS_ROLE_HOST || !str_same(id.uuid, a->uuid))
 		rc = err_set(e, ERR_CORRUPT,
 		    "the certificate is not for the host that the server named");
 	else if (!is_of_key(cert, key_pem))

@@ -19,7 +19,7 @@
 #include "base/str.h"
 #include "loop/tls.h"
 
-#define REPLY_MAX (1024u * 1024)
+#define REPLY_MAX ((size_t)1 << 20)
 
 /* One conversation; everything in it ends by deadline_ms. */
 struct call {
@@ -74,12 +74,14 @@ connect_one(struct call *c, const struct addrinfo *ai, struct err *e)
 	    ai->ai_protocol);
 	if (c->fd < 0)
 		return err_sys(e, ERR_IO, errno, "socket");
-	if (connect(c->fd, ai->ai_addr, ai->ai_addrlen) && errno != EINPROGRESS)
+	if (connect(c->fd, ai->ai_addr, ai->ai_addrlen))
 		sys = errno;
-	else if (wait_fd(c, POLLOUT, e))
-		return e->code;
-	else if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &sys, &len))
-		sys = errno;
+	if (sys == EINPROGRESS) {
+		if (wait_fd(c, POLLOUT, e))
+			return e->code;
+		if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &sys, &len))
+			return err_sys(e, ERR_IO, errno, "socket");
+	}
 	if (!sys)
 		return 0;
 	return err_sys(
@@ -164,19 +166,21 @@ verify_against(X509 *leaf, STACK_OF(X509) * chain, X509 *ca, struct err *e)
 {
 	X509_STORE *store = X509_STORE_new();
 	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	const char *why;
 	int rc = 0;
 
 	if (!store || !ctx || !X509_STORE_add_cert(store, ca) ||
-	    !X509_STORE_CTX_init(ctx, store, leaf, chain))
+	    !X509_STORE_CTX_init(ctx, store, leaf, chain)) {
 		rc = ssl_error(e, ERR_INTERNAL, "checking the server's certificate");
-	else {
-		X509_STORE_CTX_set_purpose(ctx, X509_PURPOSE_SSL_SERVER);
-		if (X509_verify_cert(ctx) != 1)
-			rc = err_set(e, ERR_DENIED,
-			    "the server's certificate is not of that CA: %s",
-			    X509_verify_cert_error_string(
-				X509_STORE_CTX_get_error(ctx)));
+		goto out;
 	}
+	X509_STORE_CTX_set_purpose(ctx, X509_PURPOSE_SSL_SERVER);
+	if (X509_verify_cert(ctx) != 1) {
+		why = X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx));
+		rc = err_set(e, ERR_DENIED,
+		    "the server's certificate is not of that CA: %s", why);
+	}
+out:
 	X509_STORE_CTX_free(ctx);
 	X509_STORE_free(store);
 	return rc;
@@ -234,9 +238,8 @@ check_peer(const struct call *c, char **ret_ca_pem, struct err *e)
 	}
 	if (!leaf || !ca)
 		return err_set(e, ERR_DENIED,
-		    "%s:%u is not of the CA with that fingerprint: none of the %d "
-		    "certificates that it shows has it",
-		    c->p->host, c->p->port, chain ? sk_X509_num(chain) : 0);
+		    "%s:%u is of another CA: it shows none with that fingerprint",
+		    c->p->host, c->p->port);
 	if (verify_against(leaf, chain, ca, e) || check_role(c, leaf, e))
 		return e->code;
 	return cert_pem(ca, ret_ca_pem, e);
@@ -270,7 +273,7 @@ receive_all(const struct call *c, struct str *out, struct err *e)
 			str_addn(out, buf, (size_t)rc);
 			if (out->len > REPLY_MAX)
 				return err_set(e, ERR_TOO_LARGE,
-				    "the server's answer is larger than %u bytes",
+				    "the server's answer is larger than %zu bytes",
 				    REPLY_MAX);
 			continue;
 		}

@@ -13,7 +13,7 @@
 #include "host-agent/record/record.h"
 
 #define BOOK_MARK     "drover guest 1"
-#define BOOK_FILE_MAX (4u * 1024 * 1024)
+#define BOOK_FILE_MAX ((size_t)4 << 20)
 
 void
 guest_record_fini(struct guest_record *r)
@@ -48,21 +48,20 @@ guest_record_encode(const struct guest_record *r, struct str *out)
 	record_add(out, q, n);
 }
 
-/* The next record of *p, which moves behind it. */
-static int
-take(const uint8_t **p, size_t *n, const uint8_t **ret_body, uint32_t *ret_n,
-    struct err *e)
+/* The body of the next record of *p, which moves behind it; NULL: there is none. */
+static const uint8_t *
+take(const uint8_t **p, size_t *n, uint32_t *ret_len, struct err *e)
 {
-	int rc = record_peek(*p, *n, ret_n, e);
+	const uint8_t *body = *p + RECORD_HEAD;
+	int rc = record_peek(*p, *n, ret_len, e);
 
-	if (rc < 0)
-		return rc;
 	if (rc == 0)
-		return err_set(e, ERR_CORRUPT, "the record is cut short");
-	*ret_body = *p + RECORD_HEAD;
-	*p += RECORD_HEAD + (size_t)*ret_n;
-	*n -= RECORD_HEAD + (size_t)*ret_n;
-	return 0;
+		err_set(e, ERR_CORRUPT, "the record is cut short");
+	if (rc != 1)
+		return NULL;
+	*p += RECORD_HEAD + (size_t)*ret_len;
+	*n -= RECORD_HEAD + (size_t)*ret_len;
+	return body;
 }
 
 static int
@@ -85,26 +84,26 @@ guest_record_decode(
     const uint8_t *p, size_t n, struct guest_record *ret_r, struct err *e)
 {
 	struct guest_record r = { 0 };
-	Drover__GuestStatus *st;
-	const uint8_t *body = NULL;
-	uint32_t len = 0;
+	Drover__GuestStatus *st = NULL;
+	const uint8_t *mark, *status, *spec;
+	uint32_t mark_len, status_len, spec_len;
 	int rc;
 
-	if (take(&p, &n, &body, &len, e))
+	mark = take(&p, &n, &mark_len, e);
+	if (!mark)
 		return ERR_CORRUPT;
-	if (len != strlen(BOOK_MARK) || memcmp(body, BOOK_MARK, len))
+	if (mark_len != strlen(BOOK_MARK) || memcmp(mark, BOOK_MARK, mark_len) != 0)
 		return err_set(
 		    e, ERR_CORRUPT, "it is not of version \"" BOOK_MARK "\"");
-	if (take(&p, &n, &body, &len, e))
+	status = take(&p, &n, &status_len, e);
+	spec = status ? take(&p, &n, &spec_len, e) : NULL;
+	if (!spec)
 		return ERR_CORRUPT;
-	st = drover__guest_status__unpack(NULL, len, body);
-	rc = take(&p, &n, &body, &len, e);
-	if (!rc) {
-		r.spec = drover__guest_spec__unpack(NULL, len, body);
-		rc = fill(&r, st, e);
-	}
-	if (!rc && n)
-		rc = err_set(e, ERR_CORRUPT, "%zu bytes follow its end", n);
+	if (n)
+		return err_set(e, ERR_CORRUPT, "%zu bytes follow its end", n);
+	st = drover__guest_status__unpack(NULL, status_len, status);
+	r.spec = drover__guest_spec__unpack(NULL, spec_len, spec);
+	rc = fill(&r, st, e);
 	drover__guest_status__free_unpacked(st, NULL);
 	if (rc)
 		guest_record_fini(&r);
@@ -123,7 +122,7 @@ static int
 load_one(const char *path, uint64_t guest, struct guest_record *ret_r, struct err *e)
 {
 	AUTO(str) struct str file = STR_INIT;
-	struct guest_record r;
+	struct guest_record r = { 0 };
 	int rc = record_file_read(path, BOOK_FILE_MAX, &file, e);
 
 	if (!rc)
@@ -131,8 +130,8 @@ load_one(const char *path, uint64_t guest, struct guest_record *ret_r, struct er
 		    (const uint8_t *)str_cstr(&file), file.len, &r, e);
 	if (rc)
 		return rc;
-	if (r.spec->guest != guest) {
-		rc = err_set(e, ERR_CORRUPT, "it is vm-%" PRIu64 "'s", r.spec->guest);
+	if (!r.spec || r.spec->guest != guest) {
+		rc = err_set(e, ERR_CORRUPT, "it is another guest's");
 		guest_record_fini(&r);
 		return rc;
 	}
@@ -145,14 +144,16 @@ set_aside(const char *path, const struct err *why)
 {
 	AUTO_FREE char *to = xasprintf("%s.damaged", path);
 
-	if (rename(path, to))
+	if (rename(path, to)) {
 		log_err("book", "%s is damaged (%s) and cannot be set aside: %s", path,
 		    why->msg, strerror(errno));
-	else
-		log_err("book",
-		    "%s is damaged: %s; it is %s now, and its guest is "
-		    "unknown to this host",
-		    path, why->msg, to);
+		return;
+	}
+
+	log_err("book",
+	    "%s is damaged: %s; it is %s now, and its guest is "
+	    "unknown to this host",
+	    path, why->msg, to);
 }
 
 int

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "host-agent/guest/guest_job.h"
 #include "host-agent/guest/guest_spec.h"
 #include "host-agent/stores/stores.h"
@@ -218,7 +219,7 @@ run_remove_folder(struct guest_work *k)
 		return errno == ENOENT ? 0
 				       : err_sys(&k->e, ERR_IO, errno, "%s", k->path);
 	while ((d = readdir(dir))) {
-		if (strcmp(d->d_name, ".") && strcmp(d->d_name, ".."))
+		if (!str_same(d->d_name, ".") && !str_same(d->d_name, ".."))
 			unlinkat(dirfd(dir), d->d_name, 0);
 	}
 	closedir(dir);
@@ -317,7 +318,7 @@ updated_start(struct flow *f, void *arg)
 	struct guest *g = j->g;
 
 	j->old = guest_spec_dup(g->spec);
-	if (strcmp(j->old->engine, j->spec->engine))
+	if (!str_same(j->old->engine, j->spec->engine))
 		guest_drop_handle(g);
 	guest_set_spec(g, j->spec);
 	if (guest_is_live(g) && guest_group_set(g, flow_err(f)))

@@ -74,7 +74,7 @@ disk_check(const Drover__GuestSpec *spec, size_t i, struct err *e)
 	}
 	if (!d->datastore)
 		return err_set(e, ERR_INVALID, "disk %s: no datastore", d->name);
-	if (strcmp(d->format, "qcow2") && strcmp(d->format, "raw"))
+	if (!str_same(d->format, "qcow2") && !str_same(d->format, "raw"))
 		return err_set(e, ERR_INVALID,
 		    "disk %s: format \"%.20s\" is not qcow2 or raw", d->name,
 		    d->format);

@@ -11,7 +11,7 @@
 #include "proto/guest.pb-c.h"
 
 #define GUEST_MAX_CPU       512u
-#define GUEST_MAX_MEMORY_MB (16u * 1024 * 1024)
+#define GUEST_MAX_MEMORY_MB (16u << 20)
 #define GUEST_MAX_DISKS     32u
 #define GUEST_MAX_NICS      16u
 

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/assert.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -40,6 +41,7 @@ entry_drop(struct journal *j, struct entry *en)
 {
 	char key[ORDER_NAME_TEXT];
 
+	ASSERT(list_linked(&en->node));
 	map_del_str(j->by_name, order_name_text(en->name, key));
 	list_remove(&en->node);
 	free(en);
@@ -105,8 +107,10 @@ on_compacted(void *arg, int rc, const struct reclog_moves *m, const struct err *
 		log_warn("journal", "not compacted: %s", e->msg);
 		return;
 	}
-	LIST_EACH(struct entry, en, &j->entries, node)
+	LIST_EACH(struct entry, en, &j->entries, node) {
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it left the list */
 		en->offset = reclog_moved(m, en->offset);
+	}
 }
 
 static void
@@ -144,10 +148,8 @@ journal_open(struct loop *l, struct workers *w, const char *path, size_t keep,
 		return rc;
 	}
 	if (cut)
-		log_err("journal",
-		    "%s: the last %" PRIu64 " bytes were damaged and are in "
-		    "%s.damaged now; %zu orders were read",
-		    path, cut, path, journal_count(j));
+		log_err("journal", "%s: %" PRIu64 " bytes at its end are damaged", path,
+		    cut);
 	compact_if_due(j);
 	*ret_j = j;
 	return 0;

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "base/assert.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -12,7 +13,7 @@
 #include "host-agent/record/saver.h"
 #include "loop/loop.h"
 
-#define OUTBOX_FILE_MAX (64u * 1024 * 1024)
+#define OUTBOX_FILE_MAX ((size_t)64 << 20)
 
 struct waiting_event {
 	struct list_node node;
@@ -35,18 +36,31 @@ struct outbox {
 static void
 drop(struct outbox *b, struct waiting_event *w)
 {
+	ASSERT(list_linked(&w->node));
 	list_remove(&w->node);
 	str_fini(&w->packed);
 	free(w);
 	b->count--;
 }
 
+static void
+make_room(struct outbox *b)
+{
+	struct waiting_event *old = LIST_FIRST(struct waiting_event, &b->events, node);
+
+	if (b->count < OUTBOX_MAX || !old)
+		return;
+	log_warn("outbox", "%u events wait already: event %" PRIu64 " dropped",
+	    OUTBOX_MAX, old->id);
+	drop(b, old);
+}
+
 static struct waiting_event *
 keep(struct outbox *b, uint64_t id, const void *p, size_t n, bool stored)
 {
 	struct waiting_event *w = xcalloc(1, sizeof(*w));
-	struct waiting_event *old;
 
+	make_room(b);
 	w->id = id;
 	w->stored = stored;
 	str_addn(&w->packed, p, n);
@@ -54,12 +68,6 @@ keep(struct outbox *b, uint64_t id, const void *p, size_t n, bool stored)
 	b->count++;
 	if (id > b->last_id)
 		b->last_id = id;
-	old = LIST_FIRST(struct waiting_event, &b->events, node);
-	if (b->count > OUTBOX_MAX && old) {
-		log_warn("outbox", "%u events wait already: event %" PRIu64 " dropped",
-		    OUTBOX_MAX, old->id);
-		drop(b, old);
-	}
 	return w;
 }
 
@@ -171,8 +179,10 @@ save(struct outbox *b)
 {
 	AUTO(str) struct str all = STR_INIT;
 
-	LIST_EACH(struct waiting_event, w, &b->events, node)
+	LIST_EACH(struct waiting_event, w, &b->events, node) {
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it left the list */
 		record_add(&all, w->packed.s, w->packed.len);
+	}
 	return saver_put(b->saver, str_cstr(&all), all.len, on_stored, b);
 }
 

@@ -322,7 +322,9 @@ on_beat(void *arg)
 	Drover__Envelope m = DROVER__ENVELOPE__INIT;
 	Drover__Ping ping = DROVER__PING__INIT;
 
-	if (loop_now_ms(u->loop) - u->heard_ms > UPLINK_BEATS_MISSED * u->beat_ms) {
+	uint64_t patience = (uint64_t)UPLINK_BEATS_MISSED * u->beat_ms;
+
+	if (loop_now_ms(u->loop) - u->heard_ms > patience) {
 		drop(u, "three beats of the server are missing");
 		return;
 	}

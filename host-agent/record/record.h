@@ -13,7 +13,7 @@
 #include "base/err.h"
 
 #define RECORD_HEAD 8u
-#define MAX_RECORD  (16u * 1024 * 1024)
+#define MAX_RECORD  (16u << 20)
 
 struct str;
 

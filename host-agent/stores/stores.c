@@ -12,7 +12,7 @@
 #include "host-agent/stores/stores_int.h"
 #include "loop/worker.h"
 
-#define LIST_FILE_MAX (4u * 1024 * 1024)
+#define LIST_FILE_MAX ((size_t)4 << 20)
 
 Drover__DatastoreSpec *
 store_spec_dup(const Drover__DatastoreSpec *spec)

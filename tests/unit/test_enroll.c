@@ -323,7 +323,7 @@ server_that_does_not_show_its_ca_gets_no_token(void **state)
 	struct world *w = *state;
 
 	w->server.without_ca = true;
-	assert_fails(w, SIGN, ERR_DENIED, "certificates that it shows");
+	assert_fails(w, SIGN, ERR_DENIED, "fingerprint");
 	assert_false(w->server.asked);
 }
 

@@ -153,8 +153,9 @@ on_replay(void *arg, uint64_t offset, const uint8_t *p, size_t n)
 
 	s->offsets[s->n % 64] = offset;
 	s->n++;
-	strncat(s->all, (const char *)p, n);
-	strcat(s->all, ",");
+	size_t len = strlen(s->all);
+
+	snprintf(s->all + len, sizeof(s->all) - len, "%.*s,", (int)n, (const char *)p);
 }
 
 static struct reclog *

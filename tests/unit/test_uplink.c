@@ -330,7 +330,7 @@ refusal_is_waited_out(void **state)
 	clock_advance(w->bed->clock, 7999);
 	bed_settle(w->bed);
 	assert_int_equal(w->dials, 1);
-	clock_advance(w->bed->clock, 2 * UPLINK_BACKOFF_MIN_MS);
+	clock_advance(w->bed->clock, 2ull * UPLINK_BACKOFF_MIN_MS);
 	bed_settle(w->bed);
 	assert_int_equal(w->dials, 2);
 }
