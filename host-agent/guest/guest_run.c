@@ -119,7 +119,7 @@ static enum flow_rc
 look_start(struct flow *f, void *arg)
 {
 	struct guest_job *j = arg;
-	bool known = j->g->handle != NULL;
+	bool known = j->g->handle && j->from != GUEST_UNKNOWN;
 	struct engine_guest *h;
 
 	if (guest_handle(j->g, &h, flow_err(f)))

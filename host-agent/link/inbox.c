@@ -196,6 +196,12 @@ on_begun(void *arg, int rc, const struct err *e)
 		forget(r->in, r);
 		return;
 	}
+	if (r->late) {
+		r->state = RUN_ACTING;
+		err_set(&why, ERR_CANCELLED, "the host's journal was too slow");
+		inbox_fail(r->in, r->name, &why);
+		return;
+	}
 	act(r);
 }
 

@@ -108,7 +108,6 @@ on_compacted(void *arg, int rc, const struct reclog_moves *m, const struct err *
 		return;
 	}
 	LIST_EACH(struct entry, en, &j->entries, node) {
-		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it left the list */
 		en->offset = reclog_moved(m, en->offset);
 	}
 }
@@ -124,6 +123,7 @@ compact_if_due(struct journal *j)
 		return;
 	offsets = xcalloc(map_count(j->by_name) + 1, sizeof(*offsets));
 	LIST_EACH(struct entry, en, &j->entries, node) {
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it left the list */
 		if (en->offset < durable)
 			offsets[n++] = en->offset;
 	}
