@@ -216,13 +216,17 @@ static void
 descriptors_travel_with_their_call(void **state)
 {
 	struct world *w = *state;
-	char buf[256], room[CMSG_SPACE(sizeof(int))];
+	char buf[256];
+
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { .room = { 0 } };
 	struct iovec iov = { buf, sizeof(buf) };
 	struct msghdr msg = { .msg_iov = &iov,
 		.msg_iovlen = 1,
-		.msg_control = room,
-		.msg_controllen = sizeof(room) };
-	struct cmsghdr *head;
+		.msg_control = control.room,
+		.msg_controllen = sizeof(control.room) };
 	int fd;
 
 	w->pass_fd = STDERR_FILENO;
@@ -230,10 +234,9 @@ descriptors_travel_with_their_call(void **state)
 	begin_call(w);
 	turn(w);
 	assert_true(recvmsg(w->peer, &msg, MSG_DONTWAIT) > 0);
-	head = CMSG_FIRSTHDR(&msg);
-	assert_non_null(head);
-	assert_int_equal(head->cmsg_type, SCM_RIGHTS);
-	memcpy(&fd, CMSG_DATA(head), sizeof(fd));
+	assert_true(msg.msg_controllen >= CMSG_LEN(sizeof(fd)));
+	assert_int_equal(control.head.cmsg_type, SCM_RIGHTS);
+	memcpy(&fd, CMSG_DATA(&control.head), sizeof(fd));
 	close(fd);
 }
 

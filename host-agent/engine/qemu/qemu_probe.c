@@ -35,7 +35,8 @@ unusable(struct qemu *qe, const char *why)
 	struct engine_facts *f = &qe->en.facts;
 
 	f->usable = false;
-	snprintf(f->why_not, sizeof(f->why_not), "%s", why);
+	snprintf(
+	    f->why_not, sizeof(f->why_not), "%.*s", (int)sizeof(f->why_not) - 1, why);
 	for (int cap = 0; cap < ENGINE_CAPS_; cap++)
 		engine_fact_cap(f, (enum engine_cap)cap, "the engine cannot be used");
 }
