@@ -230,6 +230,7 @@ take_hello(struct conn *c, const Drover__Hello *hello)
 	host_take_hello(rec, hello);
 	host_state_update(rec);
 	host_calls_up(rec);
+	hosts_wake_waiting(c->hs);
 }
 
 static void

@@ -75,6 +75,8 @@ struct hosts {
 	struct map *recs;     /* host id → struct host_rec */
 	struct map *busy_vms; /* a change of it is on its way */
 	struct list pending;  /* of struct pending */
+	struct wake *waiting; /* for a host to come up */
+	size_t n_waiting;
 	struct timer *tick;
 };
 
@@ -88,6 +90,7 @@ struct pending {
 void pending_add(struct hosts *hs, struct pending *p, void (*drop)(struct pending *p));
 struct hosts *pending_end(struct pending *p); /* unlinks; NULL: gone */
 
+void hosts_wake_waiting(struct hosts *hs);
 struct host_rec *rec_of(struct hosts *hs, obj_id host); /* made if absent */
 struct host_rec *rec_find(const struct hosts *hs, obj_id host);
 bool rec_is_up(const struct host_rec *rec);

@@ -106,6 +106,8 @@ on_stored(void *arg, int rc, const struct err *e)
 	rec->storing = false;
 	if (!rc && s->facts)
 		rec->facts_new = false;
+	if (!rc)
+		hosts_wake_waiting(hs);
 	const struct host *row = inv_host(hs->inv, s->host);
 	const char *why = row && row->state_reason ? row->state_reason : "";
 	if (!rc && s->state_changed && row)

@@ -179,6 +179,7 @@ hosts_free(struct hosts *hs)
 	}
 	map_free(hs->recs);
 	map_free(hs->busy_vms);
+	free(hs->waiting);
 	free(hs->ca_cert_path);
 	free(hs->ca_key_path);
 	free(hs->ca_pem);
@@ -231,6 +232,42 @@ hosts_up_count(const struct hosts *hs)
 	return n;
 }
 
+bool
+hosts_is_expected(const struct hosts *hs, obj_id host)
+{
+	const struct host *row = inv_host(hs->inv, host);
+
+	/* host_decide changes the state when its patience ends. */
+	return row && row->connection_state == CONN_CONNECTED && !hosts_is_up(hs, host);
+}
+
+bool
+hosts_any_expected(const struct hosts *hs)
+{
+	INV_EACH(hs->inv, KIND_HOST, o)
+	{
+		if (hosts_is_expected(hs, o->id))
+			return true;
+	}
+	return false;
+}
+
+void
+hosts_wait(struct hosts *hs, struct wake w)
+{
+	hs->waiting =
+	    xreallocarray(hs->waiting, hs->n_waiting + 1, sizeof(*hs->waiting));
+	hs->waiting[hs->n_waiting++] = w;
+}
+
+void
+hosts_wake_waiting(struct hosts *hs)
+{
+	for (size_t i = 0; i < hs->n_waiting; i++)
+		post_wake(hs->loop, hs->waiting[i], 0, NULL);
+	hs->n_waiting = 0;
+}
+
 int
 hosts_need_up(const struct hosts *hs, obj_id host, struct err *e)
 {
@@ -240,11 +277,9 @@ hosts_need_up(const struct hosts *hs, obj_id host, struct err *e)
 	if (!row)
 		return err_set(
 		    e, ERR_NOT_FOUND, "there is no host %s", obj_id_text(host, id));
-	if (hosts_is_up(hs, host))
+	if (hosts_is_up(hs, host) || hosts_is_expected(hs, host))
 		return 0;
-	const char *state = row->connection_state == CONN_CONNECTED
-				? "not linked at this moment"
-				: conn_state_text(row->connection_state);
+	const char *state = conn_state_text(row->connection_state);
 	bool why = row->state_reason && row->state_reason[0];
 	return err_set(e, ERR_BAD_STATE, "host \"%s\" is %s%s%s", row->o.name, state,
 	    why ? ": " : "", why ? row->state_reason : "");

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/id.h"
+#include "loop/post.h"
 
 struct hosts;
 struct inv;
@@ -44,7 +45,15 @@ void hosts_accept(struct hosts *hs, struct link *k_take, const char *peer);
 
 bool hosts_is_up(const struct hosts *hs, obj_id host);
 unsigned hosts_up_count(const struct hosts *hs);
-/* ERR_BAD_STATE naming the host and why it cannot be reached. */
+/*
+ * Not up, but not given up either: its link broke a moment ago, or it was connected
+ * when this server started. Orders to it wait for its link.
+ */
+bool hosts_is_expected(const struct hosts *hs, obj_id host);
+bool hosts_any_expected(const struct hosts *hs);
+/* Post w once when a host has come up, or is expected no more. */
+void hosts_wait(struct hosts *hs, struct wake w);
+/* ERR_BAD_STATE naming the host and why it is neither up nor expected. */
 int hosts_need_up(const struct hosts *hs, obj_id host, struct err *e) WARN_UNUSED;
 /* As the host last said; false while it has not. */
 bool hosts_has_bridge(const struct hosts *hs, obj_id host, const char *bridge);

@@ -80,7 +80,7 @@ host_delete(struct op_call *c, struct txn *t, struct err *e)
 {
 	const char *name = inv_name(c->inv, c->entity);
 
-	if (hosts_is_up(c->hosts, c->entity))
+	if (hosts_is_up(c->hosts, c->entity) || hosts_is_expected(c->hosts, c->entity))
 		return err_set(e, ERR_BAD_STATE,
 		    "host \"%s\" is connected: stop its agent first", name);
 	INV_EACH(c->inv, KIND_VM, o)

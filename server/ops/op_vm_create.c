@@ -111,11 +111,12 @@ place_start(struct task_run *r)
 		err_set(task_err(r), ERR_NO_CAPACITY,
 		    "no host of cluster \"%s\" has a usable engine",
 		    inv_name(r->inv, g.cluster));
-		return FLOW_FAIL;
+		return run_wait_for_host(r);
 	}
-	if (pick_address(r, g.network, &address, task_err(r)) ||
-	    run_hold_room(r, &g, address, task_err(r)))
+	if (pick_address(r, g.network, &address, task_err(r)))
 		return FLOW_FAIL;
+	if (run_hold_room(r, &g, address, task_err(r)))
+		return run_wait_for_host(r);
 	return FLOW_NEXT;
 }
 
@@ -269,7 +270,7 @@ on_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
 }
 
 static const struct task_step create_steps[] = {
-	[STEP_PLACE] = { .name = "place", .start = place_start },
+	[STEP_PLACE] = { .name = "place", .start = place_start, .finish = run_again },
 	[STEP_CREATE] = { .name = "create",
 	    .start = create_start,
 	    .finish = run_order_finish,

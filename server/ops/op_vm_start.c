@@ -29,7 +29,7 @@ place_start(struct task_run *r)
 		.datastore = vm->datastores.n ? vm->datastores.v[0] : OBJ_ID_NONE,
 		.network = vm->networks.n ? vm->networks.v[0] : OBJ_ID_NONE,
 	};
-	return run_hold_room(r, &g, 0, e) ? FLOW_FAIL : FLOW_NEXT;
+	return run_hold_room(r, &g, 0, e) ? run_wait_for_host(r) : FLOW_NEXT;
 }
 
 static void
@@ -67,7 +67,7 @@ on_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
 
 /* clang-format off */
 static const struct task_step start_steps[] = {
-	[STEP_PLACE] = { .name = "place", .start = place_start },
+	[STEP_PLACE] = { .name = "place", .start = place_start, .finish = run_again },
 	[STEP_START] = { .name = "start", .start = order_start, .finish = run_order_finish },
 	{ .name = NULL },
 };

@@ -161,6 +161,23 @@ run_hold_room(
 	return rc;
 }
 
+enum flow_rc
+run_wait_for_host(struct task_run *r)
+{
+	struct hosts *hosts = run_ops(r)->hosts;
+
+	if (!hosts_any_expected(hosts))
+		return FLOW_FAIL;
+	hosts_wait(hosts, task_wake(r));
+	return FLOW_WAIT;
+}
+
+enum flow_rc
+run_again(struct task_run *r, int rc)
+{
+	return rc ? FLOW_FAIL : FLOW_AGAIN;
+}
+
 void
 vm_begin_start(struct task_run *r, struct txn *t)
 {

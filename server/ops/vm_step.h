@@ -28,6 +28,12 @@ void vm_take_status(struct vm *vm, const Drover__Reply *reply);
 /* Is there room on its host? Holds it until the task is gone. */
 int run_hold_room(struct task_run *r, const struct advice_guest *g, uint32_t address,
     struct err *e) WARN_UNUSED;
+/*
+ * The step has failed for want of a host. When one is expected back: wait for it and
+ * try again (run_again); else FLOW_FAIL.
+ */
+enum flow_rc run_wait_for_host(struct task_run *r);
+enum flow_rc run_again(struct task_run *r, int rc);
 /* In the transaction of the step that starts it: a higher generation, starting. */
 void vm_begin_start(struct task_run *r, struct txn *t);
 /* A start that failed: what the machine is now. */

@@ -100,8 +100,16 @@ lab_crash(struct lab *l)
 	l->loop = loop;
 	l->db = db;
 	server_up(l);
-	for (unsigned i = 0; i < l->n_hosts; i++)
-		agent_fake_dial(l->agent[i], l->hosts);
+}
+
+void
+lab_dial(struct lab *l)
+{
+	for (unsigned i = 0; i < l->n_hosts; i++) {
+		if (!agent_fake_welcomed(l->agent[i]))
+			agent_fake_dial(l->agent[i], l->hosts);
+	}
+	lab_settle(l);
 }
 
 static void

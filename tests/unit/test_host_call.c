@@ -169,6 +169,7 @@ numbers_without_a_task_are_never_used_twice(void **state)
 
 	assert_int_not_equal(a, b);
 	lab_crash(l);
+	lab_dial(l);
 	uint64_t c = host_call_number(l->hosts);
 	assert_true(c != a && c != b);
 	assert_true(c < UINT64_C(1) << 56);

@@ -201,6 +201,7 @@ nothing_is_missed_while_the_server_starts_anew(void **state)
 	obj_id vm = lab_vm(l, "web", true);
 
 	lab_crash(l);
+	lab_dial(l);
 	lab_advance(l, 60000);
 	assert_int_equal(lab_power(l, vm), POWER_ON);
 	assert_int_equal(lab_events(l, "HostConnectionLostEvent"), 0);

@@ -411,6 +411,7 @@ the_same_op_id_makes_one_machine(void **state)
 	/* Another server knows it from the task's row. */
 	obj_id first = replied_task[0];
 	lab_crash(l);
+	lab_dial(l);
 	lab_advance(l, 1000);
 	op_submit(l->ops, &r, on_reply, NULL);
 	lab_advance(l, 1000);
