@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -185,9 +186,35 @@ remove_tree(const char *dir)
 	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): our own path */
 }
 
+static void
+remember(struct suite *s, struct suite_guest *was, struct suite_guest *is)
+{
+	for (size_t i = 0; i < SUITE_GUESTS; i++) {
+		if (s->guests[i] != was)
+			continue;
+		s->guests[i] = is;
+		return;
+	}
+	fail_msg("more than %d guests", SUITE_GUESTS);
+}
+
+static void
+end_left_over(struct suite *s, struct suite_guest *sg)
+{
+	pid_t pid = engine_guest_stat(sg->g)->pid;
+
+	if (s->kind == SUITE_QEMU && pid > 0)
+		kill(pid, SIGKILL);
+	engine_guest_free(sg->g);
+	free(sg);
+}
+
 void
 suite_free(struct suite *s)
 {
+	for (size_t i = 0; i < SUITE_GUESTS; i++)
+		if (s->guests[i])
+			end_left_over(s, s->guests[i]);
 	drop_engine(s);
 	remove_tree(s->dir);
 	free(sim_script);
@@ -240,6 +267,7 @@ suite_guest_new(struct suite *s, uint64_t number, const char *folder, const void
 	sg->spec.disks = sg->disks;
 	sg->tap = -1;
 	suite_guest_handle(sg);
+	remember(s, NULL, sg);
 	return sg;
 }
 
@@ -261,6 +289,7 @@ suite_guest_free(struct suite_guest *sg)
 
 	if (suite_run(sg, verb_kill, &e))
 		fail_msg("kill: %s", e.msg);
+	remember(sg->suite, sg, NULL);
 	engine_guest_free(sg->g);
 	free(sg);
 }

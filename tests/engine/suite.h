@@ -8,6 +8,7 @@
 #include "loop/flow.h"
 
 #define SUITE_EVENTS  8
+#define SUITE_GUESTS  4
 #define SUITE_WAIT_MS 60000
 #define SUITE_UID     64000u
 #define SUITE_GID     64000u
@@ -28,6 +29,7 @@ struct suite {
 	char dir[64]; /* all files of the suite */
 	struct suite_event events[SUITE_EVENTS];
 	unsigned n_events;
+	struct suite_guest *guests[SUITE_GUESTS]; /* not freed yet */
 };
 
 /* A guest with one raw disk of its own. */
@@ -53,6 +55,7 @@ typedef void (*suite_verb)(struct suite_guest *sg, struct wake w);
 struct suite *suite_new(enum suite_kind kind, const char *sim_faults);
 /* The agent dies and comes back: all handles are dropped, a new engine is made. */
 void suite_restart(struct suite *s);
+/* Ends guests that a failed test has left, too. */
 void suite_free(struct suite *s);
 
 /* disk_bytes of zeros, or of what boot (512 bytes) begins with; below folder, NULL: the
