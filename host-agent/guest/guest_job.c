@@ -138,10 +138,10 @@ on_ended(void *owner, struct flow *f, int rc, const struct err *e)
 	bool gone;
 
 	g->job = NULL;
-	if (rc)
+	gone = rc ? j->is_new && !guest_is_live(g) : j->verb == GV_DELETE;
+	if (rc && !gone)
 		settle_failed(j);
 	answer(j, rc, e);
-	gone = rc ? j->is_new && !guest_is_live(g) : j->verb == GV_DELETE;
 	if (gone) {
 		guests_remove(gs, g);
 		gs->ops.changed(gs->ops.arg);
