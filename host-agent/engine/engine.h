@@ -122,7 +122,8 @@ typedef void (*engine_event_fn)(
 
 /* ---- engines ---- */
 
-void engine_free(struct engine *en); /* its guests were freed before; NULL is fine */
+/* Its guests and the loop's flows were freed before.  NULL is fine. */
+void engine_free(struct engine *en);
 const char *engine_name(const struct engine *en);
 /* Find out what this host can do.  rc is 0 also if the answer is "nothing": see facts.
  */
