@@ -1,0 +1,189 @@
+#include "shell/change.h"
+
+#include <string.h>
+
+#include "shell/rest.h"
+
+#define WAIT_MS 20000
+
+char *
+object_path(const char *id, const char *action)
+{
+	struct str b = STR_INIT;
+	obj_id o;
+
+	if (obj_id_parse(id, KIND_NONE, &o, NULL) < 0)
+		o = OBJ_ID_NONE;
+	str_addf(&b, "/%s/", kind_plural(obj_id_kind(o)));
+	url_add(&b, id);
+	if (action)
+		str_addf(&b, "/%s", action);
+	return str_take(&b);
+}
+
+static const char *
+text_of(const json *o, const char *key)
+{
+	const json *v = o && json_what(o) == JSON_IS_OBJECT ? json_get(o, key) : NULL;
+
+	return v && json_what(v) == JSON_IS_STR ? json_str_value(v, NULL) : NULL;
+}
+
+/* The server names the object as a rule; where it does not, we do. */
+static enum run
+report(struct stage *st, struct err *e, const char *name)
+{
+	AUTO(val) struct val target = val_text(name);
+
+	if (e->code == ERR_CANCELLED && shell_interrupted())
+		return throw_err(st->sh, st->node, e);
+	if (name && !strstr(e->msg, name))
+		err_wrap(e, "%s", name);
+	if (st->sh->login_failed)
+		return throw_err(st->sh, st->node, e);
+	return stage_error(st, e, target);
+}
+
+enum run
+change_send(struct stage *st, struct changes *c, const char *method, const char *path,
+    json *body_take, const char *name)
+{
+	struct err e = ERR_INIT;
+	json *answer = NULL;
+	int rc = rest_change(st->sh, method, path, body_take, &answer, &e);
+
+	json_free(body_take);
+	if (rc < 0)
+		return report(st, &e, name);
+	known_expire(st->sh);
+	const char *task = text_of(json_get(answer, "task"), "id");
+	const char *object = task ? text_of(answer, "object") : text_of(answer, "id");
+	c->v = xreallocarray(c->v, c->n + 1, sizeof(*c->v));
+	c->v[c->n++] =
+	    (struct pending){ xstrdup(name), xstrdup(task), xstrdup(object), answer };
+	return RUN_OK;
+}
+
+int
+task_fault(const json *task, struct err *e)
+{
+	const char *state = text_of(task, "state"), *code = text_of(task, "error_code");
+	const char *message = text_of(task, "error_message");
+
+	if (!state || strcmp(state, "error") != 0)
+		return 0;
+	return err_set(e, err_from_name(code ? code : "internal"), "%s",
+	    message ? message : "the task failed");
+}
+
+static void
+show_progress(const struct shell *sh, const char *what, const json *task)
+{
+	const json *p = task ? json_get(task, "progress") : NULL;
+	const char *step = text_of(task, "step");
+
+	if (!sh->screen.tty)
+		return;
+	if (!task)
+		fputs("\r\033[K", sh->screen.err);
+	else
+		fprintf(sh->screen.err, "\r\033[K%s: %lld %% %s", what,
+		    p && json_what(p) == JSON_IS_INT ? (long long)json_int_value(p)
+						     : 0LL,
+		    step ? step : "");
+	fflush(sh->screen.err);
+}
+
+int
+task_wait(
+    struct shell *sh, const char *id, const char *what, json **ret_task, struct err *e)
+{
+	struct str path = STR_INIT;
+	json *task = NULL;
+	int rc;
+
+	str_add(&path, "/tasks/");
+	url_add(&path, id);
+	/* On a terminal ask more often, for the progress line. */
+	str_addf(&path, "?wait_ms=%d", sh->screen.tty ? 1000 : WAIT_MS);
+	for (;;) {
+		rc = rest_get(sh, path.s, &task, e);
+		if (rc < 0)
+			break;
+		const char *state = text_of(task, "state");
+		if (state && (!strcmp(state, "success") || !strcmp(state, "error")))
+			break;
+		show_progress(sh, what, task);
+		json_free(task);
+		task = NULL;
+		if (shell_interrupted()) {
+			rc = err_set(e, ERR_CANCELLED, "interrupted");
+			break;
+		}
+	}
+	show_progress(sh, what, NULL);
+	str_fini(&path);
+	if (rc == 0)
+		*ret_task = task;
+	return rc;
+}
+
+static enum run
+put_object(struct stage *st, const struct changes *c, const struct pending *p)
+{
+	struct err e = ERR_INIT;
+	struct val record;
+
+	if (c->kind == KIND_NONE)
+		return RUN_OK;
+	if (!p->task)
+		return put(st, record_from(st->sh, c->kind, p->result));
+	if (!p->object)
+		return RUN_OK;
+	if (inventory_get(st->sh, c->kind, p->object, &record, &e) < 0)
+		return report(st, &e, p->name);
+	return put(st, record);
+}
+
+static enum run
+finish(struct stage *st, const struct changes *c, const struct pending *p)
+{
+	AUTO(json) json *task = NULL;
+	struct err e = ERR_INIT;
+
+	if (p->task && (task_wait(st->sh, p->task, p->name, &task, &e) < 0 ||
+			   task_fault(task, &e) < 0))
+		return report(st, &e, p->name);
+	known_expire(st->sh);
+	return put_object(st, c, p);
+}
+
+enum run
+changes_end(struct stage *st, struct changes *c)
+{
+	bool async = get_switch(st, "RunAsync");
+	enum run rc = RUN_OK;
+
+	for (size_t i = 0; i < c->n && rc == RUN_OK; i++) {
+		const struct pending *p = &c->v[i];
+		if (async && p->task)
+			rc = put(st, record_from(st->sh, KIND_TASK,
+					 json_get(p->result, "task")));
+		else
+			rc = finish(st, c, p);
+	}
+	return rc;
+}
+
+void
+changes_free(struct changes *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		free(c->v[i].name);
+		free(c->v[i].task);
+		free(c->v[i].object);
+		json_free(c->v[i].result);
+	}
+	free(c->v);
+	*c = (struct changes){ 0 };
+}

@@ -1,0 +1,36 @@
+/*
+ * change: what cmdlets ask the server to do.
+ *
+ * All changes of a pipeline are sent as its objects come, and waited for together at
+ * its end, in their order: a hundred machines start at once.
+ */
+#pragma once
+#include "shell/inventory.h"
+
+struct pending {
+	char *name;   /* for messages */
+	char *task;   /* id; NULL: it was done at once */
+	char *object; /* id, or NULL */
+	json *result; /* what an immediate change answered */
+};
+
+struct changes {
+	enum obj_kind kind; /* of the objects, KIND_NONE: nothing is put out */
+	struct pending *v;
+	size_t n;
+};
+
+/* Send one; failures are reported about name.  body_take may be NULL. */
+enum run change_send(struct stage *st, struct changes *c, const char *method,
+    const char *path, json *body_take, const char *name);
+/* Wait for all and put the objects out; with -RunAsync the tasks instead. */
+enum run changes_end(struct stage *st, struct changes *c);
+void changes_free(struct changes *c);
+
+/* "/vms/vm-1/start" and the like; action may be NULL. */
+char *object_path(const char *id, const char *action);
+/* Wait until the task is over; its object on success. */
+int task_wait(struct shell *sh, const char *id, const char *what, json **ret_task,
+    struct err *e) WARN_UNUSED;
+/* The error of a task that failed; 0 if it has not. */
+int task_fault(const json *task, struct err *e);

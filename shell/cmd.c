@@ -1,0 +1,105 @@
+#include "shell/cmd.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+#define CMD(name, ops, arg, impact, out, help) extern const struct cmd_ops ops_##ops;
+#define PARAM(name, alias, type, pos, flags, kind, words, help)
+#define END
+#include "shell/cmd.def"
+#undef CMD
+#undef PARAM
+#undef END
+
+static const struct cmd cmds[] = {
+#define CMD(name, ops, arg, impact, out, help)                                   \
+	{                                                                        \
+		name, &ops_##ops, arg, impact, out, help, (const struct param[]) \
+		{
+#define PARAM(name, alias, type, pos, flags, kind, words, help) \
+	{ name, alias, type, pos, flags, KIND_##kind, words, help },
+#define END                                                     \
+	{                                                       \
+		NULL, NULL, P_ANY, -1, 0, KIND_NONE, NULL, NULL \
+	}                                                       \
+	}                                                       \
+	}                                                       \
+	,
+#include "shell/cmd.def"
+#undef CMD
+#undef PARAM
+#undef END
+};
+
+static const struct {
+	const char *alias, *name;
+} aliases[] = {
+	{ "?", "Where-Object" },
+	{ "where", "Where-Object" },
+	{ "%", "ForEach-Object" },
+	{ "foreach", "ForEach-Object" },
+	{ "select", "Select-Object" },
+	{ "sort", "Sort-Object" },
+	{ "group", "Group-Object" },
+	{ "measure", "Measure-Object" },
+	{ "tee", "Tee-Object" },
+	{ "compare", "Compare-Object" },
+	{ "gm", "Get-Member" },
+	{ "gcm", "Get-Command" },
+	{ "man", "Get-Help" },
+	{ "help", "Get-Help" },
+	{ "ft", "Format-Table" },
+	{ "fl", "Format-List" },
+	{ "echo", "Write-Output" },
+	{ "write", "Write-Output" },
+	{ "sleep", "Start-Sleep" },
+	{ "cat", "Get-Content" },
+	{ "gc", "Get-Content" },
+	{ "type", "Get-Content" },
+	{ "sc", "Set-Content" },
+	{ "gv", "Get-Variable" },
+	{ "sv", "Set-Variable" },
+	{ "cls", "Clear-Host" },
+	{ "clear", "Clear-Host" },
+	{ "epcsv", "Export-Csv" },
+	{ "ipcsv", "Import-Csv" },
+	{ "New-Network", "New-VirtualPortGroup" },
+	{ "Get-Network", "Get-VirtualPortGroup" },
+	{ "Remove-Network", "Remove-VirtualPortGroup" },
+};
+
+const char *
+cmd_alias(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(aliases); i++)
+		if (!strcasecmp(aliases[i].alias, name))
+			return aliases[i].name;
+	return NULL;
+}
+
+const char *
+cmd_alias_of(const char *name, size_t i)
+{
+	for (size_t k = 0; k < ARRAY_SIZE(aliases); k++)
+		if (!strcasecmp(aliases[k].name, name) && i-- == 0)
+			return aliases[k].alias;
+	return NULL;
+}
+
+const struct cmd *
+cmd_at(size_t i)
+{
+	return i < ARRAY_SIZE(cmds) ? &cmds[i] : NULL;
+}
+
+const struct cmd *
+cmd_find(const char *name)
+{
+	const char *full = cmd_alias(name);
+
+	for (size_t i = 0; i < ARRAY_SIZE(cmds); i++)
+		if (!strcasecmp(cmds[i].name, full ? full : name))
+			return &cmds[i];
+	return NULL;
+}

@@ -1,0 +1,158 @@
+/*
+ * cmd: cmdlets.  cmd.def is the table; binding, completion and help read it.
+ *
+ * A cmdlet in a pipeline is a stage: begin once, process for every object that comes in
+ * (once, with null, at the head of a pipeline), end once, fini always.
+ */
+#pragma once
+#include "base/id.h"
+#include "shell/eval.h"
+
+enum param_type {
+	P_ANY,
+	P_TEXT,
+	P_TEXTS, /* a list of texts, always */
+	P_INT,
+	P_REAL,
+	P_SWITCH,
+	P_BLOCK,
+	P_TABLE,
+	P_TIME,
+	P_OBJECTS, /* records, references or names (wildcards) of inventory objects */
+	P_REST     /* what is given by position, as a list */
+};
+
+#define P_NEEDED 1u /* must be given */
+#define P_PIPE   2u /* bound to the object that comes in */
+#define P_FIELD  4u /* bound to its property of the same name */
+
+struct param {
+	const char *name, *alias;
+	enum param_type type;
+	int pos; /* from 0; -1: by name only */
+	unsigned flags;
+	enum obj_kind kind; /* P_OBJECTS: of which names are completed */
+	const char *words;  /* P_TEXT: "a|b" */
+	const char *help;
+};
+
+enum impact { READS, CHANGES, ENDS }; /* ENDS asks first */
+
+struct stage;
+
+struct cmd_ops {
+	size_t state_size; /* zeroed before begin */
+	enum run (*begin)(struct stage *st);
+	enum run (*process)(struct stage *st, struct val v);
+	enum run (*end)(struct stage *st);
+	void (*fini)(struct stage *st);
+};
+
+struct cmd {
+	const char *name;
+	const struct cmd_ops *ops;
+	int arg; /* what distinguishes cmdlets of the same ops */
+	enum impact impact;
+	const char *out; /* type of what comes out, or NULL */
+	const char *help;
+	const struct param *params; /* ended by a NULL name */
+};
+
+const struct cmd *cmd_find(const char *name); /* case ignored; also by alias */
+const struct cmd *cmd_at(size_t i);      /* in order of the table; NULL behind it */
+const char *cmd_alias(const char *name); /* the cmdlet's name, NULL if it is none */
+const char *cmd_alias_of(const char *name, size_t i); /* its i-th alias, or NULL */
+extern const struct param common_params[];
+
+enum {
+	COMMON_ACTION,
+	COMMON_ERROR_VAR,
+	COMMON_OUT_VAR,
+	COMMON_WARNING,
+	COMMON_VERBOSE,
+	COMMON_DEBUG,
+	COMMON_WHATIF,
+	COMMON_CONFIRM,
+	COMMON_COUNT
+};
+
+struct stage {
+	struct sink in;
+	struct shell *sh;
+	struct sink *out;
+	const struct cmd *cmd;
+	const struct node *node;
+	struct val *args; /* in the order of cmd->params */
+	bool *given;
+	struct val common[COMMON_COUNT];
+	bool common_given[COMMON_COUNT];
+	bool has_input;
+	bool yes_to_all, no_to_all;
+	struct val kept; /* of -OutVariable */
+	struct sink tee, *tee_out;
+	void *state;
+};
+
+/* An argument as it was written: a name, a value, or both ("-x:1"). */
+struct arg {
+	const char *name;
+	struct val v;
+	bool attached;
+	const struct node *node;
+};
+
+struct arg_list {
+	struct arg *v;
+	size_t n, cap;
+};
+
+/* bind.c */
+/* Evaluate a command's arguments; splatted ones are spread. */
+enum run args_eval(
+    struct shell *sh, const struct node *command, struct arg_list *ret_args);
+void args_free(struct arg_list *l);
+/* Give them to the stage's parameters. */
+enum run args_bind(struct stage *st, const struct arg_list *l);
+/* Is all there that is needed, now that it is known whether input comes? */
+enum run args_check(struct stage *st);
+enum run args_bind_input(struct stage *st, struct val v);
+/* The only parameter that name stands for: 0, or an error (ERR_NOT_FOUND, ERR_INVALID).
+ */
+int param_find(
+    const struct param *params, const char *name, size_t *ret_i, struct err *e);
+
+/* stage.c: for the cmdlets */
+bool has_arg(const struct stage *st, const char *name);
+struct val get_arg(
+    const struct stage *st, const char *name); /* borrowed; null: not given */
+const char *get_text(const struct stage *st, const char *name); /* NULL: not given */
+int64_t get_int(const struct stage *st, const char *name, int64_t preset);
+bool get_switch(const struct stage *st, const char *name);
+enum run put(struct stage *st, struct val v_take); /* to the next stage */
+/* An error about target (borrowed) that does not end the pipeline, unless wanted so. */
+enum run stage_error(struct stage *st, const struct err *e, struct val target);
+enum run stage_fail(struct stage *st, int code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* No more input is wanted. */
+enum run stage_stop(struct stage *st);
+
+enum should { SHOULD_DO, SHOULD_SKIP, SHOULD_FAIL };
+/* -WhatIf, -Confirm; detail may be NULL. SHOULD_FAIL: thrown. */
+enum should stage_should(struct stage *st, const char *target, const char *detail);
+void warn(struct shell *sh, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* pipe.c */
+/* Run cmd alone with args (borrowed). */
+enum run cmd_run(struct shell *sh, const struct cmd *cmd, const struct arg_list *args,
+    struct sink *out);
+/* func.c: the stage of a function or a script block */
+extern const struct cmd_ops ops_function;
+const struct node *function_find(const struct shell *sh, const char *name);
+void function_define(struct shell *sh, const struct node *n);
+enum run function_start(struct stage *st, const struct node *function,
+    const struct node *body, const struct arg_list *args, bool own_scope);
+
+/* cmd_out.c: a line from the terminal without its end; NULL at the end of input. */
+enum echo { ECHO_ON, ECHO_OFF };
+
+char *ask_line(struct shell *sh, const char *prompt, enum echo how);

@@ -1,0 +1,207 @@
+/*
+ * cmd_connect: logging in and out, and saved servers.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/secret.h"
+#include "shell/cmd.h"
+#include "shell/connect.h"
+#include "shell/http.h"
+#include "shell/rest.h"
+
+#define SAVED_TOKEN_DAYS 365
+
+/* The saved server of that name, else a new one at that address. */
+static struct site *
+wanted_site(struct stage *st, struct err *e)
+{
+	const char *server = get_text(st, "Server"),
+		   *ca = get_text(st, "CACertificate");
+	struct site *s = NULL;
+	bool bare = !has_arg(st, "Port") && !ca && !has_arg(st, "CAFingerprint");
+
+	if (!server || (bare && servers_load(server, &s, NULL) == 0)) {
+		if (!s && servers_load(server, &s, e) < 0)
+			return NULL;
+		return s;
+	}
+	s = site_new(server, server, (unsigned)get_int(st, "Port", DEFAULT_PORT));
+	s->ca_file = xstrdup(ca);
+	return s;
+}
+
+static int
+take_ca(struct stage *st, struct site *s, struct err *e)
+{
+	const char *print = get_text(st, "CAFingerprint");
+	char port[8];
+
+	if (!print || s->ca_file)
+		return 0;
+	snprintf(port, sizeof(port), "%u", s->port & 0xffffu);
+	struct http_conf conf = { .host = s->address, .port = port };
+	return http_fetch_ca(&conf, print, &s->ca_pem, e);
+}
+
+/* -Password, or what is typed. */
+static char *
+password_of(struct stage *st, const char *user, struct err *e)
+{
+	const char *given = get_text(st, "Password");
+	AUTO_FREE char *prompt = xasprintf("Password of %s: ", user);
+	char *typed;
+
+	if (given)
+		return xstrdup(given);
+	typed = st->sh->screen.tty ? ask_line(st->sh, prompt, ECHO_OFF) : NULL;
+	if (!typed)
+		err_set(e, ERR_UNAUTHENTICATED,
+		    "no -Password and no terminal to ask for one on");
+	return typed;
+}
+
+static int
+log_in(struct stage *st, struct site *s, struct err *e)
+{
+	const char *user = get_text(st, "User"), *token = get_text(st, "Token"),
+		   *session = NULL;
+	AUTO(json) json *body = json_new_object(), *answer = NULL;
+	char *password;
+	int rc;
+
+	if (token) {
+		secret_free(s->token);
+		s->token = secret_from_str(token);
+	}
+	if (!user) {
+		if (s->token)
+			return 0;
+		return err_set(e, ERR_UNAUTHENTICATED, "-User or -Token is missing");
+	}
+	free(s->user);
+	s->user = xstrdup(user);
+	password = password_of(st, user, e);
+	if (!password)
+		return e->code;
+	json_set_str(body, "user", user);
+	json_set_str(body, "password", password);
+	secret_wipe(password, strlen(password));
+	free(password);
+	secret_free(s->token);
+	s->token = NULL;
+	rc = rest_login(st->sh, body, &answer, e);
+	if (rc == 0)
+		rc = json_read_str(answer, "token", JSON_REQUIRED, 4096, &session, e);
+	if (rc < 0)
+		return rc;
+	s->token = secret_from_str(session);
+	s->is_session = true;
+	return 0;
+}
+
+/* Ask who we are: a token that is no good is seen now and not later. */
+static int
+check_token(struct stage *st, struct site *s, struct err *e)
+{
+	AUTO(json) json *me = NULL;
+	const char *user = NULL;
+
+	if (rest_get(st->sh, "/sessions/current", &me, e) < 0 ||
+	    json_read_str(me, "user", JSON_OPTIONAL, 80, &user, e) < 0)
+		return e->code;
+	if (user) {
+		free(s->user);
+		s->user = xstrdup(user);
+	}
+	return 0;
+}
+
+static int
+save(struct stage *st, struct site *s, struct err *e)
+{
+	AUTO(json) json *body = json_new_object(), *answer = NULL;
+	const char *token = NULL;
+	char host[65] = "";
+
+	gethostname(host, sizeof(host) - 1);
+	AUTO_FREE char *name = xasprintf("drover on %s", host);
+	json_set_str(body, "name", name);
+	json_set_u64(body, "days", SAVED_TOKEN_DAYS);
+	if (rest_change(st->sh, "POST", "/tokens", body, &answer, e) < 0 ||
+	    json_read_str(answer, "token", JSON_REQUIRED, 4096, &token, e) < 0)
+		return e->code;
+	return servers_save(s, token, e);
+}
+
+static enum run
+connect_process(struct stage *st, struct val v)
+{
+	struct err e = ERR_INIT;
+	struct site *s = wanted_site(st, &e), *before = st->sh->site;
+	int rc = s ? take_ca(st, s, &e) : e.code;
+
+	if (rc == 0)
+		rc = site_prepare(s, &e);
+	if (rc == 0) {
+		st->sh->site = s;
+		rc = log_in(st, s, &e);
+		if (rc == 0)
+			rc = check_token(st, s, &e);
+		if (rc == 0 && get_switch(st, "SaveCredentials"))
+			rc = save(st, s, &e);
+	}
+	if (rc < 0) {
+		st->sh->site = before;
+		AUTO_FREE char *name = xstrdup(s ? s->name : get_text(st, "Server"));
+		site_free(s);
+		st->sh->login_failed = true;
+		if (name)
+			err_wrap(&e, "%s", name);
+		return throw_err(st->sh, st->node, &e);
+	}
+	site_free(before);
+	st->sh->login_failed = false;
+	return put(st, site_record(s));
+}
+
+const struct cmd_ops ops_connect = { 0, NULL, connect_process, NULL, NULL };
+
+static enum run
+disconnect_process(struct stage *st, struct val v)
+{
+	struct site *s = st->sh->site;
+	AUTO(json) json *answer = NULL;
+	struct err e = ERR_INIT;
+
+	if (!s)
+		return stage_fail(st, ERR_BAD_STATE, "no server is connected");
+	/* A saved token stays good; a login's is given back. */
+	if (s->is_session &&
+	    rest_change(st->sh, "DELETE", "/sessions/current", NULL, &answer, &e) < 0)
+		warn(st->sh, "%s: %s", s->name, e.msg);
+	site_free(s);
+	st->sh->site = NULL;
+	return RUN_OK;
+}
+
+const struct cmd_ops ops_disconnect = { 0, NULL, disconnect_process, NULL, NULL };
+
+static enum run
+get_server_process(struct stage *st, struct val v)
+{
+	struct err e = ERR_INIT;
+	struct val list;
+	enum run rc;
+
+	if (!get_switch(st, "Saved"))
+		return st->sh->site ? put(st, site_record(st->sh->site)) : RUN_OK;
+	if (servers_list(&list, &e) < 0)
+		return stage_error(st, &e, VAL_NONE);
+	rc = put_each(st->out, list);
+	val_free(list);
+	return rc;
+}
+
+const struct cmd_ops ops_get_server = { 0, NULL, get_server_process, NULL, NULL };

@@ -1,0 +1,231 @@
+/*
+ * cmd_inventory: Get-VM and its relatives.
+ */
+#include <string.h>
+
+#include "shell/inventory.h"
+#include "shell/rest.h"
+
+/* What one Get- asks for; -Name, -Id and -Location have been read. */
+struct wish {
+	enum obj_kind kind;
+	struct val names, ids, places;
+	bool *hit; /* of each name: has it been found */
+};
+
+static const char *
+field(const json *o, const char *key)
+{
+	const json *v = json_get(o, key);
+
+	return v && json_what(v) == JSON_IS_STR ? json_str_value(v, NULL) : NULL;
+}
+
+static bool
+has_id(const json *o, const char *key, const char *id)
+{
+	const json *list = json_get(o, key);
+
+	for (size_t i = 0;
+	     list && json_what(list) == JSON_IS_ARRAY && i < json_count(list); i++)
+		if (json_what(json_at(list, i)) == JSON_IS_STR &&
+		    !strcmp(json_str_value(json_at(list, i), NULL), id))
+			return true;
+	return false;
+}
+
+/* Is the object in, on or below the place? */
+static bool
+is_at(struct shell *sh, const json *o, struct val place)
+{
+	static const char *const up[] = { "parent", "host", "pool" };
+	const char *id = record_id(place), *own = field(o, "id");
+
+	for (size_t i = 0; i < ARRAY_SIZE(up); i++) {
+		const char *above = field(o, up[i]);
+		if (above && lies_in(sh, above, id))
+			return true;
+	}
+	if (has_id(o, "hosts", id) || has_id(o, "datastores", id))
+		return true;
+	/* "Get-VM x | Get-VMHost": the host of that machine. */
+	const struct val *host = table_get(place.table, "VMHostId");
+	return own && host && host->type == VAL_TEXT && !strcmp(own, host->text->s);
+}
+
+static bool
+fits_name(const struct wish *w, const char *name)
+{
+	bool any = !val_count(w->names);
+
+	for (size_t i = 0; i < val_count(w->names); i++)
+		if (wild_match(val_at(w->names, i).text->s, name)) {
+			w->hit[i] = true;
+			any = true;
+		}
+	return any;
+}
+
+static bool
+fits(struct stage *st, const struct wish *w, const json *o, struct val record)
+{
+	const struct val *name = table_get(record.table, "Name");
+	AUTO_FREE char *s = val_cstr(name ? *name : VAL_NONE);
+	bool place = !val_count(w->places);
+
+	for (size_t i = 0; i < val_count(w->places) && !place; i++)
+		place = is_at(st->sh, o, val_at(w->places, i));
+	return place && fits_name(w, s);
+}
+
+/* Filters that only some kinds have: -State, -Status, -Datastore. */
+static enum run
+fits_more(struct stage *st, const json *o, struct val record, struct val datastores,
+    bool *ret_fits)
+{
+	const char *word = NULL;
+	const struct val *state = table_get(record.table, "State");
+
+	if (st->cmd->arg == KIND_HOST)
+		word = get_text(st, "State");
+	if (st->cmd->arg == KIND_TASK)
+		word = get_text(st, "Status");
+	*ret_fits = !word || (state && state->type == VAL_TEXT &&
+				 !strcasecmp(state->text->s, word));
+	if (!val_count(datastores))
+		return RUN_OK;
+	bool any = false;
+	for (size_t i = 0; i < val_count(datastores); i++) {
+		const char *id = record_id(val_at(datastores, i)),
+			   *own = field(o, "datastore");
+		any = any || has_id(o, "datastores", id) || (own && !strcmp(own, id));
+	}
+	*ret_fits = *ret_fits && any;
+	return RUN_OK;
+}
+
+static enum run
+put_items(
+    struct stage *st, const struct wish *w, const json *items, struct val datastores)
+{
+	enum run rc = RUN_OK;
+
+	for (size_t i = 0; i < json_count(items) && rc == RUN_OK; i++) {
+		const json *o = json_at(items, i);
+		struct val r = record_from(st->sh, w->kind, o);
+		bool ok = false;
+		if (fits(st, w, o, r))
+			rc = fits_more(st, o, r, datastores, &ok);
+		if (rc == RUN_OK && ok)
+			rc = put(st, r);
+		else
+			val_free(r);
+	}
+	return rc;
+}
+
+/* Names without wildcards that nothing fitted. */
+static enum run
+report_missing(struct stage *st, const struct wish *w)
+{
+	enum run rc = RUN_OK;
+
+	for (size_t i = 0; i < val_count(w->names) && rc == RUN_OK; i++) {
+		struct err e = ERR_INIT;
+		const char *name = val_at(w->names, i).text->s;
+		if (w->hit[i] || strpbrk(name, "*?["))
+			continue;
+		err_set(&e, ERR_NOT_FOUND, "there is no %s \"%s\"",
+		    kind_prefix(w->kind), name);
+		rc = stage_error(st, &e, val_at(w->names, i));
+	}
+	return rc;
+}
+
+/* One plain name: the server need not send all others. */
+static char *
+query_of(const struct wish *w)
+{
+	const char *name =
+	    val_count(w->names) == 1 ? val_at(w->names, 0).text->s : NULL;
+
+	if (!name || !name_is_file_safe(name) || w->kind == KIND_TASK ||
+	    val_count(w->places))
+		return NULL;
+	return xasprintf("?q=name:%s", name);
+}
+
+static enum run
+put_by_id(struct stage *st, const struct wish *w)
+{
+	enum run rc = RUN_OK;
+
+	for (size_t i = 0; i < val_count(w->ids) && rc == RUN_OK; i++) {
+		struct err e = ERR_INIT;
+		struct val r;
+		if (inventory_get(st->sh, w->kind, val_at(w->ids, i).text->s, &r, &e) <
+		    0)
+			rc = stage_error(st, &e, val_at(w->ids, i));
+		else
+			rc = put(st, r);
+	}
+	return rc;
+}
+
+static enum run
+put_listed(struct stage *st, struct wish *w, struct val datastores)
+{
+	AUTO_FREE char *query = query_of(w);
+	AUTO(json) json *items = NULL;
+	struct err e = ERR_INIT;
+	enum run rc;
+
+	if (inventory_list(st->sh, w->kind, query, &items, &e) < 0)
+		return throw_err(st->sh, st->node, &e);
+	w->hit = xcalloc(val_count(w->names) + 1, sizeof(bool));
+	rc = put_items(st, w, items, datastores);
+	if (rc == RUN_OK)
+		rc = report_missing(st, w);
+	free(w->hit);
+	return rc;
+}
+
+#define PLACES                                                         \
+	(KIND_BIT(DATACENTER) | KIND_BIT(FOLDER) | KIND_BIT(CLUSTER) | \
+	    KIND_BIT(HOST) | KIND_BIT(POOL) | KIND_BIT(VM) | KIND_BIT(DATASTORE))
+
+static enum run
+inventory_process(struct stage *st, struct val v)
+{
+	struct wish w = { .kind = (enum obj_kind)st->cmd->arg,
+		.names = get_arg(st, "Name"),
+		.ids = get_arg(st, "Id") };
+	bool has_store = w.kind == KIND_VM || w.kind == KIND_TEMPLATE;
+	struct val places = get_arg(st, "Location"), stores = VAL_NONE, given;
+	enum run rc = RUN_OK;
+
+	/* Texts from the pipeline are names: 'web-01' | Get-VM. */
+	AUTO(val) struct val piped = val_list();
+	if (st->has_input && v.type == VAL_TEXT) {
+		list_push(piped.list, val_ref(v));
+		w.names = piped;
+		places = VAL_NONE;
+	}
+	if (val_count(w.ids))
+		return put_by_id(st, &w);
+	given = has_store ? get_arg(st, "Datastore") : VAL_NONE;
+	rc = resolve(st, places, PLACES, &w.places);
+	if (rc != RUN_OK)
+		return rc;
+	/* What was asked for does not exist: that is not "everything". */
+	bool nowhere = val_count(places) && !val_count(w.places);
+	if (!nowhere)
+		rc = resolve(st, given, KIND_BIT(DATASTORE), &stores);
+	if (rc == RUN_OK && !nowhere && !(val_count(given) && !val_count(stores)))
+		rc = put_listed(st, &w, stores);
+	val_free(stores);
+	val_free(w.places);
+	return rc;
+}
+
+const struct cmd_ops ops_inventory = { 0, NULL, inventory_process, NULL, NULL };

@@ -1,0 +1,48 @@
+/*
+ * connect: which server, who we are there, and the settings file that remembers it.
+ *
+ * ~/.config/drover/servers.json (DROVER_SERVERS names another one), readable by its
+ * owner only: {"default":name,"servers":{name:{address,port,ca,user,token}}}.
+ */
+#pragma once
+#include "base/err.h"
+#include "base/json.h"
+#include "base/secret.h"
+#include "shell/val.h"
+
+#define DEFAULT_PORT 8443
+
+struct http;
+struct shell;
+struct map;
+
+/* One connection. */
+struct site {
+	char *name, *address, *user, *ca_file, *ca_pem;
+	unsigned port;
+	struct secret *token;
+	bool is_session; /* the token is a login's, to be given back */
+	struct http *http;
+	bool answered;       /* it has been reached in this run */
+	char request_id[64]; /* of the last answer that was an error */
+	struct map *known;   /* id → struct known, owned (see inventory.h) */
+	unsigned fetched;    /* kinds of which all are known: bits of 1 << kind */
+	uint64_t fetched_ms; /* since when */
+};
+
+struct site *site_new(const char *name, const char *address, unsigned port);
+void site_free(struct site *s);
+/* Prepare TLS; nothing is sent yet. */
+int site_prepare(struct site *s, struct err *e) WARN_UNUSED;
+/* {Name, Port, User}; null for none. */
+struct val site_record(const struct site *s);
+/* The connection at hand, or the saved default one. */
+int site_need(struct shell *sh, struct site **ret_site, struct err *e) WARN_UNUSED;
+
+/* servers.c */
+/* The saved server of that name (NULL: the default one). */
+int servers_load(const char *name, struct site **ret_site, struct err *e) WARN_UNUSED;
+/* Remember address, CA, user and token under the site's name, as the default. */
+int servers_save(const struct site *s, const char *token, struct err *e) WARN_UNUSED;
+/* Saved ones as records. */
+int servers_list(struct val *ret_list, struct err *e) WARN_UNUSED;

@@ -1,0 +1,169 @@
+/*
+ * fault: errors of a script: records, throwing, reporting (see shell.h).
+ */
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "shell/shell.h"
+
+static volatile int interrupted;
+
+void
+shell_interrupt(void)
+{
+	interrupted = 1;
+}
+
+bool
+shell_interrupted(void)
+{
+	return interrupted;
+}
+
+void
+shell_clear_interrupt(void)
+{
+	interrupted = 0;
+}
+
+struct val
+fault_record(const struct node *at, const struct err *e, struct val target)
+{
+	struct val r = val_table(TABLE_RECORD, "ErrorRecord");
+	struct val exception = val_table(TABLE_RECORD, "Exception");
+
+	table_set(r.table, "Message", val_text(e->msg));
+	table_set(r.table, "ErrorId", val_text(err_name(e->code)));
+	table_set(r.table, "TargetObject", val_ref(target));
+	table_set(exception.table, "Message", val_text(e->msg));
+	table_set(r.table, "Exception", exception);
+	table_set(r.table, "Command", VAL_NONE);
+	table_set(r.table, "RequestId", VAL_NONE);
+	table_set(r.table, "Line", at ? val_int(at->line) : VAL_NONE);
+	table_set(r.table, "Column", at ? val_int(at->col) : VAL_NONE);
+	return r;
+}
+
+enum run
+throw_record(struct shell *sh, struct val record_take, bool fatal)
+{
+	val_set(&sh->thrown, record_take);
+	sh->fatal = fatal || sh->strict;
+	return RUN_THROW;
+}
+
+static bool
+stop_is_preferred(const struct shell *sh)
+{
+	const struct val *v = var_find(sh, "ErrorActionPreference");
+
+	return sh->strict ||
+	       (v && v->type == VAL_TEXT && !strcasecmp(v->text->s, "Stop"));
+}
+
+enum run
+throw_err(struct shell *sh, const struct node *at, const struct err *e)
+{
+	if (e->code == ERR_CANCELLED && shell_interrupted()) {
+		sh->exit_code = 130;
+		return RUN_EXIT;
+	}
+	return throw_record(sh, fault_record(at, e, VAL_NONE), stop_is_preferred(sh));
+}
+
+enum run
+throw_new(struct shell *sh, const struct node *at, int code, const char *fmt, ...)
+{
+	struct err e = ERR_INIT;
+	char msg[240];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	err_set(&e, code, "%s", msg);
+	return throw_err(sh, at, &e);
+}
+
+/* The line of the script and a caret below the place. */
+static void
+print_place(const struct shell *sh, const struct val *line, const struct val *col)
+{
+	const char *s = sh->source;
+
+	if (!s || !line || !col || line->type != VAL_INT || col->type != VAL_INT)
+		return;
+	for (int64_t i = 1; s && i < line->i; i++) {
+		s = strchr(s, '\n');
+		s = s ? s + 1 : NULL;
+	}
+	if (!s)
+		return;
+	int len = (int)strcspn(s, "\n");
+	if (len > sh->screen.width - 8 || col->i > len + 1)
+		return;
+	fprintf(sh->screen.err, "%5lld | %.*s\n      | ", (long long)line->i, len, s);
+	for (int64_t i = 1; i < col->i; i++)
+		fputc(s[i - 1] == '\t' ? '\t' : ' ', sh->screen.err);
+	fputs("^\n", sh->screen.err);
+}
+
+static void
+print_record(const struct shell *sh, const struct table *r)
+{
+	const struct val *command = table_get(r, "Command");
+	const struct val *message = table_get(r, "Message");
+	AUTO_FREE char *who = val_cstr(command ? *command : VAL_NONE);
+	AUTO_FREE char *what = val_cstr(message ? *message : VAL_NONE);
+	FILE *f = sh->screen.err;
+
+	fflush(sh->screen.out);
+	fprintf(f, "%s%s%s%s%s\n", sh->screen.colour ? "\033[31m" : "",
+	    *who ? who : "drover", ": ", what, sh->screen.colour ? "\033[0m" : "");
+	print_place(sh, table_get(r, "Line"), table_get(r, "Column"));
+}
+
+static void
+remember(struct shell *sh, struct val record)
+{
+	struct val list = val_list();
+
+	list_push(list.list, val_ref(record));
+	for (size_t i = 0; i < sh->errors.list->n && i < MAX_ERRORS - 1; i++)
+		list_push(list.list, val_ref(sh->errors.list->v[i]));
+	val_set(&sh->errors, list);
+}
+
+void
+fault_settle(struct shell *sh)
+{
+	if (sh->thrown.type == VAL_TABLE) {
+		print_record(sh, sh->thrown.table);
+		remember(sh, sh->thrown);
+	}
+	val_set(&sh->thrown, VAL_NONE);
+	sh->fatal = false;
+	sh->ok = false;
+}
+
+enum run
+fault_report(struct shell *sh, struct val record_take, const char *action)
+{
+	sh->ok = false;
+	if (!action) {
+		const struct val *v = var_find(sh, "ErrorActionPreference");
+		action = v && v->type == VAL_TEXT ? v->text->s : "Continue";
+		if (sh->strict)
+			action = "Stop";
+	}
+	if (!strcasecmp(action, "Stop"))
+		return throw_record(sh, record_take, true);
+	if (strcasecmp(action, "SilentlyContinue") != 0 &&
+	    strcasecmp(action, "Ignore") != 0)
+		print_record(sh, record_take.table);
+	if (strcasecmp(action, "Ignore") != 0)
+		remember(sh, record_take);
+	val_free(record_take);
+	return RUN_OK;
+}

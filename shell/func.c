@@ -1,0 +1,373 @@
+/*
+ * func: functions and script blocks, as calls and as stages of a pipeline.
+ */
+#include <string.h>
+
+#include "base/map.h"
+#include "base/mem.h"
+#include "shell/cmd.h"
+
+enum { BODY_PARAMS, BODY_BEGIN, BODY_PROCESS, BODY_END };
+
+struct call {
+	const struct node *body;
+	const char *name;
+	bool is_filter, own_scope;
+	struct scope scope;
+	struct val input; /* what came, for $input of a body without process */
+};
+
+static char *
+folded(const char *s)
+{
+	char *k = xstrdup(s);
+
+	for (char *p = k; *p; p++)
+		if (*p >= 'A' && *p <= 'Z')
+			*p = (char)(*p | 0x20);
+	return k;
+}
+
+const struct node *
+function_find(const struct shell *sh, const char *name)
+{
+	AUTO_FREE char *k = folded(name);
+
+	return map_get_str(sh->functions, k);
+}
+
+void
+function_define(struct shell *sh, const struct node *n)
+{
+	AUTO_FREE char *k = folded(n->text);
+
+	/* Maps hold plain pointers; what is stored is only ever read. */
+	map_put_str(sh->functions, k, (void *)(uintptr_t)n);
+}
+
+/* A block that is one expression needs no sink. */
+static const struct node *
+only_value(const struct node *body)
+{
+	const struct node *list = body->kid[BODY_END];
+
+	if (body->kid[BODY_PARAMS] || body->kid[BODY_BEGIN] ||
+	    body->kid[BODY_PROCESS] || !list || list->n != 1)
+		return NULL;
+	const struct node *n = list->kid[0];
+	if (is_command(n) || n->kind == NODE_ASSIGN || n->kind == NODE_PREFIX ||
+	    n->kind == NODE_POSTFIX)
+		return NULL;
+	return n;
+}
+
+enum run
+run_block(struct shell *sh, struct val block, struct sink *out)
+{
+	const char *outer = sh->source;
+	enum run rc = RUN_OK;
+
+	if (block.type != VAL_BLOCK)
+		return throw_new(sh, NULL, ERR_INVALID, "a script block is wanted");
+	sh->source = block.block->text;
+	for (int i = BODY_BEGIN; i <= BODY_END && rc == RUN_OK; i++)
+		rc = exec_list(sh, block.block->kid[i], out);
+	if (rc != RUN_THROW)
+		sh->source = outer;
+	return rc == RUN_RETURN ? RUN_OK : rc;
+}
+
+enum run
+call_block(struct shell *sh, struct val block, struct val *ret_v)
+{
+	const struct node *value =
+	    block.type == VAL_BLOCK ? only_value(block.block) : NULL;
+	struct catcher c;
+	enum run rc;
+
+	if (value)
+		return eval(sh, value, ret_v);
+	catcher_init(&c);
+	rc = run_block(sh, block, &c.sink);
+	struct val v = catcher_take(&c);
+	if (rc == RUN_OK)
+		*ret_v = v;
+	else
+		val_free(v);
+	return rc;
+}
+
+static int
+param_of(const struct node *params, const char *name, size_t *ret_i, struct err *e)
+{
+	size_t len = strlen(name), hits = 0;
+
+	for (size_t i = 0; params && i < params->n; i++) {
+		if (!strcasecmp(params->kid[i]->text, name)) {
+			*ret_i = i;
+			return 0;
+		}
+		if (!strncasecmp(params->kid[i]->text, name, len)) {
+			*ret_i = i;
+			hits++;
+		}
+	}
+	if (hits == 1)
+		return 0;
+	return err_set(e, hits ? ERR_INVALID : ERR_NOT_FOUND,
+	    hits ? "-%.40s could be more than one parameter"
+		 : "there is no parameter -%.40s",
+	    name);
+}
+
+static bool
+is_switch(const struct node *param)
+{
+	return param->type && !strcasecmp(param->type, "switch");
+}
+
+static enum run
+set_param(struct shell *sh, const struct node *param, struct val v)
+{
+	struct err e = ERR_INIT;
+	struct val to;
+
+	if (!param->type) {
+		var_set(sh, param->text, val_ref(v));
+		return RUN_OK;
+	}
+	if (val_cast(param->type, v, &to, &e) < 0) {
+		err_wrap(&e, "-%s", param->text);
+		return throw_err(sh, param, &e);
+	}
+	var_set(sh, param->text, to);
+	return RUN_OK;
+}
+
+static enum run
+bind_named(struct shell *sh, const struct node *params, const struct arg_list *l,
+    size_t *at, bool *given)
+{
+	struct err e = ERR_INIT;
+	const struct arg *a = &l->v[*at];
+	struct val v = a->v;
+	size_t i, c;
+
+	if (param_of(params, a->name, &i, &e) < 0) {
+		if (param_find(common_params, a->name, &c, NULL) < 0)
+			return throw_err(sh, a->node, &e);
+		if (common_params[c].type != P_SWITCH && !a->attached && *at + 1 < l->n)
+			v = l->v[++*at].v;
+		if (c == COMMON_ACTION)
+			var_set(sh, "ErrorActionPreference", val_ref(v));
+		if (c == COMMON_WHATIF)
+			var_set(sh, "WhatIfPreference",
+			    val_bool(!a->attached || val_truth(v)));
+		return RUN_OK;
+	}
+	given[i] = true;
+	if (is_switch(params->kid[i]))
+		return set_param(sh, params->kid[i], a->attached ? v : val_bool(true));
+	if (!a->attached) {
+		if (*at + 1 >= l->n || l->v[*at + 1].name)
+			return throw_new(sh, a->node, ERR_INVALID, "-%s wants a value",
+			    params->kid[i]->text);
+		v = l->v[++*at].v;
+	}
+	return set_param(sh, params->kid[i], v);
+}
+
+/* Defaults of what was not given; switches are off. */
+static enum run
+set_presets(struct shell *sh, const struct node *params, const bool *given)
+{
+	enum run rc = RUN_OK;
+
+	for (size_t i = 0; params && i < params->n && rc == RUN_OK; i++) {
+		const struct node *p = params->kid[i];
+		struct val v = VAL_NONE;
+		if (given[i])
+			continue;
+		if (p->kid[0])
+			rc = eval(sh, p->kid[0], &v);
+		if (rc != RUN_OK)
+			return rc;
+		if (p->kid[0] || is_switch(p))
+			rc = set_param(sh, p, v);
+		else
+			var_set(sh, p->text, VAL_NONE);
+		val_free(v);
+	}
+	return rc;
+}
+
+/* Arguments into the scope at hand; what no parameter takes becomes $args. */
+static enum run
+bind_params(struct shell *sh, const struct node *params, const struct arg_list *l)
+{
+	size_t count = params ? params->n : 0, next = 0;
+	AUTO_FREE bool *given = xcalloc(count + 1, sizeof(*given));
+	AUTO_FREE bool *used = xcalloc(l->n + 1, sizeof(*used));
+	struct val rest = val_list();
+	enum run rc = RUN_OK;
+
+	for (size_t i = 0; i < l->n && rc == RUN_OK && params; i++) {
+		size_t at = i;
+		if (!l->v[i].name)
+			continue;
+		rc = bind_named(sh, params, l, &at, given);
+		used[i] = used[at] = true;
+		i = at;
+	}
+	for (size_t i = 0; i < l->n && rc == RUN_OK; i++) {
+		if (used[i])
+			continue;
+		while (next < count && (given[next] || is_switch(params->kid[next])))
+			next++;
+		if (next < count) {
+			given[next] = true;
+			rc = set_param(sh, params->kid[next], l->v[i].v);
+		} else if (l->v[i].name) {
+			AUTO_FREE char *s = xasprintf("-%s", l->v[i].name);
+			list_push(rest.list, val_text(s));
+			if (l->v[i].attached)
+				list_push(rest.list, val_ref(l->v[i].v));
+		} else {
+			list_push(rest.list, val_ref(l->v[i].v));
+		}
+	}
+	var_set(sh, "args", rest);
+	return rc == RUN_OK ? set_presets(sh, params, given) : rc;
+}
+
+/* Run one phase of a call in its scope. */
+static enum run
+phase(struct stage *st, const struct node *list)
+{
+	struct call *c = st->state;
+	struct shell *sh = st->sh;
+	const char *source = sh->source;
+	enum run rc;
+
+	if (!list)
+		return RUN_OK;
+	if (sh->calls >= MAX_CALLS)
+		return throw_new(sh, st->node, ERR_TOO_LARGE,
+		    "calls nested more than %d deep", MAX_CALLS);
+	sh->calls++;
+	sh->source = c->body->text;
+	if (c->own_scope)
+		scope_push(sh, &c->scope);
+	rc = exec_list(sh, list, st->out);
+	if (c->own_scope)
+		sh->scope = c->scope.up;
+	if (rc != RUN_THROW)
+		sh->source = source;
+	sh->calls--;
+	return rc == RUN_RETURN ? RUN_OK : rc;
+}
+
+enum run
+function_start(struct stage *st, const struct node *function, const struct node *body,
+    const struct arg_list *args, bool own_scope)
+{
+	struct call *c = st->state;
+	enum run rc;
+
+	c->body = body;
+	c->is_filter = function && function->op == OP_CALL;
+	c->own_scope = own_scope;
+	if (!own_scope)
+		return bind_params(st->sh, body->kid[BODY_PARAMS], args);
+	scope_push(st->sh, &c->scope);
+	rc = bind_params(st->sh, body->kid[BODY_PARAMS], args);
+	st->sh->scope = c->scope.up;
+	return rc;
+}
+
+static enum run
+function_begin(struct stage *st)
+{
+	struct call *c = st->state;
+
+	return phase(st, c->body->kid[BODY_BEGIN]);
+}
+
+static enum run
+function_process(struct stage *st, struct val v)
+{
+	struct call *c = st->state;
+	const struct node *list =
+	    c->body->kid[c->is_filter && !c->body->kid[BODY_PROCESS] ? BODY_END
+								     : BODY_PROCESS];
+	struct val outer = st->sh->it;
+	enum run rc;
+
+	if (!list) {
+		if (c->input.type != VAL_LIST)
+			c->input = val_list();
+		if (st->has_input)
+			list_push(c->input.list, val_ref(v));
+		return RUN_OK;
+	}
+	if (!st->has_input)
+		return phase(st, list);
+	st->sh->it = val_ref(v);
+	rc = phase(st, list);
+	val_set(&st->sh->it, outer);
+	return rc;
+}
+
+static enum run
+function_end(struct stage *st)
+{
+	struct call *c = st->state;
+	struct val outer = st->sh->input;
+	enum run rc;
+
+	if (c->is_filter && !c->body->kid[BODY_PROCESS])
+		return RUN_OK;
+	st->sh->input = c->input;
+	rc = phase(st, c->body->kid[BODY_END]);
+	c->input = st->sh->input;
+	st->sh->input = outer;
+	return rc;
+}
+
+static void
+function_fini(struct stage *st)
+{
+	struct call *c = st->state;
+
+	if (c->scope.vars)
+		val_free((struct val){ .type = VAL_TABLE, .table = c->scope.vars });
+	val_free(c->input);
+}
+
+const struct cmd_ops ops_function = { sizeof(struct call), function_begin,
+	function_process, function_end, function_fini };
+
+enum run
+invoke_block(struct shell *sh, struct val block, const struct val *args, size_t n,
+    struct sink *out)
+{
+	struct arg_list l = { 0 };
+	struct scope scope = { 0 };
+	enum run rc;
+
+	if (sh->calls >= MAX_CALLS)
+		return throw_new(sh, NULL, ERR_TOO_LARGE,
+		    "calls nested more than %d deep", MAX_CALLS);
+	l.v = xcalloc(n + 1, sizeof(*l.v));
+	for (size_t i = 0; i < n; i++)
+		l.v[l.n++].v = val_ref(args[i]);
+	sh->calls++;
+	scope_push(sh, &scope);
+	rc = bind_params(sh, block.block->kid[BODY_PARAMS], &l);
+	if (rc == RUN_OK)
+		rc = run_block(sh, block, out);
+	scope_pop(sh);
+	sh->calls--;
+	args_free(&l);
+	return rc;
+}

@@ -1,0 +1,318 @@
+#include "shell/inventory.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/map.h"
+#include "shell/rest.h"
+
+#define FRESH_MS 5000
+#define MAX_UP   64 /* how far up a tree is followed */
+
+static enum obj_kind
+kind_of(const char *id)
+{
+	obj_id o;
+
+	return obj_id_parse(id, KIND_NONE, &o, NULL) == 0 ? obj_id_kind(o) : KIND_NONE;
+}
+
+static void
+known_free(struct known *k)
+{
+	free(k->id);
+	free(k->name);
+	free(k->parent);
+	free(k);
+}
+
+void
+known_drop(struct site *s, enum obj_kind kind)
+{
+	MAP_EACH(s->known, it) {
+		struct known *k = it.value;
+		if (kind != KIND_NONE && kind_of(k->id) != kind)
+			continue;
+		AUTO_FREE char *id = xstrdup(k->id);
+		map_del_str(s->known, id);
+		known_free(k);
+	}
+}
+
+void
+known_expire(struct shell *sh)
+{
+	if (sh->site)
+		sh->site->fetched = 0;
+}
+
+static void
+learn(struct site *s, const json *o)
+{
+	const char *id = NULL, *name = NULL, *parent = NULL;
+
+	if (json_read_str(o, "id", JSON_REQUIRED, 64, &id, NULL) < 0)
+		return;
+	/* What a name may be is the server's business. */
+	const json *n = json_get(o, "name"), *p = json_get(o, "parent");
+	name = n && json_what(n) == JSON_IS_STR ? json_str_value(n, NULL) : id;
+	parent = p && json_what(p) == JSON_IS_STR ? json_str_value(p, NULL) : NULL;
+	struct known *k = xcalloc(1, sizeof(*k));
+	k->id = xstrdup(id);
+	k->name = xstrdup(name);
+	k->parent = xstrdup(parent);
+	struct known *old = map_put_str(s->known, id, k);
+	if (old)
+		known_free(old);
+}
+
+int
+inventory_list(struct shell *sh, enum obj_kind kind, const char *query,
+    json **ret_items, struct err *e)
+{
+	AUTO_FREE char *path =
+	    xasprintf("/%s%s", kind_plural(kind), query ? query : "");
+	int rc = rest_list(sh, path, ret_items, e);
+
+	if (rc < 0)
+		return rc;
+	if (!query) {
+		known_drop(sh->site, kind);
+		sh->site->fetched |= 1u << kind;
+		sh->site->fetched_ms = clock_mono_ms(clock_system());
+	}
+	for (size_t i = 0; i < json_count(*ret_items); i++)
+		learn(sh->site, json_at(*ret_items, i));
+	return 0;
+}
+
+int
+inventory_get(struct shell *sh, enum obj_kind kind, const char *id,
+    struct val *ret_record, struct err *e)
+{
+	struct str path = STR_INIT;
+	AUTO(json) json *o = NULL;
+	int rc;
+
+	str_addf(&path, "/%s/", kind_plural(kind));
+	url_add(&path, id);
+	rc = rest_get(sh, path.s, &o, e);
+	str_fini(&path);
+	if (rc < 0)
+		return rc;
+	learn(sh->site, o);
+	*ret_record = record_from(sh, kind, o);
+	return 0;
+}
+
+/* All of a kind, unless they were asked for a moment ago. */
+static int
+fetch_kind(struct shell *sh, enum obj_kind kind, struct err *e)
+{
+	AUTO(json) json *items = NULL;
+	struct site *s;
+
+	if (site_need(sh, &s, e) < 0)
+		return e->code;
+	if (s->fetched && clock_mono_ms(clock_system()) - s->fetched_ms > FRESH_MS)
+		s->fetched = 0;
+	return s->fetched & 1u << kind ? 0 : inventory_list(sh, kind, NULL, &items, e);
+}
+
+const struct known *
+known_get(struct shell *sh, const char *id)
+{
+	enum obj_kind kind = kind_of(id);
+	struct err e = ERR_INIT;
+	const struct known *k = sh->site ? map_get_str(sh->site->known, id) : NULL;
+
+	/* Who may not see a kind sees ids. */
+	if (k || kind == KIND_NONE || kind == KIND_TASK || kind == KIND_EVENT ||
+	    fetch_kind(sh, kind, &e) < 0)
+		return k;
+	return map_get_str(sh->site->known, id);
+}
+
+bool
+lies_in(struct shell *sh, const char *id, const char *above)
+{
+	char *at = xstrdup(id);
+	bool hit = false;
+
+	/* Asking for a parent may replace what is known, so at is a copy. */
+	for (int i = 0; at && !hit && i < MAX_UP; i++) {
+		hit = !strcmp(at, above);
+		const struct known *k = hit ? NULL : known_get(sh, at);
+		char *parent = k ? xstrdup(k->parent) : NULL;
+		free(at);
+		at = parent;
+	}
+	free(at);
+	return hit;
+}
+
+static const char *
+type_of(enum obj_kind kind)
+{
+	switch (kind) {
+	case KIND_HOST:
+		return "VMHost";
+	case KIND_POOL:
+		return "ResourcePool";
+	case KIND_CLUSTER:
+		return "Cluster";
+	case KIND_DATACENTER:
+		return "Datacenter";
+	case KIND_FOLDER:
+		return "Folder";
+	case KIND_DATASTORE:
+		return "Datastore";
+	case KIND_NETWORK:
+		return "VirtualPortGroup";
+	case KIND_TEMPLATE:
+		return "Template";
+	default:
+		return "VirtualMachine";
+	}
+}
+
+struct val
+reference_to(struct shell *sh, const char *id)
+{
+	const struct known *k = known_get(sh, id);
+	struct val r = val_table(TABLE_REF, type_of(kind_of(id)));
+
+	table_set(r.table, "Name", val_text(k ? k->name : id));
+	table_set(r.table, "Id", val_text(id));
+	return r;
+}
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	const struct known *x = *(const struct known *const *)a,
+			   *y = *(const struct known *const *)b;
+	size_t n = strlen(x->id), m = strlen(y->id);
+
+	return n != m ? (n < m ? -1 : 1) : strcmp(x->id, y->id);
+}
+
+/* References to all known objects of the kinds whose name fits, in order of their ids.
+ */
+static size_t
+add_named(struct shell *sh, const char *pattern, unsigned kinds, struct items *list)
+{
+	size_t n = 0, cap = map_count(sh->site->known);
+	const struct known **hits = xcalloc(cap + 1, sizeof(*hits));
+
+	MAP_EACH(sh->site->known, it) {
+		const struct known *k = it.value;
+		if (kinds & 1u << kind_of(k->id) && wild_match(pattern, k->name))
+			hits[n++] = k;
+	}
+	qsort(hits, n, sizeof(*hits), compare_ids);
+	for (size_t i = 0; i < n; i++)
+		list_push(list, reference_to(sh, hits[i]->id));
+	free(hits);
+	return n;
+}
+
+static int
+fetch_kinds(struct shell *sh, unsigned kinds, struct err *e)
+{
+	for (unsigned k = 1; k < KIND_COUNT_; k++)
+		if (kinds & 1u << k && fetch_kind(sh, (enum obj_kind)k, e) < 0)
+			return e->code;
+	return 0;
+}
+
+static const char *
+words_for(unsigned kinds)
+{
+	unsigned k = 1;
+
+	if (kinds & (kinds - 1))
+		return "object";
+	while (k < KIND_COUNT_ - 1 && !(kinds & 1u << k))
+		k++;
+	return kind_prefix((enum obj_kind)k);
+}
+
+/* What one name, id or record means, added to list. */
+static int
+find_one(
+    struct stage *st, struct val v, unsigned kinds, struct items *list, struct err *e)
+{
+	const char *id = record_id(v);
+
+	if (id && kinds & 1u << kind_of(id)) {
+		list_push(list, val_ref(v));
+		return 0;
+	}
+	if (v.type == VAL_TABLE)
+		return err_set(e, ERR_INVALID, "a %s is no %s", val_type_name(v),
+		    words_for(kinds));
+	AUTO_FREE char *s = val_cstr(v);
+	if (kinds & 1u << kind_of(s) && known_get(st->sh, s)) {
+		list_push(list, reference_to(st->sh, s));
+		return 0;
+	}
+	if (fetch_kinds(st->sh, kinds, e) < 0)
+		return e->code;
+	if (add_named(st->sh, s, kinds, list) || strpbrk(s, "*?["))
+		return 0;
+	return err_set(e, ERR_NOT_FOUND, "there is no %s \"%s\"", words_for(kinds), s);
+}
+
+enum run
+resolve(struct stage *st, struct val objects, unsigned kinds, struct val *ret_list)
+{
+	struct val list = val_list();
+	enum run rc = RUN_OK;
+
+	for (size_t i = 0; i < val_count(objects) && rc == RUN_OK; i++) {
+		struct err e = ERR_INIT;
+		if (find_one(st, val_at(objects, i), kinds, list.list, &e) == 0)
+			continue;
+		/* Without a server every further name would fail alike. */
+		if (st->sh->login_failed)
+			rc = throw_err(st->sh, st->node, &e);
+		else
+			rc = stage_error(st, &e, val_at(objects, i));
+	}
+	if (rc == RUN_OK)
+		*ret_list = list;
+	else
+		val_free(list);
+	return rc;
+}
+
+enum run
+resolve_one(struct stage *st, const char *param, unsigned kinds, const char **ret_id,
+    struct val *keep)
+{
+	struct val given = get_arg(st, param), list;
+	struct err e = ERR_INIT;
+
+	*ret_id = NULL;
+	*keep = VAL_NONE;
+	if (!val_count(given))
+		return RUN_OK;
+	list = val_list();
+	for (size_t i = 0; i < val_count(given) && !e.code; i++)
+		find_one(st, val_at(given, i), kinds, list.list, &e);
+	AUTO_FREE char *s = val_cstr(given);
+	if (!e.code && list.list->n != 1)
+		err_set(&e, list.list->n ? ERR_INVALID : ERR_NOT_FOUND,
+		    list.list->n ? "\"%s\" fits %zu objects, one is wanted"
+				 : "\"%s\" fits no object",
+		    s, list.list->n);
+	if (e.code) {
+		val_free(list);
+		err_wrap(&e, "-%s", param);
+		return throw_err(st->sh, st->node, &e);
+	}
+	*ret_id = record_id(list.list->v[0]);
+	*keep = list;
+	return RUN_OK;
+}

@@ -1,0 +1,39 @@
+/*
+ * rest: the server's interface (docs/api.md) for the cmdlets.
+ *
+ * Every change carries an X-Drover-Op of its own and is sent again with the same one
+ * while the server is away (up to RETRY_MS), so that it happens once.
+ */
+#pragma once
+#include "base/json.h"
+#include "shell/shell.h"
+
+#define RETRY_MS  60000u
+#define MAX_PIECE (1u << 20) /* of an upload */
+
+/* One object, or whatever path answers. */
+int rest_get(
+    struct shell *sh, const char *path, json **ret_j, struct err *e) WARN_UNUSED;
+/* All pages of a list; path may have a query. */
+int rest_list(
+    struct shell *sh, const char *path, json **ret_items, struct err *e) WARN_UNUSED;
+/* method is POST, PATCH or DELETE; body (borrowed) may be NULL. */
+int rest_change(struct shell *sh, const char *method, const char *path,
+    const json *body, json **ret_j, struct err *e) WARN_UNUSED;
+/* POST without an account: logging in. */
+int rest_login(
+    struct shell *sh, const json *body, json **ret_j, struct err *e) WARN_UNUSED;
+
+struct piece {
+	const char *datastore; /* id */
+	const char *path;      /* in the datastore */
+	uint64_t offset;
+	bool last;
+	const void *data;
+	size_t n;
+};
+
+int rest_upload(struct shell *sh, const struct piece *p, struct err *e) WARN_UNUSED;
+
+/* s as part of a query or path, %XX where needed. */
+void url_add(struct str *b, const char *s);

@@ -1,0 +1,397 @@
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/map.h"
+#include "base/mem.h"
+#include "shell/date.h"
+#include "shell/val.h"
+
+#define INDEX_FROM 12 /* members from which a table keeps an index */
+
+struct val
+val_textn(const char *s, size_t n)
+{
+	struct text *t = xmalloc(sizeof(*t) + n + 1);
+
+	t->refs = 1;
+	t->len = n;
+	if (n)
+		memcpy(t->s, s, n);
+	t->s[n] = '\0';
+	return (struct val){ .type = VAL_TEXT, .text = t };
+}
+
+struct val
+val_text(const char *s)
+{
+	return s ? val_textn(s, strlen(s)) : VAL_NONE;
+}
+
+struct val
+val_from_str(struct str *b)
+{
+	struct val v = val_textn(str_cstr(b), b->len);
+
+	str_fini(b);
+	return v;
+}
+
+struct val
+val_list(void)
+{
+	struct items *l = xcalloc(1, sizeof(*l));
+
+	l->refs = 1;
+	return (struct val){ .type = VAL_LIST, .list = l };
+}
+
+struct val
+val_table(enum table_kind kind, const char *type)
+{
+	struct table *t = xcalloc(1, sizeof(*t));
+
+	t->refs = 1;
+	t->kind = kind;
+	t->type = type;
+	return (struct val){ .type = VAL_TABLE, .table = t };
+}
+
+struct val
+val_ref(struct val v)
+{
+	if (v.type == VAL_TEXT)
+		v.text->refs++;
+	else if (v.type == VAL_LIST)
+		v.list->refs++;
+	else if (v.type == VAL_TABLE)
+		v.table->refs++;
+	return v;
+}
+
+static void
+list_free(struct items *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		val_free(l->v[i]);
+	free(l->v);
+	free(l);
+}
+
+static void
+table_free(struct table *t)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		free(t->m[i].key);
+		val_free(t->m[i].v);
+	}
+	map_free(t->index);
+	free(t->m);
+	free(t);
+}
+
+void
+val_free(struct val v)
+{
+	if (v.type == VAL_TEXT && --v.text->refs == 0)
+		free(v.text);
+	else if (v.type == VAL_LIST && --v.list->refs == 0)
+		list_free(v.list);
+	else if (v.type == VAL_TABLE && --v.table->refs == 0)
+		table_free(v.table);
+}
+
+void
+val_set(struct val *slot, struct val v_take)
+{
+	struct val old = *slot;
+
+	*slot = v_take;
+	val_free(old);
+}
+
+void
+list_push(struct items *l, struct val v_take)
+{
+	if (l->n == l->cap) {
+		l->cap = l->cap ? l->cap * 2 : 8;
+		l->v = xreallocarray(l->v, l->cap, sizeof(*l->v));
+	}
+	l->v[l->n++] = v_take;
+}
+
+size_t
+val_count(struct val v)
+{
+	if (v.type == VAL_LIST)
+		return v.list->n;
+	return v.type == VAL_NULL ? 0 : 1;
+}
+
+struct val
+val_at(struct val v, size_t i)
+{
+	return v.type == VAL_LIST ? v.list->v[i] : v;
+}
+
+static char *
+fold(const char *key)
+{
+	char *k = xstrdup(key);
+
+	for (char *p = k; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return k;
+}
+
+static void
+index_add(struct table *t, size_t pos)
+{
+	AUTO_FREE char *k = fold(t->m[pos].key);
+
+	map_put_str(t->index, k, (void *)(uintptr_t)(pos + 1));
+}
+
+static void
+index_build(struct table *t)
+{
+	map_free(t->index);
+	t->index = NULL;
+	if (t->n < INDEX_FROM)
+		return;
+	t->index = map_new_str();
+	for (size_t i = 0; i < t->n; i++)
+		index_add(t, i);
+}
+
+/* Position + 1; 0 if there is no such key. */
+static size_t
+find(const struct table *t, const char *key)
+{
+	if (t->index) {
+		AUTO_FREE char *k = fold(key);
+		return (uintptr_t)map_get_str(t->index, k);
+	}
+	for (size_t i = 0; i < t->n; i++)
+		if (!strcasecmp(t->m[i].key, key))
+			return i + 1;
+	return 0;
+}
+
+struct val *
+table_get(const struct table *t, const char *key)
+{
+	size_t pos = find(t, key);
+
+	return pos ? &t->m[pos - 1].v : NULL;
+}
+
+void
+table_set(struct table *t, const char *key, struct val v_take)
+{
+	struct val *slot = table_get(t, key);
+
+	if (slot) {
+		val_set(slot, v_take);
+		return;
+	}
+	if (t->n == t->cap) {
+		t->cap = t->cap ? t->cap * 2 : 8;
+		t->m = xreallocarray(t->m, t->cap, sizeof(*t->m));
+	}
+	t->m[t->n++] = (struct member){ xstrdup(key), v_take };
+	if (t->index)
+		index_add(t, t->n - 1);
+	else if (t->n == INDEX_FROM)
+		index_build(t);
+}
+
+bool
+table_del(struct table *t, const char *key)
+{
+	size_t pos = find(t, key);
+
+	if (!pos)
+		return false;
+	free(t->m[pos - 1].key);
+	val_free(t->m[pos - 1].v);
+	memmove(&t->m[pos - 1], &t->m[pos], (t->n - pos) * sizeof(*t->m));
+	t->n--;
+	index_build(t);
+	return true;
+}
+
+struct val
+table_copy(const struct table *t)
+{
+	struct val c = val_table(t->kind, t->type);
+
+	for (size_t i = 0; i < t->n; i++)
+		table_set(c.table, t->m[i].key, val_ref(t->m[i].v));
+	return c;
+}
+
+const char *
+record_id(struct val v)
+{
+	if (v.type != VAL_TABLE || v.table->kind == TABLE_HASH)
+		return NULL;
+	const struct val *id = table_get(v.table, "Id");
+	return id && id->type == VAL_TEXT ? id->text->s : NULL;
+}
+
+bool
+val_truth(struct val v)
+{
+	switch (v.type) {
+	case VAL_NULL:
+		return false;
+	case VAL_BOOL:
+		return v.b;
+	case VAL_INT:
+		return v.i != 0;
+	case VAL_REAL:
+		return v.d != 0;
+	case VAL_TEXT:
+		return v.text->len > 0;
+	case VAL_LIST:
+		if (v.list->n == 1)
+			return val_truth(v.list->v[0]);
+		return v.list->n > 1;
+	case VAL_TIME:
+	case VAL_SPAN:
+	case VAL_TABLE:
+	case VAL_BLOCK:
+		return true;
+	}
+	return false;
+}
+
+void
+real_text(double d, char buf[40])
+{
+	if (isnan(d)) {
+		snprintf(buf, 40, "NaN");
+	} else if (isinf(d)) {
+		snprintf(buf, 40, d < 0 ? "-Infinity" : "Infinity");
+	} else {
+		for (int digits = 15; digits <= 17; digits++) {
+			snprintf(buf, 40, "%.*g", digits, d);
+			if (strtod(buf, NULL) == d)
+				break;
+		}
+	}
+	char *e = strchr(buf, 'e');
+	if (e)
+		*e = 'E';
+}
+
+static void
+add_table_text(struct str *b, const struct table *t)
+{
+	const struct val *name = table_get(t, "Name");
+	const struct val *message = table_get(t, "Message");
+
+	if (t->kind == TABLE_HASH) {
+		str_add(b, "System.Collections.Hashtable");
+		return;
+	}
+	name = name ? name : message;
+	if (strcmp(t->type, "PSCustomObject") != 0 && name && name->type != VAL_TABLE) {
+		val_add_text(b, *name);
+		return;
+	}
+	str_add(b, "@{");
+	for (size_t i = 0; i < t->n; i++) {
+		str_addf(b, "%s%s=", i ? "; " : "", t->m[i].key);
+		if (t->m[i].v.type == VAL_TABLE &&
+		    t->m[i].v.table->kind == TABLE_RECORD)
+			str_add(b, t->m[i].v.table->type);
+		else
+			val_add_text(b, t->m[i].v);
+	}
+	str_add(b, "}");
+}
+
+static void
+add_list_text(struct str *b, const struct items *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (i)
+			str_addc(b, ' ');
+		if (l->v[i].type == VAL_LIST)
+			str_add(b, "System.Object[]");
+		else
+			val_add_text(b, l->v[i]);
+	}
+}
+
+void
+val_add_text(struct str *b, struct val v)
+{
+	char buf[64];
+
+	switch (v.type) {
+	case VAL_NULL:
+		break;
+	case VAL_BOOL:
+		str_add(b, v.b ? "True" : "False");
+		break;
+	case VAL_INT:
+		str_addf(b, "%lld", (long long)v.i);
+		break;
+	case VAL_REAL:
+		real_text(v.d, buf);
+		str_add(b, buf);
+		break;
+	case VAL_TEXT:
+		str_addn(b, v.text->s, v.text->len);
+		break;
+	case VAL_TIME:
+		str_add(b, date_text(v.i, buf));
+		break;
+	case VAL_SPAN:
+		str_add(b, span_text(v.i, buf));
+		break;
+	case VAL_LIST:
+		add_list_text(b, v.list);
+		break;
+	case VAL_TABLE:
+		add_table_text(b, v.table);
+		break;
+	case VAL_BLOCK:
+		str_add(b, "{...}");
+		break;
+	}
+}
+
+struct val
+val_to_text(struct val v)
+{
+	struct str b = STR_INIT;
+
+	if (v.type == VAL_TEXT)
+		return val_ref(v);
+	val_add_text(&b, v);
+	return val_from_str(&b);
+}
+
+char *
+val_cstr(struct val v)
+{
+	struct str b = STR_INIT;
+
+	val_add_text(&b, v);
+	return b.s ? str_take(&b) : xstrdup("");
+}
+
+const char *
+val_type_name(struct val v)
+{
+	static const char *const names[] = { "Null", "Boolean", "Int64", "Double",
+		"String", "DateTime", "TimeSpan", "Object[]", "Hashtable",
+		"ScriptBlock" };
+
+	return v.type == VAL_TABLE ? v.table->type : names[v.type];
+}
