@@ -1,12 +1,11 @@
 /*
  * The tables that change what a guest is: its record and its disks.
  */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <ftw.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -15,9 +14,10 @@
 #include "host-agent/guest/guest_spec.h"
 #include "host-agent/stores/stores.h"
 
-#define RECORD_MS 20000u
-#define DISK_MS   600000u
-#define RESIZE_MS 120000u
+#define RECORD_MS  20000u
+#define DISK_MS    600000u
+#define RESIZE_MS  120000u
+#define FOLDER_FDS 8
 
 /* ---- create ---- */
 
@@ -208,22 +208,18 @@ delete_start(struct flow *f, void *arg)
 	return delete_disks(f, j, UINT32_MAX, true);
 }
 
-/* The engine's folder: sockets, console ring, log; nothing below it. */
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	return remove(path);
+}
+
+/* The engine's folder: sockets, console ring, log.  Links in it are not followed. */
 static int
 run_remove_folder(struct guest_work *k)
 {
-	DIR *dir = opendir(k->path);
-	const struct dirent *d;
-
-	if (!dir)
-		return errno == ENOENT ? 0
-				       : err_sys(&k->e, ERR_IO, errno, "%s", k->path);
-	while ((d = readdir(dir))) {
-		if (!str_same(d->d_name, ".") && !str_same(d->d_name, ".."))
-			unlinkat(dirfd(dir), d->d_name, 0);
-	}
-	closedir(dir);
-	if (rmdir(k->path) && errno != ENOENT)
+	if (nftw(k->path, remove_one, FOLDER_FDS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) &&
+	    errno != ENOENT)
 		return err_sys(&k->e, ERR_IO, errno, "removing %s", k->path);
 	return 0;
 }

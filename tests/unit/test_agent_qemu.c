@@ -203,6 +203,7 @@ machine_outlives_the_agent(void **state)
 	stop(p);
 	delete_guest(p);
 	assert_false(bed_exists(bed_path(p->bed, "stores/one/vms/vm-7")));
+	assert_false(bed_exists(bed_path(p->bed, "run/vm-7")));
 	assert_int_equal(play_end_agent(p, SIGTERM), 0);
 }
 
