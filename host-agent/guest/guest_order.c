@@ -176,6 +176,22 @@ check_delete(struct wish *w, struct err *e)
 	return make_guest(w, e);
 }
 
+/* What a guest holds in memory, running or saved, bounds what can change. */
+static int
+check_held(const struct guest *g, const Drover__GuestSpec *spec, struct err *e)
+{
+	bool resized =
+	    spec->num_cpu != g->spec->num_cpu || spec->memory_mb != g->spec->memory_mb;
+
+	if (g->state == GUEST_SUSPENDED && resized)
+		return err_set(e, ERR_UNSUPPORTED,
+		    "needs power off: vm %s is suspended as large as it is",
+		    g->spec->name);
+	if (!runs(g) && g->state != GUEST_SUSPENDED)
+		return 0;
+	return guest_spec_hot_check(g->spec, spec, e);
+}
+
 static enum guest_verdict
 check_update(struct wish *w, struct err *e)
 {
@@ -187,8 +203,7 @@ check_update(struct wish *w, struct err *e)
 	}
 	if (guest_spec_same(w->g->spec, w->spec))
 		return GUEST_ALREADY;
-	if (guests_spec_check(w->gs, w->spec, e) ||
-	    (runs(w->g) && guest_spec_hot_check(w->g->spec, w->spec, e)))
+	if (guests_spec_check(w->gs, w->spec, e) || check_held(w->g, w->spec, e))
 		return GUEST_REFUSED;
 	return GUEST_GO;
 }

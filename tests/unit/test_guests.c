@@ -631,25 +631,41 @@ book_that_cannot_be_written_stops_a_start(void **state)
 	assert_int_equal(start(w, 7, 1), 0);
 }
 
+static int
+update(struct world *w, uint64_t guest, uint32_t num_cpu)
+{
+	Drover__Order *o = order_new(w, DROVER__ORDER__VERB_GUEST_UPDATE);
+	Drover__GuestSpec *s = bed_spec(guest);
+
+	s->num_cpu = num_cpu;
+	NEW_BODY(o, guest_update, drover__guest_update__init)->spec = s;
+	return give(w, o);
+}
+
 static void
 update_is_kept(void **state)
 {
 	struct world *w = *state;
-	Drover__Order *o = order_new(w, DROVER__ORDER__VERB_GUEST_UPDATE);
-	Drover__GuestSpec *s = bed_spec(7);
 
 	assert_int_equal(start(w, 7, 1), 0);
-	s->num_cpu = 4;
-	NEW_BODY(o, guest_update, drover__guest_update__init)->spec = s;
-	o->step = ++w->step;
-	assert_int_equal(give(w, o), 0);
+	assert_int_equal(update(w, 7, 4), 0);
 	restart(w);
-	o = order_new(w, DROVER__ORDER__VERB_GUEST_UPDATE);
-	s = bed_spec(7);
-	s->num_cpu = 2;
-	NEW_BODY(o, guest_update, drover__guest_update__init)->spec = s;
-	assert_int_equal(give(w, o), ERR_UNSUPPORTED);
+	assert_int_equal(update(w, 7, 4), 0);
+	assert_int_equal(update(w, 7, 2), ERR_UNSUPPORTED);
 	assert_int_equal(state_of(w, 7), GUEST_RUNNING);
+}
+
+static void
+suspended_guest_keeps_its_size(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(start(w, 7, 1), 0);
+	assert_int_equal(SUSPEND(w, 7), 0);
+	assert_int_equal(update(w, 7, 4), ERR_UNSUPPORTED);
+	assert_non_null(strstr(w->fault.msg, "needs power off"));
+	assert_int_equal(stop(w, 7, DROVER__STOP_MODE__STOP_KILL, 0), 0);
+	assert_int_equal(update(w, 7, 4), 0);
 }
 
 static void
@@ -695,6 +711,7 @@ main(void)
 		T(orders_wait_for_adoption),
 		T(book_that_cannot_be_written_stops_a_start),
 		T(update_is_kept),
+		T(suspended_guest_keeps_its_size),
 		T(order_that_makes_no_sense_is_refused),
 	};
 
