@@ -75,6 +75,14 @@ class Lab:
                 return value
         raise KeyError(name)
 
+    def setting_of(self, function: str) -> str:
+        """What a function of deploy/lab.sh says of this lab."""
+        ran = subprocess.run(
+            ["bash", "-c", f'source "{ROOT}/deploy/lab.sh"; {function} "{self.dir}"'],
+            check=True, capture_output=True, text=True,
+        )
+        return ran.stdout.strip()
+
     @property
     def port(self) -> int:
         return int(self.setting("port"))

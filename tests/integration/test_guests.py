@@ -4,6 +4,7 @@ import signal
 import socket
 import threading
 import time
+from http.client import HTTPException
 from typing import Any
 
 import pytest
@@ -199,7 +200,7 @@ def test_ten_machines_and_a_killed_server(lab: Lab, tiny: dict[str, Any]) -> Non
                 api.wait(answer["task"])
                 done[names[i]] = answer["task"]["id"]
                 return
-            except (OSError, ValueError):
+            except (OSError, ValueError, HTTPException):
                 time.sleep(0.1)  # the server is away; the deadline above ends this
             except ApiError as e:
                 if e.code != "unavailable":

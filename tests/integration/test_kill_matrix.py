@@ -1,6 +1,8 @@
 """droverd is killed before, in and after each step of create, power-on and delete; one machine or none is left."""
 import os
 import subprocess
+from http.client import HTTPException
+from pathlib import Path
 from typing import Any, Optional
 
 import pytest
@@ -23,10 +25,7 @@ def start_server(lab: Lab, crash_at: Optional[str]) -> None:
     env = {k: v for k, v in os.environ.items() if k != "DROVER_CRASH_AT"}
     if crash_at:
         env["DROVER_CRASH_AT"] = crash_at
-    run_dir = subprocess.run(
-        ["bash", "-c", f'source "{ROOT}/deploy/lab.sh"; lab_run_dir "{lab.dir}"'],
-        check=True, capture_output=True, text=True,
-    ).stdout.strip()
+    run_dir = lab.setting_of("lab_run_dir")
     subprocess.run(
         [str(ROOT / "deploy/lab-run.sh"), "start", str(lab.dir), "droverd", "--user", "drover", "--",
          f"{run_dir}/bin/droverd", "--config", f"{run_dir}/etc/droverd.conf"],
@@ -39,23 +38,25 @@ def restart(lab: Lab, crash_at: Optional[str]) -> None:
     if alive(lab.pid("droverd")):
         lab.kill("droverd")
     start_server(lab, crash_at)
-    wait_for("the hosts", lambda: lab.connected() == lab.hosts)
+    wait_for("the hosts", lambda: lab.api().get("/system")["hosts_connected"] == lab.hosts)
 
 
 def machines(lab: Lab, name: str) -> list[dict[str, Any]]:
     return [v for v in lab.all("vms") if v["name"] == name]
 
 
-def processes(vm_id: str) -> list[int]:
-    """QEMU processes of a machine, by the kernel's word."""
+def processes(lab: Lab, vm_id: str) -> list[int]:
+    """The lab's QEMU processes of a machine, by the kernel's word."""
+    group = lab.setting_of("lab_cgroup")
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            with open(f"/proc/{pid}/cmdline", "rb") as f:
-                words = f.read().split(b"\0")
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            groups = Path(f"/proc/{pid}/cgroup").read_text()
         except OSError:
             continue
-        if words and b"qemu-system" in words[0] and any(vm_id.encode() + b"/" in w for w in words) and alive(int(pid)):
+        named = any(w.startswith(f"guest={vm_id},".encode()) for w in words)
+        if named and group in groups and alive(int(pid)):
             found.append(int(pid))
     return found
 
@@ -70,7 +71,7 @@ def submit(lab: Lab, op: str, name: str, vm_id: str) -> None:
             lab.api().call("POST", f"/vms/{vm_id}/start", {})
         else:
             lab.api().call("DELETE", f"/vms/{vm_id}")
-    except (OSError, ValueError):
+    except (OSError, ValueError, HTTPException):
         pass
 
 
@@ -101,12 +102,12 @@ def test_killed(lab: Lab, op: str, step: str, phase: str) -> None:
     settle(lab)
     found = machines(lab, name)
     if op == "vm.delete":
-        assert not found and not processes(vm_id)
+        assert not found and not processes(lab, vm_id)
         return
     assert len(found) == 1, "an acknowledged machine exists once"
-    running = processes(found[0]["id"])
+    running = processes(lab, found[0]["id"])
     print(f"{op:10} {step:8} {phase:9} power={found[0]['power_state']} processes={len(running)}")
     assert found[0]["power_state"] == "powered_on" and len(running) == 1
     clean(lab, name)
-    assert not processes(found[0]["id"])
+    assert not processes(lab, found[0]["id"])
     assert not list((lab.dir / "ds").rglob(found[0]["id"]))
