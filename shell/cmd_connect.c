@@ -205,3 +205,24 @@ get_server_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_get_server = { 0, NULL, get_server_process, NULL, NULL };
+
+static enum run
+remove_server_process(struct stage *st, struct val v)
+{
+	const char *name = get_text(st, "Name");
+	struct err e = ERR_INIT;
+
+	switch (stage_should(st, name, NULL)) {
+	case SHOULD_SKIP:
+		return RUN_OK;
+	case SHOULD_FAIL:
+		return RUN_THROW;
+	case SHOULD_DO:
+		break;
+	}
+	if (servers_forget(name, &e) < 0)
+		return stage_error(st, &e, get_arg(st, "Name"));
+	return RUN_OK;
+}
+
+const struct cmd_ops ops_remove_server = { 0, NULL, remove_server_process, NULL, NULL };

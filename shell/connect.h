@@ -44,5 +44,7 @@ int site_need(struct shell *sh, struct site **ret_site, struct err *e) WARN_UNUS
 int servers_load(const char *name, struct site **ret_site, struct err *e) WARN_UNUSED;
 /* Remember address, CA, user and token under the site's name, as the default. */
 int servers_save(const struct site *s, const char *token, struct err *e) WARN_UNUSED;
+/* Forget a saved one, with the CA that was kept for it. */
+int servers_forget(const char *name, struct err *e) WARN_UNUSED;
 /* Saved ones as records. */
 int servers_list(struct val *ret_list, struct err *e) WARN_UNUSED;

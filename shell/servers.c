@@ -147,6 +147,27 @@ servers_load(const char *name, struct site **ret_site, struct err *e)
 	return site_from(name, o, ret_site, e);
 }
 
+/* Where the CA goes that a saved server showed: beside the settings. */
+static char *
+ca_path(const char *settings, const char *name)
+{
+	const char *slash = strrchr(settings, '/');
+
+	return xasprintf(
+	    "%.*s%s-ca.pem", slash ? (int)(slash + 1 - settings) : 0, settings, name);
+}
+
+static int
+write_settings(const char *path, const json *j, struct err *e)
+{
+	char *text = json_text_pretty(j);
+	int rc = write_private(path, text, e);
+
+	secret_wipe(text, strlen(text));
+	free(text);
+	return rc;
+}
+
 int
 servers_save(const struct site *s, const char *token, struct err *e)
 {
@@ -156,9 +177,7 @@ servers_save(const struct site *s, const char *token, struct err *e)
 	if (!path || read_settings(path, &j, e) < 0)
 		return e->code;
 	if (s->ca_pem) {
-		ca = xasprintf("%.*s%s-ca.pem",
-		    (int)(strrchr(path, '/') ? strrchr(path, '/') + 1 - path : 0), path,
-		    s->name);
+		ca = ca_path(path, s->name);
 		if (!name_is_file_safe(s->name))
 			return err_set(
 			    e, ERR_INVALID, "\"%s\" is no name for a file", s->name);
@@ -180,10 +199,31 @@ servers_save(const struct site *s, const char *token, struct err *e)
 	json_set_str(o, "token", token);
 	json_set_json(all, s->name, o);
 	json_set_str(j, "default", s->name);
-	char *text = json_text_pretty(j);
-	int rc = write_private(path, text, e);
-	secret_wipe(text, strlen(text));
-	free(text);
+	return write_settings(path, j, e);
+}
+
+int
+servers_forget(const char *name, struct err *e)
+{
+	AUTO_FREE char *path = settings_path(e);
+	AUTO(json) json *j = NULL;
+
+	if (!path || read_settings(path, &j, e) < 0)
+		return e->code;
+	json *all = json_get(j, "servers");
+	const json *first = json_get(j, "default");
+	if (!all || json_what(all) != JSON_IS_OBJECT || !json_get(all, name))
+		return err_set(e, ERR_NOT_FOUND, "no server \"%s\" is saved", name);
+	json_del(all, name);
+	if (first && json_what(first) == JSON_IS_STR &&
+	    str_same(json_str_value(first, NULL), name))
+		json_del(j, "default");
+	int rc = write_settings(path, j, e);
+	if (rc == 0 && name_is_file_safe(name)) {
+		AUTO_FREE char *ca = ca_path(path, name);
+		if (unlink(ca) < 0 && errno != ENOENT)
+			rc = err_sys(e, ERR_IO, errno, "cannot remove %s", ca);
+	}
 	return rc;
 }
 
