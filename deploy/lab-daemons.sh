@@ -1,0 +1,290 @@
+# shellcheck shell=bash disable=SC2154  # dir, here and settings are the caller's
+# A lab's daemons: their settings, their certificates, starting and stopping them.
+#
+# Sourced, never run.  Programs run from copies in DIR/bin and pages from DIR/web: the
+# source tree may lie where an unprivileged user cannot look.  Settings are in DIR/etc,
+# what a host keeps is in DIR/hosts/N.
+
+# Most memory that a lab's host offers, however much the machine has.
+readonly HOST_MEMORY_MAX_MB=4096
+# Each lab has a range of user ids for its guests, so that labs cannot touch each other's.
+readonly GUEST_UID_BASE=900000000 GUEST_UID_RANGE=65536 GUEST_UID_LABS=16384
+
+readonly ADMINISTRATOR=admin
+
+# The folder as the daemons see it.
+run_dir()
+{
+	lab_run_dir "$dir"
+}
+
+# This machine's address in the lab.
+lab_address()
+{
+	echo "$(<"$dir/net/subnet").1"
+}
+
+server_url()
+{
+	echo "https://localhost:$(setting port)/"
+}
+
+guest_uid_base()
+{
+	echo $((GUEST_UID_BASE + 16#$(lab_id "$dir") % GUEST_UID_LABS * GUEST_UID_RANGE))
+}
+
+# Write standard input into $1 if it differs from what is there; true if it did.
+replace_file()
+{
+	local file=$1
+	cat >"$file.new"
+	if cmp -s "$file.new" "$file"; then
+		rm "$file.new"
+		return 1
+	fi
+	mv "$file.new" "$file"
+}
+
+# Bring DIR/bin/$1 up to date; true if it was not.
+replace_program()
+{
+	mkdir -p "$dir/bin"
+	replace_file "$dir/bin/$1" <"$(setting build)/bin/$1" && chmod 0755 "$dir/bin/$1"
+}
+
+is_running()
+{
+	"$here/lab-run.sh" status "$dir" "$1" >/dev/null
+}
+
+start_database()
+{
+	"$here/lab-pg.sh" init "$dir"
+	"$here/lab-pg.sh" start "$dir"
+}
+
+make_certificates()
+{
+	local ca=$dir/ca
+	lab_ensure_user "$LAB_USER"
+	"$here/tls/mkca.sh" "$ca" "Drover CA of $(lab_name "$dir")"
+	"$here/tls/mkcert.sh" "$ca" server DNS:localhost IP:127.0.0.1 "IP:$(lab_address)"
+	chown "$LAB_USER:" "$ca/ca.key" "$ca/server.key"
+}
+
+# The programs' folder with the pages and the migrations; true if a program changed.
+copy_programs()
+{
+	local build changed=1
+	build=$(setting build)
+	replace_program droverd && changed=0
+	rm -rf "$dir/db.new" "$dir/web.new"
+	mkdir -p "$dir/db" "$dir/web"
+	cp -R "$here/../db/migrations" "$dir/db.new"
+	replace_folder "$dir/db.new" "$dir/db/migrations" && changed=0
+	if [[ -d $build/web ]]; then
+		cp -R "$build/web" "$dir/web.new"
+		replace_folder "$dir/web.new" "$dir/web" && changed=0
+	fi
+	return "$changed"
+}
+
+# Put folder $1 in the place of $2 if they differ; true if they did.
+replace_folder()
+{
+	local fresh=$1 old=$2
+	if diff -rq "$fresh" "$old" >/dev/null 2>&1; then
+		rm -r "$fresh"
+		return 1
+	fi
+	chmod -R a+rX "$fresh"
+	rm -rf "$old"
+	mv "$fresh" "$old"
+}
+
+write_server_settings()
+{
+	local run
+	run=$(run_dir)
+	mkdir -p "$dir/etc"
+	replace_file "$dir/etc/droverd.conf" <<-END
+		[database]
+		conninfo = $("$here/lab-pg.sh" url "$dir")
+		migrations = $run/db/migrations
+
+		[listen]
+		port = $(setting port)
+
+		[agents]
+		address = $(lab_address)
+		port = $(($(setting port) + 1))
+
+		[tls]
+		cert = $run/ca/server.pem
+		key = $run/ca/server.key
+		ca = $run/ca/ca.pem
+		ca_key = $run/ca/ca.key
+
+		[web]
+		root = $run/web
+	END
+}
+
+# Make the first administrator.  It is done while no server runs: the database lets only
+# one process lead.
+make_administrator()
+{
+	local log=$dir/log/administrator.log
+	[[ ! -e $dir/etc/administrator ]] || return 0
+	if [[ ! -s $dir/password ]]; then
+		(umask 077 && openssl rand -base64 18 >"$dir/password.new")
+		mv "$dir/password.new" "$dir/password"
+	fi
+	"$here/lab-run.sh" exec "$dir" --user "$LAB_USER" -- "$(run_dir)/bin/droverd" \
+		--config "$(run_dir)/etc/droverd.conf" --init-admin "$ADMINISTRATOR" \
+		<"$dir/password" >"$log" 2>&1 ||
+		# An earlier run was interrupted after the deed.
+		grep -q "already" "$log" || lab_die "no administrator: $(tail -n 1 "$log")"
+	touch "$dir/etc/administrator"
+}
+
+# True if the pages are served.
+is_serving()
+{
+	local answer
+	answer=$(printf 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' |
+		timeout 5 openssl s_client -quiet -connect "127.0.0.1:$(setting port)" \
+			-CAfile "$dir/ca/ca.pem" -verify_return_error 2>/dev/null)
+	[[ $answer == "HTTP/1.1 200"* ]]
+}
+
+start_server()
+{
+	local stale=no
+	copy_programs && stale=yes
+	write_server_settings && stale=yes
+	if [[ $stale == yes ]]; then
+		"$here/lab-run.sh" stop "$dir" droverd
+	fi
+	is_running droverd || make_administrator
+	"$here/lab-run.sh" start "$dir" droverd --user "$LAB_USER" -- \
+		"$(run_dir)/bin/droverd" --config "$(run_dir)/etc/droverd.conf"
+	lab_wait 60 is_settled_server || true
+	is_serving || lab_die "the server does not answer: $(tail -n 3 "$dir/log/droverd.log")"
+}
+
+# Serving, or dead.
+is_settled_server()
+{
+	is_serving || ! is_running droverd
+}
+
+stop_server()
+{
+	"$here/lab-run.sh" stop "$dir" droverd
+	"$here/lab-pg.sh" stop "$dir"
+}
+
+# What each host offers: an equal part of this machine's memory, one part left over.
+host_memory_mb()
+{
+	local total_mb part
+	total_mb=$(awk '$1 == "MemTotal:" { print int($2 / 1024) }' /proc/meminfo)
+	part=$((total_mb / ($(setting hosts) + 1)))
+	echo $((part < HOST_MEMORY_MAX_MB ? part : HOST_MEMORY_MAX_MB))
+}
+
+engine_settings()
+{
+	local base
+	base=$(guest_uid_base)
+	if [[ $(setting engine) == sim ]]; then
+		printf '[engine.qemu]\nenabled = no\n\n[engine.sim]\nenabled = yes\n'
+	else
+		printf '[engine.qemu]\nuid_base = %s\ngid = %s\n' "$base" "$base"
+	fi
+}
+
+# The settings of host $1; what it offers is settled when it is made, and kept.
+write_agent_settings()
+{
+	local number=$1 run
+	local host=hosts/$number
+	run=$(run_dir)
+	mkdir -p "$dir/etc" "$dir/$host"
+	[[ -e $dir/$host/memory_mb ]] || host_memory_mb >"$dir/$host/memory_mb"
+	replace_file "$dir/etc/agent-$number.conf" <<-END
+		[server]
+		address = $(lab_address):$(($(setting port) + 1))
+
+		[tls]
+		cert = $run/$host/host.crt
+		key = $run/$host/host.key
+		ca = $run/$host/ca.crt
+
+		[state]
+		dir = $run/$host/state
+
+		[run]
+		dir = $run/$host/run
+
+		[storage]
+		roots = $run/ds
+
+		[host]
+		memory_mb = $(<"$dir/$host/memory_mb")
+		cpus = $(nproc)
+
+		[cgroup]
+		prefix = $(lab_cgroup "$dir")/h$number
+
+		[network]
+		bridges = br0
+
+		$(engine_settings)
+	END
+}
+
+# Run the program of host $1 there and then: what a person would do in a terminal on it.
+on_host()
+{
+	local number=$1
+	shift
+	"$here/lab-run.sh" exec "$dir" --host "$number" -- "$(run_dir)/bin/drover-agent" "$@"
+}
+
+# Make host $1 known to the server with a one-time token.
+enroll_host()
+{
+	local number=$1 token fingerprint
+	[[ ! -e $dir/hosts/$number/host.crt ]] || return 0
+	mkdir -p "$dir/hosts/$number"
+	token=$(host_token "host-$number")
+	fingerprint=$(openssl x509 -in "$dir/ca/ca.pem" -noout -fingerprint -sha256)
+	on_host "$number" enroll --server "$(lab_address):$(setting port)" \
+		--token "$token" --ca-fingerprint "${fingerprint##*=}" \
+		--config "$(run_dir)/etc/agent-$number.conf"
+}
+
+# Start host $1's agent; one that is $2 ("stale": its settings or its program changed) is
+# started anew, which its guests do not notice.
+start_agent()
+{
+	local number=$1 state=$2 name=agent-$1
+	if [[ $state == stale ]]; then
+		"$here/lab-run.sh" stop "$dir" "$name"
+	fi
+	mkdir -p "$dir/hosts/$number/state" "$dir/hosts/$number/run"
+	"$here/lab-run.sh" start "$dir" "$name" --host "$number" -- \
+		"$(run_dir)/bin/drover-agent" --config "$(run_dir)/etc/agent-$number.conf"
+}
+
+# Guests run on; what they are held by is lab-net.sh's to take away.
+stop_agents()
+{
+	local number
+	for ((number = 1; number <= $(setting hosts); number++)); do
+		"$here/lab-run.sh" stop "$dir" "agent-$number"
+	done
+}
