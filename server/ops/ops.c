@@ -427,19 +427,9 @@ kept_add(struct ops *ops, const struct submission *s, char *key_take)
 	list_add_tail(&ops->kept, &k->node);
 	map_put_str(ops->kept_by_id, k->key, k);
 	struct kept *oldest = LIST_FIRST(struct kept, &ops->kept, node);
-	if (map_count(ops->kept_by_id) > KEPT_MAX && oldest->ended)
+	if (map_count(ops->kept_by_id) > KEPT_MAX && oldest && oldest->ended)
 		kept_free(ops, oldest);
 	return k;
-}
-
-/* What the row of an earlier server says the first call came to. */
-static void
-kept_from_row(struct kept *k, const struct task *row)
-{
-	k->ended = true;
-	k->result.object = row->entity;
-	if (k->def->task)
-		k->result.task = row->o.id;
 }
 
 struct replay {
@@ -458,25 +448,55 @@ on_replay(void *arg)
 }
 
 static int
+other_use(const char *op, struct err *e)
+{
+	return err_set(
+	    e, ERR_INVALID, "this op id was used for another operation, %s", op);
+}
+
+static void
+replay_later(struct submission *s, const struct op_result *result)
+{
+	struct replay *p = xcalloc(1, sizeof(*p));
+
+	p->done = s->done;
+	p->arg = s->arg;
+	p->result = *result;
+	p->result.extra = result->extra ? json_ref(result->extra) : NULL;
+	post_call(s->c.ops->loop, on_replay, p);
+}
+
+/* Answer as the first call was or will be answered. */
+static int
 replay(struct submission *s, struct kept *k, struct err *e)
 {
 	if (k->def != s->c.def || !obj_id_is(k->entity, s->c.entity))
-		return err_set(e, ERR_INVALID,
-		    "this op id was used for another operation, %s", k->def->info.name);
-	if (!k->ended) {
-		struct kept_wait *w = xcalloc(1, sizeof(*w));
-		w->done = s->done;
-		w->arg = s->arg;
-		list_add_tail(&k->waiting, &w->node);
-	} else {
-		struct replay *p = xcalloc(1, sizeof(*p));
-		p->done = s->done;
-		p->arg = s->arg;
-		p->result = k->result;
-		p->result.extra = k->result.extra ? json_ref(k->result.extra) : NULL;
-		post_call(s->c.ops->loop, on_replay, p);
+		return other_use(k->def->info.name, e);
+	if (k->ended) {
+		replay_later(s, &k->result);
+		return 0;
 	}
-	submission_free(s);
+	struct kept_wait *w = xcalloc(1, sizeof(*w));
+	w->done = s->done;
+	w->arg = s->arg;
+	list_add_tail(&k->waiting, &w->node);
+	return 0;
+}
+
+/* The same from the row that an earlier server stored. */
+static int
+replay_row(struct submission *s, const struct task *row, struct err *e)
+{
+	const struct op_def *def = s->c.def;
+	struct op_result result = { .object = row->entity };
+	bool same_entity =
+	    def->info.entity == KIND_NONE || obj_id_is(row->entity, s->c.entity);
+
+	if (!str_same(row->op, def->info.name) || !same_entity)
+		return other_use(row->op, e);
+	if (def->task)
+		result.task = row->o.id;
+	replay_later(s, &result);
 	return 0;
 }
 
@@ -485,28 +505,19 @@ static bool
 is_repeated(struct submission *s, const char *op_id)
 {
 	struct ops *ops = s->c.ops;
-	char *key = xasprintf("%s/%s", s->c.who.name, op_id);
+	AUTO_FREE char *key = xasprintf("%s/%s", s->c.who.name, op_id);
 	struct kept *k = map_get_str(ops->kept_by_id, key);
 	const struct task *row = k ? NULL : task_of_op_id(ops, s->c.who.name, op_id);
 
 	if (!k && !row) {
-		s->kept = kept_add(ops, s, key);
+		s->kept = kept_add(ops, s, MOVE(key));
 		return false;
 	}
-	if (k)
-		free(key);
-	else
-		k = kept_add(ops, s, key);
-	if (row) {
-		k->def = def_find(row->op);
-		kept_from_row(k, row);
-		if (s->c.def->info.entity == KIND_NONE)
-			k->entity = s->c.entity;
-		else
-			k->entity = row->entity;
-	}
-	if (replay(s, k, &s->c.err))
+	int rc = k ? replay(s, k, &s->c.err) : replay_row(s, row, &s->c.err);
+	if (rc)
 		post_call(ops->loop, on_failed, s);
+	else
+		submission_free(s);
 	return true;
 }
 
