@@ -268,11 +268,19 @@ datastore_look(
 
 /* ---- files ---- */
 
-static int
-guard_mark(const char *path, struct err *e)
+int
+datastore_path_is_users(const char *path, struct err *e)
 {
-	if (str_same(path, DATASTORE_MARK))
-		return err_set(e, ERR_DENIED, "\"%s\" is the datastore's own", path);
+	static const char *const ours[] = { DATASTORE_MARK, "vms", "templates" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
+		size_t n = strlen(ours[i]);
+		if (!strncmp(path, ours[i], n) && (!path[n] || path[n] == '/'))
+			return err_set(e, ERR_DENIED,
+			    "\"%.100s\": what lies in %s is changed by the operations on"
+			    " machines and templates only",
+			    path, ours[i]);
+	}
 	return 0;
 }
 
@@ -319,7 +327,7 @@ datastore_write(const struct datastore *ds, const Drover__FileWrite *w,
 {
 	AUTO_CLOSE int fd = -1;
 	struct stat st;
-	int rc = guard_mark(w->path, e);
+	int rc = datastore_path_is_users(w->path, e);
 
 	if (!rc && w->data.len > MAX_FILE_CHUNK)
 		rc = err_set(
@@ -413,7 +421,7 @@ datastore_list(const struct datastore *ds, const char *path,
 int
 datastore_delete(const struct datastore *ds, const char *path, struct err *e)
 {
-	int rc = guard_mark(path, e);
+	int rc = datastore_path_is_users(path, e);
 
 	if (!rc)
 		rc = ds_path_remove(ds->root_fd, path, e);

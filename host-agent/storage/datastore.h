@@ -45,6 +45,10 @@ int datastore_look(const struct datastore *ds, struct datastore_room *ret_room,
 
 /* ---- files; paths as of ds_path ---- */
 
+/* ERR_DENIED for the mark and for what lies in vms/ and templates/: users may list
+ * those, but neither write, delete nor import from them.  Pure. */
+int datastore_path_is_users(const char *path, struct err *e) WARN_UNUSED;
+
 /* As FileWrite of proto/order.proto; folders on the way are made. ret_size is the
  * file's after it. */
 int datastore_write(const struct datastore *ds, const Drover__FileWrite *w,

@@ -360,6 +360,8 @@ tmpl_import_start(const struct tmpl_place *p, const Drover__TemplateImport *orde
 	int rc = ds_path_check(order->path, e);
 
 	if (!rc)
+		rc = datastore_path_is_users(order->path, e);
+	if (!rc)
 		rc = img_format_parse(order->format, &format, e);
 	if (rc)
 		return rc;

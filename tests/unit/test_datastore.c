@@ -206,6 +206,9 @@ bad_writes_are_refused(void **state)
 	init_write(&w, DATASTORE_MARK, "x", 0);
 	assert_int_equal(datastore_write(ds, &w, &size, &e), ERR_DENIED);
 	assert_int_equal(datastore_delete(ds, DATASTORE_MARK, &e), ERR_DENIED);
+	assert_int_equal(datastore_delete(ds, "vms/vm-1/disk-0.qcow2", &e), ERR_DENIED);
+	assert_int_equal(datastore_delete(ds, "templates", &e), ERR_DENIED);
+	assert_int_equal(datastore_path_is_users("vms2/x", &e), 0);
 	init_write(&w, "f", "x", UINT64_MAX);
 	assert_int_equal(datastore_write(ds, &w, &size, &e), ERR_INVALID);
 	init_write(&w, "f", "x", 0);
