@@ -1,4 +1,5 @@
-export const gb = (mb: number): string => `${(mb / 1024).toFixed(mb >= 10240 ? 0 : 1)} GB`;
+export const gb = (mb: number): string =>
+  mb < 1024 ? `${mb} MB` : `${(mb / 1024).toFixed(mb >= 10240 ? 0 : 1)} GB`;
 
 export function ago(iso: string | null, now: number): string {
   if (!iso) return "";
