@@ -20,9 +20,10 @@ wanted_site(struct stage *st, struct err *e)
 	const char *server = get_text(st, "Server"),
 		   *ca = get_text(st, "CACertificate");
 	struct site *s = NULL;
+	struct err not_saved = ERR_INIT;
 	bool bare = !has_arg(st, "Port") && !ca && !has_arg(st, "CAFingerprint");
 
-	if (!server || (bare && servers_load(server, &s, NULL) == 0)) {
+	if (!server || (bare && servers_load(server, &s, &not_saved) == 0)) {
 		if (!s && servers_load(server, &s, e) < 0)
 			return NULL;
 		return s;
@@ -159,7 +160,8 @@ connect_process(struct stage *st, struct val v)
 		st->sh->login_failed = true;
 		if (name)
 			err_wrap(&e, "%s", name);
-		return throw_err(st->sh, st->node, &e);
+		/* What follows was meant for this server and must not reach another. */
+		return throw_record(st->sh, fault_record(st->node, &e, VAL_NONE), true);
 	}
 	site_free(before);
 	st->sh->login_failed = false;

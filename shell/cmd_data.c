@@ -101,14 +101,20 @@ from_json_end(struct stage *st)
 const struct cmd_ops ops_from_json = { sizeof(struct kept), keep_begin, keep_process,
 	from_json_end, keep_fini };
 
+static char
+delimiter_of(const struct stage *st)
+{
+	const char *delimiter = get_text(st, "Delimiter");
+
+	return delimiter && *delimiter ? *delimiter : ',';
+}
+
 static struct csv_form
 csv_form_of(const struct stage *st)
 {
-	const char *delimiter = get_text(st, "Delimiter"),
-		   *quotes = get_text(st, "UseQuotes");
+	const char *quotes = get_text(st, "UseQuotes");
 
-	return (
-	    struct csv_form){ .delimiter = delimiter && *delimiter ? *delimiter : ',',
+	return (struct csv_form){ .delimiter = delimiter_of(st),
 		.header = true,
 		.as_needed = quotes && !strcasecmp(quotes, "AsNeeded") };
 }
@@ -163,12 +169,11 @@ const struct cmd_ops ops_export_csv = { sizeof(struct kept), keep_begin, keep_pr
 static enum run
 put_csv(struct stage *st, const char *s)
 {
-	struct csv_form form = csv_form_of(st);
 	struct val list = VAL_NONE;
 	struct err e = ERR_INIT;
 	enum run rc;
 
-	if (csv_parse(s, form.delimiter, get_arg(st, "Header"), &list, &e) < 0)
+	if (csv_parse(s, delimiter_of(st), get_arg(st, "Header"), &list, &e) < 0)
 		return stage_error(st, &e, VAL_NONE);
 	rc = put_each(st->out, list);
 	val_free(list);

@@ -54,12 +54,13 @@ is_at(struct shell *sh, const json *o, struct val place)
 }
 
 static bool
-fits_name(const struct wish *w, const char *name)
+fits_name(const struct wish *w, const char *name, const char *id)
 {
 	bool any = !val_count(w->names);
 
 	for (size_t i = 0; i < val_count(w->names); i++)
-		if (wild_match(val_at(w->names, i).text->s, name)) {
+		if (wild_match(val_at(w->names, i).text->s, name) ||
+		    (id && !strcmp(val_at(w->names, i).text->s, id))) {
 			w->hit[i] = true;
 			any = true;
 		}
@@ -75,7 +76,7 @@ fits(struct stage *st, const struct wish *w, const json *o, struct val record)
 
 	for (size_t i = 0; i < val_count(w->places) && !place; i++)
 		place = is_at(st->sh, o, val_at(w->places, i));
-	return place && fits_name(w, s);
+	return place && fits_name(w, s, field(o, "id"));
 }
 
 /* Filters that only some kinds have: -State, -Status, -Datastore. */
@@ -148,9 +149,10 @@ query_of(const struct wish *w)
 {
 	const char *name =
 	    val_count(w->names) == 1 ? val_at(w->names, 0).text->s : NULL;
+	obj_id id;
 
-	if (!name || !name_is_file_safe(name) || w->kind == KIND_TASK ||
-	    val_count(w->places))
+	if (!name || obj_id_parse(name, KIND_NONE, &id, NULL) == 0 ||
+	    !name_is_file_safe(name) || w->kind == KIND_TASK || val_count(w->places))
 		return NULL;
 	return xasprintf("?q=name:%s", name);
 }

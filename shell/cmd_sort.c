@@ -209,7 +209,8 @@ put_groups(struct stage *st, struct val groups)
 	if (get_switch(st, "AsHashTable"))
 		return st->out->put(st->out, groups);
 	for (size_t i = 0; i < groups.table->n && rc == RUN_OK; i++) {
-		struct val r = val_table(TABLE_RECORD, "GroupInfo");
+		struct val r = val_table(TABLE_RECORD,
+		    get_switch(st, "NoElement") ? "GroupInfoNoElement" : "GroupInfo");
 		struct val members = groups.table->m[i].v;
 		table_set(r.table, "Count", val_int((int64_t)members.list->n));
 		table_set(r.table, "Name", val_text(groups.table->m[i].key));

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "shell/shell.h"
+#include "shell/cmd.h"
 
 static volatile int interrupted;
 
@@ -27,6 +27,17 @@ shell_clear_interrupt(void)
 	interrupted = 0;
 }
 
+/* The cmdlet that a node calls, NULL if it calls none. */
+static const char *
+command_of(const struct node *at)
+{
+	const struct cmd *c = NULL;
+
+	if (at && at->kind == NODE_COMMAND && at->kid[0]->kind == NODE_STRING)
+		c = cmd_find(at->kid[0]->text);
+	return c ? c->name : NULL;
+}
+
 struct val
 fault_record(const struct node *at, const struct err *e, struct val target)
 {
@@ -38,7 +49,7 @@ fault_record(const struct node *at, const struct err *e, struct val target)
 	table_set(r.table, "TargetObject", val_ref(target));
 	table_set(exception.table, "Message", val_text(e->msg));
 	table_set(r.table, "Exception", exception);
-	table_set(r.table, "Command", VAL_NONE);
+	table_set(r.table, "Command", val_text(command_of(at)));
 	table_set(r.table, "RequestId", VAL_NONE);
 	table_set(r.table, "Line", at ? val_int(at->line) : VAL_NONE);
 	table_set(r.table, "Column", at ? val_int(at->col) : VAL_NONE);
@@ -101,6 +112,10 @@ print_place(const struct shell *sh, const struct val *line, const struct val *co
 	if (!s)
 		return;
 	int len = (int)strcspn(s, "\n");
+	AUTO_FREE char *text = xstrndup(s, (size_t)len);
+	/* What was typed may be a secret; it does not belong on screens and in logs. */
+	if (strcasestr(text, "password") || strcasestr(text, "token"))
+		return;
 	if (len > sh->screen.width - 8 || col->i > len + 1)
 		return;
 	fprintf(sh->screen.err, "%5lld | %.*s\n      | ", (long long)line->i, len, s);

@@ -265,7 +265,7 @@ read_statement(struct edit *ed)
 		const char *line = edit_read(ed, which);
 		if (shell_interrupted()) {
 			shell_clear_interrupt();
-			str_reset(&b);
+			str_fini(&b);
 			fputc('\n', stdout);
 			return xstrdup("");
 		}

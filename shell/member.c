@@ -10,6 +10,32 @@
 #include "shell/date.h"
 #include "shell/eval.h"
 
+/* Characters of text; what is no UTF-8 counts by bytes. */
+static int64_t
+characters(const char *s, size_t n)
+{
+	int64_t count = 0;
+
+	for (size_t i = 0; i < n; count++) {
+		size_t step = utf8_seq(s + i, n - i);
+		i += step ? step : 1;
+	}
+	return count;
+}
+
+/* Where the i-th character starts. */
+static size_t
+byte_of(const struct text *t, int64_t i)
+{
+	size_t at = 0;
+
+	while (i-- > 0 && at < t->len) {
+		size_t step = utf8_seq(t->s + at, t->len - at);
+		at += step ? step : 1;
+	}
+	return at;
+}
+
 static struct val
 keys_of(const struct table *t, bool values)
 {
@@ -136,7 +162,7 @@ member_get(struct val object, const char *name)
 			     : each_member(object.list, name);
 	case VAL_TEXT:
 		if (!strcasecmp(name, "Length"))
-			return val_int((int64_t)object.text->len);
+			return val_int(characters(object.text->s, object.text->len));
 		break;
 	case VAL_TIME:
 		return time_part(object.i, name);
@@ -227,7 +253,7 @@ pad(const struct text *t, struct val args, bool left)
 	int64_t width = arg_int(args, 0);
 	AUTO_FREE char *with = args.list->n > 1 ? arg_text(args, 1) : xstrdup(" ");
 	struct str b = STR_INIT;
-	int64_t missing = width > 10000 ? 0 : width - (int64_t)t->len;
+	int64_t missing = width > 10000 ? 0 : width - characters(t->s, t->len);
 
 	if (!left)
 		str_addn(&b, t->s, t->len);
@@ -241,16 +267,15 @@ pad(const struct text *t, struct val args, bool left)
 static int
 substring(const struct text *t, struct val args, struct val *ret_v, struct err *e)
 {
-	int64_t start = arg_int(args, 0), len = (int64_t)t->len - start;
+	int64_t all = characters(t->s, t->len), start = arg_int(args, 0);
+	int64_t len = args.list->n > 1 ? arg_int(args, 1) : all - start;
 
-	if (args.list->n > 1)
-		len = arg_int(args, 1);
-	if (start < 0 || len < 0 || start > (int64_t)t->len ||
-	    len > (int64_t)t->len - start)
+	if (start < 0 || len < 0 || start > all || len > all - start)
 		return err_set(e, ERR_INVALID,
-		    "the text has %zu characters, not %lld from %lld on", t->len,
-		    (long long)len, (long long)start);
-	*ret_v = val_textn(t->s + start, (size_t)len);
+		    "the text has %lld characters, not %lld from %lld on",
+		    (long long)all, (long long)len, (long long)start);
+	size_t from = byte_of(t, start), to = byte_of(t, start + len);
+	*ret_v = val_textn(t->s + from, to - from);
 	return 0;
 }
 
@@ -278,7 +303,7 @@ text_method(const struct text *t, const char *name, struct val args, struct val 
 	else if (!strcasecmp(name, "Contains"))
 		*ret_v = val_bool(hit != NULL);
 	else if (!strcasecmp(name, "IndexOf"))
-		*ret_v = val_int(hit ? hit - t->s : -1);
+		*ret_v = val_int(hit ? characters(t->s, (size_t)(hit - t->s)) : -1);
 	else if (!strcasecmp(name, "PadLeft") || !strcasecmp(name, "PadRight"))
 		*ret_v = pad(t, args, !strcasecmp(name, "PadLeft"));
 	else if (!strcasecmp(name, "Substring"))
@@ -542,15 +567,17 @@ static_call(const char *type, const char *name, struct val args, bool is_call,
 static struct val
 element(struct val object, int64_t i)
 {
-	int64_t n =
-	    (int64_t)(object.type == VAL_TEXT ? object.text->len : val_count(object));
+	bool is_text = object.type == VAL_TEXT;
+	int64_t n = is_text ? characters(object.text->s, object.text->len)
+			    : (int64_t)val_count(object);
 
 	i += i < 0 ? n : 0;
 	if (i < 0 || i >= n)
 		return VAL_NONE;
-	if (object.type == VAL_TEXT)
-		return val_textn(object.text->s + i, 1);
-	return val_ref(val_at(object, (size_t)i));
+	if (!is_text)
+		return val_ref(val_at(object, (size_t)i));
+	size_t from = byte_of(object.text, i), to = byte_of(object.text, i + 1);
+	return val_textn(object.text->s + from, to - from);
 }
 
 int

@@ -409,6 +409,26 @@ op_binary(enum op op, bool exact, struct val a, struct val b, struct val *ret_v,
 	}
 }
 
+/* Words between white space; none are empty. */
+static int
+split_words(struct val v, struct val *ret_v, struct err *e)
+{
+	AUTO(val) struct val space = val_text("[ \t\r\n]+");
+	struct val all, words;
+	int rc = v.type == VAL_LIST ? each_text(OP_SPLIT, false, v, space, &all, e)
+				    : text_split(v, space, false, &all, e);
+
+	if (rc < 0)
+		return rc;
+	words = val_list();
+	for (size_t i = 0; i < val_count(all); i++)
+		if (val_truth(val_at(all, i)))
+			list_push(words.list, val_ref(val_at(all, i)));
+	val_free(all);
+	*ret_v = words;
+	return 0;
+}
+
 int
 op_unary(enum op op, struct val v, struct val *ret_v, struct err *e)
 {
@@ -434,11 +454,7 @@ op_unary(enum op op, struct val v, struct val *ret_v, struct err *e)
 	case OP_JOIN:
 		*ret_v = join(v, VAL_NONE);
 		return 0;
-	default: {
-		AUTO(val) struct val space = val_text("[ \t\r\n]+");
-		return v.type == VAL_LIST
-			   ? each_text(OP_SPLIT, false, v, space, ret_v, e)
-			   : text_split(v, space, false, ret_v, e);
-	}
+	default:
+		return split_words(v, ret_v, e);
 	}
 }

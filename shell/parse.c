@@ -78,7 +78,8 @@ skip_separators(struct parser *p)
 bool
 enter(struct parser *p)
 {
-	if (++p->nesting <= MAX_NESTING)
+	/* One level of nesting passes through four rules that count. */
+	if (++p->nesting <= 4 * MAX_NESTING)
 		return !p->lex.failed;
 	lex_fail(&p->lex, p->pos, "nested more than %d deep", MAX_NESTING);
 	return false;

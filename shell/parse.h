@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "shell/ast.h"
 
-#define MAX_NESTING 200
+#define MAX_NESTING 200  /* of parentheses, blocks and the like */
 #define MAX_DEPTH   1000 /* of a tree: the longest chain of operators counts */
 
 enum parse_result { PARSE_OK, PARSE_INCOMPLETE, PARSE_BAD };

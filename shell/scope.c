@@ -65,6 +65,23 @@ script_root(const struct shell *sh)
 		     : val_text(".");
 }
 
+/* The connection, or the one that would be made. */
+static struct val
+default_server(const struct shell *sh)
+{
+	struct err e = ERR_INIT;
+	struct site *s = NULL;
+	struct val r;
+
+	if (sh->site)
+		return site_record(sh->site);
+	if (servers_load(NULL, &s, &e) < 0)
+		return VAL_NONE;
+	r = site_record(s);
+	site_free(s);
+	return r;
+}
+
 /* Variables that the shell itself knows. */
 static bool
 var_builtin(const struct shell *sh, const char *name, struct val *ret_v)
@@ -94,7 +111,7 @@ var_builtin(const struct shell *sh, const char *name, struct val *ret_v)
 	else if (!strcasecmp(name, "LASTEXITCODE"))
 		*ret_v = val_int(sh->exit_code);
 	else if (!strcasecmp(name, "DefaultVIServer"))
-		*ret_v = site_record(sh->site);
+		*ret_v = default_server(sh);
 	else
 		return false;
 	return true;
@@ -142,6 +159,11 @@ var_set_in(struct shell *sh, const char *scope, const char *name, struct val v_t
 	}
 	if (!strcmp(name, "_")) {
 		val_set(&sh->it, v_take);
+		return 0;
+	}
+	/* "$null = …" drops what it is given. */
+	if (!strcasecmp(name, "null")) {
+		val_free(v_take);
 		return 0;
 	}
 	if (var_builtin(sh, name, &old)) {

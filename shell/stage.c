@@ -188,7 +188,8 @@ stage_should(struct stage *st, const char *target, const char *detail)
 	if (st->sh->screen.tty)
 		return ask(st, target);
 	throw_new(st->sh, st->node, ERR_DENIED,
-	    "%s \"%s\" wants to be confirmed and there is no terminal to ask on; give -Confirm:$false",
-	    st->cmd->name, target);
+	    "\"%s\" wants to be confirmed and there is no terminal to ask on; "
+	    "give -Confirm:$false",
+	    target);
 	return SHOULD_FAIL;
 }

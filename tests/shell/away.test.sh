@@ -1,0 +1,124 @@
+# fixture: a server that is away for a while, and completion
+#### the database is away: the change is sent again
+New-VM a -Template tiny | % Name
+## fixture: {"fail": 2}
+## STDOUT:
+a
+## END
+## STDERR-has: drover: the database is away; trying again for up to 60 s
+## changes: 1 of 1
+
+#### the connection breaks after the change: it happens once
+New-VM a,b,c -Template tiny | % Name; (Get-VM).Count
+## fixture: {"drop": 2}
+## STDOUT:
+a
+b
+c
+6
+## END
+## STDERR-has: trying again
+## changes: 3 of 5
+
+#### power changes are not doubled either
+Start-VM db-01 | % PowerState
+## fixture: {"drop": 1}
+## STDOUT:
+PoweredOn
+## END
+## changes: 1 of 2
+
+#### completion of cmdlets
+## args: --complete Get-VMH
+## STDOUT-json: {"start": 0, "words": ["Get-VMHost"]}
+
+#### completion behind a pipe
+## args: --complete 'Get-VM | Wher'
+## STDOUT-json: {"start": 9, "words": ["Where-Object"]}
+
+#### completion of parameters
+## args: --complete 'New-VM -Num'
+## STDOUT-json: {"start": 7, "words": ["-NumCpu"]}
+
+#### changing cmdlets have -WhatIf, others not
+## args: --complete 'Stop-VM -Wh'
+## STDOUT-json: {"start": 8, "words": ["-WhatIf"]}
+
+#### reading cmdlets have no -WhatIf
+## args: --complete 'Get-VM -Wh'
+## STDOUT-json: {"start": 7, "words": []}
+
+#### completion of names
+## args: --complete 'Start-VM we'
+## STDOUT-json: {"start": 9, "words": ["web-01", "web-02"]}
+
+#### names with spaces come in quotes
+## args: --complete "Get-Folder 'w"
+## STDOUT-json: {"start": 11, "words": ["'web tier'"]}
+
+#### completion of names for a named parameter
+## args: --complete 'New-VM x -Template t'
+## STDOUT-json: {"start": 19, "words": ["tiny"]}
+
+#### completion of words
+## args: --complete 'New-VIAccount bob -Role O'
+## STDOUT-json: {"start": 24, "words": ["Operator"]}
+
+#### completion at a point within the line
+## args: --complete 'Get-VMH | x' --point 6
+## STDOUT-json: {"start": 0, "words": ["Get-VM", "Get-VMHost"]}
+
+#### completion of variables
+## args: --complete 'Get-VM | ? { $nu'
+## STDOUT-json: {"start": 13, "words": ["$null"]}
+
+#### settings that others can read are refused
+$env:DROVER_SERVERS = 'open.json'; '{}' | Set-Content open.json; Get-VM
+## STDERR-has: open.json may be read by others
+## status: 3
+
+#### long lists come in pages
+(Get-VM).Count; (Get-VM).Name -join ','
+## fixture: {"page": 2}
+## STDOUT:
+3
+web-01,db-01,web-02
+## END
+
+#### narrow screens cut
+Get-Cluster
+## env: COLUMNS=40
+## STDOUT:
+
+Name                           HAEnabled
+----                           ---------
+main                           False
+
+## END
+
+#### ASCII where the locale is
+[pscustomobject]@{t='x' * 50}
+## env: LC_ALL=C
+## args: -o table
+## STDOUT:
+
+t
+-
+xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+
+## END
+
+#### the version
+## args: --version
+## STDOUT:
+drover 0.1.0
+## END
+
+#### bad usage
+## args: --nope
+## status: 2
+
+#### an unknown form of output
+## args: -o xml
+## STDERR-has: -o xml: there is json, csv, table and list
+## status: 2

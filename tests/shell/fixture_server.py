@@ -1,0 +1,446 @@
+#!/usr/bin/python3
+"""A small server of docs/api.md over a fixed inventory, for the tests of the shell.
+
+It keeps what is changed in memory, ends tasks after some polls, and misbehaves as the
+World's fail and drop say.
+"""
+
+import http.server
+import json
+import os
+import re
+import ssl
+import subprocess
+import sys
+import threading
+import urllib.parse
+
+GB = 1 << 30
+TIME = "2026-01-02T03:04:05.000Z"
+PLURAL = {
+    "datacenters": "dc", "folders": "folder", "clusters": "cluster", "hosts": "host", "pools": "pool",
+    "vms": "vm", "templates": "template", "datastores": "datastore", "networks": "network",
+    "tasks": "task", "users": "user",
+}
+# What each creation takes: required, then optional fields.
+FIELDS = {
+    "datacenters": (["name"], []),
+    "folders": (["name", "parent"], []),
+    "clusters": (["name", "datacenter"], ["memory_overcommit_permille", "vcpus_per_core"]),
+    "networks": (["name", "datacenter", "bridge"],
+                 ["vlan", "cidr", "gateway", "range_first", "range_last", "dns"]),
+    "datastores": (["name", "datacenter", "path", "hosts", "shared"], []),
+    "templates": (["name", "datastore", "path", "format"],
+                  ["parent", "num_cpu", "memory_mb", "notes", "keep_source"]),
+    "vms": (["name", "template"], ["parent", "cluster", "pool", "host", "datastore", "network", "num_cpu",
+                                   "memory_mb", "notes", "power_on"]),
+    "users": (["name", "password"], ["role"]),
+}
+TASKS = {"vms", "datastores", "templates"}
+
+
+class Refused(Exception):
+    def __init__(self, status: int, code: str, message: str):
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+
+
+class World:
+    """The inventory and what happened to it."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.objects: dict[str, dict] = {}
+        self.next = 100
+        self.answers: dict[str, tuple[int, dict]] = {}
+        self.fail = self.drop = 0  # changes to refuse, answers to lose
+        self.page = 1000
+        self.ops: list[str] = []
+        self.files: dict[str, bytes] = {}
+        self.tokens = [{"id": "tok1", "name": "backup", "user_name": "admin", "created_at": TIME,
+                        "expires_at": TIME, "seen_at": None}]
+        self.events = [
+            {"id": 3, "type": "VmDiedEvent", "severity": "error", "time": "2026-01-02T03:06:00.000Z",
+             "entity": "vm-2", "entity_name": "db-01", "task": None, "user": None, "message": "db-01 died"},
+            {"id": 2, "type": "VmPoweredOnEvent", "severity": "info", "time": "2026-01-02T03:05:00.000Z",
+             "entity": "vm-1", "entity_name": "web-01", "task": "task-1", "user": "admin",
+             "message": "web-01 is on"},
+            {"id": 1, "type": "HostConnectedEvent", "severity": "info", "time": TIME, "entity": "host-1",
+             "entity_name": "esx1", "task": None, "user": None, "message": "esx1 is connected"},
+        ]
+        self.fill()
+
+    def add(self, oid: str, name: str, parent: str | None, **fields) -> dict:
+        kind = oid.rsplit("-", 1)[0]
+        o = {"id": oid, "kind": kind, "name": name, "parent": parent, "rev": 1, "created_at": TIME, **fields}
+        self.objects[oid] = o
+        return o
+
+    def fill(self) -> None:
+        self.add("dc-1", "Lab", None)
+        self.add("folder-1", "web tier", "dc-1")
+        self.add("cluster-1", "main", "dc-1", drs_enabled=True, drs_automation_level="FullyAutomated",
+                 ha_enabled=False, ha_failover_level=1, memory_overcommit_permille=1000, vcpus_per_core=8)
+        for i, state in ((1, "connected"), (2, "connected"), (3, "not_responding")):
+            self.add(f"host-{i}", f"esx{i}", "cluster-1", connection_state=state, state_reason=None,
+                     cpu_cores=8, cpu_mhz=2000, cpu_total_mhz=16000, cpu_usage_mhz=1000 * i,
+                     memory_total_mb=32768, memory_usage_mb=4096 * i, agent_version="0.1.0", kernel="6.1",
+                     cpu_model="Test CPU", machine="x86_64", address="10.0.0.1", boot_time=TIME, last_seen=TIME)
+        self.add("pool-1", "Resources", "cluster-1", is_root=True, cpu_shares_level="normal", cpu_shares=4000,
+                 cpu_reservation_mhz=0, cpu_limit_mhz=None, mem_shares_level="normal", mem_shares=4000,
+                 mem_reservation_mb=0, mem_limit_mb=None)
+        self.add("datastore-1", "shared1", "dc-1", type="folder", path="/ds", shared=True,
+                 hosts=["host-1", "host-2"], accessible=True, capacity_bytes=2000 * GB,
+                 free_bytes=1234 * GB + GB // 2)
+        self.add("network-1", "lan", "dc-1", bridge="br0", vlan=0, cidr="10.1.0.0/24", gateway="10.1.0.1")
+        self.add("template-1", "tiny", "dc-1", lifecycle="ready", datastore="datastore-1", path="tiny.qcow2",
+                 format="qcow2", virtual_bytes=GB, file_bytes=GB // 8, num_cpu=1, memory_mb=192)
+        self.vm("vm-1", "web-01", "folder-1", "host-1", "powered_on", 2, 2048)
+        self.vm("vm-2", "db-01", "dc-1", "host-2", "powered_off", 4, 8192)
+        self.vm("vm-3", "web-02", "folder-1", "host-2", "powered_off", 1, 192)
+        self.add("user-1", "admin", None, role="administrator", enabled=True, last_login=TIME)
+        self.add("task-1", "vm.start", None, op="vm.start", entity="vm-1", entity_name="web-01", state="success",
+                 step=None, progress=100, user_name="admin", started_at=TIME, finished_at=TIME)
+
+    def vm(self, oid: str, name: str, parent: str, host: str | None, power: str, cpus: int, mb: int) -> dict:
+        return self.add(oid, name, parent, lifecycle="ready", power_state=power, host=host, pool="pool-1",
+                        template="template-1", engine="qemu", num_cpu=cpus, memory_mb=mb, notes=None,
+                        disks=[{"name": "disk0", "datastore": "datastore-1", "path": name, "format": "qcow2",
+                                "size_bytes": GB}],
+                        nics=[], ip_address="10.1.0.9" if power == "powered_on" else None,
+                        datastores=["datastore-1"], networks=["network-1"], started_at=None)
+
+    def new_id(self, kind: str) -> str:
+        self.next += 1
+        return f"{kind}-{self.next}"
+
+    def task(self, op: str, entity: dict | None, polls: int, error: str | None = None) -> dict:
+        oid = self.new_id("task")
+        t = self.add(oid, op, None, op=op, entity=entity and entity["id"],
+                     entity_name=entity and entity["name"], state="running", step="work", progress=10,
+                     user_name="admin", started_at=TIME, finished_at=None, error_code=None, error_message=None)
+        t["_polls"], t["_error"] = polls, error
+        return t
+
+    def finish(self, t: dict) -> None:
+        if t["state"] != "running":
+            return
+        t["_polls"] -= 1
+        if t["_polls"] > 0:
+            return
+        t["finished_at"], t["progress"] = TIME, 100
+        t["state"] = "error" if t["_error"] else "success"
+        if t["_error"]:
+            t["error_code"], t["error_message"] = t["_error"].split(":", 1)
+
+
+def shown(o: dict) -> dict:
+    return {k: v for k, v in o.items() if not k.startswith("_")}
+
+
+def check(body: dict, required: list[str], optional: list[str]) -> None:
+    for key in body:
+        if key not in required + optional:
+            raise Refused(400, "invalid", f'unknown field "{key}"')
+    for key in required:
+        if key not in body:
+            raise Refused(400, "invalid", f"{key}: is missing")
+
+
+def wild(pattern: str, s: str) -> bool:
+    return re.fullmatch(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), s, re.I) is not None
+
+
+class Api:
+    """The routes; every method answers (status, body)."""
+
+    def __init__(self, world: World) -> None:
+        self.w = world
+
+    def need(self, oid: str) -> dict:
+        o = self.w.objects.get(oid)
+        if not o:
+            raise Refused(404, "not_found", f"there is no {oid}")
+        return o
+
+    def listing(self, plural: str, q: dict) -> tuple[int, dict]:
+        items = [shown(o) for o in self.w.objects.values() if o["id"].rsplit("-", 1)[0] == PLURAL[plural]]
+        if q.get("q", "").startswith("name:"):
+            items = [o for o in items if wild(q["q"][5:], o["name"])]
+        offset, limit = int(q.get("offset", 0)), int(q.get("limit", 200))
+        limit = min(limit, self.w.page)
+        more = offset + limit < len(items)
+        q = {**q, "offset": str(offset + limit)}
+        return 200, {"items": items[offset:offset + limit], "total": len(items), "rev": 1,
+                     "next": f"/api/v1/{plural}?{urllib.parse.urlencode(q)}" if more else None}
+
+    def create(self, plural: str, body: dict) -> tuple[int, dict]:
+        check(body, *FIELDS[plural])
+        name = body["name"]
+        if not name or "/" in name or len(name) > 80:
+            raise Refused(400, "invalid", f'{PLURAL[plural]} name "{name[:40]}" is not allowed')
+        parent = body.get("parent") or body.get("datacenter") or (None if plural == "datacenters" else "dc-1")
+        if any(o["name"] == name and o["kind"] == PLURAL[plural] for o in self.w.objects.values()):
+            raise Refused(409, "exists", f'{PLURAL[plural]} "{name}" exists')
+        for key in ("template", "host", "pool", "cluster", "datastore", "network", "parent", "datacenter"):
+            if key in body:
+                self.need(body[key])
+        oid = self.w.new_id(PLURAL[plural])
+        if plural == "vms":
+            power = "powered_on" if body.get("power_on") else "powered_off"
+            o = self.w.vm(oid, name, body.get("parent", "dc-1"), body.get("host", "host-1"), power,
+                          body.get("num_cpu", 1), body.get("memory_mb", 192))
+            o["notes"] = body.get("notes")
+            if o["memory_mb"] > 1 << 20:
+                del self.w.objects[oid]
+                raise Refused(409, "no_capacity",
+                              f'no host can take "{name}": memory {o["memory_mb"]} MB asked, 28672 MB free on esx1')
+        else:
+            o = self.w.add(oid, name, parent, **{k: v for k, v in body.items()
+                                                 if k not in ("name", "parent", "password", "datacenter")})
+        if plural in TASKS:
+            error = f'io:"{name}" could not be made: disk full' if name.startswith("fail") else None
+            t = self.w.task(f"{PLURAL[plural]}.create", o, 2, error)
+            return 202, {"task": shown(t), "object": oid}
+        return 201, shown(o)
+
+    def patch(self, o: dict, body: dict) -> tuple[int, dict]:
+        known = {"vm": ["name", "notes", "num_cpu", "memory_mb", "parent"], "user": ["role", "password", "enabled"]}
+        check(body, [], known.get(o["kind"], ["name"]))
+        o.update({k: v for k, v in body.items() if k != "password"})
+        if o["kind"] == "vm":
+            return 202, {"task": shown(self.w.task("vm.update", o, 1)), "object": o["id"]}
+        return 200, shown(o)
+
+    def delete(self, o: dict) -> tuple[int, dict]:
+        if o["kind"] == "vm" and o["power_state"] != "powered_off":
+            raise Refused(409, "bad_state", f'vm "{o["name"]}" is on; stop it first')
+        if any(x.get("parent") == o["id"] for x in self.w.objects.values()):
+            raise Refused(409, "bad_state", f'{o["kind"]} "{o["name"]}" is not empty')
+        del self.w.objects[o["id"]]
+        if o["kind"] in ("vm", "datastore", "template"):
+            return 202, {"task": shown(self.w.task(f'{o["kind"]}.delete', o, 1)), "object": o["id"]}
+        return 200, {}
+
+    def power(self, o: dict, verb: str, body: dict) -> tuple[int, dict]:
+        check(body, [], {"start": ["host"], "stop": ["mode", "timeout_s"], "restart": ["mode", "timeout_s"],
+                         "suspend": []}[verb])
+        on = o["power_state"] == "powered_on"
+        if verb == "start" and on:
+            raise Refused(409, "bad_state", f'vm "{o["name"]}" is on already')
+        if verb != "start" and not on:
+            raise Refused(409, "bad_state", f'vm "{o["name"]}" is off')
+        o["power_state"] = {"start": "powered_on", "restart": "powered_on", "stop": "powered_off",
+                            "suspend": "suspended"}[verb]
+        o["notes"] = body.get("mode", o["notes"])
+        return 202, {"task": shown(self.w.task(f"vm.{verb}", o, 2)), "object": o["id"]}
+
+    def upload(self, path: str, offset: int, data: bytes) -> tuple[int, dict]:
+        have = self.w.files.get(path, b"")
+        if offset > len(have):
+            raise Refused(400, "invalid", f"{path}: piece at {offset}, {len(have)} bytes are there")
+        self.w.files[path] = have[:offset] + data
+        return 200, {"path": path, "size_bytes": len(self.w.files[path])}
+
+    def placement(self, body: dict) -> tuple[int, dict]:
+        check(body, ["cluster", "num_cpu", "memory_mb"], ["datastore", "network", "count"])
+        fits = [{"host": f"host-{i}", "host_name": f"esx{i}", "fits": True, "cpu_before_permille": 100 * i,
+                 "cpu_after_permille": 100 * i + 50, "memory_before_permille": 125 * i,
+                 "memory_after_permille": 125 * i + 8, "guests": i, "text": f"esx{i} is {i}. choice"} for i in (1, 2)]
+        lost = {"host": "host-3", "host_name": "esx3", "fits": False, "text": "esx3 is not connected",
+                "reasons": [{"code": "not_connected", "text": "is not connected"}]}
+        return 200, {"items": [{"name": "", "host": "host-1", "text": "", "candidates": fits + [lost]}], "refused": 0}
+
+    def route(self, method: str, parts: list[str], q: dict, body: dict, raw: bytes) -> tuple[int, dict]:
+        match (method, *parts):
+            case ("GET", "sessions", "current"):
+                return 200, {"user": "admin", "role": "administrator"}
+            case ("DELETE", "sessions", "current"):
+                return 200, {}
+            case ("GET", "tokens"):
+                return 200, {"items": self.w.tokens, "total": len(self.w.tokens)}
+            case ("POST", "tokens"):
+                check(body, ["name"], ["days"])
+                t = {"id": f"tok{len(self.w.tokens) + 1}", "name": body["name"], "expires_at": TIME,
+                     "created_at": TIME, "user_name": "admin"}
+                self.w.tokens.append(t)
+                return 201, {**t, "token": "secret-token"}
+            case ("DELETE", "tokens", tid):
+                if not any(t["id"] == tid for t in self.w.tokens):
+                    raise Refused(404, "not_found", f"there is no token of yours {tid}")
+                self.w.tokens = [t for t in self.w.tokens if t["id"] != tid]
+                return 200, {}
+            case ("POST", "enroll-tokens"):
+                check(body, ["cluster", "name"], ["ttl_s"])
+                return 201, {"token": "enrol-me", "ca_fingerprint": "ab" * 32, "expires_at": TIME, "host": "host-9"}
+            case ("POST", "placements"):
+                return self.placement(body)
+            case ("GET", "events"):
+                items = [e for e in self.w.events if q.get("entity") in (None, e["entity"])]
+                return 200, {"items": items[:int(q.get("limit", 100))], "next": None}
+            case ("PUT", "datastores", _, "content"):
+                return self.upload(q["path"], int(q["offset"]), raw)
+            case ("GET", plural) if plural in PLURAL:
+                return self.listing(plural, q)
+            case ("POST", plural) if plural in FIELDS:
+                return self.create(plural, body)
+            case ("GET", "tasks", oid):
+                t = self.need(oid)
+                self.w.finish(t)
+                return 200, shown(t)
+            case ("POST", "tasks", oid, "cancel"):
+                t = self.need(oid)
+                if t["state"] != "running":
+                    raise Refused(409, "bad_state", f"{oid} is over")
+                t["_polls"], t["_error"] = 0, "cancelled:was asked to stop"
+                return 200, shown(t)
+            case ("GET", plural, oid) if plural in PLURAL:
+                return 200, shown(self.need(oid))
+            case ("PATCH", plural, oid) if plural in PLURAL:
+                return self.patch(self.need(oid), body)
+            case ("DELETE", plural, oid) if plural in PLURAL:
+                return self.delete(self.need(oid))
+            case ("POST", "vms", oid, verb) if verb in ("start", "stop", "restart", "suspend"):
+                return self.power(self.need(oid), verb, body)
+        raise Refused(404, "not_found", "there is no such route")
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    world: World
+    lock = threading.Lock()
+
+    def log_message(self, *args) -> None:
+        pass
+
+    def reply(self, status: int, body: dict) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        if len(data) > 2000:
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for i in range(0, len(data), 700):
+                part = data[i:i + 700]
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+            self.wfile.write(b"0\r\n\r\n")
+        else:
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+    def refuse(self, r: Refused) -> None:
+        self.reply(r.status, {"error": {"code": r.code, "message": r.message, "request_id": "r-1"}})
+
+    def authorised(self, parts: list[str], method: str, body: dict) -> bool:
+        if parts == ["sessions"] and method == "POST":
+            if (body.get("user"), body.get("password")) != ("admin", "secret"):
+                raise Refused(401, "unauthenticated", "the user or the password is wrong")
+            self.reply(201, {"token": "session-token", "user": "admin", "csrf": "c", "role": "administrator",
+                             "expires_at": TIME})
+            return False
+        if self.headers.get("Authorization") not in ("Bearer session-token", "Bearer secret-token"):
+            raise Refused(401, "unauthenticated", "log in first")
+        return True
+
+    def change(self, method: str, parts: list[str], q: dict, body: dict, raw: bytes) -> tuple[int, dict]:
+        """One change happens once for each X-Drover-Op."""
+        w, op = self.world, self.headers.get("X-Drover-Op")
+        if method in ("GET", "PUT"):
+            return Api(w).route(method, parts, q, body, raw)
+        if not op or not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", op):
+            raise Refused(400, "invalid", "X-Drover-Op is missing")
+        w.ops.append(op)
+        if op not in w.answers:
+            w.answers[op] = Api(w).route(method, parts, q, body, raw)
+        return w.answers[op]
+
+    def serve(self, method: str) -> None:
+        url = urllib.parse.urlsplit(self.path)
+        q = dict(urllib.parse.parse_qsl(url.query))
+        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        is_json = self.headers.get("Content-Type") == "application/json"
+        body = json.loads(raw) if is_json and raw else {}
+        with self.lock:
+            try:
+                parts = url.path.removeprefix("/api/v1/").split("/")
+                if self.world.fail > 0 and method != "GET":
+                    self.world.fail -= 1
+                    raise Refused(503, "unavailable", "the database is away")
+                if not self.authorised(parts, method, body):
+                    return
+                status, answer = self.change(method, parts, q, body, raw)
+                if self.world.drop > 0 and method != "GET":
+                    self.world.drop -= 1
+                    self.close_connection = True
+                    self.connection.close()
+                    return
+                self.reply(status, answer)
+            except Refused as r:
+                self.refuse(r)
+
+    def do_GET(self) -> None:
+        self.serve("GET")
+
+    def do_POST(self) -> None:
+        self.serve("POST")
+
+    def do_PATCH(self) -> None:
+        self.serve("PATCH")
+
+    def do_PUT(self) -> None:
+        self.serve("PUT")
+
+    def do_DELETE(self) -> None:
+        self.serve("DELETE")
+
+
+def make_certificates(folder: str) -> None:
+    """A CA and a server's certificate that carries it in its chain."""
+    def run(*args: str) -> None:
+        subprocess.run(["openssl", *args], cwd=folder, check=True, capture_output=True)
+
+    run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+        "-subj", "/CN=test CA", "-keyout", "ca.key", "-out", "ca.pem")
+    run("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
+        "-keyout", "server.key", "-out", "server.csr")
+    with open(os.path.join(folder, "ext"), "w", encoding="utf-8") as f:
+        f.write("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    run("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
+        "-extfile", "ext", "-out", "server.pem")
+    with open(os.path.join(folder, "chain.pem"), "w", encoding="utf-8") as out:
+        for name in ("server.pem", "ca.pem"):
+            with open(os.path.join(folder, name), encoding="utf-8") as f:
+                out.write(f.read())
+
+
+def start(folder: str) -> tuple[http.server.ThreadingHTTPServer, World]:
+    """Serve on a free port of loopback in a thread of its own."""
+    make_certificates(folder)
+    world = World()
+    handler = type("FixtureHandler", (Handler,), {"world": world})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(os.path.join(folder, "chain.pem"), os.path.join(folder, "server.key"))
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    server.handle_error = lambda request, address: None
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server, world
+
+
+def main() -> int:
+    if len(sys.argv) != 2:
+        print("usage: fixture_server.py FOLDER", file=sys.stderr)
+        return 2
+    server, _ = start(sys.argv[1])
+    print(server.server_address[1], flush=True)
+    sys.stdin.read()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
