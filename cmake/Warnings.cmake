@@ -12,7 +12,8 @@ if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
 	target_compile_options(flags INTERFACE -Wduplicated-cond -Wduplicated-branches -Wlogical-op)
 else()
 	# Tables end with { NULL }; gcc knows that idiom, clang does not.
-	target_compile_options(flags INTERFACE -Wno-missing-field-initializers)
+	target_compile_options(flags INTERFACE -Wno-missing-field-initializers
+		-Wno-cast-qual) # protobuf-c's INIT macros cast; gcc lets system headers do so
 endif()
 if(WERROR)
 	target_compile_options(flags INTERFACE -Werror)
