@@ -32,7 +32,8 @@ struct child_opts {
 	uint32_t rlimit_cpu_s;
 	uint32_t timeout_ms; /* SIGTERM, then SIGKILL 2 s later; 0: none */
 	bool detach;         /* own session; not killed by child_free: outlives us */
-	/* NULL-ended paths of cgroup.procs files that the child enters before exec */
+	/* NULL-ended paths of cgroup.procs or tasks files that the child enters before
+	 * exec */
 	const char *const *join_cgroups;
 };
 

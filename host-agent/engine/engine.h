@@ -80,7 +80,8 @@ struct engine_boot {
 	const Drover__GuestSpec *spec;
 	const struct engine_disk *disks; /* one for each of spec->disks */
 	const int *tap_fds;              /* one for each of spec->nics; see port_add */
-	const char *const *join_cgroups; /* NULL-ended cgroup.procs paths, or NULL */
+	const char *const
+	    *join_cgroups; /* NULL-ended paths, as child_opts has them, or NULL */
 	int memory_fd; /* memory image of a suspended guest to go on from; -1: boot */
 };
 

@@ -110,11 +110,11 @@ cg_new(const char *root, const char *base, struct cg **ret_cg, struct err *e)
 }
 
 static void
-forget_procs(struct cg *cg)
+forget_entries(struct cg *cg)
 {
 	for (unsigned i = 0; i < CG_TREES_MAX; i++) {
-		free(cg->procs[i]);
-		cg->procs[i] = NULL;
+		free(cg->entries[i]);
+		cg->entries[i] = NULL;
 	}
 }
 
@@ -125,7 +125,7 @@ cg_free(struct cg *cg)
 		return;
 	for (unsigned i = 0; i < cg->n_trees; i++)
 		free(cg->trees[i].path);
-	forget_procs(cg);
+	forget_entries(cg);
 	free(cg);
 }
 
@@ -159,13 +159,13 @@ cg_guest_set(struct cg *cg, uint64_t guest, const struct cg_values *v, struct er
 const char *const *
 cg_guest_join(struct cg *cg, uint64_t guest)
 {
-	forget_procs(cg);
+	forget_entries(cg);
 	for (unsigned i = 0; i < cg->n_trees; i++) {
 		AUTO_FREE char *dir = guest_dir(&cg->trees[i], guest);
 
-		cg->procs[i] = xasprintf("%s/cgroup.procs", dir);
+		cg->entries[i] = xasprintf("%s/%s", dir, cg->back->entry);
 	}
-	return (const char *const *)cg->procs;
+	return (const char *const *)cg->entries;
 }
 
 int

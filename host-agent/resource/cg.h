@@ -32,7 +32,7 @@ const char *cg_version(const struct cg *cg); /* "v1" or "v2" */
 /* Make the guest's group where it is absent and set the values. */
 int cg_guest_set(struct cg *cg, uint64_t guest, const struct cg_values *v,
     struct err *e) WARN_UNUSED;
-/* Its cgroup.procs files, NULL-ended, for child_opts.join_cgroups; borrowed until the
+/* What it enters its groups by, NULL-ended, for child_opts.join_cgroups; borrowed until the
  * next call. */
 const char *const *cg_guest_join(struct cg *cg, uint64_t guest);
 int cg_guest_usage(

@@ -17,11 +17,14 @@ struct cg {
 	const struct cg_back *back;
 	struct cg_tree trees[CG_TREES_MAX];
 	unsigned n_trees;
-	char *procs[CG_TREES_MAX + 1];
+	char *entries[CG_TREES_MAX + 1];
 };
 
 struct cg_back {
 	const char *version;
+	/* The file of a group that a process without other threads writes "0" into to
+	 * enter it. */
+	const char *entry;
 	/* Set the values of one guest's group in tree; dir is its path. */
 	int (*set)(const struct cg_tree *t, const char *dir, const struct cg_values *v,
 	    struct err *e);

@@ -73,4 +73,6 @@ v1_usage(const struct cg_tree *t, const char *dir, struct cg_usage *u, struct er
 	return rc;
 }
 
-const struct cg_back cg_v1 = { "v1", v1_set, v1_usage };
+/* A thread that moves itself alone spares the kernel waiting for every other process,
+ * as cgroup.procs does for 5 to 20 ms. */
+const struct cg_back cg_v1 = { "v1", "tasks", v1_set, v1_usage };

@@ -99,4 +99,4 @@ v2_usage(const struct cg_tree *t, const char *dir, struct cg_usage *u, struct er
 	return parse_u64(p, 0, UINT64_MAX, "usage_usec", &u->cpu_used_us, e);
 }
 
-const struct cg_back cg_v2 = { "v2", v2_set, v2_usage };
+const struct cg_back cg_v2 = { "v2", "cgroup.procs", v2_set, v2_usage };

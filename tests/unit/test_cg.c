@@ -118,7 +118,7 @@ v1_is_one_tree_a_controller(void **state)
 	assert_int_equal(u.memory_bytes, 1048576);
 	join = cg_guest_join(cg, 42);
 	for (int i = 0; i < 3; i++)
-		assert_true(str_ends(join[i], "/lab/h1/vm-42/cgroup.procs"));
+		assert_true(str_ends(join[i], "/lab/h1/vm-42/tasks"));
 	assert_null(join[3]);
 	cg_free(cg);
 }
