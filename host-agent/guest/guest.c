@@ -86,13 +86,16 @@ on_saved(void *arg, uint64_t seq, int rc, const struct err *e)
 }
 
 static int
-make_book_folder(const struct guest *g, struct err *e)
+make_book_folder(struct guest *g, struct err *e)
 {
+	if (g->has_folder)
+		return 0;
 	AUTO_FREE char *path = guest_book_path(g->gs->env.book_dir, g->number);
 
 	*strrchr(path, '/') = '\0';
 	if (record_dir_make(path, 0700, e) || record_dir_sync(path, e))
 		return e->code;
+	g->has_folder = true;
 	return 0;
 }
 
@@ -124,6 +127,7 @@ guest_save(struct guest *g, struct wake w)
 void
 guest_unsave(struct guest *g, struct wake w)
 {
+	g->has_folder = false;
 	g->save_seq = saver_put(g->saver, NULL, 0, on_saved, g);
 	g->save_wake = w;
 }

@@ -32,6 +32,7 @@ struct guest {
 
 	struct engine_guest *handle;
 	struct saver *saver;
+	bool has_folder;   /* for the record, on disk */
 	uint64_t save_seq; /* the write that save_wake waits for */
 	struct wake save_wake;
 
