@@ -1,6 +1,5 @@
 #!/usr/bin/python3
 """From a change asked for to its delta at each of many watches."""
-import argparse
 import asyncio
 import json
 import ssl
@@ -8,7 +7,7 @@ import time
 
 import websockets
 
-from lab_client import Api, percentile, report, saved
+from lab_client import Api, arguments, connect, percentile, report
 
 
 async def follow(api: Api, context: ssl.SSLContext, seen: "dict[str, list[float]]", ready: asyncio.Event) -> None:
@@ -30,8 +29,7 @@ async def follow(api: Api, context: ssl.SSLContext, seen: "dict[str, list[float]
                     seen.setdefault(patch["notes"], []).append(now)
 
 
-async def run(clients: int, changes: int) -> None:
-    api = saved()
+async def run(api: Api, clients: int, changes: int) -> None:
     context = ssl.create_default_context(cafile=api.ca)
     vm = (await asyncio.to_thread(api.get, "/vms?limit=1"))["items"][0]
     seen: dict[str, list[float]] = {}
@@ -62,11 +60,11 @@ async def run(clients: int, changes: int) -> None:
 
 
 def main() -> None:
-    p = argparse.ArgumentParser(description=__doc__)
+    p = arguments(__doc__)
     p.add_argument("--clients", type=int, default=100)
     p.add_argument("--changes", type=int, default=40)
     a = p.parse_args()
-    asyncio.run(run(a.clients, a.changes))
+    asyncio.run(run(connect(a.lab), a.clients, a.changes))
 
 
 main()

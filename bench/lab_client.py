@@ -1,4 +1,5 @@
 """What the benchmarks and the integration tests share: a lab's server over HTTPS."""
+import argparse
 import http.client
 import json
 import os
@@ -81,6 +82,36 @@ def saved(name: Optional[str] = None) -> Api:
     book = json.loads(path.read_text())
     entry = book["servers"][name or book["default"]]
     return Api(entry["address"], entry["port"], entry["ca"], entry["token"])
+
+
+def lab_setting(lab: Path, name: str) -> str:
+    for line in (lab / "lab.conf").read_text().splitlines():
+        key, _, value = line.partition("=")
+        if key == name:
+            return value
+    raise KeyError(name)
+
+
+def lab_pid(lab: Path, name: str) -> int:
+    """The process of a lab's daemon."""
+    return int((lab / f"run/{name}.pid").read_text().split()[0])
+
+
+def lab_api(lab: Path) -> Api:
+    """An administrator's connection to the lab in a folder."""
+    api = Api("127.0.0.1", int(lab_setting(lab, "port")), str(lab / "ca/ca.pem"))
+    api.login("admin", (lab / "password").read_text().strip())
+    return api
+
+
+def arguments(description: Optional[str]) -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(description=description)
+    p.add_argument("--lab", type=Path, help="folder of a quickstart lab; without it, the server that the shell uses")
+    return p
+
+
+def connect(lab: Optional[Path]) -> Api:
+    return lab_api(lab) if lab else saved()
 
 
 def percentile(values: list[float], pct: float) -> float:
