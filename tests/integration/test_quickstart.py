@@ -25,8 +25,12 @@ class Quickstart(Lab):
         self.env = {k: v for k, v in os.environ.items() if k not in ("SUDO_USER", "DROVER_SERVERS")}
         self.env["HOME"] = str(self.home)
 
+    def destroy(self) -> None:
+        if (self.dir / "lab.conf").exists():
+            self.order("destroy")
+
     def order(self, *words: str) -> str:
-        return self.quickstart(*words, env={"HOME": str(self.home)})
+        return self.quickstart(*words, env={"HOME": str(self.home), "SUDO_USER": ""})
 
     def shell(self, line: str) -> Any:
         words = [str(BUILD / "bin/drover"), "-c", line + " | ConvertTo-Json"]
