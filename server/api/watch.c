@@ -58,11 +58,18 @@ send_error(struct watch *w, struct client *c, const struct err *e)
 	watch_send_json(w, c, j);
 }
 
+/* Bytes on their way that nobody asked for. */
+static size_t
+backlog(const struct client *c)
+{
+	return c->queued - c->asked;
+}
+
 /* A client with too much on its way gets nothing more until it has drained. */
 static bool
 is_behind(struct watch *w, struct client *c, uint64_t now)
 {
-	if (c->queued <= WATCH_MAX_QUEUE)
+	if (backlog(c) <= WATCH_MAX_QUEUE)
 		return false;
 	if (c->behind_since_ms)
 		return true;
@@ -160,6 +167,8 @@ run(void *arg)
 			next = c->next_flush_ms;
 		if (c->next_ping_ms < next)
 			next = c->next_ping_ms;
+		if (c->behind_since_ms && c->behind_since_ms + WATCH_BEHIND_MS < next)
+			next = c->behind_since_ms + WATCH_BEHIND_MS;
 	}
 	timer_after(w->timer, next > now ? next - now : 1);
 }
@@ -179,11 +188,12 @@ static void
 on_event(const json *ev, void *arg)
 {
 	struct watch *w = arg;
+	uint64_t now = loop_now_ms(w->d.loop);
 
 	LIST_EACH(struct client, c, &w->clients, node)
 		for (unsigned i = 0; i < WATCH_MAX_SUBS; i++)
 			if (c->subs[i].used && c->subs[i].kind == SUB_EVENTS &&
-			    !c->subs[i].lapsed && c->queued <= WATCH_MAX_QUEUE)
+			    !c->subs[i].lapsed && !is_behind(w, c, now))
 				watch_send_json(w, c, event_frame(&c->subs[i], ev));
 }
 
@@ -281,6 +291,34 @@ send_recent_events(struct watch *w, struct client *c, const struct sub *s)
 	watch_send_json(w, c, j);
 }
 
+static void
+resume(struct watch *w, struct client *c, struct sub *s)
+{
+	size_t before = c->queued;
+
+	watch_delta(w, c, s); /* or a resync, if that is too long ago */
+	c->asked += c->queued - before;
+}
+
+/* Begin the snapshots that were asked for, as long as the queue has room: however much
+ * is asked, a full queue and one snapshot are all that waits. */
+static void
+serve(struct watch *w, struct client *c)
+{
+	for (unsigned i = 0; i < WATCH_MAX_SUBS; i++) {
+		struct sub *s = &c->subs[i];
+		if (!s->used || !s->wanted || c->queued > WATCH_MAX_QUEUE)
+			continue;
+		size_t before = c->queued;
+		s->wanted = s->lapsed = false;
+		if (s->kind == SUB_EVENTS)
+			send_recent_events(w, c, s);
+		else
+			watch_snapshot(w, c, s);
+		c->asked += c->queued - before;
+	}
+}
+
 static struct sub *
 find_sub(struct client *c, uint64_t id)
 {
@@ -336,14 +374,14 @@ subscribe(struct watch *w, struct client *c, const json *m, struct err *e)
 		    e, ERR_INVALID, "at most %u subscriptions", WATCH_MAX_SUBS);
 	want.id = id;
 	want.rev = since;
+	bool resumes = want.kind != SUB_EVENTS && json_get(m, "since") &&
+		       since <= inv_rev(w->d.inv) && boot && !strcmp(boot, w->d.boot);
+	want.wanted = want.lapsed = !resumes;
 	*s = want;
-	if (s->kind == SUB_EVENTS)
-		send_recent_events(w, c, s);
-	else if (json_get(m, "since") && since <= inv_rev(w->d.inv) && boot &&
-		 !strcmp(boot, w->d.boot))
-		watch_delta(w, c, s); /* or a resync, if that is too long ago */
+	if (resumes)
+		resume(w, c, s);
 	else
-		watch_snapshot(w, c, s);
+		serve(w, c);
 	return 0;
 }
 
@@ -412,9 +450,11 @@ watch_drained(struct watch *w, uint64_t ws, size_t n)
 		return;
 	n = n < c->queued ? n : c->queued;
 	c->queued -= n;
+	c->asked -= n < c->asked ? n : c->asked;
 	w->queued -= n;
-	if (c->queued <= WATCH_MAX_QUEUE / 2)
+	if (backlog(c) <= WATCH_MAX_QUEUE / 2)
 		c->behind_since_ms = 0;
+	serve(w, c);
 }
 
 void

@@ -2,9 +2,11 @@
  * watch: subscriptions over WebSocket: a snapshot, then deltas by revision
  * (docs/api.md).
  *
- * A client that falls behind (1 MiB waits for it) gets one "resync" in place of its
- * queue; one that stays behind for 30 s is closed. Deltas of clients that stand at the
- * same revision are made once.  Core thread only.
+ * What a client has asked for may be as large as it is; a snapshot begins when no more
+ * than 1 MiB waits.  A client that falls behind (1 MiB of news waits for it) gets one
+ * "resync" for each subscription and then nothing until it has read half of that; one
+ * that stays behind for 30 s is closed. Deltas of clients that stand at the same
+ * revision are made once.  Core thread only.
  */
 #pragma once
 #include <stddef.h>

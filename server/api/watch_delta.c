@@ -148,7 +148,6 @@ watch_snapshot(struct watch *w, struct client *c, struct sub *s)
 	json *items = json_new_array();
 
 	s->rev = inv_rev(w->d.inv);
-	s->lapsed = false;
 	for (unsigned k = KIND_NONE + 1; k < KIND_COUNT_; k++) {
 		if (!watch_covers(s->kind, k))
 			continue;

@@ -26,7 +26,8 @@ struct sub {
 	uint64_t id; /* the client's */
 	enum sub_kind kind;
 	uint64_t rev; /* everything up to it has been sent */
-	bool lapsed;  /* told to resync; silent until a new sub */
+	bool lapsed;  /* told to resync, or waits for its first answer: silent */
+	bool wanted;  /* asked for a snapshot that has not begun */
 };
 
 struct client {
@@ -35,6 +36,7 @@ struct client {
 	char session[24];
 	struct sub subs[WATCH_MAX_SUBS];
 	size_t queued;            /* bytes on their way */
+	size_t asked;             /* those of them that it asked for: snapshots */
 	uint64_t behind_since_ms; /* 0: not behind */
 	uint64_t next_flush_ms;
 	uint64_t next_ping_ms;
