@@ -35,7 +35,7 @@ store_index(struct shell *sh, const struct node *to, struct val object, struct v
 static enum run
 store_part(struct shell *sh, const struct node *to, struct val v_take)
 {
-	struct val object, key;
+	struct val object = VAL_NONE, key = VAL_NONE;
 	enum run rc = eval(sh, to->kid[0], &object);
 
 	if (rc == RUN_OK) {
@@ -68,7 +68,7 @@ static enum run
 store(struct shell *sh, const struct node *to, struct val v_take)
 {
 	struct err e = ERR_INIT;
-	struct val cast;
+	struct val cast = VAL_NONE;
 
 	if (to->kind == NODE_CAST) {
 		int rc = val_cast(to->type, v_take, &cast, &e);
@@ -107,7 +107,7 @@ static enum run
 combine(struct shell *sh, const struct node *n, struct val v_take, struct val *ret_v)
 {
 	struct err e = ERR_INIT;
-	struct val old;
+	struct val old = VAL_NONE;
 	enum run rc = eval(sh, n->kid[0], &old);
 
 	if (rc == RUN_OK) {
@@ -144,7 +144,7 @@ enum run
 eval_assign(struct shell *sh, const struct node *n)
 {
 	const struct node *right = n->kid[n->n - 1];
-	struct val v;
+	struct val v = VAL_NONE;
 	enum run rc;
 
 	if (right->kind == NODE_ASSIGN) {
@@ -176,7 +176,7 @@ enum run
 eval_step(struct shell *sh, const struct node *n, struct val *ret_v)
 {
 	struct err e = ERR_INIT;
-	struct val old, now;
+	struct val old = VAL_NONE, now = VAL_NONE;
 	enum run rc = eval(sh, n->kid[0], &old);
 
 	if (rc != RUN_OK)

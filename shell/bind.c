@@ -177,7 +177,7 @@ static int
 convert(const struct param *p, struct val v, const struct node *n, struct val *ret_v,
     struct err *e)
 {
-	struct val number;
+	struct val number = VAL_NONE;
 	int64_t i;
 
 	switch (p->type) {
@@ -230,7 +230,7 @@ static int
 bind_one(struct stage *st, size_t i, struct val v, const struct node *n, struct err *e)
 {
 	const struct param *p = &st->cmd->params[i];
-	struct val to;
+	struct val to = VAL_NONE;
 
 	if (p->type == P_REST) {
 		if (st->args[i].type != VAL_LIST)

@@ -132,7 +132,7 @@ static enum run
 put_object(struct stage *st, const struct changes *c, const struct pending *p)
 {
 	struct err e = ERR_INIT;
-	struct val record;
+	struct val record = VAL_NONE;
 
 	if (c->kind == KIND_NONE)
 		return RUN_OK;

@@ -58,7 +58,7 @@ static enum run
 set_account_process(struct stage *st, struct val v)
 {
 	AUTO(json) json *body = json_new_object();
-	struct val refs;
+	struct val refs = VAL_NONE;
 	enum run rc;
 
 	if (has_arg(st, "Password"))

@@ -194,7 +194,7 @@ static enum run
 get_server_process(struct stage *st, struct val v)
 {
 	struct err e = ERR_INIT;
-	struct val list;
+	struct val list = VAL_NONE;
 	enum run rc;
 
 	if (!get_switch(st, "Saved"))

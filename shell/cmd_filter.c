@@ -76,7 +76,7 @@ where_test(struct stage *st, struct val v, struct val *ret_hit)
 static enum run
 where_process(struct stage *st, struct val v)
 {
-	struct val hit;
+	struct val hit = VAL_NONE;
 	enum run rc;
 
 	if (!st->has_input)

@@ -106,7 +106,7 @@ put_command(struct stage *st, const char *name, const char *type, const char *sy
 	const char *pattern = get_text(st, "Name"), *verb = get_text(st, "Verb"),
 		   *noun = get_text(st, "Noun");
 	const char *dash = strchr(name, '-');
-	struct val r;
+	struct val r = VAL_NONE;
 
 	if (pattern && !wild_match(pattern, name))
 		return RUN_OK;

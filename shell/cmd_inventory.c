@@ -164,7 +164,7 @@ put_by_id(struct stage *st, const struct wish *w)
 
 	for (size_t i = 0; i < val_count(w->ids) && rc == RUN_OK; i++) {
 		struct err e = ERR_INIT;
-		struct val r;
+		struct val r = VAL_NONE;
 		if (inventory_get(st->sh, w->kind, val_at(w->ids, i).text->s, &r, &e) <
 		    0)
 			rc = stage_error(st, &e, val_at(w->ids, i));
@@ -203,7 +203,8 @@ inventory_process(struct stage *st, struct val v)
 		.names = get_arg(st, "Name"),
 		.ids = get_arg(st, "Id") };
 	bool has_store = w.kind == KIND_VM || w.kind == KIND_TEMPLATE;
-	struct val places = get_arg(st, "Location"), stores = VAL_NONE, given;
+	struct val places = get_arg(st, "Location"), stores = VAL_NONE,
+		   given = VAL_NONE;
 	enum run rc = RUN_OK;
 
 	/* Texts from the pipeline are names: 'web-01' | Get-VM. */

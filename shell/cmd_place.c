@@ -63,7 +63,7 @@ static enum run
 set_id(struct stage *st, json *body, const char *param, unsigned kinds, const char *key)
 {
 	const char *id;
-	struct val keep;
+	struct val keep = VAL_NONE;
 	enum run rc = resolve_one(st, param, kinds, &id, &keep);
 
 	if (rc == RUN_OK && id)
@@ -214,7 +214,7 @@ static enum run
 datastore_process(struct stage *st, struct val v)
 {
 	struct new_datastore *d = st->state;
-	struct val refs;
+	struct val refs = VAL_NONE;
 	enum run rc = resolve(st, get_arg(st, "VMHost"), KIND_BIT(HOST), &refs);
 
 	if (rc != RUN_OK)
@@ -272,7 +272,7 @@ split_path(
     struct stage *st, const char *path, struct val *ret_store, const char **ret_rest)
 {
 	const char *end = strchr(path, ']');
-	struct val refs;
+	struct val refs = VAL_NONE;
 	enum run rc;
 
 	AUTO(val) struct val name = val_textn(path + 1, (size_t)(end - path - 1));
@@ -407,7 +407,7 @@ static struct val
 token_record(struct stage *st, const json *answer, const char *name)
 {
 	const struct site *s = st->sh->site;
-	struct val r = val_table(TABLE_RECORD, "VMHostToken"), a;
+	struct val r = val_table(TABLE_RECORD, "VMHostToken"), a = VAL_NONE;
 	const char *token = NULL, *print = NULL;
 
 	if (json_read_str(answer, "token", JSON_REQUIRED, 4096, &token, NULL) < 0 ||

@@ -91,7 +91,7 @@ static enum run
 put_selected(struct stage *st, struct val v)
 {
 	struct select *s = st->state;
-	struct val r;
+	struct val r = VAL_NONE;
 	enum run rc = project(st, v, &r);
 
 	if (rc != RUN_OK)
@@ -272,7 +272,7 @@ static enum run
 new_object_process(struct stage *st, struct val v)
 {
 	const char *type = get_text(st, "TypeName");
-	struct val from = get_arg(st, "Property"), r;
+	struct val from = get_arg(st, "Property"), r = VAL_NONE;
 
 	if (!type || (strcasecmp(type, "pscustomobject") != 0 &&
 			 strcasecmp(type, "psobject") != 0))

@@ -183,7 +183,8 @@ group_name(struct stage *st, struct val v, struct val *ret_name)
 	size_t n = val_count(how) ? val_count(how) : 1;
 
 	for (size_t i = 0; i < n; i++) {
-		struct val from = val_count(how) ? val_at(how, i) : VAL_NONE, key;
+		struct val from = val_count(how) ? val_at(how, i) : VAL_NONE,
+			   key = VAL_NONE;
 		if (from.type == VAL_TABLE) {
 			const struct val *x = table_get(from.table, "Expression");
 			from = x ? *x : VAL_NONE;
@@ -228,7 +229,7 @@ group_end(struct stage *st)
 	AUTO(val) struct val groups = val_table(TABLE_HASH, "Hashtable");
 
 	for (size_t i = 0; i < k->list.list->n; i++) {
-		struct val name;
+		struct val name = VAL_NONE;
 		enum run rc = group_name(st, k->list.list->v[i], &name);
 		if (rc != RUN_OK)
 			return rc;

@@ -192,7 +192,7 @@ get_event_process(struct stage *st, struct val v)
 {
 	const unsigned any =
 	    ~(1u << KIND_NONE | KIND_BIT(EVENT) | KIND_BIT(TASK) | KIND_BIT(USER));
-	struct val entity = get_arg(st, "Entity"), refs;
+	struct val entity = get_arg(st, "Entity"), refs = VAL_NONE;
 	enum run rc;
 
 	if (!val_count(entity))
@@ -264,7 +264,7 @@ static enum run
 set_id(struct stage *st, json *body, const char *param, unsigned kinds, const char *key)
 {
 	const char *id;
-	struct val keep;
+	struct val keep = VAL_NONE;
 	enum run rc = resolve_one(st, param, kinds, &id, &keep);
 
 	if (rc == RUN_OK && id)

@@ -70,7 +70,7 @@ set_object(
     struct stage *st, json *body, const char *param, unsigned kinds, const char *key)
 {
 	const char *id;
-	struct val keep;
+	struct val keep = VAL_NONE;
 	enum run rc = resolve_one(st, param, kinds, &id, &keep);
 
 	if (rc != RUN_OK)
@@ -200,7 +200,7 @@ static enum run
 power_process(struct stage *st, struct val v)
 {
 	AUTO(json) json *body = json_new_object();
-	struct val refs;
+	struct val refs = VAL_NONE;
 	enum run rc = power_body(st, body);
 
 	if (rc == RUN_OK)
@@ -219,7 +219,7 @@ static enum run
 set_vm_process(struct stage *st, struct val v)
 {
 	AUTO(json) json *body = json_new_object();
-	struct val refs;
+	struct val refs = VAL_NONE;
 	enum run rc = set_cpus(st, body);
 
 	if (rc == RUN_OK)
@@ -253,7 +253,7 @@ remove_begin(struct stage *st)
 static enum run
 remove_process(struct stage *st, struct val v)
 {
-	struct val refs;
+	struct val refs = VAL_NONE;
 	enum run rc = resolve(st, get_arg(st, "Target"), 1u << st->cmd->arg, &refs);
 
 	if (rc != RUN_OK)

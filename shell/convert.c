@@ -217,7 +217,7 @@ val_to_number(struct val v, struct val *ret_v)
 bool
 val_to_int(struct val v, int64_t *ret_i)
 {
-	struct val n;
+	struct val n = VAL_NONE;
 
 	if (!val_to_number(v, &n))
 		return false;
@@ -242,7 +242,7 @@ cast_fail(const char *type, struct val v, struct err *e)
 static int
 cast_list(const char *element, struct val v, struct val *ret_v, struct err *e)
 {
-	struct val list = val_list(), one;
+	struct val list = val_list(), one = VAL_NONE;
 
 	for (size_t i = 0; i < val_count(v); i++) {
 		if (!element) {
@@ -290,7 +290,7 @@ cast_point(const char *full, struct val v, struct val *ret_v, struct err *e)
 static int
 cast_scalar(const char *full, struct val v, struct val *ret_v, struct err *e)
 {
-	struct val n;
+	struct val n = VAL_NONE;
 
 	if (!strcmp(full, "Boolean")) {
 		*ret_v = val_bool(val_truth(v));
@@ -375,7 +375,7 @@ order_texts(struct val a, struct val b, bool exact)
 int
 val_order(struct val a, struct val b, bool exact)
 {
-	struct val n;
+	struct val n = VAL_NONE;
 	int64_t ms;
 
 	if (a.type == VAL_NULL || b.type == VAL_NULL)

@@ -146,7 +146,7 @@ from_text(const json *j)
 struct val
 val_from_json(const json *j, enum table_kind kind)
 {
-	struct val v;
+	struct val v = VAL_NONE;
 
 	switch (json_what(j)) {
 	case JSON_IS_NULL:

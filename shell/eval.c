@@ -84,7 +84,7 @@ capture(struct shell *sh, const struct node *n, struct val *ret_v)
 static enum run
 eval_kids(struct shell *sh, const struct node *n, size_t from, struct val *ret_list)
 {
-	struct val list = val_list(), v;
+	struct val list = val_list(), v = VAL_NONE;
 
 	for (size_t i = from; i < n->n; i++) {
 		enum run rc = eval(sh, n->kid[i], &v);
@@ -120,7 +120,7 @@ eval_expand(struct shell *sh, const struct node *n, struct val *ret_v)
 	struct str b = STR_INIT;
 
 	for (size_t i = 0; i < n->n; i++) {
-		struct val v;
+		struct val v = VAL_NONE;
 		enum run rc = eval(sh, n->kid[i], &v);
 		if (rc != RUN_OK) {
 			str_fini(&b);
@@ -136,7 +136,7 @@ eval_expand(struct shell *sh, const struct node *n, struct val *ret_v)
 static enum run
 eval_hash(struct shell *sh, const struct node *n, struct val *ret_v)
 {
-	struct val t = val_table(TABLE_HASH, "Hashtable"), key, v;
+	struct val t = val_table(TABLE_HASH, "Hashtable"), key = VAL_NONE, v = VAL_NONE;
 
 	for (size_t i = 0; i + 1 < n->n; i += 2) {
 		enum run rc = eval(sh, n->kid[i], &key);
@@ -184,7 +184,7 @@ static enum run
 eval_logic(struct shell *sh, const struct node *n, struct val a, struct val *ret_v)
 {
 	bool left = val_truth(a);
-	struct val b;
+	struct val b = VAL_NONE;
 
 	if (left == (n->op == OP_OR)) {
 		*ret_v = val_bool(left);
@@ -224,7 +224,7 @@ operate(struct shell *sh, const struct node *n, struct val a, struct val b,
 static enum run
 eval_binary(struct shell *sh, const struct node *n, struct val *ret_v)
 {
-	struct val a, b;
+	struct val a = VAL_NONE, b = VAL_NONE;
 	enum run rc = eval(sh, n->kid[0], &a);
 
 	if (rc != RUN_OK)
@@ -249,7 +249,7 @@ static enum run
 eval_unary(struct shell *sh, const struct node *n, struct val *ret_v)
 {
 	struct err e = ERR_INIT;
-	struct val v;
+	struct val v = VAL_NONE;
 	enum run rc = eval(sh, n->kid[0], &v);
 
 	if (rc != RUN_OK)
@@ -264,7 +264,7 @@ static enum run
 eval_cast(struct shell *sh, const struct node *n, struct val *ret_v)
 {
 	struct err e = ERR_INIT;
-	struct val v;
+	struct val v = VAL_NONE;
 	enum run rc = eval(sh, n->kid[0], &v);
 
 	if (rc != RUN_OK)
@@ -279,7 +279,7 @@ static enum run
 eval_static(struct shell *sh, const struct node *n, struct val *ret_v)
 {
 	struct err e = ERR_INIT;
-	struct val args;
+	struct val args = VAL_NONE;
 	enum run rc = eval_kids(sh, n, 0, &args);
 
 	if (rc != RUN_OK)
@@ -293,7 +293,7 @@ eval_static(struct shell *sh, const struct node *n, struct val *ret_v)
 static enum run
 eval_member(struct shell *sh, const struct node *n, struct val *ret_v)
 {
-	struct val object, name;
+	struct val object = VAL_NONE, name = VAL_NONE;
 	enum run rc = eval(sh, n->kid[0], &object);
 
 	if (rc != RUN_OK)
@@ -313,7 +313,7 @@ invoke(struct shell *sh, const struct node *n, struct val object, const char *na
     struct val *ret_v)
 {
 	struct err e = ERR_INIT;
-	struct val args;
+	struct val args = VAL_NONE;
 	enum run rc = eval_kids(sh, n, 2, &args);
 
 	if (rc != RUN_OK)
@@ -337,7 +337,7 @@ invoke(struct shell *sh, const struct node *n, struct val object, const char *na
 static enum run
 eval_invoke(struct shell *sh, const struct node *n, struct val *ret_v)
 {
-	struct val object, name;
+	struct val object = VAL_NONE, name = VAL_NONE;
 	enum run rc = eval(sh, n->kid[0], &object);
 
 	if (rc != RUN_OK)
@@ -360,7 +360,7 @@ static enum run
 eval_index(struct shell *sh, const struct node *n, struct val *ret_v)
 {
 	struct err e = ERR_INIT;
-	struct val object, key;
+	struct val object = VAL_NONE, key = VAL_NONE;
 	enum run rc = eval(sh, n->kid[0], &object);
 
 	if (rc != RUN_OK)

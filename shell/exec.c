@@ -37,7 +37,7 @@ is_command(const struct node *n)
 static enum run
 test(struct shell *sh, const struct node *cond, bool *ret_hit)
 {
-	struct val v;
+	struct val v = VAL_NONE;
 	enum run rc = is_command(cond) ? capture(sh, cond, &v) : eval(sh, cond, &v);
 
 	if (rc == RUN_OK) {
@@ -82,7 +82,7 @@ turn(struct shell *sh, const struct node *body, struct sink *out, enum run *ret_
 static enum run
 exec_foreach(struct shell *sh, const struct node *n, struct sink *out)
 {
-	struct val list;
+	struct val list = VAL_NONE;
 	enum run rc = is_command(n->kid[0]) ? capture(sh, n->kid[0], &list)
 					    : eval(sh, n->kid[0], &list);
 
@@ -149,7 +149,7 @@ clause_fits(struct shell *sh, const struct node *n, const struct node *pattern,
     struct val v, bool *ret_hit)
 {
 	struct err e = ERR_INIT;
-	struct val p, hit;
+	struct val p = VAL_NONE, hit = VAL_NONE;
 	enum run rc = eval(sh, pattern, &p);
 
 	if (rc != RUN_OK)
@@ -203,7 +203,7 @@ switch_one(struct shell *sh, const struct node *n, struct val v, struct sink *ou
 static enum run
 exec_switch(struct shell *sh, const struct node *n, struct sink *out)
 {
-	struct val list;
+	struct val list = VAL_NONE;
 	enum run rc = is_command(n->kid[0]) ? capture(sh, n->kid[0], &list)
 					    : eval(sh, n->kid[0], &list);
 
@@ -347,7 +347,7 @@ exec_chain(struct shell *sh, const struct node *n, struct sink *out)
 static enum run
 exec_value(struct shell *sh, const struct node *n, struct sink *out)
 {
-	struct val v;
+	struct val v = VAL_NONE;
 	enum run rc = eval(sh, n, &v);
 
 	if (rc != RUN_OK)
@@ -361,7 +361,7 @@ exec_value(struct shell *sh, const struct node *n, struct sink *out)
 static enum run
 exec_kind(struct shell *sh, const struct node *n, struct sink *out)
 {
-	struct val v;
+	struct val v = VAL_NONE;
 	enum run rc;
 
 	switch (n->kind) {

@@ -130,7 +130,7 @@ static enum run
 set_param(struct shell *sh, const struct node *param, struct val v)
 {
 	struct err e = ERR_INIT;
-	struct val to;
+	struct val to = VAL_NONE;
 
 	if (!param->type) {
 		var_set(sh, param->text, val_ref(v));
@@ -151,7 +151,7 @@ bind_named(struct shell *sh, const struct node *params, const struct arg_list *l
 	struct err e = ERR_INIT;
 	const struct arg *a = &l->v[*at];
 	struct val v = a->v;
-	size_t i, c;
+	size_t i = 0, c = 0;
 
 	if (param_of(params, a->name, &i, &e) < 0) {
 		if (param_find(common_params, a->name, &c, NULL) < 0)

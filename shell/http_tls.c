@@ -146,7 +146,9 @@ want_name(SSL *ssl, const char *host)
 		X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host);
 		return;
 	}
-	SSL_set_tlsext_host_name(ssl, host);
+	/* The macro behind this call takes no const. */
+	AUTO_FREE char *name = xstrdup(host);
+	SSL_set_tlsext_host_name(ssl, name);
 	SSL_set1_host(ssl, host);
 }
 

@@ -291,7 +291,7 @@ enum run
 resolve_one(struct stage *st, const char *param, unsigned kinds, const char **ret_id,
     struct val *keep)
 {
-	struct val given = get_arg(st, param), list;
+	struct val given = get_arg(st, param), list = VAL_NONE;
 	struct err e = ERR_INIT;
 
 	*ret_id = NULL;

@@ -91,7 +91,9 @@ lex_escape(char c)
 bool
 lex_word_ends(const struct lex *l, size_t pos)
 {
-	return pos >= l->n || memchr(" \t\r\n,;(){}|&", l->s[pos], 13);
+	static const char ends[] = " \t\r\n,;(){}|&";
+
+	return pos >= l->n || memchr(ends, l->s[pos], sizeof(ends) - 1);
 }
 
 /* Behind spaces, comments and continued lines. */
@@ -288,7 +290,7 @@ static void
 scan_number(struct lex *l, struct token *t)
 {
 	size_t i = t->start;
-	struct val v;
+	struct val v = VAL_NONE;
 	bool hex = at(l, i) == '0' && (at(l, i + 1) == 'x' || at(l, i + 1) == 'X');
 
 	i += hex ? 2 : 0;

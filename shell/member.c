@@ -522,7 +522,7 @@ span_static(const char *name, struct val args, struct val *ret_v)
 		{ "FromHours", 3600000 },
 		{ "FromDays", 86400000 },
 	};
-	struct val n;
+	struct val n = VAL_NONE;
 
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
 		if (!strcasecmp(name, units[i].name) && args.list->n &&

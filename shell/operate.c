@@ -67,7 +67,7 @@ arith_ints(enum op op, int64_t a, int64_t b, struct val *ret_v, struct err *e)
 static int
 arith(enum op op, struct val a, struct val b, struct val *ret_v, struct err *e)
 {
-	struct val x, y;
+	struct val x = VAL_NONE, y = VAL_NONE;
 
 	if (!val_to_number(a, &x) || !val_to_number(b, &y)) {
 		AUTO_FREE char *s = val_cstr(val_to_number(a, &x) ? b : a);
@@ -317,7 +317,7 @@ static int
 each_text(enum op op, bool exact, struct val a, struct val b, struct val *ret_v,
     struct err *e)
 {
-	struct val list = val_list(), v;
+	struct val list = val_list(), v = VAL_NONE;
 
 	for (size_t i = 0; i < a.list->n; i++) {
 		int rc = op == OP_REPLACE ? text_replace(a.list->v[i], b, exact, &v, e)
@@ -414,7 +414,7 @@ static int
 split_words(struct val v, struct val *ret_v, struct err *e)
 {
 	AUTO(val) struct val space = val_text("[ \t\r\n]+");
-	struct val all, words;
+	struct val all = VAL_NONE, words = VAL_NONE;
 	int rc = v.type == VAL_LIST ? each_text(OP_SPLIT, false, v, space, &all, e)
 				    : text_split(v, space, false, &all, e);
 

@@ -436,6 +436,16 @@ parse_body(struct parser *p, enum tok close, const char *what)
 	return node_close(p, n, &k);
 }
 
+static int
+check_text(const char *s, size_t n, struct err *e)
+{
+	if (n > MAX_SCRIPT)
+		return err_set(e, ERR_TOO_LARGE, "the script has more than 16 MiB");
+	if (!utf8_valid(s, n) || memchr(s, '\0', n))
+		return err_set(e, ERR_INVALID, "the script is not valid UTF-8 text");
+	return 0;
+}
+
 enum parse_result
 parse_script(
     const char *s, size_t n, struct arena *arena, struct node **ret_root, struct err *e)
@@ -444,12 +454,8 @@ parse_script(
 				.s = s, .n = n, .arena = arena, .err = ERR_INIT } };
 	struct node *root;
 
-	if (n > MAX_SCRIPT || !utf8_valid(s, n)) {
-		err_set(e, ERR_INVALID,
-		    n > MAX_SCRIPT ? "the script has more than 16 MiB"
-				   : "the script is not valid UTF-8");
+	if (check_text(s, n, e) < 0)
 		return PARSE_BAD;
-	}
 	char *copy = arena_alloc(arena, n + 1);
 	memcpy(copy, s, n);
 	p.source = p.lex.s = copy;

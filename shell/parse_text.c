@@ -177,7 +177,7 @@ add_squoted(struct parts *q, size_t pos)
 static struct node *
 number_node(struct parser *p, struct node *n)
 {
-	struct val v;
+	struct val v = VAL_NONE;
 	char c = n->text[0] == '-' || n->text[0] == '+' ? n->text[1] : n->text[0];
 
 	if (!(isdigit((unsigned char)c) || c == '.') ||

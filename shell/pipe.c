@@ -113,7 +113,7 @@ static enum run
 stage_open(struct shell *sh, const struct node *n, struct stage *st)
 {
 	struct arg_list args = { 0 };
-	struct val name;
+	struct val name = VAL_NONE;
 	enum run rc = eval(sh, n->kid[0], &name);
 
 	if (rc != RUN_OK)
@@ -131,7 +131,7 @@ static enum run
 redirect(struct pipeline *p, const struct node *n)
 {
 	struct arg_list args = { 0 };
-	struct val target;
+	struct val target = VAL_NONE;
 	enum run rc = eval(p->sh, n->kid[0], &target);
 	bool to_null = rc == RUN_OK && target.type == VAL_NULL;
 
@@ -203,7 +203,7 @@ pipeline_open(struct pipeline *p, const struct node *n, struct sink *out)
 static enum run
 pipeline_feed(struct pipeline *p, const struct node *n)
 {
-	struct val v;
+	struct val v = VAL_NONE;
 	enum run rc;
 
 	if (!p->head_is_value)

@@ -71,7 +71,7 @@ default_server(const struct shell *sh)
 {
 	struct err e = ERR_INIT;
 	struct site *s = NULL;
-	struct val r;
+	struct val r = VAL_NONE;
 
 	if (sh->site)
 		return site_record(sh->site);
@@ -120,7 +120,7 @@ var_builtin(const struct shell *sh, const char *name, struct val *ret_v)
 struct val
 var_get(const struct shell *sh, const char *name)
 {
-	struct val v;
+	struct val v = VAL_NONE;
 	const struct val *slot;
 
 	if (var_builtin(sh, name, &v))
@@ -147,7 +147,7 @@ int
 var_set_in(struct shell *sh, const char *scope, const char *name, struct val v_take,
     struct err *e)
 {
-	struct val old;
+	struct val old = VAL_NONE;
 
 	if (scope && !strcasecmp(scope, "env")) {
 		AUTO_FREE char *s = val_cstr(v_take);

@@ -273,7 +273,7 @@ add_standard(struct str *b, struct val n, char kind, int digits)
 int
 text_format_one(struct str *b, struct val v, const char *format, struct err *e)
 {
-	struct val n;
+	struct val n = VAL_NONE;
 	char *end = NULL;
 
 	if (v.type == VAL_TIME) {
