@@ -80,15 +80,27 @@ is_behind(struct watch *w, struct client *c, uint64_t now)
 	return true;
 }
 
+/* The more clients, the longer each waits: the front can serve only so many frames. */
+static uint64_t
+gap_ms(const struct watch *w)
+{
+	uint64_t fair = map_count(w->by_ws) * 1000 / WATCH_MAX_RATE;
+
+	return fair > WATCH_MIN_GAP_MS ? fair : WATCH_MIN_GAP_MS;
+}
+
 static void
 flush(struct watch *w, struct client *c, uint64_t now)
 {
+	bool sent = false;
+
 	if (is_behind(w, c, now))
 		return;
 	for (unsigned i = 0; i < WATCH_MAX_SUBS; i++)
 		if (c->subs[i].used && c->subs[i].kind != SUB_EVENTS)
-			watch_delta(w, c, &c->subs[i]);
-	c->next_flush_ms = now + WATCH_MIN_GAP_MS;
+			sent |= watch_delta(w, c, &c->subs[i]);
+	if (sent)
+		c->next_flush_ms = now + gap_ms(w);
 }
 
 static bool

@@ -108,24 +108,25 @@ delta_text(struct watch *w, enum sub_kind kind, uint64_t from)
 	return m->set;
 }
 
-void
+bool
 watch_delta(struct watch *w, struct client *c, struct sub *s)
 {
 	uint64_t to = inv_rev(w->d.inv);
 
 	if (s->lapsed || s->rev == to)
-		return;
+		return false;
 	if (!feed_reaches(w->d.inv, s->rev)) {
 		watch_lapse(w, c, s, "the changes since then are no longer kept");
-		return;
+		return true;
 	}
 	const char *middle = delta_text(w, s->kind, s->rev);
 	s->rev = to;
 	if (!middle)
-		return;
+		return false;
 	char *text = xasprintf("{\"type\":\"delta\",\"id\":%llu,\"rev\":%llu,%s}",
 	    (unsigned long long)s->id, (unsigned long long)to, middle);
 	watch_send(w, c, text, strlen(text));
+	return true;
 }
 
 static void

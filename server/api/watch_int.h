@@ -13,8 +13,9 @@
 
 #define WATCH_MAX_QUEUE   (1024u * 1024)
 #define WATCH_BEHIND_MS   30000u
-#define WATCH_MIN_GAP_MS  200u
 #define WATCH_PING_MS     15000u
+#define WATCH_MIN_GAP_MS  20u   /* between deltas to one client */
+#define WATCH_MAX_RATE    5000u /* deltas a second to all of them */
 #define WATCH_CHUNK       400u
 #define WATCH_MAX_SUBS    8u
 #define WATCH_MAX_CLIENTS 1000u
@@ -63,6 +64,6 @@ void watch_send_json(struct watch *w, struct client *c, json *j_take);
 bool watch_covers(enum sub_kind s, enum obj_kind k);
 /* Chunks of everything the subscription covers. */
 void watch_snapshot(struct watch *w, struct client *c, struct sub *s);
-/* What changed since the subscription's revision. */
-void watch_delta(struct watch *w, struct client *c, struct sub *s);
+/* What changed since the subscription's revision; true if that was anything. */
+bool watch_delta(struct watch *w, struct client *c, struct sub *s);
 void watch_lapse(struct watch *w, struct client *c, struct sub *s, const char *why);

@@ -156,19 +156,26 @@ on_token(const struct session_made *m, void *arg)
 	snprintf(f->session, sizeof(f->session), "%s", m->session->id);
 }
 
-static void
-open_session(struct fixture *f)
+static obj_id
+add_user(struct fixture *f, const char *name)
 {
 	struct txn *t = txn_new(f->inv);
 	struct err e = ERR_INIT;
 	void *o = NULL;
 
-	assert_int_equal(txn_add(t, KIND_USER, OBJ_ID_NONE, "ann", &o, &e), 0);
+	assert_int_equal(txn_add(t, KIND_USER, OBJ_ID_NONE, name, &o, &e), 0);
 	struct user *u = o;
 	u->enabled = true;
 	u->role = ROLE_READ_ONLY;
-	f->user = u->o.id;
+	obj_id id = u->o.id;
 	commit(f, t);
+	return id;
+}
+
+static void
+open_session(struct fixture *f)
+{
+	f->user = add_user(f, "ann");
 	const struct caller who = { .user = f->user, .role = ROLE_READ_ONLY };
 	session_token(f->sessions, "test", 1, &who, on_token, f);
 	while (!f->session[0])
@@ -318,6 +325,25 @@ who_catches_up_goes_on_after_a_new_snapshot(void **state)
 	assert_int_equal(sent.closed, 0);
 }
 
+/* The first change after a quiet spell goes out at once, whatever else happened. */
+static void
+what_a_client_does_not_see_delays_nothing(void **state)
+{
+	struct fixture *f = *state;
+
+	say(f, "{\"type\":\"sub\",\"id\":1,\"kind\":\"inventory\"}");
+	read_all(f, "snap");
+	later(f, 1000);
+	add_user(f, "bob");
+	assert_int_equal(read_all(f, "delta"), 0);
+	add_folders(f, 1);
+	assert_int_equal(read_all(f, "delta"), 1);
+	add_folders(f, 1);
+	assert_int_equal(read_all(f, "delta"), 0);
+	later(f, 20);
+	assert_int_equal(read_all(f, "delta"), 1);
+}
+
 int
 main(void)
 {
@@ -328,6 +354,8 @@ main(void)
 		    asking_again_and_again_piles_nothing_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    who_does_not_read_is_told_once_and_then_closed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    what_a_client_does_not_see_delays_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    who_catches_up_goes_on_after_a_new_snapshot, set_up, tear_down),
 	};
