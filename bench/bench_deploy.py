@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,7 @@ class ByHand:
     """One machine in a folder on the shared datastore, on the lab's first host."""
 
     def __init__(self, lab: Path, pid: int) -> None:
-        self.folder = lab / "ds/shared/bench"
-        self.folder.mkdir()
+        self.folder = Path(tempfile.mkdtemp(prefix="bench-", dir=lab / "ds/shared"))
         self.disk = self.folder / "disk.qcow2"
         self.base = lab / template_of(pid)
         name = subprocess.run(
@@ -138,6 +138,17 @@ def create(api: Api, template: str, name: str) -> tuple[float, dict[str, Any]]:
     return took, vm
 
 
+def pid_of(api: Api, vm: dict[str, Any]) -> int:
+    """Known with the host's next report."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        pid = api.get(f"/vms/{vm['id']}")["pid"]
+        if pid:
+            return int(pid)
+        time.sleep(0.05)  # between looks
+    raise TimeoutError(f"no process is known for {vm['name']}")
+
+
 def remove(api: Api, vm: dict[str, Any]) -> None:
     api.do("POST", f"/vms/{vm['id']}/stop", {"mode": "kill"})
     api.do("DELETE", f"/vms/{vm['id']}")
@@ -151,15 +162,15 @@ def main() -> None:
         p.error("--lab with real machines is needed")
     api = lab_api(a.lab)
     template = next(t["id"] for t in api.get("/templates")["items"] if t["name"] == "tiny")
-    _, vm = create(api, template, "bench-first")  # both ways start with warm caches
-    hand = ByHand(a.lab.resolve(), vm["pid"])
+    _, vm = create(api, template, f"bench-{os.getpid()}")  # both ways start with warm caches
+    hand = ByHand(a.lab.resolve(), pid_of(api, vm))
     remove(api, vm)
-    hand.run()
     by_api: list[float] = []
     by_hand: list[float] = []
     try:
+        hand.run()
         for i in range(a.rounds):
-            took, vm = create(api, template, f"bench-{i}")
+            took, vm = create(api, template, f"bench-{os.getpid()}-{i}")
             by_api.append(took)
             remove(api, vm)
             by_hand.append(hand.run())
