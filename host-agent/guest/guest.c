@@ -30,14 +30,20 @@ guest_new(struct guests *gs, const Drover__GuestSpec *spec)
 }
 
 void
+guest_waiting_drop(struct guest *g, struct waiting_order *w)
+{
+	list_remove(&w->node);
+	free(w);
+	g->n_waiting--;
+}
+
+void
 guest_free(struct guest *g)
 {
 	if (!g)
 		return;
-	LIST_EACH_SAFE(struct waiting_order, w, &g->waiting, node) {
-		list_remove(&w->node);
-		free(w);
-	}
+	LIST_EACH_SAFE(struct waiting_order, w, &g->waiting, node)
+		guest_waiting_drop(g, w);
 	guest_job_free(g->job);
 	engine_guest_free(g->handle);
 	saver_free(g->saver);
@@ -102,12 +108,19 @@ make_book_folder(struct guest *g, struct err *e)
 void
 guest_save(struct guest *g, struct wake w)
 {
+	guest_save_as(g, g->state, w);
+}
+
+void
+guest_save_as(struct guest *g, enum guest_state state, struct wake w)
+{
 	AUTO(str) struct str bytes = STR_INIT;
 	struct guest_record r = {
 		.spec = g->spec,
-		.state = g->state,
+		.state = state,
 		.generation = g->generation,
 		.started_ms = g->started_ms,
+		.restart = g->restart,
 	};
 	struct err e = ERR_INIT;
 

@@ -11,8 +11,11 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/record/record.h"
+#include "proto/order.pb-c.h"
 
-#define BOOK_MARK     "drover guest 1"
+#define BOOK_MARK "drover guest 1"
+/* One record more: the order of the restart under way. */
+#define RESTART_MARK  BOOK_MARK " restart"
 #define BOOK_FILE_MAX ((size_t)4 << 20)
 
 void
@@ -22,11 +25,28 @@ guest_record_fini(struct guest_record *r)
 	*r = (struct guest_record){ 0 };
 }
 
+static void
+add_restart(struct order_name name, struct str *out)
+{
+	Drover__OrderQuery q = DROVER__ORDER_QUERY__INIT;
+	size_t n;
+
+	if (!name.task)
+		return;
+	q.task = name.task;
+	q.step = name.step;
+	n = drover__order_query__get_packed_size(&q);
+	AUTO_FREE uint8_t *p = xmalloc(n);
+	drover__order_query__pack(&q, p);
+	record_add(out, p, n);
+}
+
 void
 guest_record_encode(const struct guest_record *r, struct str *out)
 {
 	Drover__GuestStatus st = DROVER__GUEST_STATUS__INIT;
 	AUTO_FREE char *reason = xstrdup(r->reason);
+	const char *mark;
 	size_t n;
 
 	st.guest = r->spec->guest;
@@ -36,7 +56,8 @@ guest_record_encode(const struct guest_record *r, struct str *out)
 	st.pid = r->pid;
 	st.reason = reason;
 
-	record_add(out, BOOK_MARK, strlen(BOOK_MARK));
+	mark = r->restart.task ? RESTART_MARK : BOOK_MARK;
+	record_add(out, mark, strlen(mark));
 	n = drover__guest_status__get_packed_size(&st);
 	AUTO_FREE uint8_t *p = xmalloc(n);
 	drover__guest_status__pack(&st, p);
@@ -46,6 +67,7 @@ guest_record_encode(const struct guest_record *r, struct str *out)
 	AUTO_FREE uint8_t *q = xmalloc(n);
 	drover__guest_spec__pack(r->spec, q);
 	record_add(out, q, n);
+	add_restart(r->restart, out);
 }
 
 /* The body of the next record of *p, which moves behind it; NULL: there is none. */
@@ -79,25 +101,55 @@ fill(struct guest_record *r, const Drover__GuestStatus *st, struct err *e)
 	return 0;
 }
 
+static int
+take_mark(const uint8_t **p, size_t *n, bool *ret_restarts, struct err *e)
+{
+	uint32_t len;
+	const uint8_t *mark = take(p, n, &len, e);
+
+	if (!mark)
+		return ERR_CORRUPT;
+	*ret_restarts = len == strlen(RESTART_MARK) && !memcmp(mark, RESTART_MARK, len);
+	if (!*ret_restarts &&
+	    (len != strlen(BOOK_MARK) || memcmp(mark, BOOK_MARK, len) != 0))
+		return err_set(
+		    e, ERR_CORRUPT, "it is not of version \"" BOOK_MARK "\"");
+	return 0;
+}
+
+static int
+take_restart(const uint8_t **p, size_t *n, struct order_name *ret_name, struct err *e)
+{
+	uint32_t len;
+	const uint8_t *body = take(p, n, &len, e);
+	Drover__OrderQuery *q;
+
+	if (!body)
+		return ERR_CORRUPT;
+	q = drover__order_query__unpack(NULL, len, body);
+	if (!q)
+		return err_set(e, ERR_CORRUPT, "its restart is of no order");
+	*ret_name = (struct order_name){ q->task, q->step };
+	drover__order_query__free_unpacked(q, NULL);
+	return 0;
+}
+
 int
 guest_record_decode(
     const uint8_t *p, size_t n, struct guest_record *ret_r, struct err *e)
 {
 	struct guest_record r = { 0 };
 	Drover__GuestStatus *st = NULL;
-	const uint8_t *mark, *status, *spec;
-	uint32_t mark_len, status_len, spec_len;
+	const uint8_t *status, *spec;
+	uint32_t status_len, spec_len;
+	bool restarts;
 	int rc;
 
-	mark = take(&p, &n, &mark_len, e);
-	if (!mark)
+	if (take_mark(&p, &n, &restarts, e))
 		return ERR_CORRUPT;
-	if (mark_len != strlen(BOOK_MARK) || memcmp(mark, BOOK_MARK, mark_len) != 0)
-		return err_set(
-		    e, ERR_CORRUPT, "it is not of version \"" BOOK_MARK "\"");
 	status = take(&p, &n, &status_len, e);
 	spec = status ? take(&p, &n, &spec_len, e) : NULL;
-	if (!spec)
+	if (!spec || (restarts && take_restart(&p, &n, &r.restart, e)))
 		return ERR_CORRUPT;
 	if (n)
 		return err_set(e, ERR_CORRUPT, "%zu bytes follow its end", n);

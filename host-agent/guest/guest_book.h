@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "host-agent/guest/guest_state.h"
+#include "host-agent/link/journal.h"
 #include "proto/hello.pb-c.h"
 
 struct str;
@@ -21,6 +22,9 @@ struct guest_record {
 	uint64_t generation; /* highest met */
 	uint64_t started_ms; /* wall clock; 0: that generation has not run yet */
 	int32_t pid;         /* as last seen, for the log */
+	/* The restart under way, whose repetition boots a guest that it has shut down;
+	 * zeroes: none. */
+	struct order_name restart;
 	char reason[240];
 };
 

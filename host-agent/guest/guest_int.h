@@ -26,7 +26,8 @@ struct guest {
 	Drover__GuestSpec *spec;
 	enum guest_state state;
 	uint64_t generation;
-	uint64_t started_ms; /* 0: that generation has not run yet */
+	uint64_t started_ms;       /* 0: that generation has not run yet */
+	struct order_name restart; /* has shut it down, or is about to, to boot it */
 	char reason[GUEST_REASON_MAX];
 	char digest[65];
 
@@ -39,7 +40,8 @@ struct guest {
 	bool tentative; /* unknown here until its first job has written the record */
 	struct guest_job *job;
 	struct list waiting; /* of struct waiting_order, behind the agent's own job */
-	bool has_event;      /* came while a job was under way */
+	unsigned n_waiting;
+	bool has_event; /* came while a job was under way */
 	enum engine_event_kind event;
 	char event_reason[GUEST_REASON_MAX];
 
@@ -65,11 +67,15 @@ struct guests {
 
 struct guest *guest_new(struct guests *gs, const Drover__GuestSpec *spec);
 void guest_free(struct guest *g);
+/* Forget an order that waits; who does so answers it. */
+void guest_waiting_drop(struct guest *g, struct waiting_order *w);
 /* The one writer of state; logs the move. */
 void guest_set_state(struct guest *g, enum guest_state to, const char *why);
 void guest_set_spec(struct guest *g, const Drover__GuestSpec *spec);
 /* Write its record; w (WAKE_NONE: nobody) is posted when it is on disk. */
 void guest_save(struct guest *g, struct wake w);
+/* The same, but a restart of the agent is to find it in state. */
+void guest_save_as(struct guest *g, enum guest_state state, struct wake w);
 /* Remove the record; w as above. */
 void guest_unsave(struct guest *g, struct wake w);
 /* The engine's handle, made if there is none. */

@@ -77,6 +77,9 @@ down_state(const struct guest_job *j)
 
 		return saved ? GUEST_SUSPENDED : GUEST_FAILED;
 	}
+	/* Its disks have left the old memory behind. */
+	if (j->booted && j->from == GUEST_SUSPENDED)
+		return GUEST_FAILED;
 	if (guest_state_rests(j->from) && !guest_state_is_up(j->from) &&
 	    j->from != GUEST_UNKNOWN)
 		return j->from;
@@ -91,6 +94,7 @@ settle_failed(struct guest_job *j)
 
 	if (g->state == GUEST_CREATING || guest_state_rests(g->state))
 		return;
+	g->restart = (struct order_name){ 0 };
 	guest_follow_engine(g, down_state(j));
 	if (guest_is_live(g) && !g->started_ms)
 		g->started_ms = clock_wall_ms(loop_clock(g->gs->env.loop));
@@ -181,8 +185,7 @@ guest_job_start_waiting(struct guest *g)
 		struct order_name name = w->name;
 		const Drover__Order *o = w->order;
 
-		list_remove(&w->node);
-		free(w);
+		guest_waiting_drop(g, w);
 		guests_order(gs, name, o);
 	}
 }

@@ -31,6 +31,7 @@ struct guest_job {
 	bool is_new;            /* the guest was unknown here before */
 	bool found;             /* a start found the guest running */
 	bool resumes;           /* a start goes on from a memory image */
+	bool booted;            /* it ran, if only for a moment */
 	bool image_synced;      /* a suspend's memory is safe */
 	Drover__GuestSpec *old; /* before an update */
 	size_t i;               /* disk being made */

@@ -19,6 +19,7 @@ struct wish {
 	uint64_t guest;
 	const Drover__GuestSpec *spec; /* NULL: none came */
 	struct guest *g;               /* NULL: unknown here */
+	bool goes_on;                  /* from where the same order was cut short */
 };
 
 struct verb {
@@ -32,6 +33,12 @@ struct verb {
 	/* Arguments for the steps; may choose another table. */
 	const struct flow_step *(*fill)(struct guest_job *j, const struct wish *w);
 };
+
+static bool
+is_same(struct order_name a, struct order_name b)
+{
+	return a.task == b.task && a.step == b.step;
+}
 
 static void
 aim_create(struct wish *w)
@@ -217,6 +224,17 @@ check_known(struct wish *w, struct err *e)
 	return GUEST_REFUSED;
 }
 
+/* Given before, and the agent ended when it had shut the guest down. */
+static enum guest_verdict
+check_reset(struct wish *w, struct err *e)
+{
+	const struct guest *g = w->g;
+
+	w->goes_on = g && g->state == GUEST_STOPPED && w->o->guest_reset->graceful &&
+		     is_same(g->restart, w->name);
+	return check_known(w, e);
+}
+
 static const struct flow_step *
 fill_create(struct guest_job *j, const struct wish *w)
 {
@@ -268,7 +286,7 @@ static const struct verb verbs[] = {
 	{ ORDER(CREATE), GV_CREATE, NULL, aim_create, check_create, fill_create },
 	{ ORDER(START), GV_START, NULL, aim_start, check_start, fill_start },
 	{ ORDER(STOP), GV_STOP, NULL, aim_stop, check_known, fill_stop },
-	{ ORDER(RESET), GV_RESET, NULL, aim_reset, check_known, fill_reset },
+	{ ORDER(RESET), GV_RESET, NULL, aim_reset, check_reset, fill_reset },
 	{ ORDER(PAUSE), GV_PAUSE, guest_pause_steps, aim_pause, check_known, NULL },
 	{ ORDER(RESUME), GV_RESUME, guest_resume_steps, aim_resume, check_known, NULL },
 	{ ORDER(SUSPEND), GV_SUSPEND, guest_suspend_steps, aim_suspend, check_known,
@@ -337,10 +355,17 @@ behind_job(const struct wish *w)
 		refuse(w, &e);
 		return true;
 	}
+	if (g->n_waiting >= MAX_WAITING) {
+		err_set(&e, ERR_BUSY, "%u orders wait for vm %s already", MAX_WAITING,
+		    g->spec->name);
+		refuse(w, &e);
+		return true;
+	}
 	wait = xcalloc(1, sizeof(*wait));
 	wait->name = w->name;
 	wait->order = w->o;
 	list_add_tail(&g->waiting, &wait->node);
+	g->n_waiting++;
 	return true;
 }
 
@@ -354,7 +379,7 @@ act(const struct verb *v, struct wish *w)
 	if (behind_job(w))
 		return;
 	verdict = v->check(w, &e);
-	if (verdict == GUEST_GO)
+	if (verdict == GUEST_GO && !w->goes_on)
 		verdict = guest_verb_check(v->verb, w->g->state, w->g->spec->name, &e);
 	switch (verdict) {
 	case GUEST_GO:
@@ -417,17 +442,36 @@ guests_order(void *arg, struct order_name name, const Drover__Order *o)
 	refuse(&w, &e);
 }
 
+/* True: it waited, and does so no more. */
+static bool
+give_up_waiting(struct guest *g, struct order_name name)
+{
+	LIST_EACH_SAFE(struct waiting_order, w, &g->waiting, node) {
+		if (!is_same(w->name, name))
+			continue;
+		guest_waiting_drop(g, w);
+		return true;
+	}
+	return false;
+}
+
 void
 guests_cancel(void *arg, struct order_name name, const char *why)
 {
 	struct guests *gs = arg;
+	struct err e = ERR_INIT;
 
 	MAP_EACH(gs->by_number, it) {
-		const struct guest *g = it.value;
+		struct guest *g = it.value;
 		const struct guest_job *j = g->job;
 
-		if (j && !j->internal && j->name.task == name.task &&
-		    j->name.step == name.step)
+		if (j && !j->internal && is_same(j->name, name)) {
 			flow_cancel(j->flow, why);
+		} else if (give_up_waiting(g, name)) {
+			err_set(&e, ERR_CANCELLED, "vm %s: not begun: %s",
+			    g->spec->name, why);
+			gs->ops.fail(gs->ops.arg, name, &e);
+			return;
+		}
 	}
 }

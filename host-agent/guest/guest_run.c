@@ -85,7 +85,10 @@ guest_step_drop_memory(struct flow *f, void *arg)
 
 /* ---- start ---- */
 
-/* From here on the generation counts as met, whatever becomes of the start. */
+/*
+ * From here on the generation counts as met, whatever becomes of the start.  Until the
+ * boot begins a memory image is all there is of the guest: its record says so.
+ */
 static enum flow_rc
 claim_start(struct flow *f, void *arg)
 {
@@ -95,11 +98,12 @@ claim_start(struct flow *f, void *arg)
 	j->resumes = j->from == GUEST_SUSPENDED;
 	g->generation = j->generation;
 	g->started_ms = 0;
+	g->restart = (struct order_name){ 0 };
 	g->tentative = false;
 	if (j->spec)
 		guest_set_spec(g, j->spec);
 	guest_set_state(g, GUEST_STARTING, "");
-	guest_save(g, flow_wake(f));
+	guest_save_as(g, j->resumes ? GUEST_SUSPENDED : GUEST_STARTING, flow_wake(f));
 	return FLOW_WAIT;
 }
 
@@ -232,6 +236,14 @@ wires_start(struct flow *f, void *arg)
 }
 
 static enum flow_rc
+leave_image_start(struct flow *f, void *arg)
+{
+	const struct guest_job *j = arg;
+
+	return j->resumes ? guest_step_record(f, arg) : FLOW_NEXT;
+}
+
+static enum flow_rc
 boot_start(struct flow *f, void *arg)
 {
 	struct guest_job *j = arg;
@@ -270,6 +282,8 @@ started_start(struct flow *f, void *arg)
 	struct guest_job *j = arg;
 	struct guest *g = j->g;
 
+	j->booted = true;
+	g->restart = (struct order_name){ 0 };
 	if (!guest_is_live(g)) {
 		err_set(flow_err(f), ERR_LOST, "vm %s ended right after its start: %s",
 		    g->spec->name, engine_guest_reason(g->handle));
@@ -310,6 +324,7 @@ const struct flow_step guest_start_steps[] = {
 	{ "disks", open_start, NULL, open_undo, DISK_MS },
 	{ "group", group_start, NULL, guest_step_clear, 0 },
 	{ "wires", wires_start, NULL, guest_step_clear, 0 },
+	{ "leave-image", leave_image_start, NULL, NULL, RECORD_MS },
 	{ "boot", boot_start, NULL, boot_undo, BOOT_MS },
 	{ "started", started_start, guest_finish_any, NULL, RECORD_MS },
 	{ "forget-memory", forget_memory_start, forget_memory_finish, NULL, DISK_MS },
@@ -426,7 +441,11 @@ static enum flow_rc
 restarting_start(struct flow *f, void *arg)
 {
 	struct guest_job *j = arg;
+	struct engine_guest *h;
 
+	if (guest_handle(j->g, &h, flow_err(f)))
+		return FLOW_FAIL;
+	j->g->restart = j->name;
 	guest_set_state(j->g, GUEST_STARTING, "it is to restart");
 	guest_save(j->g, flow_wake(f));
 	return FLOW_WAIT;

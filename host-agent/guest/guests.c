@@ -88,6 +88,7 @@ on_record(void *arg, struct guest_record *r_take)
 	g->state = r_take->state;
 	g->generation = r_take->generation;
 	g->started_ms = r_take->started_ms;
+	g->restart = r_take->restart;
 	snprintf(g->reason, sizeof(g->reason), "%s", r_take->reason);
 	guest_record_fini(r_take);
 }

@@ -39,6 +39,7 @@ encode(uint64_t guest, struct str *out)
 		.started_ms = 1234,
 		.pid = 99,
 		.reason = "because",
+		.restart = { 12, 3 },
 	};
 
 	guest_record_encode(&r, out);
@@ -71,6 +72,8 @@ record_survives_the_way_to_disk_and_back(void **state)
 	assert_int_equal(r.started_ms, 1234);
 	assert_int_equal(r.pid, 99);
 	assert_string_equal(r.reason, "because");
+	assert_int_equal(r.restart.task, 12);
+	assert_int_equal(r.restart.step, 3);
 	guest_record_fini(&r);
 }
 
