@@ -54,7 +54,11 @@ on_core(void *p, void *arg)
 bool
 front_to_core(struct front *f, struct front_msg *m_take)
 {
-	if (handoff_send(f->to_core, m_take))
+	bool full = handoff_waiting(f->to_core) >= FRONT_MAX_WAITING;
+
+	/* The end of a socket must not be lost: the room beyond is for those. */
+	if ((!full || m_take->kind == MSG_WS_CLOSED) &&
+	    handoff_send(f->to_core, m_take))
 		return true;
 	msg_drop(m_take);
 	return false;
@@ -184,12 +188,12 @@ open_context(struct front *f, const struct front_conf *conf, struct err *e)
 			   LWS_SERVER_OPTION_DISABLE_IPV6 |
 			   LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND,
 		.ssl_options_set = SSL_OP_NO_TLSv1 | SSL_OP_NO_TLSv1_1,
-		.max_http_header_data = 8192,
+		.max_http_header_data = MAX_HEADERS,
 		.max_http_header_pool = 2048,
 		.timeout_secs = 20,
 		.keepalive_timeout = 65,
 		.pt_serv_buf_size = 16384,
-		.fd_limit_per_thread = 4096,
+		.fd_limit_per_thread = FRONT_MAX_CONNS,
 	};
 
 	lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
@@ -216,7 +220,8 @@ front_start(struct loop *core, const struct front_conf *conf,
 	f->conns = map_new_u64();
 	f->socks = map_new_u64();
 	f->files = front_files_load(conf->web_root);
-	f->to_core = handoff_new(core, FRONT_MAX_WAITING, on_core, msg_drop, f);
+	f->to_core = handoff_new(
+	    core, FRONT_MAX_WAITING + FRONT_MAX_CONNS, on_core, msg_drop, f);
 	if (open_context(f, conf, e) < 0) {
 		front_free(f);
 		return e ? e->code : ERR_IO;

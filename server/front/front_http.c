@@ -53,15 +53,49 @@ static const struct {
 	{ WSI_TOKEN_PUT_URI, HTTP_PUT },
 	{ WSI_TOKEN_PATCH_URI, HTTP_PATCH },
 	{ WSI_TOKEN_DELETE_URI, HTTP_DELETE },
-	{ WSI_TOKEN_HEAD_URI, HTTP_OTHER },
+	{ WSI_TOKEN_HEAD_URI, HTTP_GET },
 	{ WSI_TOKEN_OPTIONS_URI, HTTP_OTHER },
 };
+
+static bool
+is_text(const char *s)
+{
+	return !s || utf8_valid(s, strlen(s));
+}
+
+/* Bytes that are no text would come to harm further in, and an argument that is left
+ * out would make another request of it. */
+static const char *
+fault_of(const struct request *r)
+{
+	bool clean = is_text(r->path) && is_text(r->op_id);
+
+	for (size_t i = 0; i < r->n_args; i++)
+		clean = clean && is_text(r->args[i].name) && is_text(r->args[i].value);
+	if (!clean)
+		return "path, query and X-Drover-Op must be UTF-8";
+	if (r->n_args > FRONT_MAX_ARGS)
+		return "the query has too many arguments";
+	return NULL;
+}
+
+static void
+read_args(struct lws *wsi, struct request *r)
+{
+	char frag[MAX_HEADERS];
+
+	for (int i = 0; r->n_args <= FRONT_MAX_ARGS; i++) {
+		if (lws_hdr_copy_fragment(
+			wsi, frag, sizeof(frag), WSI_TOKEN_HTTP_URI_ARGS, i) < 0)
+			return;
+		request_add_arg(r, frag);
+	}
+}
 
 struct request *
 front_read_head(struct lws *wsi)
 {
 	struct request *r = request_new();
-	char frag[1024];
 	uint8_t raw[8];
 
 	r->method = HTTP_OTHER;
@@ -71,13 +105,7 @@ front_read_head(struct lws *wsi)
 	}
 	if (!r->path)
 		r->path = xstrdup("/");
-	for (int i = 0; i < 32; i++) {
-		int n = lws_hdr_copy_fragment(
-		    wsi, frag, sizeof(frag), WSI_TOKEN_HTTP_URI_ARGS, i);
-		if (n < 0)
-			break;
-		request_add_arg(r, frag);
-	}
+	read_args(wsi, r);
 	r->authorization = header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
 	r->cookie = header(wsi, WSI_TOKEN_HTTP_COOKIE);
 	r->origin = header(wsi, WSI_TOKEN_ORIGIN);
@@ -89,6 +117,7 @@ front_read_head(struct lws *wsi)
 	rng_secret(raw, sizeof(raw));
 	memcpy(r->id, "r-", 2);
 	hex_encode(raw, sizeof(raw), r->id + 2);
+	r->fault = fault_of(r);
 	r->received_us = clock_mono_us(clock_system());
 	return r;
 }
@@ -156,7 +185,7 @@ send_reply_head(struct http_conn *c)
 	if (r->retry_after_s && front_add_header(c->wsi, "retry-after:", secs, &p, end))
 		return -1;
 	c->out = r->body;
-	c->out_len = r->body_len;
+	c->out_len = c->head_only ? 0 : r->body_len;
 	return send_head(c, &p, start, end);
 }
 
@@ -185,6 +214,8 @@ send_file_head(struct http_conn *c)
 	if (gz && !same &&
 	    front_add_header(c->wsi, "content-encoding:", "gzip", &p, end))
 		return -1;
+	if (c->head_only)
+		c->out_len = 0;
 	if (front_add_header(c->wsi, "etag:", f->etag, &p, end) ||
 	    front_add_header(c->wsi, "vary:", "accept-encoding", &p, end) ||
 	    front_add_header(c->wsi, "cache-control:",
@@ -230,6 +261,7 @@ dispatch(struct front *f, struct http_conn *c)
 		return 0;
 	}
 	c->dispatched = true;
+	c->last = false;
 	c->number = ++f->last_number;
 	c->req->conn = c->number;
 	map_put(f->conns, c->number, c);
@@ -263,20 +295,34 @@ refuse_large(struct front *f, struct http_conn *c)
 }
 
 static int
+send_page(struct front *f, struct http_conn *c)
+{
+	c->dispatched = true;
+	if (c->req->method == HTTP_GET)
+		c->file = front_file_find(f->files, c->req->path);
+	return c->file ? send_file_head(c)
+		       : refuse(f, c, 404, "not_found", "there is no such page");
+}
+
+static bool
+may_have_body(struct lws *wsi)
+{
+	return lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0 ||
+	       lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0;
+}
+
+static int
 begin(struct front *f, struct http_conn *c, struct lws *wsi)
 {
 	forget(f, c);
 	c->wsi = wsi;
 	c->req = front_read_head(wsi);
-	if (!is_for_core(c->req->path)) {
-		c->file = c->req->method == HTTP_GET
-			      ? front_file_find(f->files, c->req->path)
-			      : NULL;
-		c->dispatched = true;
-		return c->file
-			   ? send_file_head(c)
-			   : refuse(f, c, 404, "not_found", "there is no such page");
-	}
+	c->head_only = lws_hdr_total_length(wsi, WSI_TOKEN_HEAD_URI) > 0;
+	c->last = may_have_body(wsi);
+	if (c->req->fault)
+		return refuse(f, c, 400, "invalid", c->req->fault);
+	if (!is_for_core(c->req->path))
+		return send_page(f, c);
 	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
 		return refuse(f, c, 411, "invalid",
 		    "a body needs Content-Length; chunked bodies are not taken");
@@ -315,11 +361,10 @@ end_of_body(struct front *f, struct http_conn *c)
 static int
 end_of_reply(struct front *f, struct http_conn *c)
 {
-	/* A refused request may have left its body on the wire: start afresh. */
-	bool close = c->want_body && c->resp && c->resp->conn == 0;
+	bool last = c->last;
 
 	forget(f, c);
-	if (close)
+	if (last)
 		return -1;
 	return lws_http_transaction_completed(c->wsi) ? -1 : 0;
 }

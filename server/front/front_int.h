@@ -12,6 +12,8 @@
 #include "loop/handoff.h"
 #include "server/front/front.h"
 
+#define MAX_HEADERS 8192 /* bytes of a request's head */
+
 enum front_msg_kind {
 	MSG_REQUEST,
 	MSG_WS_OPEN,
@@ -79,6 +81,8 @@ struct http_conn {
 	size_t sent;
 	uint64_t number; /* of the transaction under way, 0: none */
 	uint64_t want_body;
+	bool head_only; /* HEAD: the answer goes without its body */
+	bool last;      /* the connection ends with the answer: a body is left unread */
 	bool head_sent;
 	bool dispatched;
 	bool skip_body; /* too large: read to its end, then refused */
@@ -113,7 +117,8 @@ int front_http_callback(struct lws *wsi, enum lws_callback_reasons reason, void 
 int front_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
     void *in, size_t len);
 
-/* A request from the headers at hand, without body. */
+/* A request from the headers at hand, without body; see its fault. HEAD comes as GET.
+ */
 struct request *front_read_head(struct lws *wsi);
 bool front_to_core(struct front *f, struct front_msg *m_take);
 void front_http_reply(struct front *f, struct response *p_take);

@@ -9,6 +9,8 @@
 #define WATCH_PATH "/api/v1/watch"
 /* Tell the core about written bytes at least this often. */
 #define DRAIN_STEP (64u * 1024)
+/* How long a socket may take to say goodbye: who does not read never would. */
+#define CLOSE_US (5 * LWS_US_PER_SEC)
 
 /* A page may open a socket only to the server that it came from. */
 static bool
@@ -18,6 +20,26 @@ origin_fits(const struct request *r)
 		return r->authorization != NULL; /* no browser */
 	return r->host && str_starts(r->origin, "https://") &&
 	       !strcmp(r->origin + strlen("https://"), r->host);
+}
+
+static void
+drop_frames(struct ws_sock *s)
+{
+	LIST_EACH_SAFE(struct ws_frame, fr, &s->frames, node) {
+		list_remove(&fr->node);
+		free(fr->buf);
+		free(fr);
+	}
+}
+
+/* What waits is worth nothing any more. */
+static void
+close_soon(struct ws_sock *s)
+{
+	s->closing = true;
+	drop_frames(s);
+	lws_set_timer_usecs(s->wsi, CLOSE_US);
+	lws_callback_on_writable(s->wsi);
 }
 
 static void
@@ -38,8 +60,8 @@ tell_core(struct front *f, struct ws_sock *s, enum front_msg_kind kind)
 		m->n = s->drained;
 		s->drained = 0;
 	}
-	if (!front_to_core(f, m))
-		s->closing = true;
+	if (!front_to_core(f, m) && s->live)
+		close_soon(s);
 }
 
 static int
@@ -50,7 +72,7 @@ check_handshake(struct lws *wsi, struct ws_sock *s)
 	memset(s, 0, sizeof(*s));
 	list_init(&s->frames);
 	s->wsi = wsi;
-	if (strcmp(r->path, WATCH_PATH) != 0 || !origin_fits(r)) {
+	if (r->fault || strcmp(r->path, WATCH_PATH) != 0 || !origin_fits(r)) {
 		request_free(r);
 		return -1;
 	}
@@ -70,11 +92,7 @@ opened(struct front *f, struct ws_sock *s)
 static void
 closed(struct front *f, struct ws_sock *s)
 {
-	LIST_EACH_SAFE(struct ws_frame, fr, &s->frames, node) {
-		list_remove(&fr->node);
-		free(fr->buf);
-		free(fr);
-	}
+	drop_frames(s);
 	request_free(MOVE(s->handshake));
 	free(MOVE(s->rx));
 	if (!s->live)
@@ -145,10 +163,9 @@ front_ws_end(struct front *f, const struct front_cmd *c)
 	struct ws_sock *s = map_get(f->socks, c->ws);
 	if (!s)
 		return;
-	s->closing = true;
 	s->close_code = c->code;
 	snprintf(s->close_reason, sizeof(s->close_reason), "%s", c->reason);
-	lws_callback_on_writable(s->wsi);
+	close_soon(s);
 }
 
 int
@@ -168,6 +185,9 @@ front_ws_callback(
 		return receive(f, s, in, len);
 	case LWS_CALLBACK_SERVER_WRITEABLE:
 		return write_one(f, s);
+	case LWS_CALLBACK_TIMER:
+		lws_set_timeout(wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+		return 0;
 	case LWS_CALLBACK_CLOSED:
 		closed(f, s);
 		return 0;

@@ -20,6 +20,7 @@ struct query_arg {
 struct request {
 	uint64_t conn; /* names the transaction for the answer */
 	enum http_method method;
+	const char *fault;      /* why it is refused unseen, a literal, or NULL */
 	char *path;             /* decoded, without the query */
 	struct query_arg *args; /* decoded */
 	size_t n_args;

@@ -18,7 +18,9 @@
 #include "server/front/front.h"
 #include "tests/lib/make_certs.h"
 
-#define PATIENCE_MS 20000
+#define PATIENCE_MS  20000
+#define FLOOD_FRAMES 400u
+#define FLOOD_BYTES  65536u
 
 /* The core's side answers /api/echo with the body and sends every WebSocket text back.
  */
@@ -29,6 +31,7 @@ struct fixture {
 	char web[128];
 	size_t drained;
 	unsigned opened, closed;
+	struct client *left; /* what a finished client left open */
 };
 
 /* A blocking client on its own thread, as a browser would be. */
@@ -71,7 +74,12 @@ on_ws_text(uint64_t ws, const char *text, size_t n, void *arg)
 {
 	struct fixture *f = arg;
 
-	if (n == 3 && !memcmp(text, "bye", 3))
+	if (n == 5 && !memcmp(text, "flood", 5)) {
+		for (unsigned i = 0; i < FLOOD_FRAMES; i++)
+			front_ws_send(
+			    f->front, ws, xcalloc(1, FLOOD_BYTES), FLOOD_BYTES);
+		front_ws_close(f->front, ws, 4408, "too slow for too long");
+	} else if (n == 3 && !memcmp(text, "bye", 3))
 		front_ws_close(f->front, ws, 4401, "log in first");
 	else
 		front_ws_send(f->front, ws, xmemdup(text, n), n);
@@ -320,6 +328,95 @@ carries_requests_to_the_core(void **state)
 	play(*state, calls);
 }
 
+/* HEAD is GET without the body: what follows on the connection must not suffer. */
+static void
+heads(struct client *c)
+{
+	static const char *const paths[] = { "/api/echo", "/", "/gone.js" };
+
+	dial(c);
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		AUTO_FREE char *head =
+		    xasprintf("HEAD %s HTTP/1.1\r\nHost: x\r\n\r\n", paths[i]);
+		say_text(c, head);
+		const char *end;
+		while (!(end = strstr(str_cstr(&c->in), "\r\n\r\n")))
+			assert_true(hear_more(c));
+		expect(str_cstr(&c->in), "content-length: ");
+		assert_string_equal(end, "\r\n\r\n");
+		str_reset(&c->in);
+		ask(c, "GET /api/echo HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK",
+		    "0 /api/echo");
+	}
+	hang_up(c);
+}
+
+static void
+answers_head_without_a_body(void **state)
+{
+	play(*state, heads);
+}
+
+static void
+odd_requests(struct client *c)
+{
+	AUTO(str) struct str many = STR_INIT;
+
+	dial(c);
+	ask(c, "GET /api/echo?who=%ff HTTP/1.1\r\nHost: x\r\n\r\n", "400", "UTF-8");
+	ask(c, "GET /api/%c0%af HTTP/1.1\r\nHost: x\r\n\r\n", "400", "UTF-8");
+	ask(c, "GET /api/echo HTTP/1.1\r\nHost: x\r\nX-Drover-Op: \xff\r\n\r\n", "400",
+	    "UTF-8");
+	str_add(&many, "GET /api/echo?");
+	for (unsigned i = 0; i < FRONT_MAX_ARGS; i++)
+		str_add(&many, "a=b&");
+	str_add(&many, "who=me HTTP/1.1\r\nHost: x\r\n\r\n");
+	ask(c, str_cstr(&many), "400", "too many arguments");
+	str_reset(&many);
+	str_add(&many, "GET /api/echo?who=");
+	for (unsigned i = 0; i < 2000; i++)
+		str_addc(&many, 'w');
+	str_add(&many, "e HTTP/1.1\r\nHost: x\r\n\r\n");
+	ask(c, str_cstr(&many), "200 OK", "wwwwe");
+	hang_up(c);
+}
+
+static void
+refuses_what_is_no_text_and_leaves_nothing_out(void **state)
+{
+	play(*state, odd_requests);
+}
+
+/* What stands in an unread body must not be taken for a request. */
+static void
+hidden_request(struct client *c)
+{
+	static const char hidden[] = "GET /api/hidden HTTP/1.1\r\nHost: x\r\n\r\n";
+	static const char *const heads[] = {
+		"POST /nopage HTTP/1.1\r\nHost: x\r\nContent-Length: 40\r\n\r\n",
+		"POST /api/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: -40\r\n\r\n",
+		"POST /api/%ff HTTP/1.1\r\nHost: x\r\nContent-Length: 40\r\n\r\n",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(heads); i++) {
+		AUTO_FREE char *text = xasprintf("%s%s", heads[i], hidden);
+		dial(c);
+		say_text(c, text);
+		while (hear_more(c))
+			continue;
+		expect(str_cstr(&c->in), "HTTP/1.1 4");
+		assert_null(strstr(str_cstr(&c->in), "HTTP/1.1 200"));
+		hang_up(c);
+	}
+}
+
+static void
+closes_after_a_refusal_that_left_a_body(void **state)
+{
+	play(*state, hidden_request);
+}
+
 static void
 big_body(struct client *c)
 {
@@ -529,17 +626,44 @@ stopping_with_a_call_under_way(void **state)
 
 #define FRONT_TEST(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
 
+static void
+ask_for_a_flood(struct client *c)
+{
+	dial(c);
+	ws_ask(c, BEARER PROTOCOL);
+	while (!strstr(str_cstr(&c->in), "welcome"))
+		assert_true(hear_more(c));
+	ws_say(c, "flood");
+	c->f->left = xcalloc(1, sizeof(*c));
+	*c->f->left = (struct client){ .ctx = c->ctx, .ssl = c->ssl, .fd = c->fd };
+}
+
+static void
+closes_a_socket_that_never_reads(void **state)
+{
+	struct fixture *f = *state;
+
+	play(f, ask_for_a_flood);
+	turn_until_closed(f, 1);
+	hang_up(f->left);
+	free(f->left);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FRONT_TEST(serves_pages),
 		FRONT_TEST(carries_requests_to_the_core),
+		FRONT_TEST(answers_head_without_a_body),
+		FRONT_TEST(refuses_what_is_no_text_and_leaves_nothing_out),
+		FRONT_TEST(closes_after_a_refusal_that_left_a_body),
 		FRONT_TEST(takes_a_mebibyte),
 		FRONT_TEST(refuses_bodies_it_cannot_take),
 		FRONT_TEST(sockets_talk_both_ways),
 		FRONT_TEST(sockets_from_elsewhere_are_refused),
 		FRONT_TEST(an_endless_message_ends_the_socket),
+		FRONT_TEST(closes_a_socket_that_never_reads),
 		FRONT_TEST(stopping_with_a_call_under_way),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
