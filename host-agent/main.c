@@ -21,7 +21,8 @@ static const char usage[] =
     "       drover-agent [--config FILE] --probe [--json]         what can this host do?\n"
     "       drover-agent enroll --server HOST:PORT --token TOKEN --ca-fingerprint HEX\n"
     "                           [--config FILE | --dir DIR] [--force]\n"
-    "       drover-agent --print-config            a settings file to start from\n"
+    "       drover-agent --print-config[=markdown] a settings file to start from, or a\n"
+    "                                              table of the settings\n"
     "       drover-agent --version | --help\n"
     "\n"
     "The settings file is " AGENT_CONF_PATH
@@ -59,11 +60,16 @@ usage_error(void)
 }
 
 static int
-print_config(void)
+print_config(const char *form)
 {
 	AUTO(str) struct str out = STR_INIT;
 
-	conf_print_sample(agent_conf_keys, &out);
+	if (!form)
+		conf_print_sample(agent_conf_keys, &out);
+	else if (str_same(form, "markdown"))
+		conf_print_markdown(agent_conf_keys, &out);
+	else
+		return usage_error();
 	fputs(str_cstr(&out), stdout);
 	return 0;
 }
@@ -78,7 +84,7 @@ parse_args(int argc, char **argv, struct args *a)
 		{ "check", no_argument, NULL, 'k' },
 		{ "probe", no_argument, NULL, 'p' },
 		{ "json", no_argument, NULL, 'j' },
-		{ "print-config", no_argument, NULL, 'd' },
+		{ "print-config", optional_argument, NULL, 'd' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -104,7 +110,7 @@ parse_args(int argc, char **argv, struct args *a)
 			a->form = PROBE_JSON;
 			break;
 		case 'd':
-			return print_config();
+			return print_config(optarg);
 		case 'v':
 			puts("drover-agent " DROVER_VERSION);
 			return 0;

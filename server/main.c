@@ -22,7 +22,8 @@ static const char usage[] =
     "               [--password-file FILE]       make the first administrator; the\n"
     "                                            password is a line on standard input\n"
     "                                            if no file is given\n"
-    "       droverd --print-config                             a settings file to start from\n"
+    "       droverd --print-config[=markdown]                  a settings file to start from,\n"
+    "                                                          or a table of the settings\n"
     "       droverd --version | --help\n"
     "\n"
     "The settings file is " SERVER_CONF_PATH " if there is one and none is given.\n";
@@ -44,10 +45,15 @@ usage_error(void)
 }
 
 static int
-print_config(void)
+print_config(const char *form)
 {
 	struct str out = STR_INIT;
-	conf_print_sample(server_conf_keys, &out);
+	if (!form)
+		conf_print_sample(server_conf_keys, &out);
+	else if (str_same(form, "markdown"))
+		conf_print_markdown(server_conf_keys, &out);
+	else
+		return usage_error();
 	fputs(str_cstr(&out), stdout);
 	str_fini(&out);
 	return 0;
@@ -63,7 +69,7 @@ parse_args(int argc, char **argv, struct args *a)
 		{ "check", no_argument, NULL, 'k' },
 		{ "init-admin", required_argument, NULL, 'a' },
 		{ "password-file", required_argument, NULL, 'w' },
-		{ "print-config", no_argument, NULL, 'p' },
+		{ "print-config", optional_argument, NULL, 'p' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
@@ -89,7 +95,7 @@ parse_args(int argc, char **argv, struct args *a)
 			a->password_file = optarg;
 			break;
 		case 'p':
-			return print_config();
+			return print_config(optarg);
 		case 'v':
 			puts("droverd " DROVER_VERSION);
 			return 0;

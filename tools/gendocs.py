@@ -1,0 +1,96 @@
+#!/usr/bin/python3
+"""Pages of documentation that are made from the tables of the program.
+
+    gendocs.py config DROVERD AGENT [--check]    docs/config.md from --print-config=markdown
+    gendocs.py events [--check]                  docs/events.md from server/event/event.def
+
+With --check nothing is written: exit code 1 tells that the page is out of date."""
+import difflib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+EVENT = re.compile(r'^EVENT\((\w+), "(\w+)", (INFO|WARNING|ERROR)\)$')
+
+CONFIG = """\
+# Settings
+
+Made by `tools/gendocs.py` from the tables in `server/server_conf.c` and `host-agent/agent_conf.c`.
+
+A settings file has sections: `[listen]` with `port = 8443` in it is the key `listen.port`. An unknown key, a value of the wrong
+type or out of range is an error that names the file and the line. `--set KEY=VALUE` on the command line wins over the file, and
+`--check` says what is wrong without starting anything. What takes effect at a reload is read again on SIGHUP; of what takes a
+restart the log says that it was changed. `deploy/conf/` has both files with every key, as `--print-config` writes them.
+
+Durations are in the unit that the key ends in.
+"""
+
+EVENTS = """\
+# Events
+
+Made by `tools/gendocs.py` from `server/event/event.def`.
+
+`GET /api/v1/events`, the watch's `events` and the shell's `Get-VIEvent` give them with `id`, `type`, `severity`, `time`, `entity`,
+`entity_name`, `task`, `user` and a `message` that says what happened and why. They are kept for `event.keep_days`; an event that
+belongs to a change of the inventory is stored in the same transaction.
+
+| Type | Severity | Concerns |
+|---|---|---|
+"""
+
+CONCERNS = {
+    "VM": "a virtual machine",
+    "HOST": "a host",
+    "DATASTORE": "a datastore",
+    "TEMPLATE": "a template",
+    "OBJECT": "any other object of the inventory",
+    "USER": "who logs in",
+    "TASK": "a task",
+    "SERVER": "droverd",
+    "DATABASE": "PostgreSQL",
+}
+
+
+def config(programs: list[str]) -> str:
+    page = CONFIG
+    for program in programs:
+        ran = subprocess.run([program, "--print-config=markdown"], check=True, capture_output=True, text=True)
+        page += f"\n## {Path(program).name}\n\n{ran.stdout}"
+    return page
+
+
+def events() -> str:
+    rows = []
+    for line in (ROOT / "server/event/event.def").read_text().splitlines():
+        found = EVENT.match(line)
+        if found:
+            code, type_name, severity = found.groups()
+            rows.append(f"| `{type_name}` | {severity.lower()} | {CONCERNS[code.split('_')[0]]} |\n")
+        elif line.startswith("EVENT"):
+            raise SystemExit(f"event.def: cannot read {line}")
+    return EVENTS + "".join(rows)
+
+
+def main(words: list[str]) -> int:
+    check = "--check" in words
+    words = [w for w in words if w != "--check"]
+    if words[:1] == ["config"] and len(words) == 3:
+        path, page = ROOT / "docs/config.md", config(words[1:])
+    elif words == ["events"]:
+        path, page = ROOT / "docs/events.md", events()
+    else:
+        print(__doc__, file=sys.stderr)
+        return 2
+    if not check:
+        path.write_text(page)
+        return 0
+    old = path.read_text() if path.exists() else ""
+    diff = list(difflib.unified_diff(old.splitlines(), page.splitlines(), str(path), "made now", lineterm=""))
+    print("\n".join(diff))
+    return 1 if diff else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
