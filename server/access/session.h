@@ -14,7 +14,7 @@
 #include "base/err.h"
 #include "base/id.h"
 #include "base/json.h"
-#include "server/access/caller.h"
+#include "server/inventory/caller.h"
 
 struct db;
 struct loop;

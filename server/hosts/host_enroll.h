@@ -11,7 +11,7 @@
 
 #include "base/err.h"
 #include "base/id.h"
-#include "server/access/caller.h"
+#include "server/inventory/caller.h"
 
 struct hosts;
 struct txn;

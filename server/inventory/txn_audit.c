@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "loop/loop.h"
-#include "server/access/caller.h"
+#include "server/inventory/caller.h"
 #include "server/inventory/txn_int.h"
 
 void

@@ -13,7 +13,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
-#include "server/access/caller.h"
+#include "server/inventory/caller.h"
 
 struct ops;
 

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "loop/flow.h"
-#include "server/access/caller.h"
+#include "server/inventory/caller.h"
 #include "server/task/task_lock.h"
 
 struct tasks;

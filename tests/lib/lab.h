@@ -13,12 +13,12 @@
 
 #include <cmocka.h>
 
-#include "server/access/caller.h"
 #include "server/advice/advice.h"
 #include "server/db/db_fake.h"
 #include "server/event/event_life.h"
 #include "server/hosts/agent_fake.h"
 #include "server/hosts/hosts.h"
+#include "server/inventory/caller.h"
 #include "server/inventory/inv_life.h"
 #include "server/inventory/txn.h"
 #include "server/ops/op_def.h"

@@ -2,7 +2,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "server/access/caller.h"
+#include "server/inventory/caller.h"
 #include "tests/lib/inv_world.h"
 
 static void

@@ -1,4 +1,4 @@
-#include "server/access/caller.h"
+#include "server/inventory/caller.h"
 
 const struct caller caller_server = {
 	.name = "drover",
