@@ -90,7 +90,7 @@ store_many(struct shell *sh, const struct node *n, struct val v)
 	enum run rc = RUN_OK;
 
 	for (size_t i = 0; i < targets && rc == RUN_OK; i++) {
-		struct val part = VAL_NONE;
+		struct val part;
 		if (i + 1 < targets || have <= i + 1) {
 			part = i < have ? val_ref(val_at(v, i)) : VAL_NONE;
 		} else {

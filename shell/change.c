@@ -86,11 +86,12 @@ show_progress(const struct shell *sh, const char *what, const json *task)
 		return;
 	if (!task)
 		fputs("\r\033[K", sh->screen.err);
-	else
+	else {
 		fprintf(sh->screen.err, "\r\033[K%s: %lld %% %s", what,
 		    p && json_what(p) == JSON_IS_INT ? (long long)json_int_value(p)
 						     : 0LL,
 		    step ? step : "");
+	}
 	fflush(sh->screen.err);
 }
 

@@ -96,7 +96,7 @@ token_record(const json *o)
 	struct val r = val_table(TABLE_RECORD, "ApiToken");
 
 	for (size_t i = 0; i < ARRAY_SIZE(props); i++) {
-		const json *v = json_get(o, props[i].field);
+		json *v = json_get(o, props[i].field);
 		if (v)
 			table_set(
 			    r.table, props[i].name, val_from_json(v, TABLE_RECORD));

@@ -143,9 +143,9 @@ connect_process(struct stage *st, struct val v)
 	struct site *s = wanted_site(st, &e), *before = st->sh->site;
 	int rc = s ? take_ca(st, s, &e) : e.code;
 
-	if (rc == 0)
+	if (s && rc == 0)
 		rc = site_prepare(s, &e);
-	if (rc == 0) {
+	if (s && rc == 0) {
 		st->sh->site = s;
 		rc = log_in(st, s, &e);
 		if (rc == 0)

@@ -106,7 +106,7 @@ put_command(struct stage *st, const char *name, const char *type, const char *sy
 	const char *pattern = get_text(st, "Name"), *verb = get_text(st, "Verb"),
 		   *noun = get_text(st, "Noun");
 	const char *dash = strchr(name, '-');
-	struct val r = VAL_NONE;
+	struct val r;
 
 	if (pattern && !wild_match(pattern, name))
 		return RUN_OK;
@@ -136,7 +136,7 @@ put_functions(struct stage *st)
 	enum run rc = RUN_OK;
 
 	MAP_EACH(st->sh->functions, it)
-		names[i++] = ((const struct node *)it.value)->text;
+		names[i++] = ((const struct function *)it.value)->node->text;
 	qsort(names, n, sizeof(*names), compare_names);
 	for (i = 0; i < n && rc == RUN_OK; i++)
 		rc = put_command(st, names[i], "Function", "");
@@ -161,7 +161,7 @@ get_alias_process(struct stage *st, struct val v)
 	const char *pattern = get_text(st, "Name");
 	enum run rc = RUN_OK;
 
-	for (size_t i = 0; cmd_at(i) && rc == RUN_OK; i++)
+	for (size_t i = 0; cmd_at(i) && rc == RUN_OK; i++) {
 		for (size_t k = 0; cmd_alias_of(cmd_at(i)->name, k) && rc == RUN_OK;
 		     k++) {
 			const char *alias = cmd_alias_of(cmd_at(i)->name, k);
@@ -172,6 +172,7 @@ get_alias_process(struct stage *st, struct val v)
 			table_set(r.table, "Definition", val_text(cmd_at(i)->name));
 			rc = put(st, r);
 		}
+	}
 	return rc;
 }
 

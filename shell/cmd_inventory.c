@@ -58,12 +58,13 @@ fits_name(const struct wish *w, const char *name, const char *id)
 {
 	bool any = !val_count(w->names);
 
-	for (size_t i = 0; i < val_count(w->names); i++)
+	for (size_t i = 0; i < val_count(w->names); i++) {
 		if (wild_match(val_at(w->names, i).text->s, name) ||
 		    (id && !strcmp(val_at(w->names, i).text->s, id))) {
 			w->hit[i] = true;
 			any = true;
 		}
+	}
 	return any;
 }
 
@@ -203,8 +204,7 @@ inventory_process(struct stage *st, struct val v)
 		.names = get_arg(st, "Name"),
 		.ids = get_arg(st, "Id") };
 	bool has_store = w.kind == KIND_VM || w.kind == KIND_TEMPLATE;
-	struct val places = get_arg(st, "Location"), stores = VAL_NONE,
-		   given = VAL_NONE;
+	struct val places = get_arg(st, "Location"), stores = VAL_NONE, given;
 	enum run rc = RUN_OK;
 
 	/* Texts from the pipeline are names: 'web-01' | Get-VM. */

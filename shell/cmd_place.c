@@ -404,10 +404,10 @@ const struct cmd_ops ops_new_template = { sizeof(struct changes), template_begin
 
 /* The token and the command line that uses it. */
 static struct val
-token_record(struct stage *st, const json *answer, const char *name)
+token_record(struct stage *st, json *answer, const char *name)
 {
 	const struct site *s = st->sh->site;
-	struct val r = val_table(TABLE_RECORD, "VMHostToken"), a = VAL_NONE;
+	struct val r = val_table(TABLE_RECORD, "VMHostToken"), a;
 	const char *token = NULL, *print = NULL;
 
 	if (json_read_str(answer, "token", JSON_REQUIRED, 4096, &token, NULL) < 0 ||

@@ -272,7 +272,7 @@ static enum run
 new_object_process(struct stage *st, struct val v)
 {
 	const char *type = get_text(st, "TypeName");
-	struct val from = get_arg(st, "Property"), r = VAL_NONE;
+	struct val from = get_arg(st, "Property"), r;
 
 	if (!type || (strcasecmp(type, "pscustomobject") != 0 &&
 			 strcasecmp(type, "psobject") != 0))

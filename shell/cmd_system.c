@@ -26,7 +26,7 @@ get_variable_process(struct stage *st, struct val v)
 	bool any = false;
 	enum run rc = RUN_OK;
 
-	for (const struct scope *s = st->sh->scope; s; s = s->up)
+	for (const struct scope *s = st->sh->scope; s; s = s->up) {
 		for (size_t i = 0; s->vars && i < s->vars->n && rc == RUN_OK; i++) {
 			const struct member *m = &s->vars->m[i];
 			if ((pattern && !wild_match(pattern, m->key)) ||
@@ -36,6 +36,7 @@ get_variable_process(struct stage *st, struct val v)
 			rc = put(st, get_switch(st, "ValueOnly") ? val_ref(m->v)
 								 : variable_record(m));
 		}
+	}
 	if (rc == RUN_OK && pattern && !any && !strpbrk(pattern, "*?["))
 		return stage_fail(
 		    st, ERR_NOT_FOUND, "there is no variable \"%s\"", pattern);
@@ -125,11 +126,12 @@ new_timespan_process(struct stage *st, struct val v)
 	} parts[] = { { "Days", 86400000 }, { "Hours", 3600000 }, { "Minutes", 60000 },
 		{ "Seconds", 1000 } };
 
-	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
 		if (__builtin_mul_overflow(
 			get_int(st, parts[i].name, 0), parts[i].unit, &n) ||
 		    __builtin_add_overflow(ms, n, &ms))
 			return stage_fail(st, ERR_INVALID, "the span is out of range");
+	}
 	if (start.type == VAL_TIME) {
 		int64_t to = end.type == VAL_TIME
 				 ? end.i

@@ -224,9 +224,9 @@ static struct val
 placement_record(struct shell *sh, const json *c, int64_t rank)
 {
 	struct val r = val_table(TABLE_RECORD, "DrsPlacement");
-	const json *host = json_get(c, "host"), *text = json_get(c, "text"),
-		   *fits = json_get(c, "fits");
-	const json *reasons = json_get(c, "reasons");
+	json *host = json_get(c, "host"), *text = json_get(c, "text"),
+	     *fits = json_get(c, "fits");
+	json *reasons = json_get(c, "reasons");
 
 	table_set(r.table, "Rank", val_int(rank));
 	table_set(r.table, "VMHost",

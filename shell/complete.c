@@ -60,7 +60,7 @@ offer_commands(struct shell *sh, struct completion *c, const char *front)
 	for (size_t i = 0; cmd_at(i); i++)
 		offer(c, front, cmd_at(i)->name);
 	MAP_EACH(sh->functions, it)
-		offer(c, front, ((const struct node *)it.value)->text);
+		offer(c, front, ((const struct function *)it.value)->node->text);
 }
 
 static void
@@ -68,7 +68,7 @@ offer_params(const struct cmd *cmd, struct completion *c, const char *front)
 {
 	const struct param *tables[] = { cmd->params, common_params };
 
-	for (size_t t = 0; t < ARRAY_SIZE(tables); t++)
+	for (size_t t = 0; t < ARRAY_SIZE(tables); t++) {
 		for (const struct param *p = tables[t]; p->name; p++) {
 			bool changing = p == &common_params[COMMON_WHATIF] ||
 					p == &common_params[COMMON_CONFIRM];
@@ -77,6 +77,7 @@ offer_params(const struct cmd *cmd, struct completion *c, const char *front)
 			AUTO_FREE char *word = xasprintf("-%s", p->name);
 			offer(c, front, word);
 		}
+	}
 }
 
 static void
@@ -119,11 +120,12 @@ offer_variables(struct shell *sh, struct completion *c, const char *front)
 
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
 		offer(c, front, own[i]);
-	for (const struct scope *s = sh->scope; s; s = s->up)
+	for (const struct scope *s = sh->scope; s; s = s->up) {
 		for (size_t i = 0; s->vars && i < s->vars->n; i++) {
 			AUTO_FREE char *word = xasprintf("$%s", s->vars->m[i].key);
 			offer(c, front, word);
 		}
+	}
 }
 
 /* The parameter whose value stands at the word: named before it, or the first position.

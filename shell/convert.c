@@ -75,14 +75,12 @@ static double
 suffix_factor(const char *s, size_t n)
 {
 	static const char units[] = "kmgtp";
-	double f = 1024;
+	const char *unit;
 
 	if (n != 2 || tolower((unsigned char)s[1]) != 'b')
 		return 0;
-	for (const char *u = units; *u; u++, f *= 1024)
-		if (tolower((unsigned char)s[0]) == *u)
-			return f;
-	return 0;
+	unit = strchr(units, tolower((unsigned char)s[0]));
+	return unit ? ldexp(1, 10 * (int)(unit - units + 1)) : 0;
 }
 
 /* Characters of s that belong to a decimal number; *ret_real: has a point or exponent.

@@ -13,7 +13,7 @@ struct json_form {
 
 /* One value as JSON, with a newline at the end unless compressed. */
 void json_print(struct str *b, struct val v, struct json_form *form);
-struct val val_from_json(const json *j, enum table_kind kind);
+struct val val_from_json(json *j, enum table_kind kind);
 json *val_to_json(struct val v); /* fit for requests */
 
 struct csv_form {

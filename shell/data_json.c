@@ -144,9 +144,9 @@ from_text(const json *j)
 }
 
 struct val
-val_from_json(const json *j, enum table_kind kind)
+val_from_json(json *j, enum table_kind kind)
 {
-	struct val v = VAL_NONE;
+	struct val v;
 
 	switch (json_what(j)) {
 	case JSON_IS_NULL:
@@ -168,11 +168,9 @@ val_from_json(const json *j, enum table_kind kind)
 		break;
 	}
 	v = val_table(kind, kind == TABLE_HASH ? "Hashtable" : "PSCustomObject");
-	json *o = json_ref((json *)(uintptr_t)j);
-	for (void *it = json_iter(o); it; it = json_iter_next(o, it))
+	for (void *it = json_iter(j); it; it = json_iter_next(j, it))
 		table_set(v.table, json_iter_key(it),
 		    val_from_json(json_iter_value(it), kind));
-	json_free(o);
 	return v;
 }
 

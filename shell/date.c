@@ -225,11 +225,12 @@ add_part(struct str *b, const struct tm *tm, int64_t ms, const char *p)
 		str_addn(b, p + 1, (size_t)(quote - p - 1));
 		return (size_t)(quote - p) + 1;
 	}
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		if (str_starts(p, parts[i].pattern)) {
 			add_strftime(b, tm, parts[i].format);
 			return strlen(parts[i].pattern);
 		}
+	}
 	str_addc(b, *p);
 	return 1;
 }

@@ -32,17 +32,22 @@ const struct node *
 function_find(const struct shell *sh, const char *name)
 {
 	AUTO_FREE char *k = folded(name);
+	const struct function *f = map_get_str(sh->functions, k);
 
-	return map_get_str(sh->functions, k);
+	return f ? f->node : NULL;
 }
 
 void
 function_define(struct shell *sh, const struct node *n)
 {
 	AUTO_FREE char *k = folded(n->text);
+	struct function *f = map_get_str(sh->functions, k);
 
-	/* Maps hold plain pointers; what is stored is only ever read. */
-	map_put_str(sh->functions, k, (void *)(uintptr_t)n);
+	if (!f) {
+		f = xcalloc(1, sizeof(*f));
+		map_put_str(sh->functions, k, f);
+	}
+	f->node = n;
 }
 
 /* A block that is one expression needs no sink. */

@@ -207,6 +207,20 @@ take_header(const char *line, struct head *head, struct http_reply *r)
 	}
 }
 
+/* Three digits; 0 is no status. */
+static int
+status_of(const char *s)
+{
+	int n = 0;
+
+	for (int i = 0; i < 3; i++) {
+		if (s[i] < '0' || s[i] > '9')
+			return 0;
+		n = n * 10 + (s[i] - '0');
+	}
+	return n;
+}
+
 static int
 read_head(struct http *h, struct head *head, struct http_reply *r, struct err *e)
 {
@@ -219,7 +233,7 @@ read_head(struct http *h, struct head *head, struct http_reply *r, struct err *e
 		    e, ERR_CORRUPT, "the server %s does not speak HTTP", h->host);
 	}
 	if (rc == 0)
-		r->status = atoi(line.s + 9);
+		r->status = status_of(line.s + 9);
 	while (rc == 0 && (rc = read_line(h, &line, e)) == 0 && line.len)
 		take_header(line.s, head, r);
 	str_fini(&line);

@@ -172,12 +172,13 @@ tls_client_open(SSL_CTX *ctx, const struct http_conf *conf, int *ret_fd, struct 
 	long verify = SSL_get_verify_result(ssl);
 	if (shell_interrupted())
 		err_set(e, ERR_CANCELLED, "interrupted");
-	else if (verify != X509_V_OK)
+	else if (verify != X509_V_OK) {
 		err_set(e, ERR_UNAUTHENTICATED,
 		    "the certificate of %s port %s is not to be trusted: %s",
 		    conf->host, conf->port, X509_verify_cert_error_string(verify));
-	else
+	} else {
 		ssl_fault(e, ERR_UNAVAILABLE, "the TLS handshake failed");
+	}
 	ERR_clear_error();
 	SSL_free(ssl);
 	close(fd);
@@ -203,7 +204,7 @@ is_fingerprint(X509 *cert, const char *wanted)
 		if (hex[i++] != c)
 			return false;
 	}
-	return i == 2u * n;
+	return i == 2 * (size_t)n;
 }
 
 static char *

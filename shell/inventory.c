@@ -203,14 +203,14 @@ static size_t
 add_named(struct shell *sh, const char *pattern, unsigned kinds, struct items *list)
 {
 	size_t n = 0, cap = map_count(sh->site->known);
-	const struct known **hits = xcalloc(cap + 1, sizeof(*hits));
+	const struct known **hits = xcalloc(cap + 1, sizeof(struct known *));
 
 	MAP_EACH(sh->site->known, it) {
 		const struct known *k = it.value;
 		if (kinds & 1u << kind_of(k->id) && wild_match(pattern, k->name))
 			hits[n++] = k;
 	}
-	qsort(hits, n, sizeof(*hits), compare_ids);
+	qsort(hits, n, sizeof(struct known *), compare_ids);
 	for (size_t i = 0; i < n; i++)
 		list_push(list, reference_to(sh, hits[i]->id));
 	free(hits);
@@ -291,7 +291,7 @@ enum run
 resolve_one(struct stage *st, const char *param, unsigned kinds, const char **ret_id,
     struct val *keep)
 {
-	struct val given = get_arg(st, param), list = VAL_NONE;
+	struct val given = get_arg(st, param), list;
 	struct err e = ERR_INIT;
 
 	*ret_id = NULL;
@@ -302,11 +302,12 @@ resolve_one(struct stage *st, const char *param, unsigned kinds, const char **re
 	for (size_t i = 0; i < val_count(given) && !e.code; i++)
 		find_one(st, val_at(given, i), kinds, list.list, &e);
 	AUTO_FREE char *s = val_cstr(given);
-	if (!e.code && list.list->n != 1)
+	if (!e.code && list.list->n != 1) {
 		err_set(&e, list.list->n ? ERR_INVALID : ERR_NOT_FOUND,
 		    list.list->n ? "\"%s\" fits %zu objects, one is wanted"
 				 : "\"%s\" fits no object",
 		    s, list.list->n);
+	}
 	if (e.code) {
 		val_free(list);
 		err_wrap(&e, "-%s", param);

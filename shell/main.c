@@ -60,11 +60,12 @@ parse_form(const char *s, enum output *ret_form)
 		[OUT_JSON] = "json",
 		[OUT_CSV] = "csv" };
 
-	for (size_t i = OUT_TABLE; i < ARRAY_SIZE(forms); i++)
+	for (size_t i = OUT_TABLE; i < ARRAY_SIZE(forms); i++) {
 		if (!strcmp(s, forms[i])) {
 			*ret_form = (enum output)i;
 			return true;
 		}
+	}
 	fprintf(stderr, "drover: -o %s: there is json, csv, table and list\n", s);
 	return false;
 }

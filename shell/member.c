@@ -223,11 +223,12 @@ split(const struct text *t, struct val args)
 	struct val list = val_list();
 	const char *from = t->s;
 
-	for (const char *p = t->s; *p; p++)
+	for (const char *p = t->s; *p; p++) {
 		if (strchr(set, *p)) {
 			list_push(list.list, val_textn(from, (size_t)(p - from)));
 			from = p + 1;
 		}
+	}
 	list_push(list.list, val_text(from));
 	return list;
 }
@@ -369,11 +370,12 @@ time_method(struct val t, const char *name, struct val args, struct val *ret_v)
 	double amount = n.type == VAL_INT ? (double)n.i : n.d;
 	if (!(fabs(amount) < 1e9))
 		amount = 0;
-	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
 		if (!strcasecmp(name, units[i].name)) {
 			*ret_v = val_time(t.i + (int64_t)llround(amount * units[i].ms));
 			return 0;
 		}
+	}
 	if (!strcasecmp(name, "AddMonths") || !strcasecmp(name, "AddYears")) {
 		int64_t months =
 		    (int64_t)amount * (strcasecmp(name, "AddYears") ? 1 : 12);
@@ -429,6 +431,31 @@ method_call(struct val object, const char *name, struct val args, struct val *re
 	return rc;
 }
 
+static double
+round_to(double x, double digits)
+{
+	double unit = pow(10, digits);
+
+	return nearbyint(x * unit) / unit;
+}
+
+/* Functions of doubles; the second argument is 0 where it is not given. */
+static const struct {
+	const char *name;
+	double (*one)(double x);
+	double (*two)(double x, double y);
+} math[] = {
+	{ "Floor", floor, NULL },
+	{ "Ceiling", ceil, NULL },
+	{ "Truncate", trunc, NULL },
+	{ "Sqrt", sqrt, NULL },
+	{ "Log", log, NULL },
+	{ "Log10", log10, NULL },
+	{ "Exp", exp, NULL },
+	{ "Pow", NULL, pow },
+	{ "Round", NULL, round_to },
+};
+
 static int
 math_call(const char *name, struct val args, struct val *ret_v, struct err *e)
 {
@@ -441,31 +468,25 @@ math_call(const char *name, struct val args, struct val *ret_v, struct err *e)
 	if (!args.list->n || !val_to_number(args.list->v[0], &a) ||
 	    (args.list->n > 1 && !val_to_number(args.list->v[1], &b)))
 		return err_set(e, ERR_INVALID, "[math]::%.40s wants numbers", name);
-	double x = a.type == VAL_INT ? (double)a.i : a.d,
-	       y = b.type == VAL_INT ? (double)b.i : b.d;
-	if (!strcasecmp(name, "Max") || !strcasecmp(name, "Min"))
-		*ret_v = (x > y) == !strcasecmp(name, "Max") ? a : b;
-	else if (!strcasecmp(name, "Abs"))
-		*ret_v = a.type == VAL_INT && a.i != INT64_MIN
-			     ? val_int(a.i < 0 ? -a.i : a.i)
-			     : val_real(fabs(x));
-	else if (!strcasecmp(name, "Floor"))
-		*ret_v = val_real(floor(x));
-	else if (!strcasecmp(name, "Ceiling"))
-		*ret_v = val_real(ceil(x));
-	else if (!strcasecmp(name, "Truncate"))
-		*ret_v = val_real(trunc(x));
-	else if (!strcasecmp(name, "Sqrt"))
-		*ret_v = val_real(sqrt(x));
-	else if (!strcasecmp(name, "Pow"))
-		*ret_v = val_real(pow(x, y));
-	else if (!strcasecmp(name, "Log"))
-		*ret_v = val_real(log(x));
-	else if (!strcasecmp(name, "Round"))
-		*ret_v = val_real(nearbyint(x * pow(10, y)) / pow(10, y));
-	else
-		return ERR_NOT_FOUND;
-	return 0;
+	double x = a.type == VAL_INT ? (double)a.i : a.d;
+	double y = b.type == VAL_INT ? (double)b.i : b.d;
+	bool max = !strcasecmp(name, "Max");
+	if (max || !strcasecmp(name, "Min")) {
+		*ret_v = (x > y) == max ? a : b;
+		return 0;
+	}
+	if (!strcasecmp(name, "Abs")) {
+		bool whole = a.type == VAL_INT && a.i != INT64_MIN;
+		*ret_v = whole ? val_int(a.i < 0 ? -a.i : a.i) : val_real(fabs(x));
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(math); i++) {
+		if (strcasecmp(name, math[i].name) != 0)
+			continue;
+		*ret_v = val_real(math[i].one ? math[i].one(x) : math[i].two(x, y));
+		return 0;
+	}
+	return ERR_NOT_FOUND;
 }
 
 static int
@@ -524,13 +545,14 @@ span_static(const char *name, struct val args, struct val *ret_v)
 	};
 	struct val n = VAL_NONE;
 
-	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
 		if (!strcasecmp(name, units[i].name) && args.list->n &&
 		    val_to_number(args.list->v[0], &n)) {
 			double x = n.type == VAL_INT ? (double)n.i : n.d;
 			*ret_v = val_span(fabs(x) < 1e9 ? llround(x * units[i].ms) : 0);
 			return 0;
 		}
+	}
 	return ERR_NOT_FOUND;
 }
 

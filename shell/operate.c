@@ -414,7 +414,7 @@ static int
 split_words(struct val v, struct val *ret_v, struct err *e)
 {
 	AUTO(val) struct val space = val_text("[ \t\r\n]+");
-	struct val all = VAL_NONE, words = VAL_NONE;
+	struct val all = VAL_NONE, words;
 	int rc = v.type == VAL_LIST ? each_text(OP_SPLIT, false, v, space, &all, e)
 				    : text_split(v, space, false, &all, e);
 

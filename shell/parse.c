@@ -160,7 +160,6 @@ starts_expression(struct parser *p)
 	case TOK_AT_BRACE:
 	case TOK_DOLLAR_PAREN:
 	case TOK_COMMA:
-		return true;
 	case TOK_PARAM:
 		return true;
 	case TOK_WORD:

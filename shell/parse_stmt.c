@@ -345,12 +345,13 @@ parse_keyword(struct parser *p, bool *ret_is)
 		*ret_is = true;
 		return keywords[i].parse(p, n);
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(refused); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
 		if (take_word(p, refused[i])) {
 			*ret_is = true;
 			lex_fail(&p->lex, start, "\"%s\" cannot start a statement here",
 			    refused[i]);
 			return NULL;
 		}
+	}
 	return NULL;
 }

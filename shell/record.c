@@ -85,7 +85,7 @@ disks_gb(const json *disks)
 }
 
 static struct val
-value_of(struct shell *sh, const json *j, enum how how)
+value_of(struct shell *sh, json *j, enum how how)
 {
 	const char *s = json_what(j) == JSON_IS_STR ? json_str_value(j, NULL) : NULL;
 
@@ -125,7 +125,7 @@ record_from(struct shell *sh, enum obj_kind kind, const json *o)
 				r = val_table(TABLE_RECORD, p->type);
 			continue;
 		}
-		const json *field = mine ? json_get(o, p->field) : NULL;
+		json *field = mine ? json_get(o, p->field) : NULL;
 		if (mine)
 			table_set(r.table, p->name,
 			    field ? value_of(sh, field, p->how) : VAL_NONE);

@@ -71,7 +71,7 @@ default_server(const struct shell *sh)
 {
 	struct err e = ERR_INIT;
 	struct site *s = NULL;
-	struct val r = VAL_NONE;
+	struct val r;
 
 	if (sh->site)
 		return site_record(sh->site);

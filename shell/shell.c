@@ -34,6 +34,8 @@ shell_free(struct shell *sh)
 	val_free(sh->thrown);
 	val_free(sh->errors);
 	val_free(sh->matches);
+	MAP_EACH(sh->functions, it)
+		free(it.value);
 	map_free(sh->functions);
 	for (size_t i = 0; i < sh->n_programs; i++)
 		arena_free(sh->programs[i]);

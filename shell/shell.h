@@ -32,6 +32,11 @@ struct sink {
 	enum run (*put)(struct sink *s, struct val v);
 };
 
+/* What a name stands for that "function" has defined. */
+struct function {
+	const struct node *node;
+};
+
 struct scope {
 	struct scope *up;
 	struct table *vars; /* NULL while there are none */
@@ -60,10 +65,10 @@ struct shell {
 	unsigned tries;    /* try blocks that we are in */
 	unsigned calls, steps;
 	int exit_code;
-	const void *stopper; /* the stage that had enough */
-	struct val errors;   /* newest first */
-	struct val matches;  /* $Matches */
-	struct map *functions;
+	const void *stopper;   /* the stage that had enough */
+	struct val errors;     /* newest first */
+	struct val matches;    /* $Matches */
+	struct map *functions; /* folded name → struct function, owned */
 	struct arena **programs;
 	size_t n_programs;
 	const char *source; /* of what runs now, for errors */

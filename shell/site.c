@@ -57,7 +57,7 @@ site_prepare(struct site *s, struct err *e)
 struct val
 site_record(const struct site *s)
 {
-	struct val r = VAL_NONE;
+	struct val r;
 
 	if (!s)
 		return VAL_NONE;

@@ -70,7 +70,7 @@ struct table {
 	const char *type; /* "Hashtable", "VirtualMachine"; a literal */
 	size_t n, cap;
 	struct member *m;
-	struct map *index; /* of large tables: folded key → position + 1 */
+	struct map *index; /* of large tables: folded key → its member */
 };
 
 #define VAL_NONE ((struct val){ .type = VAL_NULL })

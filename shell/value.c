@@ -150,7 +150,7 @@ index_add(struct table *t, size_t pos)
 {
 	AUTO_FREE char *k = fold(t->m[pos].key);
 
-	map_put_str(t->index, k, (void *)(uintptr_t)(pos + 1));
+	map_put_str(t->index, k, &t->m[pos]);
 }
 
 static void
@@ -165,58 +165,59 @@ index_build(struct table *t)
 		index_add(t, i);
 }
 
-/* Position + 1; 0 if there is no such key. */
-static size_t
+static struct member *
 find(const struct table *t, const char *key)
 {
 	if (t->index) {
 		AUTO_FREE char *k = fold(key);
-		return (uintptr_t)map_get_str(t->index, k);
+		return map_get_str(t->index, k);
 	}
 	for (size_t i = 0; i < t->n; i++)
 		if (!strcasecmp(t->m[i].key, key))
-			return i + 1;
-	return 0;
+			return &t->m[i];
+	return NULL;
 }
 
 struct val *
 table_get(const struct table *t, const char *key)
 {
-	size_t pos = find(t, key);
+	struct member *m = find(t, key);
 
-	return pos ? &t->m[pos - 1].v : NULL;
+	return m ? &m->v : NULL;
 }
 
 void
 table_set(struct table *t, const char *key, struct val v_take)
 {
 	struct val *slot = table_get(t, key);
+	bool moved = !slot && t->n == t->cap;
 
 	if (slot) {
 		val_set(slot, v_take);
 		return;
 	}
-	if (t->n == t->cap) {
+	if (moved) {
 		t->cap = t->cap ? t->cap * 2 : 8;
 		t->m = xreallocarray(t->m, t->cap, sizeof(*t->m));
 	}
 	t->m[t->n++] = (struct member){ xstrdup(key), v_take };
-	if (t->index)
-		index_add(t, t->n - 1);
-	else if (t->n == INDEX_FROM)
+	if (moved || t->n == INDEX_FROM)
 		index_build(t);
+	else if (t->index)
+		index_add(t, t->n - 1);
 }
 
 bool
 table_del(struct table *t, const char *key)
 {
-	size_t pos = find(t, key);
+	struct member *m = find(t, key);
 
-	if (!pos)
+	if (!m)
 		return false;
-	free(t->m[pos - 1].key);
-	val_free(t->m[pos - 1].v);
-	memmove(&t->m[pos - 1], &t->m[pos], (t->n - pos) * sizeof(*t->m));
+	size_t behind = t->n - (size_t)(m - t->m) - 1;
+	free(m->key);
+	val_free(m->v);
+	memmove(m, m + 1, behind * sizeof(*m));
 	t->n--;
 	index_build(t);
 	return true;
