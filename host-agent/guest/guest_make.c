@@ -92,16 +92,17 @@ disks_start(struct flow *f, void *arg)
 	struct guest_job *j = arg;
 	const struct guests_env *env = &j->g->gs->env;
 	const Drover__GuestSpec *spec = j->spec ? j->spec : j->g->spec;
-	struct datastore *ds;
+	struct disk_place at = { env->loop, env->blockers, env->disk, NULL };
 
 	if (guest_spec_invented(spec) || j->i >= spec->n_disks)
 		return FLOW_NEXT;
-	if (stores_get(env->stores, spec->disks[j->i]->datastore, &ds, flow_err(f))) {
+	if (stores_get(
+		env->stores, spec->disks[j->i]->datastore, &at.ds, flow_err(f))) {
 		err_wrap(flow_err(f), "disk %s of vm %s", spec->disks[j->i]->name,
 		    spec->name);
 		return FLOW_FAIL;
 	}
-	disk_create(env->loop, env->disk, ds, spec->disks[j->i], flow_wake(f));
+	disk_create(&at, spec->disks[j->i], flow_wake(f));
 	return FLOW_WAIT;
 }
 

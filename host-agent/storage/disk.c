@@ -12,20 +12,31 @@
 #include "host-agent/storage/disk_int.h"
 #include "host-agent/storage/ds_path.h"
 #include "host-agent/storage/img_check.h"
+#include "loop/worker.h"
 
 #define CREATE_MS       20000
 #define QEMU_IMG_CPU_S  120
 #define QEMU_IMG_MEMORY (1ull << 30)
 #define FOLDER_MODE     0711
 
-/* One image being made. */
+/*
+ * One image being made, in three stages: prepare (worker) makes the file under its .new
+ * name, a child writes the image into it, keep (worker) gives it its name or takes it
+ * away.
+ */
 struct making {
 	struct loop *loop;
+	struct workers *workers;
+	const struct disk_conf *conf;
 	struct datastore *ds;
 	struct child *child;
 	struct wake wake;
-	char *path, *new_path;
+	Drover__DiskSpec *spec;
+	char *new_path;
 	int fd;
+	uint64_t bytes;
+	bool is_made; /* there before, or raw: no child is wanted */
+	struct err err;
 };
 
 const char *
@@ -181,73 +192,110 @@ making_free(struct making *m)
 	if (m->fd >= 0)
 		close(m->fd);
 	datastore_unref(m->ds);
-	free(m->path);
+	drover__disk_spec__free_unpacked(m->spec, NULL);
 	free(m->new_path);
 	free(m);
 }
 
-/* Tell, and take away what did not become an image. */
 static void
-making_end(struct making *m, int rc, struct err *e)
+making_end(struct making *m, int rc)
 {
-	if (rc) {
-		err_wrap(e, "cannot make \"%.80s\" on datastore %s", m->path,
-		    datastore_name(m->ds));
-		/* The first failure is the one to tell of. */
-		(void)!ds_path_remove(datastore_fd(m->ds), m->new_path, NULL);
-	}
-	post_wake(m->loop, m->wake, rc, e);
+	if (rc)
+		err_wrap(&m->err, "cannot make \"%.80s\" on datastore %s",
+		    m->spec->path, datastore_name(m->ds));
+	post_wake(m->loop, m->wake, rc, &m->err);
 	making_free(m);
 }
 
+/* Whoever is told that the disk exists finds it after a power failure too. */
 static int
-publish(struct making *m, struct err *e)
+publish(const struct making *m, struct err *e)
 {
 	AUTO_CLOSE int folder = -1;
-	AUTO_CLOSE int same = -1;
 	const char *from, *to;
 	int root = datastore_fd(m->ds), rc;
 
 	rc = disk_give(m->fd, 0, 0, 0600, e);
+	if (!rc && fsync(m->fd))
+		rc = err_sys(e, ERR_IO, errno, "cannot sync it");
 	if (!rc)
 		rc = ds_path_parent(root, m->new_path, &folder, &from, e);
-	if (!rc)
-		rc = ds_path_parent(root, m->path, &same, &to, e);
-	if (!rc && renameat(folder, from, same, to))
+	to = strrchr(m->spec->path, '/');
+	to = to ? to + 1 : m->spec->path;
+	if (!rc && renameat(folder, from, folder, to))
 		rc = err_sys(e, ERR_IO, errno, "cannot rename it");
+	if (!rc && fsync(folder))
+		rc = err_sys(e, ERR_IO, errno, "cannot sync its folder");
 	return rc;
+}
+
+/* An order that was given up may still be at it when the next one makes the disk. */
+static bool
+is_ours(const struct making *m)
+{
+	AUTO_CLOSE int fd = -1;
+	struct stat mine, there;
+
+	return !ds_path_open(
+		   datastore_fd(m->ds), m->new_path, O_RDONLY, 0, &fd, NULL) &&
+	       !fstat(m->fd, &mine) && !fstat(fd, &there) &&
+	       mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
+}
+
+static int
+run_keep(void *job)
+{
+	struct making *m = job;
+	int rc = m->err.code;
+
+	if (!is_ours(m))
+		return rc ? rc : err_set(&m->err, ERR_BUSY, "another order makes it");
+	if (!rc)
+		rc = publish(m, &m->err);
+	/* The first failure is the one to tell of. */
+	if (rc)
+		(void)!ds_path_remove(datastore_fd(m->ds), m->new_path, NULL);
+	return rc;
+}
+
+/* A worker that never came to it left no word. */
+static void
+on_kept(void *job, int rc)
+{
+	struct making *m = job;
+
+	if (rc && !m->err.code)
+		err_set(&m->err, rc, "the agent is stopping");
+	making_end(m, rc);
 }
 
 static void
 on_made(struct child *c, const struct child_result *r, void *arg)
 {
 	struct making *m = arg;
-	struct err e = ERR_INIT;
-	int rc = 0;
+	int rc;
 
 	if (r->status || r->timed_out)
-		rc = child_err(r, "qemu-img create", &e);
-	if (!rc)
-		rc = publish(m, &e);
-	making_end(m, rc, &e);
+		child_err(r, "qemu-img create", &m->err);
+	rc = worker_run(m->workers, run_keep, on_kept, m, &m->err);
+	if (rc)
+		making_end(m, rc);
 }
 
 static int
-run_create(struct making *m, const struct disk_conf *conf, const Drover__DiskSpec *d,
-    uint64_t bytes, struct err *e)
+run_create(struct making *m, struct err *e)
 {
+	const Drover__DiskSpec *d = m->spec;
 	AUTO_FREE char *backing = backing_text(d);
 	char size[24];
-	const char *clone[] = { qemu_img_program(conf), "create", "-q", "-u", "-f",
-		"qcow2", "-b", backing, "-F", d->base_format, "/dev/fd/3", size, NULL };
-	const char *empty[] = { qemu_img_program(conf), "create", "-q", "-f", "qcow2",
-		"/dev/fd/3", size, NULL };
-	struct qemu_img run = { m->loop, conf, NULL, m->fd, CREATE_MS };
-	int rc = disk_give(m->fd, conf->uid, conf->gid, 0600, e);
+	const char *program = qemu_img_program(m->conf);
+	const char *clone[] = { program, "create", "-q", "-u", "-f", "qcow2", "-b",
+		backing, "-F", d->base_format, "/dev/fd/3", size, NULL };
+	const char *empty[] = { program, "create", "-q", "-f", "qcow2", "/dev/fd/3",
+		size, NULL };
+	struct qemu_img run = { m->loop, m->conf, NULL, m->fd, CREATE_MS };
 
-	snprintf(size, sizeof(size), "%" PRIu64, bytes);
-	if (rc)
-		return rc;
+	snprintf(size, sizeof(size), "%" PRIu64, m->bytes);
 	/* -u: the base was looked at by us; the child can open nothing. */
 	run.argv = *backing ? clone : empty;
 	return qemu_img_start(&run, on_made, m, &m->child, e);
@@ -303,11 +351,12 @@ look_for(const struct datastore *ds, const Drover__DiskSpec *d, struct err *e)
 static int
 open_new(struct making *m, struct err *e)
 {
-	const char *slash = strrchr(m->path, '/');
+	const char *slash = strrchr(m->new_path, '/');
 	int root = datastore_fd(m->ds), rc = 0;
 
 	if (slash) {
-		AUTO_FREE char *folder = xstrndup(m->path, (size_t)(slash - m->path));
+		AUTO_FREE char *folder =
+		    xstrndup(m->new_path, (size_t)(slash - m->new_path));
 
 		rc = ds_path_mkdirs(root, folder, FOLDER_MODE, e);
 	}
@@ -320,53 +369,90 @@ open_new(struct making *m, struct err *e)
 	return rc;
 }
 
-static void
-begin(struct making *m, const struct disk_conf *conf, const Drover__DiskSpec *d)
+/* The file that the child fills, or all of a raw image. */
+static int
+fill_new(struct making *m, struct err *e)
 {
-	struct err e = ERR_INIT;
-	uint64_t bytes = 0;
-	int rc = plan_size(m->ds, d, &bytes, &e);
+	m->is_made = str_same(m->spec->format, "raw");
+	if (!m->is_made)
+		return disk_give(m->fd, m->conf->uid, m->conf->gid, 0600, e);
+	if (ftruncate(m->fd, (off_t)m->bytes))
+		return err_sys(e, ERR_IO, errno, "cannot set its size");
+	return publish(m, e);
+}
 
+static int
+run_prepare(void *job)
+{
+	struct making *m = job;
+	struct err *e = &m->err;
+	int rc = look_for(m->ds, m->spec, e);
+
+	m->is_made = !rc;
+	if (rc != ERR_NOT_FOUND)
+		return rc;
+	err_clear(e);
+	rc = plan_size(m->ds, m->spec, &m->bytes, e);
+	if (rc)
+		return rc;
+	rc = open_new(m, e);
 	if (!rc)
-		rc = open_new(m, &e);
-	if (!rc && str_same(d->format, "raw")) {
-		if (ftruncate(m->fd, (off_t)bytes))
-			rc = err_sys(&e, ERR_IO, errno, "cannot set its size");
-		if (!rc)
-			rc = publish(m, &e);
-		making_end(m, rc, &e);
+		rc = fill_new(m, e);
+	if (rc)
+		(void)!ds_path_remove(datastore_fd(m->ds), m->new_path, NULL);
+	return rc;
+}
+
+static void
+on_prepared(void *job, int rc)
+{
+	struct making *m = job;
+
+	if (rc || m->is_made) {
+		on_kept(m, rc);
 		return;
 	}
-	if (!rc)
-		rc = run_create(m, conf, d, bytes, &e);
+	if (!run_create(m, &m->err))
+		return;
+	rc = worker_run(m->workers, run_keep, on_kept, m, NULL);
 	if (rc)
-		making_end(m, rc, &e);
+		making_end(m, m->err.code);
+}
+
+static Drover__DiskSpec *
+spec_dup(const Drover__DiskSpec *d)
+{
+	size_t n = drover__disk_spec__get_packed_size(d);
+	AUTO_FREE uint8_t *p = xmalloc(n + 1);
+
+	drover__disk_spec__pack(d, p);
+	return drover__disk_spec__unpack(NULL, n, p);
 }
 
 void
-disk_create(struct loop *l, const struct disk_conf *conf, struct datastore *ds,
-    const Drover__DiskSpec *d, struct wake w)
+disk_create(const struct disk_place *at, const Drover__DiskSpec *d, struct wake w)
 {
-	struct err e = ERR_INIT;
 	struct making *m;
+	struct err e = ERR_INIT;
 	int rc = check_spec(d, &e);
 
-	if (!rc)
-		rc = look_for(ds, d, &e);
-	if (rc != ERR_NOT_FOUND) {
-		if (rc)
-			err_wrap(&e, "%s on datastore %s", d->name, datastore_name(ds));
-		post_wake(l, w, rc, &e);
+	if (rc) {
+		err_wrap(&e, "%s on datastore %s", d->name, datastore_name(at->ds));
+		post_wake(at->loop, w, rc, &e);
 		return;
 	}
 	m = xcalloc(1, sizeof(*m));
-	m->loop = l;
-	m->ds = datastore_ref(ds);
+	m->loop = at->loop;
+	m->workers = at->workers;
+	m->conf = at->conf;
+	m->ds = datastore_ref(at->ds);
 	m->wake = w;
-	m->path = xstrdup(d->path);
+	m->spec = spec_dup(d);
 	m->new_path = xasprintf("%s.new", d->path);
 	m->fd = -1;
-	begin(m, conf, d);
+	rc = worker_run(m->workers, run_prepare, on_prepared, m, &m->err);
+	if (rc)
+		making_end(m, rc);
 }
 
 /* ---- the rest of an image's life ---- */

@@ -11,19 +11,29 @@
 
 #define DISK_SIZE_MAX (64ull << 40)
 
+struct workers;
+
 struct disk_conf {
 	const char *qemu_img; /* "" is /usr/bin/qemu-img */
 	uint32_t uid, gid; /* of the child that reads and writes images; 0: our own */
 };
 
+/* Outlives what is made with it; ds is referenced. */
+struct disk_place {
+	struct loop *loop;
+	struct workers *workers; /* for what touches the datastore, which may hang */
+	const struct disk_conf *conf;
+	struct datastore *ds;
+};
+
 /*
- * Make the image of d on ds: a linked clone where base_path is set, else an empty one
- * of size_bytes (a clone may be larger than its base, never smaller).  An image that is
- * there already with that base and at least that size: done.  Loop thread; the end
- * is posted to w.  conf and d are borrowed until this returns, ds is referenced.
+ * Make the image of d on at->ds: a linked clone where base_path is set, else an empty
+ * one of size_bytes (a clone may be larger than its base, never smaller).  An image
+ * that is there already with that base and at least that size: done.  Loop thread; the
+ * end is posted to w, when the image is on disk.  at and d are borrowed until this
+ * returns.
  */
-void disk_create(struct loop *l, const struct disk_conf *conf, struct datastore *ds,
-    const Drover__DiskSpec *d, struct wake w);
+void disk_create(const struct disk_place *at, const Drover__DiskSpec *d, struct wake w);
 
 /*
  * Open the image (and its base) for an engine.  Refuses an image whose backing file is

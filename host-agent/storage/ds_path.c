@@ -127,6 +127,20 @@ ds_path_parent(
 	return rc;
 }
 
+static int
+make_folder(int parent, const char *name, mode_t mode, struct err *e)
+{
+	if (mkdirat(parent, name, mode)) {
+		if (errno == EEXIST)
+			return 0;
+		return err_sys(e, code_of(errno), errno, "cannot be made");
+	}
+	/* What is synced in it is worth nothing while the folder itself is not. */
+	if (fsync(parent))
+		return err_sys(e, ERR_IO, errno, "cannot be synced");
+	return 0;
+}
+
 int
 ds_path_mkdirs(int root_fd, const char *path, mode_t mode, struct err *e)
 {
@@ -141,9 +155,10 @@ ds_path_mkdirs(int root_fd, const char *path, mode_t mode, struct err *e)
 		if (p)
 			*p = '\0';
 		rc = ds_path_parent(root_fd, sofar, &parent, &base, e);
-		if (!rc && mkdirat(parent, base, mode) && errno != EEXIST)
-			rc = err_sys(e, code_of(errno), errno,
-			    "cannot make folder \"%s\"", sofar);
+		if (!rc)
+			rc = make_folder(parent, base, mode, e);
+		if (rc)
+			err_wrap(e, "folder \"%s\"", sofar);
 		if (parent >= 0)
 			close(MOVE_FD(parent));
 		if (!p)

@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "host-agent/storage/disk.h"
 #include "loop/flow.h"
+#include "loop/worker.h"
 #include "tests/lib/borrow.h"
 
 #define UUID     "6e9bd5ae-6b9b-4a35-9f0d-2f1a3f6f0a42"
@@ -26,6 +27,7 @@
 struct world {
 	struct loop *loop;
 	struct flows *flows;
+	struct workers *workers;
 	struct datastore *ds;
 	char root[64], path[96];
 	const Drover__DiskSpec *making;
@@ -54,6 +56,7 @@ set_up(void **state)
 		fail_msg("attach: %s", e.msg);
 	w->loop = loop_new(clock_system());
 	w->flows = flows_new(w->loop);
+	w->workers = workers_new(w->loop, 1, 8);
 	*state = w;
 	return 0;
 }
@@ -65,6 +68,7 @@ tear_down(void **state)
 	AUTO_FREE char *command = xasprintf("rm -rf -- '%s'", w->root);
 
 	flows_free(w->flows);
+	workers_free(w->workers);
 	loop_free(w->loop);
 	datastore_unref(w->ds);
 	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): our own path */
@@ -78,7 +82,9 @@ create_start(struct flow *f, void *arg)
 	static const struct disk_conf conf = { .uid = 64999, .gid = 64999 };
 	struct world *w = arg;
 
-	disk_create(w->loop, &conf, w->ds, w->making, flow_wake(f));
+	const struct disk_place at = { w->loop, w->workers, &conf, w->ds };
+
+	disk_create(&at, w->making, flow_wake(f));
 	return FLOW_WAIT;
 }
 
@@ -93,24 +99,37 @@ on_ended(void *owner, struct flow *f, int rc, const struct err *e)
 		w->err = *e;
 }
 
-static int
-create(struct world *w, const Drover__DiskSpec *d)
+static void
+begin(struct world *w, const Drover__DiskSpec *d)
 {
 	static const struct flow_step steps[] = {
 		{ "create", create_start, NULL, NULL, WAIT_MS },
 		{ NULL, NULL, NULL, NULL, 0 },
 	};
 	static const struct flow_hooks hooks = { .ended = on_ended };
-	uint64_t until = clock_mono_ms(clock_system()) + WAIT_MS;
 
 	w->making = d;
 	w->ended = false;
 	flow_start(flow_new(w->flows, "create", steps, w, &hooks, w));
+}
+
+static int
+end(struct world *w)
+{
+	uint64_t until = clock_mono_ms(clock_system()) + WAIT_MS;
+
 	while (!w->ended) {
 		assert_true(clock_mono_ms(clock_system()) < until);
 		loop_turn(w->loop, 50);
 	}
 	return w->rc;
+}
+
+static int
+create(struct world *w, const Drover__DiskSpec *d)
+{
+	begin(w, d);
+	return end(w);
 }
 
 static void
@@ -128,6 +147,42 @@ make(struct world *w, const Drover__DiskSpec *d)
 {
 	if (create(w, d))
 		fail_msg("create: %s", w->err.msg);
+}
+
+static int
+hang(void *job)
+{
+	char c;
+
+	return read(*(const int *)job, &c, 1) == 1 ? 0 : ERR_IO;
+}
+
+static void
+on_hung(void *job, int rc)
+{
+	assert_int_equal(rc, 0);
+}
+
+/* A datastore that does not answer holds up its worker, never the loop. */
+static void
+datastore_that_hangs_does_not_hold_the_loop(void **state)
+{
+	struct world *w = *state;
+	AUTO_FREE char *folder = xasprintf("%s/vms", w->path);
+	Drover__DiskSpec d;
+	int hung[2];
+
+	assert_int_equal(pipe(hung), 0);
+	assert_int_equal(worker_run(w->workers, hang, on_hung, &hung[0], NULL), 0);
+	init_disk(&d, "vms/vm-1/disk-0.qcow2", MIB);
+	begin(w, &d);
+	loop_turn(w->loop, 10);
+	assert_int_not_equal(access(folder, F_OK), 0);
+	assert_int_equal(write(hung[1], "x", 1), 1);
+	assert_int_equal(end(w), 0);
+	assert_int_equal(access(folder, F_OK), 0);
+	close(hung[0]);
+	close(hung[1]);
 }
 
 static void
@@ -263,6 +318,7 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		WORLD(datastore_that_hangs_does_not_hold_the_loop),
 		WORLD(empty_images_are_made_once),
 		WORLD(clones_are_linked_to_their_base),
 		WORLD(raw_disks_are_sparse),
