@@ -11,19 +11,23 @@
 #include "server/inventory/txn.h"
 #include "server/ops/ops_int.h"
 
-/* A password on its way to being a hash. */
-struct hashing {
+/* What an operation carries until its end: a password on its way to being a hash, an
+ * administrator on the way out. */
+struct user_call {
 	struct op_call *call;
 	char *password;
 	char *hash;
+	bool is_leaving;
 	struct err err;
 };
 
 static void
-hashing_free(void *data)
+user_call_free(void *data)
 {
-	struct hashing *h = data;
+	struct user_call *h = data;
 
+	if (h->is_leaving)
+		h->call->ops->administrator_leaving = false;
 	if (h->password)
 		secret_wipe(h->password, strlen(h->password));
 	free(h->password);
@@ -31,10 +35,24 @@ hashing_free(void *data)
 	free(h);
 }
 
+static struct user_call *
+user_call_of(struct op_call *c)
+{
+	struct user_call *h = c->data;
+
+	if (h)
+		return h;
+	h = xcalloc(1, sizeof(*h));
+	h->call = c;
+	c->data = h;
+	c->data_free = user_call_free;
+	return h;
+}
+
 static int
 hash(void *job)
 {
-	struct hashing *h = job;
+	struct user_call *h = job;
 
 	return password_hash(h->password, &h->hash, &h->err);
 }
@@ -42,7 +60,7 @@ hash(void *job)
 static void
 on_hashed(void *job, int rc)
 {
-	struct hashing *h = job;
+	struct user_call *h = job;
 
 	op_go_on(h->call, rc, &h->err);
 }
@@ -58,11 +76,8 @@ hash_ahead(struct op_call *c)
 		return FLOW_FAIL;
 	if (!pw)
 		return FLOW_NEXT;
-	struct hashing *h = xcalloc(1, sizeof(*h));
-	h->call = c;
+	struct user_call *h = user_call_of(c);
 	h->password = xstrdup(pw);
-	c->data = h;
-	c->data_free = hashing_free;
 	json_del(c->args, "password");
 	return worker_run(c->workers, hash, on_hashed, h, &c->err) < 0 ? FLOW_FAIL
 								       : FLOW_WAIT;
@@ -82,9 +97,9 @@ read_role(const struct op_call *c, enum role *ret_r, struct err *e)
 static void
 take_hash(struct op_call *c, struct user *u)
 {
-	struct hashing *h = c->data;
+	struct user_call *h = c->data;
 
-	if (!h)
+	if (!h || !h->hash)
 		return;
 	free(u->password_hash);
 	u->password_hash = MOVE(h->hash);
@@ -114,19 +129,38 @@ create(struct op_call *c, struct txn *t, struct err *e)
 	return 0;
 }
 
-/* Somebody must be left who can let others in. */
+/* Somebody must be left who can let others in: one administrator goes at a time, since
+ * the inventory shows only what has been stored. */
 static int
-keep_an_administrator(const struct op_call *c, struct err *e)
+keep_an_administrator(struct op_call *c, struct err *e)
 {
+	if (c->ops->administrator_leaving)
+		return err_set(e, ERR_BUSY,
+		    "another administrator is being removed at this moment");
 	INV_EACH(c->inv, KIND_USER, o)
 	{
 		const struct user *u = inv_user(c->inv, o->id);
-		if (!obj_id_is(o->id, c->entity) && u->enabled &&
-		    u->role == ROLE_ADMINISTRATOR)
-			return 0;
+		if (obj_id_is(o->id, c->entity) || !u->enabled ||
+		    u->role != ROLE_ADMINISTRATOR)
+			continue;
+		user_call_of(c)->is_leaving = true;
+		c->ops->administrator_leaving = true;
+		return 0;
 	}
 	return err_set(e, ERR_BAD_STATE, "user %s is the last enabled administrator",
 	    inv_name(c->inv, c->entity));
+}
+
+/* Tokens too: a thief would have made himself one. */
+static void
+end_sessions(struct op_call *c, struct txn *t)
+{
+	char id[OBJ_ID_TEXT];
+	const char *const params[] = { obj_id_text(c->entity, id) };
+
+	txn_sql(t, STMT_SESSION_DELETE_OF_USER, 1, params);
+	txn_sql(t, STMT_TOKEN_DELETE_OF_USER, 1, params);
+	sessions_drop_user(c->sessions, c->entity);
 }
 
 static int
@@ -134,7 +168,7 @@ update(struct op_call *c, struct txn *t, struct err *e)
 {
 	const struct user *was = inv_user(c->inv, c->entity);
 	struct user *u = txn_edit(t, c->entity);
-	bool enabled = was->enabled;
+	bool enabled = was->enabled, new_password = c->data != NULL;
 	enum role role = was->role;
 	int rc = json_read_bool(c->args, "enabled", JSON_OPTIONAL, &enabled, e);
 
@@ -148,12 +182,8 @@ update(struct op_call *c, struct txn *t, struct err *e)
 	u->enabled = enabled;
 	u->role = role;
 	/* Whoever knew the old password is out. */
-	if (c->data || !enabled) {
-		char id[OBJ_ID_TEXT];
-		txn_sql(t, STMT_SESSION_DELETE_OF_USER, 1,
-		    (const char *const[]){ obj_id_text(c->entity, id) });
-		sessions_drop_user(c->sessions, c->entity);
-	}
+	if (new_password || !enabled)
+		end_sessions(c, t);
 	take_hash(c, u);
 	txn_event(t, EV_OBJECT_CHANGED, c->entity, OBJ_ID_NONE, c->who.name,
 	    "user %s was changed: role %s, %s", was->o.name, role_text(role),
@@ -164,14 +194,10 @@ update(struct op_call *c, struct txn *t, struct err *e)
 static int delete (struct op_call *c, struct txn *t, struct err *e)
 {
 	const struct user *u = inv_user(c->inv, c->entity);
-	char id[OBJ_ID_TEXT];
-	const char *const params[] = { obj_id_text(c->entity, id) };
 
 	if (u->role == ROLE_ADMINISTRATOR && keep_an_administrator(c, e) < 0)
 		return e->code;
-	txn_sql(t, STMT_SESSION_DELETE_OF_USER, 1, params);
-	txn_sql(t, STMT_TOKEN_DELETE_OF_USER, 1, params);
-	sessions_drop_user(c->sessions, c->entity);
+	end_sessions(c, t);
 	txn_event(t, EV_OBJECT_REMOVED, c->entity, OBJ_ID_NONE, c->who.name,
 	    "user %s was removed", u->o.name);
 	txn_del(t, c->entity);
@@ -190,7 +216,7 @@ static const struct op_arg create_args[] = {
 
 static const struct op_arg update_args[] = {
 	{ "password", ARG_SECRET, false, PASSWORD_MIN, PASSWORD_MAX, 0, NULL,
-	    "new password; ends the user's logins" },
+	    "new password; ends the user's logins and tokens" },
 	{ "role", ARG_WORD, false, 0, 0, 0, ROLES, "what the user may do" },
 	{ "enabled", ARG_BOOL, false, 0, 0, 0, NULL, "may log in" },
 	{ NULL },

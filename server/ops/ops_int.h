@@ -36,6 +36,7 @@ struct ops {
 	struct list calls;
 	struct list kept; /* what recent op ids came to, oldest first */
 	struct map *kept_by_id;
+	bool administrator_leaving; /* an operation that is not stored yet */
 };
 
 /* Each file's verbs, ended by a NULL name. */

@@ -436,6 +436,41 @@ a_role_that_is_too_low_is_denied(void **state)
 	lab_free(l);
 }
 
+static obj_id
+add_administrator(struct lab *l, const char *name)
+{
+	struct txn *t = txn_new(l->inv);
+	struct err e = ERR_INIT;
+	void *o = NULL;
+
+	assert_int_equal(txn_add(t, KIND_USER, OBJ_ID_NONE, name, &o, &e), 0);
+	struct user *u = o;
+	u->role = ROLE_ADMINISTRATOR;
+	u->enabled = true;
+	obj_id id = u->o.id;
+	txn_commit_wake(t, WAKE_NONE);
+	lab_settle(l);
+	return id;
+}
+
+static void
+two_administrators_cannot_lower_each_other(void **state)
+{
+	struct lab *l = lab_new(1, 8192);
+	obj_id ann = add_administrator(l, "ann"), bob = add_administrator(l, "bob");
+
+	lab_submit(l, "user.update", ann, "{'role':'operator'}");
+	lab_submit(l, "user.update", bob, "{'role':'operator'}");
+	lab_settle(l);
+	assert_int_equal(inv_user(l->inv, ann)->role, ROLE_OPERATOR);
+	assert_int_equal(inv_user(l->inv, bob)->role, ROLE_ADMINISTRATOR);
+	assert_int_equal(
+	    lab_op(l, "user.update", bob, "{'role':'operator'}"), ERR_BAD_STATE);
+	assert_int_equal(lab_op(l, "user.update", ann, "{'role':'administrator'}"), 0);
+	assert_int_equal(lab_op(l, "user.update", bob, "{'role':'operator'}"), 0);
+	lab_free(l);
+}
+
 static void
 the_database_may_be_away_for_a_while(void **state)
 {
@@ -482,6 +517,7 @@ main(void)
 		cmocka_unit_test(only_what_is_empty_and_unused_is_removed),
 		cmocka_unit_test(the_same_op_id_makes_one_machine),
 		cmocka_unit_test(a_role_that_is_too_low_is_denied),
+		cmocka_unit_test(two_administrators_cannot_lower_each_other),
 		cmocka_unit_test(the_database_may_be_away_for_a_while),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
