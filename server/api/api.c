@@ -8,12 +8,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rng.h"
+#include "base/secret.h"
 #include "base/str.h"
 #include "server/api/api_int.h"
 #include "server/api/watch.h"
 
 #define JSON_TYPE "application/json"
 #define COOKIE    "__Host-drover="
+#define BEARER    "Bearer "
 
 static const struct route routes[] = {
 #define NONE          ROLE_NONE
@@ -210,13 +212,17 @@ cookie_token(const char *cookie)
 	return NULL;
 }
 
+static bool
+has_bearer(const struct request *r)
+{
+	return r->authorization && str_starts(r->authorization, BEARER);
+}
+
 const struct session *
 api_authenticate(struct api *a, const struct request *r)
 {
-	static const char bearer[] = "Bearer ";
-
-	if (r->authorization && str_starts(r->authorization, bearer))
-		return session_find(a->d.sessions, r->authorization + strlen(bearer));
+	if (has_bearer(r))
+		return session_find(a->d.sessions, r->authorization + strlen(BEARER));
 	AUTO_FREE char *token = cookie_token(r->cookie);
 	return token ? session_find(a->d.sessions, token) : NULL;
 }
@@ -226,10 +232,12 @@ api_authenticate(struct api *a, const struct request *r)
 static bool
 csrf_fits(const struct api_call *c, const struct session *ss)
 {
-	if (c->req->method == HTTP_GET || c->req->authorization)
+	size_t n = strlen(ss->csrf);
+
+	if (c->req->method == HTTP_GET || has_bearer(c->req))
 		return true;
-	return c->req->csrf && strlen(c->req->csrf) == strlen(ss->csrf) &&
-	       !strcmp(c->req->csrf, ss->csrf);
+	return n && c->req->csrf && strlen(c->req->csrf) == n &&
+	       secret_equal(c->req->csrf, ss->csrf, n);
 }
 
 static int

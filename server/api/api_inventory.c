@@ -10,6 +10,7 @@
 #define LIMIT_PRESET 200
 #define LIMIT_MAX    1000
 #define MAX_SORT     4
+#define MAX_OP_ID    64
 
 struct sort_key {
 	const struct field *field; /* NULL: by name */
@@ -194,9 +195,26 @@ on_op(const struct op_result *r, void *arg)
 	api_reply_json(c, made ? 201 : 200, j);
 }
 
+/* A UUID is meant; whatever else a script has for a name will do. */
+static bool
+is_op_id(const char *s)
+{
+	size_t n = 0;
+
+	while (s[n] > ' ' && s[n] <= '~')
+		n++;
+	return !s[n] && n && n <= MAX_OP_ID;
+}
+
 void
 api_op(struct api_call *c)
 {
+	if (c->req->op_id && !is_op_id(c->req->op_id)) {
+		api_refuse(c, ERR_INVALID,
+		    "X-Drover-Op: wants 1 to %d printable characters, such as a UUID",
+		    MAX_OP_ID);
+		return;
+	}
 	const struct op_request r = {
 		.op = c->route->op,
 		.entity = c->id,

@@ -47,6 +47,7 @@ def test_a_page_needs_its_csrf_word(lab: Lab) -> None:
     headers = {**cookie, "Content-Type": "application/json"}
     assert api.raw("POST", "/api/v1/datacenters", body, dict(headers))[0] == 403
     assert api.raw("POST", "/api/v1/datacenters", body, {**headers, "X-Drover-Csrf": "0" * 32})[0] == 403
+    assert api.raw("POST", "/api/v1/datacenters", body, {**headers, "Authorization": "Basic eDp4"})[0] == 403
     assert api.raw("POST", "/api/v1/datacenters", body, {**headers, "X-Drover-Csrf": session["csrf"]})[0] == 201
 
 
