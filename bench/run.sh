@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Every measurement, as "name value unit" lines, in a lab that is made for it.
+#
+#     bench/run.sh [BUILD-DIR]     default: build, made from the preset release if absent
+#
+# Needs root.  All else that is said goes to standard error.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=${1:-$root/build}
+work=''
+
+clean_up()
+{
+	[[ ! -e $work/lab/lab.conf ]] || "$root/deploy/quickstart" --dir "$work/lab" destroy >&2
+	rm -rf "$work"
+}
+
+make_programs()
+{
+	[[ ! -x $build/bin/bench_shell || ! -x $build/bin/droverd ]] || return 0
+	[[ $build == "$root/build" ]] || {
+		echo "bench/run.sh: there are no programs in $build" >&2
+		return 1
+	}
+	cd "$root"
+	cmake --preset release >&2
+	cmake --build --preset release >&2
+}
+
+main()
+{
+	make_programs
+	work=$(mktemp -d "${TMPDIR:-/tmp}/drover-bench-XXXXXX")
+	trap clean_up EXIT
+	chmod 755 "$work"
+	"$root/deploy/quickstart" --dir "$work/lab" --build-dir "$build" --no-save up >&2
+	"$root/bench/bench_idle.py" --lab "$work/lab"
+	"$root/bench/bench_api.py" --lab "$work/lab"
+	"$root/bench/bench_watch.py" --lab "$work/lab"
+	"$root/bench/bench_deploy.py" --lab "$work/lab"
+	"$build/bin/bench_sched"
+	"$build/bin/bench_shell"
+}
+
+main
