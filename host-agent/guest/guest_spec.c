@@ -123,6 +123,9 @@ size_check(const Drover__GuestSpec *spec, struct err *e)
 		return err_set(e, ERR_INVALID,
 		    "%zu disks and %zu nics: at most %u and %u", spec->n_disks,
 		    spec->n_nics, GUEST_MAX_DISKS, GUEST_MAX_NICS);
+	if (drover__guest_spec__get_packed_size(spec) > GUEST_MAX_SPEC_BYTES)
+		return err_set(e, ERR_INVALID, "more than %u bytes of texts",
+		    GUEST_MAX_SPEC_BYTES);
 	return 0;
 }
 

@@ -14,6 +14,8 @@
 #define GUEST_MAX_MEMORY_MB (16u << 20)
 #define GUEST_MAX_DISKS     32u
 #define GUEST_MAX_NICS      16u
+/* Packed; a spec that the book takes must be read from it again. */
+#define GUEST_MAX_SPEC_BYTES (256u << 10)
 
 /* An engine of this name invents its guests: no disks, wires or control groups are
  * made. */

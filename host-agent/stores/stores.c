@@ -12,7 +12,8 @@
 #include "host-agent/stores/stores_int.h"
 #include "loop/worker.h"
 
-#define LIST_FILE_MAX ((size_t)4 << 20)
+#define SPEC_MAX      8192u
+#define LIST_FILE_MAX ((size_t)2 * MAX_STORES * SPEC_MAX)
 
 Drover__DatastoreSpec *
 store_spec_dup(const Drover__DatastoreSpec *spec)
@@ -22,6 +23,18 @@ store_spec_dup(const Drover__DatastoreSpec *spec)
 
 	drover__datastore_spec__pack(spec, p);
 	return drover__datastore_spec__unpack(NULL, n, p);
+}
+
+int
+store_spec_check(const Drover__DatastoreSpec *spec, struct err *e)
+{
+	if (!spec || !spec->datastore)
+		return err_set(e, ERR_INVALID, "a datastore without a number");
+	if (drover__datastore_spec__get_packed_size(spec) > SPEC_MAX)
+		return err_set(e, ERR_INVALID,
+		    "datastore-%" PRIu64 " has more than %u bytes of texts",
+		    spec->datastore, SPEC_MAX);
+	return 0;
 }
 
 struct store *
@@ -199,6 +212,9 @@ attach_ended(struct stores *s, struct store_job *j, int rc)
 			store_remove(s, st);
 			stores_save(s);
 		}
+		if (!rc)
+			err_set(&j->e, ERR_CANCELLED,
+			    "datastore-%" PRIu64 " was detached meanwhile", j->number);
 		s->ops.fail(s->ops.arg, j->name, &j->e);
 		return;
 	}
@@ -322,6 +338,10 @@ stores_want(struct stores *s, Drover__DatastoreSpec *const *specs, size_t n)
 		struct store *st = store_find(s, specs[i]->datastore);
 		struct err e = ERR_INIT;
 
+		if (store_spec_check(specs[i], &e)) {
+			log_warn("stores", "not attached: %s", e.msg);
+			continue;
+		}
 		if (!st) {
 			st = store_add(s, specs[i]);
 			added = true;

@@ -59,6 +59,8 @@ struct stores {
 	size_t looks; /* under way */
 };
 
+/* Fit for the list?  NULL is not. */
+int store_spec_check(const Drover__DatastoreSpec *spec, struct err *e) WARN_UNUSED;
 struct store *store_find(const struct stores *s, uint64_t number);
 struct store *store_add(struct stores *s, const Drover__DatastoreSpec *spec);
 void store_remove(struct stores *s, struct store *st);

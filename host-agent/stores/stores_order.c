@@ -72,8 +72,9 @@ start_attach(
 	struct store *st;
 	int rc;
 
-	if (!spec || !spec->datastore)
-		return err_set(e, ERR_INVALID, "an attachment without a datastore");
+	rc = store_spec_check(spec, e);
+	if (rc)
+		return rc;
 	st = store_find(s, spec->datastore);
 	rc = st ? same_place(st, spec, e) : 0;
 	if (rc)

@@ -139,6 +139,11 @@ absurd_sizes_are_refused(void **state)
 	s->memory_mb = 64;
 	s->nics[0]->vlan = 4095;
 	assert_refused(s, ERR_INVALID, "VLAN 4095");
+	s->nics[0]->vlan = 0;
+	s->host_name = xmalloc(GUEST_MAX_SPEC_BYTES + 1);
+	memset(s->host_name, 'x', GUEST_MAX_SPEC_BYTES);
+	s->host_name[GUEST_MAX_SPEC_BYTES] = '\0';
+	assert_refused(s, ERR_INVALID, "bytes of texts");
 	drover__guest_spec__free_unpacked(s, NULL);
 }
 

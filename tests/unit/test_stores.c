@@ -336,6 +336,33 @@ lost_datastore_is_not_made_anew(void **state)
 	assert_false(bed_exists(bed_path(w->bed, "allowed/one/" DATASTORE_MARK)));
 }
 
+/* The list of what is wanted must be readable when the agent begins anew. */
+static void
+absurd_wishes_of_the_server_are_not_kept(void **state)
+{
+	struct world *w = *state;
+	Drover__DatastoreSpec none = DROVER__DATASTORE_SPEC__INIT;
+	Drover__DatastoreSpec *vast = spec_new(w, 4, "allowed/four");
+	Drover__DatastoreSpec *specs[] = { &none, vast };
+	Drover__Order o = DROVER__ORDER__INIT;
+	Drover__DatastoreAttach a = DROVER__DATASTORE_ATTACH__INIT;
+	Drover__DatastoreStatus **st;
+	size_t n = 5u << 20;
+
+	free(vast->name);
+	vast->name = xmalloc(n + 1);
+	memset(vast->name, 'x', n);
+	vast->name[n] = '\0';
+	stores_want(w->stores, specs, 2);
+	assert_int_equal(stores_status(w->stores, &st), 0);
+	free(st);
+	a.spec = vast;
+	o.verb_case = DROVER__ORDER__VERB_DATASTORE_ATTACH;
+	o.datastore_attach = &a;
+	assert_int_equal(give(w, &o), ERR_INVALID);
+	drover__datastore_spec__free_unpacked(vast, NULL);
+}
+
 static void
 what_the_server_wants_is_attached(void **state)
 {
@@ -414,6 +441,7 @@ main(void)
 		T(list_outlives_the_agent),
 		T(lost_datastore_is_not_made_anew),
 		T(what_the_server_wants_is_attached),
+		T(absurd_wishes_of_the_server_are_not_kept),
 		T(file_that_is_no_image_is_no_template),
 		T(damaged_list_is_read_as_far_as_it_goes),
 	};
