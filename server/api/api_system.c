@@ -15,18 +15,53 @@
 #define EVENTS_MAX    1000
 #define MAX_CSR       (16 * 1024)
 
+static uint64_t
+limit_of(const struct api_call *c)
+{
+	const char *s = request_arg(c->req, "limit");
+	uint64_t limit = 0;
+
+	/* It was checked before the question went to the database. */
+	return s && parse_u64(s, 0, EVENTS_MAX, "limit", &limit, NULL) == 0 && limit
+		   ? limit
+		   : EVENTS_PRESET;
+}
+
+/* A page of what only grows, newest first; last: the id of its last row. */
+static void
+reply_newest(struct api_call *c, json *items_take, const char *last)
+{
+	const char *of = request_arg(c->req, "entity");
+	AUTO(str) struct str next = STR_INIT;
+	json *j = json_new_object();
+
+	if (json_count(items_take) == limit_of(c)) {
+		str_addf(&next, "%s?limit=%llu&before=%s", c->req->path,
+		    (unsigned long long)limit_of(c), last);
+		if (of && *of)
+			str_addf(&next, "&entity=%s", of);
+	}
+	json_set_str(j, "next", next.len ? str_cstr(&next) : NULL);
+	json_set_json(j, "items", items_take);
+	api_reply_json(c, 200, j);
+}
+
 static void
 on_events(void *arg, int rc, const struct err *e, json *events)
 {
 	struct api_call *c = arg;
+	const char *last = NULL;
+	struct err ignored;
 
 	if (rc < 0) {
 		api_reply_err(c, e);
 		return;
 	}
-	json *j = json_new_object();
-	json_set_json(j, "items", json_ref(events));
-	api_reply_json(c, 200, j);
+	size_t n = json_count(events);
+	if (n && json_read_str(json_at(events, n - 1), "id", JSON_REQUIRED, OBJ_ID_TEXT,
+		     &last, &ignored) < 0)
+		last = "";
+	reply_newest(c, json_ref(events), last);
 }
 
 void
@@ -45,8 +80,8 @@ api_event_list(struct api_call *c)
 		api_reply_err(c, &e);
 		return;
 	}
-	event_query(c->api->d.inv, obj_id_number(before), entity,
-	    (unsigned)(limit ? limit : EVENTS_PRESET), on_events, c);
+	event_query(c->api->d.inv, obj_id_number(before), entity, (unsigned)limit_of(c),
+	    on_events, c);
 }
 
 static json *
@@ -74,11 +109,11 @@ on_audit(void *arg, int rc, const struct err *e, const struct db_rows *rows)
 		api_reply_err(c, e);
 		return;
 	}
-	json *j = json_new_object(), *items = json_new_array();
-	for (size_t i = 0; i < db_rows_count(rows); i++)
+	json *items = json_new_array();
+	size_t n = db_rows_count(rows);
+	for (size_t i = 0; i < n; i++)
 		json_add_json(items, audit_json(rows, i));
-	json_set_json(j, "items", items);
-	api_reply_json(c, 200, j);
+	reply_newest(c, items, n ? db_value(rows, n - 1, 0) : NULL);
 }
 
 void
@@ -91,7 +126,7 @@ api_audit_list(struct api_call *c)
 	    api_arg_u64(c, "limit", EVENTS_PRESET, EVENTS_MAX, &limit) < 0)
 		return;
 	snprintf(b, sizeof(b), "%llu", (unsigned long long)before);
-	snprintf(l, sizeof(l), "%llu", (unsigned long long)limit);
+	snprintf(l, sizeof(l), "%llu", (unsigned long long)limit_of(c));
 	db_query(c->api->d.db, STMT_AUDIT_LIST, 2, (const char *const[]){ b, l },
 	    on_audit, c);
 }

@@ -194,6 +194,19 @@ def test_lists_filter_sort_and_page(lab: Lab) -> None:
     assert pages == 3 and answer["total"] == 7
 
 
+@pytest.mark.parametrize("path", ["/events", "/audit"])
+def test_what_only_grows_is_paged(lab: Lab, path: str) -> None:
+    api = lab.api()
+    for i in range(4):
+        api.call("POST", "/datacenters", {"name": f"grows-{path[1:]}-{i}"})
+    whole = [o["id"] for o in api.get(f"{path}?limit=6")["items"]]
+    first = api.get(f"{path}?limit=2")
+    second = api.get(first["next"].removeprefix("/api/v1"))
+    assert [o["id"] for o in first["items"] + second["items"]] == whole[:4]
+    only = lab.all("datacenters")[-1]["id"]
+    assert api.get(f"/events?entity={only}")["next"] is None
+
+
 def test_the_same_op_id_acts_once(lab: Lab) -> None:
     api = lab.api()
     body = {"name": "once", "parent": lab.all("datacenters")[0]["id"]}
@@ -201,6 +214,9 @@ def test_the_same_op_id_acts_once(lab: Lab) -> None:
     again = api.call("POST", "/folders", body, **{"X-Drover-Op": "11111111-1111-4111-8111-111111111111"})
     assert first["id"] == again["id"]
     refused("exists", "once", api.call, "POST", "/folders", body)
+    with pytest.raises(ApiError) as caught:
+        api.call("POST", "/folders", body, **{"X-Drover-Op": "two words"})
+    assert caught.value.code == "invalid"
 
 
 def test_changes_and_denials_are_audited(lab: Lab, people: dict[str, Api]) -> None:

@@ -281,3 +281,22 @@ def test_acknowledged_writes_survive_a_kill(server: Server) -> None:
     server.ready()
     page = server.admin().get("/datacenters?limit=1000&q=storm-1")
     assert acked <= {d["name"] for d in page["items"]}
+
+
+def test_a_new_password_ends_tokens_for_good(server: Server) -> None:
+    admin = server.admin()
+    user = admin.call("POST", "/users", {"name": "robbed", "password": PASSWORD, "role": "operator"})
+    theirs = server.api()
+    theirs.login("robbed", PASSWORD)
+    theirs.token = theirs.call("POST", "/tokens", {"name": "the thief's"})["token"]
+    assert theirs.get("/sessions/current")["user"] == "robbed"
+    admin.call("PATCH", f"/users/{user['id']}", {"password": PASSWORD + " now"})
+    with pytest.raises(ApiError, match="unauthenticated"):
+        theirs.get("/sessions/current")
+    assert server.process
+    server.process.kill()
+    server.process.wait()
+    server.start()
+    server.ready()
+    with pytest.raises(ApiError, match="unauthenticated"):
+        theirs.clone().get("/sessions/current")
