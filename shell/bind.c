@@ -356,30 +356,40 @@ args_bind(struct stage *st, const struct arg_list *l)
 	return bind_all(st, l, &e) < 0 ? bind_failed(st, &e) : RUN_OK;
 }
 
-enum run
-args_bind_input(struct stage *st, struct val v)
+/* What one parameter takes from an object; null if the object has nothing for it. */
+static int
+take_input(const struct param *p, struct val v, struct val *ret_v, struct err *e)
+{
+	const struct val *from = p->flags & P_PIPE ? &v : NULL;
+	const struct val *field = NULL;
+
+	if (p->flags & P_FIELD && v.type == VAL_TABLE)
+		field = table_get(v.table, p->name);
+	if (field)
+		from = field;
+	*ret_v = VAL_NONE;
+	if (from && from->type != VAL_NULL)
+		return convert(p, *from, NULL, ret_v, e);
+	if (p->flags & P_NEEDED)
+		return err_set(e, ERR_INVALID, "a %s gives nothing for -%s",
+		    val_type_name(v), p->name);
+	return 0;
+}
+
+int
+args_bind_input(struct stage *st, struct val v, struct err *e)
 {
 	const struct param *p = st->cmd->params;
-	struct err e = ERR_INIT;
 
 	for (size_t i = 0; p && p[i].name; i++) {
 		struct val to = VAL_NONE;
 		if (st->given[i] || !(p[i].flags & (P_PIPE | P_FIELD)))
 			continue;
-		if (p[i].flags & P_PIPE) {
-			if (convert(&p[i], v, NULL, &to, &e) < 0)
-				return stage_error(st, &e, v) == RUN_OK ? RUN_OK
-									: RUN_THROW;
-		} else {
-			const struct val *m =
-			    v.type == VAL_TABLE ? table_get(v.table, p[i].name) : NULL;
-			if (m && m->type != VAL_NULL &&
-			    convert(&p[i], *m, NULL, &to, &e) < 0)
-				to = VAL_NONE;
-		}
+		if (take_input(&p[i], v, &to, e) < 0)
+			return ERR_INVALID;
 		val_set(&st->args[i], to);
 	}
-	return RUN_OK;
+	return 0;
 }
 
 enum run

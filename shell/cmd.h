@@ -24,7 +24,7 @@ enum param_type {
 
 #define P_NEEDED 1u /* must be given */
 #define P_PIPE   2u /* bound to the object that comes in */
-#define P_FIELD  4u /* bound to its property of the same name */
+#define P_FIELD  4u /* bound to its property of the same name, if it has one */
 
 struct param {
 	const char *name, *alias;
@@ -115,7 +115,8 @@ void args_free(struct arg_list *l);
 enum run args_bind(struct stage *st, const struct arg_list *l);
 /* Is all there that is needed, now that it is known whether input comes? */
 enum run args_check(struct stage *st);
-enum run args_bind_input(struct stage *st, struct val v);
+/* Parameters that take what comes from v. */
+int args_bind_input(struct stage *st, struct val v, struct err *e) WARN_UNUSED;
 /* The only parameter that name stands for: 0, or an error (ERR_NOT_FOUND, ERR_INVALID).
  */
 int param_find(

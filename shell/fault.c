@@ -56,21 +56,20 @@ fault_record(const struct node *at, const struct err *e, struct val target)
 	return r;
 }
 
-enum run
-throw_record(struct shell *sh, struct val record_take, bool fatal)
-{
-	val_set(&sh->thrown, record_take);
-	sh->fatal = fatal || sh->strict;
-	return RUN_THROW;
-}
-
 static bool
 stop_is_preferred(const struct shell *sh)
 {
 	const struct val *v = var_find(sh, "ErrorActionPreference");
 
-	return sh->strict ||
-	       (v && v->type == VAL_TEXT && !strcasecmp(v->text->s, "Stop"));
+	return v && v->type == VAL_TEXT && !strcasecmp(v->text->s, "Stop");
+}
+
+enum run
+throw_record(struct shell *sh, struct val record_take, bool fatal)
+{
+	val_set(&sh->thrown, record_take);
+	sh->fatal = fatal || stop_is_preferred(sh);
+	return RUN_THROW;
 }
 
 enum run
@@ -80,7 +79,7 @@ throw_err(struct shell *sh, const struct node *at, const struct err *e)
 		sh->exit_code = 130;
 		return RUN_EXIT;
 	}
-	return throw_record(sh, fault_record(at, e, VAL_NONE), stop_is_preferred(sh));
+	return throw_record(sh, fault_record(at, e, VAL_NONE), false);
 }
 
 enum run
@@ -169,8 +168,6 @@ fault_report(struct shell *sh, struct val record_take, const char *action)
 	if (!action) {
 		const struct val *v = var_find(sh, "ErrorActionPreference");
 		action = v && v->type == VAL_TEXT ? v->text->s : "Continue";
-		if (sh->strict)
-			action = "Stop";
 	}
 	if (!strcasecmp(action, "Stop"))
 		return throw_record(sh, record_take, true);

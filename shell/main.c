@@ -338,7 +338,8 @@ main(int argc, char **argv)
 
 	struct shell *sh = shell_new();
 	set_screen(sh, &o);
-	sh->strict = o.errexit;
+	if (o.errexit)
+		var_set(sh, "ErrorActionPreference", val_text("Stop"));
 	if (o.complete)
 		rc = print_completion(sh, &o);
 	else if (o.command)

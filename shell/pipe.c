@@ -17,14 +17,15 @@ static enum run
 stage_put(struct sink *s, struct val v)
 {
 	struct stage *st = (struct stage *)s;
-	enum run rc;
+	struct err e = ERR_INIT;
 
 	if (shell_interrupted()) {
 		st->sh->exit_code = 130;
 		return RUN_EXIT;
 	}
-	rc = args_bind_input(st, v);
-	return rc == RUN_OK ? st->cmd->ops->process(st, v) : rc;
+	if (args_bind_input(st, v, &e) < 0)
+		return stage_error(st, &e, v);
+	return st->cmd->ops->process(st, v);
 }
 
 static enum run

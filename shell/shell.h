@@ -58,7 +58,6 @@ struct shell {
 	struct val it;     /* $_ */
 	struct val input;  /* $input */
 	bool ok;           /* $? */
-	bool strict;       /* -e: every error stops */
 	struct val thrown; /* an error record */
 	bool fatal;        /* it ends the script, not only its statement */
 	bool login_failed; /* no server could be asked: exit code 3 */

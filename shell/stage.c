@@ -22,7 +22,9 @@ position(const struct stage *st, const char *name)
 bool
 has_arg(const struct stage *st, const char *name)
 {
-	return st->given[position(st, name)];
+	size_t i = position(st, name);
+
+	return st->given[i] || st->args[i].type != VAL_NULL;
 }
 
 struct val

@@ -122,3 +122,34 @@ drover 0.1.0
 ## args: -o xml
 ## STDERR-has: -o xml: there is json, csv, table and list
 ## status: 2
+
+#### a saved server is forgotten
+Get-VIServer -Saved | Where-Object Name -eq lab | Remove-VIServer; Get-VIServer -Saved; Get-VM
+## STDERR-has: none is saved
+## status: 3
+
+#### forgetting what is not saved
+Remove-VIServer nope
+## STDERR-has: no server "nope" is saved
+## status: 1
+
+#### -e can be taken back by the script
+$ErrorActionPreference = 'Continue'; Get-VM nope; 'after'
+## args: -e
+## STDOUT:
+after
+## END
+
+#### the CA by its fingerprint
+$p = (Get-Content ca.fp).Split('=')[1]; Connect-VIServer 127.0.0.1 -Port $env:FIXTURE_PORT -User admin -Password secret -CAFingerprint $p -SaveCredentials | % User; Get-Content 127.0.0.1-ca.pem -TotalCount 1
+## STDOUT:
+admin
+-----BEGIN CERTIFICATE-----
+## END
+
+#### a wrong fingerprint
+Connect-VIServer 127.0.0.1 -Port $env:FIXTURE_PORT -User admin -Password secret -CAFingerprint abcd; 'not reached'
+## STDOUT:
+## END
+## STDERR-has: sends no certificate with that fingerprint
+## status: 3

@@ -585,3 +585,10 @@ False
 lab
 localhost
 ## END
+
+#### machines from a table
+"Name,NumCpu,MemoryGB,Notes`na,2,1,first`nb,1,0.5," | ConvertFrom-Csv | New-VM -Template tiny | % { "$($_.Name) $($_.NumCpu) $($_.MemoryMB) $($_.Notes)" }
+## STDOUT:
+a 2 1024 first
+b 1 512 
+## END

@@ -400,8 +400,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 def make_certificates(folder: str) -> None:
     """A CA and a server's certificate that carries it in its chain."""
-    def run(*args: str) -> None:
-        subprocess.run(["openssl", *args], cwd=folder, check=True, capture_output=True)
+    def run(*args: str) -> bytes:
+        return subprocess.run(["openssl", *args], cwd=folder, check=True, capture_output=True).stdout
 
     run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
         "-subj", "/CN=test CA", "-keyout", "ca.key", "-out", "ca.pem")
@@ -411,6 +411,8 @@ def make_certificates(folder: str) -> None:
         f.write("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
     run("x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
         "-extfile", "ext", "-out", "server.pem")
+    with open(os.path.join(folder, "ca.fp"), "wb") as f:
+        f.write(run("x509", "-in", "ca.pem", "-noout", "-fingerprint", "-sha256"))
     with open(os.path.join(folder, "chain.pem"), "w", encoding="utf-8") as out:
         for name in ("server.pem", "ca.pem"):
             with open(os.path.join(folder, name), encoding="utf-8") as f:

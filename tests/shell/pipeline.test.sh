@@ -515,3 +515,11 @@ True
 ## STDOUT:
 50000
 ## END
+
+#### what does not fit a parameter is reported, the rest goes on
+'x', '2026-01-02' | Get-Date -Format yyyy
+## STDOUT:
+2026
+## END
+## STDERR-has: Get-Date: -Date wants a date, got "x"
+## status: 1
