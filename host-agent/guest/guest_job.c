@@ -276,3 +276,25 @@ guest_work_start(
 		guest_work_free(k_take);
 	return rc;
 }
+
+enum flow_rc
+guest_step_work(struct flow *f, const struct guest_job *j, struct guest_work *k_take)
+{
+	if (guest_work_start(k_take, j, flow_wake(f), flow_err(f)))
+		return FLOW_FAIL;
+	return FLOW_WAIT;
+}
+
+enum flow_rc
+guest_step_call(struct flow *f, const struct guest_job *j,
+    int (*run)(struct guest_work *k),
+    void (*ended)(struct guest *g, struct guest_work *k))
+{
+	struct guest_work *k;
+
+	if (guest_work_new(j->g, j->g->spec, &k, flow_err(f)))
+		return FLOW_FAIL;
+	k->run = run;
+	k->ended = ended;
+	return guest_step_work(f, j, k);
+}

@@ -88,6 +88,12 @@ int guest_work_start(struct guest_work *k_take, const struct guest_job *j,
 void guest_work_free(struct guest_work *k);
 
 /* Steps that more than one table uses (guest_run.c, guest_make.c). */
+enum flow_rc guest_step_work(
+    struct flow *f, const struct guest_job *j, struct guest_work *k_take);
+/* The same for a work that needs no more than the guest's spec; ended may be NULL. */
+enum flow_rc guest_step_call(struct flow *f, const struct guest_job *j,
+    int (*run)(struct guest_work *k),
+    void (*ended)(struct guest *g, struct guest_work *k));
 enum flow_rc guest_step_record(struct flow *f, void *arg);
 enum flow_rc guest_step_clear(struct flow *f, void *arg);
 /* A wait whose failure changes nothing. */

@@ -73,17 +73,10 @@ static enum flow_rc
 look_start(struct flow *f, void *arg)
 {
 	struct guest_job *j = arg;
-	struct guest_work *k;
 
 	if (guest_spec_invented(j->g->spec) || !j->g->spec->n_disks)
 		return FLOW_NEXT;
-	if (guest_work_new(j->g, j->g->spec, &k, flow_err(f)))
-		return FLOW_FAIL;
-	k->run = run_look;
-	k->ended = looked;
-	if (guest_work_start(k, j, flow_wake(f), flow_err(f)))
-		return FLOW_FAIL;
-	return FLOW_WAIT;
+	return guest_step_call(f, j, run_look, looked);
 }
 
 static enum flow_rc
@@ -146,9 +139,7 @@ delete_disks(struct flow *f, struct guest_job *j, uint32_t mask, bool memory)
 	k->mask = mask;
 	k->wants_memory = memory;
 	k->run = run_delete;
-	if (guest_work_start(k, j, flow_wake(f), flow_err(f)))
-		return FLOW_FAIL;
-	return FLOW_WAIT;
+	return guest_step_work(f, j, k);
 }
 
 static enum flow_rc
@@ -238,9 +229,7 @@ folder_start(struct flow *f, void *arg)
 		return FLOW_FAIL;
 	k->path = xasprintf("%s/vm-%" PRIu64, j->g->gs->env.run_dir, j->g->number);
 	k->run = run_remove_folder;
-	if (guest_work_start(k, j, flow_wake(f), flow_err(f)))
-		return FLOW_FAIL;
-	return FLOW_WAIT;
+	return guest_step_work(f, j, k);
 }
 
 static enum flow_rc

@@ -71,16 +71,10 @@ enum flow_rc
 guest_step_drop_memory(struct flow *f, void *arg)
 {
 	struct guest_job *j = arg;
-	struct guest_work *k;
 
 	if (guest_spec_invented(j->g->spec) || !j->g->spec->n_disks)
 		return FLOW_NEXT;
-	if (guest_work_new(j->g, j->g->spec, &k, flow_err(f)))
-		return FLOW_FAIL;
-	k->run = run_drop_memory;
-	if (guest_work_start(k, j, flow_wake(f), flow_err(f)))
-		return FLOW_FAIL;
-	return FLOW_WAIT;
+	return guest_step_call(f, j, run_drop_memory, NULL);
 }
 
 /* ---- start ---- */
@@ -185,9 +179,7 @@ open_start(struct flow *f, void *arg)
 	k->wants_memory = j->resumes && j->g->spec->n_disks > 0;
 	k->run = run_open;
 	k->ended = opened;
-	if (guest_work_start(k, j, flow_wake(f), flow_err(f)))
-		return FLOW_FAIL;
-	return FLOW_WAIT;
+	return guest_step_work(f, j, k);
 }
 
 static enum flow_rc
@@ -547,20 +539,13 @@ static enum flow_rc
 image_start(struct flow *f, void *arg)
 {
 	struct guest_job *j = arg;
-	struct guest_work *k;
 
 	if (guest_spec_invented(j->g->spec)) {
 		/* Nothing is in it that would have to be kept. */
 		j->memory_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 		return FLOW_NEXT;
 	}
-	if (guest_work_new(j->g, j->g->spec, &k, flow_err(f)))
-		return FLOW_FAIL;
-	k->run = run_make_memory;
-	k->ended = memory_made;
-	if (guest_work_start(k, j, flow_wake(f), flow_err(f)))
-		return FLOW_FAIL;
-	return FLOW_WAIT;
+	return guest_step_call(f, j, run_make_memory, memory_made);
 }
 
 static enum flow_rc
@@ -611,9 +596,7 @@ sync_start(struct flow *f, void *arg)
 	k->memory_fd = MOVE_FD(j->memory_fd);
 	k->run = run_sync;
 	k->ended = memory_synced;
-	if (guest_work_start(k, j, flow_wake(f), flow_err(f)))
-		return FLOW_FAIL;
-	return FLOW_WAIT;
+	return guest_step_work(f, j, k);
 }
 
 static enum flow_rc
