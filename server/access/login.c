@@ -16,6 +16,7 @@
  * to wait. */
 #define MAX_HASHING 4
 #define MAX_COUNTS  10000
+#define MAX_TOKENS  100 /* of one user */
 #define DAY_MS      (24ULL * 60 * 60 * 1000)
 
 /* One login, token or password change under way. */
@@ -186,7 +187,8 @@ on_checked(void *job, int rc)
 	uint64_t now = session_wall(a->s);
 
 	a->s->hashing--;
-	if (!a->fits || !u || !u->enabled) {
+	/* The password may have been changed while the old one was looked at. */
+	if (!a->fits || !u || !u->enabled || !str_same(u->password_hash, a->stored)) {
 		login_refused(a);
 		return;
 	}
@@ -260,6 +262,18 @@ session_login(struct sessions *s, const char *user, const char *password,
 	to_worker(a, check, on_checked);
 }
 
+static size_t
+tokens_of(const struct sessions *s, obj_id user)
+{
+	size_t n = 0;
+
+	MAP_EACH(s->by_id, it) {
+		const struct session *ss = it.value;
+		n += ss->kind == SESSION_TOKEN && obj_id_is(ss->user, user);
+	}
+	return n;
+}
+
 void
 session_token(struct sessions *s, const char *name, unsigned days,
     const struct caller *who, session_fn done, void *arg)
@@ -268,6 +282,13 @@ session_token(struct sessions *s, const char *name, unsigned days,
 	uint64_t now = session_wall(s);
 
 	*a = (struct attempt){ .s = s, .who = *who, .done = done, .arg = arg };
+	if (tokens_of(s, who->user) >= MAX_TOKENS) {
+		err_set(&a->err, ERR_BAD_STATE,
+		    "%s has %d tokens already: revoke those that are not needed",
+		    who->name, MAX_TOKENS);
+		refuse(a);
+		return;
+	}
 	a->made = session_make(SESSION_TOKEN, who->user, a->token);
 	a->made->name = xstrdup(name);
 	a->made->created_ms = a->made->seen_ms = now;

@@ -73,7 +73,7 @@ typedef void (*session_fn)(const struct session_made *m, void *arg);
  * per address (login_decide.h). */
 void session_login(struct sessions *s, const char *user, const char *password,
     const struct caller *from, session_fn done, void *arg);
-/* A token for who->user, days of life. */
+/* A token for who->user, days of life. ERR_BAD_STATE: he has 100 already. */
 void session_token(struct sessions *s, const char *name, unsigned days,
     const struct caller *who, session_fn done, void *arg);
 

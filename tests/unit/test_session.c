@@ -272,6 +272,41 @@ a_login_that_cannot_be_stored_is_no_login(void **state)
 	assert_int_equal(sessions_count(f->sessions, SESSION_LOGIN), 0);
 }
 
+static void
+tokens_of_a_user_are_counted(void **state)
+{
+	struct fixture *f = *state;
+	const struct caller who = { .user = f->user, .name = "ann" };
+
+	for (unsigned i = 0; i < 100; i++) {
+		session_token(f->sessions, "script", 1, &who, on_made, f);
+		turn_until(f);
+		assert_int_equal(f->rc, 0);
+	}
+	session_token(f->sessions, "one more", 1, &who, on_made, f);
+	turn_until(f);
+	assert_int_equal(f->rc, ERR_BAD_STATE);
+	assert_int_equal(sessions_count(f->sessions, SESSION_TOKEN), 100);
+}
+
+static void
+a_password_that_was_changed_meanwhile_opens_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct txn *t = txn_new(f->inv);
+	struct user *u = txn_edit(t, f->user);
+	struct err e = ERR_INIT;
+
+	free(u->password_hash);
+	u->password_hash = NULL;
+	assert_int_equal(password_hash("battery staple", &u->password_hash, &e), 0);
+	session_login(f->sessions, "ann", GOOD_PASSWORD, &visitor, on_made, f);
+	txn_commit_wake(t, WAKE_NONE);
+	turn_until(f);
+	assert_int_equal(f->rc, ERR_UNAUTHENTICATED);
+	assert_int_equal(sessions_count(f->sessions, SESSION_LOGIN), 0);
+}
+
 int
 main(void)
 {
@@ -293,6 +328,11 @@ main(void)
 		    changing_the_password_ends_other_logins, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    a_login_that_cannot_be_stored_is_no_login, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    tokens_of_a_user_are_counted, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_password_that_was_changed_meanwhile_opens_nothing, set_up,
+		    tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
