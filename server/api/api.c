@@ -32,7 +32,6 @@ static const struct route routes[] = {
 #undef ROUTE
 };
 
-/* Upper ends of the latency buckets, in µs; the last has none. */
 const uint64_t api_bucket_us[LATENCY_BUCKETS - 1] = { 1000, 2500, 5000, 10000, 25000,
 	100000, 500000, 2500000 };
 

@@ -13,6 +13,9 @@
 #define API_MAGIC       0x41504921u
 #define LATENCY_BUCKETS 9
 
+/* Upper ends of the latency buckets, in µs; the last has none. */
+extern const uint64_t api_bucket_us[LATENCY_BUCKETS - 1];
+
 struct route_stat {
 	uint64_t by_class[6]; /* answers by first digit of the status */
 	uint64_t bucket[LATENCY_BUCKETS];
@@ -25,7 +28,7 @@ struct api {
 	struct watch *watch;
 	struct task_waits *waits;
 	struct doubt *doubt;
-	struct list calls; /* under way */
+	struct list calls;        /* under way */
 	struct route_stat *stats; /* one a route */
 	char boot[33];
 	uint64_t started_ms; /* wall */

@@ -7,8 +7,6 @@
 #include "server/db/db.h"
 #include "server/hosts/hosts.h"
 
-extern const uint64_t api_bucket_us[LATENCY_BUCKETS - 1];
-
 static void
 family(struct str *b, const char *name, const char *type, const char *help)
 {
