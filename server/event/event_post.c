@@ -33,6 +33,15 @@ struct event_queue {
 
 static void send_batch(struct event_queue *q);
 
+static void
+drop(struct event_queue *q, struct waiting *w)
+{
+	list_remove(&w->node);
+	q->n_waiting--;
+	event_draft_fini(&w->draft);
+	free(w);
+}
+
 /* Drop the first n. */
 static void
 drop_heads(struct event_queue *q, size_t n)
@@ -40,10 +49,24 @@ drop_heads(struct event_queue *q, size_t n)
 	LIST_EACH_SAFE(struct waiting, w, &q->waiting, node) {
 		if (n-- == 0)
 			return;
-		list_remove(&w->node);
-		q->n_waiting--;
-		event_draft_fini(&w->draft);
-		free(w);
+		drop(q, w);
+	}
+}
+
+/* The oldest that is not on its way goes for a newer one. */
+static void
+make_room(struct event_queue *q)
+{
+	size_t on_way = q->n_sent;
+
+	if (q->n_waiting < MAX_WAITING)
+		return;
+	LIST_EACH_SAFE(struct waiting, w, &q->waiting, node) {
+		if (on_way-- > 0)
+			continue;
+		drop(q, w);
+		q->n_lost++;
+		return;
 	}
 }
 
@@ -61,7 +84,8 @@ on_stored(void *arg, int rc, const struct err *e)
 		log_err("event", "%zu events are lost: %s", n, e->msg);
 	drop_heads(q, n);
 	if (q->n_lost > 0)
-		log_warn("event", "%zu events were dropped while the database was away",
+		log_warn("event",
+		    "%zu events were dropped: the database was away or too slow for them",
 		    q->n_lost);
 	q->n_lost = 0;
 	send_batch(q);
@@ -105,10 +129,7 @@ event_post(struct inv *inv, enum event_code code, obj_id entity, const char *use
 	va_end(ap);
 
 	struct event_queue *q = ev->queue;
-	if (q->n_waiting == MAX_WAITING && q->n_sent == 0) {
-		drop_heads(q, 1);
-		q->n_lost++;
-	}
+	make_room(q);
 	struct waiting *w = xcalloc(1, sizeof(*w));
 	w->draft = (struct event_draft){
 		.code = code,

@@ -135,6 +135,19 @@ test_ring_keeps_the_newest(void **state)
 	assert_null(event_recent(f->w->inv, 2000));
 }
 
+/* The database takes the first one and lets the rest wait. */
+static void
+test_a_flood_drops_the_oldest_that_wait(void **state)
+{
+	struct fixture *f = *state;
+	event_unfollow(f->w->inv, on_event, f);
+	for (unsigned i = 0; i < 12000; i++)
+		event_post(f->w->inv, EV_HOST_LOST, OBJ_ID_NONE, NULL, "%u", i);
+	world_settle(f->w);
+	assert_string_equal(field(event_recent(f->w->inv, 0), "message"), "11999");
+	assert_string_equal(field(event_recent(f->w->inv, 0), "id"), "event-10000");
+}
+
 static const char *const stored[] = {
 	"8",
 	"1767323045678",
@@ -213,6 +226,7 @@ main(void)
 		EVENT_TEST(test_posts_wait_for_the_database_in_order),
 		EVENT_TEST(test_post_is_retried_when_unavailable),
 		EVENT_TEST(test_ring_keeps_the_newest),
+		EVENT_TEST(test_a_flood_drops_the_oldest_that_wait),
 		EVENT_TEST(test_load_and_go_on),
 		EVENT_TEST(test_query),
 		EVENT_TEST(test_old_ones_are_deleted),
