@@ -285,6 +285,12 @@ started_start(struct flow *f, void *arg)
 	g->usage = (struct guest_usage){ 0 };
 	g->stalls = 0;
 	guest_follow_engine(g, GUEST_STOPPED);
+	if (!j->resumes) {
+		/* Adoption finds a booted guest by its claim: the answer need not wait
+		 * for the disk, which the guest keeps busy now. */
+		guest_save(g, WAKE_NONE);
+		return FLOW_NEXT;
+	}
 	guest_save(g, flow_wake(f));
 	return FLOW_WAIT;
 }
