@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "shell/data.h"
+#include "shell/date.h"
 
 #define WAIT_MS      300 /* rows are kept back so long to find the columns' widths */
 #define MAX_ELEMENTS 4   /* of a collection in a cell */
@@ -59,7 +60,10 @@ add_value(struct str *b, const struct column *c, struct val v, bool utf8, int de
 
 	if (c->format && text_format_one(b, v, c->format, NULL) == 0)
 		return;
-	if (v.type == VAL_LIST) {
+	if (v.type == VAL_TIME) {
+		/* Milliseconds are for programs: JSON and CSV have them. */
+		date_format(b, v.i, "yyyy-MM-ddTHH:mm:sszzz");
+	} else if (v.type == VAL_LIST) {
 		add_elements(b, v.list, utf8);
 	} else if (v.type == VAL_TABLE && v.table->kind == TABLE_HASH) {
 		add_table_pairs(b, v.table);
