@@ -5,10 +5,9 @@
 # the lab has outside the folder: network namespaces, one link, cgroups, one mount point.
 # Sourced, never run; every function takes the state folder first.
 
-# The server and its PostgreSQL run as the one, the guests as the other: a guest that
-# breaks out finds no database that would trust it.
+# The server and its PostgreSQL run as this user; every guest has a user id of its own, so
+# one that breaks out finds no database that would trust it.
 readonly LAB_USER=drover
-readonly LAB_GUEST_USER=drover-guest
 readonly LAB_RUN_ROOT=/run/drover
 
 # Daemons without rights must get through the state folder whatever the caller's mask.
