@@ -83,8 +83,30 @@ on_saved(void *arg, uint64_t seq, int rc, const struct err *e)
 		log_err("stores", "the list of datastores is not on disk: %s", e->msg);
 }
 
-void
-stores_save(struct stores *s)
+static void
+listed_free(struct listed_reply *l)
+{
+	list_remove(&l->node);
+	drover__reply__free_unpacked(l->reply, NULL);
+	free(l);
+}
+
+static void
+on_listed(void *arg, uint64_t seq, int rc, const struct err *e)
+{
+	struct listed_reply *l = arg;
+	struct stores *s = l->owner;
+
+	on_saved(s, seq, rc, e);
+	if (rc)
+		s->ops.fail(s->ops.arg, l->name, e);
+	else
+		s->ops.reply(s->ops.arg, l->name, MOVE(l->reply));
+	listed_free(l);
+}
+
+static void
+save(struct stores *s, saver_fn done, void *arg)
 {
 	AUTO(str) struct str all = STR_INIT;
 
@@ -95,7 +117,25 @@ stores_save(struct stores *s)
 		drover__datastore_spec__pack(st->spec, p);
 		record_add(&all, p, n);
 	}
-	saver_put(s->saver, str_cstr(&all), all.len, on_saved, s);
+	saver_put(s->saver, str_cstr(&all), all.len, done, arg);
+}
+
+void
+stores_save(struct stores *s)
+{
+	save(s, on_saved, s);
+}
+
+void
+stores_save_for(struct stores *s, struct order_name name, Drover__Reply *r_take)
+{
+	struct listed_reply *l = xcalloc(1, sizeof(*l));
+
+	l->owner = s;
+	l->name = name;
+	l->reply = r_take;
+	list_add_tail(&s->listed, &l->node);
+	save(s, on_listed, l);
 }
 
 void
@@ -222,7 +262,7 @@ attach_ended(struct stores *s, struct store_job *j, int rc)
 
 	r->result_case = DROVER__REPLY__RESULT_DATASTORE;
 	r->datastore = store_status(st);
-	s->ops.reply(s->ops.arg, j->name, r);
+	stores_save_for(s, j->name, r);
 }
 
 int
@@ -291,6 +331,7 @@ stores_open(const struct stores_conf *c, const struct stores_ops *ops,
 	list_init(&s->all);
 	list_init(&s->jobs);
 	list_init(&s->imports);
+	list_init(&s->listed);
 	rc = load(s, e);
 	if (rc) {
 		stores_free(s);
@@ -324,6 +365,8 @@ stores_free(struct stores *s)
 	LIST_EACH_SAFE(struct store, st, &s->all, node)
 		store_free(st);
 	saver_free(s->saver);
+	LIST_EACH_SAFE(struct listed_reply, l, &s->listed, node)
+		listed_free(l);
 	free(s->path);
 	free(s->roots);
 	free(s);

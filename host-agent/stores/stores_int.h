@@ -47,6 +47,14 @@ struct running_import {
 	struct tmpl_import *import;
 };
 
+/* The reply to an order that is done when the list is on disk. */
+struct listed_reply {
+	struct list_node node;
+	struct stores *owner;
+	struct order_name name;
+	Drover__Reply *reply;
+};
+
 struct stores {
 	struct stores_conf conf;
 	struct stores_ops ops;
@@ -55,6 +63,7 @@ struct stores {
 	struct list all;
 	struct list jobs;
 	struct list imports;
+	struct list listed;
 	size_t count;
 	size_t looks; /* under way */
 };
@@ -65,6 +74,8 @@ struct store *store_find(const struct stores *s, uint64_t number);
 struct store *store_add(struct stores *s, const Drover__DatastoreSpec *spec);
 void store_remove(struct stores *s, struct store *st);
 void stores_save(struct stores *s);
+/* The same; the reply goes out when it is on disk, or a fault where it cannot be. */
+void stores_save_for(struct stores *s, struct order_name name, Drover__Reply *r_take);
 /* Update what is known; tells ops.changed when reachability moved. */
 void store_note(struct stores *s, struct store *st, const struct datastore_room *room,
     const struct err *e);

@@ -105,9 +105,8 @@ start_detach(
 			    "datastore %s holds disks of vm %s on this host",
 			    st->spec->name, who);
 		store_remove(s, st);
-		stores_save(s);
 	}
-	s->ops.reply(s->ops.arg, name, store_reply_new());
+	stores_save_for(s, name, store_reply_new());
 	return 0;
 }
 

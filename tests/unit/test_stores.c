@@ -363,6 +363,23 @@ absurd_wishes_of_the_server_are_not_kept(void **state)
 	drover__datastore_spec__free_unpacked(vast, NULL);
 }
 
+/* What an order was told to be done is on disk, whenever the agent is killed. */
+static void
+attached_datastore_is_never_made_twice(void **state)
+{
+	struct world *w = *state;
+	const char *why;
+
+	assert_int_equal(attach(w, 1, "allowed/one"), 0);
+	assert_int_equal(unlink(bed_path(w->bed, "allowed/one/" DATASTORE_MARK)), 0);
+	restart(w);
+	do {
+		loop_turn(w->bed->loop, 5);
+		assert_false(is_reachable(w, &why));
+	} while (!strcmp(why, "not attached yet") || !*why);
+	assert_false(bed_exists(bed_path(w->bed, "allowed/one/" DATASTORE_MARK)));
+}
+
 static void
 what_the_server_wants_is_attached(void **state)
 {
@@ -440,6 +457,7 @@ main(void)
 		T(datastore_in_use_stays),
 		T(list_outlives_the_agent),
 		T(lost_datastore_is_not_made_anew),
+		T(attached_datastore_is_never_made_twice),
 		T(what_the_server_wants_is_attached),
 		T(absurd_wishes_of_the_server_are_not_kept),
 		T(file_that_is_no_image_is_no_template),
