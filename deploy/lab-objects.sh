@@ -127,7 +127,8 @@ ensure_datastore()
 {
 	local name=$1 hosts=$2 options=${3:-}
 	mkdir -p "$dir/ds/$name"
-	ensure Datastore "$name" "-Datacenter '$DATACENTER' -Path '$(run_dir)/ds/$name' -VMHost $hosts $options"
+	ensure Datastore "$name" "-Datacenter '$DATACENTER' -VMHost $hosts \
+		-Path '$(run_dir)/ds/$name' $options"
 }
 
 make_resources()
@@ -139,8 +140,8 @@ make_resources()
 		hosts+=("host-$number")
 	done
 	ensure_datastore "$STORE" "$(IFS=,; echo "${hosts[*]}")" -Shared
-	ensure VirtualPortGroup "$NETWORK" "-Datacenter '$DATACENTER' -Bridge br0 -Cidr $subnet.0/24 -Gateway $subnet.1 \
-		-RangeFirst $subnet.64 -RangeLast $subnet.250"
+	ensure VirtualPortGroup "$NETWORK" "-Datacenter '$DATACENTER' -Bridge br0 \
+		-Cidr $subnet.0/24 -Gateway $subnet.1 -RangeFirst $subnet.64 -RangeLast $subnet.250"
 }
 
 # The image is built where the programs are: other labs on the same build take it as it is.
