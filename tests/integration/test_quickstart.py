@@ -127,6 +127,7 @@ def test_second_run_changes_nothing(lab: Quickstart) -> None:
 
 def test_machines_outlive_a_killed_agent(lab: Quickstart) -> None:
     host = lab.saved().get("/hosts?sort=name")["items"][0]
+    wait_for("the pids to be reported", lambda: all(vm["pid"] for vm in lab.machines()))
     mine = {vm["name"]: vm for vm in lab.machines() if vm["host"] == host["id"]}
     boots = {name: hello(vm["ip_address"]) for name, vm in mine.items()}
     assert mine and all(boots.values())
