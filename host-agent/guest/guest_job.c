@@ -146,6 +146,8 @@ on_ended(void *owner, struct flow *f, int rc, const struct err *e)
 	if (rc && !gone)
 		settle_failed(j);
 	answer(j, rc, e);
+	if (!rc && j->saves_last)
+		guest_save(g, WAKE_NONE);
 	if (gone) {
 		guests_remove(gs, g);
 		gs->ops.changed(gs->ops.arg);

@@ -32,6 +32,7 @@ struct guest_job {
 	bool found;             /* a start found the guest running */
 	bool resumes;           /* a start goes on from a memory image */
 	bool booted;            /* it ran, if only for a moment */
+	bool saves_last;        /* the record, when the order has been answered */
 	bool image_synced;      /* a suspend's memory is safe */
 	Drover__GuestSpec *old; /* before an update */
 	size_t i;               /* disk being made */

@@ -288,7 +288,7 @@ started_start(struct flow *f, void *arg)
 	if (!j->resumes) {
 		/* Adoption finds a booted guest by its claim: the answer need not wait
 		 * for the disk, which the guest keeps busy now. */
-		guest_save(g, WAKE_NONE);
+		j->saves_last = true;
 		return FLOW_NEXT;
 	}
 	guest_save(g, flow_wake(f));
