@@ -82,6 +82,10 @@ disk_check(const Drover__GuestSpec *spec, size_t i, struct err *e)
 	if (!str_starts(d->path, folder))
 		return err_set(e, ERR_DENIED, "disk %s: %.100s is not below %s",
 		    d->name, d->path, folder);
+	/* Another guest's disk is nobody's base, whatever the server says. */
+	if (*d->base_path && !str_starts(d->base_path, "templates/"))
+		return err_set(e, ERR_DENIED,
+		    "disk %s: its base %.100s is no template's", d->name, d->base_path);
 	if (ds_path_check(d->path, e) ||
 	    (*d->base_path && ds_path_check(d->base_path, e)))
 		return err_wrap(e, "disk %s", d->name);

@@ -112,7 +112,8 @@ texts_are_checked(void **state)
 	assert_text(s, &s->uuid, "3f2504e0-4f89-41d3-9a0c-0305e82c330,", ERR_INVALID);
 	assert_text(s, &d->name, "-x", ERR_INVALID);
 	assert_text(s, &d->format, "vmdk", ERR_INVALID);
-	assert_text(s, &d->base_path, "../x", ERR_INVALID);
+	assert_text(s, &d->base_path, "templates/../x", ERR_INVALID);
+	assert_text(s, &d->base_path, "vms/vm-2/disk-0.qcow2", ERR_DENIED);
 	assert_text(s, &c->bridge, "br1", 0);
 	assert_text(s, &c->bridge, "br2", ERR_DENIED);
 	assert_text(s, &c->bridge, "br0/../x", ERR_INVALID);
