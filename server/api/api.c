@@ -305,7 +305,7 @@ prepare(struct api_call *c, struct err *e)
 
 	if (rc == ERR_UNSUPPORTED)
 		return err_set(
-		    e, ERR_UNSUPPORTED, "%s does not take this method", c->req->path);
+		    e, ERR_METHOD, "%s does not take this method", c->req->path);
 	if (rc < 0)
 		return err_set(e, ERR_NOT_FOUND, "there is no %s", c->req->path);
 	/* Who asks is settled before anything that he sent is read. */
