@@ -13,8 +13,8 @@
 
 #define LOGIN_FREE_USER    5
 #define LOGIN_FREE_ADDRESS 30
-#define LOGIN_MAX_WAIT_MS  (5u * 60 * 1000)
-#define LOGIN_FORGET_MS    (30u * 60 * 1000)
+#define LOGIN_MAX_WAIT_MS  (5ULL * 60 * 1000)
+#define LOGIN_FORGET_MS    (30ULL * 60 * 1000)
 
 struct login_count {
 	uint32_t failures;

@@ -1,6 +1,5 @@
 #include "server/access/password.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include <openssl/evp.h>
@@ -12,7 +11,7 @@
 
 #define SALT_BYTES 16
 #define HASH_BYTES 32
-#define MAX_MEMORY (128u * 1024 * 1024)
+#define MAX_MEMORY ((uint64_t)128 * 1024 * 1024)
 
 struct scrypt {
 	unsigned log_n, r, p;
@@ -49,19 +48,41 @@ password_hash(const char *pw, char **ret_hash, struct err *e)
 	return 0;
 }
 
+/* One number and the '$' behind it. */
+static bool
+read_cost(const char **at, unsigned *ret_v)
+{
+	AUTO_FREE char *digits = xstrndup(*at, strcspn(*at, "$"));
+	uint64_t v = 0;
+
+	if (parse_u64(digits, 1, 64, "cost", &v, NULL) < 0 || !(*at)[strlen(digits)])
+		return false;
+	*ret_v = (unsigned)v;
+	*at += strlen(digits) + 1;
+	return true;
+}
+
 static bool
 decode(const char *text, struct scrypt *s)
 {
-	char salt[2 * SALT_BYTES + 1], hash[2 * HASH_BYTES + 1], more;
+	static const char kind[] = "scrypt$";
+	const size_t hash_at = (size_t)2 * SALT_BYTES + 1;
 
-	if (!text || sscanf(text, "scrypt$%2u$%2u$%2u$%32[0-9a-f]$%64[0-9a-f]%c",
-			 &s->log_n, &s->r, &s->p, salt, hash, &more) != 5)
+	if (!text || !str_starts(text, kind))
+		return false;
+	text += strlen(kind);
+	if (!read_cost(&text, &s->log_n) || !read_cost(&text, &s->r) ||
+	    !read_cost(&text, &s->p))
+		return false;
+	if (strlen(text) != hash_at + (size_t)2 * HASH_BYTES ||
+	    text[hash_at - 1] != '$')
 		return false;
 	if (s->log_n < 10 || s->log_n > 16 || s->r < 1 || s->r > 8 || s->p < 1 ||
 	    s->p > 8)
 		return false;
+	AUTO_FREE char *salt = xstrndup(text, hash_at - 1);
 	return hex_decode(salt, s->salt, SALT_BYTES, NULL) == 0 &&
-	       hex_decode(hash, s->hash, HASH_BYTES, NULL) == 0;
+	       hex_decode(text + hash_at, s->hash, HASH_BYTES, NULL) == 0;
 }
 
 bool

@@ -93,14 +93,15 @@ session_store(struct txn *t, const struct session *ss)
 	obj_id_text(ss->user, user);
 	snprintf(created, sizeof(created), "%llu", (unsigned long long)ss->created_ms);
 	snprintf(expires, sizeof(expires), "%llu", (unsigned long long)ss->expires_ms);
-	if (ss->kind == SESSION_LOGIN)
+	if (ss->kind == SESSION_LOGIN) {
 		txn_sql(t, STMT_SESSION_INSERT, 9,
 		    (const char *const[]){ ss->id, ss->token_hash, ss->csrf, user,
 			created, created, expires, ss->address, NULL });
-	else
+	} else {
 		txn_sql(t, STMT_TOKEN_INSERT, 6,
 		    (const char *const[]){
 			ss->id, ss->token_hash, user, ss->name, created, expires });
+	}
 }
 
 static bool

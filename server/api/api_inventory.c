@@ -66,12 +66,14 @@ gather(struct api_call *c, const struct filter *f, size_t *ret_n)
 {
 	const struct inv *inv = c->api->d.inv;
 	const struct obj **v =
-	    xreallocarray(NULL, inv_count(inv, c->route->kind) + 1, sizeof(*v));
+	    xreallocarray(NULL, inv_count(inv, c->route->kind) + 1, sizeof(void *));
 	size_t n = 0;
 
 	INV_EACH(inv, c->route->kind, o)
-	if (!f || filter_match(f, inv, o))
-		v[n++] = o;
+	{
+		if (!f || filter_match(f, inv, o))
+			v[n++] = o;
+	}
 	*ret_n = n;
 	return v;
 }
@@ -79,12 +81,13 @@ gather(struct api_call *c, const struct filter *f, size_t *ret_n)
 static void
 add_escaped(struct str *b, const char *s)
 {
-	for (; *s; s++)
+	for (; *s; s++) {
 		if (strchr("-._~*:,", *s) || (*s >= '0' && *s <= '9') ||
 		    (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z'))
 			str_addc(b, *s);
 		else
 			str_addf(b, "%%%02x", (unsigned char)*s);
+	}
 }
 
 static void
@@ -98,8 +101,9 @@ set_next(
 		json_set_null(j, "next");
 		return;
 	}
+	offset += limit;
 	str_addf(&url, "%s?limit=%llu&offset=%llu", c->req->path,
-	    (unsigned long long)limit, (unsigned long long)(offset + limit));
+	    (unsigned long long)limit, (unsigned long long)offset);
 	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
 		const char *v = request_arg(c->req, kept[i]);
 		if (!v)
@@ -119,7 +123,7 @@ reply_page(struct api_call *c, const struct filter *f, struct sort *s, uint64_t 
 	json *j = json_new_object(), *items = json_new_array();
 
 	if (s->n)
-		qsort_r(v, n, sizeof(*v), compare, s);
+		qsort_r(v, n, sizeof(void *), compare, s);
 	for (uint64_t i = offset; i < n && i < offset + limit; i++)
 		json_add_json(items, inv_json(c->api->d.inv, v[i]));
 	json_set_json(j, "items", items);
@@ -141,7 +145,8 @@ api_list(struct api_call *c)
 
 	for (size_t i = 0; i < c->req->n_args; i++) {
 		size_t k = 0;
-		while (k < ARRAY_SIZE(known) && strcmp(known[k], c->req->args[i].name))
+		while (
+		    k < ARRAY_SIZE(known) && !str_same(known[k], c->req->args[i].name))
 			k++;
 		if (k == ARRAY_SIZE(known)) {
 			api_refuse(c, ERR_INVALID, "lists take no argument \"%.40s\"",

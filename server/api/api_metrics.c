@@ -38,7 +38,7 @@ add_requests(struct str *b, const struct api *a, size_t n)
 	static const char name[] = "drover_server_http_requests_total";
 
 	family(b, name, "counter", "Answered requests by route and class of status.");
-	for (size_t i = 0; i <= n; i++)
+	for (size_t i = 0; i <= n; i++) {
 		for (unsigned cls = 2; cls < 6; cls++) {
 			if (!a->stats[i].by_class[cls])
 				continue;
@@ -47,6 +47,7 @@ add_requests(struct str *b, const struct api *a, size_t n)
 			str_addf(b, ",code=\"%uxx\"} %llu\n", cls,
 			    (unsigned long long)a->stats[i].by_class[cls]);
 		}
+	}
 }
 
 static void
@@ -59,14 +60,15 @@ add_latency(struct str *b, const struct api *a, size_t n)
 	for (unsigned k = 0; k < LATENCY_BUCKETS; k++) {
 		for (size_t i = 0; i <= n; i++)
 			total += a->stats[i].bucket[k];
-		if (k < LATENCY_BUCKETS - 1)
+		if (k < LATENCY_BUCKETS - 1) {
 			str_addf(b, "%s_bucket{le=\"%llu.%06llu\"} %llu\n", name,
 			    (unsigned long long)(api_bucket_us[k] / 1000000),
 			    (unsigned long long)(api_bucket_us[k] % 1000000),
 			    (unsigned long long)total);
-		else
+		} else {
 			str_addf(b, "%s_bucket{le=\"+Inf\"} %llu\n", name,
 			    (unsigned long long)total);
+		}
 	}
 	for (size_t i = 0; i <= n; i++)
 		sum_us += a->stats[i].sum_us;
@@ -104,15 +106,17 @@ add_guests(struct str *b, const struct inv *inv)
 static uint64_t
 resident_bytes(void)
 {
-	unsigned long long pages = 0;
+	char line[128];
 	FILE *f = fopen("/proc/self/statm", "re");
 
 	if (!f)
 		return 0;
-	if (fscanf(f, "%*s %llu", &pages) != 1)
-		pages = 0;
+	bool read = fgets(line, sizeof(line), f) != NULL;
 	fclose(f);
-	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+	/* The second of its numbers, in pages. */
+	const char *second = read ? strchr(line, ' ') : NULL;
+	return second ? strtoull(second, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE)
+		      : 0;
 }
 
 void

@@ -13,7 +13,7 @@
 
 #define EVENTS_PRESET 100
 #define EVENTS_MAX    1000
-#define MAX_CSR       (16 * 1024)
+#define MAX_CSR       ((size_t)16 * 1024)
 
 static uint64_t
 limit_of(const struct api_call *c)

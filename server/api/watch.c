@@ -416,7 +416,7 @@ static int
 handle(struct watch *w, struct client *c, const char *text, size_t n, struct err *e)
 {
 	AUTO(json) json *m = NULL;
-	const char *type = NULL;
+	const char *type = "";
 
 	int rc = json_parse(text, n, "message", &m, e);
 	if (rc == 0 && json_what(m) != JSON_IS_OBJECT)

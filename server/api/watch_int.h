@@ -11,7 +11,7 @@
 #include "server/api/watch.h"
 #include "server/inventory/inv.h"
 
-#define WATCH_MAX_QUEUE   (1024u * 1024)
+#define WATCH_MAX_QUEUE   ((size_t)1024 * 1024)
 #define WATCH_BEHIND_MS   30000u
 #define WATCH_PING_MS     15000u
 #define WATCH_MIN_GAP_MS  20u   /* between deltas to one client */

@@ -26,12 +26,12 @@ struct front_conf {
 	const char *web_root; /* folder of the pages, or NULL */
 };
 
-#define FRONT_MAX_BODY (1024u * 1024)
+#define FRONT_MAX_BODY ((size_t)1024 * 1024)
 /* A body over the limit is read and dropped up to here, so that the client can read
  * why. */
-#define FRONT_MAX_SKIP    (64u * 1024 * 1024)
-#define FRONT_MAX_WS_RX   (16u * 1024) /* one message from a browser */
-#define FRONT_MAX_WAITING 4096u        /* messages on their way to the core */
+#define FRONT_MAX_SKIP    ((size_t)64 * 1024 * 1024)
+#define FRONT_MAX_WS_RX   ((size_t)16 * 1024) /* one message from a browser */
+#define FRONT_MAX_WAITING 4096u               /* messages on their way to the core */
 #define FRONT_MAX_CONNS   4096u
 #define FRONT_MAX_ARGS    32u /* of a query */
 

@@ -10,7 +10,7 @@
 #include "base/str.h"
 #include "server/front/front_int.h"
 
-#define MAX_PAGE_BYTES (8u * 1024 * 1024)
+#define MAX_PAGE_BYTES ((off_t)8 * 1024 * 1024)
 #define MAX_FOLDERS    8
 
 static const struct {

@@ -8,7 +8,7 @@
 
 #define WATCH_PATH "/api/v1/watch"
 /* Tell the core about written bytes at least this often. */
-#define DRAIN_STEP (64u * 1024)
+#define DRAIN_STEP ((size_t)64 * 1024)
 /* How long a socket may take to say goodbye: who does not read never would. */
 #define CLOSE_US (5 * LWS_US_PER_SEC)
 
@@ -25,7 +25,9 @@ origin_fits(const struct request *r)
 static void
 drop_frames(struct ws_sock *s)
 {
-	LIST_EACH_SAFE(struct ws_frame, fr, &s->frames, node) {
+	struct ws_frame *fr;
+
+	while ((fr = LIST_FIRST(struct ws_frame, &s->frames, node)) != NULL) {
 		list_remove(&fr->node);
 		free(fr->buf);
 		free(fr);

@@ -117,9 +117,9 @@ create(struct op_call *c, struct txn *t, struct err *e)
 		rc = read_role(c, &role, e);
 	if (rc == 0)
 		rc = txn_add(t, KIND_USER, OBJ_ID_NONE, name, &o, e);
-	if (rc < 0)
-		return rc;
 	struct user *u = o;
+	if (rc < 0 || !u)
+		return rc;
 	u->role = role;
 	u->enabled = true;
 	take_hash(c, u);
