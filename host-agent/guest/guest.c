@@ -91,6 +91,13 @@ on_saved(void *arg, uint64_t seq, int rc, const struct err *e)
 	post_wake(g->gs->env.loop, w, rc, e);
 }
 
+void
+guest_forget_claim(struct guest *g)
+{
+	if (g->state == GUEST_STARTING && !g->restart.task)
+		g->started_ms = 0;
+}
+
 static int
 make_book_folder(struct guest *g, struct err *e)
 {

@@ -20,7 +20,8 @@ struct guest_record {
 	Drover__GuestSpec *spec;
 	enum guest_state state;
 	uint64_t generation; /* highest met */
-	uint64_t started_ms; /* wall clock; 0: that generation has not run yet */
+	uint64_t started_ms; /* wall clock; 0: that generation has neither run nor been
+				booted */
 	int32_t pid;         /* as last seen, for the log */
 	/* The restart under way, whose repetition boots a guest that it has shut down;
 	 * zeroes: none. */

@@ -26,7 +26,7 @@ struct guest {
 	Drover__GuestSpec *spec;
 	enum guest_state state;
 	uint64_t generation;
-	uint64_t started_ms;       /* 0: that generation has not run yet */
+	uint64_t started_ms; /* 0: that generation has neither run nor been booted */
 	struct order_name restart; /* has shut it down, or is about to, to boot it */
 	char reason[GUEST_REASON_MAX];
 	char digest[65];
@@ -83,6 +83,8 @@ int guest_handle(
     struct guest *g, struct engine_guest **ret_h, struct err *e) WARN_UNUSED;
 /* After spec.engine changed, or at the end. */
 void guest_drop_handle(struct guest *g);
+/* A start that came to nothing: its generation may be started again. */
+void guest_forget_claim(struct guest *g);
 bool guest_is_live(const struct guest *g); /* its engine has it, in whatever state */
 Drover__GuestStatus *guest_status(const struct guest *g);
 void guest_emit(struct guest *g, const char *what, const char *reason);

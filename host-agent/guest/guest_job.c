@@ -94,6 +94,8 @@ settle_failed(struct guest_job *j)
 
 	if (g->state == GUEST_CREATING || guest_state_rests(g->state))
 		return;
+	if (!guest_is_live(g))
+		guest_forget_claim(g);
 	g->restart = (struct order_name){ 0 };
 	guest_follow_engine(g, down_state(j));
 	if (guest_is_live(g) && !g->started_ms)

@@ -91,7 +91,7 @@ claim_start(struct flow *f, void *arg)
 
 	j->resumes = j->from == GUEST_SUSPENDED;
 	g->generation = j->generation;
-	g->started_ms = 0;
+	g->started_ms = j->resumes ? 0 : clock_wall_ms(loop_clock(g->gs->env.loop));
 	g->restart = (struct order_name){ 0 };
 	g->tentative = false;
 	if (j->spec)
@@ -281,16 +281,16 @@ started_start(struct flow *f, void *arg)
 		    g->spec->name, engine_guest_reason(g->handle));
 		return FLOW_FAIL;
 	}
-	g->started_ms = clock_wall_ms(loop_clock(g->gs->env.loop));
 	g->usage = (struct guest_usage){ 0 };
 	g->stalls = 0;
 	guest_follow_engine(g, GUEST_STOPPED);
-	if (!j->resumes) {
-		/* Adoption finds a booted guest by its claim: the answer need not wait
-		 * for the disk, which the guest keeps busy now. */
+	if (j->verb == GV_START && !j->resumes) {
+		/* The claim says all that adoption wants to know: the answer need not
+		 * wait for the disk, which the guest keeps busy now. */
 		j->saves_last = true;
 		return FLOW_NEXT;
 	}
+	g->started_ms = clock_wall_ms(loop_clock(g->gs->env.loop));
 	guest_save(g, flow_wake(f));
 	return FLOW_WAIT;
 }
@@ -657,6 +657,7 @@ not_there(struct guest *g)
 	const char *text = *reason ? reason : "it ended while the agent was away";
 
 	guest_clear_host(g);
+	guest_forget_claim(g);
 	if (g->state == GUEST_STARTING) {
 		guest_set_state(g, GUEST_STOPPED, "its start was interrupted");
 		guest_emit(g, "lost", "the agent ended while it was starting");
@@ -690,6 +691,7 @@ adopt_undo(struct flow *f, void *arg)
 {
 	struct guest_job *j = arg;
 
+	guest_forget_claim(j->g);
 	guest_set_state(j->g, GUEST_UNKNOWN, "the engine cannot tell");
 	return FLOW_NEXT;
 }
