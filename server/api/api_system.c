@@ -131,6 +131,31 @@ api_audit_list(struct api_call *c)
 	    on_audit, c);
 }
 
+static void
+on_checked(void *arg, int rc, const struct err *e, const struct db_rows *rows)
+{
+	struct api_call *c = arg;
+
+	if (rc < 0) {
+		api_reply_err(c, e);
+		return;
+	}
+	json *j = json_new_object();
+	bool whole = db_rows_count(rows) == 0;
+	json_set_bool(j, "whole", whole);
+	if (whole)
+		json_set_null(j, "first_bad");
+	else
+		json_set_u64(j, "first_bad", db_value_u64(rows, 0, 0));
+	api_reply_json(c, 200, j);
+}
+
+void
+api_audit_check(struct api_call *c)
+{
+	db_query(c->api->d.db, STMT_AUDIT_CHECK, 0, NULL, on_checked, c);
+}
+
 void
 api_system(struct api_call *c)
 {

@@ -131,6 +131,13 @@ class Lab:
     def connected(self) -> int:
         return sum(h["connection_state"] == "connected" for h in self.all("hosts"))
 
+    def sql(self, text: str) -> None:
+        """As somebody would who got at the database behind the server's back."""
+        subprocess.run(
+            ["psql", "-q", "-v", "ON_ERROR_STOP=1", "-h", str(self.dir / "pg/socket"), "-U", "drover", "-d", "drover", "-c", text],
+            check=True, capture_output=True, text=True,
+        )
+
     def logs(self) -> str:
         return "\n".join(f"== {p.name}\n{p.read_text(errors='replace')[-4000:]}" for p in sorted((self.dir / "log").glob("*")))
 

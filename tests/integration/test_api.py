@@ -231,6 +231,16 @@ def test_changes_and_denials_are_audited(lab: Lab, people: dict[str, Api]) -> No
     assert any(r["action"] == "datacenter.create" and r["result"] != "ok" for r in rows)
 
 
+def test_a_row_that_somebody_changed_breaks_the_audit_chain(lab: Lab) -> None:
+    api = lab.api()
+    assert api.get("/audit/check") == {"whole": True, "first_bad": None}
+    victim = api.get("/audit?limit=5")["items"][2]["id"]
+    lab.sql("ALTER TABLE audit DISABLE TRIGGER USER; "
+            f"UPDATE audit SET detail = 'never happened' WHERE id = {victim}; "
+            "ALTER TABLE audit ENABLE TRIGGER USER")
+    assert api.get("/audit/check") == {"whole": False, "first_bad": victim}
+
+
 def test_metrics_and_health(lab: Lab) -> None:
     api = lab.anonymous()
     status, text = api.raw("GET", "/metrics", None, {})
