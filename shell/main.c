@@ -298,6 +298,8 @@ interact(struct shell *sh)
 			break;
 		edit_remember(ed, text);
 		rc = shell_run(sh, text, strlen(text));
+		if (shell_interrupted())
+			fputc('\n', stdout); /* the terminal shows ^C */
 		if (rc == RUN_EXIT && shell_interrupted())
 			rc = RUN_OK;
 		shell_clear_interrupt();
