@@ -59,8 +59,8 @@ change_send(struct stage *st, struct changes *c, const char *method, const char 
 	const char *task = text_of(json_get(answer, "task"), "id");
 	const char *object = task ? text_of(answer, "object") : text_of(answer, "id");
 	c->v = xreallocarray(c->v, c->n + 1, sizeof(*c->v));
-	c->v[c->n++] =
-	    (struct pending){ xstrdup(name), xstrdup(task), xstrdup(object), answer };
+	c->v[c->n++] = (struct pending){ xstrdup(name), xstrdup(task), xstrdup(object),
+		answer, false };
 	return RUN_OK;
 }
 
@@ -147,13 +147,15 @@ put_object(struct stage *st, const struct changes *c, const struct pending *p)
 }
 
 static enum run
-finish(struct stage *st, const struct changes *c, const struct pending *p)
+finish(struct stage *st, const struct changes *c, struct pending *p)
 {
 	AUTO(json) json *task = NULL;
 	struct err e = ERR_INIT;
 
-	if (p->task && (task_wait(st->sh, p->task, p->name, &task, &e) < 0 ||
-			   task_fault(task, &e) < 0))
+	if (p->task && task_wait(st->sh, p->task, p->name, &task, &e) < 0)
+		return report(st, &e, p->name);
+	p->failed = task && task_fault(task, &e) < 0;
+	if (p->failed)
 		return report(st, &e, p->name);
 	known_expire(st->sh);
 	return put_object(st, c, p);
@@ -166,7 +168,7 @@ changes_end(struct stage *st, struct changes *c)
 	enum run rc = RUN_OK;
 
 	for (size_t i = 0; i < c->n && rc == RUN_OK; i++) {
-		const struct pending *p = &c->v[i];
+		struct pending *p = &c->v[i];
 		if (async && p->task)
 			rc = put(st, record_from(st->sh, KIND_TASK,
 					 json_get(p->result, "task")));

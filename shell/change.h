@@ -12,6 +12,7 @@ struct pending {
 	char *task;   /* id; NULL: it was done at once */
 	char *object; /* id, or NULL */
 	json *result; /* what an immediate change answered */
+	bool failed;  /* its task ended in an error */
 };
 
 struct changes {

@@ -43,12 +43,6 @@ fini_changes(struct stage *st)
 	changes_free(st->state);
 }
 
-static enum run
-end_changes(struct stage *st)
-{
-	return changes_end(st, st->state);
-}
-
 static json *
 named_body(const struct stage *st)
 {
@@ -329,10 +323,45 @@ format_of(struct stage *st, const char *path)
 	return given ? given : str_ends(path, ".qcow2") ? "qcow2" : "raw";
 }
 
+/* A file that was sent for the template whose change is the at-th. */
+struct upload {
+	size_t at;
+	char *path; /* "/datastores/datastore-1/content?path=…" */
+};
+
+struct new_template {
+	struct changes changes; /* first: begin_kind() */
+	struct upload *v;
+	size_t n;
+};
+
 static enum run
 template_begin(struct stage *st)
 {
 	return begin_kind(st, KIND_TEMPLATE);
+}
+
+static void
+remember_upload(struct new_template *t, const char *datastore, const char *into)
+{
+	struct str path = STR_INIT;
+
+	str_addf(&path, "/datastores/%s/content?path=", datastore);
+	url_add(&path, into);
+	t->v = xreallocarray(t->v, t->n + 1, sizeof(*t->v));
+	t->v[t->n++] = (struct upload){ t->changes.n, str_take(&path) };
+}
+
+/* Nobody would look for what was sent for a template that there will not be. */
+static void
+discard_upload(struct stage *st, const struct upload *u)
+{
+	AUTO(json) json *answer = NULL;
+	struct err e = ERR_INIT;
+
+	if (rest_change(st->sh, "DELETE", u->path, NULL, &answer, &e) < 0 &&
+	    e.code != ERR_NOT_FOUND)
+		warn(st->sh, "the uploaded file stays: %s", e.msg);
 }
 
 /* Where the image lies in the datastore once it is there. */
@@ -366,6 +395,7 @@ place_image(struct stage *st, json *body, const char *path)
 	    xasprintf("upload/%s.%s", get_text(st, "Name"), format_of(st, path));
 	json_set_str(body, "datastore", id);
 	json_set_str(body, "path", into);
+	remember_upload(st->state, id, into);
 	if (upload(st->sh, path, id, into, &e) < 0)
 		rc = throw_err(st->sh, st->node, &e);
 	val_free(store);
@@ -399,8 +429,31 @@ template_process(struct stage *st, struct val v)
 	return rc;
 }
 
-const struct cmd_ops ops_new_template = { sizeof(struct changes), template_begin,
-	template_process, end_changes, fini_changes };
+static enum run
+template_end(struct stage *st)
+{
+	struct new_template *t = st->state;
+
+	return changes_end(st, &t->changes);
+}
+
+static void
+template_fini(struct stage *st)
+{
+	struct new_template *t = st->state;
+
+	for (size_t i = 0; i < t->n; i++) {
+		const struct upload *u = &t->v[i];
+		if (u->at >= t->changes.n || t->changes.v[u->at].failed)
+			discard_upload(st, u);
+		free(u->path);
+	}
+	free(t->v);
+	changes_free(&t->changes);
+}
+
+const struct cmd_ops ops_new_template = { sizeof(struct new_template), template_begin,
+	template_process, template_end, template_fini };
 
 /* The token and the command line that uses it. */
 static struct val

@@ -432,6 +432,22 @@ t2 qcow2 upload/t2.qcow2
 upload/t2.raw
 ## END
 
+#### template that is refused leaves no upload
+'x' > d.qcow2; New-Template tiny d.qcow2 -Datastore shared1
+## STDOUT:
+## END
+## STDERR-has: New-Template: template "tiny" exists
+## status: 1
+## files:
+
+#### template whose import fails leaves no upload
+'x' > d.qcow2; New-Template failx d.qcow2 -Datastore shared1; New-Template 'o k' d.qcow2 -Datastore shared1 | % Path
+## STDOUT:
+upload/o k.qcow2
+## END
+## STDERR-has: New-Template: "failx" could not be made: disk full
+## files: upload/o k.qcow2
+
 #### template from the datastore
 New-Template t2 '[shared1] a/b.qcow2' | % { "$($_.Path) $($_.Format)" }
 ## STDOUT:

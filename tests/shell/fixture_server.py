@@ -282,6 +282,10 @@ class Api:
                 return 200, {"items": items[:int(q.get("limit", 100))], "next": None}
             case ("PUT", "datastores", _, "content"):
                 return self.upload(q["path"], int(q["offset"]), raw)
+            case ("DELETE", "datastores", _, "content"):
+                if self.w.files.pop(q["path"], None) is None:
+                    raise Refused(404, "not_found", f'there is no "{q["path"]}"')
+                return 200, {}
             case ("GET", plural) if plural in PLURAL:
                 return self.listing(plural, q)
             case ("POST", plural) if plural in FIELDS:

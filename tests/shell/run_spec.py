@@ -14,6 +14,7 @@ A file is a row of cases:
     ## env: COLUMNS=40
     ## fixture: {"fail": 2}          what the server shall do wrong
     ## changes: 3 of 5               different operations, of so many requests
+    ## files: upload/a.raw           what lies in the datastores afterwards
 
 "## STDOUT-json: …" compares as JSON.  A file whose first line has "fixture" gets a server
 with a fixed inventory as its default one; it is reset before each case.
@@ -46,6 +47,7 @@ class Case:
     env: dict[str, str] = dataclasses.field(default_factory=dict)
     fixture: dict[str, int] = dataclasses.field(default_factory=dict)
     changes: str | None = None
+    files: str | None = None
 
 
 def parse(path: str) -> tuple[bool, list[Case]]:
@@ -87,6 +89,8 @@ def parse(path: str) -> tuple[bool, list[Case]]:
             case.fixture = json.loads(value)
         elif key == "changes":
             case.changes = value
+        elif key == "files":
+            case.files = value
         elif key == "env":
             name, _, text = value.partition("=")
             case.env[name] = text
@@ -147,6 +151,8 @@ def run_file(drover: str, path: str, folder: str) -> tuple[int, int]:
         faults = judge(case, done)
         if case.changes and case.changes != (got := f"{len(set(world.ops))} of {len(world.ops)}"):
             faults.append(f"changes are {got}, not {case.changes}")
+        if case.files is not None and case.files != (got := ", ".join(sorted(world.files))):
+            faults.append(f'the files are "{got}", not "{case.files}"')
         if faults:
             bad += 1
             print(f"{path}:{case.line}: {case.title}")
