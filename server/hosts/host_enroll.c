@@ -168,13 +168,6 @@ on_stored(void *arg, int rc, const struct err *e)
 	enroll_free(en);
 }
 
-static void
-set_text(char **field, const char *v)
-{
-	free(*field);
-	*field = xstrdup(v);
-}
-
 /* The token is spent and the host known by its certificate, or neither. */
 static void
 store(struct enroll *en)
@@ -194,8 +187,8 @@ store(struct enroll *en)
 		en->hash,
 		number_text(clock_wall_ms(loop_clock(hs->loop)), now),
 	};
-	set_text(&h->uuid, en->uuid);
-	set_text(&h->cert_fingerprint, en->identity.fingerprint);
+	text_set(&h->uuid, en->uuid);
+	text_set(&h->cert_fingerprint, en->identity.fingerprint);
 	txn_sql(t, STMT_ENROLL_SPEND, ARRAY_SIZE(params), params);
 	txn_event(t, EV_HOST_ADDED, en->host, OBJ_ID_NONE, NULL,
 	    "Host %s was enrolled from %s", h->o.name, en->who.address);

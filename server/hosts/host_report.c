@@ -96,13 +96,6 @@ applying_send(struct host_rec *rec, struct applying *a, struct txn *t)
 }
 
 static void
-set_text(char **field, const char *v)
-{
-	free(*field);
-	*field = v[0] ? xstrdup(v) : NULL;
-}
-
-static void
 write_change(
     struct host_rec *rec, struct txn *t, obj_id id, const struct guest_change *c)
 {
@@ -115,7 +108,7 @@ write_change(
 		    power_state_text(vm->power_state), power_state_text(c->power),
 		    c->reason[0] ? ": " : "", c->reason);
 		vm->power_state = c->power;
-		set_text(&vm->power_reason, c->reason);
+		text_set(&vm->power_reason, c->reason);
 	}
 	if (c->event >= 0)
 		txn_event(t, (enum event_code)c->event, id, OBJ_ID_NONE, NULL,
@@ -131,7 +124,7 @@ write_missing(struct host_rec *rec, struct txn *t, obj_id id)
 	AUTO_FREE char *why = xasprintf("host %s does not know it", host);
 
 	vm->power_state = POWER_UNKNOWN;
-	set_text(&vm->power_reason, why);
+	text_set(&vm->power_reason, why);
 	txn_event(t, EV_VM_MISSING_ON_HOST, id, OBJ_ID_NONE, NULL,
 	    "%s is missing on host %s", vm->o.name, host);
 }

@@ -21,15 +21,6 @@ struct storing {
 	enum conn_state from;
 };
 
-static void
-set_text(char **field, const char *v)
-{
-	if (str_same(*field, v))
-		return;
-	free(*field);
-	*field = xstrdup(v);
-}
-
 static json *
 capabilities_json(const Drover__EngineFacts *f)
 {
@@ -78,12 +69,12 @@ fill_facts(struct host *h, const struct host_rec *rec)
 	h->cpu_total_mhz = total_mhz < UINT32_MAX ? (uint32_t)total_mhz : UINT32_MAX;
 	h->memory_total_mb = f->memory_bytes / MB_BYTES;
 	h->boot_time = f->boot_time_ms;
-	set_text(&h->address, rec->address);
-	set_text(&h->cpu_model, f->cpu_model);
-	set_text(&h->machine, f->machine);
-	set_text(&h->kernel, f->kernel);
-	set_text(&h->agent_version, f->agent_version);
-	set_text(&h->cgroup, f->cgroup);
+	text_set(&h->address, rec->address);
+	text_set(&h->cpu_model, f->cpu_model);
+	text_set(&h->machine, f->machine);
+	text_set(&h->kernel, f->kernel);
+	text_set(&h->agent_version, f->agent_version);
+	text_set(&h->cgroup, f->cgroup);
 	json_free(h->engines);
 	h->engines = engines_json(f);
 }
@@ -141,7 +132,7 @@ store(struct host_rec *rec, const struct host *row, const struct host_verdict *v
 
 	add_event(t, row, v);
 	edit->connection_state = v->state;
-	set_text(&edit->state_reason, v->reason[0] ? v->reason : NULL);
+	text_set(&edit->state_reason, v->reason[0] ? v->reason : NULL);
 	if (rec->facts_new) {
 		s->facts = true;
 		fill_facts(edit, rec);

@@ -167,6 +167,8 @@ obj_id inv_ancestor(const struct inv *inv, obj_id id, enum obj_kind kind);
 const char *inv_name(const struct inv *inv, obj_id id); /* "" if there is none */
 uint64_t inv_rev(const struct inv *inv);                /* of the newest change */
 bool id_list_has(const struct id_list *l, obj_id id);
+/* Give a text field of a txn's copy another value; "" and NULL are null. */
+void text_set(char **field, const char *v);
 
 /*
  * Usage figures and other volatile facts: no database, same feed. The struct's

@@ -308,3 +308,12 @@ field_restore(struct obj *o, const struct field *f, const char *text, struct err
 	}
 	return 0;
 }
+
+void
+text_set(char **field, const char *v)
+{
+	if (str_same(*field, v))
+		return;
+	free(*field);
+	*field = v && v[0] ? xstrdup(v) : NULL;
+}

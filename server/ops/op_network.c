@@ -38,10 +38,10 @@ fill(const struct op_call *c, struct network *n, struct err *e)
 	for (size_t i = 0; i < ARRAY_SIZE(text_fields); i++) {
 		const char *v = arg_str(c->args, text_fields[i]);
 		if (v)
-			set_text(field_of(n, text_fields[i]), v);
+			text_set(field_of(n, text_fields[i]), v);
 	}
 	if (arg_has(c->args, "bridge"))
-		set_text(&n->bridge, arg_str(c->args, "bridge"));
+		text_set(&n->bridge, arg_str(c->args, "bridge"));
 	n->vlan = (uint32_t)arg_u64(c->args, "vlan", n->vlan);
 	struct net_texts texts = { n->cidr, n->gateway, n->range_first, n->range_last,
 		n->dns };

@@ -68,13 +68,6 @@ arg_exists(const struct inv *inv, const json *args, const char *name, struct err
 }
 
 void
-set_text(char **field, const char *v)
-{
-	free(*field);
-	*field = v && v[0] ? xstrdup(v) : NULL;
-}
-
-void
 id_list_set(struct id_list *l, const obj_id *v, size_t n)
 {
 	free(l->v);

@@ -84,9 +84,9 @@ import_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
 	tpl->lifecycle = LIFE_READY;
 	if (reply && reply->result_case == DROVER__REPLY__RESULT_TEMPLATE) {
 		const Drover__TemplateFacts *f = reply->template_;
-		set_text(&tpl->path, f->path);
-		set_text(&tpl->format, f->format);
-		set_text(&tpl->sha256, f->sha256);
+		text_set(&tpl->path, f->path);
+		text_set(&tpl->format, f->format);
+		text_set(&tpl->sha256, f->sha256);
 		tpl->virtual_bytes = f->virtual_bytes;
 		tpl->file_bytes = f->file_bytes;
 	}
@@ -156,7 +156,7 @@ template_import(struct op_call *c, struct txn *t, struct err *e)
 	tpl->format = xstrdup(arg_str(c->args, "format"));
 	tpl->num_cpu = (uint32_t)arg_u64(c->args, "num_cpu", 0);
 	tpl->memory_mb = arg_u64(c->args, "memory_mb", 0);
-	set_text(&tpl->notes, arg_str(c->args, "notes"));
+	text_set(&tpl->notes, arg_str(c->args, "notes"));
 	c->object = tpl->o.id;
 	return 0;
 }
@@ -229,7 +229,7 @@ template_update(struct op_call *c, struct txn *t, struct err *e)
 	tpl->num_cpu = (uint32_t)arg_u64(c->args, "num_cpu", tpl->num_cpu);
 	tpl->memory_mb = arg_u64(c->args, "memory_mb", tpl->memory_mb);
 	if (arg_has(c->args, "notes"))
-		set_text(&tpl->notes, arg_str(c->args, "notes"));
+		text_set(&tpl->notes, arg_str(c->args, "notes"));
 	return apply_rename(c, t, e);
 }
 

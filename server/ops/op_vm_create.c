@@ -134,7 +134,7 @@ write_placement(struct task_run *r, struct txn *t)
 	if (!hold || !vm || !tpl)
 		return;
 	vm->host = hold->host;
-	set_text(&vm->engine, host_engine(inv_host(r->inv, hold->host)));
+	text_set(&vm->engine, host_engine(inv_host(r->inv, hold->host)));
 	json_free(vm->disks);
 	vm->disks = vm_disks_clone(vm, tpl);
 	if (obj_id_none(network))
@@ -143,7 +143,7 @@ write_placement(struct task_run *r, struct txn *t)
 	json_free(vm->nics);
 	vm->nics = vm_nics_one(network, mac, hold->address);
 	if (hold->address)
-		set_text(&vm->ip_address, ipv4_text(hold->address, ip));
+		text_set(&vm->ip_address, ipv4_text(hold->address, ip));
 }
 
 static void
@@ -252,7 +252,7 @@ end_badly(struct task_run *r, struct txn *t, struct vm *vm, const struct err *e)
 	}
 	vm->lifecycle = LIFE_ORPHANED;
 	vm->power_state = POWER_UNKNOWN;
-	set_text(
+	text_set(
 	    &vm->power_reason, "its creation failed and its host did not clean up");
 }
 
@@ -459,7 +459,7 @@ fill_row(const struct op_call *c, const struct template *tpl, struct vm *vm)
 	vm->template_ = tpl->o.id;
 	vm->num_cpu = (uint32_t)arg_u64(c->args, "num_cpu", num_cpu);
 	vm->memory_mb = arg_u64(c->args, "memory_mb", memory_mb);
-	set_text(&vm->notes, arg_str(c->args, "notes"));
+	text_set(&vm->notes, arg_str(c->args, "notes"));
 	id_list_set(&vm->datastores, &tpl->datastore, 1);
 	id_list_set(&vm->networks, &network, obj_id_none(network) ? 0 : 1);
 }

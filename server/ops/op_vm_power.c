@@ -149,7 +149,7 @@ on_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
 		return;
 	if (p->to >= 0)
 		vm->power_state = (enum power_state)p->to;
-	set_text(&vm->power_reason, NULL);
+	text_set(&vm->power_reason, NULL);
 	txn_event(
 	    t, p->event, r->entity, r->id, r->who.name, "%s %s", vm->o.name, p->text);
 }

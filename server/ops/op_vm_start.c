@@ -59,7 +59,7 @@ on_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
 		return;
 	}
 	vm->power_state = POWER_ON;
-	set_text(&vm->power_reason, NULL);
+	text_set(&vm->power_reason, NULL);
 	vm_take_status(vm, run_reply(r, vm->host, STEP_START));
 	txn_event(t, EV_VM_POWERED_ON, r->entity, r->id, r->who.name,
 	    "%s runs on host %s", vm->o.name, inv_name(r->inv, vm->host));

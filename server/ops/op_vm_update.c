@@ -112,7 +112,7 @@ vm_update(struct op_call *c, struct txn *t, struct err *e)
 		rc = apply_rename(c, t, e);
 	if (!rc && arg_has(c->args, "notes")) {
 		struct vm *edit = txn_edit(t, c->entity);
-		set_text(&edit->notes, arg_str(c->args, "notes"));
+		text_set(&edit->notes, arg_str(c->args, "notes"));
 	}
 	return rc;
 }

@@ -187,7 +187,7 @@ vm_begin_start(struct task_run *r, struct txn *t)
 		return;
 	vm->run_gen++;
 	vm->power_state = POWER_STARTING;
-	set_text(&vm->power_reason, NULL);
+	text_set(&vm->power_reason, NULL);
 	txn_event(t, EV_VM_STARTING, r->entity, r->id, r->who.name,
 	    "Starting %s on host %s", vm->o.name, inv_name(r->inv, vm->host));
 }
@@ -200,7 +200,7 @@ vm_failed_start(struct vm *vm, int rc, const struct err *e)
 	/* Without an answer it may run by now: the host's next report says. */
 	bool open = rc == ERR_TIMEOUT || rc == ERR_LOST || rc == ERR_CANCELLED;
 	vm->power_state = open ? POWER_UNKNOWN : POWER_OFF;
-	set_text(&vm->power_reason, e->msg);
+	text_set(&vm->power_reason, e->msg);
 }
 
 void

@@ -9,13 +9,6 @@
 #include "base/str.h"
 #include "server/task/task_int.h"
 
-static void
-set_text(char **field, const char *v)
-{
-	free(*field);
-	*field = xstrdup(v);
-}
-
 static bool
 step_is_stored(const struct task_run *r)
 {
@@ -37,11 +30,11 @@ fill_step(struct task_run *r, struct txn *t)
 		row->started_at = clock_wall_ms(loop_clock(r->tasks->loop));
 	row->state = TASK_RUNNING;
 	row->step_index = in->step;
-	set_text(&row->step, r->kind->steps[in->step].name);
+	text_set(&row->step, r->kind->steps[in->step].name);
 	row->undoing = in->phase == FLOW_UNDOING;
 	if (row->undoing) {
-		set_text(&row->error_code, err_name(in->why.code));
-		set_text(&row->error_message, in->why.msg);
+		text_set(&row->error_code, err_name(in->why.code));
+		text_set(&row->error_message, in->why.msg);
 		return;
 	}
 	row->progress = pct > in->progress ? pct : in->progress;
@@ -133,8 +126,8 @@ fill_end(struct task_run *r, struct txn *t)
 	row->undoing = false;
 	row->finished_at = clock_wall_ms(loop_clock(r->tasks->loop));
 	if (in->rc) {
-		set_text(&row->error_code, err_name(in->rc));
-		set_text(&row->error_message, in->why.msg);
+		text_set(&row->error_code, err_name(in->rc));
+		text_set(&row->error_message, in->why.msg);
 	} else {
 		row->progress = 100;
 	}
