@@ -1,5 +1,7 @@
 #include "server/advice/advice.h"
 
+#include <string.h>
+
 #include "base/mem.h"
 #include "server/advice/advice_int.h"
 
@@ -28,6 +30,21 @@ advice_free(struct advice *a)
 	free(a);
 }
 
+/* A refusal longer than an error may be ends behind a whole reason. */
+static int
+refuse(const struct sched_move *m, struct err *e)
+{
+	static const char more[] = "; and more";
+	size_t n = strlen(m->text);
+
+	if (n < sizeof(e->msg))
+		return err_set(e, m->code, "%s", m->text);
+	n = sizeof(e->msg) - sizeof(more);
+	while (n > 0 && strncmp(m->text + n, "; ", 2) != 0)
+		n--;
+	return err_set(e, m->code, "%.*s%s", (int)n, m->text, more);
+}
+
 int
 advice_find_host(
     struct advice *a, const struct advice_guest *g, obj_id *ret_host, struct err *e)
@@ -43,7 +60,7 @@ advice_find_host(
 		return rc;
 	const struct sched_move *m = &plan->moves[0];
 	if (m->code)
-		return err_set(e, m->code, "%s", m->text);
+		return refuse(m, e);
 	*ret_host = obj_id_make(KIND_HOST, m->to);
 	return 0;
 }

@@ -45,6 +45,22 @@ holds_keep_room_from_others(void **state)
 }
 
 static void
+long_refusals_end_behind_a_whole_reason(void **state)
+{
+	struct lab *l = lab_new(4, 1000);
+	struct advice_guest g = guest(l, 123456);
+	struct err e = ERR_INIT;
+	obj_id host;
+
+	g.name =
+	    "a-machine-with-a-name-that-leaves-little-room-for-the-reasons-of-hosts";
+	assert_int_equal(advice_find_host(l->advice, &g, &host, &e), ERR_NO_CAPACITY);
+	if (!str_ends(e.msg, " of 1000 MB; and more"))
+		fail_msg("%s", e.msg);
+	lab_free(l);
+}
+
+static void
 hosts_that_cannot_are_told_apart(void **state)
 {
 	struct lab *l = lab_new(2, 4096);
@@ -142,6 +158,7 @@ main(void)
 	log_set_level(LOG_LEVEL_ERR);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(holds_keep_room_from_others),
+		cmocka_unit_test(long_refusals_end_behind_a_whole_reason),
 		cmocka_unit_test(hosts_that_cannot_are_told_apart),
 		cmocka_unit_test(placements_are_ranked_with_reasons),
 		cmocka_unit_test(bad_placements_are_refused),
