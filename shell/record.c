@@ -64,7 +64,7 @@ gigabytes(const json *j, double unit)
 		return VAL_NONE;
 	if (gb == (double)(int64_t)gb)
 		return val_int((int64_t)gb);
-	return val_real((double)(int64_t)(gb * 1000 + 0.5) / 1000);
+	return val_real(gb);
 }
 
 static struct val

@@ -370,7 +370,7 @@ esx2 2
 #### sums
 Get-VM | measure MemoryGB -Sum | % Sum
 ## STDOUT:
-10.188
+10.1875
 ## END
 
 #### sorted by memory
