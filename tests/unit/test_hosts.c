@@ -146,6 +146,24 @@ a_death_is_told_once_and_acknowledged(void **state)
 }
 
 static void
+a_host_speaks_for_its_own_guests_only(void **state)
+{
+	struct lab *l = lab_new(2, 4096);
+	obj_id vm = lab_vm(l, "web", true);
+	const struct vm *row = inv_vm(l->inv, vm);
+	struct agent_fake *liar = l->agent[obj_id_is(row->host, l->host[0]) ? 1 : 0];
+
+	agent_fake_plant(liar, obj_id_number(vm), row->uuid);
+	agent_fake_happen(liar, obj_id_number(vm), S(FAILED), "died", "a lie");
+	agent_fake_report(liar);
+	lab_settle(l);
+	assert_int_equal(lab_power(l, vm), POWER_ON);
+	assert_int_equal(lab_events(l, "VmDiedEvent"), 0);
+	assert_int_equal(lab_events(l, "VmUnknownOnHostEvent"), 1);
+	lab_free(l);
+}
+
+static void
 news_wait_for_the_database(void **state)
 {
 	struct lab *l = lab_new(1, 4096);
@@ -220,6 +238,7 @@ main(void)
 		cmocka_unit_test(a_short_break_is_forgiven),
 		cmocka_unit_test(facts_are_the_hosts),
 		cmocka_unit_test(a_death_is_told_once_and_acknowledged),
+		cmocka_unit_test(a_host_speaks_for_its_own_guests_only),
 		cmocka_unit_test(news_wait_for_the_database),
 		cmocka_unit_test(what_differs_after_a_break_is_repaired_or_named),
 		cmocka_unit_test(nothing_is_missed_while_the_server_starts_anew),
