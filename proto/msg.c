@@ -12,7 +12,7 @@
  * likes and allocates a structure for every two bytes of a list.
  */
 #define MAX_DEPTH   8u
-#define MAX_FIELDS  32u
+#define MAX_FIELDS  64u
 #define MAX_LIST    256u
 #define MAX_UNKNOWN 64u
 

@@ -40,17 +40,17 @@ static const char *const verb_names[] = {
 
 static const enum engine_verdict verb_may[ENGINE_VERBS_][ENGINE_STATES_] = {
 	/* clang-format off */
-	/*                  down starting running paused stalled suspending */
-	[ENGINE_START]   = { GO,  NO,      HAS,    HAS,   HAS,    NO },
-	[ENGINE_STOP]    = { HAS, NO,      GO,     NO,    NO,     NO },
-	[ENGINE_KILL]    = { HAS, GO,      GO,     GO,    GO,     GO },
-	[ENGINE_RESET]   = { NO,  NO,      GO,     GO,    GO,     NO },
-	[ENGINE_PAUSE]   = { NO,  NO,      GO,     HAS,   NO,     NO },
-	[ENGINE_RESUME]  = { NO,  NO,      HAS,    GO,    GO,     NO },
-	[ENGINE_SUSPEND] = { NO,  NO,      GO,     GO,    NO,     NO },
-	[ENGINE_RESIZE]  = { NO,  NO,      GO,     GO,    NO,     NO },
-	[ENGINE_QUERY]   = { HAS, GO,      GO,     GO,    GO,     GO },
-	[ENGINE_ADOPT]   = { GO,  HAS,     HAS,    HAS,   HAS,    HAS },
+	/*                  down starting running paused stalled suspending arriving leaving given */
+	[ENGINE_START]   = { GO,  NO,      HAS,    HAS,   HAS,    NO,        NO,      NO,     NO },
+	[ENGINE_STOP]    = { HAS, NO,      GO,     NO,    NO,     NO,        NO,      NO,     NO },
+	[ENGINE_KILL]    = { HAS, GO,      GO,     GO,    GO,     GO,        GO,      GO,     GO },
+	[ENGINE_RESET]   = { NO,  NO,      GO,     GO,    GO,     NO,        NO,      NO,     NO },
+	[ENGINE_PAUSE]   = { NO,  NO,      GO,     HAS,   NO,     NO,        NO,      NO,     NO },
+	[ENGINE_RESUME]  = { NO,  NO,      HAS,    GO,    GO,     NO,        NO,      NO,     NO },
+	[ENGINE_SUSPEND] = { NO,  NO,      GO,     GO,    NO,     NO,        NO,      NO,     NO },
+	[ENGINE_RESIZE]  = { NO,  NO,      GO,     GO,    NO,     NO,        NO,      NO,     NO },
+	[ENGINE_QUERY]   = { HAS, GO,      GO,     GO,    GO,     GO,        GO,      GO,     GO },
+	[ENGINE_ADOPT]   = { GO,  HAS,     HAS,    HAS,   HAS,    HAS,       HAS,     HAS,    HAS },
 	/* clang-format on */
 };
 

@@ -242,6 +242,15 @@ guest_follow_engine(struct guest *g, enum guest_state down)
 	case ENGINE_STALLED:
 		guest_set_state(g, GUEST_STALLED, why);
 		break;
+	case ENGINE_ARRIVING:
+		guest_set_state(g, GUEST_ARRIVING, "");
+		break;
+	case ENGINE_LEAVING:
+		guest_set_state(g, GUEST_LEAVING, "");
+		break;
+	case ENGINE_GIVEN:
+		guest_set_state(g, GUEST_GIVEN, "");
+		break;
 	case ENGINE_DOWN:
 	case ENGINE_STATES_:
 		guest_set_state(g, down, why);

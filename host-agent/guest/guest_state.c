@@ -72,7 +72,8 @@ bool
 guest_state_is_up(enum guest_state s)
 {
 	return (1u << s) & (BIT(STARTING) | BIT(RUNNING) | BIT(PAUSED) | BIT(STALLED) |
-			       BIT(SUSPENDING) | BIT(STOPPING));
+			       BIT(SUSPENDING) | BIT(STOPPING) | BIT(ARRIVING) |
+			       BIT(LEAVING) | BIT(GIVEN));
 }
 
 const char *

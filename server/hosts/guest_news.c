@@ -16,6 +16,7 @@ guest_power(Drover__GuestState s)
 	case DROVER__GUEST_STATE__GUEST_RUNNING:
 	case DROVER__GUEST_STATE__GUEST_SUSPENDING:
 	case DROVER__GUEST_STATE__GUEST_STOPPING:
+	case DROVER__GUEST_STATE__GUEST_LEAVING:
 		return POWER_ON;
 	case DROVER__GUEST_STATE__GUEST_PAUSED:
 		return POWER_PAUSED;
@@ -23,6 +24,9 @@ guest_power(Drover__GuestState s)
 		return POWER_STALLED;
 	case DROVER__GUEST_STATE__GUEST_SUSPENDED:
 		return POWER_SUSPENDED;
+	/* Whoever moves it knows where it runs. */
+	case DROVER__GUEST_STATE__GUEST_ARRIVING:
+	case DROVER__GUEST_STATE__GUEST_GIVEN:
 	case DROVER__GUEST_STATE__GUEST_UNKNOWN:
 	case _DROVER__GUEST_STATE_IS_INT_SIZE:
 		break;

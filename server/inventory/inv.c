@@ -121,6 +121,8 @@ GETTER(datastore, KIND_DATASTORE)
 GETTER(network, KIND_NETWORK)
 GETTER(task, KIND_TASK)
 GETTER(user, KIND_USER)
+GETTER(snapshot, KIND_SNAPSHOT)
+GETTER(custspec, KIND_CUSTSPEC)
 #undef GETTER
 
 /* Where the id is, or would be, in the array. */

@@ -63,6 +63,8 @@ struct host { /* parent: cluster */
 	uint32_t cpu_cores, cpu_mhz, cpu_total_mhz, cpu_usage_mhz;
 	uint64_t memory_total_mb, memory_usage_mb, boot_time, last_seen;
 	json *engines;
+	json *cpu_flags, *channel_addresses; /* lists of texts */
+	uint32_t channel_port; /* 0: takes no transfers */
 };
 
 struct pool { /* parent: cluster (the root pool "Resources") or pool */
@@ -82,10 +84,19 @@ struct vm { /* parent: folder or datacenter */
 	obj_id template_; /* NOLINT(readability-identifier-naming): a word of C++ */
 	uint32_t num_cpu, pid, cpu_usage_mhz;
 	uint64_t memory_mb, run_gen, started_at, memory_usage_mb, disk_usage_bytes;
-	/* [{name, datastore: "datastore-1", path, format, size_bytes, base_path?,
-	 * base_format?}] */
+	/* [{name, datastore: "datastore-1", path, format, size_bytes, backing?:
+	 * [{path, format}] nearest first, iops_limit?, bytes_per_s_limit?}] */
 	json *disks;
-	json *nics; /* [{name, network: "network-1", mac, address?}] */
+	/* [{name, network: "network-1", mac, address?, vlan?, rx_kbit_limit?,
+	 * tx_kbit_limit?}] */
+	json *nics;
+	obj_id snapshot; /* the one that its disks go on from, or none */
+	bool needs_consolidation; /* images that no snapshot needs lie in its chains */
+	json *seed; /* {meta_data, user_data, network_config}, or NULL */
+	bool guest_agent;
+	uint64_t guest_heartbeat;
+	char *guest_host_name, *guest_os;
+	json *guest_addresses;
 	struct id_list datastores, networks;
 };
 
@@ -98,6 +109,8 @@ struct template
 	char *path, *format, *sha256, *notes;
 	uint64_t virtual_bytes, file_bytes, memory_mb;
 	uint32_t num_cpu;
+	char *version;
+	json *copies; /* [{datastore, path, format}]: the same on other datastores */
 };
 
 struct datastore { /* parent: datacenter */
@@ -106,6 +119,7 @@ struct datastore { /* parent: datacenter */
 	bool shared, accessible;
 	struct id_list hosts, reachable_hosts;
 	uint64_t capacity_bytes, free_bytes;
+	uint64_t quota_bytes; /* of what users upload; 0: none */
 };
 
 struct network { /* parent: datacenter */
@@ -133,6 +147,28 @@ struct user {         /* parent: none */
 	uint64_t last_login;
 };
 
+struct snapshot { /* parent: the machine */
+	struct obj o;
+	char *description;
+	enum vm_lifecycle lifecycle;
+	obj_id parent_snapshot; /* or none */
+	uint64_t taken_at;
+	enum power_state power_state;
+	bool memory, quiesced;
+	uint32_t num_cpu;
+	uint64_t memory_mb, memory_bytes;
+	json *disks; /* as of vm: the frozen images */
+	json *nics;
+};
+
+struct custspec { /* parent: none; how a clone is made its own */
+	struct obj o;
+	char *host_name;    /* "{name}" is the machine's; "" = {name} */
+	char *domain, *dns; /* dns: "10.0.0.1,10.0.0.2"; "": the network's */
+	char *address_mode; /* "network" (from its range), "dhcp" or "none" */
+	char *ssh_keys, *user_name, *user_data, *notes;
+};
+
 struct inv;
 
 /* NULL if there is none. */
@@ -151,6 +187,8 @@ INV_GETTER(datastore)
 INV_GETTER(network)
 INV_GETTER(task)
 INV_GETTER(user)
+INV_GETTER(snapshot)
+INV_GETTER(custspec)
 #undef INV_GETTER
 /* Every object of a kind in id order; NULL at the end. Start with OBJ_ID_NONE. */
 const struct obj *inv_next(const struct inv *inv, enum obj_kind kind, obj_id after);

@@ -35,6 +35,8 @@ enum {
 	FIRST_network = PLACE_network_bridge,
 	FIRST_task = PLACE_task_op,
 	FIRST_user = PLACE_user_role,
+	FIRST_snapshot = PLACE_snapshot_description,
+	FIRST_custspec = PLACE_custspec_host_name,
 };
 
 #define STR  .type = FIELD_STR
@@ -85,7 +87,9 @@ static const struct kind_range {
 	[KIND_DATASTORE] = { FIRST_datastore, FIRST_network },
 	[KIND_NETWORK] = { FIRST_network, FIRST_task },
 	[KIND_TASK] = { FIRST_task, FIRST_user },
-	[KIND_USER] = { FIRST_user, PLACE_user_last_login + 1 },
+	[KIND_USER] = { FIRST_user, FIRST_snapshot },
+	[KIND_SNAPSHOT] = { FIRST_snapshot, FIRST_custspec },
+	[KIND_CUSTSPEC] = { FIRST_custspec, PLACE_custspec_notes + 1 },
 };
 
 const struct field *

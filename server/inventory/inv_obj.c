@@ -18,6 +18,8 @@ static const size_t sizes[KIND_COUNT_] = {
 	[KIND_NETWORK] = sizeof(struct network),
 	[KIND_TASK] = sizeof(struct task),
 	[KIND_USER] = sizeof(struct user),
+	[KIND_SNAPSHOT] = sizeof(struct snapshot),
+	[KIND_CUSTSPEC] = sizeof(struct custspec),
 };
 
 size_t

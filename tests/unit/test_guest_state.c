@@ -51,7 +51,8 @@ numbers_are_the_protocols(void **state)
 	assert_int_equal(GUEST_STOPPED, DROVER__GUEST_STATE__GUEST_STOPPED);
 	assert_int_equal(GUEST_STALLED, DROVER__GUEST_STATE__GUEST_STALLED);
 	assert_int_equal(GUEST_FAILED, DROVER__GUEST_STATE__GUEST_FAILED);
-	assert_int_equal(GUEST_STATES_, 12);
+	assert_int_equal(GUEST_GIVEN, DROVER__GUEST_STATE__GUEST_GIVEN);
+	assert_int_equal(GUEST_STATES_, 15);
 }
 
 static void
