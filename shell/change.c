@@ -44,24 +44,58 @@ report(struct stage *st, struct err *e, const char *name)
 	return stage_error(st, e, target);
 }
 
+static void
+add_pending(struct changes *c, const char *name, const json *answer)
+{
+	const char *task = text_of(json_get(answer, "task"), "id");
+	const char *object = task ? text_of(answer, "object") : text_of(answer, "id");
+
+	c->v = xreallocarray(c->v, c->n + 1, sizeof(*c->v));
+	c->v[c->n++] = (struct pending){ xstrdup(name), xstrdup(task), xstrdup(object),
+		json_dup(answer), false };
+}
+
 enum run
 change_send(struct stage *st, struct changes *c, const char *method, const char *path,
     json *body_take, const char *name)
 {
 	struct err e = ERR_INIT;
-	json *answer = NULL;
+	AUTO(json) json *answer = NULL;
 	int rc = rest_change(st->sh, method, path, body_take, &answer, &e);
 
 	json_free(body_take);
 	if (rc < 0)
 		return report(st, &e, name);
 	known_expire(st->sh);
-	const char *task = text_of(json_get(answer, "task"), "id");
-	const char *object = task ? text_of(answer, "object") : text_of(answer, "id");
-	c->v = xreallocarray(c->v, c->n + 1, sizeof(*c->v));
-	c->v[c->n++] = (struct pending){ xstrdup(name), xstrdup(task), xstrdup(object),
-		answer, false };
+	/* A name with a pattern makes several. */
+	const json *items = json_get(answer, "items");
+	if (!items)
+		add_pending(c, name, answer);
+	for (size_t i = 0; items && i < json_count(items); i++) {
+		const json *one = json_at(items, i);
+		const char *its = text_of(json_get(one, "task"), "entity_name");
+		add_pending(c, its ? its : name, one);
+	}
 	return RUN_OK;
+}
+
+enum run
+change_each(struct stage *st, struct val refs, const char *method, const char *action,
+    const json *body)
+{
+	enum run rc = RUN_OK;
+
+	for (size_t i = 0; i < val_count(refs) && rc == RUN_OK; i++) {
+		AUTO_FREE char *name = val_cstr(val_at(refs, i));
+		AUTO_FREE char *path = object_path(record_id(val_at(refs, i)), action);
+		enum should should = stage_should(st, name, NULL);
+		if (should == SHOULD_FAIL)
+			return RUN_THROW;
+		if (should == SHOULD_DO)
+			rc = change_send(st, st->state, method, path,
+			    body ? json_dup(body) : NULL, name);
+	}
+	return rc;
 }
 
 int
@@ -158,6 +192,8 @@ finish(struct stage *st, const struct changes *c, struct pending *p)
 	if (p->failed)
 		return report(st, &e, p->name);
 	known_expire(st->sh);
+	if (c->tell && task)
+		c->tell(st, p, task);
 	return put_object(st, c, p);
 }
 
@@ -189,4 +225,29 @@ changes_free(struct changes *c)
 	}
 	free(c->v);
 	*c = (struct changes){ 0 };
+}
+
+enum run
+changes_of(struct stage *st, enum obj_kind kind)
+{
+	((struct changes *)st->state)->kind = kind;
+	return RUN_OK;
+}
+
+enum run
+change_now(struct stage *st, const char *path, json *body_take, const char *name)
+{
+	struct changes *c = st->state;
+	enum should should = stage_should(st, name, NULL);
+	enum run rc;
+
+	if (should != SHOULD_DO) {
+		json_free(body_take);
+		return should == SHOULD_FAIL ? RUN_THROW : RUN_OK;
+	}
+	size_t before = c->n;
+	rc = change_send(st, c, "POST", path, body_take, name);
+	if (rc == RUN_OK && c->n > before && !c->v[c->n - 1].task)
+		rc = put(st, record_from(st->sh, c->kind, c->v[c->n - 1].result));
+	return rc;
 }

@@ -17,6 +17,8 @@ struct pending {
 
 struct changes {
 	enum obj_kind kind; /* of the objects, KIND_NONE: nothing is put out */
+	/* Optional: say something about a task that has ended well. */
+	void (*tell)(struct stage *st, const struct pending *p, const json *task);
 	struct pending *v;
 	size_t n;
 };
@@ -24,6 +26,16 @@ struct changes {
 /* Send one; failures are reported about name.  body_take may be NULL. */
 enum run change_send(struct stage *st, struct changes *c, const char *method,
     const char *path, json *body_take, const char *name);
+/* The same to each object of refs, with a copy of body (NULL: none); action may be
+ * NULL.
+ */
+enum run change_each(struct stage *st, struct val refs, const char *method,
+    const char *action, const json *body);
+/* A creation that is no task: ask, send it, and put out what the answer says. */
+enum run change_now(
+    struct stage *st, const char *path, json *body_take, const char *name);
+/* begin of a stage whose state begins with struct changes. */
+enum run changes_of(struct stage *st, enum obj_kind kind);
 /* Wait for all and put the objects out; with -RunAsync the tasks instead. */
 enum run changes_end(struct stage *st, struct changes *c);
 void changes_free(struct changes *c);

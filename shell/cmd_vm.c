@@ -1,20 +1,15 @@
 /*
  * cmd_vm: cmdlets that make and change machines, and Remove- of everything.
  */
-#include <math.h>
 #include <string.h>
 
+#include "shell/body.h"
 #include "shell/change.h"
-
-#define MAX_MEMORY_MB (1 << 30)
 
 static enum run
 changes_begin(struct stage *st)
 {
-	struct changes *c = st->state;
-
-	c->kind = KIND_VM;
-	return RUN_OK;
+	return changes_of(st, KIND_VM);
 }
 
 static enum run
@@ -27,60 +22,6 @@ static void
 fini_changes(struct stage *st)
 {
 	changes_free(st->state);
-}
-
-/* -MemoryMB or -MemoryGB, as memory_mb of the body. */
-static enum run
-set_memory(struct stage *st, json *body)
-{
-	struct val gb = get_arg(st, "MemoryGB");
-	double mb = (double)get_int(st, "MemoryMB", 0);
-
-	if (has_arg(st, "MemoryMB") && has_arg(st, "MemoryGB"))
-		return throw_new(st->sh, st->node, ERR_INVALID,
-		    "-MemoryMB and -MemoryGB cannot both be given");
-	if (has_arg(st, "MemoryGB"))
-		mb = rint((gb.type == VAL_REAL ? gb.d : (double)gb.i) * 1024);
-	else if (!has_arg(st, "MemoryMB"))
-		return RUN_OK;
-	if (!(mb >= 1 && mb <= MAX_MEMORY_MB))
-		return throw_new(st->sh, st->node, ERR_INVALID,
-		    "memory of %.0f MB is out of range", mb);
-	json_set_i64(body, "memory_mb", (int64_t)mb);
-	return RUN_OK;
-}
-
-static enum run
-set_cpus(struct stage *st, json *body)
-{
-	int64_t n = get_int(st, "NumCpu", 0);
-
-	if (!has_arg(st, "NumCpu"))
-		return RUN_OK;
-	if (n < 1 || n > 4096)
-		return throw_new(st->sh, st->node, ERR_INVALID,
-		    "-NumCpu %lld is out of range", (long long)n);
-	json_set_i64(body, "num_cpu", n);
-	return RUN_OK;
-}
-
-/* An object parameter as the id in the body; key may depend on the object's kind. */
-static enum run
-set_object(
-    struct stage *st, json *body, const char *param, unsigned kinds, const char *key)
-{
-	const char *id;
-	struct val keep = VAL_NONE;
-	enum run rc = resolve_one(st, param, kinds, &id, &keep);
-
-	if (rc != RUN_OK)
-		return rc;
-	if (id && !key)
-		key = str_starts(id, kind_prefix(KIND_CLUSTER)) ? "cluster" : "pool";
-	if (id)
-		json_set_str(body, key, id);
-	val_free(keep);
-	return RUN_OK;
 }
 
 static enum run
@@ -101,12 +42,12 @@ new_vm_body(struct stage *st, json *body)
 	enum run rc = RUN_OK;
 
 	for (size_t i = 0; i < ARRAY_SIZE(objects) && rc == RUN_OK; i++)
-		rc = set_object(
+		rc = body_id(
 		    st, body, objects[i].param, objects[i].kinds, objects[i].key);
 	if (rc == RUN_OK)
-		rc = set_cpus(st, body);
+		rc = body_cpus(st, body);
 	if (rc == RUN_OK)
-		rc = set_memory(st, body);
+		rc = body_memory(st, body);
 	if (rc == RUN_OK && has_arg(st, "Notes"))
 		json_set_str(body, "notes", get_text(st, "Notes"));
 	if (rc == RUN_OK && get_switch(st, "PowerOn"))
@@ -171,29 +112,8 @@ power_body(struct stage *st, json *body)
 		json_set_str(body, "mode", "kill");
 	if (timed && has_arg(st, "TimeoutSeconds"))
 		json_set_i64(body, "timeout_s", get_int(st, "TimeoutSeconds", 0));
-	return how == POWER_START
-		   ? set_object(st, body, "VMHost", KIND_BIT(HOST), "host")
-		   : RUN_OK;
-}
-
-/* The same change of every object in a list of references. */
-static enum run
-change_each(struct stage *st, struct val refs, const char *method, const char *action,
-    const json *body)
-{
-	enum run rc = RUN_OK;
-
-	for (size_t i = 0; i < val_count(refs) && rc == RUN_OK; i++) {
-		AUTO_FREE char *name = val_cstr(val_at(refs, i));
-		AUTO_FREE char *path = object_path(record_id(val_at(refs, i)), action);
-		enum should should = stage_should(st, name, NULL);
-		if (should == SHOULD_FAIL)
-			return RUN_THROW;
-		if (should == SHOULD_DO)
-			rc = change_send(st, st->state, method, path,
-			    body ? json_dup(body) : NULL, name);
-	}
-	return rc;
+	return how == POWER_START ? body_id(st, body, "VMHost", KIND_BIT(HOST), "host")
+				  : RUN_OK;
 }
 
 static enum run
@@ -220,10 +140,10 @@ set_vm_process(struct stage *st, struct val v)
 {
 	AUTO(json) json *body = json_new_object();
 	struct val refs = VAL_NONE;
-	enum run rc = set_cpus(st, body);
+	enum run rc = body_cpus(st, body);
 
 	if (rc == RUN_OK)
-		rc = set_memory(st, body);
+		rc = body_memory(st, body);
 	if (rc != RUN_OK)
 		return rc;
 	if (has_arg(st, "Name"))

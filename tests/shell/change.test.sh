@@ -84,7 +84,7 @@ New-VM a -Template tiny -NumCpu 0
 New-VM a -Template tiny -MemoryGB 1e12
 ## STDOUT:
 ## END
-## STDERR-has: New-VM: memory of 1024000000000000 MB is out of range
+## STDERR-has: New-VM: -MemoryGB: 1000000000000 is out of range
 ## status: 1
 
 #### server refuses with its reason

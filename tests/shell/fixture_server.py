@@ -20,7 +20,7 @@ TIME = "2026-01-02T03:04:05.000Z"
 PLURAL = {
     "datacenters": "dc", "folders": "folder", "clusters": "cluster", "hosts": "host", "pools": "pool",
     "vms": "vm", "templates": "template", "datastores": "datastore", "networks": "network",
-    "tasks": "task", "users": "user",
+    "tasks": "task", "users": "user", "snapshots": "snap", "custspecs": "custspec",
 }
 # What each creation takes: required, then optional fields.
 FIELDS = {

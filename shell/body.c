@@ -1,0 +1,98 @@
+#include "shell/body.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MAX_AMOUNT 1e12
+#define MAX_CPUS   4096
+
+json *
+body_named(const struct stage *st)
+{
+	json *body = json_new_object();
+
+	json_set_str(body, "name", get_text(st, "Name"));
+	return body;
+}
+
+enum run
+body_id(
+    struct stage *st, json *body, const char *param, unsigned kinds, const char *key)
+{
+	const char *id;
+	struct val keep = VAL_NONE;
+	enum run rc = resolve_one(st, param, kinds, &id, &keep);
+	obj_id o;
+
+	if (rc != RUN_OK)
+		return rc;
+	if (id && !key && !obj_id_parse(id, KIND_NONE, &o, NULL))
+		key = kind_prefix(obj_id_kind(o));
+	if (id && key)
+		json_set_str(body, key, id);
+	val_free(keep);
+	return RUN_OK;
+}
+
+void
+body_number(struct stage *st, json *body, const char *param, const char *key)
+{
+	if (has_arg(st, param))
+		json_set_i64(body, key, get_int(st, param, 0));
+}
+
+void
+body_text(struct stage *st, json *body, const char *param, const char *key)
+{
+	if (has_arg(st, param))
+		json_set_str(body, key, get_text(st, param));
+}
+
+void
+body_bool(struct stage *st, json *body, const char *param, const char *key)
+{
+	if (has_arg(st, param))
+		json_set_bool(body, key, val_truth(get_arg(st, param)));
+}
+
+enum run
+body_amount(
+    struct stage *st, json *body, const char *param, double unit, const char *key)
+{
+	struct val v = get_arg(st, param);
+	double n = rint((v.type == VAL_REAL ? v.d : (double)v.i) * unit);
+
+	if (!has_arg(st, param))
+		return RUN_OK;
+	if (!(n >= 0 && n <= MAX_AMOUNT))
+		return throw_new(st->sh, st->node, ERR_INVALID,
+		    "-%s: %.0f is out of range", param,
+		    v.type == VAL_REAL ? v.d : (double)v.i);
+	json_set_i64(body, key, (int64_t)n);
+	return RUN_OK;
+}
+
+enum run
+body_memory(struct stage *st, json *body)
+{
+	if (has_arg(st, "MemoryMB") && has_arg(st, "MemoryGB"))
+		return throw_new(st->sh, st->node, ERR_INVALID,
+		    "-MemoryMB and -MemoryGB cannot both be given");
+	if (has_arg(st, "MemoryGB"))
+		return body_amount(st, body, "MemoryGB", 1024, "memory_mb");
+	return body_amount(st, body, "MemoryMB", 1, "memory_mb");
+}
+
+enum run
+body_cpus(struct stage *st, json *body)
+{
+	int64_t n = get_int(st, "NumCpu", 0);
+
+	if (!has_arg(st, "NumCpu"))
+		return RUN_OK;
+	if (n < 1 || n > MAX_CPUS)
+		return throw_new(st->sh, st->node, ERR_INVALID,
+		    "-NumCpu %lld is out of range", (long long)n);
+	json_set_i64(body, "num_cpu", n);
+	return RUN_OK;
+}

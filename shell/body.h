@@ -1,0 +1,23 @@
+/*
+ * body: a cmdlet's parameters as the fields of a change's body.
+ *
+ * What was not given leaves the body as it is.
+ */
+#pragma once
+#include "shell/inventory.h"
+
+/* A body with -Name as its name. */
+json *body_named(const struct stage *st);
+/* An object parameter's id under key; a NULL key: "cluster", "pool" … by its kind. */
+enum run body_id(
+    struct stage *st, json *body, const char *param, unsigned kinds, const char *key);
+void body_number(struct stage *st, json *body, const char *param, const char *key);
+void body_text(struct stage *st, json *body, const char *param, const char *key);
+/* $true or $false, or a switch. */
+void body_bool(struct stage *st, json *body, const char *param, const char *key);
+/* Amounts that may be fractions, in units of the field: -DiskGB 1.5 as disk_mb. */
+enum run body_amount(
+    struct stage *st, json *body, const char *param, double unit, const char *key);
+/* -MemoryMB or -MemoryGB as memory_mb, -NumCpu as num_cpu. */
+enum run body_memory(struct stage *st, json *body);
+enum run body_cpus(struct stage *st, json *body);

@@ -1,0 +1,208 @@
+/*
+ * cmd_template: cmdlets of templates: from files, from machines, and out as appliances.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "shell/body.h"
+#include "shell/change.h"
+#include "shell/data.h"
+#include "shell/rest.h"
+
+/* "[store] folder/disk.qcow2": the datastore's id and the path in it. */
+static enum run
+split_path(
+    struct stage *st, const char *path, struct val *ret_store, const char **ret_rest)
+{
+	const char *end = strchr(path, ']');
+	struct val refs = VAL_NONE;
+	enum run rc;
+
+	AUTO(val) struct val name = val_textn(path + 1, (size_t)(end - path - 1));
+	rc = resolve(st, name, KIND_BIT(DATASTORE), &refs);
+	if (rc != RUN_OK)
+		return rc;
+	*ret_store = val_count(refs) == 1 ? val_ref(val_at(refs, 0)) : VAL_NONE;
+	val_free(refs);
+	for (end++; *end == ' '; end++)
+		;
+	*ret_rest = end;
+	return RUN_OK;
+}
+
+/* Send the file in pieces; into is its path in the datastore. */
+static int
+upload(struct shell *sh, const char *file, const char *datastore, const char *into,
+    struct err *e)
+{
+	AUTO_CLOSE int fd = open(file, O_RDONLY | O_CLOEXEC);
+	AUTO_FREE char *buf = xmalloc(MAX_PIECE);
+	struct piece p = { .datastore = datastore, .path = into, .data = buf };
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_sys(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno,
+		    "cannot open \"%s\"", file);
+	if (!S_ISREG(st.st_mode) || st.st_size == 0)
+		return err_set(e, ERR_INVALID, "\"%s\" is no file with content", file);
+	while (!p.last) {
+		ssize_t n = pread(fd, buf, MAX_PIECE, (off_t)p.offset);
+		if (n <= 0)
+			return err_sys(e, ERR_IO, n < 0 ? errno : EIO,
+			    "cannot read \"%s\" at %llu", file,
+			    (unsigned long long)p.offset);
+		p.n = (size_t)n;
+		p.last = p.offset + (uint64_t)n >= (uint64_t)st.st_size;
+		if (rest_upload(sh, &p, e) < 0)
+			return e->code;
+		p.offset += (uint64_t)n;
+		if (sh->screen.tty)
+			fprintf(sh->screen.err, "\r\033[K%s: %llu %%%s", file,
+			    (unsigned long long)(p.offset * 100 / (uint64_t)st.st_size),
+			    p.last ? "\r\033[K" : "");
+	}
+	return 0;
+}
+
+static const char *
+format_of(struct stage *st, const char *path)
+{
+	const char *given = get_text(st, "Format");
+
+	return given ? given : str_ends(path, ".qcow2") ? "qcow2" : "raw";
+}
+
+/* A file that was sent for the template whose change is the at-th. */
+struct upload {
+	size_t at;
+	char *path; /* "/datastores/datastore-1/content?path=…" */
+};
+
+struct new_template {
+	struct changes changes; /* first: changes_of() */
+	struct upload *v;
+	size_t n;
+};
+
+static enum run
+template_begin(struct stage *st)
+{
+	return changes_of(st, KIND_TEMPLATE);
+}
+
+static void
+remember_upload(struct new_template *t, const char *datastore, const char *into)
+{
+	struct str path = STR_INIT;
+
+	str_addf(&path, "/datastores/%s/content?path=", datastore);
+	url_add(&path, into);
+	t->v = xreallocarray(t->v, t->n + 1, sizeof(*t->v));
+	t->v[t->n++] = (struct upload){ t->changes.n, str_take(&path) };
+}
+
+/* Nobody would look for what was sent for a template that there will not be. */
+static void
+discard_upload(struct stage *st, const struct upload *u)
+{
+	AUTO(json) json *answer = NULL;
+	struct err e = ERR_INIT;
+
+	if (rest_change(st->sh, "DELETE", u->path, NULL, &answer, &e) < 0 &&
+	    e.code != ERR_NOT_FOUND)
+		warn(st->sh, "the uploaded file stays: %s", e.msg);
+}
+
+/* Where the image lies in the datastore once it is there. */
+static enum run
+place_image(struct stage *st, json *body, const char *path)
+{
+	struct err e = ERR_INIT;
+	struct val store = VAL_NONE;
+	const char *rest = NULL, *id;
+	enum run rc;
+
+	if (path[0] == '[' && strchr(path, ']')) {
+		rc = split_path(st, path, &store, &rest);
+		if (rc == RUN_OK && store.type == VAL_NULL)
+			rc = throw_new(st->sh, st->node, ERR_NOT_FOUND,
+			    "\"%s\" names no datastore", path);
+		if (rc == RUN_OK) {
+			json_set_str(body, "datastore", record_id(store));
+			json_set_str(body, "path", rest);
+		}
+		val_free(store);
+		return rc;
+	}
+	rc = resolve_one(st, "Datastore", KIND_BIT(DATASTORE), &id, &store);
+	if (rc != RUN_OK)
+		return rc;
+	if (!id)
+		return throw_new(st->sh, st->node, ERR_INVALID,
+		    "-Datastore is missing: where shall the image lie?");
+	AUTO_FREE char *into =
+	    xasprintf("upload/%s.%s", get_text(st, "Name"), format_of(st, path));
+	json_set_str(body, "datastore", id);
+	json_set_str(body, "path", into);
+	remember_upload(st->state, id, into);
+	if (upload(st->sh, path, id, into, &e) < 0)
+		rc = throw_err(st->sh, st->node, &e);
+	val_free(store);
+	return rc;
+}
+
+static enum run
+template_process(struct stage *st, struct val v)
+{
+	const char *path = get_text(st, "Path"), *name = get_text(st, "Name");
+	enum should should = stage_should(st, name, path);
+	json *body;
+	enum run rc;
+
+	if (should != SHOULD_DO)
+		return should == SHOULD_FAIL ? RUN_THROW : RUN_OK;
+	body = body_named(st);
+	rc = place_image(st, body, path);
+	if (rc == RUN_OK)
+		rc = body_id(st, body, "Location",
+		    KIND_BIT(FOLDER) | KIND_BIT(DATACENTER), "parent");
+	json_set_str(body, "format", format_of(st, path));
+	body_number(st, body, "NumCpu", "num_cpu");
+	body_number(st, body, "MemoryMB", "memory_mb");
+	body_text(st, body, "Notes", "notes");
+	if (get_switch(st, "KeepSource"))
+		json_set_bool(body, "keep_source", true);
+	if (rc == RUN_OK)
+		return change_send(st, st->state, "POST", "/templates", body, name);
+	json_free(body);
+	return rc;
+}
+
+static enum run
+template_end(struct stage *st)
+{
+	struct new_template *t = st->state;
+
+	return changes_end(st, &t->changes);
+}
+
+static void
+template_fini(struct stage *st)
+{
+	struct new_template *t = st->state;
+
+	for (size_t i = 0; i < t->n; i++) {
+		const struct upload *u = &t->v[i];
+		if (u->at >= t->changes.n || t->changes.v[u->at].failed)
+			discard_upload(st, u);
+		free(u->path);
+	}
+	free(t->v);
+	changes_free(&t->changes);
+}
+
+const struct cmd_ops ops_new_template = { sizeof(struct new_template), template_begin,
+	template_process, template_end, template_fini };
