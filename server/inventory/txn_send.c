@@ -1,9 +1,9 @@
 #include <stdio.h>
 
 #include "base/assert.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "loop/post.h"
-#include "server/fault.h"
 #include "server/inventory/txn_int.h"
 
 static uint64_t

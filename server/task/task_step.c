@@ -4,8 +4,8 @@
 #include <stdio.h>
 
 #include "base/assert.h"
+#include "base/fault.h"
 #include "base/mem.h"
-#include "server/fault.h"
 #include "server/task/task_int.h"
 
 void

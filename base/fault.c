@@ -1,4 +1,4 @@
-#include "server/fault.h"
+#include "base/fault.h"
 
 #ifdef WITH_FAULT_POINTS
 #include <stdlib.h>
