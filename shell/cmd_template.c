@@ -72,7 +72,14 @@ format_of(struct stage *st, const char *path)
 {
 	const char *given = get_text(st, "Format");
 
-	return given ? given : str_ends(path, ".qcow2") ? "qcow2" : "raw";
+	static const char *const known[] = { "qcow2", "vmdk", "vhdx", "vhd", "ova" };
+	const char *dot = strrchr(path, '.');
+
+	for (size_t i = 0; dot && !given && i < ARRAY_SIZE(known); i++) {
+		if (!strcasecmp(dot + 1, known[i]))
+			return known[i];
+	}
+	return given ? given : "raw";
 }
 
 /* A file that was sent for the template whose change is the at-th. */
@@ -155,7 +162,7 @@ place_image(struct stage *st, json *body, const char *path)
 }
 
 static enum run
-template_process(struct stage *st, struct val v)
+template_of_file(struct stage *st)
 {
 	const char *path = get_text(st, "Path"), *name = get_text(st, "Name");
 	enum should should = stage_should(st, name, path);
@@ -173,12 +180,41 @@ template_process(struct stage *st, struct val v)
 	body_number(st, body, "NumCpu", "num_cpu");
 	body_number(st, body, "MemoryMB", "memory_mb");
 	body_text(st, body, "Notes", "notes");
+	body_text(st, body, "Version", "version");
 	if (get_switch(st, "KeepSource"))
 		json_set_bool(body, "keep_source", true);
 	if (rc == RUN_OK)
 		return change_send(st, st->state, "POST", "/templates", body, name);
 	json_free(body);
 	return rc;
+}
+
+/* A machine's disk instead of a file. */
+static enum run
+template_of_vm(struct stage *st)
+{
+	AUTO(json) json *body = body_named(st);
+	struct val refs = VAL_NONE;
+	enum run rc = body_id(st, body, "Datastore", KIND_BIT(DATASTORE), "datastore");
+
+	body_text(st, body, "Version", "version");
+	body_text(st, body, "Notes", "notes");
+	body_bool(st, body, "KeepVM", "keep");
+	if (rc == RUN_OK)
+		rc = resolve(st, get_arg(st, "VM"), KIND_BIT(VM), &refs);
+	if (rc == RUN_OK)
+		rc = change_each(st, refs, "POST", "template", body);
+	val_free(refs);
+	return rc;
+}
+
+static enum run
+template_process(struct stage *st, struct val v)
+{
+	if (!has_arg(st, "Path") == !has_arg(st, "VM"))
+		return throw_new(st->sh, st->node, ERR_INVALID,
+		    "New-Template wants either -Path or -VM");
+	return has_arg(st, "VM") ? template_of_vm(st) : template_of_file(st);
 }
 
 static enum run
@@ -206,3 +242,130 @@ template_fini(struct stage *st)
 
 const struct cmd_ops ops_new_template = { sizeof(struct new_template), template_begin,
 	template_process, template_end, template_fini };
+
+static enum run
+end_changes(struct stage *st)
+{
+	return changes_end(st, st->state);
+}
+
+static void
+fini_changes(struct stage *st)
+{
+	changes_free(st->state);
+}
+
+static enum run
+set_begin(struct stage *st)
+{
+	return changes_of(st, get_switch(st, "ToVM") ? KIND_VM : KIND_TEMPLATE);
+}
+
+/* A machine in the template's place has its name, unless another is given. */
+static enum run
+to_vm(struct stage *st, struct val refs)
+{
+	enum run rc = RUN_OK;
+
+	for (size_t i = 0; i < val_count(refs) && rc == RUN_OK; i++) {
+		AUTO_FREE char *name = val_cstr(val_at(refs, i));
+		AUTO_FREE char *path = object_path(record_id(val_at(refs, i)), "vm");
+		const char *wish = get_text(st, "Name");
+		enum should should = stage_should(st, name, "to a machine");
+		json *body;
+
+		if (should == SHOULD_FAIL)
+			return RUN_THROW;
+		if (should == SHOULD_SKIP)
+			continue;
+		body = json_new_object();
+		json_set_str(body, "name", wish ? wish : name);
+		rc = change_send(st, st->state, "POST", path, body, name);
+	}
+	return rc;
+}
+
+static enum run
+set_process(struct stage *st, struct val v)
+{
+	AUTO(json) json *body = json_new_object();
+	struct val refs = VAL_NONE;
+	enum run rc = body_cpus(st, body);
+
+	if (rc == RUN_OK)
+		rc = body_memory(st, body);
+	body_text(st, body, "Name", "name");
+	body_text(st, body, "Version", "version");
+	body_text(st, body, "Notes", "notes");
+	if (rc == RUN_OK && !json_count(body) && !get_switch(st, "ToVM"))
+		rc = throw_new(st->sh, st->node, ERR_INVALID,
+		    "Set-Template wants something to change");
+	if (rc == RUN_OK)
+		rc = resolve(st, get_arg(st, "Template"), KIND_BIT(TEMPLATE), &refs);
+	if (rc == RUN_OK)
+		rc = get_switch(st, "ToVM")
+			 ? to_vm(st, refs)
+			 : change_each(st, refs, "PATCH", NULL, body);
+	val_free(refs);
+	return rc;
+}
+
+const struct cmd_ops ops_set_template = { sizeof(struct changes), set_begin,
+	set_process, end_changes, fini_changes };
+
+static enum run
+copy_begin(struct stage *st)
+{
+	return changes_of(st, KIND_TEMPLATE);
+}
+
+static enum run
+copy_process(struct stage *st, struct val v)
+{
+	AUTO(json) json *body = json_new_object();
+	struct val refs = VAL_NONE;
+	enum run rc = body_id(st, body, "Datastore", KIND_BIT(DATASTORE), "datastore");
+
+	if (rc == RUN_OK)
+		rc = resolve(st, get_arg(st, "Template"), KIND_BIT(TEMPLATE), &refs);
+	if (rc == RUN_OK)
+		rc = change_each(st, refs, "POST", "copy", body);
+	val_free(refs);
+	return rc;
+}
+
+const struct cmd_ops ops_copy_template = { sizeof(struct changes), copy_begin,
+	copy_process, end_changes, fini_changes };
+
+static enum run
+export_begin(struct stage *st)
+{
+	return RUN_OK;
+}
+
+static enum run
+export_process(struct stage *st, struct val v)
+{
+	AUTO(json) json *body = json_new_object();
+	const char *path = get_text(st, "Destination"), *rest = NULL;
+	struct val store = VAL_NONE, refs = VAL_NONE;
+	enum run rc;
+
+	if (path[0] != '[' || !strchr(path, ']'))
+		return throw_new(st->sh, st->node, ERR_INVALID,
+		    "-Destination wants \"[datastore] folder/name.ova\"");
+	rc = split_path(st, path, &store, &rest);
+	if (rc != RUN_OK || store.type == VAL_NULL)
+		return rc;
+	json_set_str(body, "datastore", record_id(store));
+	json_set_str(body, "path", rest);
+	rc = resolve(st, get_arg(st, "VM"), KIND_BIT(VM), &refs);
+	if (rc == RUN_OK)
+		rc = change_each(st, refs, "POST", "export", body);
+	val_free(refs);
+	val_free(store);
+	return rc;
+}
+
+const struct cmd_ops ops_export_vapp = { sizeof(struct changes), export_begin,
+	export_process, end_changes, fini_changes };

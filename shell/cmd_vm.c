@@ -24,6 +24,26 @@ fini_changes(struct stage *st)
 	changes_free(st->state);
 }
 
+/* Of a template, or of another machine: what is asked of the server differs. */
+static enum run
+new_vm_source(struct stage *st, json *body, const char **ret_vm, struct val *keep)
+{
+	enum run rc = resolve_one(st, "VM", KIND_BIT(VM), ret_vm, keep);
+
+	if (rc != RUN_OK)
+		return rc;
+	if (!*ret_vm == !has_arg(st, "Template"))
+		return throw_new(st->sh, st->node, ERR_INVALID,
+		    "New-VM wants either -Template or -VM");
+	if (*ret_vm) {
+		body_bool(st, body, "LinkedClone", "linked");
+		return body_id(
+		    st, body, "ReferenceSnapshot", KIND_BIT(SNAPSHOT), "snapshot");
+	}
+	body_bool(st, body, "FullClone", "full");
+	return body_id(st, body, "Template", KIND_BIT(TEMPLATE), "template");
+}
+
 static enum run
 new_vm_body(struct stage *st, json *body)
 {
@@ -32,12 +52,12 @@ new_vm_body(struct stage *st, json *body)
 		unsigned kinds;
 		const char *key;
 	} objects[] = {
-		{ "Template", KIND_BIT(TEMPLATE), "template" },
 		{ "VMHost", KIND_BIT(HOST), "host" },
 		{ "ResourcePool", KIND_BIT(POOL) | KIND_BIT(CLUSTER), NULL },
 		{ "Location", KIND_BIT(FOLDER) | KIND_BIT(DATACENTER), "parent" },
 		{ "Datastore", KIND_BIT(DATASTORE), "datastore" },
 		{ "NetworkName", KIND_BIT(NETWORK), "network" },
+		{ "OSCustomizationSpec", KIND_BIT(CUSTSPEC), "custspec" },
 	};
 	enum run rc = RUN_OK;
 
@@ -48,6 +68,8 @@ new_vm_body(struct stage *st, json *body)
 		rc = body_cpus(st, body);
 	if (rc == RUN_OK)
 		rc = body_memory(st, body);
+	if (rc == RUN_OK)
+		rc = body_amount(st, body, "DiskGB", 1024, "disk_mb");
 	if (rc == RUN_OK && has_arg(st, "Notes"))
 		json_set_str(body, "notes", get_text(st, "Notes"));
 	if (rc == RUN_OK && get_switch(st, "PowerOn"))
@@ -60,8 +82,13 @@ new_vm_process(struct stage *st, struct val v)
 {
 	struct val names = get_arg(st, "Name");
 	AUTO(json) json *body = json_new_object();
-	enum run rc = new_vm_body(st, body);
+	const char *vm = NULL;
+	struct val keep = VAL_NONE;
+	enum run rc = new_vm_source(st, body, &vm, &keep);
+	AUTO_FREE char *path = vm ? object_path(vm, "clone") : xstrdup("/vms");
 
+	if (rc == RUN_OK)
+		rc = new_vm_body(st, body);
 	for (size_t i = 0; i < val_count(names) && rc == RUN_OK; i++) {
 		AUTO_FREE char *name = val_cstr(val_at(names, i));
 		enum should should = stage_should(st, name, NULL);
@@ -71,8 +98,9 @@ new_vm_process(struct stage *st, struct val v)
 			continue;
 		json *one = json_dup(body);
 		json_set_str(one, "name", name);
-		rc = change_send(st, st->state, "POST", "/vms", one, name);
+		rc = change_send(st, st->state, "POST", path, one, name);
 	}
+	val_free(keep);
 	return rc;
 }
 
@@ -135,6 +163,19 @@ power_process(struct stage *st, struct val v)
 const struct cmd_ops ops_vm_power = { sizeof(struct changes), changes_begin,
 	power_process, end_changes, fini_changes };
 
+/* Back to a snapshot: that is a change of its own, and nothing else goes with it. */
+static enum run
+revert(struct stage *st)
+{
+	struct val refs = VAL_NONE;
+	enum run rc = resolve(st, get_arg(st, "Snapshot"), KIND_BIT(SNAPSHOT), &refs);
+
+	if (rc == RUN_OK)
+		rc = change_each(st, refs, "POST", "revert", NULL);
+	val_free(refs);
+	return rc;
+}
+
 static enum run
 set_vm_process(struct stage *st, struct val v)
 {
@@ -150,6 +191,8 @@ set_vm_process(struct stage *st, struct val v)
 		json_set_str(body, "name", get_text(st, "Name"));
 	if (has_arg(st, "Notes"))
 		json_set_str(body, "notes", get_text(st, "Notes"));
+	if (!json_count(body) && has_arg(st, "Snapshot"))
+		return revert(st);
 	if (!json_count(body))
 		return throw_new(
 		    st->sh, st->node, ERR_INVALID, "Set-VM wants something to change");

@@ -56,7 +56,7 @@ a
 New-VM a
 ## STDOUT:
 ## END
-## STDERR-has: New-VM: -Template is missing (what they are made from)
+## STDERR-has: New-VM wants either -Template or -VM
 ## status: 1
 
 #### unknown template

@@ -31,9 +31,11 @@ FIELDS = {
                  ["vlan", "cidr", "gateway", "range_first", "range_last", "dns"]),
     "datastores": (["name", "datacenter", "path", "hosts", "shared"], []),
     "templates": (["name", "datastore", "path", "format"],
-                  ["parent", "num_cpu", "memory_mb", "notes", "keep_source"]),
+                  ["parent", "num_cpu", "memory_mb", "notes", "version", "keep_source"]),
     "vms": (["name", "template"], ["parent", "cluster", "pool", "host", "datastore", "network", "num_cpu",
-                                   "memory_mb", "notes", "power_on"]),
+                                   "memory_mb", "notes", "power_on", "full", "custspec", "disk_mb"]),
+    "custspecs": (["name"], ["host_name", "domain", "address_mode", "dns", "ssh_keys", "user_name", "user_data",
+                             "notes"]),
     "users": (["name", "password"], ["role"]),
 }
 TASKS = {"vms", "datastores", "templates"}
@@ -179,6 +181,10 @@ class Api:
     def create(self, plural: str, body: dict) -> tuple[int, dict]:
         check(body, *FIELDS[plural])
         name = body["name"]
+        if pattern := re.fullmatch(r"(.*)\{(\d+)\.\.(\d+)\}(.*)", name):
+            front, first, last, rest = pattern.groups()
+            return 202, {"items": [self.create(plural, {**body, "name": f"{front}{i:0{len(first)}}{rest}"})[1]
+                                   for i in range(int(first), int(last) + 1)]}
         if not name or "/" in name or len(name) > 80:
             raise Refused(400, "invalid", f'{PLURAL[plural]} name "{name[:40]}" is not allowed')
         parent = body.get("parent") or body.get("datacenter") or (None if plural == "datacenters" else "dc-1")
@@ -220,7 +226,7 @@ class Api:
         if any(x.get("parent") == o["id"] for x in self.w.objects.values()):
             raise Refused(409, "bad_state", f'{o["kind"]} "{o["name"]}" is not empty')
         del self.w.objects[o["id"]]
-        if o["kind"] in ("vm", "datastore", "template"):
+        if o["kind"] in ("vm", "datastore", "template", "snap"):
             return 202, {"task": shown(self.w.task(f'{o["kind"]}.delete', o, 1)), "object": o["id"]}
         return 200, {}
 
@@ -236,6 +242,41 @@ class Api:
                             "suspend": "suspended"}[verb]
         o["notes"] = body.get("mode", o["notes"])
         return 202, {"task": shown(self.w.task(f"vm.{verb}", o, 2)), "object": o["id"]}
+
+    def migrate(self, vm: dict, body: dict) -> tuple[int, dict]:
+        check(body, [], ["host", "cluster", "datastore", "bandwidth_mb", "downtime_ms", "keep_chain"])
+        to = body.get("host", "host-2")
+        if to == vm["host"] and "datastore" not in body:
+            raise Refused(409, "bad_state", f'machine "{vm["name"]}" is on host "esx1" already')
+        t = self.w.task("vm.migrate", vm, 2)
+        t["result"] = {"from": vm["host"], "to": to, "live": True, "total_ms": 1250, "downtime_ms": 12,
+                       "outage_ms": 31 if vm["id"] == "vm-1" else None, "outage_why_not": "it has no address"}
+        vm["host"] = to
+        return 202, {"task": shown(t), "object": vm["id"]}
+
+    def migrate_check(self, vm: dict, body: dict) -> tuple[int, dict]:
+        bad = body.get("host") == "host-3"
+        texts = ['host "esx3" is not connected', "it does not reach datastore shared1"] if bad else []
+        return 200, {"host": body.get("host"), "possible": not bad, "obstacles": [{"text": t} for t in texts]}
+
+    def snapshot(self, vm: dict, body: dict) -> tuple[int, dict]:
+        check(body, ["name"], ["description", "memory", "quiesce"])
+        oid = self.w.new_id("snap")
+        o = self.w.add(oid, body["name"], vm["id"], description=body.get("description"), taken_at=TIME,
+                       power_state=vm["power_state"], memory=body.get("memory", False), parent_snapshot=None)
+        return 202, {"task": shown(self.w.task("vm.snapshot", o, 2)), "object": oid}
+
+    def clone(self, vm: dict, body: dict) -> tuple[int, dict]:
+        check(body, ["name"], ["linked", "snapshot", "host", "datastore", "power_on", "custspec", "notes"])
+        made = self.create("vms", {"name": body["name"], "template": vm["template"]})
+        self.need(made[1]["object"])["notes"] = f"clone of {vm['name']}" + (" linked" if body.get("linked") else "")
+        return made
+
+    def to_template(self, vm: dict, body: dict) -> tuple[int, dict]:
+        check(body, ["name"], ["datastore", "version", "notes", "keep"])
+        o = self.w.add(self.w.new_id("template"), body["name"], "dc-1", lifecycle="ready", datastore="datastore-1",
+                       version=body.get("version"))
+        return 202, {"task": shown(self.w.task("vm.to_template", o, 1)), "object": o["id"]}
 
     def upload(self, path: str, offset: int, data: bytes) -> tuple[int, dict]:
         have = self.w.files.get(path, b"")
@@ -306,6 +347,20 @@ class Api:
                 return self.patch(self.need(oid), body)
             case ("DELETE", plural, oid) if plural in PLURAL:
                 return self.delete(self.need(oid))
+            case ("POST", "vms", oid, "migrate"):
+                return self.migrate(self.need(oid), body)
+            case ("POST", "vms", oid, "migrate-check"):
+                return self.migrate_check(self.need(oid), body)
+            case ("POST", "vms", oid, "snapshots"):
+                return self.snapshot(self.need(oid), body)
+            case ("POST", "vms", oid, "clone"):
+                return self.clone(self.need(oid), body)
+            case ("POST", "vms", oid, "template"):
+                return self.to_template(self.need(oid), body)
+            case ("POST", "snapshots", oid, "revert"):
+                vm = self.need(self.need(oid)["parent"])
+                vm["notes"] = f"back to {self.need(oid)['name']}"
+                return 202, {"task": shown(self.w.task("snapshot.revert", vm, 1)), "object": vm["id"]}
             case ("POST", "vms", oid, verb) if verb in ("start", "stop", "restart", "suspend"):
                 return self.power(self.need(oid), verb, body)
         raise Refused(404, "not_found", "there is no such route")

@@ -1,0 +1,123 @@
+# fixture: cases of the cmdlets that move, freeze and copy machines
+#### a move says what it took
+Get-VM web-01 | Move-VM -Destination esx2 | % VMHost
+## STDOUT:
+esx2
+## END
+## STDERR-has: web-01: esx1 -> esx2 in 1.25 s, outage 31 ms
+
+#### a move without a measured outage says why
+Move-VM web-02 esx1 | Out-Null
+## STDOUT:
+## END
+## STDERR-has: web-02: esx2 -> esx1 in 1.25 s, outage not measured: it has no address
+
+#### a move nowhere
+Move-VM web-01
+## STDOUT:
+## END
+## STDERR-has: Move-VM wants -Destination or -Datastore
+## status: 1
+
+#### a move to where it is
+Move-VM web-01 -Destination esx1
+## STDOUT:
+## END
+## STDERR-has: machine "web-01" is on host "esx1" already
+## status: 1
+
+#### what if: every obstacle
+Move-VM web-01 -Destination esx3 -WhatIf
+## STDOUT:
+What if: Performing "Move-VM" on "web-01": esx3
+         host "esx3" is not connected
+         it does not reach datastore shared1
+## END
+
+#### what if: nothing in its way
+Move-VM web-01 -Destination esx2 -WhatIf; (Get-VM web-01).VMHost
+## STDOUT:
+What if: Performing "Move-VM" on "web-01": esx2
+         nothing is in its way
+esx1
+## END
+
+#### a move into a folder
+Move-VM db-01 -Destination 'web tier' | % Folder
+## STDOUT:
+web tier
+## END
+
+#### snapshots
+Get-VM web-* | New-Snapshot -Name before -Description 'as it was' -Memory | Out-Null; Get-VM web-01 | Get-Snapshot | select Name, VM, Description, Memory, PowerState | fl
+## STDOUT:
+
+Name        : before
+VM          : web-01
+Description : as it was
+Memory      : True
+PowerState  : PoweredOn
+
+## END
+
+#### back to a snapshot
+New-Snapshot web-01 before | Out-Null; Set-VM web-01 -Snapshot (Get-Snapshot web-01 before) | % Notes
+## STDOUT:
+back to before
+## END
+
+#### removing snapshots asks
+New-Snapshot web-01 before | Out-Null; Get-VM web-01 | Get-Snapshot | Remove-Snapshot
+## STDOUT:
+## END
+## STDERR-has: "before" wants to be confirmed
+## status: 1
+
+#### removing snapshots
+New-Snapshot web-01 before | Out-Null; Get-Snapshot web-01 | Remove-Snapshot -Confirm:$false; (Get-Snapshot web-01).Count
+## STDOUT:
+0
+## END
+
+#### a pattern makes many
+New-VM -Template tiny -Name 'web-{08..11}' | % Name
+## STDOUT:
+web-08
+web-09
+web-10
+web-11
+## END
+
+#### clones of a machine
+New-VM copy -VM db-01 | % Notes; New-VM copy2 -VM db-01 -LinkedClone | % Notes
+## STDOUT:
+clone of db-01
+clone of db-01 linked
+## END
+
+#### a machine of nothing, or of two things
+New-VM x; New-VM x -VM db-01 -Template tiny
+## STDOUT:
+## END
+## STDERR-has: New-VM wants either -Template or -VM
+## status: 1
+
+#### a template of a machine
+New-Template golden -VM db-01 -Version 7 | select Name, Version | fl
+## STDOUT:
+
+Name    : golden
+Version : 7
+
+## END
+
+#### customisation
+New-OSCustomizationSpec web -NamingPrefix '{name}' -AddressMode Dhcp -DnsServer 10.0.0.1,10.0.0.2 -SshKey 'ssh-ed25519 AAAA a' | Out-Null; Get-OSCustomizationSpec web | select Name, AddressMode, DnsServer, SshKey | fl
+## STDOUT:
+
+Name        : web
+AddressMode : Dhcp
+DnsServer   : 10.0.0.1,10.0.0.2
+SshKey      : ssh-ed25519 AAAA a
+
+## END
