@@ -65,11 +65,16 @@ struct engine_facts {
 	struct engine_cap_fact caps[ENGINE_CAPS_];
 };
 
+#define ENGINE_LAYERS_MAX 32 /* images in a chain, the one that is written among them \
+			      */
+
 /* One disk of a guest, in the order of its spec.  disk_open() fills it. */
 struct engine_disk {
 	int fd;      /* the image, open for reading and writing */
-	int base_fd; /* what it is a linked clone of, open for reading; -1: none */
 	bool direct; /* the file system takes O_DIRECT */
+	/* What lies below it, nearest first as in the spec, open for reading. */
+	int backing_fds[ENGINE_LAYERS_MAX - 1];
+	size_t n_backing;
 };
 
 /*

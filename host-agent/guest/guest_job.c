@@ -210,7 +210,7 @@ guest_work_new(struct guest *g, const Drover__GuestSpec *spec,
 	k->disks = xcalloc(spec->n_disks + 1, sizeof(*k->disks));
 	list_add_tail(&g->gs->works, &k->node);
 	for (size_t i = 0; i < spec->n_disks; i++)
-		k->disks[i] = (struct engine_disk){ .fd = -1, .base_fd = -1 };
+		k->disks[i] = (struct engine_disk){ .fd = -1 };
 	for (size_t i = 0; i < spec->n_disks; i++) {
 		struct datastore *ds;
 

@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/engine/engine.h"
 #include "host-agent/network/port.h"
 #include "host-agent/storage/ds_path.h"
 
@@ -57,6 +58,34 @@ uuid_check(const char *s, struct err *e)
 	return sound ? 0 : err_set(e, ERR_INVALID, "\"%.40s\" is no uuid", s);
 }
 
+/* Another guest's disk is nobody's base, whatever the server says. */
+static int
+layers_check(const Drover__DiskSpec *d, const char *folder, struct err *e)
+{
+	if (d->n_backing >= ENGINE_LAYERS_MAX)
+		return err_set(e, ERR_INVALID, "a chain of %zu images: at most %d",
+		    d->n_backing + 1, ENGINE_LAYERS_MAX);
+	for (size_t i = 0; i < d->n_backing; i++) {
+		const Drover__DiskLayer *l = d->backing[i];
+
+		if (!str_starts(l->path, "templates/") && !str_starts(l->path, folder))
+			return err_set(e, ERR_DENIED,
+			    "its base %.100s is no template's and not below %s",
+			    l->path, folder);
+		if (ds_path_check(l->path, e))
+			return e->code;
+		for (size_t k = 0; k < i; k++) {
+			if (str_same(d->backing[k]->path, l->path))
+				return err_set(e, ERR_INVALID,
+				    "its base %.100s is there twice", l->path);
+		}
+		if (str_same(d->path, l->path))
+			return err_set(
+			    e, ERR_INVALID, "%.100s stands on itself", l->path);
+	}
+	return 0;
+}
+
 static int
 disk_check(const Drover__GuestSpec *spec, size_t i, struct err *e)
 {
@@ -82,12 +111,7 @@ disk_check(const Drover__GuestSpec *spec, size_t i, struct err *e)
 	if (!str_starts(d->path, folder))
 		return err_set(e, ERR_DENIED, "disk %s: %.100s is not below %s",
 		    d->name, d->path, folder);
-	/* Another guest's disk is nobody's base, whatever the server says. */
-	if (*d->base_path && !str_starts(d->base_path, "templates/"))
-		return err_set(e, ERR_DENIED,
-		    "disk %s: its base %.100s is no template's", d->name, d->base_path);
-	if (ds_path_check(d->path, e) ||
-	    (*d->base_path && ds_path_check(d->base_path, e)))
+	if (ds_path_check(d->path, e) || layers_check(d, folder, e))
 		return err_wrap(e, "disk %s", d->name);
 	return 0;
 }

@@ -73,15 +73,14 @@ disk_give(int fd, uint32_t uid, uint32_t gid, mode_t mode, struct err *e)
 	return 0;
 }
 
-/* As the image's header names its base; "" if it has none.  Caller frees. */
-static char *
-backing_text(const Drover__DiskSpec *d)
+char *
+disk_backing_text(const char *path, const Drover__DiskLayer *below)
 {
 	AUTO_FREE char *rel = NULL;
 
-	if (!*d->base_path)
+	if (!below)
 		return xstrdup("");
-	rel = ds_path_relative(d->path, d->base_path);
+	rel = ds_path_relative(path, below->path);
 	/* A name with a colon would be taken for a protocol. */
 	return xasprintf("%s%s", str_starts(rel, "../") ? "" : "./", rel);
 }
@@ -89,38 +88,23 @@ backing_text(const Drover__DiskSpec *d)
 static int
 check_spec(const Drover__DiskSpec *d, struct err *e)
 {
-	enum img_format f, base;
+	enum img_format f;
 	int rc = ds_path_check(d->path, e);
 
 	if (!rc)
 		rc = img_format_parse(d->format, &f, e);
-	if (!rc && *d->base_path) {
-		rc = ds_path_check(d->base_path, e);
+	if (!rc && d->n_backing >= ENGINE_LAYERS_MAX)
+		rc = err_set(e, ERR_INVALID, "a chain of %zu images: at most %d",
+		    d->n_backing + 1, ENGINE_LAYERS_MAX);
+	for (size_t i = 0; !rc && i < d->n_backing; i++) {
+		if (f != IMG_QCOW2)
+			return err_set(
+			    e, ERR_INVALID, "only a qcow2 image can stand on another");
+		rc = ds_path_check(d->backing[i]->path, e);
 		if (!rc)
-			rc = img_format_parse(d->base_format, &base, e);
-		if (!rc && f != IMG_QCOW2)
-			rc = err_set(
-			    e, ERR_INVALID, "only a qcow2 image can be a linked clone");
+			rc = img_format_parse(d->backing[i]->format, &f, e);
 	}
 	return rc;
-}
-
-static int
-open_base(const struct datastore *ds, const Drover__DiskSpec *d, int *ret_fd,
-    struct img_facts *ret_facts, struct err *e)
-{
-	AUTO_CLOSE int fd = -1;
-	enum img_format f = IMG_RAW;
-	int rc = ds_path_open(datastore_fd(ds), d->base_path, O_RDONLY, 0, &fd, e);
-
-	if (!rc)
-		rc = img_format_parse(d->base_format, &f, e);
-	if (!rc)
-		rc = img_check_fd(fd, f, IMG_BACKING_REFUSED, ret_facts, e);
-	if (rc)
-		return err_wrap(e, "its base \"%.100s\"", d->base_path);
-	*ret_fd = MOVE_FD(fd);
-	return 0;
 }
 
 static bool
@@ -133,44 +117,88 @@ takes_direct(int fd)
 	return fcntl(fd, F_SETFL, flags) == 0;
 }
 
-/* An image that names another base, or none, is not the one of the spec. */
+/* The image at path, which must stand on below, NULL: on nothing. */
 static int
 check_image(
-    int fd, const Drover__DiskSpec *d, struct img_facts *ret_facts, struct err *e)
+    int fd, const struct disk_image *im, struct img_facts *ret_facts, struct err *e)
 {
-	AUTO_FREE char *expected = backing_text(d);
+	AUTO_FREE char *expected = disk_backing_text(im->path, im->below);
 	enum img_format f = IMG_RAW;
-	int rc = img_format_parse(d->format, &f, e);
+	int rc = img_format_parse(im->format, &f, e);
 
 	if (!rc)
 		rc = img_check_fd(fd, f, IMG_BACKING_ALLOWED, ret_facts, e);
-	if (!rc && !str_same(ret_facts->backing, expected))
-		rc = err_set(e, ERR_CORRUPT,
+	if (rc)
+		return rc;
+	if (!str_same(ret_facts->backing, expected))
+		return err_set(e, ERR_CORRUPT,
 		    "the image's backing file is \"%.60s\" and not \"%.60s\"",
 		    ret_facts->backing, expected);
+	if (im->below && *ret_facts->backing_format &&
+	    !str_same(ret_facts->backing_format, im->below->format))
+		return err_set(e, ERR_CORRUPT,
+		    "the image takes \"%.60s\" for %s, and it is %s", expected,
+		    ret_facts->backing_format, im->below->format);
+	return 0;
+}
+
+int
+disk_image_open(const struct datastore *ds, const struct disk_image *im, int flags,
+    int *ret_fd, struct img_facts *ret_facts, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	int rc = ds_path_open(datastore_fd(ds), im->path, flags, 0, &fd, e);
+
+	if (!rc)
+		rc = check_image(fd, im, ret_facts, e);
+	if (!rc)
+		*ret_fd = MOVE_FD(fd);
 	return rc;
+}
+
+/* Number i from the top of d's chain, 0 being the one that is written. */
+static struct disk_image
+image_at(const Drover__DiskSpec *d, size_t i)
+{
+	return (struct disk_image){
+		.path = i ? d->backing[i - 1]->path : d->path,
+		.format = i ? d->backing[i - 1]->format : d->format,
+		.below = i < d->n_backing ? d->backing[i] : NULL,
+	};
+}
+
+/* The i-th image below d's. */
+static int
+open_layer(const struct datastore *ds, const Drover__DiskSpec *d, size_t i, int *ret_fd,
+    struct img_facts *ret_facts, struct err *e)
+{
+	struct disk_image im = image_at(d, i + 1);
+	int rc = disk_image_open(ds, &im, O_RDONLY, ret_fd, ret_facts, e);
+
+	return rc ? err_wrap(e, "its base \"%.100s\"", im.path) : 0;
 }
 
 int
 disk_open(const struct datastore *ds, const Drover__DiskSpec *d,
     struct engine_disk *ret_d, struct err *e)
 {
-	AUTO_CLOSE int fd = -1;
-	AUTO_CLOSE int base = -1;
+	struct engine_disk open = { .fd = -1 };
+	struct disk_image top = image_at(d, 0);
 	struct img_facts facts;
 	int rc = check_spec(d, e);
 
 	if (!rc)
-		rc = ds_path_open(datastore_fd(ds), d->path, O_RDWR, 0, &fd, e);
-	if (!rc)
-		rc = check_image(fd, d, &facts, e);
-	if (!rc && *d->base_path)
-		rc = open_base(ds, d, &base, &facts, e);
-	if (rc)
+		rc = disk_image_open(ds, &top, O_RDWR, &open.fd, &facts, e);
+	for (size_t i = 0; !rc && i < d->n_backing; i++) {
+		rc = open_layer(ds, d, i, &open.backing_fds[i], &facts, e);
+		open.n_backing += !rc;
+	}
+	if (rc) {
+		disk_close(&open);
 		return err_wrap(e, "%s on datastore %s", d->name, datastore_name(ds));
-	ret_d->direct = takes_direct(fd);
-	ret_d->fd = MOVE_FD(fd);
-	ret_d->base_fd = MOVE_FD(base);
+	}
+	open.direct = takes_direct(open.fd);
+	*ret_d = open;
 	return 0;
 }
 
@@ -179,9 +207,10 @@ disk_close(struct engine_disk *d)
 {
 	if (d->fd >= 0)
 		close(d->fd);
-	if (d->base_fd >= 0)
-		close(d->base_fd);
-	d->fd = d->base_fd = -1;
+	for (size_t i = 0; i < d->n_backing; i++)
+		close(d->backing_fds[i]);
+	d->fd = -1;
+	d->n_backing = 0;
 }
 
 /* ---- making ---- */
@@ -286,11 +315,12 @@ static int
 run_create(struct making *m, struct err *e)
 {
 	const Drover__DiskSpec *d = m->spec;
-	AUTO_FREE char *backing = backing_text(d);
+	Drover__DiskLayer *below = d->n_backing ? d->backing[0] : NULL;
+	AUTO_FREE char *backing = disk_backing_text(d->path, below);
 	char size[24];
 	const char *program = qemu_img_program(m->conf);
 	const char *clone[] = { program, "create", "-q", "-u", "-f", "qcow2", "-b",
-		backing, "-F", d->base_format, "/dev/fd/3", size, NULL };
+		backing, "-F", below ? below->format : "", "/dev/fd/3", size, NULL };
 	const char *empty[] = { program, "create", "-q", "-f", "qcow2", "/dev/fd/3",
 		size, NULL };
 	struct qemu_img run = { m->loop, m->conf, NULL, m->fd, CREATE_MS };
@@ -312,8 +342,8 @@ plan_size(const struct datastore *ds, const Drover__DiskSpec *d, uint64_t *ret_b
 	uint64_t bytes = d->size_bytes;
 	int rc = datastore_look(ds, &room, e);
 
-	if (!rc && *d->base_path)
-		rc = open_base(ds, d, &fd, &base, e);
+	if (!rc && d->n_backing)
+		rc = open_layer(ds, d, 0, &fd, &base, e);
 	if (rc)
 		return rc;
 	if (bytes == 0)
@@ -336,11 +366,10 @@ static int
 look_for(const struct datastore *ds, const Drover__DiskSpec *d, struct err *e)
 {
 	AUTO_CLOSE int fd = -1;
+	struct disk_image top = image_at(d, 0);
 	struct img_facts facts;
-	int rc = ds_path_open(datastore_fd(ds), d->path, O_RDONLY, 0, &fd, e);
+	int rc = disk_image_open(ds, &top, O_RDONLY, &fd, &facts, e);
 
-	if (!rc)
-		rc = check_image(fd, d, &facts, e);
 	if (!rc && facts.virtual_bytes < d->size_bytes)
 		rc = err_set(e, ERR_EXISTS,
 		    "\"%.100s\" exists and is of %" PRIu64 " bytes only", d->path,

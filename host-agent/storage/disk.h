@@ -27,7 +27,7 @@ struct disk_place {
 };
 
 /*
- * Make the image of d on at->ds: a linked clone where base_path is set, else an empty
+ * Make the image of d on at->ds: a linked clone where it has a backing, else an empty
  * one of size_bytes (a clone may be larger than its base, never smaller).  An image
  * that is there already with that base and at least that size: done.  Loop thread; the
  * end is posted to w, when the image is on disk.  at and d are borrowed until this
@@ -36,9 +36,9 @@ struct disk_place {
 void disk_create(const struct disk_place *at, const Drover__DiskSpec *d, struct wake w);
 
 /*
- * Open the image (and its base) for an engine.  Refuses an image whose backing file is
- * not the spec's base, or that is not of the spec's format.  Close with disk_close.
- * Blocking, short; any thread.
+ * Open the image and all that lies below it for an engine.  Refuses a chain with an
+ * image whose header does not name exactly the next one of the spec, or that is not of
+ * the spec's format.  Close with disk_close.  Blocking, short; any thread.
  */
 int disk_open(const struct datastore *ds, const Drover__DiskSpec *d,
     struct engine_disk *ret_d, struct err *e) WARN_UNUSED;

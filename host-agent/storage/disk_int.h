@@ -1,5 +1,5 @@
 /*
- * disk_int: what disk and tmpl share.
+ * disk_int: what disk, layer and tmpl share.
  */
 #pragma once
 #include "host-agent/storage/disk.h"
@@ -23,5 +23,19 @@ const char *qemu_img_program(const struct disk_conf *conf);
 /* Make the image the child's for as long as it runs, or root's again. */
 int disk_give(
     int fd, uint32_t uid, uint32_t gid, mode_t mode, struct err *e) WARN_UNUSED;
+struct img_facts;
+
+/* One image of a chain as it must be. */
+struct disk_image {
+	const char *path, *format;
+	const Drover__DiskLayer *below; /* NULL: it stands on nothing */
+};
+
+/* ERR_CORRUPT if its header does not name exactly what is below it. Blocking. */
+int disk_image_open(const struct datastore *ds, const struct disk_image *im, int flags,
+    int *ret_fd, struct img_facts *ret_facts, struct err *e) WARN_UNUSED;
+/* As the header of the image at path names what is below it; "" for NULL.  Caller
+ * frees. */
+char *disk_backing_text(const char *path, const Drover__DiskLayer *below);
 /* A template's folder and disk; caller frees. */
 char *tmpl_folder(uint64_t tmpl);

@@ -17,6 +17,21 @@ copy(struct arena *a, const char *s)
 	return arena_strdup(a, s ? s : "");
 }
 
+static void
+fill_backing(struct arena *a, const json *list, Drover__DiskSpec *d)
+{
+	d->n_backing = list ? json_count(list) : 0;
+	d->backing = arena_array(a, d->n_backing + 1, sizeof(Drover__DiskLayer *));
+	for (size_t i = 0; i < d->n_backing; i++) {
+		Drover__DiskLayer *l = arena_alloc(a, sizeof(*l));
+
+		drover__disk_layer__init(l);
+		l->path = copy(a, arg_str(json_at(list, i), "path"));
+		l->format = copy(a, arg_str(json_at(list, i), "format"));
+		d->backing[i] = l;
+	}
+}
+
 static Drover__DiskSpec *
 disk_spec(struct arena *a, const json *j)
 {
@@ -28,8 +43,7 @@ disk_spec(struct arena *a, const json *j)
 	d->path = copy(a, arg_str(j, "path"));
 	d->format = copy(a, arg_str(j, "format"));
 	d->size_bytes = arg_u64(j, "size_bytes", 0);
-	d->base_path = copy(a, arg_str(j, "base_path"));
-	d->base_format = copy(a, arg_str(j, "base_format"));
+	fill_backing(a, json_get(j, "backing"), d);
 	return d;
 }
 
@@ -112,6 +126,7 @@ json *
 vm_disks_clone(const struct vm *vm, const struct template *tpl)
 {
 	json *list = json_new_array(), *d = json_new_object();
+	json *backing = json_new_array(), *base = json_new_object();
 	char id[OBJ_ID_TEXT];
 	AUTO_FREE char *path =
 	    xasprintf("vms/%s/disk-0.qcow2", obj_id_text(vm->o.id, id));
@@ -121,8 +136,10 @@ vm_disks_clone(const struct vm *vm, const struct template *tpl)
 	json_set_str(d, "path", path);
 	json_set_str(d, "format", "qcow2");
 	json_set_u64(d, "size_bytes", tpl->virtual_bytes);
-	json_set_str(d, "base_path", tpl->path);
-	json_set_str(d, "base_format", tpl->format);
+	json_set_str(base, "path", tpl->path);
+	json_set_str(base, "format", tpl->format);
+	json_add_json(backing, base);
+	json_set_json(d, "backing", backing);
 	json_add_json(list, d);
 	return list;
 }

@@ -591,8 +591,9 @@ clone_disk(struct suite_guest *sg, const char *image)
 	assert_int_equal(unlink(sg->disk_path), 0);
 	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): our own text */
 	sg->disk.format = borrow("qcow2");
-	sg->disk.base_path = borrow(image);
-	sg->disk.base_format = borrow("qcow2");
+	sg->layer.path = borrow(image);
+	sg->layer.format = borrow("qcow2");
+	sg->disk.n_backing = 1;
 }
 
 /* DROVER_TINY names the image; else one that labs have left in DROVER_TINY_CACHE will

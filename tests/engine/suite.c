@@ -255,6 +255,9 @@ suite_guest_new(struct suite *s, uint64_t number, const char *folder, const void
 	make_disk(sg->disk_path, boot);
 	drover__guest_spec__init(&sg->spec);
 	drover__disk_spec__init(&sg->disk);
+	drover__disk_layer__init(&sg->layer);
+	sg->layers[0] = &sg->layer;
+	sg->disk.backing = sg->layers;
 	sg->disk.name = borrow("disk-0");
 	sg->disk.format = borrow("raw");
 	sg->disks[0] = &sg->disk;
@@ -301,8 +304,10 @@ suite_start_verb(struct suite_guest *sg, struct wake w)
 {
 	AUTO_CLOSE int fd = open(sg->disk_path, O_RDWR | O_CLOEXEC);
 	AUTO_CLOSE int base =
-	    *sg->disk.base_path ? open(sg->disk.base_path, O_RDONLY | O_CLOEXEC) : -1;
-	struct engine_disk disk = { fd, base, false };
+	    sg->disk.n_backing ? open(sg->layer.path, O_RDONLY | O_CLOEXEC) : -1;
+	struct engine_disk disk = {
+		.fd = fd, .backing_fds = { base }, .n_backing = sg->disk.n_backing
+	};
 	struct engine_boot b = { .spec = &sg->spec,
 		.disks = &disk,
 		.tap_fds = &sg->tap,

@@ -43,6 +43,7 @@ struct suite_guest {
 	Drover__GuestSpec spec;
 	Drover__DiskSpec disk;
 	Drover__DiskSpec *disks[1];
+	Drover__DiskLayer layer, *layers[1]; /* below it, if it has one */
 	Drover__NicSpec nic;
 	Drover__NicSpec *nics[1];
 	int tap; /* closed with the start; -1: none */

@@ -17,6 +17,8 @@
 struct guest_case {
 	Drover__GuestSpec spec;
 	Drover__DiskSpec disks[MAX_PARTS], *disk_list[MAX_PARTS];
+	Drover__DiskLayer layers[MAX_PARTS][MAX_PARTS];
+	Drover__DiskLayer *layer_list[MAX_PARTS][MAX_PARTS];
 	Drover__NicSpec nics[MAX_PARTS], *nic_list[MAX_PARTS];
 	char *dns[MAX_PARTS];
 	struct engine_disk fds[MAX_PARTS];
@@ -25,22 +27,27 @@ struct guest_case {
 	int memory_fd;
 };
 
-/* "disk qcow2 direct" or "disk qcow2 buffered base raw" */
+/* "disk qcow2 direct" or "disk qcow2 buffered base qcow2 raw", nearest first */
 static void
 take_disk(struct guest_case *c, char *words)
 {
 	size_t i = c->spec.n_disks++;
 	Drover__DiskSpec *d = &c->disks[i];
-	char *save = NULL, *base;
+	char *save = NULL, *format;
 
 	drover__disk_spec__init(d);
 	d->format = strtok_r(words, " ", &save);
-	c->fds[i] = (struct engine_disk){ 100 + (int)i, -1, false };
+	d->backing = c->layer_list[i];
+	c->fds[i] = (struct engine_disk){ .fd = 100 + (int)i };
 	c->fds[i].direct = str_same(strtok_r(NULL, " ", &save), "direct");
-	base = strtok_r(NULL, " ", &save);
-	if (base) {
-		d->base_format = strtok_r(NULL, " ", &save);
-		c->fds[i].base_fd = 200 + (int)i;
+	(void)strtok_r(NULL, " ", &save);
+	while ((format = strtok_r(NULL, " ", &save))) {
+		size_t k = d->n_backing++;
+
+		drover__disk_layer__init(&c->layers[i][k]);
+		c->layers[i][k].format = format;
+		d->backing[k] = &c->layers[i][k];
+		c->fds[i].backing_fds[c->fds[i].n_backing++] = 200 + (int)(10 * i + k);
 	}
 	c->disk_list[i] = d;
 }

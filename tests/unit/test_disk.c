@@ -143,6 +143,14 @@ init_disk(Drover__DiskSpec *d, const char *path, uint64_t bytes)
 }
 
 static void
+init_layer(Drover__DiskLayer *l, const char *path, const char *format)
+{
+	drover__disk_layer__init(l);
+	l->path = borrow(path);
+	l->format = borrow(format);
+}
+
+static void
 make(struct world *w, const Drover__DiskSpec *d)
 {
 	if (create(w, d))
@@ -190,7 +198,7 @@ empty_images_are_made_once(void **state)
 {
 	struct world *w = *state;
 	AUTO_FREE char *path = xasprintf("%s/vms/vm-1/disk-0.qcow2", w->path);
-	struct engine_disk open = { -1, -1, false };
+	struct engine_disk open = { .fd = -1 };
 	Drover__DiskSpec d;
 	struct err e = ERR_INIT;
 	struct stat st, again;
@@ -206,7 +214,7 @@ empty_images_are_made_once(void **state)
 	assert_int_equal(st.st_ino, again.st_ino);
 	assert_int_equal(disk_open(w->ds, &d, &open, &e), 0);
 	assert_true(open.fd >= 0);
-	assert_int_equal(open.base_fd, -1);
+	assert_int_equal(open.n_backing, 0);
 	disk_close(&open);
 	disk_close(&open);
 	assert_int_equal(disk_used(w->ds, &d, &used, &e), 0);
@@ -227,33 +235,76 @@ static void
 clones_are_linked_to_their_base(void **state)
 {
 	struct world *w = *state;
-	struct engine_disk open = { -1, -1, false };
+	struct engine_disk open = { .fd = -1 };
+	Drover__DiskLayer below, *backing[] = { &below };
 	Drover__DiskSpec base, d;
 	struct err e = ERR_INIT;
 
 	init_disk(&base, "templates/template-1/disk.qcow2", 32 * MIB);
 	make(w, &base);
 	init_disk(&d, "vms/vm-2/disk-0.qcow2", 0);
-	d.base_path = base.path;
-	d.base_format = borrow("qcow2");
+	init_layer(&below, base.path, "qcow2");
+	d.backing = backing;
+	d.n_backing = 1;
 	make(w, &d);
 	if (disk_open(w->ds, &d, &open, &e))
 		fail_msg("open: %s", e.msg);
-	assert_true(open.base_fd >= 0);
+	assert_int_equal(open.n_backing, 1);
 	disk_close(&open);
 	/* An image on another base, or on none, is not the one of the spec. */
-	d.base_path = borrow("templates/template-2/disk.qcow2");
+	below.path = borrow("templates/template-2/disk.qcow2");
 	assert_int_equal(disk_open(w->ds, &d, &open, &e), ERR_CORRUPT);
-	d.base_path = borrow("");
+	init_layer(&below, base.path, "raw");
+	assert_int_equal(disk_open(w->ds, &d, &open, &e), ERR_CORRUPT);
+	d.n_backing = 0;
 	assert_int_equal(disk_open(w->ds, &d, &open, &e), ERR_CORRUPT);
 	assert_non_null(strstr(e.msg, "../../templates/template-1/disk.qcow2"));
-	d.base_path = base.path;
+	init_layer(&below, base.path, "qcow2");
+	d.n_backing = 1;
 	d.path = borrow("vms/vm-2/disk-1.qcow2");
 	d.size_bytes = 16 * MIB;
 	assert_int_equal(create(w, &d), ERR_INVALID);
 	assert_non_null(strstr(w->err.msg, "less than its template's"));
 	d.size_bytes = 64 * MIB;
 	make(w, &d);
+}
+
+/* Four images on each other; each must name the next, or none is opened. */
+static void
+chains_are_opened_whole(void **state)
+{
+	struct world *w = *state;
+	AUTO_FREE char *second = xasprintf("%s/vms/vm-6/disk-0.s2.qcow2", w->path);
+	struct engine_disk open = { .fd = -1 };
+	Drover__DiskLayer layers[3],
+	    *backing[] = { &layers[2], &layers[1], &layers[0] };
+	Drover__DiskSpec d;
+	struct err e = ERR_INIT;
+
+	init_layer(&layers[0], "vms/vm-6/disk-0.qcow2", "qcow2");
+	init_layer(&layers[1], "vms/vm-6/disk-0.s1.qcow2", "qcow2");
+	init_layer(&layers[2], "vms/vm-6/disk-0.s2.qcow2", "qcow2");
+	init_disk(&d, layers[0].path, 8 * MIB);
+	make(w, &d);
+	for (size_t i = 1; i < 4; i++) {
+		d.path = i < 3 ? layers[i].path : borrow("vms/vm-6/disk-0.s3.qcow2");
+		d.backing = backing + 3 - i;
+		d.n_backing = i;
+		make(w, &d);
+	}
+	assert_int_equal(disk_open(w->ds, &d, &open, &e), 0);
+	assert_int_equal(open.n_backing, 3);
+	disk_close(&open);
+	/* Without the middle one. */
+	backing[1] = &layers[0];
+	d.n_backing = 2;
+	assert_int_equal(disk_open(w->ds, &d, &open, &e), ERR_CORRUPT);
+	backing[1] = &layers[1];
+	d.n_backing = 3;
+	assert_int_equal(unlink(second), 0);
+	assert_int_equal(disk_open(w->ds, &d, &open, &e), ERR_NOT_FOUND);
+	assert_non_null(strstr(e.msg, "disk-0.s2.qcow2"));
+	assert_int_equal(open.fd, -1);
 }
 
 static void
@@ -263,14 +314,16 @@ raw_disks_are_sparse(void **state)
 	Drover__DiskSpec d;
 	struct err e = ERR_INIT;
 	uint64_t used = 1;
+	Drover__DiskLayer below, *backing[] = { &below };
 
 	init_disk(&d, "vms/vm-3/disk-0.raw", 64 * MIB);
 	d.format = borrow("raw");
 	make(w, &d);
 	assert_int_equal(disk_used(w->ds, &d, &used, &e), 0);
 	assert_true(used < MIB);
-	d.base_path = borrow("x");
-	d.base_format = borrow("raw");
+	init_layer(&below, "x", "raw");
+	d.backing = backing;
+	d.n_backing = 1;
 	assert_int_equal(create(w, &d), ERR_INVALID);
 }
 
@@ -279,6 +332,7 @@ failures_leave_nothing(void **state)
 {
 	struct world *w = *state;
 	AUTO_FREE char *left = xasprintf("%s/vms/vm-4/disk-0.qcow2.new", w->path);
+	Drover__DiskLayer below, *backing[] = { &below };
 	Drover__DiskSpec d;
 
 	init_disk(&d, "vms/vm-4/disk-0.qcow2", UINT64_MAX - 511);
@@ -289,8 +343,9 @@ failures_leave_nothing(void **state)
 	assert_int_equal(create(w, &d), ERR_INVALID);
 	d.size_bytes = 0;
 	assert_int_equal(create(w, &d), ERR_INVALID);
-	d.base_path = borrow("templates/none");
-	d.base_format = borrow("qcow2");
+	init_layer(&below, "templates/none", "qcow2");
+	d.backing = backing;
+	d.n_backing = 1;
 	assert_int_equal(create(w, &d), ERR_NOT_FOUND);
 	d.path = borrow("../out");
 	assert_int_equal(create(w, &d), ERR_INVALID);
@@ -321,6 +376,7 @@ main(void)
 		WORLD(datastore_that_hangs_does_not_hold_the_loop),
 		WORLD(empty_images_are_made_once),
 		WORLD(clones_are_linked_to_their_base),
+		WORLD(chains_are_opened_whole),
 		WORLD(raw_disks_are_sparse),
 		WORLD(failures_leave_nothing),
 		WORLD(memory_images_come_and_go),

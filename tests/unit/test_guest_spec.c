@@ -28,7 +28,12 @@ full_spec(void)
 	d->datastore = 1;
 	d->path = xstrdup("vms/vm-42/disk-0.qcow2");
 	d->format = xstrdup("qcow2");
-	d->base_path = xstrdup("");
+	d->backing = xcalloc(1, sizeof(Drover__DiskLayer *));
+	d->backing[0] = xcalloc(1, sizeof(Drover__DiskLayer));
+	drover__disk_layer__init(d->backing[0]);
+	d->backing[0]->path = xstrdup("templates/template-1/disk.qcow2");
+	d->backing[0]->format = xstrdup("qcow2");
+	d->n_backing = 1;
 	s->disks = xcalloc(1, sizeof(Drover__DiskSpec *));
 	s->disks[0] = d;
 	s->n_disks = 1;
@@ -112,8 +117,10 @@ texts_are_checked(void **state)
 	assert_text(s, &s->uuid, "3f2504e0-4f89-41d3-9a0c-0305e82c330,", ERR_INVALID);
 	assert_text(s, &d->name, "-x", ERR_INVALID);
 	assert_text(s, &d->format, "vmdk", ERR_INVALID);
-	assert_text(s, &d->base_path, "templates/../x", ERR_INVALID);
-	assert_text(s, &d->base_path, "vms/vm-2/disk-0.qcow2", ERR_DENIED);
+	assert_text(s, &d->backing[0]->path, "templates/../x", ERR_INVALID);
+	assert_text(s, &d->backing[0]->path, "vms/vm-2/disk-0.qcow2", ERR_DENIED);
+	assert_text(s, &d->backing[0]->path, "vms/vm-42/disk-0.s1.qcow2", 0);
+	assert_text(s, &d->backing[0]->path, "vms/vm-42/disk-0.qcow2", ERR_INVALID);
 	assert_text(s, &c->bridge, "br1", 0);
 	assert_text(s, &c->bridge, "br2", ERR_DENIED);
 	assert_text(s, &c->bridge, "br0/../x", ERR_INVALID);

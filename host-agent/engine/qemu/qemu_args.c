@@ -153,23 +153,44 @@ format_node(const char *name, const char *format, const char *file)
 	return n;
 }
 
+/* Each image's descriptor is in a set of its own. */
+static unsigned
+set_of(size_t disk, size_t layer)
+{
+	return (unsigned)(disk * ENGINE_LAYERS_MAX + layer) + 1;
+}
+
+/* Never what the image's header says: it may name any file. */
+static void
+set_backing(json *node, const Drover__DiskSpec *d, size_t disk, size_t below)
+{
+	AUTO_FREE char *name = xasprintf("base-%zu-%zu", disk, below);
+	const char *format = below ? d->backing[below - 1]->format : d->format;
+
+	if (below < d->n_backing)
+		json_set_str(node, "backing", name);
+	else if (str_same(format, "qcow2"))
+		json_set_null(node, "backing");
+}
+
 /* Through the page cache: all clones on this host read the same base. */
 static void
-add_base(struct qemu_args *a, const struct engine_disk *d, const char *format, size_t i)
+add_base(struct qemu_args *a, const struct qemu_args_in *in, size_t i, size_t layer)
 {
-	AUTO_FREE char *name = xasprintf("base-%zu", i);
-	AUTO_FREE char *file = xasprintf("base-%zu-file", i);
-	unsigned set = (unsigned)i * 2 + 2;
+	const Drover__DiskSpec *spec = in->spec->disks[i];
+	AUTO_FREE char *name = xasprintf("base-%zu-%zu", i, layer);
+	AUTO_FREE char *file = xasprintf("%s-file", name);
+	unsigned set = set_of(i, layer + 1);
 	json *n;
 
-	option(a, "-add-fd", "fd=%d,set=%u", pass_fd(a, d->base_fd), set);
+	option(a, "-add-fd", "fd=%d,set=%u",
+	    pass_fd(a, in->disks[i].backing_fds[layer]), set);
 	n = file_node(file, set, false);
 	json_set_bool(n, "read-only", true);
 	add_blockdev(a, n);
-	n = format_node(name, format, file);
+	n = format_node(name, spec->backing[layer]->format, file);
 	json_set_bool(n, "read-only", true);
-	if (str_same(format, "qcow2"))
-		json_set_null(n, "backing");
+	set_backing(n, spec, i, layer + 1);
 	add_blockdev(a, n);
 }
 
@@ -180,22 +201,18 @@ add_disk(struct qemu_args *a, const struct qemu_args_in *in, size_t i)
 	const struct engine_disk *d = &in->disks[i];
 	AUTO_FREE char *name = xasprintf("disk-%zu", i);
 	AUTO_FREE char *file = xasprintf("disk-%zu-file", i);
-	AUTO_FREE char *base = xasprintf("base-%zu", i);
-	unsigned set = (unsigned)i * 2 + 1;
+	unsigned set = set_of(i, 0);
 	json *n;
 
-	if (d->base_fd >= 0)
-		add_base(a, d, spec->base_format, i);
+	ASSERT(d->n_backing == spec->n_backing);
+	for (size_t k = d->n_backing; k--;)
+		add_base(a, in, i, k);
 	option(a, "-add-fd", "fd=%d,set=%u", pass_fd(a, d->fd), set);
 	add_blockdev(a, file_node(file, set, d->direct));
 	n = format_node(name, spec->format, file);
 	json_set_json(n, "cache", cache_of(d->direct));
 	json_set_str(n, "discard", "unmap");
-	/* Never what the image's header says: it may name any file. */
-	if (d->base_fd >= 0)
-		json_set_str(n, "backing", base);
-	else if (str_same(spec->format, "qcow2"))
-		json_set_null(n, "backing");
+	set_backing(n, spec, i, 0);
 	add_blockdev(a, n);
 	option(a, "-device",
 	    "virtio-blk-pci,id=blk-%zu,drive=%s,bootindex=%zu,werror=stop,rerror=stop",

@@ -76,17 +76,24 @@ check_nic(const Drover__NicSpec *n, struct err *e)
 static int
 check_disk(const Drover__DiskSpec *d, struct err *e)
 {
-	bool has_base = *d->base_path;
+	const char *above = d->format;
 
 	if (!str_same(d->format, "qcow2") && !str_same(d->format, "raw"))
 		return err_set(e, ERR_INVALID, "format: wants qcow2 or raw");
-	if (!has_base)
-		return 0;
-	if (!str_same(d->format, "qcow2"))
-		return err_set(
-		    e, ERR_INVALID, "format: only qcow2 can be a linked clone");
-	if (!str_same(d->base_format, "qcow2") && !str_same(d->base_format, "raw"))
-		return err_set(e, ERR_INVALID, "base_format: wants qcow2 or raw");
+	if (d->n_backing >= ENGINE_LAYERS_MAX)
+		return err_set(e, ERR_INVALID, "backing: at most %d images, got %zu",
+		    ENGINE_LAYERS_MAX - 1, d->n_backing);
+	for (size_t i = 0; i < d->n_backing; i++) {
+		const char *f = d->backing[i]->format;
+
+		if (!str_same(above, "qcow2"))
+			return err_set(
+			    e, ERR_INVALID, "format: only qcow2 can stand on another");
+		if (!str_same(f, "qcow2") && !str_same(f, "raw"))
+			return err_set(
+			    e, ERR_INVALID, "backing %zu: wants qcow2 or raw", i);
+		above = f;
+	}
 	return 0;
 }
 
