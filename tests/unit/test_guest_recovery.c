@@ -38,12 +38,45 @@ running_guests_are_adopted(void **state)
 	assert_int_equal(world_start(w, 7, 3), 0);
 }
 
+struct file_wait {
+	struct world *w;
+	uint64_t guest;
+};
+
+/* What the book says of the guest: its state once it has met the generation. */
+static enum guest_state
+booked(const struct world *w, uint64_t guest, uint64_t generation)
+{
+	AUTO_FREE char *path = guest_book_path(w->book, guest);
+	AUTO(str) struct str file = STR_INIT;
+	struct guest_record r = { 0 };
+	enum guest_state st;
+
+	assert_int_equal(record_file_read(path, SIZE_MAX, &file, NULL), 0);
+	assert_int_equal(
+	    guest_record_decode((const uint8_t *)file.s, file.len, &r, NULL), 0);
+	st = r.generation == generation ? r.state : GUEST_UNKNOWN;
+	guest_record_fini(&r);
+	return st;
+}
+
+/* The record of a start follows its answer. */
+static bool
+is_booked_running(void *arg)
+{
+	const struct file_wait *fw = arg;
+
+	return booked(fw->w, fw->guest, 3) == GUEST_RUNNING;
+}
+
 static void
 guest_that_died_while_we_were_away_is_told(void **state)
 {
 	struct world *w = *state;
+	struct file_wait fw = { w, 7 };
 
 	assert_int_equal(world_start(w, 7, 3), 0);
+	bed_until(w->bed, is_booked_running, &fw);
 	assert_int_equal(remove(bed_path(w->bed, "vm-7")), 0);
 	world_restart(w);
 	assert_int_equal(w->events, 1);
@@ -75,11 +108,6 @@ agent_killed_anywhere_in_a_start(void **state)
 	}
 }
 
-struct file_wait {
-	struct world *w;
-	uint64_t guest;
-};
-
 /* The invented guest has ended; nothing has booted it yet. */
 static bool
 has_ended(void *arg)
@@ -110,23 +138,6 @@ restart_cut_short_goes_on(void **state)
 	assert_int_equal(world_give(w, o), 0);
 	assert_int_equal(world_state(w, 7), GUEST_RUNNING);
 	assert_int_equal(w->last.generation, 1);
-}
-
-/* What the book says of the guest: its state once it has met the generation. */
-static enum guest_state
-booked(const struct world *w, uint64_t guest, uint64_t generation)
-{
-	AUTO_FREE char *path = guest_book_path(w->book, guest);
-	AUTO(str) struct str file = STR_INIT;
-	struct guest_record r = { 0 };
-	enum guest_state st;
-
-	assert_int_equal(record_file_read(path, SIZE_MAX, &file, NULL), 0);
-	assert_int_equal(
-	    guest_record_decode((const uint8_t *)file.s, file.len, &r, NULL), 0);
-	st = r.generation == generation ? r.state : GUEST_UNKNOWN;
-	guest_record_fini(&r);
-	return st;
 }
 
 static bool
