@@ -38,6 +38,8 @@
 #define STACK_BYTES   (128 * 1024)
 #define SPARE_MIB     24
 #define LOAD_SLICE_MS 50
+#define DIRT_SLICE_MS 20
+#define PAGE_BYTES    4096
 
 #define NEWS_PATH    "/dev/console"
 #define FILL_PATH    "/state/fill"
@@ -59,6 +61,7 @@ static atomic_int clients;
 static pthread_mutex_t load_lock = PTHREAD_MUTEX_INITIALIZER;
 static pid_t load_pids[MAX_CPUS];
 static int load_count;
+static pid_t dirt_pid;
 static void *ballast;
 static size_t ballast_bytes;
 
@@ -287,6 +290,58 @@ available_mib(void)
 	return kib / 1024;
 }
 
+/* The body of a dirt process: rewrite its own memory page by page, so much a second. */
+static _Noreturn void
+make_dirt(uint64_t mib, uint64_t mib_per_s)
+{
+	uint64_t pages = mib * MIB / PAGE_BYTES;
+	uint64_t step = mib_per_s * MIB / PAGE_BYTES * DIRT_SLICE_MS / 1000 + 1;
+	uint64_t seed = now_ms() * 2 + 1, page = 0, slice_end = now_ms();
+	uint64_t *words;
+
+	close_range(3, UINT_MAX, 0);
+	words = mmap(NULL, mib * MIB, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (words == MAP_FAILED)
+		_exit(1);
+	fill_noise(words, mib * MIB / sizeof(*words), &seed);
+	for (;;) {
+		for (uint64_t i = 0; i < step; i++, page = (page + 1) % pages)
+			words[page * (PAGE_BYTES / sizeof(*words))] += seed;
+		slice_end += DIRT_SLICE_MS;
+		uint64_t now = now_ms();
+		if (now < slice_end)
+			usleep((useconds_t)(slice_end - now) * 1000);
+		else
+			slice_end = now;
+	}
+}
+
+static void
+run_dirty(int fd, const uint64_t *args)
+{
+	uint64_t free_mib = available_mib();
+
+	pthread_mutex_lock(&load_lock);
+	if (dirt_pid > 0) {
+		kill(dirt_pid, SIGKILL);
+		waitpid(dirt_pid, NULL, 0);
+		dirt_pid = 0;
+	}
+	if (args[0] > 0 && (args[0] + SPARE_MIB > free_mib || args[1] > 100000)) {
+		reply(fd, "error dirty: %" PRIu64 " MiB available, %d kept back",
+		    free_mib, SPARE_MIB);
+	} else if (args[0] > 0 && (dirt_pid = fork()) < 0) {
+		dirt_pid = 0;
+		reply_errno(fd, "cannot start the process");
+	} else {
+		if (args[0] > 0 && dirt_pid == 0)
+			make_dirt(args[0], args[1]);
+		reply(fd, "ok");
+	}
+	pthread_mutex_unlock(&load_lock);
+}
+
 static void
 drop_ballast(void)
 {
@@ -358,6 +413,7 @@ static const struct order orders[] = {
 	{ "write", 1, run_write },
 	{ "load", 2, run_load },
 	{ "mem", 1, run_mem },
+	{ "dirty", 2, run_dirty },
 	{ "sync", 0, run_sync },
 	{ "poweroff", 0, run_poweroff },
 };
