@@ -88,6 +88,7 @@ struct engine_boot {
 	const char *const
 	    *join_cgroups; /* NULL-ended paths, as child_opts has them, or NULL */
 	int memory_fd; /* memory image of a suspended guest to go on from; -1: boot */
+	int seed_fd;   /* a disk more, for reading, after all others; -1: none */
 };
 
 /* What is known of a guest; fresh after engine_query, engine_start and engine_adopt. */

@@ -12,6 +12,7 @@
 #include "host-agent/guest/guest_spec.h"
 #include "host-agent/network/port.h"
 #include "host-agent/resource/cg.h"
+#include "host-agent/storage/seed.h"
 
 #define RECORD_MS  20000u
 #define DISK_MS    60000u
@@ -241,7 +242,8 @@ boot_start(struct flow *f, void *arg)
 	struct guest_job *j = arg;
 	struct guest *g = j->g;
 	struct cg *cg = guest_spec_invented(g->spec) ? NULL : g->gs->env.cg;
-	const struct engine_boot b = {
+	AUTO_CLOSE int seed_fd = -1;
+	struct engine_boot b = {
 		.spec = g->spec,
 		.disks = j->disks,
 		.tap_fds = j->taps,
@@ -251,6 +253,11 @@ boot_start(struct flow *f, void *arg)
 
 	if (j->found)
 		return FLOW_NEXT;
+	if (seed_open(g->spec->seed, &seed_fd, flow_err(f))) {
+		err_wrap(flow_err(f), "vm %s", g->spec->name);
+		return FLOW_FAIL;
+	}
+	b.seed_fd = seed_fd;
 	engine_start(g->handle, &b, flow_wake(f));
 	/* The guest has copies by now, or nothing. */
 	guest_job_close_fds(j);

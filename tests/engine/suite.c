@@ -312,7 +312,8 @@ suite_start_verb(struct suite_guest *sg, struct wake w)
 		.disks = &disk,
 		.tap_fds = &sg->tap,
 		.join_cgroups = sg->join_cgroups,
-		.memory_fd = start_memory_fd };
+		.memory_fd = start_memory_fd,
+		.seed_fd = -1 };
 
 	assert_true(fd >= 0);
 	disk.direct = fcntl(fd, F_SETFL, O_DIRECT) == 0;

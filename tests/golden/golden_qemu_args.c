@@ -24,7 +24,7 @@ struct guest_case {
 	struct engine_disk fds[MAX_PARTS];
 	int taps[MAX_PARTS];
 	struct qemu_shape shape;
-	int memory_fd;
+	int memory_fd, seed_fd;
 };
 
 /* "disk qcow2 direct" or "disk qcow2 buffered base qcow2 raw", nearest first */
@@ -112,6 +112,8 @@ take_line(struct guest_case *c, char *line)
 		c->shape.num_cpu = (uint32_t)strtoul(rest, NULL, 10);
 	else if (str_same(line, "memory_fd"))
 		c->memory_fd = (int)strtol(rest, NULL, 10);
+	else if (str_same(line, "seed_fd"))
+		c->seed_fd = (int)strtol(rest, NULL, 10);
 	else if (str_same(line, "host"))
 		take_host(c, rest);
 	else
@@ -122,7 +124,9 @@ void
 golden_case(const char *text, size_t n, struct str *out)
 {
 	AUTO_FREE char *copy = xstrndup(text, n);
-	struct guest_case c = { .memory_fd = -1, .shape = { .machine = "pc-q35-7.2" } };
+	struct guest_case c = {
+		.memory_fd = -1, .seed_fd = -1, .shape = { .machine = "pc-q35-7.2" }
+	};
 	struct qemu_args_in in = { .program = "/usr/bin/qemu-system-x86_64",
 		.guest = 42,
 		.spec = &c.spec,
@@ -144,6 +148,7 @@ golden_case(const char *text, size_t n, struct str *out)
 	for (char *l = strtok_r(copy, "\n", &save); l; l = strtok_r(NULL, "\n", &save))
 		take_line(&c, l);
 	in.memory_fd = c.memory_fd;
+	in.seed_fd = c.seed_fd;
 	if (qemu_spec_check(&c.spec, &e)) {
 		str_addf(out, "refused: %s\n", e.msg);
 		return;

@@ -37,7 +37,8 @@ build(const Drover__GuestSpec *s, struct qemu_args *out)
 		.guest = 1,
 		.spec = s,
 		.shape = &shape,
-		.memory_fd = -1 };
+		.memory_fd = -1,
+		.seed_fd = -1 };
 
 	qemu_shape_plan(&shape, s->num_cpu, s->memory_mb, 2, 1024);
 	qemu_args_build(&in, out);

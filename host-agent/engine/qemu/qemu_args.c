@@ -219,6 +219,23 @@ add_disk(struct qemu_args *a, const struct qemu_args_in *in, size_t i)
 	    i, name, i);
 }
 
+/* Behind all that was there before there were seeds: no other device moves. */
+static void
+add_seed(struct qemu_args *a, int fd)
+{
+	unsigned set = set_of(QEMU_DISKS_MAX, 0);
+	json *n;
+
+	option(a, "-add-fd", "fd=%d,set=%u", pass_fd(a, fd), set);
+	n = file_node("seed-file", set, false);
+	json_set_bool(n, "read-only", true);
+	add_blockdev(a, n);
+	n = format_node("seed", "raw", "seed-file");
+	json_set_bool(n, "read-only", true);
+	add_blockdev(a, n);
+	option(a, "-device", "virtio-blk-pci,id=seed,drive=seed");
+}
+
 static void
 add_nic(struct qemu_args *a, const struct qemu_args_in *in, size_t i)
 {
@@ -290,6 +307,8 @@ qemu_args_build(const struct qemu_args_in *in, struct qemu_args *out)
 	for (size_t i = 0; i < in->spec->n_nics; i++)
 		add_nic(&a, in, i);
 	add_devices(&a);
+	if (in->seed_fd >= 0)
+		add_seed(&a, in->seed_fd);
 	add_plugged(&a, in->shape);
 	add_identity(&a, in->spec);
 	if (in->memory_fd >= 0) {

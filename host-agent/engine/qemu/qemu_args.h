@@ -6,7 +6,7 @@
  * no path but the VNC socket in its working folder: everything else are descriptors.
  *
  * The image of disk I is node "disk-I", what lies below it "base-I-0" and on, nearest
- * first; the file under node X is node "X-file".
+ * first; the file under node X is node "X-file".  The seed's node is "seed".
  */
 #pragma once
 #include "host-agent/engine/engine.h"
@@ -15,7 +15,7 @@
 #define QEMU_FIRST_FD  3 /* in the child; see child_opts.pass_fds */
 #define QEMU_DISKS_MAX 16
 #define QEMU_NICS_MAX  8
-#define QEMU_FDS_MAX   (4 + ENGINE_LAYERS_MAX * QEMU_DISKS_MAX + QEMU_NICS_MAX)
+#define QEMU_FDS_MAX   (5 + ENGINE_LAYERS_MAX * QEMU_DISKS_MAX + QEMU_NICS_MAX)
 
 struct qemu_args_in {
 	const char *program;
@@ -26,6 +26,7 @@ struct qemu_args_in {
 	const int *tap_fds;
 	int qmp_fd, console_fd, agent_fd; /* listening unix sockets */
 	int memory_fd;                    /* continue from it; -1: boot */
+	int seed_fd;                      /* -1: none */
 };
 
 struct qemu_args {

@@ -280,6 +280,7 @@ spawn_wired(struct qemu_guest *q, const struct engine_boot *b, struct wires *w,
 		.disks = b->disks,
 		.tap_fds = b->tap_fds,
 		.memory_fd = b->memory_fd,
+		.seed_fd = b->seed_fd,
 	};
 	struct qemu_args a;
 	int rc = wires_open(q, w, e);
