@@ -222,10 +222,29 @@ flow_cancel(struct flow *f, const char *why)
 	if (f->cancel.code || f->phase != FLOW_RUNNING)
 		return;
 	err_set(&f->cancel, ERR_CANCELLED, "%s", why ? why : "cancelled");
-	if (f->waiting && !f->storing) {
+	if (f->waiting && !f->storing && flow_cancel_rule(f) != FLOW_CANCEL_LATE) {
 		flow_stop_waiting(f, ERR_CANCELLED, &f->cancel);
 		make_ready(f);
 	}
+}
+
+bool
+flow_may_cancel(const struct flow *f)
+{
+	return f->phase == FLOW_RUNNING && flow_cancel_rule(f) != FLOW_CANCEL_LATE;
+}
+
+void
+flow_set_cancel_rules(struct flow *f, const enum flow_cancel_rule *rules)
+{
+	f->cancel_rules = rules;
+}
+
+enum flow_cancel_rule
+flow_cancel_rule(const struct flow *f)
+{
+	return f->cancel_rules && f->steps[f->step].name ? f->cancel_rules[f->step]
+							 : FLOW_CANCEL_ENDS;
 }
 
 uint64_t

@@ -38,6 +38,14 @@ struct flows; /* all flows of one loop, and the wakes' registry */
 
 enum flow_rc { FLOW_NEXT, FLOW_WAIT, FLOW_AGAIN, FLOW_FAIL };
 
+/* What flow_cancel does to a step. */
+enum flow_cancel_rule {
+	FLOW_CANCEL_ENDS, /* ends its wait; a step that has not begun does not begin */
+	FLOW_CANCEL_ASKS, /* ends its wait; it begins all the same, and its finish,
+			     which alone knows how to stop, says how to go on */
+	FLOW_CANCEL_LATE, /* nothing: from here on there is only one way */
+};
+
 struct flow_step {
 	const char *name;
 	enum flow_rc (*start)(struct flow *f, void *arg);
@@ -77,9 +85,12 @@ void flow_start_at(
     struct flow *f, unsigned step, enum flow_phase phase, const struct err *e);
 /*
  * Ask to stop: the current wait ends with ERR_CANCELLED; a step that is between waits
- * ends first.
+ * ends first. See enum flow_cancel_rule for steps that do otherwise.
  */
 void flow_cancel(struct flow *f, const char *why);
+bool flow_may_cancel(const struct flow *f); /* not undoing, and not too late */
+/* One rule a step, borrowed; before it starts. Without: FLOW_CANCEL_ENDS for all. */
+void flow_set_cancel_rules(struct flow *f, const enum flow_cancel_rule *rules);
 
 uint64_t flow_id(const struct flow *f);
 struct loop *flow_loop(const struct flow *f);

@@ -51,6 +51,7 @@ struct flow {
 	struct list_node node, ready_node;
 	const char *name;
 	const struct flow_step *steps;
+	const enum flow_cancel_rule *cancel_rules; /* or NULL */
 	void *arg;
 	const struct flow_hooks *hooks;
 	void *owner;
@@ -75,6 +76,7 @@ struct flow {
 	struct err why;    /* why it is being undone */
 };
 
+enum flow_cancel_rule flow_cancel_rule(const struct flow *f); /* of its step */
 void waiter_add(struct flows *fs, struct waiter *w);
 void waiter_remove(struct flows *fs, struct waiter *w);
 void flow_free(struct flow *f);

@@ -72,6 +72,13 @@ fail(struct flow *f, const struct err *e)
 	return STAGE_ENTER_UNDO;
 }
 
+/* Somebody asked to stop before the step at hand has begun. */
+static bool
+is_stopped(const struct flow *f)
+{
+	return f->cancel.code && flow_cancel_rule(f) == FLOW_CANCEL_ENDS;
+}
+
 static enum stage
 enter_step(struct flow *f)
 {
@@ -79,7 +86,7 @@ enter_step(struct flow *f)
 		f->phase = FLOW_DONE;
 		return STAGE_END;
 	}
-	if (f->cancel.code)
+	if (is_stopped(f))
 		return fail(f, &f->cancel);
 	return store_then(f, STAGE_START);
 }
@@ -89,7 +96,7 @@ start_step(struct flow *f)
 {
 	enum flow_rc rc;
 
-	if (f->cancel.code)
+	if (is_stopped(f))
 		return fail(f, &f->cancel);
 	f->begun = f->step + 1;
 	rc = call_step(f, f->steps[f->step].start);
@@ -99,7 +106,7 @@ start_step(struct flow *f)
 		return STAGE_ENTER;
 	case FLOW_WAIT:
 		wait_then(f, STAGE_FINISH);
-		if (f->cancel.code)
+		if (f->cancel.code && flow_cancel_rule(f) != FLOW_CANCEL_LATE)
 			flow_stop_waiting(f, ERR_CANCELLED, &f->cancel);
 		return STAGE_FINISH;
 	case FLOW_FAIL:

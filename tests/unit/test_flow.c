@@ -110,6 +110,24 @@ static const struct flow_step plain_steps[] = {
 	{ .name = NULL },
 };
 
+static enum flow_rc
+b_goes_on(struct flow *f, void *arg, int rc)
+{
+	(void)finish(f, arg, 1, rc);
+	return FLOW_NEXT;
+}
+
+/* As a move: b is asked how to stop, c has only one way. */
+static const struct flow_step late_steps[] = {
+	{ "a", a_start, a_finish, a_undo, 0 },
+	{ "b", b_start, b_goes_on, b_undo, 0 },
+	{ "c", c_start, c_finish, c_undo, 0 },
+	{ .name = NULL },
+};
+
+static const enum flow_cancel_rule late_rules[] = { FLOW_CANCEL_ENDS, FLOW_CANCEL_ASKS,
+	FLOW_CANCEL_LATE };
+
 static void
 on_persist(
     void *owner, struct flow *f, unsigned step, enum flow_phase phase, struct wake w)
@@ -572,6 +590,53 @@ cancel_waits_for_the_store(void **state)
 }
 
 static void
+a_step_may_say_itself_how_to_stop(void **state)
+{
+	struct op *op = *state;
+
+	use_hooks(op, late_steps, &plain_hooks);
+	flow_set_cancel_rules(op->flow, late_rules);
+	op->start_rc[1] = op->start_rc[2] = FLOW_WAIT;
+	flow_start(op->flow);
+	expect(op, "a. b? ");
+	assert_true(flow_may_cancel(op->flow));
+	flow_cancel(op->flow, NULL);
+	expect(op, "b:cancelled c? ");
+	assert_false(flow_may_cancel(op->flow));
+	wake(op, 0);
+	expect(op, "c:0 end:0");
+}
+
+static void
+a_cancel_that_comes_too_late_changes_nothing(void **state)
+{
+	struct op *op = *state;
+
+	use_hooks(op, late_steps, &plain_hooks);
+	flow_set_cancel_rules(op->flow, late_rules);
+	op->start_rc[2] = FLOW_WAIT;
+	flow_start(op->flow);
+	expect(op, "a. b. c? ");
+	flow_cancel(op->flow, NULL);
+	expect(op, "");
+	wake(op, 0);
+	expect(op, "c:0 end:0");
+}
+
+static void
+a_resumed_step_that_says_how_to_stop_is_begun_first(void **state)
+{
+	struct op *op = *state;
+
+	use_hooks(op, late_steps, &plain_hooks);
+	flow_set_cancel_rules(op->flow, late_rules);
+	op->start_rc[1] = FLOW_WAIT;
+	flow_start_at(op->flow, 1, FLOW_RUNNING, NULL);
+	flow_cancel(op->flow, NULL);
+	expect(op, "b? b:cancelled c. end:0");
+}
+
+static void
 a_join_wakes_when_all_parts_are_in(void **state)
 {
 	struct op *op = *state;
@@ -699,6 +764,9 @@ main(void)
 		CASE(cancel_from_within_start_is_not_lost),
 		CASE(a_cancelled_step_cannot_go_on_for_ever),
 		CASE(cancel_waits_for_the_store),
+		CASE(a_step_may_say_itself_how_to_stop),
+		CASE(a_cancel_that_comes_too_late_changes_nothing),
+		CASE(a_resumed_step_that_says_how_to_stop_is_begun_first),
 		CASE(a_join_wakes_when_all_parts_are_in),
 		CASE(a_join_tells_the_first_failure),
 		CASE(parts_that_come_after_the_flow_fall_on_the_floor),
