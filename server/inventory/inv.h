@@ -137,6 +137,9 @@ struct task {         /* parent: none */
 	bool undoing;
 	json *args, *result;
 	uint64_t started_at, finished_at;
+	char *waiting_for; /* why it stands still, for people */
+	char *phase;       /* "copying memory, round 3" */
+	uint64_t done_bytes, total_bytes, bytes_per_s, expected_end;
 };
 
 struct user {         /* parent: none */

@@ -47,6 +47,7 @@ tasks_free(struct tasks *ts)
 	MAP_EACH(ts->kinds, it) {
 		struct kind_entry *entry = it.value;
 		free(entry->steps);
+		free(entry->cancel_rules);
 		free(entry);
 	}
 	map_free(ts->kinds);
@@ -61,6 +62,7 @@ tasks_add_kind(struct tasks *ts, const struct task_kind *k)
 
 	entry->kind = k;
 	entry->steps = steps_wrap(k, &entry->n_steps);
+	entry->cancel_rules = steps_cancel_rules(k, entry->n_steps);
 	ASSERT(!map_put_str(ts->kinds, k->op, entry));
 }
 
@@ -288,6 +290,7 @@ run_begin_at(
 	in->state = RUN_FLOWING;
 	in->flow =
 	    flow_new(r->tasks->flows, r->kind->op, in->entry->steps, r, &task_hooks, r);
+	flow_set_cancel_rules(in->flow, in->entry->cancel_rules);
 	if (why)
 		in->why = *why;
 	if (step == 0 && phase == FLOW_RUNNING)
@@ -303,6 +306,7 @@ tasks_next(struct tasks *ts)
 		if (in->state == RUN_QUEUED)
 			run_begin(in->run);
 	}
+	tasks_give_slots(ts);
 }
 
 int
@@ -355,6 +359,10 @@ task_cancel(struct tasks *ts, obj_id task, const char *who, struct err *e)
 	}
 	if (r->in->flow && flow_phase(r->in->flow) != FLOW_RUNNING)
 		return err_set(e, ERR_BAD_STATE, "%s failed and is being undone", id);
+	if (r->in->flow && !flow_may_cancel(r->in->flow))
+		return err_set(e, ERR_BAD_STATE,
+		    "%s (%s) is past the point where it could be cancelled", id,
+		    r->kind->op);
 	if (r->in->flow)
 		flow_cancel(r->in->flow, why.msg);
 	return 0;
@@ -364,6 +372,23 @@ struct wake
 task_wake(struct task_run *r)
 {
 	return flow_wake(r->in->flow);
+}
+
+void
+task_pause(struct task_run *r, uint32_t ms)
+{
+	flow_set_timeout(r->in->flow, ms);
+}
+
+void
+task_set_waiting(struct task_run *r, const char *what)
+{
+	struct task *row = inv_note_begin(r->inv, r->id);
+
+	if (!row)
+		return;
+	text_set(&row->waiting_for, what);
+	inv_note_end(r->inv, r->id);
 }
 
 void

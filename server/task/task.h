@@ -15,6 +15,7 @@
 #include "loop/flow.h"
 #include "server/inventory/caller.h"
 #include "server/task/task_lock.h"
+#include "server/task/task_slot.h"
 
 struct tasks;
 struct txn;
@@ -28,6 +29,7 @@ struct task_step {
 	enum flow_rc (*finish)(struct task_run *r, int rc);
 	enum flow_rc (*undo)(struct task_run *r);
 	uint32_t timeout_ms;
+	enum flow_cancel_rule cancel;
 };
 
 struct task_kind {
@@ -102,6 +104,17 @@ int task_cancel(
 
 /* For steps. */
 struct wake task_wake(struct task_run *r);
+/* Before FLOW_WAIT, instead of task_wake: finish gets ERR_TIMEOUT after so long. */
+void task_pause(struct task_run *r, uint32_t ms);
+/*
+ * Take these slots, now (FLOW_NEXT) or when those that are in the way have ended
+ * (FLOW_WAIT; they are taken then). They are given back with the task's end.
+ */
+enum flow_rc task_slots_take(struct task_run *r, const struct slot_set *want);
+/* After a restart: what it had taken before; on_recover. */
+void task_slots_recover(struct task_run *r, const struct slot_set *had);
+/* What the task waits for, for people to see; NULL: nothing in particular. */
+void task_set_waiting(struct task_run *r, const char *what);
 /* Instead of task_wake: n parts that are waited for together (loop/flow.h). */
 void task_join(struct task_run *r, unsigned n, struct wake *parts);
 struct err *task_err(struct task_run *r);

@@ -18,6 +18,7 @@
 struct kind_entry {
 	const struct task_kind *kind;
 	struct flow_step *steps; /* the kind's, with our calls around them */
+	enum flow_cancel_rule *cancel_rules;
 	unsigned n_steps;
 };
 
@@ -45,6 +46,10 @@ struct task_int {
 	enum run_state state;
 	struct flow *flow;
 	struct lock_set locks;
+	struct slot_set slots;
+
+	enum { SLOTS_NONE, SLOTS_WAITED_FOR, SLOTS_HELD } slots_state;
+	struct wake slots_free; /* while they are waited for */
 	struct timer *retry;
 	unsigned progress;
 	bool storing_step; /* what retry does again; else the end */
@@ -69,8 +74,11 @@ void run_free(struct task_run *r);
 void run_begin(struct task_run *r);
 void run_begin_at(
     struct task_run *r, unsigned step, enum flow_phase phase, const struct err *why);
-/* Let those begin whose way has become free. */
+/* Let those begin, or go on, whose way has become free. */
 void tasks_next(struct tasks *ts);
+
+/* task_turn.c: give slots to those that wait for them. */
+void tasks_give_slots(struct tasks *ts);
 
 /* task_store.c: the hooks of every flow. */
 extern const struct flow_hooks task_hooks;
@@ -78,5 +86,6 @@ void run_end(struct task_run *r, int rc, const struct err *e);
 void run_store_again(struct task_run *r);
 
 /* task_step.c */
+enum flow_cancel_rule *steps_cancel_rules(const struct task_kind *k, unsigned n);
 struct flow_step *steps_wrap(const struct task_kind *k, unsigned *ret_n);
 void run_fault_point(const struct task_run *r, const char *phase);

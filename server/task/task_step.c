@@ -65,6 +65,16 @@ on_undo(struct flow *f, void *arg)
 	return r->kind->steps[flow_step_index(f)].undo(r);
 }
 
+enum flow_cancel_rule *
+steps_cancel_rules(const struct task_kind *k, unsigned n)
+{
+	enum flow_cancel_rule *rules = xcalloc(n + 1, sizeof(*rules));
+
+	for (unsigned i = 0; i < n; i++)
+		rules[i] = k->steps[i].cancel;
+	return rules;
+}
+
 struct flow_step *
 steps_wrap(const struct task_kind *k, unsigned *ret_n)
 {
