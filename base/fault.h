@@ -6,10 +6,13 @@
  * compiled in.
  */
 #pragma once
+#include <stdbool.h>
 
 #ifdef WITH_FAULT_POINTS
+#define FAULT_POINTS_BUILT true
 void fault_point(const char *name);
 #else
+#define FAULT_POINTS_BUILT false
 static inline void
 fault_point(const char *name)
 {

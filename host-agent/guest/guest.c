@@ -48,6 +48,7 @@ guest_free(struct guest *g)
 	engine_guest_free(g->handle);
 	saver_free(g->saver);
 	drover__guest_spec__free_unpacked(g->spec, NULL);
+	guest_set_move(g, NULL);
 	free(g);
 }
 
@@ -128,6 +129,7 @@ guest_save_as(struct guest *g, enum guest_state state, struct wake w)
 		.generation = g->generation,
 		.started_ms = g->started_ms,
 		.restart = g->restart,
+		.move = g->move,
 	};
 	struct err e = ERR_INIT;
 
@@ -176,6 +178,20 @@ guest_drop_handle(struct guest *g)
 {
 	engine_guest_free(g->handle);
 	g->handle = NULL;
+}
+
+bool
+guest_runs(const struct guest *g)
+{
+	return g->state == GUEST_RUNNING || g->state == GUEST_PAUSED ||
+	       g->state == GUEST_STALLED;
+}
+
+void
+guest_set_move(struct guest *g, Drover__MoveRecord *m_take)
+{
+	drover__move_record__free_unpacked(g->move, NULL);
+	g->move = m_take;
 }
 
 bool

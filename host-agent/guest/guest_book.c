@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -15,13 +16,16 @@
 
 #define BOOK_MARK "drover guest 1"
 /* One record more: the order of the restart under way. */
-#define RESTART_MARK  BOOK_MARK " restart"
+#define RESTART_MARK BOOK_MARK " restart"
+/* One record more: the move under way. */
+#define MOVE_MARK     BOOK_MARK " move"
 #define BOOK_FILE_MAX ((size_t)4 << 20)
 
 void
 guest_record_fini(struct guest_record *r)
 {
 	drover__guest_spec__free_unpacked(r->spec, NULL);
+	drover__move_record__free_unpacked(r->move, NULL);
 	*r = (struct guest_record){ 0 };
 }
 
@@ -41,12 +45,34 @@ add_restart(struct order_name name, struct str *out)
 	record_add(out, p, n);
 }
 
+static void
+add_move(const Drover__MoveRecord *m, struct str *out)
+{
+	size_t n;
+
+	if (!m)
+		return;
+	n = drover__move_record__get_packed_size(m);
+	AUTO_FREE uint8_t *p = xmalloc(n + 1);
+	drover__move_record__pack(m, p);
+	record_add(out, p, n);
+}
+
+static const char *
+mark_of(const struct guest_record *r)
+{
+	ASSERT(!r->restart.task || !r->move);
+	if (r->restart.task)
+		return RESTART_MARK;
+	return r->move ? MOVE_MARK : BOOK_MARK;
+}
+
 void
 guest_record_encode(const struct guest_record *r, struct str *out)
 {
 	Drover__GuestStatus st = DROVER__GUEST_STATUS__INIT;
 	AUTO_FREE char *reason = xstrdup(r->reason);
-	const char *mark;
+	const char *mark = mark_of(r);
 	size_t n;
 
 	st.guest = r->spec->guest;
@@ -56,7 +82,6 @@ guest_record_encode(const struct guest_record *r, struct str *out)
 	st.pid = r->pid;
 	st.reason = reason;
 
-	mark = r->restart.task ? RESTART_MARK : BOOK_MARK;
 	record_add(out, mark, strlen(mark));
 	n = drover__guest_status__get_packed_size(&st);
 	AUTO_FREE uint8_t *p = xmalloc(n);
@@ -68,6 +93,7 @@ guest_record_encode(const struct guest_record *r, struct str *out)
 	drover__guest_spec__pack(r->spec, q);
 	record_add(out, q, n);
 	add_restart(r->restart, out);
+	add_move(r->move, out);
 }
 
 /* The body of the next record of *p, which moves behind it; NULL: there is none. */
@@ -101,20 +127,24 @@ fill(struct guest_record *r, const Drover__GuestStatus *st, struct err *e)
 	return 0;
 }
 
+enum record_more { MORE_NOTHING, MORE_RESTART, MORE_MOVE };
+
 static int
-take_mark(const uint8_t **p, size_t *n, bool *ret_restarts, struct err *e)
+take_mark(const uint8_t **p, size_t *n, enum record_more *ret_more, struct err *e)
 {
+	static const char *const marks[] = { BOOK_MARK, RESTART_MARK, MOVE_MARK };
 	uint32_t len;
 	const uint8_t *mark = take(p, n, &len, e);
 
 	if (!mark)
 		return ERR_CORRUPT;
-	*ret_restarts = len == strlen(RESTART_MARK) && !memcmp(mark, RESTART_MARK, len);
-	if (!*ret_restarts &&
-	    (len != strlen(BOOK_MARK) || memcmp(mark, BOOK_MARK, len) != 0))
-		return err_set(
-		    e, ERR_CORRUPT, "it is not of version \"" BOOK_MARK "\"");
-	return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(marks); i++) {
+		if (len != strlen(marks[i]) || memcmp(mark, marks[i], len) != 0)
+			continue;
+		*ret_more = (enum record_more)i;
+		return 0;
+	}
+	return err_set(e, ERR_CORRUPT, "it is not of version \"" BOOK_MARK "\"");
 }
 
 static int
@@ -134,6 +164,33 @@ take_restart(const uint8_t **p, size_t *n, struct order_name *ret_name, struct e
 	return 0;
 }
 
+static int
+take_move(const uint8_t **p, size_t *n, Drover__MoveRecord **ret_m, struct err *e)
+{
+	uint32_t len;
+	const uint8_t *body = take(p, n, &len, e);
+
+	if (!body)
+		return ERR_CORRUPT;
+	*ret_m = drover__move_record__unpack(NULL, len, body);
+	return *ret_m ? 0 : err_set(e, ERR_CORRUPT, "its move cannot be read");
+}
+
+static int
+take_more(const uint8_t **p, size_t *n, enum record_more more, struct guest_record *r,
+    struct err *e)
+{
+	switch (more) {
+	case MORE_RESTART:
+		return take_restart(p, n, &r->restart, e);
+	case MORE_MOVE:
+		return take_move(p, n, &r->move, e);
+	case MORE_NOTHING:
+		break;
+	}
+	return 0;
+}
+
 int
 guest_record_decode(
     const uint8_t *p, size_t n, struct guest_record *ret_r, struct err *e)
@@ -142,20 +199,19 @@ guest_record_decode(
 	Drover__GuestStatus *st = NULL;
 	const uint8_t *status, *spec;
 	uint32_t status_len, spec_len;
-	bool restarts;
+	enum record_more more;
 	int rc;
 
-	if (take_mark(&p, &n, &restarts, e))
+	if (take_mark(&p, &n, &more, e))
 		return ERR_CORRUPT;
 	status = take(&p, &n, &status_len, e);
 	spec = status ? take(&p, &n, &spec_len, e) : NULL;
-	if (!spec || (restarts && take_restart(&p, &n, &r.restart, e)))
+	if (!spec || take_more(&p, &n, more, &r, e))
 		return ERR_CORRUPT;
-	if (n)
-		return err_set(e, ERR_CORRUPT, "%zu bytes follow its end", n);
 	st = drover__guest_status__unpack(NULL, status_len, status);
 	r.spec = drover__guest_spec__unpack(NULL, spec_len, spec);
-	rc = fill(&r, st, e);
+	rc = n ? err_set(e, ERR_CORRUPT, "%zu bytes follow its end", n)
+	       : fill(&r, st, e);
 	drover__guest_status__free_unpacked(st, NULL);
 	if (rc)
 		guest_record_fini(&r);

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "host-agent/guest/guest_state.h"
 #include "host-agent/link/journal.h"
+#include "proto/book.pb-c.h"
 #include "proto/hello.pb-c.h"
 
 struct str;
@@ -26,6 +27,7 @@ struct guest_record {
 	/* The restart under way, whose repetition boots a guest that it has shut down;
 	 * zeroes: none. */
 	struct order_name restart;
+	Drover__MoveRecord *move; /* NULL: it is on none */
 	char reason[240];
 };
 

@@ -6,18 +6,28 @@
 #include "base/map.h"
 #include "host-agent/guest/guests.h"
 #include "loop/flow.h"
+#include "proto/book.pb-c.h"
 
 #define GUEST_JOB_MAGIC  0x474a4f42u
 #define GUEST_REASON_MAX ENGINE_REASON_MAX
 #define MAX_WAITING      64u /* orders that wait for the agent's own work on one guest */
 
 struct guest_job;
+struct guest_past;
+struct guest_transfer;
 struct saver;
 
 struct waiting_order {
 	struct list_node node;
 	struct order_name name;
 	const Drover__Order *order; /* the inbox's, good until the reply */
+};
+
+/* What is known of the moment at which a guest came. */
+struct guest_arrival {
+	uint64_t resumed_ms; /* wall clock */
+	uint64_t outage_us;  /* 0: not measured */
+	char why_not[96];
 };
 
 struct guest {
@@ -30,6 +40,9 @@ struct guest {
 	struct order_name restart; /* has shut it down, or is about to, to boot it */
 	char reason[GUEST_REASON_MAX];
 	char digest[65];
+	Drover__MoveRecord *move;        /* NULL: it is on none */
+	struct guest_transfer *transfer; /* NULL: no bytes of it are on their way */
+	struct guest_arrival arrival;    /* of the last move that brought it here */
 
 	struct engine_guest *handle;
 	struct saver *saver;
@@ -53,6 +66,7 @@ struct guest {
 };
 
 struct guests {
+	struct guest_past *past;
 	struct guests_env env;
 	struct guests_ops ops;
 	struct map *by_number;
@@ -86,6 +100,9 @@ void guest_drop_handle(struct guest *g);
 /* A start that came to nothing: its generation may be started again. */
 void guest_forget_claim(struct guest *g);
 bool guest_is_live(const struct guest *g); /* its engine has it, in whatever state */
+bool guest_runs(const struct guest *g);    /* or is paused or stalled */
+/* Replace what the book keeps of its move. */
+void guest_set_move(struct guest *g, Drover__MoveRecord *m_take);
 Drover__GuestStatus *guest_status(const struct guest *g);
 void guest_emit(struct guest *g, const char *what, const char *reason);
 /* Set the state to what the engine says; where it is down, to down. */
@@ -104,6 +121,8 @@ struct guest *guests_add(struct guests *gs, const Drover__GuestSpec *spec);
 void guests_remove(struct guests *gs, struct guest *g);
 /* NULL: the host has none of that name. */
 struct engine *guests_engine(const struct guests *gs, const char *name, struct err *e);
+/* What counts for an order that names a generation of the guest, known here or not. */
+struct guest_generation guests_generation(const struct guests *gs, uint64_t number);
 /* Verbs on a guest that is about to be started need a sound host around them. */
 int guests_spec_check(
     const struct guests *gs, const Drover__GuestSpec *spec, struct err *e) WARN_UNUSED;

@@ -1,9 +1,11 @@
 #include "host-agent/guest/guest_job.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "host-agent/guest/guest_spec.h"
@@ -61,6 +63,8 @@ guest_job_free(struct guest_job *j)
 	guest_job_close_fds(j);
 	drover__guest_spec__free_unpacked(j->spec, NULL);
 	drover__guest_spec__free_unpacked(j->old, NULL);
+	drover__reply__free_unpacked(j->reply, NULL);
+	free(j->traced);
 	j->magic = 0;
 	free(j);
 }
@@ -104,7 +108,7 @@ settle_failed(struct guest_job *j)
 }
 
 static void
-answer(const struct guest_job *j, int rc, const struct err *e)
+answer(struct guest_job *j, int rc, const struct err *e)
 {
 	const struct guests_ops *ops = &j->g->gs->ops;
 	Drover__Reply *r;
@@ -119,9 +123,13 @@ answer(const struct guest_job *j, int rc, const struct err *e)
 		ops->fail(ops->arg, j->name, e);
 		return;
 	}
+	if (j->reply) {
+		ops->reply(ops->arg, j->name, MOVE(j->reply));
+		return;
+	}
 	r = xcalloc(1, sizeof(*r));
 	drover__reply__init(r);
-	if (j->verb != GV_DELETE) {
+	if (!j->forgets) {
 		r->result_case = DROVER__REPLY__RESULT_GUEST;
 		r->guest = guest_status(j->g);
 	}
@@ -144,7 +152,7 @@ on_ended(void *owner, struct flow *f, int rc, const struct err *e)
 	bool gone;
 
 	g->job = NULL;
-	gone = rc ? j->is_new && !guest_is_live(g) : j->verb == GV_DELETE;
+	gone = rc ? j->is_new && !guest_is_live(g) : j->forgets;
 	if (rc && !gone)
 		settle_failed(j);
 	answer(j, rc, e);
@@ -164,6 +172,70 @@ on_ended(void *owner, struct flow *f, int rc, const struct err *e)
 
 static const struct flow_hooks hooks = { NULL, on_ended };
 
+/* ---- places for the kill tests ---- */
+
+static const struct flow_step *
+pass(struct flow *f, const struct guest_job *j, const char *when)
+{
+	char name[120];
+
+	snprintf(
+	    name, sizeof(name), "agent.%s.%s.%s", j->what, flow_step_name(f), when);
+	fault_point(name);
+	return &j->steps[flow_step_index(f)];
+}
+
+static enum flow_rc
+passed(struct flow *f, const struct guest_job *j, enum flow_rc rc)
+{
+	if (rc == FLOW_NEXT)
+		pass(f, j, "after");
+	return rc;
+}
+
+static enum flow_rc
+traced_start(struct flow *f, void *arg)
+{
+	const struct guest_job *j = arg;
+
+	return passed(f, j, pass(f, j, "before")->start(f, arg));
+}
+
+static enum flow_rc
+traced_finish(struct flow *f, void *arg, int rc)
+{
+	const struct guest_job *j = arg;
+	const struct flow_step *step = &j->steps[flow_step_index(f)];
+
+	if (step->finish)
+		return passed(f, j, step->finish(f, arg, rc));
+	return passed(f, j, rc ? FLOW_FAIL : FLOW_NEXT);
+}
+
+static enum flow_rc
+traced_undo(struct flow *f, void *arg)
+{
+	return pass(f, arg, "undo")->undo(f, arg);
+}
+
+static const struct flow_step *
+trace(struct guest_job *j)
+{
+	size_t n = 0;
+
+	while (j->steps[n].name)
+		n++;
+	j->traced = xcalloc(n + 1, sizeof(*j->traced));
+	for (size_t i = 0; i < n; i++) {
+		j->traced[i] = j->steps[i];
+		j->traced[i].start = traced_start;
+		j->traced[i].finish = traced_finish;
+		if (j->steps[i].undo)
+			j->traced[i].undo = traced_undo;
+	}
+	return j->traced;
+}
+
 void
 guest_job_start(struct guest_job *j_take, const struct flow_step *steps)
 {
@@ -171,9 +243,21 @@ guest_job_start(struct guest_job *j_take, const struct flow_step *steps)
 
 	ASSERT(!g->job);
 	g->job = j_take;
+	j_take->steps = steps;
+	if (FAULT_POINTS_BUILT)
+		steps = trace(j_take);
 	j_take->flow =
 	    flow_new(g->gs->env.flows, j_take->what, steps, j_take, &hooks, j_take);
 	flow_start(j_take->flow);
+}
+
+void
+guest_job_cancel(struct guest_job *j, const char *why)
+{
+	if (j->cancel)
+		j->cancel(j, why);
+	else
+		flow_cancel(j->flow, why);
 }
 
 void

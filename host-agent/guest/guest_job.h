@@ -15,11 +15,17 @@ struct guest_job {
 	const char *what; /* for BUSY: "vm web is busy: start" */
 	bool internal;    /* the agent's own: orders wait for it */
 	bool adopts;      /* guests_adopt counts it */
+	bool refuses;     /* the agent's own, but orders do not wait for it */
 	struct order_name name;
 	struct flow *flow;
+	const struct flow_step *steps;
+	struct flow_step *traced; /* the steps with places for the kill tests */
+	/* How it gives up where that takes more than ending its wait; NULL: no more. */
+	void (*cancel)(struct guest_job *j, const char *why);
 
 	/* What was ordered. */
-	Drover__GuestSpec *spec; /* NULL: none came */
+	const Drover__Order *order; /* the inbox's, good until the reply; NULL: none */
+	Drover__GuestSpec *spec;    /* NULL: none came */
 	uint64_t generation;
 	Drover__StopMode mode;
 	uint32_t timeout_ms;
@@ -33,6 +39,8 @@ struct guest_job {
 	bool resumes;           /* a start goes on from a memory image */
 	bool booted;            /* it ran, if only for a moment */
 	bool saves_last;        /* the record, when the order has been answered */
+	bool forgets;           /* the guest, when it has ended well */
+	Drover__Reply *reply;   /* NULL: the guest's status */
 	bool image_synced;      /* a suspend's memory is safe */
 	Drover__GuestSpec *old; /* before an update */
 	size_t i;               /* disk being made */
@@ -51,6 +59,8 @@ struct guest_job *guest_job_new(
 struct guest_job *guest_job_new_internal(struct guest *g, const char *what);
 void guest_job_free(struct guest_job *j);
 void guest_job_close_fds(struct guest_job *j);
+/* Give it up: it ends with CANCELLED unless it is too late for that. */
+void guest_job_cancel(struct guest_job *j, const char *why);
 /* Start the next order that waited for the agent's own job. */
 void guest_job_start_waiting(struct guest *g);
 

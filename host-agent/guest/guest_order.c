@@ -1,41 +1,19 @@
 /*
  * What an order wants of a guest, whether it may have it, and the job that does it.
  */
+#include "host-agent/guest/guest_order.h"
+
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "host-agent/guest/guest_job.h"
 #include "host-agent/guest/guest_spec.h"
 #include "proto/msg.h"
 
 #define STOP_TIMEOUT_MAX_MS (3600u * 1000)
 
-/* An order on its way to be a job. */
-struct wish {
-	struct guests *gs;
-	struct order_name name;
-	const Drover__Order *o;
-	uint64_t guest;
-	const Drover__GuestSpec *spec; /* NULL: none came */
-	struct guest *g;               /* NULL: unknown here */
-	bool goes_on;                  /* from where the same order was cut short */
-};
-
-struct verb {
-	Drover__Order__VerbCase order;
-	enum guest_verb verb;
-	const struct flow_step *steps;
-	/* Which guest, and the spec if the order has one. */
-	void (*aim)(struct wish *w);
-	/* More than the state says; may make w->g. NULL: nothing. */
-	enum guest_verdict (*check)(struct wish *w, struct err *e);
-	/* Arguments for the steps; may choose another table. */
-	const struct flow_step *(*fill)(struct guest_job *j, const struct wish *w);
-};
-
-static bool
-is_same(struct order_name a, struct order_name b)
+bool
+wish_is_same(struct order_name a, struct order_name b)
 {
 	return a.task == b.task && a.step == b.step;
 }
@@ -96,10 +74,8 @@ aim_suspend(struct wish *w)
 	w->guest = w->o->guest_suspend->guest;
 }
 
-/* A guest that this host does not know yet; it stays tentative until its record is
- * written. */
-static enum guest_verdict
-make_guest(struct wish *w, struct err *e)
+enum guest_verdict
+wish_make_guest(struct wish *w, struct err *e)
 {
 	if (!w->spec) {
 		err_set(
@@ -132,14 +108,7 @@ check_create(struct wish *w, struct err *e)
 	}
 	if (guests_spec_check(w->gs, w->spec, e))
 		return GUEST_REFUSED;
-	return w->g ? GUEST_GO : make_guest(w, e);
-}
-
-static bool
-runs(const struct guest *g)
-{
-	return g->state == GUEST_RUNNING || g->state == GUEST_PAUSED ||
-	       g->state == GUEST_STALLED;
+	return w->g ? GUEST_GO : wish_make_guest(w, e);
 }
 
 static enum guest_verdict
@@ -153,20 +122,16 @@ check_start(struct wish *w, struct err *e)
 		err_set(e, ERR_INVALID, "a start without a generation");
 		return GUEST_REFUSED;
 	}
-	if (w->g) {
-		const struct guest_generation gen = {
-			.seen = w->g->generation,
-			.ran = w->g->started_ms != 0,
-			.runs = runs(w->g),
-		};
+	if (spec) {
+		const struct guest_generation gen = guests_generation(w->gs, w->guest);
 
-		v = guest_generation_check(&gen, wanted, w->g->spec->name, e);
+		v = guest_generation_check(&gen, wanted, spec->name, e);
 	}
 	if (v != GUEST_GO)
 		return v;
 	if (spec && guests_spec_check(w->gs, spec, e))
 		return GUEST_REFUSED;
-	return w->g ? GUEST_GO : make_guest(w, e);
+	return w->g ? GUEST_GO : wish_make_guest(w, e);
 }
 
 static enum guest_verdict
@@ -180,7 +145,7 @@ check_delete(struct wish *w, struct err *e)
 		return GUEST_ALREADY;
 	if (guest_spec_check(w->spec, NULL, e))
 		return GUEST_REFUSED;
-	return make_guest(w, e);
+	return wish_make_guest(w, e);
 }
 
 /* What a guest holds in memory, running or saved, bounds what can change. */
@@ -194,7 +159,7 @@ check_held(const struct guest *g, const Drover__GuestSpec *spec, struct err *e)
 		return err_set(e, ERR_UNSUPPORTED,
 		    "needs power off: vm %s is suspended as large as it is",
 		    g->spec->name);
-	if (!runs(g) && g->state != GUEST_SUSPENDED)
+	if (!guest_runs(g) && g->state != GUEST_SUSPENDED)
 		return 0;
 	return guest_spec_hot_check(g->spec, spec, e);
 }
@@ -215,8 +180,8 @@ check_update(struct wish *w, struct err *e)
 	return GUEST_GO;
 }
 
-static enum guest_verdict
-check_known(struct wish *w, struct err *e)
+enum guest_verdict
+wish_check_known(struct wish *w, struct err *e)
 {
 	if (w->g)
 		return GUEST_GO;
@@ -231,8 +196,8 @@ check_reset(struct wish *w, struct err *e)
 	const struct guest *g = w->g;
 
 	w->goes_on = g && g->state == GUEST_STOPPED && w->o->guest_reset->graceful &&
-		     is_same(g->restart, w->name);
-	return check_known(w, e);
+		     wish_is_same(g->restart, w->name);
+	return wish_check_known(w, e);
 }
 
 static const struct flow_step *
@@ -278,26 +243,51 @@ fill_delete(struct guest_job *j, const struct wish *w)
 {
 	j->keep_disks = w->o->guest_delete->keep_disks;
 	j->is_new = w->g->tentative;
+	j->forgets = true;
 	return guest_delete_steps;
 }
 
-#define ORDER(c) DROVER__ORDER__VERB_GUEST_##c
-static const struct verb verbs[] = {
-	{ ORDER(CREATE), GV_CREATE, NULL, aim_create, check_create, fill_create },
-	{ ORDER(START), GV_START, NULL, aim_start, check_start, fill_start },
-	{ ORDER(STOP), GV_STOP, NULL, aim_stop, check_known, fill_stop },
-	{ ORDER(RESET), GV_RESET, NULL, aim_reset, check_reset, fill_reset },
-	{ ORDER(PAUSE), GV_PAUSE, guest_pause_steps, aim_pause, check_known, NULL },
-	{ ORDER(RESUME), GV_RESUME, guest_resume_steps, aim_resume, check_known, NULL },
-	{ ORDER(SUSPEND), GV_SUSPEND, guest_suspend_steps, aim_suspend, check_known,
-	    NULL },
-	{ ORDER(DELETE), GV_DELETE, NULL, aim_delete, check_delete, fill_delete },
-	{ ORDER(UPDATE), GV_UPDATE, guest_update_steps, aim_update, check_update,
-	    NULL },
+/* The guest does not heed the polite way: the job gives up and the kill follows it. */
+static enum wish_met
+meet_stop(const struct wish *w, struct guest_job *j)
+{
+	bool kills = w->o->guest_stop->mode == DROVER__STOP_MODE__STOP_KILL;
+	bool polite = j->verb == GV_STOP && j->mode != DROVER__STOP_MODE__STOP_KILL;
+
+	if (!kills ||
+	    (!polite && j->verb != GV_LEAVE && !(j->verb == GV_RESET && j->graceful)))
+		return WISH_BUSY;
+	guest_job_cancel(j, "a kill was ordered");
+	return WISH_WAITS;
+}
+
+/* clang-format off */
+static const struct order_verb verbs[] = {
+	{ .order = ORDER(CREATE), .verb = GV_CREATE,
+		.aim = aim_create, .check = check_create, .fill = fill_create },
+	{ .order = ORDER(START), .verb = GV_START,
+		.aim = aim_start, .check = check_start, .fill = fill_start },
+	{ .order = ORDER(STOP), .verb = GV_STOP,
+		.aim = aim_stop, .check = wish_check_known, .fill = fill_stop, .meet = meet_stop },
+	{ .order = ORDER(RESET), .verb = GV_RESET,
+		.aim = aim_reset, .check = check_reset, .fill = fill_reset },
+	{ .order = ORDER(PAUSE), .verb = GV_PAUSE, .steps = guest_pause_steps,
+		.aim = aim_pause, .check = wish_check_known },
+	{ .order = ORDER(RESUME), .verb = GV_RESUME, .steps = guest_resume_steps,
+		.aim = aim_resume, .check = wish_check_known },
+	{ .order = ORDER(SUSPEND), .verb = GV_SUSPEND, .steps = guest_suspend_steps,
+		.aim = aim_suspend, .check = wish_check_known },
+	{ .order = ORDER(DELETE), .verb = GV_DELETE,
+		.aim = aim_delete, .check = check_delete, .fill = fill_delete },
+	{ .order = ORDER(UPDATE), .verb = GV_UPDATE, .steps = guest_update_steps,
+		.aim = aim_update, .check = check_update },
+	{ .check = NULL },
 };
 
-static void
-answer(const struct wish *w, const struct guest *g)
+/* clang-format on */
+
+Drover__Reply *
+wish_status(const struct guest *g)
 {
 	Drover__Reply *r = xcalloc(1, sizeof(*r));
 
@@ -306,7 +296,13 @@ answer(const struct wish *w, const struct guest *g)
 		r->result_case = DROVER__REPLY__RESULT_GUEST;
 		r->guest = guest_status(g);
 	}
-	w->gs->ops.reply(w->gs->ops.arg, w->name, r);
+	return r;
+}
+
+static void
+answer(const struct wish *w, Drover__Reply *r_take)
+{
+	w->gs->ops.reply(w->gs->ops.arg, w->name, r_take);
 }
 
 static void
@@ -316,67 +312,70 @@ refuse(const struct wish *w, const struct err *e)
 }
 
 static void
-start_job(const struct verb *v, const struct wish *w)
+start_job(const struct order_verb *v, const struct wish *w)
 {
 	struct guest_job *j = guest_job_new(w->g, v->verb, guest_verb_name(v->verb));
 
 	j->name = w->name;
+	j->order = w->o;
 	if (w->spec)
 		j->spec = guest_spec_dup(w->spec);
 	guest_job_start(j, v->fill ? v->fill(j, w) : v->steps);
 }
 
-/* The guest does not heed the polite way: the job gives up and the kill follows it. */
-static bool
-overtakes(const struct wish *w, const struct guest_job *j)
-{
-	if (w->o->verb_case != ORDER(STOP) ||
-	    w->o->guest_stop->mode != DROVER__STOP_MODE__STOP_KILL ||
-	    j->mode == DROVER__STOP_MODE__STOP_KILL)
-		return false;
-	return j->verb == GV_STOP || (j->verb == GV_RESET && j->graceful);
-}
-
-/* True: the order is dealt with, for the guest has a job already. */
-static bool
-behind_job(const struct wish *w)
+static void
+wait_behind(const struct wish *w)
 {
 	struct guest *g = w->g;
 	struct waiting_order *wait;
 	struct err e = ERR_INIT;
 
-	if (!g || !g->job)
-		return false;
-	if (overtakes(w, g->job)) {
-		flow_cancel(g->job->flow, "a kill was ordered");
-	} else if (!g->job->internal) {
-		err_set(&e, ERR_BUSY, "vm %s is busy: %s (order %" PRIu64 ".%u)",
-		    g->spec->name, g->job->what, g->job->name.task, g->job->name.step);
-		refuse(w, &e);
-		return true;
-	}
 	if (g->n_waiting >= MAX_WAITING) {
 		err_set(&e, ERR_BUSY, "%u orders wait for vm %s already", MAX_WAITING,
 		    g->spec->name);
 		refuse(w, &e);
-		return true;
+		return;
 	}
 	wait = xcalloc(1, sizeof(*wait));
 	wait->name = w->name;
 	wait->order = w->o;
 	list_add_tail(&g->waiting, &wait->node);
 	g->n_waiting++;
+}
+
+/* True: the order is dealt with, for the guest has a job already. */
+static bool
+behind_job(const struct order_verb *v, const struct wish *w)
+{
+	struct guest_job *j = w->g ? w->g->job : NULL;
+	enum wish_met met;
+	struct err e = ERR_INIT;
+
+	if (!j)
+		return false;
+	met = v->meet ? v->meet(w, j) : WISH_BUSY;
+	if (met == WISH_ACTS)
+		return false;
+	if (met == WISH_WAITS || (j->internal && !j->refuses)) {
+		wait_behind(w);
+		return true;
+	}
+	err_set(&e, ERR_BUSY, "vm %s is busy: %s", w->g->spec->name, j->what);
+	if (!j->internal)
+		err_set(&e, ERR_BUSY, "vm %s is busy: %s (order %" PRIu64 ".%u)",
+		    w->g->spec->name, j->what, j->name.task, j->name.step);
+	refuse(w, &e);
 	return true;
 }
 
 static void
-act(const struct verb *v, struct wish *w)
+act(const struct order_verb *v, struct wish *w)
 {
 	struct err e = ERR_INIT;
 	enum guest_verdict verdict;
 	bool known = w->g != NULL;
 
-	if (behind_job(w))
+	if (behind_job(v, w))
 		return;
 	verdict = v->check(w, &e);
 	if (verdict == GUEST_GO && !w->goes_on)
@@ -386,7 +385,7 @@ act(const struct verb *v, struct wish *w)
 		start_job(v, w);
 		return;
 	case GUEST_ALREADY:
-		answer(w, w->g);
+		answer(w, v->already ? v->already(w) : wish_status(w->g));
 		break;
 	case GUEST_REFUSED:
 		refuse(w, &e);
@@ -403,7 +402,7 @@ query(const struct wish *w)
 	struct err e = ERR_INIT;
 
 	if (g && !g->tentative) {
-		answer(w, g);
+		answer(w, wish_status(g));
 		return;
 	}
 	err_set(&e, ERR_NOT_FOUND, "vm-%" PRIu64 " is not on this host",
@@ -411,35 +410,48 @@ query(const struct wish *w)
 	refuse(w, &e);
 }
 
+static const struct order_verb *
+find_verb(Drover__Order__VerbCase c)
+{
+	const struct order_verb *const tables[] = { verbs, guest_move_verbs };
+
+	for (size_t t = 0; t < ARRAY_SIZE(tables); t++) {
+		for (const struct order_verb *v = tables[t]; v->check; v++) {
+			if (v->order == c)
+				return v;
+		}
+	}
+	return NULL;
+}
+
 void
 guests_order(void *arg, struct order_name name, const Drover__Order *o)
 {
 	struct wish w = { .gs = arg, .name = name, .o = o };
+	const struct order_verb *v = find_verb(o->verb_case);
 	struct err e = ERR_INIT;
 
 	if (o->verb_case == DROVER__ORDER__VERB_GUEST_QUERY) {
 		query(&w);
 		return;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
-		if (verbs[i].order != o->verb_case)
-			continue;
-		verbs[i].aim(&w);
-		if (w.spec && w.guest && w.spec->guest != w.guest) {
-			err_set(&e, ERR_INVALID,
-			    "an order for vm-%" PRIu64 " with the spec of vm-%" PRIu64,
-			    w.guest, w.spec->guest);
-			refuse(&w, &e);
-			return;
-		}
-		if (w.spec)
-			w.guest = w.spec->guest;
-		w.g = guests_find(w.gs, w.guest);
-		act(&verbs[i], &w);
+	if (!v) {
+		err_set(&e, ERR_UNSUPPORTED, "guests do not know this order");
+		refuse(&w, &e);
 		return;
 	}
-	err_set(&e, ERR_UNSUPPORTED, "guests do not know this order");
-	refuse(&w, &e);
+	v->aim(&w);
+	if (w.spec && w.guest && w.spec->guest != w.guest) {
+		err_set(&e, ERR_INVALID,
+		    "an order for vm-%" PRIu64 " with the spec of vm-%" PRIu64, w.guest,
+		    w.spec->guest);
+		refuse(&w, &e);
+		return;
+	}
+	if (w.spec)
+		w.guest = w.spec->guest;
+	w.g = guests_find(w.gs, w.guest);
+	act(v, &w);
 }
 
 /* True: it waited, and does so no more. */
@@ -447,7 +459,7 @@ static bool
 give_up_waiting(struct guest *g, struct order_name name)
 {
 	LIST_EACH_SAFE(struct waiting_order, w, &g->waiting, node) {
-		if (!is_same(w->name, name))
+		if (!wish_is_same(w->name, name))
 			continue;
 		guest_waiting_drop(g, w);
 		return true;
@@ -463,10 +475,10 @@ guests_cancel(void *arg, struct order_name name, const char *why)
 
 	MAP_EACH(gs->by_number, it) {
 		struct guest *g = it.value;
-		const struct guest_job *j = g->job;
+		struct guest_job *j = g->job;
 
-		if (j && !j->internal && is_same(j->name, name)) {
-			flow_cancel(j->flow, why);
+		if (j && !j->internal && wish_is_same(j->name, name)) {
+			guest_job_cancel(j, why);
 		} else if (give_up_waiting(g, name)) {
 			err_set(&e, ERR_CANCELLED, "vm %s: not begun: %s",
 			    g->spec->name, why);

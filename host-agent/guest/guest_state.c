@@ -48,6 +48,19 @@ static const struct {
 	    0 },
 	[GV_UPDATE] = { "update",
 	    REST_DOWN | BIT(SUSPENDED) | BIT(RUNNING) | BIT(PAUSED) | BIT(STALLED), 0 },
+	[GV_OFFER] = { "offer",
+	    REST_DOWN | BIT(SUSPENDED) | BIT(RUNNING) | BIT(PAUSED) | BIT(STALLED), 0 },
+	[GV_ARRIVE] = { "arrive", BIT(UNKNOWN) | REST_DOWN | BIT(GIVEN), 0 },
+	[GV_LEAVE] = { "leave", BIT(RUNNING) | BIT(PAUSED), 0 },
+	/* Of a guest that has not come, whatever is known of it here. */
+	[GV_ARRIVED] = { "arrived", ~0u, 0 },
+	[GV_REFUSE] = { "refuse", ~0u, 0 },
+	[GV_TAKE_BACK] = { "be taken back", BIT(GIVEN),
+	    BIT(RUNNING) | BIT(PAUSED) | BIT(STALLED) },
+	[GV_RELEASE] = { "be released",
+	    BIT(UNKNOWN) | REST_DOWN | BIT(SUSPENDED) | BIT(GIVEN) | BIT(DELETING), 0 },
+	[GV_MOVE_DISKS] = { "move its disks", REST_DOWN | BIT(RUNNING) | BIT(PAUSED),
+	    0 },
 };
 
 const char *

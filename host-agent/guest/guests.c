@@ -10,6 +10,7 @@
 #include "host-agent/guest/guest_book.h"
 #include "host-agent/guest/guest_int.h"
 #include "host-agent/guest/guest_job.h"
+#include "host-agent/guest/guest_past.h"
 #include "host-agent/guest/guest_spec.h"
 #include "host-agent/record/record.h"
 #include "proto/msg.h"
@@ -51,6 +52,25 @@ guests_engine(const struct guests *gs, const char *name, struct err *e)
 	return NULL;
 }
 
+struct guest_generation
+guests_generation(const struct guests *gs, uint64_t number)
+{
+	const struct guest *g = guests_find(gs, number);
+	uint64_t over = guest_past_seen(gs->past, number);
+
+	if (!g || over > g->generation)
+		return (struct guest_generation){
+			.seen = over,
+			.ran = over > 0,
+			.runs = g && guest_runs(g),
+		};
+	return (struct guest_generation){
+		.seen = g->generation,
+		.ran = g->started_ms != 0 || over == g->generation,
+		.runs = guest_runs(g),
+	};
+}
+
 int
 guests_spec_check(const struct guests *gs, const Drover__GuestSpec *spec, struct err *e)
 {
@@ -89,6 +109,7 @@ on_record(void *arg, struct guest_record *r_take)
 	g->generation = r_take->generation;
 	g->started_ms = r_take->started_ms;
 	g->restart = r_take->restart;
+	guest_set_move(g, MOVE(r_take->move));
 	snprintf(g->reason, sizeof(g->reason), "%s", r_take->reason);
 	guest_record_fini(r_take);
 }
@@ -105,9 +126,12 @@ guests_open(const struct guests_env *env, const struct guests_ops *ops,
 	gs->ops = *ops;
 	gs->by_number = map_new_u64();
 	list_init(&gs->works);
+	AUTO_FREE char *past = xasprintf("%s/past", env->book_dir);
 	rc = record_dir_make(env->book_dir, 0700, e);
 	if (!rc)
 		rc = record_dir_make(env->run_dir, 0755, e);
+	if (!rc)
+		rc = guest_past_open(env->loop, env->savers, past, &gs->past, e);
 	if (!rc)
 		rc = guest_book_load(env->book_dir, on_record, gs, &damaged, e);
 	if (rc) {
@@ -132,6 +156,7 @@ guests_free(struct guests *gs)
 	MAP_EACH(gs->by_number, it)
 		guest_free(it.value);
 	map_free(gs->by_number);
+	guest_past_free(gs->past);
 	free(gs);
 }
 
