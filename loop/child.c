@@ -141,6 +141,8 @@ exec_failed(const struct child_opts *o, const struct exec_failure *f, struct err
 	case EXEC_DROP:
 		return err_sys(e, ERR_IO, f->sys, "%s: cannot drop rights to %u:%u",
 		    prog, o->uid, o->gid);
+	case EXEC_CONFINE:
+		return err_sys(e, ERR_IO, f->sys, "%s: cannot confine it", prog);
 	case EXEC_PARENT:
 		return err_set(e, ERR_IO, "%s: its parent has gone", prog);
 	case EXEC_PROGRAM:

@@ -85,10 +85,13 @@ set_limits(const struct exec_plan *p, int report)
 	const struct child_opts *o = p->opts;
 	struct rlimit as = { o->rlimit_as_bytes, o->rlimit_as_bytes };
 	struct rlimit cpu = { o->rlimit_cpu_s, o->rlimit_cpu_s };
+	struct rlimit file = { o->rlimit_file_bytes, o->rlimit_file_bytes };
 
 	if (o->rlimit_as_bytes && setrlimit(RLIMIT_AS, &as))
 		give_up(p, report, EXEC_LIMITS);
 	if (o->rlimit_cpu_s && setrlimit(RLIMIT_CPU, &cpu))
+		give_up(p, report, EXEC_LIMITS);
+	if (o->rlimit_file_bytes && setrlimit(RLIMIT_FSIZE, &file))
 		give_up(p, report, EXEC_LIMITS);
 }
 
@@ -174,7 +177,11 @@ child_exec(const struct exec_plan *p)
 	set_limits(p, report);
 	if (chdir(o->cwd ? o->cwd : "/"))
 		give_up(p, report, EXEC_CWD);
+	if (o->confine && child_cut_network())
+		give_up(p, report, EXEC_CONFINE);
 	drop_rights(p, report);
+	if (o->confine && child_confine(o))
+		give_up(p, report, EXEC_CONFINE);
 	/* After the drop: a change of user clears the setting. */
 	die_with_parent(p, report);
 	execve(o->argv[0], exec_words(o->argv), exec_words(p->env));

@@ -11,6 +11,7 @@ enum exec_stage {
 	EXEC_LIMITS,
 	EXEC_CWD,
 	EXEC_DROP,
+	EXEC_CONFINE,
 	EXEC_PARENT,
 	EXEC_PROGRAM,
 };
@@ -29,6 +30,10 @@ struct exec_plan {
 	pid_t parent;
 	int *moved; /* room for 4 + n_pass_fds descriptors */
 };
+
+/* Of opts.confine, in the child, before rights are dropped and after.  -1: errno. */
+int child_cut_network(void);
+int child_confine(const struct child_opts *o);
 
 /* Runs in the child; never returns.  Async-signal-safe: other threads' locks may be
  * held. */

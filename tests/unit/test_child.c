@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/landlock.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -388,10 +390,45 @@ limits_are_set(void **state)
 {
 	struct world *w = *state;
 
-	run(w, &(struct child_opts){ .argv = SH("ulimit -v; ulimit -t"),
+	run(w, &(struct child_opts){ .argv = SH("ulimit -v; ulimit -t; ulimit -f"),
 		   .rlimit_as_bytes = 256u << 20,
-		   .rlimit_cpu_s = 7 });
-	assert_string_equal(w->out, "262144\n7\n");
+		   .rlimit_cpu_s = 7,
+		   .rlimit_file_bytes = 1u << 20 });
+	assert_string_equal(w->out, "262144\n7\n2048\n");
+}
+
+static bool
+kernel_has_landlock(void)
+{
+	return syscall(SYS_landlock_create_ruleset, NULL, 0,
+		   LANDLOCK_CREATE_RULESET_VERSION) >= 1;
+}
+
+/* What it was not given it cannot open, though its user may. */
+static void
+a_confined_child_opens_only_its_own(void **state)
+{
+	struct world *w = *state;
+	char path[128];
+	int fds[2];
+
+	if (!kernel_has_landlock())
+		skip();
+	fds[0] = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+	fds[1] = open(in_dir(w, "out", path), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fds[0] >= 0 && fds[1] >= 0);
+	run(w, &(struct child_opts){
+		   .argv = SH("wc -l </dev/fd/3 >/dev/fd/4 && echo given; "
+			      "cat /etc/hostname && echo more; "
+			      "echo x >>/dev/fd/3 && echo written; "
+			      "true"),
+		   .pass_fds = fds,
+		   .n_pass_fds = 2,
+		   .confine = true });
+	assert_string_equal(w->out, "given\n");
+	assert_int_not_equal(lseek(fds[1], 0, SEEK_END), 0);
+	close(fds[0]);
+	close(fds[1]);
 }
 
 static void
@@ -548,6 +585,7 @@ main(void)
 		CASE(a_grandchild_does_not_hold_up_the_end),
 		CASE(rights_are_dropped),
 		CASE(limits_are_set),
+		CASE(a_confined_child_opens_only_its_own),
 		CASE(cgroups_are_entered_before_exec),
 		CASE(a_forgotten_child_is_killed),
 		CASE(a_child_may_be_freed_when_done),
