@@ -100,6 +100,14 @@ flows_deliver(struct flows *fs, struct wake w, int rc, const struct err *e)
 		to->deliver(to, w.wait, rc, e);
 }
 
+bool
+flows_await(const struct flows *fs, struct wake w)
+{
+	struct waiter *to = map_get(fs->waiters, w.flow);
+
+	return to && to->awaits(to, w.wait);
+}
+
 static void
 make_ready(struct flow *f)
 {
@@ -138,6 +146,14 @@ on_wake(struct waiter *w, uint32_t wait, int rc, const struct err *e)
 	make_ready(f);
 }
 
+static bool
+awaits(struct waiter *w, uint32_t wait)
+{
+	const struct flow *f = LIST_ENTRY(w, struct flow, waiter);
+
+	return (f->waiting || f->in_call) && wait == f->wait;
+}
+
 static void
 on_deadline(void *arg)
 {
@@ -164,6 +180,7 @@ flow_new(struct flows *fs, const char *name, const struct flow_step *steps, void
 	f->hooks = hooks;
 	f->owner = owner;
 	f->waiter.deliver = on_wake;
+	f->waiter.awaits = awaits;
 	f->deadline = timer_new(fs->loop, on_deadline, f);
 	list_init(&f->joins);
 	waiter_add(fs, &f->waiter);

@@ -9,6 +9,7 @@
 struct waiter {
 	uint64_t id; /* what wakes call "flow" */
 	void (*deliver)(struct waiter *w, uint32_t wait, int rc, const struct err *e);
+	bool (*awaits)(struct waiter *w, uint32_t wait);
 };
 
 struct join {

@@ -29,6 +29,14 @@ on_part(struct waiter *w, uint32_t wait, int rc, const struct err *e)
 	join_free(j);
 }
 
+static bool
+awaits_part(struct waiter *w, uint32_t wait)
+{
+	const struct join *j = LIST_ENTRY(w, struct join, waiter);
+
+	return wait > 0 && wait <= j->n && !j->has[wait - 1];
+}
+
 struct wake
 flow_join(struct flow *f, unsigned n, struct wake *parts)
 {
@@ -41,6 +49,7 @@ flow_join(struct flow *f, unsigned n, struct wake *parts)
 	}
 	j = xcalloc(1, sizeof(*j));
 	j->waiter.deliver = on_part;
+	j->waiter.awaits = awaits_part;
 	j->loop = flow_loop(f);
 	j->flows = f->flows;
 	j->all = all;

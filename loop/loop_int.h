@@ -68,6 +68,7 @@ void timers_drop(struct loop *l);
 bool flows_ready(const struct flows *fs);
 unsigned flows_run(struct flows *fs);
 void flows_deliver(struct flows *fs, struct wake w, int rc, const struct err *e);
+bool flows_await(const struct flows *fs, struct wake w);
 
 void children_reap(struct loop *l); /* at loop_free */
 

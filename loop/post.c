@@ -89,6 +89,12 @@ post_wake(struct loop *l, struct wake w, int rc, const struct err *e)
 	post_add(l, &p->post);
 }
 
+bool
+wake_is_awaited(const struct loop *l, struct wake w)
+{
+	return w.flow && l->flows && flows_await(l->flows, w);
+}
+
 unsigned
 posts_run(struct loop *l)
 {

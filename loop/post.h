@@ -3,6 +3,7 @@
  * before it returns; its end comes as a post.
  */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "loop/loop.h"
@@ -20,6 +21,8 @@ struct wake {
 
 /* rc is 0 or an enum err_code; e (may be NULL) is copied. */
 void post_wake(struct loop *l, struct wake w, int rc, const struct err *e);
+/* Does anybody wait for it still?  What takes long may end where nobody does. */
+bool wake_is_awaited(const struct loop *l, struct wake w);
 /* Run fn(arg) in the next posts phase; not cancellable, so arg must outlive it. */
 #define post_call(l, fn, arg) post_call_named((l), (fn), (arg), #fn)
 /* The same under the name by which a slow callback is logged; name is borrowed. */

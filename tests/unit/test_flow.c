@@ -263,9 +263,13 @@ late_and_double_wakes_fall_on_the_floor(void **state)
 	flow_start(op->flow);
 	expect(op, "a? ");
 	first = op->wake;
+	assert_true(wake_is_awaited(op->loop, first));
 	wake(op, 0);
 	wake(op, 0);
 	expect(op, "a:0 b? ");
+	assert_false(wake_is_awaited(op->loop, first));
+	assert_false(wake_is_awaited(op->loop, WAKE_NONE));
+	assert_true(wake_is_awaited(op->loop, op->wake));
 	post_wake(op->loop, first, ERR_LOST, NULL);
 	post_wake(op->loop, WAKE_NONE, 0, NULL);
 	post_wake(op->loop, (struct wake){ 99999, 1 }, 0, NULL);
