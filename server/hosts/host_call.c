@@ -198,6 +198,22 @@ host_call_fn(struct host_rec *rec, const Drover__Order *o, uint32_t deadline_ms,
 		call_send(c);
 }
 
+bool
+host_call_now(struct host_rec *rec, const Drover__Order *o, uint32_t deadline_ms,
+    call_fn fn, void *arg)
+{
+	if (!rec->conn)
+		return false;
+	struct call *c = call_new(rec, o, deadline_ms);
+	c->fn = fn;
+	c->arg = arg;
+	call_send(c);
+	if (c->state == CALL_SENT)
+		return true;
+	call_free(c);
+	return false;
+}
+
 const Drover__Reply *
 host_call_reply(const struct hosts *hs, obj_id host, uint64_t task, uint32_t step)
 {
@@ -243,11 +259,17 @@ host_calls_down(struct host_rec *rec)
 
 	err_set(
 	    &e, ERR_LOST, "the link to host %s broke", inv_name(rec->hs->inv, rec->id));
-	LIST_EACH(struct call, c, &rec->calls, node) {
+	LIST_EACH_SAFE(struct call, c, &rec->calls, node) {
 		if (c->state != CALL_SENT)
 			continue;
 		if (c->patient) {
 			c->state = CALL_PARKED;
+			continue;
+		}
+		if (c->fn) {
+			c->rc = ERR_LOST;
+			c->err = e;
+			call_end(c);
 			continue;
 		}
 		c->state = CALL_IDLE;

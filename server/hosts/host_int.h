@@ -52,6 +52,7 @@ struct host_rec {
 	size_t n_guests;         /* in the last report */
 	struct map *cpu_used;    /* guest → struct cpu_mark */
 	struct map *unknown;     /* guests of which an event was posted */
+	struct map *leftovers;   /* guests that are being put in order after a move */
 	bool reaching;           /* it stands in datastores' lists */
 	struct map *lost_stores; /* datastores that it said it does not reach */
 	uint64_t last_event;     /* acknowledged */
@@ -111,6 +112,10 @@ void host_take_report(struct host_rec *rec, const Drover__Report *r);
 void host_take_event(struct host_rec *rec, const Drover__GuestEvent *ev);
 void host_forget_usage(struct host_rec *rec);
 
+/* host_leftover.c: what a move has left on a host that was away when it ended */
+struct sync_finding;
+void host_leftover_order(struct host_rec *rec, const struct sync_finding *f);
+
 /* host_datastore.c */
 void host_take_datastores(struct host_rec *rec, size_t n, Drover__DatastoreStatus **v);
 void host_leave_datastores(struct host_rec *rec);
@@ -121,6 +126,10 @@ typedef void (*call_fn)(
 /* As host_call, for those who are no flow. Sent again after a lost link until the
  * deadline. */
 void host_call_fn(struct host_rec *rec, const Drover__Order *o, uint32_t deadline_ms,
+    call_fn fn, void *arg);
+/* The same, but it goes out over the link there is, or not at all: then false, and fn
+ * is not called. ERR_LOST when that link breaks. */
+bool host_call_now(struct host_rec *rec, const Drover__Order *o, uint32_t deadline_ms,
     call_fn fn, void *arg);
 void host_calls_up(struct host_rec *rec);   /* send what waits for the link */
 void host_calls_down(struct host_rec *rec); /* the link is gone */

@@ -17,6 +17,7 @@
 struct cpu_mark {
 	uint64_t used_us;
 	uint64_t at_ms;
+	uint64_t generation; /* as the host said last */
 };
 
 /* Changes of guests that are on their way to the database. */
@@ -170,6 +171,11 @@ write_findings(struct host_rec *rec, const struct sync_finding *f, size_t n)
 		case SYNC_UNKNOWN:
 			tell_unknown(rec, f[i].status);
 			break;
+		case SYNC_RELEASE:
+		case SYNC_REFUSE:
+		case SYNC_TAKE_BACK:
+			host_leftover_order(rec, &f[i]);
+			break;
 		}
 	}
 	if (a->n) {
@@ -181,12 +187,13 @@ write_findings(struct host_rec *rec, const struct sync_finding *f, size_t n)
 }
 
 static struct sync_vm
-sync_vm_of(const struct hosts *hs, const struct vm *vm)
+sync_vm_of(const struct host_rec *rec, const struct vm *vm)
 {
 	return (struct sync_vm){
 		.number = obj_id_number(vm->o.id),
 		.uuid = vm->uuid,
-		.busy = is_busy(hs, vm->o.id),
+		.busy = is_busy(rec->hs, vm->o.id),
+		.elsewhere = !obj_id_is(vm->host, rec->id),
 		.known = { .lifecycle = vm->lifecycle,
 		    .power = vm->power_state,
 		    .run_gen = vm->run_gen,
@@ -202,7 +209,8 @@ by_number(const void *a, const void *b)
 	return x->number < y->number ? -1 : x->number > y->number;
 }
 
-/* All machines of the host, or only those that are in the list. */
+/* Those that are in the list, and if the whole is wanted all that belong to the host.
+ */
 static size_t
 collect_vms(const struct host_rec *rec, Drover__GuestStatus *const *guests,
     size_t n_guests, enum sync_scope scope, struct sync_vm *out)
@@ -215,15 +223,14 @@ collect_vms(const struct host_rec *rec, Drover__GuestStatus *const *guests,
 		{
 			const struct vm *vm = inv_vm(inv, o->id);
 			if (obj_id_is(vm->host, rec->id))
-				out[n++] = sync_vm_of(rec->hs, vm);
+				out[n++] = sync_vm_of(rec, vm);
 		}
-		return n;
 	}
 	for (size_t i = 0; i < n_guests; i++) {
 		const struct vm *vm =
 		    inv_vm(inv, obj_id_make(KIND_VM, guests[i]->guest));
-		if (vm && obj_id_is(vm->host, rec->id))
-			out[n++] = sync_vm_of(rec->hs, vm);
+		if (vm && (scope == SYNC_PRESENT || !obj_id_is(vm->host, rec->id)))
+			out[n++] = sync_vm_of(rec, vm);
 	}
 	qsort(out, n, sizeof(*out), by_number);
 	return n;
@@ -244,6 +251,7 @@ cpu_mhz_of(struct host_rec *rec, const Drover__GuestStatus *s)
 		mhz = used_ms * rec->facts->cpu_mhz / (now_ms - mark->at_ms);
 	}
 	mark->used_us = s->cpu_used_us;
+	mark->generation = s->generation;
 	mark->at_ms = now_ms;
 	return mhz < UINT32_MAX ? (uint32_t)mhz : UINT32_MAX;
 }
@@ -331,6 +339,27 @@ host_take_hello(struct host_rec *rec, const Drover__Hello *h)
 	take_guests(rec, h->guests, h->n_guests, SYNC_WHOLE);
 }
 
+static void
+note_progress(struct hosts *hs, const Drover__Progress *p)
+{
+	obj_id id = obj_id_make(KIND_TASK, p->task);
+	const struct task *row = inv_task(hs->inv, id);
+
+	if (!row || row->state != TASK_RUNNING)
+		return;
+	struct task *task = inv_note_begin(hs->inv, id);
+	uint64_t left =
+	    p->total_bytes > p->done_bytes ? p->total_bytes - p->done_bytes : 0;
+	text_set(&task->phase, p->phase);
+	task->done_bytes = p->done_bytes;
+	task->total_bytes = p->total_bytes;
+	task->bytes_per_s = p->bytes_per_s;
+	task->expected_end = p->bytes_per_s ? clock_wall_ms(loop_clock(hs->loop)) +
+						  left / p->bytes_per_s * 1000
+					    : 0;
+	inv_note_end(hs->inv, id);
+}
+
 void
 host_take_report(struct host_rec *rec, const Drover__Report *r)
 {
@@ -344,6 +373,8 @@ host_take_report(struct host_rec *rec, const Drover__Report *r)
 	h->last_seen = clock_wall_ms(loop_clock(hs->loop));
 	inv_note_end(hs->inv, rec->id);
 	host_take_datastores(rec, r->n_datastores, r->datastores);
+	for (size_t i = 0; i < r->n_progress; i++)
+		note_progress(hs, r->progress[i]);
 	take_guests(rec, r->guests, r->n_guests,
 	    r->n_guests < rec->n_guests ? SYNC_WHOLE : SYNC_PRESENT);
 }
@@ -369,7 +400,7 @@ static bool
 write_event(struct host_rec *rec, struct txn *t, const struct vm *vm,
     const Drover__GuestEvent *ev)
 {
-	struct sync_vm k = sync_vm_of(rec->hs, vm);
+	struct sync_vm k = sync_vm_of(rec, vm);
 	Drover__GuestStatus s;
 	struct guest_change change;
 
@@ -386,6 +417,21 @@ write_event(struct host_rec *rec, struct txn *t, const struct vm *vm,
 	return true;
 }
 
+/*
+ * Of a run before the one that goes on. After a move that was undone the guest runs on
+ * with an older generation than was given out last.
+ */
+static bool
+is_old_news(
+    const struct host_rec *rec, const struct vm *vm, const Drover__GuestEvent *ev)
+{
+	const struct cpu_mark *mark = map_get(rec->cpu_used, ev->guest);
+	uint64_t runs =
+	    mark && mark->generation < vm->run_gen ? mark->generation : vm->run_gen;
+
+	return ev->generation < runs;
+}
+
 void
 host_take_event(struct host_rec *rec, const Drover__GuestEvent *ev)
 {
@@ -397,7 +443,7 @@ host_take_event(struct host_rec *rec, const Drover__GuestEvent *ev)
 	 * next report says. An older run's end is no news.
 	 */
 	if (ev->id <= rec->last_event || !vm || !obj_id_is(vm->host, rec->id) ||
-	    ev->generation < vm->run_gen || is_busy(rec->hs, id)) {
+	    is_old_news(rec, vm, ev) || is_busy(rec->hs, id)) {
 		send_ack(rec, ev->id);
 		return;
 	}

@@ -49,12 +49,23 @@ engines_json(const Drover__HostFacts *f)
 		json_set_str(j, "name", en->name);
 		json_set_str(j, "version", en->version);
 		json_set_str(j, "accelerator", en->accelerator);
+		json_set_str(j, "machine", en->machine);
 		json_set_bool(j, "usable", en->usable);
 		if (!en->usable)
 			json_set_str(j, "why_not", en->why_not);
 		json_set_json(j, "capabilities", capabilities_json(en));
 		json_add_json(list, j);
 	}
+	return list;
+}
+
+static json *
+texts_json(char *const *v, size_t n)
+{
+	json *list = json_new_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_add_str(list, v[i]);
 	return list;
 }
 
@@ -77,6 +88,11 @@ fill_facts(struct host *h, const struct host_rec *rec)
 	text_set(&h->cgroup, f->cgroup);
 	json_free(h->engines);
 	h->engines = engines_json(f);
+	json_free(h->cpu_flags);
+	h->cpu_flags = texts_json(f->cpu_flags, f->n_cpu_flags);
+	json_free(h->channel_addresses);
+	h->channel_addresses = texts_json(f->channel_addresses, f->n_channel_addresses);
+	h->channel_port = f->channel_port;
 }
 
 static void

@@ -32,6 +32,23 @@ is_listed(Drover__GuestStatus *const *guests, size_t n, const struct sync_vm *vm
 	return false;
 }
 
+/* What a host has of a machine that belongs to another one. */
+static enum sync_kind
+kind_elsewhere(const Drover__GuestStatus *s)
+{
+	switch (s->state) {
+	/* Stopped for good, and only because of a move; the inventory's host is where
+	 * the move ended. */
+	case DROVER__GUEST_STATE__GUEST_GIVEN:
+		return SYNC_RELEASE;
+	case DROVER__GUEST_STATE__GUEST_ARRIVING:
+		return SYNC_REFUSE;
+	/* One that runs is a question for people. */
+	default:
+		return SYNC_UNKNOWN;
+	}
+}
+
 /* One guest of the host; false if there is nothing to say. */
 static bool
 look_at(const struct sync_vm *vm, const Drover__GuestStatus *s, struct sync_finding *f)
@@ -41,14 +58,25 @@ look_at(const struct sync_vm *vm, const Drover__GuestStatus *s, struct sync_find
 		f->kind = SYNC_UNKNOWN;
 		return true;
 	}
+	/* A task that works on it knows where it is. */
+	if (vm->busy)
+		return false;
+	if (vm->elsewhere) {
+		f->kind = kind_elsewhere(s);
+		return true;
+	}
+	if (s->state == DROVER__GUEST_STATE__GUEST_GIVEN) {
+		f->kind = SYNC_TAKE_BACK;
+		return true;
+	}
 	f->kind = SYNC_CHANGE;
-	return !vm->busy && guest_news(&vm->known, s, &f->change);
+	return guest_news(&vm->known, s, &f->change);
 }
 
 static bool
 is_missing(const struct sync_vm *vm)
 {
-	return !vm->busy && vm->known.lifecycle == LIFE_READY &&
+	return !vm->busy && !vm->elsewhere && vm->known.lifecycle == LIFE_READY &&
 	       vm->known.power != POWER_UNKNOWN;
 }
 

@@ -2,7 +2,8 @@
  * host_sync: a host's guests against what the inventory has there.  Pure.
  *
  * Nothing is ever deleted on a host because of a difference: what should not be there
- * is named.
+ * is named. What a move has left behind, because the host was away when the move ended,
+ * is put in order: the move has ended, so the inventory says where the machine is.
  */
 #pragma once
 #include <stdbool.h>
@@ -11,18 +12,22 @@
 
 #include "server/hosts/guest_news.h"
 
-/* A machine that the inventory has on this host. */
+/* A machine that the inventory has on this host, or elsewhere. */
 struct sync_vm {
 	uint64_t number;
 	const char *uuid;
 	bool busy; /* a task works on it: left alone */
 	struct guest_known known;
+	bool elsewhere; /* its host is another one */
 };
 
 enum sync_kind {
-	SYNC_CHANGE,  /* change says what */
-	SYNC_MISSING, /* the host does not know it */
-	SYNC_UNKNOWN, /* the inventory does not have it here */
+	SYNC_CHANGE,    /* change says what */
+	SYNC_MISSING,   /* the host does not know it */
+	SYNC_UNKNOWN,   /* the inventory does not have it here */
+	SYNC_RELEASE,   /* given away: its target has it */
+	SYNC_REFUSE,    /* a move that ended would have brought it here */
+	SYNC_TAKE_BACK, /* given away, but its target refused */
 };
 
 struct sync_finding {

@@ -44,6 +44,7 @@ rec_of(struct hosts *hs, obj_id host)
 	list_init(&rec->calls);
 	rec->cpu_used = map_new_u64();
 	rec->unknown = map_new_u64();
+	rec->leftovers = map_new_u64();
 	rec->lost_stores = map_new_u64();
 	map_put(hs->recs, host.v, rec);
 	return rec;
@@ -56,6 +57,7 @@ rec_free(struct host_rec *rec)
 	host_forget_usage(rec);
 	map_free(rec->cpu_used);
 	map_free(rec->unknown);
+	map_free(rec->leftovers);
 	map_free(rec->lost_stores);
 	if (rec->facts)
 		drover__host_facts__free_unpacked(rec->facts, NULL);

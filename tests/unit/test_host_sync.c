@@ -113,12 +113,12 @@ static void
 differences_are_found_and_named(void **state)
 {
 	struct sync_vm vms[] = {
-		{ 1, "a", false, { LIFE_READY, POWER_ON, 1, 0 } },
-		{ 2, "b", false, { LIFE_READY, POWER_OFF, 1, 0 } },
-		{ 3, "c", false, { LIFE_READY, POWER_ON, 1, 0 } },
-		{ 4, "d", true, { LIFE_READY, POWER_ON, 1, 0 } },
-		{ 5, "e", false, { LIFE_READY, POWER_UNKNOWN, 1, 0 } },
-		{ 6, "f", false, { LIFE_CREATING, POWER_OFF, 0, 0 } },
+		{ 1, "a", false, { LIFE_READY, POWER_ON, 1, 0 }, false },
+		{ 2, "b", false, { LIFE_READY, POWER_OFF, 1, 0 }, false },
+		{ 3, "c", false, { LIFE_READY, POWER_ON, 1, 0 }, false },
+		{ 4, "d", true, { LIFE_READY, POWER_ON, 1, 0 }, false },
+		{ 5, "e", false, { LIFE_READY, POWER_UNKNOWN, 1, 0 }, false },
+		{ 6, "f", false, { LIFE_CREATING, POWER_OFF, 0, 0 }, false },
 	};
 	char other[] = "other";
 	Drover__GuestStatus same = guest(1, uuid_a, S(RUNNING), 1);
@@ -149,11 +149,52 @@ differences_are_found_and_named(void **state)
 static void
 a_guest_that_a_task_works_on_is_left_alone(void **state)
 {
-	struct sync_vm vm = { 1, "a", true, { LIFE_READY, POWER_OFF, 1, 0 } };
+	struct sync_vm vm = { 1, "a", true, { LIFE_READY, POWER_OFF, 1, 0 }, false };
 	Drover__GuestStatus runs = guest(1, uuid_a, S(RUNNING), 1);
 	Drover__GuestStatus *guests[] = { &runs };
 	struct sync_finding f[4];
 	assert_int_equal(host_sync(&vm, 1, guests, 1, SYNC_WHOLE, f), 0);
+}
+
+static void
+what_a_move_has_left_is_put_in_order(void **state)
+{
+	static const struct {
+		bool elsewhere, busy;
+		Drover__GuestState said;
+		int kind; /* -1: nothing */
+	} rows[] = {
+		{ true, false, S(GIVEN), SYNC_RELEASE },
+		{ true, false, S(ARRIVING), SYNC_REFUSE },
+		{ true, false, S(RUNNING), SYNC_UNKNOWN },
+		{ true, false, S(STOPPED), SYNC_UNKNOWN },
+		{ true, true, S(GIVEN), -1 },
+		{ true, true, S(ARRIVING), -1 },
+		{ true, true, S(RUNNING), -1 },
+		{ false, false, S(GIVEN), SYNC_TAKE_BACK },
+		{ false, true, S(GIVEN), -1 },
+		{ false, false, S(LEAVING), -1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct sync_vm vm = { 1, "a", rows[i].busy,
+			{ LIFE_READY, POWER_ON, 2, 0 }, rows[i].elsewhere };
+		Drover__GuestStatus s = guest(1, uuid_a, rows[i].said, 1);
+		Drover__GuestStatus *guests[] = { &s };
+		struct sync_finding f[4];
+		size_t n = host_sync(&vm, 1, guests, 1, SYNC_WHOLE, f);
+		if (n != (rows[i].kind >= 0) || (n && (int)f[0].kind != rows[i].kind))
+			fail_msg("row %zu", i);
+	}
+}
+
+static void
+a_machine_of_another_host_is_not_missed(void **state)
+{
+	struct sync_vm vm = { 1, "a", false, { LIFE_READY, POWER_ON, 2, 0 }, true };
+	struct sync_finding f[4];
+
+	assert_int_equal(host_sync(&vm, 1, NULL, 0, SYNC_WHOLE, f), 0);
 }
 
 int
@@ -166,6 +207,8 @@ main(void)
 		cmocka_unit_test(what_is_being_made_or_deleted_is_the_tasks),
 		cmocka_unit_test(differences_are_found_and_named),
 		cmocka_unit_test(a_guest_that_a_task_works_on_is_left_alone),
+		cmocka_unit_test(what_a_move_has_left_is_put_in_order),
+		cmocka_unit_test(a_machine_of_another_host_is_not_missed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
