@@ -31,6 +31,38 @@ export interface Vm extends Obj {
   cpu_usage_mhz: number;
   memory_usage_mb: number;
   notes: string | null;
+  datastores: string[];
+  snapshot: string | null;
+  needs_consolidation: boolean;
+}
+
+export interface Snapshot extends Obj {
+  description: string | null;
+  lifecycle: string;
+  parent_snapshot: string | null;
+  taken_at: string | null;
+  power_state: PowerState;
+  memory: boolean;
+  quiesced: boolean;
+}
+
+export interface Datastore extends Obj {
+  hosts: string[];
+  capacity_bytes: number;
+  free_bytes: number;
+}
+
+/** What is in the way of a machine's move to one host. */
+export interface MoveCheck {
+  host: string;
+  possible: boolean;
+  obstacles: { text: string }[];
+}
+
+export interface MoveResult {
+  total_ms: number;
+  outage_ms: number | null;
+  outage_why_not?: string;
 }
 
 export interface Host extends Obj {
@@ -56,6 +88,7 @@ export interface Task extends Obj {
   state: "queued" | "running" | "success" | "error";
   step: string | null;
   progress: number;
+  result: unknown;
   error_message: string | null;
   user_name: string | null;
   started_at: string | null;

@@ -9,11 +9,16 @@ export interface Action {
   from: PowerState[];
   /** A word that the user has to agree to. */
   confirm?: string;
+  /** There is more to ask first, in a dialog of its own. */
+  opens?: "migrate" | "snapshots" | "clone";
   run(vm: Vm): Promise<unknown>;
 }
 
 const post = (verb: string, body: object) => (vm: Vm) =>
   call("POST", `/vms/${vm.id}/${verb}`, body);
+
+const asked = () => Promise.resolve();
+const anyState: PowerState[] = ["powered_on", "powered_off", "paused", "suspended", "stalled"];
 
 export const actions: Action[] = [
   { id: "start", title: "Power on", from: ["powered_off", "suspended"], run: post("start", {}) },
@@ -22,6 +27,9 @@ export const actions: Action[] = [
   { id: "pause", title: "Pause", from: ["powered_on"], run: post("pause", {}) },
   { id: "resume", title: "Resume", from: ["paused"], run: post("resume", {}) },
   { id: "suspend", title: "Suspend", from: ["powered_on", "paused"], run: post("suspend", {}) },
+  { id: "migrate", title: "Migrate…", from: ["powered_on", "paused", "powered_off", "suspended"], opens: "migrate", run: asked },
+  { id: "snapshots", title: "Snapshots…", from: anyState, opens: "snapshots", run: asked },
+  { id: "clone", title: "Clone…", from: ["powered_on", "powered_off", "paused"], opens: "clone", run: asked },
   {
     id: "kill",
     title: "Power off",

@@ -1,11 +1,19 @@
 import { signal } from "@preact/signals";
-import type { Task } from "../net/types.ts";
+import type { MoveResult, Task } from "../net/types.ts";
 import { runningTasks, tasks } from "../store/collection.ts";
 import { events } from "../store/events.ts";
 import { clock } from "../ui/text.ts";
 
 const tab = signal<"tasks" | "events">("tasks");
 const SHOWN = 50;
+
+/** What a move took, as the network saw it. */
+function outcome(task: Task): string {
+  if (task.op !== "vm.migrate" || !task.result) return "";
+  const r = task.result as MoveResult;
+  const outage = typeof r.outage_ms === "number" ? `, outage ${r.outage_ms} ms` : "";
+  return ` in ${(r.total_ms / 1000).toFixed(1)} s${outage}`;
+}
 
 function TaskState({ task }: { task: Task }) {
   if (task.state === "running")
@@ -15,7 +23,7 @@ function TaskState({ task }: { task: Task }) {
       </span>
     );
   if (task.state === "queued") return <span class="state busy">… queued</span>;
-  if (task.state === "success") return <span class="state ok">✓ done</span>;
+  if (task.state === "success") return <span class="state ok">✓ done{outcome(task)}</span>;
   return <span class="state bad">✕ {task.error_message}</span>;
 }
 

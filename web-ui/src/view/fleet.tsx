@@ -7,7 +7,10 @@ import { mayOperate } from "../store/session.ts";
 import { Dialog } from "../ui/dialog.tsx";
 import { VmState } from "../ui/state.tsx";
 import { gb } from "../ui/text.ts";
+import { Clone } from "./clone.tsx";
+import { Migrate } from "./migrate.tsx";
 import { NewVm } from "./new-vm.tsx";
+import { Snapshots } from "./snapshots.tsx";
 
 interface Column {
   id: string;
@@ -30,6 +33,7 @@ const filterText = signal("");
 const sort = signal({ id: "name", down: false });
 const selected = signal<ReadonlySet<string>>(new Set());
 const asking = signal<{ action: Action; vms: Vm[] } | null>(null);
+const opened = signal<{ what: Action["opens"]; vms: Vm[] } | null>(null);
 const making = signal(false);
 
 const parsed = computed(() => parseFilter(filterText.value));
@@ -51,7 +55,8 @@ const chosen = computed(() => rows.value.filter((r) => selected.value.has(r.vm.i
 
 function begin(action: Action, vms: Vm[]): void {
   const able = vms.filter((vm) => fits(action, vm));
-  if (action.confirm) asking.value = { action, vms: able };
+  if (action.opens) opened.value = { what: action.opens, vms: able };
+  else if (action.confirm) asking.value = { action, vms: able };
   else void perform(action, able);
 }
 
@@ -127,6 +132,7 @@ function Bulk() {
       <strong>{vms.length} selected</strong>
       {actions
         .filter((a) => vms.some((vm) => fits(a, vm)))
+        .filter((a) => vms.length === 1 || !a.opens || a.opens === "migrate")
         .map((a) => (
           <button key={a.id} type="button" onClick={() => begin(a, vms)}>
             {a.title} ({vms.filter((vm) => fits(a, vm)).length})
@@ -164,6 +170,16 @@ function Confirm() {
       </div>
     </Dialog>
   );
+}
+
+function Opened() {
+  const now = opened.value;
+  const close = () => (opened.value = null);
+  const one = now?.vms[0];
+  if (!now || !one) return null;
+  if (now.what === "migrate") return <Migrate vms={now.vms} onClose={close} />;
+  if (now.what === "snapshots") return <Snapshots vm={one} onClose={close} />;
+  return <Clone vm={one} onClose={close} />;
 }
 
 function EmptyFleet() {
@@ -234,6 +250,7 @@ export function Fleet() {
         {!rows.value.length && <EmptyFleet />}
       </div>
       <Confirm />
+      <Opened />
       {making.value && <NewVm onClose={() => (making.value = false)} />}
     </section>
   );

@@ -7,6 +7,7 @@ import { Dialog } from "../ui/dialog.tsx";
 export function NewVm({ onClose }: { onClose: () => void }) {
   const templates = inventory.all<Template>("template").filter((t) => t.lifecycle === "ready");
   const clusters = inventory.all<Obj>("cluster");
+  const specs = inventory.all<Obj>("custspec");
   const failed = useSignal("");
   const busy = useSignal(false);
 
@@ -18,6 +19,8 @@ export function NewVm({ onClose }: { onClose: () => void }) {
       template: String(form.get("template")),
       power_on: form.get("power_on") === "on",
     };
+    if (form.get("full") === "on") body.full = true;
+    if (form.get("custspec")) body.custspec = String(form.get("custspec"));
     if (form.get("cluster")) body.cluster = String(form.get("cluster"));
     for (const k of ["num_cpu", "memory_mb"]) if (form.get(k)) body[k] = Number(form.get(k));
     busy.value = true;
@@ -35,7 +38,7 @@ export function NewVm({ onClose }: { onClose: () => void }) {
       <form onSubmit={submit} class="fields">
         <label>
           Name
-          <input name="name" required maxLength={80} autofocus />
+          <input name="name" required maxLength={80} autofocus placeholder="web-{01..20} makes twenty" />
         </label>
         <label>
           Template
@@ -64,6 +67,22 @@ export function NewVm({ onClose }: { onClose: () => void }) {
         <label>
           Memory (MB)
           <input name="memory_mb" type="number" min="32" placeholder="as the template" />
+        </label>
+        {specs.length > 0 && (
+          <label>
+            Customisation
+            <select name="custspec">
+              <option value="">none</option>
+              {specs.map((s) => (
+                <option key={s.id} value={s.id}>
+                  {s.name}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
+        <label class="check">
+          <input name="full" type="checkbox" /> Copy the disk instead of sharing the template's
         </label>
         <label class="check">
           <input name="power_on" type="checkbox" checked /> Power on

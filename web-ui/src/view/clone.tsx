@@ -1,0 +1,65 @@
+import { useSignal } from "@preact/signals";
+import { call } from "../net/api.ts";
+import type { Datastore, Vm } from "../net/types.ts";
+import { inventory } from "../store/collection.ts";
+import { Dialog } from "../ui/dialog.tsx";
+
+export function Clone({ vm, onClose }: { vm: Vm; onClose: () => void }) {
+  const stores = inventory.all<Datastore>("datastore").filter((d) => vm.host && d.hosts.includes(vm.host));
+  const failed = useSignal("");
+  const busy = useSignal(false);
+
+  async function submit(e: SubmitEvent) {
+    e.preventDefault();
+    const form = new FormData(e.currentTarget as HTMLFormElement);
+    const body: Record<string, unknown> = {
+      name: String(form.get("name")).trim(),
+      power_on: form.get("power_on") === "on",
+    };
+    if (form.get("datastore")) body.datastore = String(form.get("datastore"));
+    busy.value = true;
+    try {
+      await call("POST", `/vms/${vm.id}/clone`, body);
+      onClose();
+    } catch (err) {
+      failed.value = (err as Error).message;
+      busy.value = false;
+    }
+  }
+
+  return (
+    <Dialog title={`Clone ${vm.name}`} onClose={onClose}>
+      <form onSubmit={submit} class="fields">
+        <label>
+          Name
+          <input name="name" required maxLength={80} autofocus />
+        </label>
+        <label>
+          Datastore
+          <select name="datastore">
+            <option value="">where the machine's disks are</option>
+            {stores.map((d) => (
+              <option key={d.id} value={d.id}>
+                {d.name}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label class="check">
+          <input name="power_on" type="checkbox" /> Power on
+        </label>
+        <p class="problem" role="alert">
+          {failed.value}
+        </p>
+        <div class="buttons">
+          <button type="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" class="primary" disabled={busy.value}>
+            Clone
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

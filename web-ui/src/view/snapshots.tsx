@@ -1,0 +1,129 @@
+import { useSignal } from "@preact/signals";
+import { call } from "../net/api.ts";
+import type { Snapshot, Vm } from "../net/types.ts";
+import { inventory } from "../store/collection.ts";
+import { mayOperate } from "../store/session.ts";
+import { Dialog } from "../ui/dialog.tsx";
+
+interface Node {
+  snapshot: Snapshot;
+  depth: number;
+}
+
+/** Parents before children, older before newer. */
+function tree(all: Snapshot[], parent: string | null, depth = 0): Node[] {
+  return all
+    .filter((s) => s.parent_snapshot === parent)
+    .sort((a, b) => Number(a.id.slice(5)) - Number(b.id.slice(5)))
+    .flatMap((snapshot) => [{ snapshot, depth }, ...tree(all, snapshot.id, depth + 1)]);
+}
+
+function Take({ vm, run }: { vm: Vm; run: (what: Promise<unknown>) => void }) {
+  function submit(e: SubmitEvent) {
+    e.preventDefault();
+    const form = new FormData(e.currentTarget as HTMLFormElement);
+    const body: Record<string, unknown> = { name: String(form.get("name")).trim() };
+    for (const k of ["memory", "quiesce"]) if (form.get(k) === "on") body[k] = true;
+    (e.currentTarget as HTMLFormElement).reset();
+    run(call("POST", `/vms/${vm.id}/snapshots`, body));
+  }
+  return (
+    <form onSubmit={submit} class="fields">
+      <label>
+        New snapshot
+        <input name="name" required maxLength={80} placeholder="its name" />
+      </label>
+      {vm.power_state === "powered_on" && (
+        <>
+          <label class="check">
+            <input name="memory" type="checkbox" /> With the memory
+          </label>
+          <label class="check">
+            <input name="quiesce" type="checkbox" /> Have the guest settle its file systems
+          </label>
+        </>
+      )}
+      <div class="buttons">
+        <button type="submit" class="primary">
+          Take
+        </button>
+      </div>
+    </form>
+  );
+}
+
+function Line({ node, vm, run }: { node: Node; vm: Vm; run: (what: Promise<unknown>) => void }) {
+  const { snapshot: s, depth } = node;
+  const ready = s.lifecycle === "ready" && mayOperate();
+  return (
+    <li style={{ paddingLeft: `${depth * 18}px` }}>
+      <span>
+        <strong>{s.name}</strong>
+        {vm.snapshot === s.id && <span class="badge">current</span>}{" "}
+        <span class="dim">
+          {s.taken_at ? new Date(s.taken_at).toLocaleString() : s.lifecycle}
+          {s.memory && ", with memory"}
+          {s.quiesced && ", quiesced"}
+        </span>
+        {s.description && <span class="dim"> {s.description}</span>}
+      </span>
+      <button
+        type="button"
+        disabled={!ready || vm.power_state === "powered_on"}
+        title={vm.power_state === "powered_on" ? "Power the machine off first" : ""}
+        aria-label={`Revert to ${s.name}`}
+        onClick={() => run(call("POST", `/snapshots/${s.id}/revert`, {}))}
+      >
+        Revert
+      </button>
+      <button type="button" disabled={!ready} aria-label={`Delete ${s.name}`} onClick={() => run(call("DELETE", `/snapshots/${s.id}`))}>
+        Delete
+      </button>
+    </li>
+  );
+}
+
+export function Snapshots({ vm: opened, onClose }: { vm: Vm; onClose: () => void }) {
+  const vm = (inventory.get(opened.id) as Vm | undefined) ?? opened;
+  const failed = useSignal("");
+  const nodes = tree(
+    inventory.all<Snapshot>("snap").filter((s) => s.parent === vm.id),
+    null,
+  );
+
+  function run(what: Promise<unknown>): void {
+    failed.value = "";
+    what.catch((e: Error) => (failed.value = e.message));
+  }
+
+  return (
+    <Dialog title={`Snapshots of ${vm.name}`} onClose={onClose}>
+      {nodes.length ? (
+        <ul class="tree">
+          {nodes.map((n) => (
+            <Line key={n.snapshot.id} node={n} vm={vm} run={run} />
+          ))}
+        </ul>
+      ) : (
+        <p class="dim">There is none yet.</p>
+      )}
+      {vm.needs_consolidation && (
+        <p>
+          Its disks need consolidation.{" "}
+          <button type="button" disabled={!mayOperate()} onClick={() => run(call("POST", `/vms/${vm.id}/consolidate`, {}))}>
+            Consolidate
+          </button>
+        </p>
+      )}
+      {mayOperate() && <Take vm={vm} run={run} />}
+      <p class="problem" role="alert">
+        {failed.value}
+      </p>
+      <div class="buttons">
+        <button type="button" onClick={onClose}>
+          Close
+        </button>
+      </div>
+    </Dialog>
+  );
+}
