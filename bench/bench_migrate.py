@@ -1,0 +1,134 @@
+#!/usr/bin/python3
+"""Live migration of a busy machine, against raw QMP between two QEMU processes.
+
+The machine has 512 MiB and rewrites some of it at a given rate; a TCP client asks its counter all the time.  By hand
+means: the same command line on another of the lab's hosts with -incoming tcp, `migrate` with the same settings, and the
+clock stops when the target says "running".  The outage is the client's largest gap, less its own rhythm."""
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from by_hand import ByHand, Qmp, create, pid_of, tiny_of
+from lab_client import Api, arguments, lab_api, lab_setting, percentile, report
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests/lib"))
+
+from counter import Counter  # noqa: E402  (needs the path above)
+
+MEMORY_MB = 512
+PORT = 7777
+# As the agent sets them.
+PARAMETERS: dict[str, Any] = {"max-bandwidth": 1 << 40, "downtime-limit": 300}
+
+
+class Gap:
+    """What a client saw of one move."""
+
+    def __init__(self, address: str) -> None:
+        end = time.monotonic() + 60
+        while True:
+            try:
+                self.counter = Counter(address)
+                break
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.05)  # between looks
+        self.settle()
+
+    def settle(self) -> float:
+        """The largest gap so far, once some answers more have come."""
+        seen = self.counter.answers
+        while self.counter.healthy() and self.counter.answers < seen + 50:
+            time.sleep(0.005)  # between looks
+        return self.counter.take_gap()
+
+
+def say(address: str, line: str) -> None:
+    with socket.create_connection((address, 7000), timeout=30) as s:
+        s.sendall(line.encode() + b"\n")
+        answer = s.makefile().readline().strip()
+    if answer != "ok":
+        raise SystemExit(f"{line}: {answer}")
+
+
+def by_api(api: Api, vm: dict[str, Any], rounds: int, dirty: tuple[int, int]) -> tuple[list[float], list[float]]:
+    gap = Gap(vm["ip_address"])
+    say(vm["ip_address"], f"dirty {dirty[0]} {dirty[1]}")
+    hosts = [h["id"] for h in api.get("/hosts")["items"]]
+    took, outages = [], []
+    for _ in range(rounds):
+        here = api.get(f"/vms/{vm['id']}")["host"]
+        there = next(h for h in hosts if h != here)
+        gap.settle()
+        begin = time.perf_counter()
+        api.do("POST", f"/vms/{vm['id']}/migrate", {"host": there})
+        took.append(time.perf_counter() - begin)
+        outages.append(gap.settle())
+    gap.counter.end()
+    return took, outages
+
+
+def move_by_hand(hand: ByHand, source: Qmp, name: str, host: int, address: str) -> tuple[float, Any, Qmp]:
+    begin = time.perf_counter()
+    process, target = hand.start(name, host, "-incoming", f"tcp:0.0.0.0:{PORT}")
+    source.ask("migrate-set-parameters", **PARAMETERS)
+    source.ask("migrate", uri=f"tcp:{address}:{PORT}")
+    target.wait_status("running")
+    return time.perf_counter() - begin, process, target
+
+
+def by_hand(hand: ByHand, vm: dict[str, Any], rounds: int, dirty: tuple[int, int]) -> tuple[list[float], list[float]]:
+    subnet = (hand.lab / "net/subnet").read_text().strip()
+    hand.make_disk()
+    process, qmp = hand.start("at-0", 1)
+    took, outages = [], []
+    try:
+        gap = Gap(vm["ip_address"])
+        say(vm["ip_address"], f"dirty {dirty[0]} {dirty[1]}")
+        for i in range(rounds):
+            host = 2 if i % 2 == 0 else 1
+            gap.settle()
+            seconds, other, target = move_by_hand(hand, qmp, f"at-{i + 1}", host, f"{subnet}.{10 + host}")
+            took.append(seconds)
+            outages.append(gap.settle())
+            process.kill()
+            process.wait()
+            process, qmp = other, target
+        gap.counter.end()
+    finally:
+        process.kill()
+        process.wait()
+    return took, outages
+
+
+def main() -> None:
+    p = arguments(__doc__)
+    p.add_argument("--rounds", type=int, default=6)
+    p.add_argument("--dirty-mib", type=int, default=64)
+    p.add_argument("--dirty-rate", type=int, default=20, help="MiB a second")
+    a = p.parse_args()
+    if not a.lab or lab_setting(a.lab, "engine") != "qemu":
+        p.error("--lab with real machines is needed")
+    api, dirty = lab_api(a.lab), (a.dirty_mib, a.dirty_rate)
+    _, vm = create(api, tiny_of(api), f"bench-{os.getpid()}", memory_mb=MEMORY_MB)
+    hand = ByHand(a.lab.resolve(), pid_of(api, vm), "bench0")
+    try:
+        api_s, api_gap = by_api(api, vm, a.rounds, dirty)
+        api.do("POST", f"/vms/{vm['id']}/stop", {"mode": "kill"})
+        hand_s, hand_gap = by_hand(hand, vm, a.rounds, dirty)
+    finally:
+        hand.remove()
+    api.do("DELETE", f"/vms/{vm['id']}")
+    report("migrate_by_api_p50", percentile(api_s, 50) * 1000, "ms")
+    report("migrate_by_hand_p50", percentile(hand_s, 50) * 1000, "ms")
+    report("migrate_ratio", percentile(api_s, 50) / percentile(hand_s, 50), "x")
+    report("migrate_outage_by_api_p50", percentile(api_gap, 50) * 1000, "ms")
+    report("migrate_outage_by_hand_p50", percentile(hand_gap, 50) * 1000, "ms")
+    report("migrate_outage_difference_p50", (percentile(api_gap, 50) - percentile(hand_gap, 50)) * 1000, "ms")
+
+
+main()
