@@ -173,24 +173,51 @@ api_get(struct api_call *c)
 	api_reply_json(c, 200, inv_json(inv, inv_get(inv, c->id)));
 }
 
+/* {"task": …, "object": "vm-42"} */
+static json *
+begun_json(const struct inv *inv, const struct obj *task, obj_id object)
+{
+	json *j = json_new_object();
+	char id[OBJ_ID_TEXT];
+
+	if (task)
+		json_set_json(j, "task", inv_json(inv, task));
+	else
+		json_set_null(j, "task");
+	json_set_str(j, "object", obj_id_none(object) ? NULL : obj_id_text(object, id));
+	return j;
+}
+
+static void
+reply_parts(struct api_call *c, const struct op_result *r)
+{
+	const struct inv *inv = c->api->d.inv;
+	json *j = json_new_object(), *items = json_new_array();
+
+	for (size_t i = 0; i < r->n_parts; i++)
+		json_add_json(items, begun_json(inv, inv_get(inv, r->parts[i].task),
+					 r->parts[i].object));
+	json_set_json(j, "items", items);
+	api_reply_json(c, 202, j);
+}
+
 static void
 on_op(const struct op_result *r, void *arg)
 {
 	struct api_call *c = arg;
 	const struct inv *inv = c->api->d.inv;
 	const struct obj *task = inv_get(inv, r->task), *o = inv_get(inv, r->object);
-	char id[OBJ_ID_TEXT];
 
 	if (r->rc < 0) {
 		api_reply_err(c, &r->err);
 		return;
 	}
+	if (r->parts) {
+		reply_parts(c, r);
+		return;
+	}
 	if (task) {
-		json *j = json_new_object();
-		json_set_json(j, "task", inv_json(inv, task));
-		json_set_str(j, "object",
-		    obj_id_none(r->object) ? NULL : obj_id_text(r->object, id));
-		api_reply_json(c, 202, j);
+		api_reply_json(c, 202, begun_json(inv, task, r->object));
 		return;
 	}
 	json *j = r->extra ? json_dup(r->extra)

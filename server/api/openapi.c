@@ -101,6 +101,9 @@ arg_schema(const struct op_arg *a)
 		s = schema_of_type("array");
 		json_set_json(s, "items", schema_of_type("string"));
 		break;
+	case ARG_OBJECT:
+		s = schema_of_type("object");
+		break;
 	case ARG_WORD:
 		s = schema_of_type("string");
 		json *words = json_new_array();

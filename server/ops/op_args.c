@@ -158,6 +158,14 @@ check_word(const struct op_arg *a, const json *args, struct err *e)
 }
 
 static int
+check_object(const struct op_arg *a, const json *args, struct err *e)
+{
+	if (json_what(json_get(args, a->name)) == JSON_IS_OBJECT)
+		return 0;
+	return err_set(e, ERR_INVALID, "%s: wants an object", a->name);
+}
+
+static int
 check_one(const struct op_arg *a, const json *args, struct err *e)
 {
 	const json *v = json_get(args, a->name);
@@ -182,6 +190,8 @@ check_one(const struct op_arg *a, const json *args, struct err *e)
 		return check_ids(a, args, e);
 	case ARG_WORD:
 		return check_word(a, args, e);
+	case ARG_OBJECT:
+		return check_object(a, args, e);
 	}
 	return err_set(e, ERR_INTERNAL, "%s: has no type", a->name);
 }

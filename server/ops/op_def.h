@@ -17,6 +17,12 @@ struct workers;
 struct op_def {
 	struct op_info info;
 	/*
+	 * Optional: a call may stand for several. Gives the arguments of each as an
+	 * array, or NULL for a call that stands for itself; they become true together.
+	 * Pure.
+	 */
+	int (*split)(const json *args, json **ret_list, struct err *e);
+	/*
 	 * Optional: work that must not be done on the core thread (hashing). Return
 	 * FLOW_WAIT after having arranged for op_go_on; FLOW_NEXT to go on at once;
 	 * FLOW_FAIL with c->err filled.

@@ -8,7 +8,7 @@
 
 #define OPS_MAGIC  0x6f707365u
 #define CALL_MAGIC 0x6f70636cu
-#define OPS_MAX    64
+#define OPS_MAX    128
 #define KEPT_MAX   1000 /* op ids whose outcome is remembered */
 
 /* A submission from op_submit to done. */
@@ -16,11 +16,14 @@ struct submission {
 	uint32_t magic;
 	struct list_node node;
 	struct op_call c;
-	struct kept *kept; /* of its op id, or NULL */
-	struct task_run *run;
-	obj_id task;
+	struct kept *kept;      /* of its op id, or NULL */
+	json *split;            /* the arguments of each that it stands for, or NULL */
+	size_t n;               /* how many of them are in the transaction */
+	struct task_run **runs; /* of a task op: one each */
+	struct op_part *parts;
 	op_fn done;
 	void *arg;
+	struct wake wake; /* instead of done */
 };
 
 /* What an op id came to, for those who ask again. */
@@ -30,7 +33,7 @@ struct kept {
 	const struct op_def *def;
 	obj_id entity;
 	bool ended;
-	struct op_result result; /* extra owned */
+	struct op_result result; /* extra and parts owned */
 	struct list waiting;
 };
 
@@ -132,6 +135,24 @@ ops_new(const struct ops_opts *o)
 	return ops;
 }
 
+static struct op_result
+result_dup(const struct op_result *r)
+{
+	struct op_result copy = *r;
+
+	copy.extra = r->extra ? json_ref(r->extra) : NULL;
+	copy.parts =
+	    r->parts ? xmemdup(r->parts, r->n_parts * sizeof(*r->parts)) : NULL;
+	return copy;
+}
+
+static void
+result_fini(struct op_result *r)
+{
+	json_free(r->extra);
+	free(r->parts);
+}
+
 static void
 kept_free(struct ops *ops, struct kept *k)
 {
@@ -140,7 +161,7 @@ kept_free(struct ops *ops, struct kept *k)
 	}
 	map_del_str(ops->kept_by_id, k->key);
 	list_remove(&k->node);
-	json_free(k->result.extra);
+	result_fini(&k->result);
 	free(k->key);
 	free(k);
 }
@@ -153,6 +174,9 @@ submission_free(struct submission *s)
 		s->c.data_free(s->c.data);
 	json_free(s->c.args);
 	json_free(s->c.extra);
+	json_free(s->split);
+	free(s->runs);
+	free(s->parts);
 	s->magic = 0;
 	free(s);
 }
@@ -196,8 +220,7 @@ static void
 kept_end(struct ops *ops, struct kept *k, const struct op_result *r)
 {
 	k->ended = true;
-	k->result = *r;
-	k->result.extra = r->extra ? json_ref(r->extra) : NULL;
+	k->result = result_dup(r);
 	LIST_EACH_SAFE(struct kept_wait, w, &k->waiting, node) {
 		list_remove(&w->node);
 		w->done(&k->result, w->arg);
@@ -209,20 +232,29 @@ kept_end(struct ops *ops, struct kept *k, const struct op_result *r)
 }
 
 static void
+tell(const struct submission *s, const struct op_result *r)
+{
+	if (s->done)
+		s->done(r, s->arg);
+	else
+		post_wake(s->c.ops->loop, s->wake, r->rc, r->rc ? &r->err : NULL);
+}
+
+static void
 finish(struct submission *s, int rc, const struct err *e)
 {
-	struct op_result r = {
-		.rc = rc,
-		.task = s->task,
-		.object = obj_id_none(s->c.object) ? s->c.entity : s->c.object,
-		.extra = rc ? NULL : s->c.extra,
-	};
+	struct op_result r = { .rc = rc };
 
 	if (rc) {
 		r.err = *e;
-		r.task = r.object = OBJ_ID_NONE;
+	} else {
+		r.task = s->parts[0].task;
+		r.object = s->parts[0].object;
+		r.extra = s->c.extra;
+		r.parts = s->split ? s->parts : NULL;
+		r.n_parts = s->split ? s->n : 0;
 	}
-	s->done(&r, s->arg);
+	tell(s, &r);
 	if (s->kept)
 		kept_end(s->c.ops, s->kept, &r);
 	submission_free(s);
@@ -244,10 +276,12 @@ on_committed(void *arg, int rc, const struct err *e)
 {
 	struct submission *s = submission_of(arg);
 
-	if (rc && s->run)
-		task_drop(s->run);
-	else if (s->run)
-		task_go(s->run);
+	for (size_t i = 0; s->c.def->task && i < s->n; i++) {
+		if (rc)
+			task_drop(s->runs[i]);
+		else
+			task_go(s->runs[i]);
+	}
 	if (rc)
 		audit_failure(s, e);
 	finish(s, rc, e);
@@ -281,10 +315,10 @@ add_task(struct submission *s, struct txn *t, struct err *e)
 		.who = &s->c.who,
 		.op_id = op_id_of(s),
 	};
-	int rc = task_add(s->c.tasks, t, &n, &s->run, e);
+	int rc = task_add(s->c.tasks, t, &n, &s->runs[s->n], e);
 
 	if (!rc)
-		s->task = s->run->id;
+		s->parts[s->n].task = s->runs[s->n]->id;
 	return rc;
 }
 
@@ -310,26 +344,58 @@ add_record(struct submission *s, struct txn *t, struct err *e)
 	return 0;
 }
 
+/* Put one of what the call stands for into the transaction. */
+static int
+apply_one(struct submission *s, struct txn *t, struct err *e)
+{
+	s->c.object = OBJ_ID_NONE;
+	int rc = s->c.def->apply(&s->c, t, e);
+	if (!rc && s->c.def->task)
+		rc = add_task(s, t, e);
+	else if (!rc && s->kept)
+		rc = add_record(s, t, e);
+	if (rc)
+		return rc;
+	s->parts[s->n++].object = obj_id_none(s->c.object) ? s->c.entity : s->c.object;
+	return 0;
+}
+
+static int
+apply_all(struct submission *s, struct txn *t, struct err *e)
+{
+	size_t n = s->split ? json_count(s->split) : 1;
+	json *whole = s->c.args;
+	int rc = 0;
+
+	s->runs = xcalloc(n, sizeof(struct task_run *));
+	s->parts = xcalloc(n, sizeof(*s->parts));
+	if (!s->split)
+		return apply_one(s, t, e);
+	for (size_t i = 0; !rc && i < n; i++) {
+		s->c.args = json_at(s->split, i);
+		rc = apply_one(s, t, e);
+	}
+	s->c.args = whole;
+	return rc;
+}
+
 static void
 apply(struct submission *s)
 {
 	struct err e = ERR_INIT;
 	struct txn *t = txn_new(s->c.inv);
-	int rc = s->c.def->apply(&s->c, t, &e);
+	int rc = apply_all(s, t, &e);
 
-	if (!rc && s->c.def->task)
-		rc = add_task(s, t, &e);
-	else if (!rc && s->kept)
-		rc = add_record(s, t, &e);
 	if (rc) {
 		txn_free(t);
+		for (size_t i = 0; s->c.def->task && i < s->n; i++)
+			task_drop(s->runs[i]);
 		s->c.err = e;
 		post_call(s->c.ops->loop, on_failed, s);
 		return;
 	}
-	if (!s->run)
-		txn_audit(t, &s->c.who, s->c.def->info.name,
-		    obj_id_none(s->c.object) ? s->c.entity : s->c.object,
+	if (!s->c.def->task)
+		txn_audit(t, &s->c.who, s->c.def->info.name, s->parts[0].object,
 		    entity_name(s, t), 0, NULL);
 	txn_commit(t, on_committed, s);
 }
@@ -375,17 +441,17 @@ check_all(struct submission *s, const char *op, struct err *e)
 		    info->name, role_text(info->min_role), s->c.who.name,
 		    role_text(s->c.who.role));
 	int rc = op_args_check(info, s->c.args, e);
+	if (!rc && s->c.def->split)
+		rc = s->c.def->split(s->c.args, &s->split, e);
 	return rc ? rc : check_entity(s, e);
 }
 
 static struct submission *
-submission_new(struct ops *ops, const struct op_request *r, op_fn done, void *arg)
+submission_new(struct ops *ops, const struct op_request *r)
 {
 	struct submission *s = xcalloc(1, sizeof(*s));
 
 	s->magic = CALL_MAGIC;
-	s->done = done;
-	s->arg = arg;
 	s->c.ops = ops;
 	s->c.def = def_find(r->op);
 	s->c.inv = ops->inv;
@@ -435,7 +501,7 @@ kept_add(struct ops *ops, const struct submission *s, char *key_take)
 struct replay {
 	op_fn done;
 	void *arg;
-	struct op_result result;
+	struct op_result result; /* as in struct kept */
 };
 
 static void
@@ -444,7 +510,7 @@ on_replay(void *arg)
 	AUTO_FREE struct replay *p = arg;
 
 	p->done(&p->result, p->arg);
-	json_free(p->result.extra);
+	result_fini(&p->result);
 }
 
 static int
@@ -461,8 +527,7 @@ replay_later(struct submission *s, const struct op_result *result)
 
 	p->done = s->done;
 	p->arg = s->arg;
-	p->result = *result;
-	p->result.extra = result->extra ? json_ref(result->extra) : NULL;
+	p->result = result_dup(result);
 	post_call(s->c.ops->loop, on_replay, p);
 }
 
@@ -483,6 +548,25 @@ replay(struct submission *s, struct kept *k, struct err *e)
 	return 0;
 }
 
+/* All tasks that one call began, in the order of their ids; free the list. */
+static struct op_part *
+parts_of_row(const struct ops *ops, const struct task *first, size_t *ret_n)
+{
+	struct op_part *list = NULL;
+
+	*ret_n = 0;
+	INV_EACH(ops->inv, KIND_TASK, o)
+	{
+		const struct task *row = inv_task(ops->inv, o->id);
+		if (!str_same(row->op_id, first->op_id) ||
+		    !str_same(row->user_name, first->user_name))
+			continue;
+		list = xreallocarray(list, *ret_n + 1, sizeof(*list));
+		list[(*ret_n)++] = (struct op_part){ o->id, row->entity };
+	}
+	return list;
+}
+
 /* The same from the row that an earlier server stored. */
 static int
 replay_row(struct submission *s, const struct task *row, struct err *e)
@@ -494,8 +578,12 @@ replay_row(struct submission *s, const struct task *row, struct err *e)
 
 	if (!str_same(row->op, def->info.name) || !same_entity)
 		return other_use(row->op, e);
+	AUTO_FREE struct op_part *parts = NULL;
+	AUTO(json) json *split = NULL;
 	if (def->task)
 		result.task = row->o.id;
+	if (def->split && !def->split(s->c.args, &split, e) && split)
+		result.parts = parts = parts_of_row(s->c.ops, row, &result.n_parts);
 	replay_later(s, &result);
 	return 0;
 }
@@ -521,15 +609,13 @@ is_repeated(struct submission *s, const char *op_id)
 	return true;
 }
 
-void
-op_submit(struct ops *ops, const struct op_request *r, op_fn done, void *arg)
+static void
+submit(struct submission *s, const struct op_request *r)
 {
-	struct submission *s = submission_new(ops, r, done, arg);
-
 	if (s->c.def && r->op_id && r->op_id[0] && is_repeated(s, r->op_id))
 		return;
 	if (check_all(s, r->op, &s->c.err)) {
-		post_call(ops->loop, on_failed, s);
+		post_call(s->c.ops->loop, on_failed, s);
 		return;
 	}
 	if (!s->c.def->ahead) {
@@ -544,9 +630,29 @@ op_submit(struct ops *ops, const struct op_request *r, op_fn done, void *arg)
 		return;
 	case FLOW_FAIL:
 	case FLOW_AGAIN:
-		post_call(ops->loop, on_failed, s);
+		post_call(s->c.ops->loop, on_failed, s);
 		return;
 	}
+}
+
+void
+op_submit(struct ops *ops, const struct op_request *r, op_fn done, void *arg)
+{
+	struct submission *s = submission_new(ops, r);
+
+	s->done = done;
+	s->arg = arg;
+	submit(s, r);
+}
+
+void
+op_submit_wake(struct ops *ops, const struct op_request *r, struct wake w)
+{
+	struct submission *s = submission_new(ops, r);
+
+	ASSERT(!r->op_id);
+	s->wake = w;
+	submit(s, r);
 }
 
 int

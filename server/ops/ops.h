@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "loop/post.h"
 #include "server/inventory/caller.h"
 
 struct ops;
@@ -26,7 +27,8 @@ enum op_arg_type {
 	ARG_ID,
 	ARG_IDS,
 	ARG_WORD,
-	ARG_SECRET
+	ARG_SECRET,
+	ARG_OBJECT /* its members are the op's to check */
 };
 
 struct op_arg {
@@ -56,6 +58,11 @@ struct op_request {
 	const char *op_id; /* client's idempotency key, or NULL */
 };
 
+/* One of what a call that stands for several has begun. */
+struct op_part {
+	obj_id task, object;
+};
+
 struct op_result {
 	int rc;
 	struct err err;
@@ -63,6 +70,8 @@ struct op_result {
 	obj_id object; /* made or changed by an immediate op (or the one that the task
 			  makes), or none */
 	json *extra;   /* what is shown once (an enrolment token), or NULL; borrowed */
+	struct op_part *parts; /* of a call that stood for several; borrowed */
+	size_t n_parts;
 };
 
 typedef void (*op_fn)(const struct op_result *r, void *arg);
@@ -76,6 +85,8 @@ const struct op_info *op_find(const char *name); /* NULL if there is none */
  * is checked here again.
  */
 void op_submit(struct ops *ops, const struct op_request *r, op_fn done, void *arg);
+/* For a step that wants an op done beside it: posts w with the op's code instead. */
+void op_submit_wake(struct ops *ops, const struct op_request *r, struct wake w);
 /* Ask a running task to stop. */
 int op_cancel(
     struct ops *ops, obj_id task, const struct caller *who, struct err *e) WARN_UNUSED;
