@@ -115,6 +115,7 @@ run_free(struct task_run *r)
 	list_remove(&in->node);
 	map_del(r->tasks->by_id, r->id.v);
 	timer_free(in->retry);
+	free(in->awaited);
 	json_free(r->args);
 	json_free(r->result);
 	free(r->entity_name);
@@ -334,6 +335,16 @@ task_run_find(const struct tasks *ts, obj_id task)
 	return map_get(ts->by_id, task.v);
 }
 
+struct task_run *
+task_run_search(const struct tasks *ts, task_fits_fn fits, const void *arg)
+{
+	LIST_EACH(struct task_int, in, &ts->live, node) {
+		if (fits(in->run, arg))
+			return in->run;
+	}
+	return NULL;
+}
+
 unsigned
 tasks_live(const struct tasks *ts)
 {
@@ -366,6 +377,23 @@ task_cancel(struct tasks *ts, obj_id task, const char *who, struct err *e)
 	if (r->in->flow)
 		flow_cancel(r->in->flow, why.msg);
 	return 0;
+}
+
+void
+task_await(struct tasks *ts, obj_id task, struct wake w)
+{
+	struct task_run *r = task_run_find(ts, task);
+	struct err e = ERR_INIT;
+
+	if (!r) {
+		err_set(&e, ERR_NOT_FOUND, "the task has ended");
+		post_wake(ts->loop, w, e.code, &e);
+		return;
+	}
+	struct task_int *in = r->in;
+	in->awaited =
+	    xreallocarray(in->awaited, in->n_awaited + 1, sizeof(*in->awaited));
+	in->awaited[in->n_awaited++] = w;
 }
 
 struct wake

@@ -30,6 +30,9 @@ struct task_step {
 	enum flow_rc (*undo)(struct task_run *r);
 	uint32_t timeout_ms;
 	enum flow_cancel_rule cancel;
+	/* Optional: is there anything to do in it? If not, it is passed over and not
+	 * stored; undo still comes. */
+	bool (*needed)(struct task_run *r);
 };
 
 struct task_kind {
@@ -99,6 +102,10 @@ int task_may_change(const struct tasks *ts, obj_id id, struct err *e) WARN_UNUSE
 bool task_works_on(const struct tasks *ts, obj_id id); /* holds it exclusively */
 struct task_run *task_run_find(const struct tasks *ts, obj_id task); /* live ones */
 unsigned tasks_live(const struct tasks *ts);
+/* The first live one that fits, or NULL. */
+typedef bool (*task_fits_fn)(const struct task_run *r, const void *arg);
+struct task_run *task_run_search(
+    const struct tasks *ts, task_fits_fn fits, const void *arg);
 int task_cancel(
     struct tasks *ts, obj_id task, const char *who, struct err *e) WARN_UNUSED;
 
@@ -111,10 +118,15 @@ void task_pause(struct task_run *r, uint32_t ms);
  * (FLOW_WAIT; they are taken then). They are given back with the task's end.
  */
 enum flow_rc task_slots_take(struct task_run *r, const struct slot_set *want);
+/* The same, without waiting: false if something is in the way. */
+bool task_slots_try(struct task_run *r, const struct slot_set *want);
 /* After a restart: what it had taken before; on_recover. */
 void task_slots_recover(struct task_run *r, const struct slot_set *had);
 /* What the task waits for, for people to see; NULL: nothing in particular. */
 void task_set_waiting(struct task_run *r, const char *what);
+/* Wait for another task's end: w is posted with what it came to. ERR_NOT_FOUND at once
+ * if it is over. */
+void task_await(struct tasks *ts, obj_id task, struct wake w);
 /* Instead of task_wake: n parts that are waited for together (loop/flow.h). */
 void task_join(struct task_run *r, unsigned n, struct wake *parts);
 struct err *task_err(struct task_run *r);

@@ -51,8 +51,11 @@ struct task_int {
 	enum { SLOTS_NONE, SLOTS_WAITED_FOR, SLOTS_HELD } slots_state;
 	struct wake slots_free; /* while they are waited for */
 	struct timer *retry;
+	struct wake *awaited; /* by steps of other tasks */
+	size_t n_awaited;
 	unsigned progress;
 	bool storing_step; /* what retry does again; else the end */
+	bool passing;      /* the step at hand has nothing to do */
 	unsigned step;     /* to be stored */
 	enum flow_phase phase;
 	struct wake stored;

@@ -83,9 +83,16 @@ on_persist(
 {
 	struct task_run *r = CAST_OBJ(task_run, owner, TASK_RUN_MAGIC);
 
+	const struct task_step *s = &r->kind->steps[step];
+
+	r->in->passing = phase == FLOW_RUNNING && s->needed && !s->needed(r);
+	r->in->phase = phase;
+	if (r->in->passing) {
+		post_wake(r->tasks->loop, w, 0, NULL);
+		return;
+	}
 	r->in->storing_step = true;
 	r->in->step = step;
-	r->in->phase = phase;
 	r->in->stored = w;
 	store_step(r);
 }
@@ -139,6 +146,16 @@ fill_end(struct task_run *r, struct txn *t)
 }
 
 static void
+tell_awaiting(const struct task_run *r)
+{
+	const struct task_int *in = r->in;
+
+	for (size_t i = 0; i < in->n_awaited; i++)
+		post_wake(
+		    r->tasks->loop, in->awaited[i], in->rc, in->rc ? &in->why : NULL);
+}
+
+static void
 on_end_stored(void *arg, int rc, const struct err *e)
 {
 	struct task_run *r = CAST_OBJ(task_run, arg, TASK_RUN_MAGIC);
@@ -153,6 +170,7 @@ on_end_stored(void *arg, int rc, const struct err *e)
 	    r->entity_name, r->in->rc ? r->in->why.msg : "done");
 	if (r->kind->on_gone)
 		r->kind->on_gone(r);
+	tell_awaiting(r);
 	run_free(r);
 	tasks_next(ts);
 }

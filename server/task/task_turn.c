@@ -31,6 +31,20 @@ blocked(const struct tasks *ts, const struct task_int *in)
 	return slot_set_blocked(&in->slots, others, n);
 }
 
+bool
+task_slots_try(struct task_run *r, const struct slot_set *want)
+{
+	struct task_int *in = r->in;
+
+	in->slots = *want;
+	if (blocked(r->tasks, in)) {
+		in->slots.n = 0;
+		return false;
+	}
+	in->slots_state = SLOTS_HELD;
+	return true;
+}
+
 enum flow_rc
 task_slots_take(struct task_run *r, const struct slot_set *want)
 {
