@@ -13,6 +13,7 @@
 #include "server/server.h"
 #include "server/task/task.h"
 #include "server/task/task_recover.h"
+#include "server/template/template.h"
 
 #define WORKER_QUEUE  256u
 #define MS_PER_MINUTE 60000ULL
@@ -214,6 +215,7 @@ ops_start(struct server *s, struct err *e)
 		.workers = s->workers,
 		.sessions = s->sessions,
 	};
+	template_register();
 	s->ops = ops_new(&o);
 	return PART_READY;
 }

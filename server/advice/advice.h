@@ -30,6 +30,7 @@ struct advice_guest {
 	const char *engine; /* "qemu"; NULL: any */
 	obj_id datastore;   /* where its disk lies, or none */
 	uint64_t disk_mb;   /* room that is still to be taken there */
+	obj_id source;      /* datastore that it is copied from, or none */
 	obj_id network;     /* or none */
 };
 

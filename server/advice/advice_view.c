@@ -228,10 +228,11 @@ static int
 add_wanted(struct sched_view *v, const struct advice_guest *g, const char *name,
     uint64_t id, struct err *e)
 {
-	struct sched_disk disk = {
-		.need_mb = g->disk_mb,
-		.datastore = obj_id_number(g->datastore),
+	struct sched_disk disks[2] = {
+		{ .need_mb = g->disk_mb, .datastore = obj_id_number(g->datastore) },
+		{ .datastore = obj_id_number(g->source) },
 	};
+	bool copied = !obj_id_none(g->source) && !obj_id_is(g->source, g->datastore);
 	uint64_t network = obj_id_number(g->network);
 	struct sched_guest s = {
 		.id = id,
@@ -242,8 +243,8 @@ add_wanted(struct sched_view *v, const struct advice_guest *g, const char *name,
 		.num_cpu = g->num_cpu,
 		.memory_mb = g->memory_mb,
 		.engines = g->engine ? engine_bit(g->engine) : 0,
-		.disks = &disk,
-		.disk_count = obj_id_none(g->datastore) ? 0 : 1,
+		.disks = disks,
+		.disk_count = obj_id_none(g->datastore) ? 0 : copied ? 2 : 1,
 		.networks = &network,
 		.network_count = obj_id_none(g->network) ? 0 : 1,
 	};

@@ -44,8 +44,6 @@ extern const struct op_def op_place_defs[];
 extern const struct op_def op_network_defs[];
 extern const struct op_def op_datastore_defs[];
 extern const struct op_def op_host_defs[];
-extern const struct op_def op_template_defs[];
-extern const struct op_def op_vm_create_defs[];
 extern const struct op_def op_vm_start_defs[];
 extern const struct op_def op_vm_power_defs[];
 extern const struct op_def op_vm_update_defs[];

@@ -100,6 +100,18 @@ fill_devices(
 		s->nics[i] = nic_spec(a, inv, json_at(vm->nics, i));
 }
 
+static Drover__SeedSpec *
+seed_spec(struct arena *a, const json *j)
+{
+	Drover__SeedSpec *s = arena_alloc(a, sizeof(*s));
+
+	drover__seed_spec__init(s);
+	s->meta_data = copy(a, arg_str(j, "meta_data"));
+	s->user_data = copy(a, arg_str(j, "user_data"));
+	s->network_config = copy(a, arg_str(j, "network_config"));
+	return s;
+}
+
 Drover__GuestSpec *
 vm_spec(struct arena *a, const struct inv *inv, const struct vm *vm)
 {
@@ -119,29 +131,8 @@ vm_spec(struct arena *a, const struct inv *inv, const struct vm *vm)
 	s->resources = r;
 	fill_devices(a, inv, vm, s);
 	fill_dns(a, inv, vm, s);
+	s->seed = vm->seed ? seed_spec(a, vm->seed) : NULL;
 	return s;
-}
-
-json *
-vm_disks_clone(const struct vm *vm, const struct template *tpl)
-{
-	json *list = json_new_array(), *d = json_new_object();
-	json *backing = json_new_array(), *base = json_new_object();
-	char id[OBJ_ID_TEXT];
-	AUTO_FREE char *path =
-	    xasprintf("vms/%s/disk-0.qcow2", obj_id_text(vm->o.id, id));
-
-	json_set_str(d, "name", "disk-0");
-	json_set_str(d, "datastore", obj_id_text(tpl->datastore, id));
-	json_set_str(d, "path", path);
-	json_set_str(d, "format", "qcow2");
-	json_set_u64(d, "size_bytes", tpl->virtual_bytes);
-	json_set_str(base, "path", tpl->path);
-	json_set_str(base, "format", tpl->format);
-	json_add_json(backing, base);
-	json_set_json(d, "backing", backing);
-	json_add_json(list, d);
-	return list;
 }
 
 json *

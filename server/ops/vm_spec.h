@@ -10,8 +10,6 @@
 /* All memory is the arena's; texts are copied. */
 Drover__GuestSpec *vm_spec(struct arena *a, const struct inv *inv, const struct vm *vm);
 
-/* A linked clone of the template: the disk's place and base. */
-json *vm_disks_clone(const struct vm *vm, const struct template *tpl);
 /* One NIC; address 0: none. */
 json *vm_nics_one(obj_id network, const char *mac, uint32_t address);
 /*

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "server/template/template.h"
 
 #define DEADLINE_MS 5000
 #define PATIENCE_MS 600000 /* of the virtual clock */
@@ -71,6 +72,7 @@ server_up(struct lab *l)
 		.advice = l->advice,
 		.tasks = l->tasks,
 	};
+	template_register();
 	l->ops = ops_new(&oo);
 	task_recover(l->tasks);
 }

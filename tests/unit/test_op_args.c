@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "server/ops/op_args.h"
+#include "server/template/template.h"
 
 /* args is JSON text with ' for "; op's table is asked. Returns the code. */
 static int
@@ -176,5 +177,6 @@ main(void)
 		cmocka_unit_test(a_name_of_ten_thousand_characters_is_refused),
 		cmocka_unit_test(tables_are_sound),
 	};
+	template_register();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -303,23 +303,6 @@ a_cancelled_creation_leaves_nothing(void **state)
 }
 
 static void
-clones_lie_on_the_datastore_of_their_template(void **state)
-{
-	struct lab *l = lab_new(1, 4096);
-
-	assert_int_equal(lab_do(l, "datastore.create", OBJ_ID_NONE,
-			     "{'name':'local','datacenter':'dc-1','path':'/srv/local',"
-			     "'hosts':['host-1']}"),
-	    0);
-	assert_int_equal(lab_op(l, "vm.create", OBJ_ID_NONE,
-			     "{'name':'web','template':'template-1',"
-			     "'datastore':'datastore-2'}"),
-	    ERR_UNSUPPORTED);
-	assert_non_null(strstr(l->msg, "linked clone"));
-	lab_free(l);
-}
-
-static void
 sizes_change_hot_or_say_that_they_cannot(void **state)
 {
 	struct lab *l = lab_new(1, 4096);
@@ -512,7 +495,6 @@ main(void)
 		cmocka_unit_test(a_fault_undoes_the_creation),
 		cmocka_unit_test(what_cannot_be_undone_is_kept_as_an_orphan),
 		cmocka_unit_test(a_cancelled_creation_leaves_nothing),
-		cmocka_unit_test(clones_lie_on_the_datastore_of_their_template),
 		cmocka_unit_test(sizes_change_hot_or_say_that_they_cannot),
 		cmocka_unit_test(only_what_is_empty_and_unused_is_removed),
 		cmocka_unit_test(the_same_op_id_makes_one_machine),

@@ -1,0 +1,525 @@
+/*
+ * Making a machine: place and addresses, the template's image where it is wanted, disks
+ * on the host, and if wanted the first start.
+ *
+ * What it is made of is in the arguments: "template" (with "from", the datastore whose
+ * image it is a clone or a copy of, and "full"), or "sources", the frozen disks of
+ * another machine.
+ */
+#include "server/ops/net_plan.h"
+#include "server/ops/vm_spec.h"
+#include "server/template/template_int.h"
+
+#define STOP_MS  30000u
+#define CLONE_MB 1 /* a linked clone takes its header; it grows as it is written */
+#define MB_BYTES UINT64_C(0x100000)
+
+/* Shared with moves: what a host and a datastore do at a time, as vSphere has it. */
+#define SLOT_NAME  "moves"
+#define SLOT_COST  1u
+#define HOST_SLOTS 8u
+#define DISK_SLOTS 128u
+
+void
+deploy_locks(
+    const struct inv *inv, obj_id entity, const json *args, struct lock_set *out)
+{
+	static const char *const leans_on[] = { "template", "source", "snapshot",
+		"datastore", "from", "network", "cluster", "host" };
+
+	lock_set_add(out, entity, LOCK_EXCLUSIVE);
+	for (size_t i = 0; i < ARRAY_SIZE(leans_on); i++)
+		lock_set_add(out, arg_id(args, leans_on[i]), LOCK_SHARED);
+}
+
+static bool
+wants_power(const struct task_run *r)
+{
+	return arg_bool(r->args, "power_on", false);
+}
+
+static bool
+is_copy(const struct task_run *r)
+{
+	return arg_bool(r->args, "full", false) || arg_has(r->args, "sources");
+}
+
+static int
+plan_of(const struct network *n, struct net_plan *p, struct err *e)
+{
+	struct net_texts texts = { n->cidr, n->gateway, n->range_first, n->range_last,
+		n->dns };
+
+	return net_plan_check(&texts, p, e);
+}
+
+/* The addresses that machines have or are given just now. */
+static uint32_t *
+used_addresses(struct task_run *r, obj_id network, size_t *ret_n)
+{
+	uint32_t *used = xcalloc(inv_count(r->inv, KIND_VM) + 1, sizeof(*used));
+	struct err ignored = ERR_INIT;
+
+	*ret_n = 0;
+	INV_EACH(r->inv, KIND_VM, o)
+	{
+		const struct vm *vm = inv_vm(r->inv, o->id);
+		if (vm->ip_address && id_list_has(&vm->networks, network) &&
+		    !ipv4_parse(vm->ip_address, "", &used[*ret_n], &ignored))
+			++*ret_n;
+	}
+	advice_held_addresses(run_ops(r)->advice, network, &used, ret_n);
+	return used;
+}
+
+/* The one that was asked for, if nobody has it. */
+static int
+take_address(const struct network *n, const char *asked, const uint32_t *used,
+    size_t n_used, uint32_t *ret_ip, struct err *e)
+{
+	int rc = ipv4_parse(asked, "address", ret_ip, e);
+
+	for (size_t i = 0; !rc && i < n_used; i++) {
+		if (used[i] == *ret_ip)
+			return err_set(e, ERR_EXISTS,
+			    "address: %s of network \"%s\" is in use", asked,
+			    n->o.name);
+	}
+	return rc;
+}
+
+/* A free address of the network, 0 if it gives none. */
+static int
+pick_address(struct task_run *r, obj_id network, uint32_t *ret_ip, struct err *e)
+{
+	const struct network *n = inv_network(r->inv, network);
+	const char *asked = arg_str(json_get(r->args, "customize"), "address");
+	struct net_plan plan;
+	size_t n_used;
+
+	*ret_ip = 0;
+	if (!n || (!asked && (!n->range_first || !n->range_first[0])))
+		return 0;
+	int rc = plan_of(n, &plan, e);
+	if (rc)
+		return err_wrap(e, "network \"%s\"", n->o.name);
+	AUTO_FREE uint32_t *used = used_addresses(r, network, &n_used);
+	if (asked)
+		return take_address(n, asked, used, n_used, ret_ip, e);
+	rc = net_plan_pick(&plan, used, n_used, ret_ip, e);
+	return rc ? err_wrap(e, "network \"%s\"", n->o.name) : 0;
+}
+
+/* What the cluster runs machines with: "qemu" where any host can. */
+static const char *
+cluster_engine(const struct task_run *r, obj_id cluster)
+{
+	const char *found = NULL;
+
+	INV_EACH(r->inv, KIND_HOST, o)
+	{
+		const char *engine = host_engine(inv_host(r->inv, o->id));
+		if (!engine || !obj_id_is(o->parent, cluster))
+			continue;
+		if (!found || str_same(engine, "qemu"))
+			found = engine;
+	}
+	return found;
+}
+
+/* What the disks take at first. */
+static uint64_t
+need_mb(const struct task_run *r)
+{
+	const struct template *tpl = inv_template(r->inv, run_arg_id(r, "template"));
+
+	if (!is_copy(r))
+		return CLONE_MB;
+	if (tpl)
+		return tpl->file_bytes / MB_BYTES + 1;
+	return arg_u64(r->args, "source_mb", CLONE_MB);
+}
+
+enum flow_rc
+place_start(struct task_run *r)
+{
+	const struct vm *vm = run_vm(r);
+	uint32_t address;
+
+	if (!vm)
+		return FLOW_FAIL;
+	struct advice_guest g = {
+		.vm = vm->o.id,
+		.name = vm->o.name,
+		.cluster = run_arg_id(r, "cluster"),
+		.want_host = run_arg_id(r, "host"),
+		.num_cpu = vm->num_cpu,
+		.memory_mb = vm->memory_mb,
+		.datastore = run_arg_id(r, "datastore"),
+		.disk_mb = need_mb(r),
+		.source = is_copy(r) ? run_arg_id(r, "from") : OBJ_ID_NONE,
+		.network = run_arg_id(r, "network"),
+	};
+	g.engine = cluster_engine(r, g.cluster);
+	if (!g.engine) {
+		err_set(task_err(r), ERR_NO_CAPACITY,
+		    "no host of cluster \"%s\" has a usable engine",
+		    inv_name(r->inv, g.cluster));
+		return run_wait_for_host(r);
+	}
+	if (pick_address(r, g.network, &address, task_err(r)))
+		return FLOW_FAIL;
+	if (run_hold_room(r, &g, address, task_err(r)))
+		return run_wait_for_host(r);
+	return FLOW_NEXT;
+}
+
+/* ---- the template's image where it is wanted ---- */
+
+static bool
+has_image(const struct task_run *r)
+{
+	const struct template *tpl = inv_template(r->inv, run_arg_id(r, "template"));
+	struct tpl_place there;
+
+	return tpl && tpl_place_on(tpl, run_arg_id(r, "from"), &there);
+}
+
+bool
+tpl_copy_needed(struct task_run *r)
+{
+	return !has_image(r);
+}
+
+enum flow_rc
+tpl_copy_start(struct task_run *r)
+{
+	return copy_await(r, run_arg_id(r, "template"), run_arg_id(r, "from"));
+}
+
+enum flow_rc
+tpl_copy_finish(struct task_run *r, int rc)
+{
+	task_set_waiting(r, NULL);
+	if (has_image(r))
+		return FLOW_NEXT;
+	/* Asked for, or over just when it was to be waited for. */
+	if (!rc || rc == ERR_NOT_FOUND)
+		return FLOW_AGAIN;
+	err_wrap(task_err(r), "the template's copy on \"%s\"",
+	    inv_name(r->inv, run_arg_id(r, "from")));
+	return FLOW_FAIL;
+}
+
+/* ---- its turn on the host and the datastore ---- */
+
+static obj_id
+host_of(const struct task_run *r)
+{
+	const struct vm *vm = inv_vm(r->inv, r->entity);
+	const struct advice_hold *hold =
+	    advice_hold_find(run_ops(r)->advice, r->entity);
+
+	if (vm && !obj_id_none(vm->host))
+		return vm->host;
+	return hold ? hold->host : OBJ_ID_NONE;
+}
+
+static struct slot_set
+slots_of(const struct task_run *r)
+{
+	struct slot_set s = { .n = 0 };
+	const struct slot_want host = { host_of(r), SLOT_NAME, SLOT_COST, HOST_SLOTS };
+	const struct slot_want store = { run_arg_id(r, "datastore"), SLOT_NAME,
+		SLOT_COST, DISK_SLOTS };
+
+	slot_set_add(&s, &host);
+	slot_set_add(&s, &store);
+	return s;
+}
+
+/* Only when it does not get its turn at once there is something to wait for. */
+bool
+queue_needed(struct task_run *r)
+{
+	struct slot_set s = slots_of(r);
+
+	return !task_slots_try(r, &s);
+}
+
+enum flow_rc
+queue_start(struct task_run *r)
+{
+	struct slot_set s = slots_of(r);
+
+	return task_slots_take(r, &s);
+}
+
+void
+deploy_on_recover(struct task_run *r)
+{
+	const struct task *row = inv_task(r->inv, r->id);
+	struct slot_set s = slots_of(r);
+
+	run_recover_hold(r);
+	if (str_same(row->step, "create") || str_same(row->step, "start"))
+		task_slots_recover(r, &s);
+}
+
+/* ---- what is stored with the steps ---- */
+
+/* With the storing of the next step the placement becomes the machine's. */
+static void
+write_placement(struct task_run *r, struct vm *vm)
+{
+	const struct advice_hold *hold =
+	    advice_hold_find(run_ops(r)->advice, r->entity);
+	obj_id network = run_arg_id(r, "network");
+	char mac[18], ip[IPV4_TEXT];
+
+	if (!hold)
+		return;
+	vm->host = hold->host;
+	text_set(&vm->engine, host_engine(inv_host(r->inv, hold->host)));
+	if (!obj_id_none(network)) {
+		vm_mac_pick(r->inv, r->entity, hold->cluster, mac);
+		json_free(vm->nics);
+		vm->nics = vm_nics_one(network, mac, hold->address);
+	}
+	if (hold->address)
+		text_set(&vm->ip_address, ipv4_text(hold->address, ip));
+	seed_write(r, vm);
+}
+
+static json *
+new_disk(const struct task_run *r, const char *name, uint64_t bytes)
+{
+	json *d = json_new_object();
+	char id[OBJ_ID_TEXT];
+	AUTO_FREE char *path =
+	    xasprintf("vms/%s/%s.qcow2", obj_id_text(r->entity, id), name);
+
+	json_set_str(d, "name", name);
+	json_set_str(d, "datastore", obj_id_text(run_arg_id(r, "datastore"), id));
+	json_set_str(d, "path", path);
+	json_set_str(d, "format", "qcow2");
+	json_set_u64(d, "size_bytes", bytes);
+	return d;
+}
+
+static uint64_t
+first_disk_bytes(const struct task_run *r, uint64_t source_bytes)
+{
+	uint64_t asked = arg_u64(r->args, "disk_mb", 0) * MB_BYTES;
+
+	return asked ? asked : source_bytes;
+}
+
+static json *
+disk_of_template(const struct task_run *r)
+{
+	const struct template *tpl = inv_template(r->inv, run_arg_id(r, "template"));
+	struct tpl_place from;
+
+	if (!tpl || !tpl_place_on(tpl, run_arg_id(r, "from"), &from))
+		return NULL;
+	json *d = new_disk(r, VM_DISK_ONE, first_disk_bytes(r, tpl->virtual_bytes));
+	if (is_copy(r))
+		return d;
+	json *layers = json_new_array(), *layer = json_new_object();
+	json_set_str(layer, "path", from.path);
+	json_set_str(layer, "format", from.format);
+	json_add_json(layers, layer);
+	json_set_json(d, "backing", layers);
+	return d;
+}
+
+static void
+write_disks(const struct task_run *r, struct vm *vm)
+{
+	const json *sources = json_get(r->args, "sources");
+	json *list = json_new_array();
+
+	for (size_t i = 0; sources && i < json_count(sources); i++) {
+		const json *s = json_at(sources, i);
+		uint64_t bytes = arg_u64(s, "size_bytes", 0);
+		json_add_json(list, new_disk(r, arg_str(s, "name"),
+					i ? bytes : first_disk_bytes(r, bytes)));
+	}
+	json *one = sources ? NULL : disk_of_template(r);
+	if (one)
+		json_add_json(list, one);
+	json_free(vm->disks);
+	vm->disks = list;
+}
+
+static void
+write_started(struct task_run *r, struct txn *t, struct vm *vm)
+{
+	vm->lifecycle = LIFE_READY;
+	txn_event(t, EV_VM_CREATED, r->entity, r->id, r->who.name,
+	    "Created %s on host %s", vm->o.name, inv_name(r->inv, vm->host));
+}
+
+void
+deploy_on_step(struct task_run *r, unsigned step, struct txn *t)
+{
+	struct vm *vm = step > step_named(r, "place") ? txn_edit(t, r->entity) : NULL;
+
+	if (!vm)
+		return;
+	if (obj_id_none(vm->host))
+		write_placement(r, vm);
+	if (step_is(r, step, "create"))
+		write_disks(r, vm);
+	if (step_is(r, step, "start")) {
+		write_started(r, t, vm);
+		vm_begin_start(r, t);
+	}
+}
+
+/* ---- the disks ---- */
+
+static Drover__DiskSource *
+source_of_template(struct arena *a, const struct task_run *r)
+{
+	const struct template *tpl = inv_template(r->inv, run_arg_id(r, "template"));
+	Drover__DiskSource *s = arena_alloc(a, sizeof(*s));
+	struct tpl_place from;
+
+	if (!tpl || !tpl_place_on(tpl, run_arg_id(r, "from"), &from))
+		return NULL;
+	drover__disk_source__init(s);
+	s->datastore = obj_id_number(from.datastore);
+	s->path = arena_strdup(a, from.path);
+	s->format = arena_strdup(a, from.format);
+	return s;
+}
+
+/* Where each disk's content comes from; it is no part of what the machine is. */
+static void
+fill_sources(struct arena *a, const struct task_run *r, Drover__GuestSpec *spec)
+{
+	const json *sources = json_get(r->args, "sources");
+
+	for (size_t i = 0; sources && i < spec->n_disks && i < json_count(sources); i++)
+		spec->disks[i]->source = disk_source(a, json_at(sources, i));
+	if (!sources && is_copy(r) && spec->n_disks)
+		spec->disks[0]->source = source_of_template(a, r);
+}
+
+enum flow_rc
+create_start(struct task_run *r)
+{
+	const struct vm *vm = run_vm(r);
+	AUTO(arena) struct arena *a = arena_new();
+	Drover__GuestCreate create = DROVER__GUEST_CREATE__INIT;
+	Drover__Order o = DROVER__ORDER__INIT;
+
+	if (!vm)
+		return FLOW_FAIL;
+	create.spec = vm_spec(a, r->inv, vm);
+	fill_sources(a, r, create.spec);
+	o.verb_case = DROVER__ORDER__VERB_GUEST_CREATE;
+	o.guest_create = &create;
+	return run_order(r, vm->host, &o, is_copy(r) ? IMAGE_MS : VM_ORDER_MS);
+}
+
+enum flow_rc
+create_undo(struct task_run *r)
+{
+	const struct vm *vm = inv_vm(r->inv, r->entity);
+
+	if (!vm || obj_id_none(vm->host))
+		return FLOW_NEXT;
+	return run_undo_delete(r, vm, VM_ORDER_MS);
+}
+
+/* ---- the first start ---- */
+
+bool
+first_start_needed(struct task_run *r)
+{
+	return wants_power(r);
+}
+
+enum flow_rc
+first_start(struct task_run *r)
+{
+	const struct vm *vm = run_vm(r);
+
+	return vm ? run_spec_order(r, VERB_START, vm, VM_ORDER_MS) : FLOW_FAIL;
+}
+
+/* It may run, whatever the answer was, and must not when its disks go. */
+enum flow_rc
+first_start_undo(struct task_run *r)
+{
+	const struct vm *vm = inv_vm(r->inv, r->entity);
+	Drover__GuestStop stop = DROVER__GUEST_STOP__INIT;
+	Drover__Order o = DROVER__ORDER__INIT;
+
+	if (!vm || obj_id_none(vm->host) || !wants_power(r))
+		return FLOW_NEXT;
+	stop.guest = obj_id_number(r->entity);
+	stop.mode = DROVER__STOP_MODE__STOP_KILL;
+	o.verb_case = DROVER__ORDER__VERB_GUEST_STOP;
+	o.guest_stop = &stop;
+	return run_undo_order(r, vm->host, &o, STOP_MS);
+}
+
+/* ---- the end ---- */
+
+static void
+end_well(struct task_run *r, struct txn *t, struct vm *vm)
+{
+	char id[OBJ_ID_TEXT];
+
+	if (wants_power(r)) {
+		vm->power_state = POWER_ON;
+		vm_take_status(vm, run_reply(r, vm->host, step_named(r, "start")));
+		txn_event(t, EV_VM_POWERED_ON, r->entity, r->id, r->who.name,
+		    "%s runs on host %s", vm->o.name, inv_name(r->inv, vm->host));
+	} else {
+		write_started(r, t, vm);
+	}
+	r->result = json_new_object();
+	json_set_str(r->result, "vm", obj_id_text(r->entity, id));
+	json_set_str(r->result, "host", obj_id_text(vm->host, id));
+}
+
+/* Are there disks on a host that could not be told to delete them? */
+static bool
+left_behind(const struct task_run *r, const struct vm *vm)
+{
+	return vm->disks && !obj_id_none(vm->host) &&
+	       !run_undo_reply(r, vm->host, step_named(r, "create"));
+}
+
+static void
+end_badly(struct task_run *r, struct txn *t, struct vm *vm, const struct err *e)
+{
+	txn_event(t, EV_VM_CREATE_FAILED, r->entity, r->id, r->who.name,
+	    "%s was not created: %s", vm->o.name, e->msg);
+	if (!left_behind(r, vm)) {
+		txn_del(t, r->entity);
+		return;
+	}
+	vm->lifecycle = LIFE_ORPHANED;
+	vm->power_state = POWER_UNKNOWN;
+	text_set(
+	    &vm->power_reason, "its creation failed and its host did not clean up");
+}
+
+void
+deploy_on_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
+{
+	struct vm *vm = txn_edit(t, r->entity);
+
+	if (!vm)
+		return;
+	if (rc)
+		end_badly(r, t, vm, e);
+	else
+		end_well(r, t, vm);
+}

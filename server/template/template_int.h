@@ -1,0 +1,154 @@
+/*
+ * template_int: what the files of template/ share.
+ */
+#pragma once
+#include "base/arena.h"
+#include "server/ops/vm_step.h"
+#include "server/template/customize.h"
+
+extern const struct op_def library_defs[];
+extern const struct op_def copy_defs[];
+extern const struct op_def deploy_defs[];
+extern const struct op_def clone_defs[];
+extern const struct op_def convert_defs[];
+extern const struct op_def custspec_defs[];
+
+#define IMAGE_MS    (30u * 60 * 1000) /* a copy of a large image */
+#define REMOVE_MS   60000u
+#define PLACES_MAX  64u /* of one template's disk */
+#define VM_DISK_ONE "disk-0"
+
+/* ---- library_place.c: where a template's disk lies ---- */
+
+struct tpl_place {
+	obj_id datastore;
+	const char *path, *format; /* the template's */
+};
+
+/* Its own first, then the copies. */
+size_t tpl_places(const struct template *tpl, struct tpl_place out[PLACES_MAX]);
+bool tpl_place_on(const struct template *tpl, obj_id datastore, struct tpl_place *ret);
+/* A machine or snapshot whose chain ends in one of the template's images, or NULL. */
+const struct obj *tpl_user(const struct inv *inv, const struct template *tpl);
+/* The same for its image on one datastore. */
+const struct obj *tpl_user_on(
+    const struct inv *inv, const struct template *tpl, obj_id datastore);
+bool reaches(const struct inv *inv, obj_id host, obj_id datastore);
+/*
+ * A connected host that reaches both datastores, of a cluster unless that is none, and
+ * just this host unless that is none.
+ */
+obj_id host_reaching(
+    const struct op_call *c, obj_id a, obj_id b, obj_id cluster, obj_id host);
+int need_reachable(
+    struct op_call *c, obj_id datastore, obj_id *ret_host, struct err *e) WARN_UNUSED;
+int tpl_need_ready(const struct template *tpl, struct err *e) WARN_UNUSED;
+
+/* ---- library.c ---- */
+
+/* An order to remove a template's image; for run_order or run_undo_order. */
+struct tpl_delete_order {
+	Drover__Order o;
+	Drover__TemplateDelete del;
+};
+
+void tpl_delete_fill(struct tpl_delete_order *d, obj_id tpl, obj_id datastore);
+/* Into args: which host removes which image ("removals"). */
+int removals_plan(
+    struct op_call *c, const struct template *tpl, struct err *e) WARN_UNUSED;
+/* start and finish of a step that carries them out, one after the other. */
+enum flow_rc removals_start(struct task_run *r);
+enum flow_rc removals_finish(struct task_run *r, int rc);
+bool removals_done(const struct task_run *r); /* that step or on_end */
+/* The template goes, and what is left of it in rows of machines. */
+void tpl_forget(struct task_run *r, struct txn *t, obj_id tpl);
+void tpl_take_facts(struct template *tpl, const Drover__Reply *reply);
+
+/* ---- copy.c ---- */
+
+/* Wait in a step until a copy of the template lies on the datastore; somebody else may
+ * be making it already. */
+enum flow_rc copy_await(struct task_run *r, obj_id tpl, obj_id datastore);
+void tpl_drop_copy(struct template *tpl, obj_id datastore);
+
+/* ---- convert.c ---- */
+
+/* A disk of vm.disks as something to copy from; memory is the arena's. */
+Drover__DiskSource *disk_source(struct arena *a, const json *disk);
+
+/* ---- deploy_settle.c: a wish becomes a whole one ---- */
+
+/* Each choice that was left open is made and stored in the arguments; dc is where what
+ * the machine is made of lies. */
+int settle_place(struct op_call *c, obj_id dc, struct err *e) WARN_UNUSED;
+/* The machine's row, to be filled further. */
+int deploy_row(
+    struct op_call *c, struct txn *t, struct vm **ret_vm, struct err *e) WARN_UNUSED;
+/* op_def.split: the name may be a pattern. */
+int deploy_split(const json *args, json **ret_list, struct err *e);
+
+/* ---- deploy.c: steps that every way of making a machine has ---- */
+
+enum flow_rc place_start(struct task_run *r);
+enum flow_rc tpl_copy_start(struct task_run *r);
+enum flow_rc tpl_copy_finish(struct task_run *r, int rc);
+bool tpl_copy_needed(struct task_run *r);
+enum flow_rc queue_start(struct task_run *r);
+bool queue_needed(struct task_run *r);
+enum flow_rc create_start(struct task_run *r);
+enum flow_rc create_undo(struct task_run *r);
+bool first_start_needed(struct task_run *r);
+enum flow_rc first_start(struct task_run *r);
+enum flow_rc first_start_undo(struct task_run *r);
+void deploy_locks(
+    const struct inv *inv, obj_id entity, const json *args, struct lock_set *out);
+void deploy_on_step(struct task_run *r, unsigned step, struct txn *t);
+void deploy_on_recover(struct task_run *r);
+void deploy_on_end(struct task_run *r, struct txn *t, int rc, const struct err *e);
+
+/* clang-format off */
+#define DEPLOY_PLACE { .name = "place", .start = place_start, .finish = run_again }
+#define DEPLOY_COPY { .name = "template", .start = tpl_copy_start, .finish = tpl_copy_finish, .needed = tpl_copy_needed }
+#define DEPLOY_QUEUE { .name = "queue", .start = queue_start, .needed = queue_needed }
+#define DEPLOY_CREATE { .name = "create", .start = create_start, .finish = run_order_finish, .undo = create_undo }
+#define DEPLOY_START { .name = "start", .start = first_start, .finish = run_order_finish, .undo = first_start_undo, .needed = first_start_needed }
+
+/* Arguments that every way of making a machine takes. */
+#define DEPLOY_ARGS \
+	{ .name = "name", .type = ARG_NAME, .required = true, .help = "name, unique in its folder; a range such as web-{01..50} makes one machine for each" }, \
+	{ .name = "parent", .type = ARG_ID, .kinds = KIND_BIT(DATACENTER) | KIND_BIT(FOLDER), .help = "folder or datacenter; without: the source's datacenter" }, \
+	{ .name = "cluster", .type = ARG_ID, .kinds = KIND_BIT(CLUSTER), .help = "without: the datacenter's only one" }, \
+	{ .name = "pool", .type = ARG_ID, .kinds = KIND_BIT(POOL), .help = "without: the cluster's root pool" }, \
+	{ .name = "host", .type = ARG_ID, .kinds = KIND_BIT(HOST), .help = "without: the scheduler's choice" }, \
+	{ .name = "datastore", .type = ARG_ID, .kinds = KIND_BIT(DATASTORE), .help = "without: where the source lies" }, \
+	{ .name = "network", .type = ARG_ID, .kinds = KIND_BIT(NETWORK), .help = "without: the source's, or the datacenter's only one, if any" }, \
+	{ .name = "num_cpu", .type = ARG_U32, .min = 1, .max = VM_MAX_CPU, .help = "virtual CPUs; without: the source's" }, \
+	{ .name = "memory_mb", .type = ARG_U64, .min = VM_MIN_MB, .max = VM_MAX_MB, .help = "memory; without: the source's" }, \
+	{ .name = "disk_mb", .type = ARG_U64, .min = 1, .max = DISK_MAX_MB, .help = "size of the first disk, at least the source's; without: the source's" }, \
+	{ .name = "notes", .type = ARG_TEXT, .max = NOTES_MAX, .help = "for people" }, \
+	{ .name = "custspec", .type = ARG_ID, .kinds = KIND_BIT(CUSTSPEC), .help = "customisation specification" }, \
+	{ .name = "customize", .type = ARG_OBJECT, .help = "fields of a customisation specification, and address, that are laid over it" }, \
+	{ .name = "power_on", .type = ARG_BOOL, .help = "start it too" }
+/* clang-format on */
+
+#define DISK_MAX_MB (UINT64_C(64) << 20)
+
+/* ---- deploy_seed.c: customisation of a machine that is made ---- */
+
+/* custspec and customize become one object in the arguments, checked for this name. */
+int settle_custom(struct op_call *c, struct err *e) WARN_UNUSED;
+/* The seed of a machine that has its NICs; nothing if it is not customised. */
+void seed_write(const struct task_run *r, struct vm *vm);
+/* The fields of a stored specification. */
+struct custom_spec custom_spec_of(const struct custspec *row);
+
+/* ---- for steps ---- */
+
+/* Which step of its kind has this name. */
+unsigned step_named(const struct task_run *r, const char *name);
+bool step_is(const struct task_run *r, unsigned step, const char *name);
+/* One of several orders of a step, by number. */
+enum flow_rc run_part(struct task_run *r, obj_id host, unsigned part, Drover__Order *o,
+    uint32_t deadline_ms);
+const Drover__Reply *run_part_reply(
+    const struct task_run *r, obj_id host, unsigned part);
