@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "host-agent/engine/engine.h"
+#include "host-agent/link/progress.h"
 #include "host-agent/storage/datastore.h"
 #include "loop/post.h"
 
@@ -34,6 +35,22 @@ struct disk_place {
  * returns.
  */
 void disk_create(const struct disk_place *at, const Drover__DiskSpec *d, struct wake w);
+
+/* Where a copy gets its content. */
+struct disk_source {
+	struct datastore *ds;      /* of d->source; referenced */
+	struct progress *progress; /* NULL: nobody wants to know */
+	struct order_name order;   /* under whose name */
+};
+
+/*
+ * Make the image of d with the content of d->source, all of its chain in one: blocks
+ * are shared where the file system can, else they are copied.  It may be larger than
+ * the source, and ends with CANCELLED soon after nobody waits for w any more; nothing
+ * is left of it then.  Else as disk_create.
+ */
+void disk_copy(const struct disk_place *at, const Drover__DiskSpec *d,
+    const struct disk_source *from, struct wake w);
 
 /*
  * Open the image and all that lies below it for an engine.  Refuses a chain with an

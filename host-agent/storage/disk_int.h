@@ -1,5 +1,5 @@
 /*
- * disk_int: what disk, layer and tmpl share.
+ * disk_int: what the files that make and open images share.
  */
 #pragma once
 #include "host-agent/storage/disk.h"
@@ -30,6 +30,11 @@ struct disk_image {
 	const char *path, *format;
 	const Drover__DiskLayer *below; /* NULL: it stands on nothing */
 };
+
+/* May it be made and opened at all?  Paths, formats, the length of its chain. Pure. */
+int disk_spec_check(const Drover__DiskSpec *d, struct err *e) WARN_UNUSED;
+/* Number i from the top of d's chain, 0 being the one that is written. */
+struct disk_image disk_image_at(const Drover__DiskSpec *d, size_t i);
 
 /* ERR_CORRUPT if its header does not name exactly what is below it. Blocking. */
 int disk_image_open(const struct datastore *ds, const struct disk_image *im, int flags,
