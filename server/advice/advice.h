@@ -6,6 +6,8 @@
  * commit, and until the guest runs. Core thread only.
  */
 #pragma once
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -13,6 +15,7 @@
 #include "base/json.h"
 
 struct advice;
+struct arena;
 struct hosts;
 struct inv;
 
@@ -45,8 +48,21 @@ int advice_place(struct advice *a, const struct advice_guest *g, unsigned count,
 int advice_place_request(
     struct advice *a, const json *body, json **ret_j, struct err *e) WARN_UNUSED;
 
+/* One host's room for a machine. */
+struct advice_room {
+	obj_id host;
+	bool fits;
+	const char **shortages; /* "lacks memory: …": follows the host's name */
+	size_t n_shortages;     /* may be 0 though it does not fit for another reason */
+};
+
+/* All hosts, best first, then those that do not fit by id; from mem. */
+int advice_rooms(struct advice *a, const struct advice_guest *g, struct arena *mem,
+    struct advice_room **ret, size_t *ret_n, struct err *e) WARN_UNUSED;
+
 /* Room (and an address) given to a machine until advice_hold_drop. A second hold
- * replaces the first. */
+ * replaces the first. One that runs on another host than the hold's takes room on
+ * both. */
 struct advice_hold {
 	obj_id vm;
 	obj_id host;

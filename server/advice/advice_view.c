@@ -13,6 +13,9 @@
 /* Machines that do not exist yet get numbers beyond all others. */
 #define NEW_GUEST (UINT64_C(1) << 55)
 
+/* So do those that have room on two hosts, for the one that they leave. */
+#define LEAVING_GUEST (UINT64_C(1) << 54)
+
 static const char *const engine_names[] = {
 #define SCHED_ENGINE(code, name) [SCHED_ENGINE_##code] = name,
 #include "scheduler/words.def"
@@ -162,11 +165,9 @@ add_hosts(const struct advice *a, struct sched_view *v, struct err *e)
 }
 
 static enum sched_guest_state
-guest_state_of(const struct advice *a, const struct vm *vm)
+guest_state_running(enum power_state p)
 {
-	if (map_get(a->holds, vm->o.id.v))
-		return SCHED_GUEST_RESERVED;
-	switch (vm->power_state) {
+	switch (p) {
 	case POWER_OFF:
 	case POWER_SUSPENDED:
 	case power_state_COUNT_:
@@ -180,6 +181,31 @@ guest_state_of(const struct advice *a, const struct vm *vm)
 		break;
 	}
 	return SCHED_GUEST_RUNNING;
+}
+
+static enum sched_guest_state
+guest_state_of(const struct advice *a, const struct vm *vm)
+{
+	if (map_get(a->holds, vm->o.id.v))
+		return SCHED_GUEST_RESERVED;
+	return guest_state_running(vm->power_state);
+}
+
+/* It runs where it is until it has moved. */
+static int
+add_leaving(
+    const struct advice *a, struct sched_view *v, const struct vm *vm, struct err *e)
+{
+	struct sched_guest g = {
+		.id = LEAVING_GUEST + obj_id_number(vm->o.id),
+		.name = vm->o.name,
+		.host = obj_id_number(vm->host),
+		.state = guest_state_running(vm->power_state),
+		.num_cpu = vm->num_cpu,
+		.memory_mb = vm->memory_mb,
+	};
+
+	return inv_host(a->inv, vm->host) ? sched_view_add_guest(v, &g, e) : 0;
 }
 
 static int
@@ -205,6 +231,8 @@ add_machine(
 		disk.datastore = obj_id_number(vm->datastores.v[0]);
 		g.disk_count = 1;
 	}
+	if (hold && !obj_id_is(hold->host, vm->host) && add_leaving(a, v, vm, e))
+		return e->code;
 	return sched_view_add_guest(v, &g, e);
 }
 
