@@ -4,45 +4,12 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "base/map.h"
 #include "base/mem.h"
 #include "loop/link.h"
+#include "server/hosts/agent_fake_int.h"
 #include "server/hosts/hosts.h"
 
-#define FAKE_MAGIC 0x66616b65u
-#define MB_BYTES   UINT64_C(0x100000)
-#define MAX_STORES 8
-#define MAX_HELD   64
-
-struct fake_guest {
-	char uuid[40];
-	char reason[100];
-	uint64_t gen;
-	uint64_t started_ms;
-	Drover__GuestState state;
-	unsigned starts;
-};
-
-struct agent_fake {
-	uint32_t magic;
-	struct loop *loop;
-	struct link *link;
-	char *uuid, *fingerprint;
-	uint32_t cpu_cores, cpu_mhz;
-	uint64_t memory_mb;
-	unsigned boots;
-	bool welcomed, silent, holding, lose_next;
-	int refused;
-	struct err fail_next;
-	struct map *guests;  /* number → struct fake_guest */
-	struct map *replies; /* task << 16 | step → packed envelope */
-	uint64_t stores[MAX_STORES];
-	size_t n_stores;
-	Drover__Envelope *held[MAX_HELD];
-	size_t n_held;
-	unsigned orders, works;
-	uint64_t seq, event, acked, written;
-};
+#define MB_BYTES UINT64_C(0x100000)
 
 struct packed {
 	uint8_t *p;
@@ -63,6 +30,7 @@ agent_fake_new(struct loop *l, const struct agent_fake_facts *f)
 	a->memory_mb = f->memory_mb;
 	a->guests = map_new_u64();
 	a->replies = map_new_u64();
+	a->never = map_new_u64();
 	return a;
 }
 
@@ -90,6 +58,10 @@ agent_fake_free(struct agent_fake *a)
 	}
 	map_free(a->guests);
 	map_free(a->replies);
+	MAP_EACH(a->never, it) {
+		free(it.value);
+	}
+	map_free(a->never);
 	free(a->uuid);
 	free(a->fingerprint);
 	free(a);
@@ -187,19 +159,28 @@ struct fake_facts {
 	Drover__HostFacts facts;
 	Drover__EngineFacts engine;
 	Drover__EngineFacts *engines[1];
+	Drover__Capability live;
+	Drover__Capability *capabilities[1];
 };
 
 static void
 fill_facts(const struct agent_fake *a, struct fake_facts *to)
 {
 	static char sim[] = "sim", bridge[] = "br0", name[] = "fake", v1[] = "v1";
-	static char *bridges[] = { bridge };
+	static char live[] = "live_migration", address[] = "10.9.0.1";
+	static char *bridges[] = { bridge }, *addresses[] = { address };
 	Drover__HostFacts *f = &to->facts;
 
 	drover__host_facts__init(f);
 	drover__engine_facts__init(&to->engine);
 	to->engine.name = sim;
 	to->engine.usable = true;
+	drover__capability__init(&to->live);
+	to->live.name = live;
+	to->live.able = true;
+	to->capabilities[0] = &to->live;
+	to->engine.capabilities = to->capabilities;
+	to->engine.n_capabilities = 1;
 	to->engines[0] = &to->engine;
 	f->host_name = name;
 	f->cpu_cores = a->cpu_cores;
@@ -208,6 +189,9 @@ fill_facts(const struct agent_fake *a, struct fake_facts *to)
 	f->cgroup = v1;
 	f->engines = to->engines;
 	f->n_engines = 1;
+	f->channel_addresses = addresses;
+	f->n_channel_addresses = 1;
+	f->channel_port = 7447;
 	f->bridges = bridges;
 	f->n_bridges = 1;
 }
@@ -277,8 +261,8 @@ agent_fake_happen(struct agent_fake *a, uint64_t guest, Drover__GuestState s,
 	send_msg(a, &m);
 }
 
-static struct fake_guest *
-guest_make(struct agent_fake *a, uint64_t number, const char *uuid)
+struct fake_guest *
+fake_guest_make(struct agent_fake *a, uint64_t number, const char *uuid)
 {
 	struct fake_guest *g = map_get(a->guests, number);
 
@@ -294,7 +278,7 @@ guest_make(struct agent_fake *a, uint64_t number, const char *uuid)
 void
 agent_fake_plant(struct agent_fake *a, uint64_t guest, const char *uuid)
 {
-	guest_make(a, guest, uuid)->state = DROVER__GUEST_STATE__GUEST_RUNNING;
+	fake_guest_make(a, guest, uuid)->state = DROVER__GUEST_STATE__GUEST_RUNNING;
 }
 
 void
@@ -303,8 +287,8 @@ agent_fake_forget(struct agent_fake *a, uint64_t guest)
 	free(map_del(a->guests, guest));
 }
 
-static int
-no_guest(uint64_t number, struct err *e)
+int
+fake_no_guest(uint64_t number, struct err *e)
 {
 	return err_set(
 	    e, ERR_NOT_FOUND, "no guest vm-%llu here", (unsigned long long)number);
@@ -316,7 +300,7 @@ do_start(struct agent_fake *a, const Drover__GuestStart *o, struct err *e)
 	struct fake_guest *g = map_get(a->guests, o->guest);
 
 	if (!g)
-		return no_guest(o->guest, e);
+		return fake_no_guest(o->guest, e);
 	if (o->generation < g->gen)
 		return err_set(e, ERR_STALE, "generation %llu is older than %llu",
 		    (unsigned long long)o->generation, (unsigned long long)g->gen);
@@ -338,7 +322,7 @@ do_state(struct agent_fake *a, uint64_t number, Drover__GuestState to, struct er
 	struct fake_guest *g = map_get(a->guests, number);
 
 	if (!g)
-		return no_guest(number, e);
+		return fake_no_guest(number, e);
 	g->state = to;
 	return 0;
 }
@@ -370,7 +354,7 @@ do_guest_order(struct agent_fake *a, const Drover__Order *o, struct err *e)
 {
 	switch (o->verb_case) {
 	case DROVER__ORDER__VERB_GUEST_CREATE:
-		guest_make(
+		fake_guest_make(
 		    a, o->guest_create->spec->guest, o->guest_create->spec->uuid);
 		return 0;
 	case DROVER__ORDER__VERB_GUEST_START:
@@ -399,12 +383,18 @@ do_guest_order(struct agent_fake *a, const Drover__Order *o, struct err *e)
 static int
 do_order(struct agent_fake *a, const Drover__Order *o, struct err *e)
 {
+	int rc;
+
 	a->works++;
+	if (a->watcher)
+		a->watcher(o, a->watcher_arg);
 	if (a->fail_next.code) {
 		*e = a->fail_next;
 		err_clear(&a->fail_next);
 		return e->code;
 	}
+	if (fake_do_move(a, o, &rc, e))
+		return rc;
 	switch (o->verb_case) {
 	case DROVER__ORDER__VERB_DATASTORE_ATTACH:
 		do_attach(a, o->datastore_attach->spec->datastore);
@@ -429,16 +419,42 @@ guest_of(const Drover__Order *o)
 	case DROVER__ORDER__VERB_GUEST_START:
 		return o->guest_start->guest;
 	default:
-		return 0;
+		return fake_guest_of_move(o);
 	}
 }
 
 /* What a reply may point to. */
 struct results {
 	Drover__TemplateFacts tpl;
+	Drover__ArriveReady ready;
+	Drover__CopyFacts copy;
 	Drover__FileFacts file;
 	Drover__DatastoreStatus store;
 };
+
+/* Of images that go from host to host. */
+static void
+fill_copy(const Drover__Order *o, Drover__Reply *r, struct results *to)
+{
+	static char address[] = "10.9.0.1";
+	static char *addresses[] = { address };
+
+	if (o->verb_case == DROVER__ORDER__VERB_IMAGE_RECEIVE) {
+		drover__arrive_ready__init(&to->ready);
+		to->ready.addresses = addresses;
+		to->ready.n_addresses = 1;
+		to->ready.port = 7447;
+		r->result_case = DROVER__REPLY__RESULT_ARRIVE_READY;
+		r->arrive_ready = &to->ready;
+	}
+	if (o->verb_case == DROVER__ORDER__VERB_IMAGE_SEND ||
+	    o->verb_case == DROVER__ORDER__VERB_IMAGE_RECEIVED) {
+		drover__copy_facts__init(&to->copy);
+		to->copy.bytes = 1024 * MB_BYTES;
+		r->result_case = DROVER__REPLY__RESULT_COPY;
+		r->copy = &to->copy;
+	}
+}
 
 static void
 fill_result(
@@ -448,7 +464,9 @@ fill_result(
 	Drover__FileFacts *file = &to->file;
 	static char path[] = "templates/1/disk.qcow2", format[] = "qcow2";
 
-	if (o->verb_case == DROVER__ORDER__VERB_TEMPLATE_IMPORT) {
+	fill_copy(o, r, to);
+	if (o->verb_case == DROVER__ORDER__VERB_TEMPLATE_IMPORT ||
+	    o->verb_case == DROVER__ORDER__VERB_TEMPLATE_FROM_DISK) {
 		drover__template_facts__init(tpl);
 		tpl->path = path;
 		tpl->format = format;
@@ -477,6 +495,7 @@ make_reply(struct agent_fake *a, const Drover__Order *o)
 	Drover__Envelope m = DROVER__ENVELOPE__INIT;
 	Drover__GuestStatus status = DROVER__GUEST_STATUS__INIT;
 	struct results results;
+	struct fake_move_results moves;
 	struct err e = ERR_INIT;
 
 	r.task = o->task;
@@ -485,8 +504,10 @@ make_reply(struct agent_fake *a, const Drover__Order *o)
 		r.fault = msg_fault(&e);
 	else
 		fill_result(a, o, &r, &results);
+	if (!r.fault)
+		fake_fill_move(a, o, &r, &moves);
 	struct fake_guest *g = map_get(a->guests, guest_of(o));
-	if (!r.fault && g) {
+	if (!r.fault && g && r.result_case == DROVER__REPLY__RESULT__NOT_SET) {
 		status.guest = guest_of(o);
 		status.uuid = g->uuid;
 		status.generation = g->gen;
@@ -509,10 +530,15 @@ take_order(struct agent_fake *a, const Drover__Order *o)
 	uint64_t key = o->task << 16 | o->step;
 	struct packed *k = map_get(a->replies, key);
 
+	if (fake_spring(a, o, FAKE_BEFORE))
+		return;
 	if (!k) {
 		k = make_reply(a, o);
+		fake_count_doubled(a);
 		map_put(a->replies, key, k);
 	}
+	if (fake_spring(a, o, FAKE_AFTER))
+		return;
 	if (a->lose_next) {
 		a->lose_next = false;
 		agent_fake_cut(a);
@@ -622,6 +648,7 @@ agent_fake_restart(struct agent_fake *a)
 {
 	agent_fake_cut(a);
 	a->boots++;
+	fake_forget_arriving(a);
 }
 
 bool
@@ -634,6 +661,13 @@ int
 agent_fake_refused(const struct agent_fake *a)
 {
 	return a->refused;
+}
+
+void
+agent_fake_watch(struct agent_fake *a, agent_fake_fn fn, void *arg)
+{
+	a->watcher = fn;
+	a->watcher_arg = arg;
 }
 
 void

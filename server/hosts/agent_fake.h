@@ -33,6 +33,9 @@ bool agent_fake_welcomed(const struct agent_fake *a);
 /* Code of the last Refuse, 0 if there was none. */
 int agent_fake_refused(const struct agent_fake *a);
 
+/* Told of each order that is worked on, before it is. */
+typedef void (*agent_fake_fn)(const Drover__Order *o, void *arg);
+void agent_fake_watch(struct agent_fake *a, agent_fake_fn fn, void *arg);
 /* Of the next order: do it but break the link before the reply. */
 void agent_fake_lose_next(struct agent_fake *a);
 /* Of the next order: do nothing, answer with this fault. */
@@ -41,6 +44,38 @@ void agent_fake_fail_next(struct agent_fake *a, int code, const char *message);
 void agent_fake_hold(struct agent_fake *a);
 void agent_fake_release(struct agent_fake *a);
 void agent_fake_be_silent(struct agent_fake *a); /* no frame goes out any more */
+
+/* What moves. */
+/* Guests move between the two from now on. */
+void agent_fake_meet(struct agent_fake *a, struct agent_fake *b);
+/* Why none of its guests can leave; "": they can. */
+void agent_fake_obstruct(struct agent_fake *a, const char *why);
+
+enum agent_fake_harm {
+	FAKE_AGENT_DIES, /* its guests run on, what is arriving is lost */
+	FAKE_HOST_DIES,  /* with all that runs there */
+	FAKE_LINK_BREAKS,
+	FAKE_WIRE_BREAKS, /* between it and its peers */
+	FAKE_TEAR,        /* the last bytes of a move get lost */
+	FAKE_TELL,        /* the test does it: agent_fake_tripped */
+};
+
+enum agent_fake_when { FAKE_BEFORE, FAKE_AFTER }; /* the work, both before the reply */
+
+struct agent_fake_trap {
+	int verb; /* of the order that springs it */
+	enum agent_fake_when when;
+	enum agent_fake_harm harm;
+	struct agent_fake *victim;
+};
+
+/* Once. */
+void agent_fake_set_trap(struct agent_fake *a, const struct agent_fake_trap *t);
+bool agent_fake_tripped(const struct agent_fake *a);
+void agent_fake_die(struct agent_fake *a);  /* the host, with what runs on it */
+void agent_fake_heal(struct agent_fake *a); /* its wire */
+/* So often a guest was seen in the memory of two hosts at once. */
+unsigned agent_fake_doubled(const struct agent_fake *a);
 
 void agent_fake_report(struct agent_fake *a);
 /* The guest ends by itself, or the like; an event and the state behind it. */

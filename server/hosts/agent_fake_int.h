@@ -1,0 +1,83 @@
+/*
+ * agent_fake_int: the fake agent from the inside: agent_fake.c is its link, book and
+ * journal, agent_fake_move.c what it does with a guest that moves.
+ */
+#pragma once
+#include "base/err.h"
+#include "base/map.h"
+#include "server/hosts/agent_fake.h"
+
+#define FAKE_MAGIC     0x66616b65u
+#define FAKE_MAX_PEERS 4
+#define MAX_STORES     8
+#define MAX_HELD       64
+
+struct fake_guest {
+	char uuid[40];
+	char reason[100];
+	uint64_t gen;
+	uint64_t started_ms;
+	Drover__GuestState state;
+	unsigned starts;
+	uint8_t key[32];      /* of the move that brings or takes it */
+	bool runs_after_move; /* or is paused */
+	bool is_memory_gone;  /* of one that was given away: its host died since */
+};
+
+struct agent_fake {
+	uint32_t magic;
+	struct loop *loop;
+	struct link *link;
+	char *uuid, *fingerprint;
+	uint32_t cpu_cores, cpu_mhz;
+	uint64_t memory_mb;
+	unsigned boots;
+	bool welcomed, silent, holding, lose_next;
+	int refused;
+	struct err fail_next;
+	struct map *guests;  /* number → struct fake_guest */
+	struct map *replies; /* task << 16 | step → packed envelope */
+	uint64_t stores[MAX_STORES];
+	size_t n_stores;
+	Drover__Envelope *held[MAX_HELD];
+	size_t n_held;
+	unsigned orders, works;
+	agent_fake_fn watcher;
+	void *watcher_arg;
+	struct map *never; /* guest → uint64_t: generations up to it are refused */
+	struct agent_fake *peers[FAKE_MAX_PEERS];
+	size_t n_peers;
+	struct agent_fake_trap trap;
+	bool is_trap_set, is_tripped, is_wire_cut, is_torn;
+	char obstacle[100];
+	unsigned doubled;
+	uint64_t seq, event, acked, written;
+};
+
+struct fake_guest *fake_guest_make(
+    struct agent_fake *a, uint64_t number, const char *uuid);
+int fake_no_guest(uint64_t number, struct err *e);
+/* A guest is in the memory of this host. */
+bool fake_is_live(const struct fake_guest *g);
+
+/* agent_fake_move.c */
+struct fake_move_results {
+	Drover__Offer offer;
+	Drover__ArriveReady ready;
+	Drover__MoveFacts move;
+	Drover__ArrivedFacts arrived;
+	char *texts[1];
+};
+
+/* True if it is one of its verbs; *rc is what came of it. */
+bool fake_do_move(struct agent_fake *a, const Drover__Order *o, int *rc, struct err *e);
+void fake_fill_move(struct agent_fake *a, const Drover__Order *o, Drover__Reply *r,
+    struct fake_move_results *to);
+/* The guest that a move's order is about; 0: none of its verbs. */
+uint64_t fake_guest_of_move(const Drover__Order *o);
+void fake_count_doubled(struct agent_fake *a);
+/* Its agent has ended: what came through it is lost. */
+void fake_forget_arriving(struct agent_fake *a);
+/* Do the harm if the order is the one it waits for. True: the order is lost in it. */
+bool fake_spring(
+    struct agent_fake *a, const Drover__Order *o, enum agent_fake_when when);
