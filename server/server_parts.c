@@ -9,6 +9,7 @@
 #include "server/event/event_life.h"
 #include "server/hosts/hosts.h"
 #include "server/inventory/inv_life.h"
+#include "server/migrate/migrate.h"
 #include "server/ops/op_def.h"
 #include "server/server.h"
 #include "server/task/task.h"
@@ -215,6 +216,7 @@ ops_start(struct server *s, struct err *e)
 		.workers = s->workers,
 		.sessions = s->sessions,
 	};
+	ops_register(migrate_defs);
 	template_register();
 	s->ops = ops_new(&o);
 	return PART_READY;

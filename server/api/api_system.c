@@ -10,6 +10,7 @@
 #include "server/event/event.h"
 #include "server/hosts/host_enroll.h"
 #include "server/hosts/hosts.h"
+#include "server/migrate/migrate.h"
 
 #define EVENTS_PRESET 100
 #define EVENTS_MAX    1000
@@ -198,6 +199,21 @@ api_placement(struct api_call *c)
 		api_refuse(
 		    c, ERR_INVALID, "the request needs a JSON object as its body");
 	else if (advice_place_request(c->api->d.advice, c->body, &j, &e) < 0)
+		api_reply_err(c, &e);
+	else
+		api_reply_json(c, 200, j);
+}
+
+void
+api_migrate_check(struct api_call *c)
+{
+	const struct api_deps *d = &c->api->d;
+	AUTO(json) json *none = json_new_object();
+	struct err e = ERR_INIT;
+	json *j = NULL;
+
+	if (migrate_check_request(
+		d->inv, d->hosts, d->advice, c->id, c->body ? c->body : none, &j, &e))
 		api_reply_err(c, &e);
 	else
 		api_reply_json(c, 200, j);

@@ -1,0 +1,104 @@
+/*
+ * A machine's disks before and after.
+ */
+#include "server/migrate/migrate_int.h"
+
+#define BACKING "backing"
+
+bool
+mig_disk_moves(const json *disk, const json *args)
+{
+	obj_id store = arg_id(args, "datastore");
+
+	return !obj_id_none(store) && !obj_id_is(arg_id(disk, "datastore"), store);
+}
+
+static json *
+layer(const char *path, const char *format)
+{
+	json *list = json_new_array(), *one = json_new_object();
+
+	json_set_str(one, "path", path);
+	json_set_str(one, "format", format);
+	json_add_json(list, one);
+	return list;
+}
+
+/* The template's image on a datastore as a chain of one, or NULL; free it. */
+static json *
+template_on(const struct template *tpl, obj_id store)
+{
+	if (obj_id_is(tpl->datastore, store))
+		return layer(tpl->path, tpl->format);
+	for (size_t i = 0; tpl->copies && i < json_count(tpl->copies); i++) {
+		const json *copy = json_at(tpl->copies, i);
+		if (obj_id_is(arg_id(copy, "datastore"), store))
+			return layer(arg_str(copy, "path"), arg_str(copy, "format"));
+	}
+	return NULL;
+}
+
+json *
+mig_base_on(const struct inv *inv, const struct vm *vm, const json *disk, obj_id store)
+{
+	const struct template *tpl = inv_template(inv, vm->template_);
+	const json *backing = json_get(disk, BACKING);
+
+	if (!tpl || !backing)
+		return NULL;
+	AUTO(json) json *here = template_on(tpl, arg_id(disk, "datastore"));
+	return here && json_same(here, backing) ? template_on(tpl, store) : NULL;
+}
+
+static json *
+disk_after(
+    const struct inv *inv, const struct vm *vm, const json *disk, const json *args)
+{
+	obj_id store = arg_id(args, "datastore");
+	json *after = json_dup(disk);
+	json *base = arg_bool(args, "keep_chain", true)
+			 ? mig_base_on(inv, vm, disk, store)
+			 : NULL;
+
+	arg_set_id(after, "datastore", store);
+	json_del(after, BACKING);
+	if (base)
+		json_set_json(after, BACKING, base);
+	return after;
+}
+
+json *
+mig_disks_after(
+    const struct inv *inv, const struct vm *vm, const json *args, enum mig_way way)
+{
+	json *list = json_new_array();
+
+	for (size_t i = 0; vm->disks && i < json_count(vm->disks); i++) {
+		const json *disk = json_at(vm->disks, i);
+		if (!mig_disk_moves(disk, args)) {
+			json_add_json(list, json_dup(disk));
+			continue;
+		}
+		json *after = disk_after(inv, vm, disk, args);
+		/* What runs on is mirrored as its guest sees it. */
+		if (way == MIG_LIVE)
+			json_del(after, BACKING);
+		json_add_json(list, after);
+	}
+	return list;
+}
+
+void
+mig_set_stores(struct vm *vm)
+{
+	size_t n = vm->disks ? json_count(vm->disks) : 0, used = 0;
+	AUTO_FREE obj_id *ids = xcalloc(n + 1, sizeof(*ids));
+
+	for (size_t i = 0; i < n; i++) {
+		struct id_list so_far = { ids, used };
+		obj_id store = arg_id(json_at(vm->disks, i), "datastore");
+		if (!obj_id_none(store) && !id_list_has(&so_far, store))
+			ids[used++] = store;
+	}
+	id_list_set(&vm->datastores, ids, used);
+}

@@ -1,0 +1,348 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "server/migrate/migrate.h"
+#include "tests/lib/lab.h"
+
+#define V(x) DROVER__ORDER__VERB_##x
+#define S(x) DROVER__GUEST_STATE__GUEST_##x
+
+struct bed {
+	struct lab *l;
+	obj_id vm;
+	unsigned from, to; /* agents */
+};
+
+static unsigned
+agent_of(const struct lab *l, obj_id host)
+{
+	for (unsigned i = 0; i < l->n_hosts; i++) {
+		if (obj_id_is(l->host[i], host))
+			return i;
+	}
+	fail_msg("no such host");
+	return 0;
+}
+
+static struct bed
+bed_new(unsigned n_hosts, bool running)
+{
+	struct bed b = { .l = lab_new(n_hosts, 8192) };
+
+	for (unsigned i = 0; i < n_hosts; i++) {
+		for (unsigned k = 0; k < i; k++)
+			agent_fake_meet(b.l->agent[i], b.l->agent[k]);
+	}
+	b.vm = lab_vm(b.l, "web", running);
+	b.from = agent_of(b.l, inv_vm(b.l->inv, b.vm)->host);
+	b.to = b.from ? 0 : 1;
+	return b;
+}
+
+static char *
+to_host(const struct bed *b)
+{
+	char id[OBJ_ID_TEXT];
+
+	return xasprintf("{'host':'%s'}", obj_id_text(b->l->host[b->to], id));
+}
+
+static int
+move(struct bed *b)
+{
+	AUTO_FREE char *args = to_host(b);
+
+	return lab_do(b->l, "vm.migrate", b->vm, args);
+}
+
+static void
+report_all(struct lab *l)
+{
+	for (unsigned i = 0; i < l->n_hosts; i++)
+		agent_fake_report(l->agent[i]);
+	lab_settle(l);
+}
+
+/* After the end: one or none runs, the inventory says where, nothing is left over. */
+static const char *
+check_end(struct bed *b, const char *what)
+{
+	struct lab *l = b->l;
+	const struct vm *vm = inv_vm(l->inv, b->vm);
+	uint64_t number = obj_id_number(b->vm);
+	unsigned books = 0, running = 0, doubled = 0, at = agent_of(l, vm->host);
+
+	for (unsigned i = 0; i < l->n_hosts; i++) {
+		books += agent_fake_guests(l->agent[i]);
+		running += agent_fake_running(l->agent[i]);
+		doubled += agent_fake_doubled(l->agent[i]);
+	}
+	if (doubled || running > 1)
+		fail_msg("%s: it ran twice", what);
+	if (books != 1 || agent_fake_state(l->agent[at], number) == S(UNKNOWN))
+		fail_msg("%s: %u books, and the inventory has it on h%u", what, books,
+		    at + 1);
+	if ((running == 1) != (vm->power_state == POWER_ON))
+		fail_msg("%s: %u run, the inventory says %s", what, running,
+		    power_state_text(vm->power_state));
+	if (running && agent_fake_state(l->agent[at], number) != S(RUNNING))
+		fail_msg("%s: it runs, but not on h%u", what, at + 1);
+	if (advice_hold_find(l->advice, b->vm) || tasks_live(l->tasks))
+		fail_msg("%s: a hold or a task is left", what);
+	return running ? at == b->from ? "stayed" : "moved" : "stopped";
+}
+
+static const json *
+result_of(const struct lab *l)
+{
+	return inv_task(l->inv, l->task)->result;
+}
+
+static void
+a_running_machine_moves(void **state)
+{
+	struct bed b = bed_new(2, true);
+	uint64_t gen = inv_vm(b.l->inv, b.vm)->run_gen;
+
+	assert_int_equal(move(&b), 0);
+	assert_string_equal(check_end(&b, "move"), "moved");
+	const struct vm *vm = inv_vm(b.l->inv, b.vm);
+	assert_int_equal(vm->run_gen, gen + 1);
+	assert_int_equal(agent_fake_starts(b.l->agent[b.to], obj_id_number(b.vm)), 0);
+	const json *r = result_of(b.l);
+	assert_non_null(r);
+	assert_int_equal(json_int_value(json_get(r, "total_ms")), 1234);
+	assert_int_equal(json_int_value(json_get(r, "downtime_ms")), 12);
+	assert_int_equal(json_int_value(json_get(r, "outage_ms")), 31);
+	assert_int_equal(json_int_value(json_get(r, "rounds")), 3);
+	assert_true(json_bool_value(json_get(r, "live")));
+	assert_int_equal(lab_events(b.l, "VmMigratedEvent"), 1);
+	assert_int_equal(lab_events(b.l, "VmUnknownOnHostEvent"), 0);
+	const json *ev;
+	AUTO_FREE char *want =
+	    xasprintf("web moved from h%u to h%u in 1.2 s, 31 ms without answer",
+		b.from + 1, b.to + 1);
+	for (size_t i = 0; (ev = event_recent(b.l->inv, i)); i++) {
+		if (str_same(
+			json_str_value(json_get(ev, "type"), NULL), "VmMigratedEvent"))
+			assert_string_equal(
+			    json_str_value(json_get(ev, "message"), NULL), want);
+	}
+	lab_free(b.l);
+}
+
+static void
+a_machine_moves_there_and_back(void **state)
+{
+	struct bed b = bed_new(2, true);
+
+	for (unsigned i = 0; i < 10; i++) {
+		assert_int_equal(move(&b), 0);
+		assert_string_equal(check_end(&b, "move"), "moved");
+		unsigned to = b.from;
+		b.from = b.to;
+		b.to = to;
+	}
+	lab_free(b.l);
+}
+
+static void
+the_best_host_of_a_cluster_is_chosen(void **state)
+{
+	struct bed b = bed_new(3, true);
+
+	agent_fake_cut(b.l->agent[b.to]);
+	lab_advance(b.l, 30000);
+	assert_int_equal(lab_do(b.l, "vm.migrate", b.vm, "{'cluster':'cluster-1'}"), 0);
+	obj_id host = inv_vm(b.l->inv, b.vm)->host;
+	assert_false(obj_id_is(host, b.l->host[b.from]));
+	assert_false(obj_id_is(host, b.l->host[b.to]));
+	lab_free(b.l);
+}
+
+static void
+what_cannot_move_is_told_at_once(void **state)
+{
+	struct bed b = bed_new(2, true);
+	unsigned to = b.to;
+
+	b.to = b.from;
+	assert_int_equal(move(&b), ERR_INVALID);
+	assert_non_null(strstr(b.l->msg, "\"web\" is there already"));
+	assert_int_equal(lab_do(b.l, "vm.migrate", b.vm, "{}"), ERR_INVALID);
+	b.to = to;
+	agent_fake_cut(b.l->agent[to]);
+	lab_advance(b.l, 30000);
+	assert_int_equal(move(&b), ERR_BAD_STATE);
+	assert_non_null(strstr(b.l->msg, "is not_responding"));
+	assert_non_null(strstr(b.l->msg, "does not reach datastore \"shared\""));
+	assert_int_equal(inv_vm(b.l->inv, b.vm)->run_gen, 1);
+	lab_free(b.l);
+}
+
+static void
+an_obstacle_of_the_source_ends_it(void **state)
+{
+	struct bed b = bed_new(2, true);
+
+	agent_fake_obstruct(b.l->agent[b.from], "disk-1 is a medium of this host");
+	assert_int_equal(move(&b), ERR_BAD_STATE);
+	assert_string_equal(lab_task_error(b.l), "disk-1 is a medium of this host");
+	assert_string_equal(check_end(&b, "obstacle"), "stayed");
+	assert_int_equal(lab_events(b.l, "VmFailedMigrateEvent"), 1);
+	assert_int_equal(inv_vm(b.l->inv, b.vm)->run_gen, 1);
+	lab_free(b.l);
+}
+
+/* ---- the kill matrix ---- */
+
+enum victim {
+	SOURCE_AGENT,
+	SOURCE_HOST,
+	SOURCE_LINK,
+	TARGET_AGENT,
+	TARGET_HOST,
+	TARGET_LINK,
+	WIRE,
+	SERVER,
+	VICTIM_COUNT
+};
+
+static const char *const victim_names[] = { "source agent", "source host",
+	"source link", "target agent", "target host", "target link", "wire", "server" };
+
+static const struct {
+	const char *step;
+	int verb;
+	bool at_target;
+} points[] = {
+	{ "offer", V(GUEST_OFFER), false },
+	{ "prepare", V(GUEST_ARRIVE), true },
+	{ "copy", V(GUEST_LEAVE), false },
+	{ "switch", V(GUEST_ARRIVED), true },
+	{ "settle", V(GUEST_RELEASE), false },
+};
+
+static struct agent_fake_trap
+trap_of(const struct bed *b, enum victim v, int verb, enum agent_fake_when when)
+{
+	static const enum agent_fake_harm harms[] = { FAKE_AGENT_DIES, FAKE_HOST_DIES,
+		FAKE_LINK_BREAKS };
+	struct agent_fake_trap t = { .verb = verb, .when = when };
+	struct agent_fake *source = b->l->agent[b->from];
+	struct agent_fake *target = b->l->agent[b->to];
+
+	if (v < TARGET_AGENT) {
+		t.harm = harms[v];
+		t.victim = source;
+	} else if (v < WIRE) {
+		t.harm = harms[v - TARGET_AGENT];
+		t.victim = target;
+	} else {
+		t.harm = v == WIRE ? FAKE_WIRE_BREAKS : FAKE_TELL;
+		t.victim = source;
+	}
+	return t;
+}
+
+static bool
+all_tasks_ended(const struct lab *l)
+{
+	INV_EACH(l->inv, KIND_TASK, o)
+	{
+		const struct task *row = inv_task(l->inv, o->id);
+		if (row->state == TASK_QUEUED || row->state == TASK_RUNNING)
+			return false;
+	}
+	return !tasks_live(l->tasks);
+}
+
+/* Those whose links broke come back after a while; then all is told. */
+static void
+run_to_the_end(struct bed *b, uint64_t away_ms)
+{
+	struct lab *l = b->l;
+
+	lab_advance(l, away_ms);
+	for (unsigned i = 0; i < 3000 && !all_tasks_ended(l); i++) {
+		lab_dial(l);
+		lab_advance(l, 100);
+	}
+	if (!all_tasks_ended(l))
+		fail_msg("it does not end");
+	for (unsigned i = 0; i < l->n_hosts; i++)
+		agent_fake_heal(l->agent[i]);
+	lab_dial(l);
+	for (unsigned i = 0; i < 4; i++) {
+		lab_advance(l, 1000);
+		report_all(l);
+	}
+}
+
+static const char *
+kill_once(unsigned point, enum victim v, enum agent_fake_when when, uint64_t away_ms)
+{
+	struct bed b = bed_new(2, true);
+	AUTO_FREE char *args = to_host(&b);
+	struct agent_fake_trap t = trap_of(&b, v, points[point].verb, when);
+	struct agent_fake *at = b.l->agent[points[point].at_target ? b.to : b.from];
+
+	agent_fake_set_trap(at, &t);
+	lab_submit(b.l, "vm.migrate", b.vm, args);
+	for (unsigned i = 0; i < 200 && !agent_fake_tripped(at); i++)
+		loop_turn(b.l->loop, 0);
+	AUTO_FREE char *what = xasprintf("%s dies %s %s, back after %llu s",
+	    victim_names[v], when == FAKE_BEFORE ? "before" : "after",
+	    points[point].step, (unsigned long long)away_ms / 1000);
+	if (!agent_fake_tripped(at))
+		fail_msg("%s: it was never reached", what);
+	if (v == SERVER)
+		lab_crash(b.l);
+	run_to_the_end(&b, away_ms);
+	const char *end = check_end(&b, what);
+	lab_free(b.l);
+	return end;
+}
+
+static void
+whoever_dies_one_or_none_runs(void **state)
+{
+	static const uint64_t away_ms[] = { 1000, 30000 };
+	unsigned n = 0;
+
+	printf("%-8s %-7s %-13s %-8s %s\n", "step", "when", "victim", "1 s", "30 s");
+	for (unsigned p = 0; p < ARRAY_SIZE(points); p++) {
+		for (int w = FAKE_BEFORE; w <= FAKE_AFTER; w++) {
+			for (int v = 0; v < VICTIM_COUNT; v++) {
+				printf("%-8s %-7s %-13s", points[p].step,
+				    w == FAKE_BEFORE ? "before" : "after",
+				    victim_names[v]);
+				for (unsigned i = 0; i < 2; i++, n++)
+					printf(" %-8s",
+					    kill_once(p, (enum victim)v,
+						(enum agent_fake_when)w, away_ms[i]));
+				printf("\n");
+			}
+		}
+	}
+	printf("%u moves, none lost, none doubled\n", n);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_running_machine_moves),
+		cmocka_unit_test(a_machine_moves_there_and_back),
+		cmocka_unit_test(the_best_host_of_a_cluster_is_chosen),
+		cmocka_unit_test(what_cannot_move_is_told_at_once),
+		cmocka_unit_test(an_obstacle_of_the_source_ends_it),
+		cmocka_unit_test(whoever_dies_one_or_none_runs),
+	};
+	log_set_level(LOG_LEVEL_ERR);
+	ops_register(migrate_defs);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
