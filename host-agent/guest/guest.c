@@ -10,6 +10,7 @@
 #include "host-agent/guest/guest_int.h"
 #include "host-agent/guest/guest_job.h"
 #include "host-agent/guest/guest_spec.h"
+#include "host-agent/guest/guest_transfer.h"
 #include "host-agent/network/port.h"
 #include "host-agent/record/record.h"
 #include "host-agent/record/saver.h"
@@ -45,6 +46,7 @@ guest_free(struct guest *g)
 	LIST_EACH_SAFE(struct waiting_order, w, &g->waiting, node)
 		guest_waiting_drop(g, w);
 	guest_job_free(g->job);
+	guest_transfer_free(g->transfer);
 	engine_guest_free(g->handle);
 	saver_free(g->saver);
 	drover__guest_spec__free_unpacked(g->spec, NULL);
@@ -63,7 +65,7 @@ guest_set_state(struct guest *g, enum guest_state to, const char *why)
 	    *why ? ": " : "", why);
 	g->state = to;
 	snprintf(g->reason, sizeof(g->reason), "%s",
-	    to == GUEST_FAILED || to == GUEST_STALLED ? why : "");
+	    to == GUEST_FAILED || to == GUEST_STALLED || to == GUEST_GIVEN ? why : "");
 	g->gs->ops.changed(g->gs->ops.arg);
 }
 
@@ -308,7 +310,8 @@ apply_event(struct guest *g, enum engine_event_kind kind, const char *reason)
 {
 	switch (kind) {
 	case ENGINE_EV_DOWN:
-		if (guest_is_live(g) || !guest_state_is_up(g->state))
+		if (guest_is_live(g) || !guest_state_is_up(g->state) ||
+		    g->state == GUEST_GIVEN)
 			return;
 		went_down(g, reason);
 		break;

@@ -8,9 +8,12 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "host-agent/guest/guest_move.h"
 #include "host-agent/guest/guest_spec.h"
+#include "host-agent/link/progress.h"
 #include "host-agent/record/record.h"
 #include "host-agent/stores/stores.h"
+#include "loop/timer.h"
 #include "loop/worker.h"
 
 struct guest_job *
@@ -64,6 +67,7 @@ guest_job_free(struct guest_job *j)
 	drover__guest_spec__free_unpacked(j->spec, NULL);
 	drover__guest_spec__free_unpacked(j->old, NULL);
 	drover__reply__free_unpacked(j->reply, NULL);
+	timer_free(j->ticker);
 	free(j->traced);
 	j->magic = 0;
 	free(j);
@@ -75,6 +79,9 @@ down_state(const struct guest_job *j)
 {
 	const struct guest *g = j->g;
 
+	/* It may have been given whole before it ended: only its target can tell. */
+	if (g->state == GUEST_LEAVING && j->giving)
+		return GUEST_GIVEN;
 	if (g->state == GUEST_SUSPENDING) {
 		bool saved = j->image_synced && g->handle &&
 			     engine_guest_end(g->handle) == ENGINE_END_SUSPENDED;
@@ -95,13 +102,17 @@ static void
 settle_failed(struct guest_job *j)
 {
 	struct guest *g = j->g;
+	bool left;
 
 	if (g->state == GUEST_CREATING || guest_state_rests(g->state))
 		return;
 	if (!guest_is_live(g))
 		guest_forget_claim(g);
 	g->restart = (struct order_name){ 0 };
+	left = g->state == GUEST_LEAVING;
 	guest_follow_engine(g, down_state(j));
+	if (left && g->state != GUEST_GIVEN)
+		guest_set_move(g, NULL);
 	if (guest_is_live(g) && !g->started_ms)
 		g->started_ms = clock_wall_ms(loop_clock(g->gs->env.loop));
 	guest_save(g, WAKE_NONE);
@@ -143,6 +154,27 @@ note_adopted(struct guests *gs)
 		gs->adopted(gs->adopted_arg);
 }
 
+/* Orders that waited for the end of it go on without it. */
+static void
+remove_guest(struct guest *g)
+{
+	struct guests *gs = g->gs;
+	struct list waiting;
+
+	list_init(&waiting);
+	LIST_EACH_SAFE(struct waiting_order, w, &g->waiting, node) {
+		list_remove(&w->node);
+		list_add_tail(&waiting, &w->node);
+	}
+	guests_remove(gs, g);
+	gs->ops.changed(gs->ops.arg);
+	LIST_EACH_SAFE(struct waiting_order, w, &waiting, node) {
+		list_remove(&w->node);
+		guests_order(gs, w->name, w->order);
+		free(w);
+	}
+}
+
 static void
 on_ended(void *owner, struct flow *f, int rc, const struct err *e)
 {
@@ -158,11 +190,14 @@ on_ended(void *owner, struct flow *f, int rc, const struct err *e)
 	answer(j, rc, e);
 	if (!rc && j->saves_last)
 		guest_save(g, WAKE_NONE);
+	if (!j->internal)
+		progress_drop(gs->env.progress, j->name);
 	if (gone) {
-		guests_remove(gs, g);
-		gs->ops.changed(gs->ops.arg);
+		remove_guest(g);
 	} else {
 		guest_replay_event(g);
+		if (!rc && j->verb == GV_ARRIVE)
+			guest_arrival_watch(g);
 		guest_job_start_waiting(g);
 	}
 	if (j->adopts)
@@ -324,6 +359,7 @@ guest_work_free(struct guest_work *k)
 	free(k->stores);
 	free(k->disks);
 	free(k->path);
+	drover__offer__free_unpacked(k->offer, NULL);
 	free(k);
 }
 

@@ -36,9 +36,12 @@ struct guest_job {
 	enum guest_state from;  /* before it began */
 	bool is_new;            /* the guest was unknown here before */
 	bool found;             /* a start found the guest running */
+	bool stays;             /* the guest, however the move ends */
+	bool giving;            /* the engine was told to give it away */
 	bool resumes;           /* a start goes on from a memory image */
 	bool booted;            /* it ran, if only for a moment */
 	bool saves_last;        /* the record, when the order has been answered */
+	struct timer *ticker;   /* NULL: none */
 	bool forgets;           /* the guest, when it has ended well */
 	Drover__Reply *reply;   /* NULL: the guest's status */
 	bool image_synced;      /* a suspend's memory is safe */
@@ -83,6 +86,7 @@ struct guest_work {
 	bool wants_memory;
 	int memory_fd;
 	uint64_t bytes;
+	Drover__Offer *offer;
 	char *path;
 	struct err e;
 	int (*run)(struct guest_work *k);
@@ -109,6 +113,16 @@ enum flow_rc guest_step_record(struct flow *f, void *arg);
 enum flow_rc guest_step_clear(struct flow *f, void *arg);
 /* A wait whose failure changes nothing. */
 enum flow_rc guest_finish_any(struct flow *f, void *arg, int rc);
+/* Descriptors of the guest's disks (guest_run.c). */
+enum flow_rc guest_step_open(struct flow *f, void *arg);
+enum flow_rc guest_undo_open(struct flow *f, void *arg);
+/* Its control group, its wires. */
+enum flow_rc guest_step_group(struct flow *f, void *arg);
+enum flow_rc guest_step_wires(struct flow *f, void *arg);
+/* The engine's folder and the record of a guest that is forgotten (guest_make.c). */
+enum flow_rc guest_step_folder(struct flow *f, void *arg);
+enum flow_rc guest_finish_folder(struct flow *f, void *arg, int rc);
+enum flow_rc guest_step_unrecord(struct flow *f, void *arg);
 int guest_group_set(const struct guest *g, struct err *e) WARN_UNUSED;
 /* Remove the memory image; FLOW_NEXT if there can be none. */
 enum flow_rc guest_step_drop_memory(struct flow *f, void *arg);
@@ -126,3 +140,12 @@ extern const struct flow_step guest_suspend_steps[];
 extern const struct flow_step guest_adopt_steps[];
 extern const struct flow_step guest_query_steps[];
 extern const struct flow_step guest_unstall_steps[];
+extern const struct flow_step guest_offer_steps[];
+extern const struct flow_step guest_leave_steps[];
+extern const struct flow_step guest_take_back_steps[];
+extern const struct flow_step guest_release_steps[];
+extern const struct flow_step guest_arrive_steps[];
+extern const struct flow_step guest_refuse_steps[];
+extern const struct flow_step guest_move_disks_steps[];
+extern const struct flow_step guest_arrival_steps[];
+extern const struct flow_step guest_adopt_leaving_steps[];

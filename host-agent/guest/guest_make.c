@@ -216,8 +216,8 @@ run_remove_folder(struct guest_work *k)
 	return 0;
 }
 
-static enum flow_rc
-folder_start(struct flow *f, void *arg)
+enum flow_rc
+guest_step_folder(struct flow *f, void *arg)
 {
 	struct guest_job *j = arg;
 	Drover__GuestSpec none = DROVER__GUEST_SPEC__INIT;
@@ -232,16 +232,16 @@ folder_start(struct flow *f, void *arg)
 	return guest_step_work(f, j, k);
 }
 
-static enum flow_rc
-folder_finish(struct flow *f, void *arg, int rc)
+enum flow_rc
+guest_finish_folder(struct flow *f, void *arg, int rc)
 {
 	if (rc)
 		log_warn("guest", "%s", flow_err(f)->msg);
 	return FLOW_NEXT;
 }
 
-static enum flow_rc
-unrecord_start(struct flow *f, void *arg)
+enum flow_rc
+guest_step_unrecord(struct flow *f, void *arg)
 {
 	struct guest_job *j = arg;
 
@@ -253,8 +253,8 @@ const struct flow_step guest_delete_steps[] = {
 	{ "deleting", deleting_start, NULL, creating_undo, RECORD_MS },
 	{ "disks", delete_start, NULL, NULL, DISK_MS },
 	{ "clear", guest_step_clear, NULL, NULL, 0 },
-	{ "folder", folder_start, folder_finish, NULL, DISK_MS },
-	{ "unrecord", unrecord_start, NULL, NULL, RECORD_MS },
+	{ "folder", guest_step_folder, guest_finish_folder, NULL, DISK_MS },
+	{ "unrecord", guest_step_unrecord, NULL, NULL, RECORD_MS },
 	{ NULL },
 };
 

@@ -368,6 +368,19 @@ behind_job(const struct order_verb *v, const struct wish *w)
 	return true;
 }
 
+/* A move was under way, and not even the engine can tell how it ended. */
+static bool
+is_undecided(const struct wish *w, struct err *e)
+{
+	const struct guest *g = w->g;
+
+	if (!g || g->state != GUEST_UNKNOWN || !g->move || !g->move->generation)
+		return false;
+	err_set(e, ERR_UNAVAILABLE, "vm %s: the engine cannot tell what became of it",
+	    g->spec->name);
+	return true;
+}
+
 static void
 act(const struct order_verb *v, struct wish *w)
 {
@@ -377,7 +390,7 @@ act(const struct order_verb *v, struct wish *w)
 
 	if (behind_job(v, w))
 		return;
-	verdict = v->check(w, &e);
+	verdict = is_undecided(w, &e) ? GUEST_REFUSED : v->check(w, &e);
 	if (verdict == GUEST_GO && !w->goes_on)
 		verdict = guest_verb_check(v->verb, w->g->state, w->g->spec->name, &e);
 	switch (verdict) {

@@ -167,8 +167,8 @@ opened(struct guest *g, struct guest_work *k)
 	j->memory_fd = MOVE_FD(k->memory_fd);
 }
 
-static enum flow_rc
-open_start(struct flow *f, void *arg)
+enum flow_rc
+guest_step_open(struct flow *f, void *arg)
 {
 	struct guest_job *j = arg;
 	struct guest_work *k;
@@ -183,15 +183,15 @@ open_start(struct flow *f, void *arg)
 	return guest_step_work(f, j, k);
 }
 
-static enum flow_rc
-open_undo(struct flow *f, void *arg)
+enum flow_rc
+guest_undo_open(struct flow *f, void *arg)
 {
 	guest_job_close_fds(arg);
 	return FLOW_NEXT;
 }
 
-static enum flow_rc
-group_start(struct flow *f, void *arg)
+enum flow_rc
+guest_step_group(struct flow *f, void *arg)
 {
 	struct guest_job *j = arg;
 
@@ -200,8 +200,8 @@ group_start(struct flow *f, void *arg)
 	return guest_group_set(j->g, flow_err(f)) ? FLOW_FAIL : FLOW_NEXT;
 }
 
-static enum flow_rc
-wires_start(struct flow *f, void *arg)
+enum flow_rc
+guest_step_wires(struct flow *f, void *arg)
 {
 	struct guest_job *j = arg;
 	const struct guest *g = j->g;
@@ -326,9 +326,9 @@ forget_memory_finish(struct flow *f, void *arg, int rc)
 const struct flow_step guest_start_steps[] = {
 	{ "claim", claim_start, NULL, claim_undo, RECORD_MS },
 	{ "look", look_start, look_finish, NULL, QUICK_MS },
-	{ "disks", open_start, NULL, open_undo, DISK_MS },
-	{ "group", group_start, NULL, guest_step_clear, 0 },
-	{ "wires", wires_start, NULL, guest_step_clear, 0 },
+	{ "disks", guest_step_open, NULL, guest_undo_open, DISK_MS },
+	{ "group", guest_step_group, NULL, guest_step_clear, 0 },
+	{ "wires", guest_step_wires, NULL, guest_step_clear, 0 },
 	{ "leave-image", leave_image_start, NULL, NULL, RECORD_MS },
 	{ "boot", boot_start, NULL, boot_undo, BOOT_MS },
 	{ "started", started_start, guest_finish_any, NULL, RECORD_MS },
@@ -460,9 +460,9 @@ const struct flow_step guest_restart_steps[] = {
 	{ "restarting", restarting_start, NULL, NULL, RECORD_MS },
 	{ "stop", stop_start, NULL, NULL, QUICK_MS },
 	{ "clear", guest_step_clear, NULL, NULL, 0 },
-	{ "disks", open_start, NULL, open_undo, DISK_MS },
-	{ "group", group_start, NULL, guest_step_clear, 0 },
-	{ "wires", wires_start, NULL, guest_step_clear, 0 },
+	{ "disks", guest_step_open, NULL, guest_undo_open, DISK_MS },
+	{ "group", guest_step_group, NULL, guest_step_clear, 0 },
+	{ "wires", guest_step_wires, NULL, guest_step_clear, 0 },
 	{ "boot", boot_start, NULL, NULL, BOOT_MS },
 	{ "started", started_start, guest_finish_any, NULL, RECORD_MS },
 	{ NULL },

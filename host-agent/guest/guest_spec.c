@@ -207,6 +207,12 @@ guest_spec_dup(const Drover__GuestSpec *spec)
 }
 
 void
+guest_spec_free(Drover__GuestSpec *spec)
+{
+	drover__guest_spec__free_unpacked(spec, NULL);
+}
+
+void
 guest_spec_digest(const Drover__GuestSpec *spec, char out[65])
 {
 	uint8_t hash[32];

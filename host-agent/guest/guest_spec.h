@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "base/mem.h"
 #include "proto/guest.pb-c.h"
 
 #define GUEST_MAX_CPU       512u
@@ -28,6 +29,7 @@
 int guest_spec_check(
     const Drover__GuestSpec *spec, const char *bridges, struct err *e) WARN_UNUSED;
 Drover__GuestSpec *guest_spec_dup(const Drover__GuestSpec *spec);
+void guest_spec_free(Drover__GuestSpec *spec); /* NULL is fine */
 /* SHA-256 of the packed spec, hex. */
 void guest_spec_digest(const Drover__GuestSpec *spec, char out[65]);
 bool guest_spec_same(const Drover__GuestSpec *a, const Drover__GuestSpec *b);
@@ -38,3 +40,5 @@ int guest_spec_hot_check(
 bool guest_spec_invented(const Drover__GuestSpec *spec);
 /* Is word one of the comma-separated list? */
 bool guest_list_has(const char *list, const char *word);
+
+DEFINE_AUTO(guest_spec, Drover__GuestSpec *, guest_spec_free)

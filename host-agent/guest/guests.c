@@ -174,6 +174,33 @@ on_none_to_adopt(void *arg)
 	gs->adopted(gs->adopted_arg);
 }
 
+static const struct flow_step *
+adoption_of(const struct guest *g)
+{
+	switch (g->state) {
+	case GUEST_ARRIVING:
+		return guest_arrival_steps;
+	case GUEST_LEAVING:
+	case GUEST_GIVEN:
+		return guest_adopt_leaving_steps;
+	case GUEST_UNKNOWN:
+	case GUEST_CREATING:
+	case GUEST_STOPPED:
+	case GUEST_STARTING:
+	case GUEST_RUNNING:
+	case GUEST_PAUSED:
+	case GUEST_STALLED:
+	case GUEST_SUSPENDING:
+	case GUEST_SUSPENDED:
+	case GUEST_STOPPING:
+	case GUEST_DELETING:
+	case GUEST_FAILED:
+	case GUEST_STATES_:
+		break;
+	}
+	return guest_adopt_steps;
+}
+
 void
 guests_adopt(struct guests *gs, void (*done)(void *arg), void *arg)
 {
@@ -188,7 +215,7 @@ guests_adopt(struct guests *gs, void (*done)(void *arg), void *arg)
 		j = guest_job_new_internal(g, "adoption");
 		j->adopts = true;
 		gs->adopting++;
-		guest_job_start(j, guest_adopt_steps);
+		guest_job_start(j, adoption_of(g));
 	}
 	if (!gs->adopting)
 		post_call(gs->env.loop, on_none_to_adopt, gs);

@@ -17,9 +17,11 @@
 #include "host-agent/storage/disk.h"
 
 struct cg;
+struct channel;
 struct flows;
 struct guests;
 struct nl;
+struct progress;
 struct stores;
 struct workers;
 
@@ -41,8 +43,13 @@ struct guests_env {
 	struct stores *stores;
 	struct engine *const *engines;
 	size_t n_engines;
-	struct cg *cg; /* NULL: this host has no usable control groups */
-	struct nl *nl; /* NULL: no wires can be made */
+	struct cg *cg;           /* NULL: this host has no usable control groups */
+	struct nl *nl;           /* NULL: no wires can be made */
+	struct channel *channel; /* NULL: no guest can leave or arrive */
+	/* Where other hosts reach the channel, best first; "" is none. */
+	const char *const *channel_addresses;
+	size_t n_channel_addresses;
+	struct progress *progress; /* NULL: nobody wants to know */
 	const struct disk_conf *disk;
 	const char *book_dir; /* guests/vm-N/record */
 	const char *run_dir;  /* vm-N/: the engine's own */

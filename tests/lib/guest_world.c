@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "host-agent/channel/channel.h"
 #include "host-agent/stores/stores.h"
 #include "loop/flow.h"
 
@@ -24,7 +25,8 @@ on_reply(void *arg, struct order_name name, Drover__Reply *r_take)
 	w->answered = name;
 	if (r_take->result_case == DROVER__REPLY__RESULT_GUEST)
 		w->last = *r_take->guest;
-	drover__reply__free_unpacked(r_take, NULL);
+	drover__reply__free_unpacked(w->reply, NULL);
+	w->reply = r_take;
 }
 
 static void
@@ -35,6 +37,8 @@ on_fail(void *arg, struct order_name name, const struct err *e)
 	w->fails++;
 	w->answered = name;
 	w->fault = *e;
+	drover__reply__free_unpacked(w->reply, NULL);
+	w->reply = NULL;
 }
 
 static void
@@ -63,9 +67,24 @@ world_on_adopted(void *arg)
 	((struct world *)arg)->adoptions++;
 }
 
+static void
+open_channel(struct world *w)
+{
+	const struct channel_opts o = {
+		.accept_ctx = w->accept,
+		.dial_ctx = w->dial,
+		.address = "127.0.0.1",
+	};
+	struct err e = ERR_INIT;
+
+	if (w->uuid)
+		assert_int_equal(channel_open(w->bed->loop, &o, &w->channel, &e), 0);
+}
+
 void
 world_open(struct world *w)
 {
+	static const char *const addresses[] = { "127.0.0.1" };
 	const struct engine_sim_conf ec = { 7, 40, 40, w->faults, w->bed->dir };
 	const struct stores_ops sops = { on_reply, on_fail, needed_by, on_changed,
 		on_changed, w };
@@ -86,9 +105,13 @@ world_open(struct world *w)
 		.book_dir = w->book,
 		.run_dir = w->run,
 		.bridges = "",
+		.channel_addresses = addresses,
+		.n_channel_addresses = ARRAY_SIZE(addresses),
 	};
 	struct err e = ERR_INIT;
 
+	open_channel(w);
+	env.channel = w->channel;
 	w->flows = flows_new(w->bed->loop);
 	env.flows = w->flows;
 	assert_int_equal(engine_sim_new(w->bed->loop, &ec, &w->engine, &e), 0);
@@ -103,6 +126,8 @@ void
 world_close(struct world *w)
 {
 	guests_free(w->guests);
+	channel_free(w->channel);
+	w->channel = NULL;
 	flows_free(w->flows);
 	stores_free(w->stores);
 	engine_free(w->engine);
@@ -138,8 +163,8 @@ world_restart(struct world *w)
 	bed_until(w->bed, world_is_adopted, w);
 }
 
-int
-world_setup(void **state)
+struct world *
+world_new(void)
 {
 	struct world *w = xcalloc(1, sizeof(*w));
 
@@ -149,22 +174,35 @@ world_setup(void **state)
 	w->book = xstrdup(bed_path(w->bed, "guests"));
 	w->run = xstrdup(bed_path(w->bed, "run"));
 	w->list = xstrdup(bed_path(w->bed, "datastores"));
+	return w;
+}
+
+int
+world_setup(void **state)
+{
+	struct world *w = world_new();
+
 	world_open(w);
 	*state = w;
 	return 0;
 }
 
-int
-world_teardown(void **state)
+void
+world_free(struct world *w)
 {
-	struct world *w = *state;
-
-	world_close(w);
+	drover__reply__free_unpacked(w->reply, NULL);
 	bed_free(w->bed);
 	free(w->book);
 	free(w->run);
 	free(w->list);
 	free(w);
+}
+
+int
+world_teardown(void **state)
+{
+	world_close(*state);
+	world_free(*state);
 	return 0;
 }
 
@@ -189,16 +227,21 @@ world_order(struct world *w, Drover__Order__VerbCase verb)
 	return o;
 }
 
+void
+world_begin(struct world *w, Drover__Order *o)
+{
+	guests_order(w->guests, (struct order_name){ o->task, o->step }, o);
+}
+
 int
 world_give(struct world *w, Drover__Order *o)
 {
 	struct answer_wait a = { w, w->replies + w->fails + 1 };
-	struct order_name name = { o->task, o->step };
 	unsigned fails = w->fails;
 
-	guests_order(w->guests, name, o);
+	world_begin(w, o);
 	bed_until(w->bed, world_is_answered, &a);
-	assert_int_equal(w->answered.step, name.step);
+	assert_int_equal(w->answered.step, o->step);
 	drover__order__free_unpacked(o, NULL);
 	return w->fails > fails ? w->fault.code : 0;
 }

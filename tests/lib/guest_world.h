@@ -16,11 +16,15 @@ struct world {
 	struct guests *guests;
 	char *book, *run, *list;
 	const char *faults;
+	const char *uuid;                 /* of the host; NULL: it has no channel */
+	struct ssl_ctx_st *accept, *dial; /* of its channel, borrowed */
+	struct channel *channel;
 
 	unsigned replies, fails, events, adoptions;
 	struct order_name answered;
 	struct err fault;
 	Drover__GuestStatus last; /* scalars of the newest reply */
+	Drover__Reply *reply;     /* the newest; NULL: it was a fault */
 	char what[32];            /* of the newest event */
 	uint32_t step;
 	uint64_t real_ms; /* when the clock was last moved */
@@ -31,6 +35,9 @@ struct answer_wait {
 	unsigned want;
 };
 
+/* On a fresh bed, not open yet. */
+struct world *world_new(void);
+void world_free(struct world *w); /* closed before */
 /* Setup and teardown of a test: *state is the world. */
 int world_setup(void **state);
 int world_teardown(void **state);
@@ -52,6 +59,8 @@ Drover__Order *world_start_order(struct world *w, uint64_t guest, uint64_t gener
 Drover__Order *world_stop_order(
     struct world *w, uint64_t guest, Drover__StopMode mode, uint32_t timeout_ms);
 Drover__Order *world_reset_order(struct world *w, uint64_t guest, bool graceful);
+/* Give it; the answer comes with the loop's turns.  o stays the caller's until then. */
+void world_begin(struct world *w, Drover__Order *o);
 /* Give it and wait for the answer: 0 or the fault's code.  o is taken. */
 int world_give(struct world *w, Drover__Order *o_take);
 int world_create(struct world *w, uint64_t guest);
