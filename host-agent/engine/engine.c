@@ -32,6 +32,12 @@ static const char *const verb_names[] = {
 	[ENGINE_RESIZE] = "resize",
 	[ENGINE_QUERY] = "query",
 	[ENGINE_ADOPT] = "adopt",
+	[ENGINE_MOVE_OFFER] = "offer",
+	[ENGINE_MOVE_IN] = "move in",
+	[ENGINE_MOVE_WAIT] = "wait for its arrival",
+	[ENGINE_MOVE_OUT] = "move out",
+	[ENGINE_TAKE_BACK] = "take back",
+	[ENGINE_ADOPT_MOVING] = "adopt on its way",
 };
 
 #define GO  ENGINE_GO
@@ -51,6 +57,12 @@ static const enum engine_verdict verb_may[ENGINE_VERBS_][ENGINE_STATES_] = {
 	[ENGINE_RESIZE]  = { NO,  NO,      GO,     GO,    NO,     NO,        NO,      NO,     NO },
 	[ENGINE_QUERY]   = { HAS, GO,      GO,     GO,    GO,     GO,        GO,      GO,     GO },
 	[ENGINE_ADOPT]   = { GO,  HAS,     HAS,    HAS,   HAS,    HAS,       HAS,     HAS,    HAS },
+	[ENGINE_MOVE_OFFER] = { NO, NO,    GO,     GO,    GO,     NO,        NO,      NO,     NO },
+	[ENGINE_MOVE_IN]    = { GO, NO,    NO,     NO,    NO,     NO,        NO,      NO,     NO },
+	[ENGINE_MOVE_WAIT]  = { GO, NO,    HAS,    HAS,   HAS,    NO,        GO,      NO,     NO },
+	[ENGINE_MOVE_OUT]   = { NO, NO,    GO,     GO,    NO,     NO,        NO,      NO,     HAS },
+	[ENGINE_TAKE_BACK]  = { NO, NO,    HAS,    HAS,   HAS,    NO,        NO,      NO,     GO },
+	[ENGINE_ADOPT_MOVING] = { GO, HAS, HAS,    HAS,   HAS,    HAS,       HAS,     HAS,    HAS },
 	/* clang-format on */
 };
 
@@ -155,6 +167,7 @@ engine_guest_free(struct engine_guest *g)
 	/* Whatever is still under way has nobody to tell. */
 	g->on_event = NULL;
 	g->busy = false;
+	engine_offer_clear(g);
 	g->engine->ops->guest_free(g);
 }
 
@@ -236,9 +249,8 @@ engine_done(struct engine_guest *g, int rc, const struct err *e)
 	post_wake(g->engine->loop, g->wake, rc, e);
 }
 
-/* Is it for the engine to do something?  Every other case is answered here. */
-static bool
-begin(struct engine_guest *g, enum engine_verb v, struct wake w)
+bool
+engine_begin(struct engine_guest *g, enum engine_verb v, struct wake w)
 {
 	struct loop *l = g->engine->loop;
 	struct err e = ERR_INIT;
@@ -270,9 +282,8 @@ begin(struct engine_guest *g, enum engine_verb v, struct wake w)
 	return true;
 }
 
-/* Tell about a verb that could not even begin. */
-static void
-begun(struct engine_guest *g, int rc, const struct err *e)
+void
+engine_begun(struct engine_guest *g, int rc, const struct err *e)
 {
 	if (rc)
 		engine_done(g, rc, e);
@@ -284,14 +295,14 @@ engine_start(struct engine_guest *g, const struct engine_boot *b, struct wake w)
 	struct err e = ERR_INIT;
 	int rc;
 
-	if (!begin(g, ENGINE_START, w))
+	if (!engine_begin(g, ENGINE_START, w))
 		return;
 	rc = engine_spec_check(g->engine, b->spec, &e);
 	if (!rc)
 		rc = g->engine->ops->start(g, b, &e);
 	if (rc)
 		err_wrap(&e, "vm-%" PRIu64 ": cannot start", g->number);
-	begun(g, rc, &e);
+	engine_begun(g, rc, &e);
 }
 
 void
@@ -299,8 +310,8 @@ engine_stop(struct engine_guest *g, uint32_t timeout_ms, struct wake w)
 {
 	struct err e = ERR_INIT;
 
-	if (begin(g, ENGINE_STOP, w))
-		begun(g, g->engine->ops->stop(g, timeout_ms, &e), &e);
+	if (engine_begin(g, ENGINE_STOP, w))
+		engine_begun(g, g->engine->ops->stop(g, timeout_ms, &e), &e);
 }
 
 void
@@ -308,8 +319,8 @@ engine_kill(struct engine_guest *g, struct wake w)
 {
 	struct err e = ERR_INIT;
 
-	if (begin(g, ENGINE_KILL, w))
-		begun(g, g->engine->ops->kill(g, &e), &e);
+	if (engine_begin(g, ENGINE_KILL, w))
+		engine_begun(g, g->engine->ops->kill(g, &e), &e);
 }
 
 void
@@ -317,8 +328,8 @@ engine_reset(struct engine_guest *g, struct wake w)
 {
 	struct err e = ERR_INIT;
 
-	if (begin(g, ENGINE_RESET, w))
-		begun(g, g->engine->ops->reset(g, &e), &e);
+	if (engine_begin(g, ENGINE_RESET, w))
+		engine_begun(g, g->engine->ops->reset(g, &e), &e);
 }
 
 void
@@ -326,8 +337,8 @@ engine_pause(struct engine_guest *g, struct wake w)
 {
 	struct err e = ERR_INIT;
 
-	if (begin(g, ENGINE_PAUSE, w))
-		begun(g, g->engine->ops->pause(g, &e), &e);
+	if (engine_begin(g, ENGINE_PAUSE, w))
+		engine_begun(g, g->engine->ops->pause(g, &e), &e);
 }
 
 void
@@ -335,8 +346,8 @@ engine_resume(struct engine_guest *g, struct wake w)
 {
 	struct err e = ERR_INIT;
 
-	if (begin(g, ENGINE_RESUME, w))
-		begun(g, g->engine->ops->resume(g, &e), &e);
+	if (engine_begin(g, ENGINE_RESUME, w))
+		engine_begun(g, g->engine->ops->resume(g, &e), &e);
 }
 
 void
@@ -344,8 +355,8 @@ engine_suspend(struct engine_guest *g, int memory_fd, struct wake w)
 {
 	struct err e = ERR_INIT;
 
-	if (begin(g, ENGINE_SUSPEND, w))
-		begun(g, g->engine->ops->suspend(g, memory_fd, &e), &e);
+	if (engine_begin(g, ENGINE_SUSPEND, w))
+		engine_begun(g, g->engine->ops->suspend(g, memory_fd, &e), &e);
 }
 
 void
@@ -354,14 +365,14 @@ engine_resize(struct engine_guest *g, const Drover__GuestSpec *spec, struct wake
 	struct err e = ERR_INIT;
 	int rc;
 
-	if (!begin(g, ENGINE_RESIZE, w))
+	if (!engine_begin(g, ENGINE_RESIZE, w))
 		return;
 	rc = engine_spec_check(g->engine, spec, &e);
 	if (!rc)
 		rc = g->engine->ops->resize(g, spec, &e);
 	if (rc)
 		err_wrap(&e, "vm-%" PRIu64, g->number);
-	begun(g, rc, &e);
+	engine_begun(g, rc, &e);
 }
 
 void
@@ -369,8 +380,8 @@ engine_query(struct engine_guest *g, struct wake w)
 {
 	struct err e = ERR_INIT;
 
-	if (begin(g, ENGINE_QUERY, w))
-		begun(g, g->engine->ops->query(g, &e), &e);
+	if (engine_begin(g, ENGINE_QUERY, w))
+		engine_begun(g, g->engine->ops->query(g, &e), &e);
 }
 
 void
@@ -378,8 +389,8 @@ engine_adopt(struct engine_guest *g, const Drover__GuestSpec *spec, struct wake 
 {
 	struct err e = ERR_INIT;
 
-	if (begin(g, ENGINE_ADOPT, w))
-		begun(g, g->engine->ops->adopt(g, spec, &e), &e);
+	if (engine_begin(g, ENGINE_ADOPT, w))
+		engine_begun(g, g->engine->ops->adopt(g, spec, &e), &e);
 }
 
 size_t

@@ -6,7 +6,7 @@
  * engine and a struct engine_guest are the first members of the engine's own structs.
  */
 #pragma once
-#include "host-agent/engine/engine.h"
+#include "host-agent/engine/engine_move.h"
 
 enum engine_verb {
 	ENGINE_START,
@@ -19,6 +19,12 @@ enum engine_verb {
 	ENGINE_RESIZE,
 	ENGINE_QUERY,
 	ENGINE_ADOPT,
+	ENGINE_MOVE_OFFER,
+	ENGINE_MOVE_IN,
+	ENGINE_MOVE_WAIT,
+	ENGINE_MOVE_OUT,
+	ENGINE_TAKE_BACK,
+	ENGINE_ADOPT_MOVING,
 	ENGINE_VERBS_
 };
 
@@ -54,6 +60,18 @@ struct engine_ops {
 	int (*adopt)(
 	    struct engine_guest *g, const Drover__GuestSpec *spec, struct err *e);
 
+	/* See engine_move.h.  Descriptors are borrowed until the op returns. */
+	int (*move_offer)(struct engine_guest *g, struct err *e);
+	int (*move_in)(struct engine_guest *g, const struct engine_boot *b,
+	    const struct engine_arrival *a, struct err *e);
+	int (*move_wait)(struct engine_guest *g, struct err *e);
+	int (*move_out)(
+	    struct engine_guest *g, const struct engine_departure *d, struct err *e);
+	void (*move_cancel)(struct engine_guest *g); /* while move_out is under way */
+	int (*take_back)(struct engine_guest *g, struct err *e);
+	int (*adopt_moving)(struct engine_guest *g, const Drover__GuestSpec *spec,
+	    enum engine_moving how, bool run, struct err *e);
+
 	size_t (*console_tail)(struct engine_guest *g, char *buf, size_t cap);
 	int (*console_write)(
 	    struct engine_guest *g, const void *p, size_t n, struct err *e);
@@ -78,6 +96,8 @@ struct engine_guest {
 	enum engine_end end;
 	char reason[ENGINE_REASON_MAX];
 	struct engine_stat stat;
+	struct engine_offer offer;
+	struct engine_progress progress;
 	bool busy; /* verb is under way and wake waits for it */
 	enum engine_verb verb;
 	struct wake wake;
@@ -87,6 +107,13 @@ struct engine_guest {
 enum engine_verdict engine_verb_check(enum engine_verb v, enum engine_state st);
 const char *engine_verb_name(enum engine_verb v);
 
+/*
+ * Is it for the engine to do something?  Then v is under way and w waits for it; every
+ * other case is answered here.
+ */
+bool engine_begin(struct engine_guest *g, enum engine_verb v, struct wake w);
+/* Tell about a verb whose op could not even begin. */
+void engine_begun(struct engine_guest *g, int rc, const struct err *e);
 /* The verb under way has ended: tell who waits.  Nothing happens if none is. */
 void engine_done(struct engine_guest *g, int rc, const struct err *e);
 /* The one writer of state; logs the move. */
@@ -96,5 +123,7 @@ void engine_set_down(struct engine_guest *g, enum engine_end end, const char *re
 /* Tell the agent.  Posts phase only. */
 void engine_emit(
     struct engine_guest *g, enum engine_event_kind kind, const char *reason);
+void engine_offer_clear(struct engine_guest *g);
+void engine_offer_obstacle(struct engine_guest *g, const char *why);
 void engine_fact_cap(
     struct engine_facts *f, enum engine_cap cap, const char *why_not /* NULL: able */);

@@ -22,6 +22,7 @@
 #include "base/str.h"
 #include "host-agent/network/port.h"
 #include "host-agent/resource/cg.h"
+#include "tests/engine/move_suite.h"
 #include "tests/engine/suite.h"
 #include "tests/lib/borrow.h"
 
@@ -97,7 +98,8 @@ knows_what_it_can_do(void **state)
 	assert_true(f->usable);
 	assert_true(*f->version);
 	assert_true(engine_can(s->engine, ENGINE_CAP_PAUSE));
-	assert_false(engine_can(s->engine, ENGINE_CAP_LIVE_MIGRATION));
+	assert_true(engine_can(s->engine, ENGINE_CAP_LIVE_MIGRATION));
+	assert_false(engine_can(s->engine, ENGINE_CAP_POST_COPY));
 	for (int cap = 0; cap < ENGINE_CAPS_; cap++)
 		assert_true(f->caps[cap].able || *f->caps[cap].why_not);
 }
@@ -711,5 +713,6 @@ main(int argc, char **argv)
 	failed = cmocka_run_group_tests(alike, NULL, NULL);
 	failed += kind == SUITE_SIM ? cmocka_run_group_tests(sim_only, NULL, NULL)
 				    : cmocka_run_group_tests(qemu_only, NULL, NULL);
+	failed += move_suite_run(kind);
 	return failed ? 1 : 0;
 }

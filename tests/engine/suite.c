@@ -21,7 +21,7 @@
 #define TURN_MS    50
 
 /* One verb on its way. */
-struct running {
+struct suite_running {
 	struct suite_guest *sg;
 	struct suite *suite;
 	suite_verb verb;
@@ -33,7 +33,7 @@ struct running {
 static enum flow_rc
 verb_start(struct flow *f, void *arg)
 {
-	struct running *r = arg;
+	struct suite_running *r = arg;
 
 	if (r->sg)
 		r->verb(r->sg, flow_wake(f));
@@ -45,7 +45,7 @@ verb_start(struct flow *f, void *arg)
 static void
 on_ended(void *owner, struct flow *f, int rc, const struct err *e)
 {
-	struct running *r = owner;
+	struct suite_running *r = owner;
 
 	r->ended = true;
 	r->rc = rc;
@@ -72,15 +72,21 @@ suite_await(struct suite *s, bool (*is_so)(void *arg), void *arg)
 static bool
 has_ended(void *arg)
 {
-	return ((struct running *)arg)->ended;
+	return ((struct suite_running *)arg)->ended;
 }
 
-static int
-run(struct running *r, struct err *e)
+static void
+begin(struct suite_running *r)
 {
 	static const struct flow_hooks hooks = { .ended = on_ended };
 
 	flow_start(flow_new(r->suite->flows, "suite verb", verb_steps, r, &hooks, r));
+}
+
+static int
+run(struct suite_running *r, struct err *e)
+{
+	begin(r);
 	suite_await(r->suite, has_ended, r);
 	if (e)
 		*e = r->err;
@@ -90,9 +96,39 @@ run(struct running *r, struct err *e)
 int
 suite_run(struct suite_guest *sg, suite_verb verb, struct err *e)
 {
-	struct running r = { .sg = sg, .suite = sg->suite, .verb = verb };
+	struct suite_running r = { .sg = sg, .suite = sg->suite, .verb = verb };
 
 	return run(&r, e);
+}
+
+struct suite_running *
+suite_begin(struct suite_guest *sg, suite_verb verb)
+{
+	struct suite_running *r = xcalloc(1, sizeof(*r));
+
+	r->sg = sg;
+	r->suite = sg->suite;
+	r->verb = verb;
+	begin(r);
+	return r;
+}
+
+int
+suite_end(struct suite_running *r, struct err *e)
+{
+	int rc;
+
+	suite_await(r->suite, has_ended, r);
+	rc = r->rc;
+	*e = r->err;
+	free(r);
+	return rc;
+}
+
+bool
+suite_has_ended(const struct suite_running *r)
+{
+	return r->ended;
 }
 
 static bool
@@ -134,7 +170,7 @@ make_engine(struct suite *s)
 		.stop_ms = 200,
 		.faults = sim_script,
 		.state_dir = s->dir };
-	struct running r = { .suite = s };
+	struct suite_running r = { .suite = s };
 	struct err e = ERR_INIT;
 
 	s->loop = loop_new(clock_system());
@@ -300,7 +336,7 @@ suite_guest_free(struct suite_guest *sg)
 static int start_memory_fd = -1;
 
 void
-suite_start_verb(struct suite_guest *sg, struct wake w)
+suite_boot(struct suite_guest *sg, suite_boot_fn fn, struct wake w)
 {
 	AUTO_CLOSE int fd = open(sg->disk_path, O_RDWR | O_CLOEXEC);
 	AUTO_CLOSE int base =
@@ -317,10 +353,22 @@ suite_start_verb(struct suite_guest *sg, struct wake w)
 
 	assert_true(fd >= 0);
 	disk.direct = fcntl(fd, F_SETFL, O_DIRECT) == 0;
-	engine_start(sg->g, &b, w);
+	fn(sg, &b, w);
 	if (sg->tap >= 0)
 		close(sg->tap);
 	sg->tap = -1;
+}
+
+static void
+start_with(struct suite_guest *sg, const struct engine_boot *b, struct wake w)
+{
+	engine_start(sg->g, b, w);
+}
+
+void
+suite_start_verb(struct suite_guest *sg, struct wake w)
+{
+	suite_boot(sg, start_with, w);
 }
 
 int

@@ -68,9 +68,17 @@ void suite_guest_handle(struct suite_guest *sg); /* makes g anew */
 
 void suite_guest_wire(struct suite_guest *sg); /* gives it a nic on its tap */
 
+/* Begin a verb, and wait for its end. */
+struct suite_running *suite_begin(struct suite_guest *sg, suite_verb verb);
+int suite_end(struct suite_running *r, struct err *e);
+bool suite_has_ended(const struct suite_running *r);
 /* Run a verb to its end. */
 int suite_run(struct suite_guest *sg, suite_verb verb, struct err *e);
 int suite_start(struct suite_guest *sg, int memory_fd, struct err *e);
+/* Call fn with all that a start needs. */
+typedef void (*suite_boot_fn)(
+    struct suite_guest *sg, const struct engine_boot *b, struct wake w);
+void suite_boot(struct suite_guest *sg, suite_boot_fn fn, struct wake w);
 void suite_start_verb(struct suite_guest *sg, struct wake w);
 /* Turn the loop until there have been n events, or fail. */
 void suite_await_events(struct suite *s, unsigned n);

@@ -42,6 +42,7 @@ static void
 destroy_guest(struct qemu_guest *q)
 {
 	list_remove(&q->leaving_node);
+	json_free(q->leave.tell);
 	free(q->vnc_path);
 	free(q->g.dir);
 	q->g.magic = 0;
@@ -50,31 +51,72 @@ destroy_guest(struct qemu_guest *q)
 
 /* ---- verbs are flows ---- */
 
+/* Is there still a handle behind a flow that has ended? */
+static bool
+survives(struct qemu_guest *q)
+{
+	q->n_flows--;
+	if (q->detached && q->n_flows == 0)
+		destroy_guest(q);
+	else
+		return !q->detached;
+	return false;
+}
+
+/* The verb has failed, but not ended: what it began is put in order first. */
+static bool
+falls_back(struct qemu_guest *q, int rc, const struct err *e)
+{
+	const struct flow_step *steps = MOVE(q->fallback);
+
+	if (!rc || !steps)
+		return false;
+	q->fallen = true;
+	q->fell_err = *e;
+	qemu_run_flow(q, "qemu put in order", steps);
+	return true;
+}
+
+static void
+fallen_why(const struct qemu_guest *q, struct err *e)
+{
+	*e = q->fell_err;
+	if (q->g.state == ENGINE_DOWN)
+		err_set(e, ERR_LOST, "%s went down meanwhile%s%s", q->who,
+		    *q->g.reason ? ": " : "", q->g.reason);
+	else
+		err_wrap(e, "%s stays", q->who);
+}
+
 static void
 on_flow_end(void *owner, struct flow *f, int rc, const struct err *e)
 {
 	struct qemu_guest *q = owner;
 	struct err why = rc ? *e : (struct err)ERR_INIT;
 
-	q->n_flows--;
-	if (q->detached) {
-		if (q->n_flows == 0)
-			destroy_guest(q);
+	if (!survives(q))
 		return;
-	}
 	/* One that was cut short was answered for when that happened. */
 	if (q->verb_flow != f)
 		return;
 	q->verb_flow = NULL;
+	if (falls_back(q, rc, &why))
+		return;
+	if (q->fallen)
+		fallen_why(q, &why);
+	rc = why.code;
+	q->fallen = false;
 	drop_memory_fd(q);
 	q->shows_end = false;
 	q->asked = QEMU_ASKED_NOTHING;
 	if (!rc && q->g.state != ENGINE_DOWN)
 		qemu_proc_stat(q);
-	if (rc && q->g.verb == ENGINE_START) {
+	if (rc && (q->g.verb == ENGINE_START || q->g.verb == ENGINE_MOVE_IN)) {
 		qemu_start_failed(q, &why);
 		rc = why.code;
 	}
+	if (!rc && q->g.verb == ENGINE_MOVE_IN)
+		qemu_moved_in(q);
 	engine_done(&q->g, rc, &why);
 }
 
@@ -86,6 +128,29 @@ qemu_run_flow(struct qemu_guest *q, const char *name, const struct flow_step *st
 	q->verb_flow = flow_new(q->qemu->flows, name, steps, q, &hooks, q);
 	q->n_flows++;
 	flow_start(q->verb_flow);
+}
+
+static void
+on_side_end(void *owner, struct flow *f, int rc, const struct err *e)
+{
+	struct qemu_guest *q = owner;
+
+	if (!survives(q) || q->side_flow != f)
+		return;
+	q->side_flow = NULL;
+	if (!rc && q->g.state != ENGINE_DOWN)
+		qemu_proc_stat(q);
+	qemu_arrival_ended(q, rc, e);
+}
+
+void
+qemu_side_flow(struct qemu_guest *q, const char *name, const struct flow_step *steps)
+{
+	static const struct flow_hooks hooks = { .ended = on_side_end };
+
+	q->side_flow = flow_new(q->qemu->flows, name, steps, q, &hooks, q);
+	q->n_flows++;
+	flow_start(q->side_flow);
 }
 
 enum flow_rc
@@ -102,15 +167,18 @@ qemu_call_step(
 }
 
 enum flow_rc
-qemu_events_step(struct qemu_guest *q, struct flow *f)
+qemu_caps_step(
+    struct qemu_guest *q, struct flow *f, enum qemu_mig_use use, bool throttle)
 {
-	json *o = json_new_object(), *list = json_new_array(), *cap = json_new_object();
+	return qemu_call_step(
+	    q, f, "migrate-set-capabilities", qemu_mig_caps(use, throttle));
+}
 
-	json_set_str(cap, "capability", "events");
-	json_set_bool(cap, "state", true);
-	json_add_json(list, cap);
-	json_set_json(o, "capabilities", list);
-	return qemu_call_step(q, f, "migrate-set-capabilities", o);
+bool
+qemu_answers(const struct qemu_guest *q)
+{
+	return !q->detached && q->g.state != ENGINE_DOWN && q->qmp &&
+	       !qmp_is_lost(q->qmp);
 }
 
 enum flow_rc
@@ -230,6 +298,8 @@ op_guest_free(struct engine_guest *g)
 	list_add_tail(&q->qemu->leaving, &q->leaving_node);
 	if (q->verb_flow)
 		flow_cancel(q->verb_flow, "the agent ends");
+	if (q->side_flow)
+		flow_cancel(q->side_flow, "the agent ends");
 }
 
 static size_t
@@ -279,6 +349,7 @@ op_free(struct engine *en)
 	}
 	free(qe->program);
 	free(qe->accel_wish);
+	str_fini(&qe->machines);
 	qe->en.magic = 0;
 	free(qe);
 }
@@ -300,6 +371,13 @@ static const struct engine_ops qemu_ops = {
 	.resize = qemu_op_resize,
 	.query = op_query,
 	.adopt = qemu_op_adopt,
+	.move_offer = qemu_op_move_offer,
+	.move_in = qemu_op_move_in,
+	.move_wait = qemu_op_move_wait,
+	.move_out = qemu_op_move_out,
+	.move_cancel = qemu_op_move_cancel,
+	.take_back = qemu_op_take_back,
+	.adopt_moving = qemu_op_adopt_moving,
 	.console_tail = op_console_tail,
 	.console_write = op_console_write,
 	.vnc_path = op_vnc_path,

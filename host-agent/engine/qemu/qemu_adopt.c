@@ -22,14 +22,14 @@ lost(struct flow *f, struct qemu_guest *q)
 	return FLOW_FAIL;
 }
 
-static enum flow_rc
-hello_start(struct flow *f, void *arg)
+enum flow_rc
+qemu_hello_step(struct flow *f, void *arg)
 {
 	return qemu_call_step(arg, f, "qmp_capabilities", NULL);
 }
 
-static enum flow_rc
-hello_finish(struct flow *f, void *arg, int rc)
+enum flow_rc
+qemu_hello_finish(struct flow *f, void *arg, int rc)
 {
 	struct qemu_guest *q = arg;
 
@@ -60,19 +60,32 @@ status_finish(struct flow *f, void *arg, int rc)
 		return FLOW_FAIL;
 	st = qemu_status_state(status);
 	q->half_started = st == ENGINE_STARTING;
+	/* It stands where a move that was taken back has left it. */
+	if (st == ENGINE_SUSPENDING && q->away == QEMU_HELD)
+		st = ENGINE_PAUSED;
 	q->was_running = st == ENGINE_SUSPENDING;
 	engine_set_state(&q->g, st, st == ENGINE_STALLED ? "a disk failed" : "");
 	return FLOW_NEXT;
 }
 
-/* It was never let go: a start that the agent did not live to end. */
 static enum flow_rc
-half_start(struct flow *f, void *arg)
+half_come(struct flow *f, const struct qemu_guest *q)
+{
+	err_set(flow_err(f), ERR_NOT_FOUND, "%s was still %s when the agent ended",
+	    q->who, q->g.verb == ENGINE_ADOPT ? "being started" : "on its way");
+	return FLOW_FAIL;
+}
+
+/* It was never let go: a start that the agent did not live to end. */
+enum flow_rc
+qemu_half_step(struct flow *f, void *arg)
 {
 	struct qemu_guest *q = arg;
 
 	if (!q->half_started)
 		return FLOW_NEXT;
+	if (qemu_is_gone(q) || q->g.state == ENGINE_DOWN)
+		return half_come(f, q);
 	q->shows_end = true;
 	q->asked = QEMU_ASKED_KILL;
 	qemu_proc_kill(q);
@@ -80,15 +93,12 @@ half_start(struct flow *f, void *arg)
 	return FLOW_WAIT;
 }
 
-static enum flow_rc
-half_finish(struct flow *f, void *arg, int rc)
+enum flow_rc
+qemu_half_finish(struct flow *f, void *arg, int rc)
 {
 	struct qemu_guest *q = arg;
 
-	if (!rc)
-		err_set(flow_err(f), ERR_NOT_FOUND,
-		    "%s was still being started when the agent ended", q->who);
-	return FLOW_FAIL;
+	return rc ? FLOW_FAIL : half_come(f, q);
 }
 
 static enum flow_rc
@@ -168,9 +178,9 @@ run_on_finish(struct flow *f, void *arg, int rc)
 }
 
 static const struct flow_step adopt_steps[] = {
-	{ "hello", hello_start, hello_finish, NULL, ADOPT_MS },
+	{ "hello", qemu_hello_step, qemu_hello_finish, NULL, ADOPT_MS },
 	{ "status", status_start, status_finish, NULL, ADOPT_MS },
-	{ "half started", half_start, half_finish, NULL, QEMU_ANSWER_MS },
+	{ "half started", qemu_half_step, qemu_half_finish, NULL, QEMU_ANSWER_MS },
 	{ "blocks", blocks_start, blocks_finish, NULL, ADOPT_MS },
 	{ "saving", saving_start, saving_finish, NULL, ADOPT_MS },
 	{ "run on", run_on_start, run_on_finish, NULL, ADOPT_MS },
@@ -216,14 +226,13 @@ not_found(struct qemu_guest *q, const char *why, struct err *e)
 }
 
 int
-qemu_op_adopt(struct engine_guest *g, const Drover__GuestSpec *spec, struct err *e)
+qemu_adopt_begin(struct qemu_guest *q, const Drover__GuestSpec *spec, struct err *e)
 {
-	struct qemu_guest *q = qemu_guest_of(g);
 	struct qemu_run run = { .pid = 0 };
 	struct err why = ERR_INIT;
 	int qmp_fd = -1, console_fd = -1, rc;
 
-	snprintf(q->who, sizeof(q->who), "vm-%" PRIu64, g->number);
+	snprintf(q->who, sizeof(q->who), "vm-%" PRIu64, q->g.number);
 	rc = qemu_run_load(q, &run, &why);
 	if (rc == ERR_NOT_FOUND)
 		rc = find_unnoted(q, spec, &run, &why);
@@ -238,9 +247,25 @@ qemu_op_adopt(struct engine_guest *g, const Drover__GuestSpec *spec, struct err 
 	q->trace = (struct qemu_trace){ .shutdown_seen = false };
 	q->asked = QEMU_ASKED_NOTHING;
 	q->shape = run.shape;
+	q->away = run.away;
 	if (qemu_connect(q, "console.sock", &console_fd, &why))
 		log_warn("engine", "%s: %s", q->who, why.msg);
 	qemu_attach(q, qmp_fd, console_fd);
+	return 0;
+}
+
+int
+qemu_op_adopt(struct engine_guest *g, const Drover__GuestSpec *spec, struct err *e)
+{
+	struct qemu_guest *q = qemu_guest_of(g);
+	int rc = qemu_adopt_begin(q, spec, e);
+
+	if (rc)
+		return rc;
+	if (q->away == QEMU_LEFT_RUNNING || q->away == QEMU_LEFT_PAUSED) {
+		qemu_adopt_leaving(q);
+		return 0;
+	}
 	/* Until it answers; what is known is that it lives. */
 	engine_set_state(g, ENGINE_RUNNING, "adopted");
 	qemu_run_flow(q, "qemu adopt", adopt_steps);

@@ -49,7 +49,10 @@ add_machine(struct qemu_args *a, const struct qemu_args_in *in)
 	option(a, "-uuid", "%s", in->spec->uuid);
 	add(a, "-nodefaults");
 	add(a, "-no-user-config");
-	option(a, "-machine", "%s,usb=off,vmport=off,hpet=off,dump-guest-core=off",
+	/* Without the description the last byte of its memory is one that a target
+	 * needs: see ADR 0010. */
+	option(a, "-machine",
+	    "%s,usb=off,vmport=off,hpet=off,dump-guest-core=off,suppress-vmdesc=on",
 	    s->machine);
 	if (kvm)
 		option(a, "-accel", "kvm");

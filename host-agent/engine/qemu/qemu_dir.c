@@ -132,6 +132,30 @@ qemu_connect(const struct qemu_guest *q, const char *name, int *ret_fd, struct e
 	return 0;
 }
 
+static const char *const away_names[] = {
+	[QEMU_HERE] = "",
+	[QEMU_LEFT_RUNNING] = "left running",
+	[QEMU_LEFT_PAUSED] = "left paused",
+	[QEMU_HELD] = "held",
+};
+
+static int
+read_away(const json *o, enum qemu_away *ret_a, struct err *e)
+{
+	const char *name = "";
+	int rc = json_read_str(o, "away", JSON_OPTIONAL, 32, &name, e);
+
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < ARRAY_SIZE(away_names); i++) {
+		if (!str_same(away_names[i], name))
+			continue;
+		*ret_a = (enum qemu_away)i;
+		return 0;
+	}
+	return err_set(e, ERR_CORRUPT, "away: \"%s\" is not known", name);
+}
+
 int
 qemu_run_save(const struct qemu_guest *q, struct err *e)
 {
@@ -146,6 +170,7 @@ qemu_run_save(const struct qemu_guest *q, struct err *e)
 		return rc;
 	json_set_u64(o, "pid", (uint64_t)q->g.stat.pid);
 	json_set_u64(o, "ticks", q->g.stat.start_ticks);
+	json_set_str(o, "away", away_names[q->away]);
 	text = json_text(o);
 	n = (ssize_t)strlen(text);
 	fd = openat(dir, "run.new",
@@ -185,6 +210,8 @@ qemu_run_load(const struct qemu_guest *q, struct qemu_run *ret_r, struct err *e)
 		    o, "ticks", JSON_REQUIRED, 1, INT64_MAX, &ret_r->ticks, e);
 	if (!rc)
 		rc = qemu_shape_parse(o, &ret_r->shape, e);
+	if (!rc)
+		rc = read_away(o, &ret_r->away, e);
 	ret_r->pid = (pid_t)pid;
 	return rc;
 }

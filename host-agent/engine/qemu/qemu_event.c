@@ -78,6 +78,10 @@ take_stop(struct qemu_trace *t, enum engine_state state, bool verb_busy,
 	/* Everything QEMU does on its own between -S and cont, or at its end. */
 	if (state == ENGINE_STARTING || state == ENGINE_SUSPENDING || t->shutdown_seen)
 		return;
+	/* What a move makes of it is the move's to say. */
+	if (state == ENGINE_ARRIVING || state == ENGINE_LEAVING ||
+	    state == ENGINE_GIVEN)
+		return;
 	if (t->io_error) {
 		move_to(out, ENGINE_STALLED);
 		tell(out, ENGINE_EV_STALLED, t->io_reason);
@@ -94,6 +98,8 @@ static void
 take_resume(struct qemu_trace *t, enum engine_state state, bool verb_busy,
     struct qemu_move *out)
 {
+	if (state == ENGINE_LEAVING)
+		return;
 	t->io_error = false;
 	if (state == ENGINE_RUNNING)
 		return;
@@ -121,6 +127,12 @@ qemu_event_take(struct qemu_trace *t, enum engine_state state, bool verb_busy,
 		t->panicked = true;
 	else if (str_same(name, "RESET") && flag_of(data, "guest") && !verb_busy)
 		tell(out, ENGINE_EV_RESET, "the guest restarted itself");
+}
+
+bool
+qemu_saving_asks(const struct qemu_trace *t)
+{
+	return str_same(t->saving, "pre-switchover");
 }
 
 bool

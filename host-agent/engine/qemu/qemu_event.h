@@ -36,6 +36,8 @@ struct qemu_move {
 void qemu_event_take(struct qemu_trace *t, enum engine_state state, bool verb_busy,
     const char *name, const json *data, struct qemu_move *out);
 
+/* Does a migration that has stopped it ask whether to go on? */
+bool qemu_saving_asks(const struct qemu_trace *t);
 /* Has saving its memory come to an end, good or bad? */
 bool qemu_saving_ended(const struct qemu_trace *t);
 /* The state that query-status names ("running", "paused", "io-error", …). */

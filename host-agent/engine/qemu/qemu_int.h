@@ -7,9 +7,12 @@
  */
 #pragma once
 #include "base/list.h"
+#include "base/str.h"
+#include "host-agent/engine/converge.h"
 #include "host-agent/engine/engine_int.h"
 #include "host-agent/engine/qemu/accel_decide.h"
 #include "host-agent/engine/qemu/qemu_event.h"
+#include "host-agent/engine/qemu/qemu_mig.h"
 #include "host-agent/engine/qemu/qemu_shape.h"
 #include "host-agent/engine/qemu/qmp.h"
 #include "loop/flow.h"
@@ -33,12 +36,36 @@ struct qemu {
 	uint32_t host_cpus;
 	uint64_t host_mb;
 	char machine[32];
+	struct str machines; /* all that it knows, a line each */
 	enum accel accel;
 	struct qemu_probe *probe; /* while one is under way */
 	struct list leaving;      /* freed guests whose flows still end */
 };
 
 enum qemu_asked { QEMU_ASKED_NOTHING, QEMU_ASKED_SHUTDOWN, QEMU_ASKED_KILL };
+
+/* What its process knows of it and a migration's status does not tell. */
+enum qemu_away {
+	QEMU_HERE,
+	QEMU_LEFT_RUNNING, /* its memory was sent, and it ran before that */
+	QEMU_LEFT_PAUSED,
+	QEMU_HELD, /* it stays; it was paused when its memory was sent */
+};
+
+#define QEMU_HELD_WHY "it is paused since a move that failed: let it run first"
+
+/* A move to another host, as its source sees it. */
+struct qemu_leave {
+	struct converge_policy policy;
+	struct converge converge;
+
+	enum { LEAVE_WAIT, LEAVE_ASK, LEAVE_ASK_WHY, LEAVE_TELL } turn;
+
+	json *tell;  /* parameters that LEAVE_TELL sets */
+	bool sent;   /* all of it, by QEMU's own word */
+	bool let_go; /* migrate-continue was sent: only QEMU can undo it now */
+	uint64_t began_ms, stopped_ms;
+};
 
 struct qemu_guest {
 	struct engine_guest g;
@@ -55,8 +82,9 @@ struct qemu_guest {
 	bool process_ended;
 	bool status_known;
 	int status;
-	bool given_up;     /* a start that was undone has killed it */
-	bool half_started; /* adopted before it had been let go */
+	bool given_up;      /* a start that was undone has killed it */
+	bool ends_abruptly; /* by a signal at once */
+	bool half_started;  /* adopted before it had been let go */
 
 	struct qemu_trace trace;
 	struct qemu_shape shape;
@@ -64,6 +92,12 @@ struct qemu_guest {
 	char *vnc_path;
 
 	struct flow *verb_flow; /* of the verb under way */
+	struct flow *side_flow; /* an arrival, which no verb has to wait for */
+	/* What runs when the verb's flow has failed; then the verb ends with fell_err.
+	 */
+	const struct flow_step *fallback;
+	bool fallen;
+	struct err fell_err;
 	unsigned n_flows;
 	bool detached;
 	bool shows_end; /* the verb under way reports the end itself */
@@ -72,7 +106,7 @@ struct qemu_guest {
 	struct wake exit_wake;  /* waits for the end of the process */
 	struct wake undo_wake;  /* the same, of an undo that runs beside another verb */
 	struct wake run_wake;   /* waits until it runs */
-	struct wake saved_wake; /* waits for the end of a migration to file */
+	struct wake saved_wake; /* waits for a migration to end or to ask */
 
 	/* Of the verb under way. */
 	uint32_t timeout_ms;
@@ -82,6 +116,9 @@ struct qemu_guest {
 	bool was_running;
 	struct qemu_growth growth;
 	uint32_t goal_cpus;
+	struct qemu_leave leave;
+	enum qemu_away away;
+	bool run_when_whole;
 };
 
 struct qemu_guest *qemu_guest_of(struct engine_guest *g);
@@ -92,8 +129,13 @@ void qemu_run_flow(
 /* The end of a step that only waits for a command of QMP. */
 enum flow_rc qemu_call_step(
     struct qemu_guest *q, struct flow *f, const char *command, json *args_take);
+void qemu_side_flow(
+    struct qemu_guest *q, const char *name, const struct flow_step *steps);
 /* Have QEMU tell by events how far saving or loading memory is. */
-enum flow_rc qemu_events_step(struct qemu_guest *q, struct flow *f);
+enum flow_rc qemu_caps_step(
+    struct qemu_guest *q, struct flow *f, enum qemu_mig_use use, bool throttle);
+/* It is there, and its control socket too. */
+bool qemu_answers(const struct qemu_guest *q);
 /* Wait until saving or loading memory has come to an end. */
 enum flow_rc qemu_saved_step(struct qemu_guest *q, struct flow *f);
 /* Nobody is left to do this for. */
@@ -125,6 +167,7 @@ struct qemu_run {
 	pid_t pid;
 	uint64_t ticks;
 	struct qemu_shape shape;
+	enum qemu_away away;
 };
 
 /* ERR_NOT_FOUND if there is none. */
@@ -141,8 +184,13 @@ int qemu_memory_read(int fd, struct qemu_shape *ret_s, struct err *e);
 
 /* The verbs. */
 int qemu_op_start(struct engine_guest *g, const struct engine_boot *b, struct err *e);
-/* Put the reason of a start that failed into e. */
+int qemu_start_check(struct qemu_guest *q, struct err *e); /* can anything run? */
+/* Put the reason of a start (or of a move in) that failed into e. */
 void qemu_start_failed(struct qemu_guest *q, struct err *e);
+enum flow_rc qemu_greet_step(struct flow *f, void *arg);
+enum flow_rc qemu_load_step(struct flow *f, void *arg); /* memory_child_fd */
+/* Nothing of it may stay. */
+enum flow_rc qemu_start_undo(struct flow *f, void *arg);
 int qemu_op_adopt(struct engine_guest *g, const Drover__GuestSpec *spec, struct err *e);
 int qemu_op_stop(struct engine_guest *g, uint32_t timeout_ms, struct err *e);
 int qemu_op_kill(struct engine_guest *g, struct err *e);
@@ -152,5 +200,29 @@ int qemu_op_resume(struct engine_guest *g, struct err *e);
 int qemu_op_suspend(struct engine_guest *g, int memory_fd, struct err *e);
 int qemu_op_resize(
     struct engine_guest *g, const Drover__GuestSpec *spec, struct err *e);
+int qemu_op_move_offer(struct engine_guest *g, struct err *e);
+int qemu_op_move_in(struct engine_guest *g, const struct engine_boot *b,
+    const struct engine_arrival *a, struct err *e);
+int qemu_op_move_wait(struct engine_guest *g, struct err *e);
+/* The side flow has ended: so has the verb that waits for it. */
+void qemu_arrival_ended(struct qemu_guest *q, int rc, const struct err *e);
+int qemu_op_move_out(
+    struct engine_guest *g, const struct engine_departure *d, struct err *e);
+void qemu_op_move_cancel(struct engine_guest *g);
+int qemu_op_take_back(struct engine_guest *g, struct err *e);
+/* Begin to watch a process of an earlier life; its state is not known yet. */
+int qemu_adopt_begin(
+    struct qemu_guest *q, const Drover__GuestSpec *spec, struct err *e);
+enum flow_rc qemu_hello_step(struct flow *f, void *arg);
+enum flow_rc qemu_hello_finish(struct flow *f, void *arg, int rc);
+enum flow_rc qemu_half_step(struct flow *f, void *arg);
+enum flow_rc qemu_half_finish(struct flow *f, void *arg, int rc);
+int qemu_op_adopt_moving(struct engine_guest *g, const Drover__GuestSpec *spec,
+    enum engine_moving how, bool run, struct err *e);
+/* The verb has ended well: its arrival begins. */
+void qemu_moved_in(struct qemu_guest *q);
+/* qemu_stay.c: end a move that came to nothing, whatever is left of it. */
+void qemu_adopt_leaving(struct qemu_guest *q);
+extern const struct flow_step qemu_stay_steps[];
 void qemu_op_probe(struct engine *en, struct wake w);
 void qemu_probe_drop(struct qemu *qe);

@@ -84,6 +84,7 @@ read_machines(struct qemu *qe, const json *list)
 		    json_read_str(
 			m, "name", JSON_REQUIRED, sizeof(qe->machine) - 1, &name, NULL))
 			continue;
+		str_addf(&qe->machines, "%s\n", name);
 		if (str_same(alias, MACHINE_ALIAS))
 			snprintf(qe->machine, sizeof(qe->machine), "%s", name);
 	}
@@ -263,7 +264,8 @@ fill_facts(struct qemu *qe, const struct accel_choice *c)
 	for (int cap = 0; cap < ENGINE_CAPS_; cap++)
 		engine_fact_cap(f, (enum engine_cap)cap, NULL);
 	engine_fact_cap(f, ENGINE_CAP_SNAPSHOT, "not in this version");
-	engine_fact_cap(f, ENGINE_CAP_LIVE_MIGRATION, "not in this version");
+	engine_fact_cap(f, ENGINE_CAP_POST_COPY,
+	    "a guest whose memory is on two hosts would be lost with either");
 }
 
 static void

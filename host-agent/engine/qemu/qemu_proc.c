@@ -80,16 +80,17 @@ on_qmp_event(void *arg, const char *name, const json *data)
 {
 	struct qemu_guest *q = arg;
 	struct engine_guest *g = &q->g;
+	bool explained = g->busy && g->state != ENGINE_LEAVING;
 	struct qemu_move m;
 
-	qemu_event_take(&q->trace, g->state, g->busy, name, data, &m);
+	qemu_event_take(&q->trace, g->state, explained, name, data, &m);
 	if (m.moves)
 		engine_set_state(g, m.to, m.reason);
 	if (m.tells)
 		engine_emit(g, m.kind, m.reason);
 	if (g->state == ENGINE_RUNNING)
 		post_wake(g->engine->loop, q->run_wake, 0, NULL);
-	if (qemu_saving_ended(&q->trace))
+	if (qemu_saving_ended(&q->trace) || qemu_saving_asks(&q->trace))
 		post_wake(g->engine->loop, q->saved_wake, 0, NULL);
 }
 
@@ -200,7 +201,9 @@ qemu_end_check(struct qemu_guest *q)
 	AUTO_FREE char *log = NULL;
 	struct qemu_end_view v;
 	enum engine_end end;
-	bool tell = !q->shows_end;
+	/* On its way it is the other side's, or its move says so. */
+	bool tell = !q->shows_end && q->g.state != ENGINE_ARRIVING &&
+		    q->g.state != ENGINE_GIVEN;
 
 	if (!q->process_ended || (q->qmp && !qmp_is_lost(q->qmp)))
 		return;
@@ -233,6 +236,7 @@ forget_past(struct qemu_guest *q)
 	q->asked = QEMU_ASKED_NOTHING;
 	q->memory_saved = q->status_known = q->process_ended = q->half_started = false;
 	q->given_up = false;
+	q->away = QEMU_HERE;
 	q->status = 0;
 	q->g.stat = (struct engine_stat){ .pid = 0 };
 }

@@ -7,8 +7,8 @@
 #include "base/str.h"
 #include "host-agent/engine/qemu/qemu_int.h"
 
-static enum flow_rc
-greet_start(struct flow *f, void *arg)
+enum flow_rc
+qemu_greet_step(struct flow *f, void *arg)
 {
 	struct qemu_guest *q = arg;
 
@@ -25,11 +25,12 @@ events_start(struct flow *f, void *arg)
 {
 	struct qemu_guest *q = arg;
 
-	return q->memory_child_fd < 0 ? FLOW_NEXT : qemu_events_step(q, f);
+	return q->memory_child_fd < 0 ? FLOW_NEXT
+				      : qemu_caps_step(q, f, QEMU_MIG_LOAD, false);
 }
 
-static enum flow_rc
-load_start(struct flow *f, void *arg)
+enum flow_rc
+qemu_load_step(struct flow *f, void *arg)
 {
 	struct qemu_guest *q = arg;
 	AUTO_FREE char *uri = NULL;
@@ -84,8 +85,8 @@ running_finish(struct flow *f, void *arg, int rc)
  * Nothing of it may stay.  One that has closed its socket is about to end by itself,
  * and killing it would hide why.
  */
-static enum flow_rc
-start_undo(struct flow *f, void *arg)
+enum flow_rc
+qemu_start_undo(struct flow *f, void *arg)
 {
 	struct qemu_guest *q = arg;
 
@@ -103,20 +104,22 @@ start_undo(struct flow *f, void *arg)
 void
 qemu_start_failed(struct qemu_guest *q, struct err *e)
 {
+	const char *what = engine_verb_name(q->g.verb);
+
 	if (q->g.state != ENGINE_DOWN)
 		qemu_proc_kill(q);
 	if (!q->given_up && q->g.state == ENGINE_DOWN && *q->g.reason)
-		err_set(e, ERR_IO, "%s: cannot start: %s", q->who, q->g.reason);
+		err_set(e, ERR_IO, "%s: cannot %s: %s", q->who, what, q->g.reason);
 	else
-		err_wrap(e, "%s: cannot start", q->who);
+		err_wrap(e, "%s: cannot %s", q->who, what);
 }
 
 #define READ_MEMORY_MS 600000
 
 static const struct flow_step start_steps[] = {
-	{ "greet", greet_start, NULL, start_undo, QEMU_ANSWER_MS },
+	{ "greet", qemu_greet_step, NULL, qemu_start_undo, QEMU_ANSWER_MS },
 	{ "events", events_start, NULL, NULL, QEMU_ANSWER_MS },
-	{ "load", load_start, NULL, NULL, QEMU_ANSWER_MS },
+	{ "load", qemu_load_step, NULL, NULL, QEMU_ANSWER_MS },
 	{ "loaded", loaded_start, NULL, NULL, READ_MEMORY_MS },
 	{ "let go", let_go_start, NULL, NULL, QEMU_ANSWER_MS },
 	{ "running", running_start, running_finish, NULL, QEMU_ANSWER_MS },
@@ -148,16 +151,26 @@ plan_shape(struct qemu_guest *q, const struct engine_boot *b, struct err *e)
 }
 
 int
+qemu_start_check(struct qemu_guest *q, struct err *e)
+{
+	const struct engine_facts *f = &q->g.engine->facts;
+
+	if (!f->usable)
+		return err_set(e, ERR_UNAVAILABLE, "the qemu engine cannot be used: %s",
+		    f->why_not);
+	snprintf(q->who, sizeof(q->who), "vm-%" PRIu64, q->g.number);
+	return 0;
+}
+
+int
 qemu_op_start(struct engine_guest *g, const struct engine_boot *b, struct err *e)
 {
 	struct qemu_guest *q = qemu_guest_of(g);
 	int rc;
 
-	if (!g->engine->facts.usable)
-		return err_set(e, ERR_UNAVAILABLE, "the qemu engine cannot be used: %s",
-		    g->engine->facts.why_not);
-	snprintf(q->who, sizeof(q->who), "vm-%" PRIu64, g->number);
-	rc = plan_shape(q, b, e);
+	rc = qemu_start_check(q, e);
+	if (!rc)
+		rc = plan_shape(q, b, e);
 	if (!rc)
 		rc = qemu_spawn(q, b, e);
 	if (rc)

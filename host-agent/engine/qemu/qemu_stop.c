@@ -89,7 +89,7 @@ quit_start(struct flow *f, void *arg)
 {
 	struct qemu_guest *q = arg;
 
-	if (!q->qmp || qmp_is_lost(q->qmp))
+	if (!q->qmp || qmp_is_lost(q->qmp) || q->ends_abruptly)
 		return FLOW_NEXT;
 	qmp_call(q->qmp, "quit", NULL, WAKE_NONE);
 	return await_end(f, q);
@@ -108,7 +108,8 @@ sigkill_start(struct flow *f, void *arg)
 
 	if (qemu_is_gone(q) || q->g.state == ENGINE_DOWN)
 		return FLOW_NEXT;
-	log_warn("engine", "%s: does not quit, is killed", q->who);
+	if (!q->ends_abruptly)
+		log_warn("engine", "%s: does not quit, is killed", q->who);
 	qemu_proc_kill(q);
 	return await_end(f, q);
 }
@@ -140,6 +141,12 @@ qemu_op_kill(struct engine_guest *g, struct err *e)
 
 	if (q->verb_flow)
 		flow_cancel(q->verb_flow, "cut short by kill");
+	if (q->side_flow)
+		flow_cancel(q->side_flow, "cut short by kill");
+	q->fallback = NULL;
+	q->fallen = false;
+	/* A process that ends in order cancels what it sends, and runs for a moment. */
+	q->ends_abruptly = g->state == ENGINE_LEAVING || g->state == ENGINE_GIVEN;
 	q->asked = QEMU_ASKED_KILL;
 	qemu_run_flow(q, "qemu kill", kill_steps);
 	return 0;

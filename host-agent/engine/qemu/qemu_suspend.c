@@ -56,7 +56,7 @@ speed_start(struct flow *f, void *arg)
 static enum flow_rc
 events_start(struct flow *f, void *arg)
 {
-	return qemu_events_step(arg, f);
+	return qemu_caps_step(arg, f, QEMU_MIG_SAVE, false);
 }
 
 static enum flow_rc

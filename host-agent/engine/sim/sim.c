@@ -6,41 +6,13 @@
 #include <unistd.h>
 
 #include "base/assert.h"
-#include "base/json.h"
 #include "base/mem.h"
-#include "base/rng.h"
-#include "base/str.h"
-#include "host-agent/engine/sim/sim_fault.h"
+#include "host-agent/engine/sim/sim_int.h"
 #include "loop/timer.h"
 
-#define SIM_MAGIC       0x53494d45u
-#define SIM_GUEST_MAGIC 0x53494d47u
-#define SLOW_FACTOR     10
-#define QUICK_DIVISOR   10 /* of a start: what pause, reset and their like take */
-#define FIRST_PID       1000000
-#define STATE_MAX       512
-#define CONSOLE_TEXT    "sim: running\n"
-
-struct sim {
-	struct engine en;
-	struct rng rng;
-	struct sim_script script;
-	uint32_t start_ms, stop_ms;
-	char *state_dir;
-};
-
-struct sim_guest {
-	struct engine_guest g;
-	struct sim *sim;
-	struct timer *timer; /* ends the verb under way */
-	enum sim_fault_kind fault;
-	uint64_t started_ms;
-	uint32_t num_cpu;
-	uint64_t memory_mb;
-	bool in_time; /* a stop that ends before its deadline */
-	uint32_t timeout_ms;
-	int memory_fd;
-};
+#define SLOW_FACTOR  10
+#define FIRST_PID    1000000
+#define CONSOLE_TEXT "sim: running\n"
 
 static struct sim *
 sim_of(struct engine *en)
@@ -48,87 +20,10 @@ sim_of(struct engine *en)
 	return CAST_OBJ(sim, en, SIM_MAGIC);
 }
 
-static struct sim_guest *
-guest_of(struct engine_guest *g)
+struct sim_guest *
+sim_guest_of(struct engine_guest *g)
 {
 	return CAST_OBJ(sim_guest, g, SIM_GUEST_MAGIC);
-}
-
-/* ---- what survives an agent restart ---- */
-
-static char *
-state_path(const struct sim_guest *s)
-{
-	if (!s->sim->state_dir)
-		return NULL;
-	return xasprintf("%s/vm-%" PRIu64, s->sim->state_dir, s->g.number);
-}
-
-static json *
-sizes_json(const struct sim_guest *s)
-{
-	json *o = json_new_object();
-
-	json_set_u64(o, "num_cpu", s->num_cpu);
-	json_set_u64(o, "memory_mb", s->memory_mb);
-	return o;
-}
-
-static int
-read_sizes(struct sim_guest *s, const json *o, struct err *e)
-{
-	uint64_t num_cpu = 0;
-	int rc = json_read_u64(o, "num_cpu", JSON_REQUIRED, 1, UINT32_MAX, &num_cpu, e);
-
-	if (rc)
-		return rc;
-	s->num_cpu = (uint32_t)num_cpu;
-	return json_read_u64(
-	    o, "memory_mb", JSON_REQUIRED, 1, INT64_MAX, &s->memory_mb, e);
-}
-
-static void
-save(const struct sim_guest *s)
-{
-	AUTO_FREE char *path = state_path(s);
-	AUTO_FREE char *text = NULL;
-	AUTO_CLOSE int fd = -1;
-	AUTO(json) json *o = NULL;
-
-	if (!path)
-		return;
-	if (s->g.state != ENGINE_RUNNING && s->g.state != ENGINE_PAUSED) {
-		unlink(path);
-		return;
-	}
-	o = sizes_json(s);
-	json_set_str(o, "state", engine_state_name(s->g.state));
-	json_set_u64(o, "started_ms", s->started_ms);
-	text = json_text(o);
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	/* An invented guest that cannot be noted is gone after the restart. */
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		unlink(path);
-}
-
-static bool
-load(struct sim_guest *s, enum engine_state *ret_st)
-{
-	AUTO_FREE char *path = state_path(s);
-	AUTO_CLOSE int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	AUTO(json) json *o = NULL;
-	const char *state = "";
-	char buf[STATE_MAX];
-	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf));
-
-	if (n <= 0 || json_parse(buf, (size_t)n, path, &o, NULL) ||
-	    read_sizes(s, o, NULL) ||
-	    json_read_u64(
-		o, "started_ms", JSON_REQUIRED, 0, INT64_MAX, &s->started_ms, NULL) ||
-	    json_read_str(o, "state", JSON_REQUIRED, sizeof(buf), &state, NULL))
-		return false;
-	*ret_st = str_same(state, "paused") ? ENGINE_PAUSED : ENGINE_RUNNING;
-	return true;
 }
 
 /* ---- verbs ---- */
@@ -150,25 +45,25 @@ refresh(struct sim_guest *s)
 	st->memory_used_bytes = s->memory_mb << 20;
 }
 
-static void
-move(struct sim_guest *s, enum engine_state to)
+void
+sim_set_state(struct sim_guest *s, enum engine_state to)
 {
 	engine_set_state(&s->g, to, "");
 	refresh(s);
-	save(s);
+	sim_save(s);
 }
 
-static void
-end(struct sim_guest *s, enum engine_end why, const char *reason)
+void
+sim_end(struct sim_guest *s, enum engine_end why, const char *reason)
 {
 	engine_set_down(&s->g, why, reason);
-	save(s);
+	sim_save(s);
 }
 
 static int
 write_memory(struct sim_guest *s, struct err *e)
 {
-	AUTO(json) json *o = sizes_json(s);
+	AUTO(json) json *o = sim_sizes_json(s);
 	AUTO_FREE char *text = json_text(o);
 	ssize_t n = (ssize_t)strlen(text);
 
@@ -182,24 +77,25 @@ static int
 read_memory(struct sim_guest *s, int fd, struct err *e)
 {
 	AUTO(json) json *o = NULL;
-	char buf[STATE_MAX];
+	char buf[SIM_STATE_MAX];
 	ssize_t n = pread(fd, buf, sizeof(buf), 0);
 
 	if (n <= 0 || json_parse(buf, (size_t)n, "memory", &o, NULL) ||
-	    read_sizes(s, o, NULL))
+	    sim_read_sizes(s, o, NULL))
 		return err_set(e, ERR_CORRUPT, "this is no memory image");
 	return 0;
 }
 
-static void
-crash(struct sim_guest *s)
+void
+sim_crash(struct sim_guest *s)
 {
 	enum engine_verb verb = s->g.verb;
 	struct err e = ERR_INIT;
 
 	err_set(&e, ERR_LOST, "vm-%" PRIu64 ": crashed during %s", s->g.number,
 	    engine_verb_name(verb));
-	end(s, ENGINE_END_DIED, "killed by SIGSEGV");
+	sim_move_drop(s);
+	sim_end(s, ENGINE_END_DIED, "killed by SIGSEGV");
 	engine_done(&s->g, e.code, &e);
 	if (verb != ENGINE_START)
 		engine_emit(&s->g, ENGINE_EV_DOWN, s->g.reason);
@@ -212,7 +108,7 @@ finish_stop(struct sim_guest *s, struct err *e)
 		return err_set(e, ERR_TIMEOUT,
 		    "vm-%" PRIu64 " did not shut down within %u s; it runs on",
 		    s->g.number, (s->timeout_ms + 999) / 1000);
-	end(s, ENGINE_END_ORDERED, "the guest shut down");
+	sim_end(s, ENGINE_END_ORDERED, "the guest shut down");
 	return 0;
 }
 
@@ -224,9 +120,9 @@ finish_suspend(struct sim_guest *s, struct err *e)
 	close(s->memory_fd);
 	s->memory_fd = -1;
 	if (rc)
-		move(s, ENGINE_RUNNING);
+		sim_set_state(s, ENGINE_RUNNING);
 	else
-		end(s, ENGINE_END_SUSPENDED, "");
+		sim_end(s, ENGINE_END_SUSPENDED, "");
 	return rc;
 }
 
@@ -234,7 +130,7 @@ static void
 start_over(struct sim_guest *s)
 {
 	s->started_ms = loop_now_ms(s->g.engine->loop);
-	move(s, ENGINE_RUNNING);
+	sim_set_state(s, ENGINE_RUNNING);
 }
 
 static int
@@ -248,21 +144,29 @@ finish(struct sim_guest *s, struct err *e)
 	case ENGINE_STOP:
 		return finish_stop(s, e);
 	case ENGINE_KILL:
-		end(s, ENGINE_END_ORDERED, "");
+		sim_end(s, ENGINE_END_ORDERED, "");
 		return 0;
 	case ENGINE_PAUSE:
-		move(s, ENGINE_PAUSED);
+		sim_set_state(s, ENGINE_PAUSED);
 		return 0;
 	case ENGINE_RESUME:
-		move(s, ENGINE_RUNNING);
+		sim_set_state(s, ENGINE_RUNNING);
 		return 0;
 	case ENGINE_SUSPEND:
 		return finish_suspend(s, e);
 	case ENGINE_RESIZE:
-		save(s);
+		sim_save(s);
 		break;
+	case ENGINE_TAKE_BACK:
+		sim_set_state(s, s->was_running ? ENGINE_RUNNING : ENGINE_PAUSED);
+		return 0;
 	case ENGINE_QUERY:
 	case ENGINE_ADOPT:
+	case ENGINE_MOVE_OFFER:
+	case ENGINE_MOVE_IN:
+	case ENGINE_MOVE_WAIT:
+	case ENGINE_MOVE_OUT:
+	case ENGINE_ADOPT_MOVING:
 	case ENGINE_VERBS_:
 		break;
 	}
@@ -280,7 +184,7 @@ on_timer(void *arg)
 	if (!s->g.busy)
 		return;
 	if (s->fault == SIM_CRASH) {
-		crash(s);
+		sim_crash(s);
 		return;
 	}
 	rc = finish(s, &e);
@@ -294,9 +198,8 @@ draw_ms(struct sim *sim, uint32_t mean_ms)
 	return mean_ms - mean_ms / 4 + rng_below(&sim->rng, mean_ms / 2 + 1);
 }
 
-/* Let the verb under way end after about mean_ms, or as the script says. */
-static int
-run(struct sim_guest *s, uint32_t mean_ms, uint64_t *ret_ms, struct err *e)
+int
+sim_run(struct sim_guest *s, uint32_t mean_ms, uint64_t *ret_ms, struct err *e)
 {
 	uint64_t ms = draw_ms(s->sim, mean_ms);
 
@@ -315,18 +218,18 @@ run(struct sim_guest *s, uint32_t mean_ms, uint64_t *ret_ms, struct err *e)
 	return 0;
 }
 
-static int
-quick(struct engine_guest *g, struct err *e)
+int
+sim_quick(struct engine_guest *g, struct err *e)
 {
-	struct sim_guest *s = guest_of(g);
+	struct sim_guest *s = sim_guest_of(g);
 
-	return run(s, s->sim->start_ms / QUICK_DIVISOR, NULL, e);
+	return sim_run(s, s->sim->start_ms / SIM_QUICK_DIVISOR, NULL, e);
 }
 
 static int
 op_start(struct engine_guest *g, const struct engine_boot *b, struct err *e)
 {
-	struct sim_guest *s = guest_of(g);
+	struct sim_guest *s = sim_guest_of(g);
 	int rc = 0;
 
 	s->num_cpu = b->spec->num_cpu;
@@ -334,18 +237,25 @@ op_start(struct engine_guest *g, const struct engine_boot *b, struct err *e)
 	if (b->memory_fd >= 0)
 		rc = read_memory(s, b->memory_fd, e);
 	if (!rc)
-		rc = run(s, s->sim->start_ms, NULL, e);
+		rc = sim_run(s, s->sim->start_ms, NULL, e);
 	if (!rc)
 		engine_set_state(g, ENGINE_STARTING, "");
 	return rc;
 }
 
 static int
+op_kill(struct engine_guest *g, struct err *e)
+{
+	sim_move_drop(sim_guest_of(g));
+	return sim_quick(g, e);
+}
+
+static int
 op_stop(struct engine_guest *g, uint32_t timeout_ms, struct err *e)
 {
-	struct sim_guest *s = guest_of(g);
+	struct sim_guest *s = sim_guest_of(g);
 	uint64_t ms = 0;
-	int rc = run(s, s->sim->stop_ms, &ms, e);
+	int rc = sim_run(s, s->sim->stop_ms, &ms, e);
 
 	s->timeout_ms = timeout_ms;
 	s->in_time = ms <= timeout_ms;
@@ -357,8 +267,8 @@ op_stop(struct engine_guest *g, uint32_t timeout_ms, struct err *e)
 static int
 op_suspend(struct engine_guest *g, int memory_fd, struct err *e)
 {
-	struct sim_guest *s = guest_of(g);
-	int rc = quick(g, e);
+	struct sim_guest *s = sim_guest_of(g);
+	int rc = sim_quick(g, e);
 
 	if (rc)
 		return rc;
@@ -370,13 +280,13 @@ op_suspend(struct engine_guest *g, int memory_fd, struct err *e)
 static int
 op_resize(struct engine_guest *g, const Drover__GuestSpec *spec, struct err *e)
 {
-	struct sim_guest *s = guest_of(g);
+	struct sim_guest *s = sim_guest_of(g);
 	int rc;
 
 	if (spec->num_cpu < s->num_cpu || spec->memory_mb < s->memory_mb)
 		return err_set(
 		    e, ERR_UNSUPPORTED, "needs power off: it can only be made larger");
-	rc = quick(g, e);
+	rc = sim_quick(g, e);
 	if (rc)
 		return rc;
 	s->num_cpu = spec->num_cpu;
@@ -387,16 +297,16 @@ op_resize(struct engine_guest *g, const Drover__GuestSpec *spec, struct err *e)
 static int
 op_adopt(struct engine_guest *g, const Drover__GuestSpec *spec, struct err *e)
 {
-	struct sim_guest *s = guest_of(g);
+	struct sim_guest *s = sim_guest_of(g);
 	enum engine_state st;
 	int rc;
 
-	if (!load(s, &st)) {
+	if (!sim_load(s, &st)) {
 		engine_set_down(g, ENGINE_END_DIED, "not found after the restart");
 		return err_set(e, ERR_NOT_FOUND, "vm-%" PRIu64 " does not run any more",
 		    g->number);
 	}
-	rc = quick(g, e);
+	rc = sim_quick(g, e);
 	if (!rc)
 		engine_set_state(g, st, "adopted");
 	return rc;
@@ -449,7 +359,8 @@ op_probe(struct engine *en, struct wake w)
 	engine_fact_cap(f, ENGINE_CAP_GUEST_AGENT, "invented guests run no agent");
 	engine_fact_cap(f, ENGINE_CAP_BALLOON, "not in this version");
 	engine_fact_cap(f, ENGINE_CAP_SNAPSHOT, "not in this version");
-	engine_fact_cap(f, ENGINE_CAP_LIVE_MIGRATION, "not in this version");
+	engine_fact_cap(f, ENGINE_CAP_POST_COPY,
+	    "a guest whose memory is on two hosts would be lost with either");
 	post_wake(en->loop, w, 0, NULL);
 }
 
@@ -460,7 +371,9 @@ op_guest_new(struct engine *en)
 
 	s->g.magic = SIM_GUEST_MAGIC;
 	s->sim = sim_of(en);
+	s->g.engine = en;
 	s->timer = timer_new(en->loop, on_timer, s);
+	sim_move_init(s);
 	s->memory_fd = -1;
 	return &s->g;
 }
@@ -468,9 +381,10 @@ op_guest_new(struct engine *en)
 static void
 op_guest_free(struct engine_guest *g)
 {
-	struct sim_guest *s = guest_of(g);
+	struct sim_guest *s = sim_guest_of(g);
 
 	timer_free(s->timer);
+	sim_move_fini(s);
 	if (s->memory_fd >= 0)
 		close(s->memory_fd);
 	free(s->g.dir);
@@ -497,14 +411,21 @@ static const struct engine_ops sim_ops = {
 	.guest_free = op_guest_free,
 	.start = op_start,
 	.stop = op_stop,
-	.kill = quick,
-	.reset = quick,
-	.pause = quick,
-	.resume = quick,
+	.kill = op_kill,
+	.reset = sim_quick,
+	.pause = sim_quick,
+	.resume = sim_quick,
 	.suspend = op_suspend,
 	.resize = op_resize,
-	.query = quick,
+	.query = sim_quick,
 	.adopt = op_adopt,
+	.move_offer = sim_op_move_offer,
+	.move_in = sim_op_move_in,
+	.move_wait = sim_op_move_wait,
+	.move_out = sim_op_move_out,
+	.move_cancel = sim_op_move_cancel,
+	.take_back = sim_quick,
+	.adopt_moving = sim_op_adopt_moving,
 	.console_tail = op_console_tail,
 	.console_write = op_console_write,
 	.vnc_path = op_vnc_path,

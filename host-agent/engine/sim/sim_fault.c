@@ -5,11 +5,22 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+/* "move_out" is "move out". */
+static bool
+names_verb(const char *s, const char *name)
+{
+	while (*s && (*s == '_' ? ' ' : *s) == *name) {
+		s++;
+		name++;
+	}
+	return *s == *name;
+}
+
 static int
 read_verb(const char *s, enum engine_verb *ret_v)
 {
 	for (int v = 0; v < ENGINE_VERBS_; v++) {
-		if (!str_same(s, engine_verb_name((enum engine_verb)v)))
+		if (!names_verb(s, engine_verb_name((enum engine_verb)v)))
 			continue;
 		*ret_v = (enum engine_verb)v;
 		return 0;
