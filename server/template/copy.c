@@ -321,6 +321,20 @@ is_copy_of(const struct task_run *r, const void *arg)
 	       obj_id_is(run_arg_id(r, "datastore"), p->datastore);
 }
 
+/* Can somebody write there and somebody read one of the images? */
+static bool
+is_reached(const struct task_run *r, obj_id tpl, obj_id datastore)
+{
+	const struct hosts *hosts = run_ops(r)->hosts;
+	const struct template *row = inv_template(r->inv, tpl);
+	struct tpl_place all[PLACES_MAX];
+	size_t n = row ? tpl_places(row, all) : 0, i = 0;
+
+	while (i < n && obj_id_none(hosts_reaching(hosts, all[i].datastore)))
+		i++;
+	return i < n && !obj_id_none(hosts_reaching(hosts, datastore));
+}
+
 enum flow_rc
 copy_await(struct task_run *r, obj_id tpl, obj_id datastore)
 {
@@ -336,6 +350,8 @@ copy_await(struct task_run *r, obj_id tpl, obj_id datastore)
 		task_await(r->tasks, at_it->id, task_wake(r));
 		return FLOW_WAIT;
 	}
+	if (!is_reached(r, tpl, datastore) && hosts_any_expected(run_ops(r)->hosts))
+		return run_wait_for_host(r);
 	args = json_new_object();
 	arg_set_id(args, "datastore", datastore);
 	const struct op_request request = {
