@@ -286,14 +286,30 @@ read_body(struct api_call *c, struct err *e)
 static int
 find_object(struct api_call *c, struct err *e)
 {
-	if (c->route->kind == KIND_NONE || !*c->seg)
+	if (c->route->kind == KIND_NONE || !*c->at.seg)
 		return 0;
-	int rc = obj_id_parse(c->seg, c->route->kind, &c->id, e);
+	int rc = obj_id_parse(c->at.seg, c->route->kind, &c->id, e);
 	if (rc < 0)
 		return rc;
 	if (inv_get(c->api->d.inv, c->id))
 		return 0;
-	return err_set(e, ERR_NOT_FOUND, "there is no %s", c->seg);
+	return err_set(e, ERR_NOT_FOUND, "there is no %s", c->at.seg);
+}
+
+/* What stands in the path is an argument like those of the body. */
+static int
+take_path_arg(struct api_call *c, struct err *e)
+{
+	AUTO_FREE char *name = route_arg_name(c->route);
+
+	if (!name)
+		return 0;
+	if (!c->body)
+		c->body = json_new_object();
+	if (json_get(c->body, name))
+		return err_set(e, ERR_INVALID, "%s: is in the path already", name);
+	json_set_str(c->body, name, c->at.arg);
+	return 0;
 }
 
 static int
@@ -301,7 +317,7 @@ prepare(struct api_call *c, struct err *e)
 {
 	size_t n;
 	const struct route *all = api_routes(&n);
-	int rc = route_find(all, n, c->req->method, c->req->path, &c->route, c->seg);
+	int rc = route_find(all, n, c->req->method, c->req->path, &c->route, &c->at);
 
 	if (rc == ERR_UNSUPPORTED)
 		return err_set(
@@ -312,7 +328,9 @@ prepare(struct api_call *c, struct err *e)
 	rc = authorize(c, e);
 	if (rc == 0)
 		rc = read_body(c, e);
-	return rc == 0 ? find_object(c, e) : rc;
+	if (rc == 0)
+		rc = find_object(c, e);
+	return rc == 0 ? take_path_arg(c, e) : rc;
 }
 
 static void

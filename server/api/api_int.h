@@ -41,7 +41,7 @@ struct api_call {
 	struct api *api;
 	struct request *req;
 	const struct route *route;
-	char seg[MAX_SEGMENT];
+	struct route_path at;
 	obj_id id; /* what {id} names, of the route's kind, and it exists */
 	struct caller who;
 	char session[24]; /* id of the session, "" without one */

@@ -115,14 +115,14 @@ api_session_list(struct api_call *c)
 static void
 end_one(struct api_call *c, enum session_kind kind, obj_id owner)
 {
-	const struct session *ss = session_by_id(c->api->d.sessions, c->seg);
+	const struct session *ss = session_by_id(c->api->d.sessions, c->at.seg);
 
 	if (!ss || ss->kind != kind ||
 	    (!obj_id_none(owner) && !obj_id_is(ss->user, owner)))
 		api_refuse(c, ERR_NOT_FOUND, "there is no %s %s",
-		    kind == SESSION_LOGIN ? "session" : "token of yours", c->seg);
+		    kind == SESSION_LOGIN ? "session" : "token of yours", c->at.seg);
 	else
-		session_end(c->api->d.sessions, c->seg, &c->who, on_ended, c);
+		session_end(c->api->d.sessions, c->at.seg, &c->who, on_ended, c);
 }
 
 void

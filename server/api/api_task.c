@@ -36,7 +36,7 @@ reply_task(struct api_call *c)
 	if (o)
 		api_reply_json(c, 200, inv_json(c->api->d.inv, o));
 	else
-		api_refuse(c, ERR_NOT_FOUND, "%s is no longer kept", c->seg);
+		api_refuse(c, ERR_NOT_FOUND, "%s is no longer kept", c->at.seg);
 }
 
 /* Answer whoever's task has ended or whose time is up; set the timer for the rest. */

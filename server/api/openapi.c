@@ -127,13 +127,16 @@ arg_schema(const struct op_arg *a)
 	return s;
 }
 
+/* in_path: the argument that is no part of the body, or NULL. */
 static json *
-body_of_op(const struct op_info *op)
+body_of_op(const struct op_info *op, const char *in_path)
 {
 	json *s = schema_of_type("object"), *props = json_new_object(),
 	     *required = json_new_array();
 
 	for (const struct op_arg *a = op->args; a && a->name; a++) {
+		if (in_path && str_same(a->name, in_path))
+			continue;
 		json_set_json(props, a->name, arg_schema(a));
 		if (a->required)
 			json_add_str(required, a->name);
@@ -173,6 +176,9 @@ parameters_of(const struct route *r)
 		add_parameter(list, "id", "path", "string");
 	if (strstr(r->path, "{n}"))
 		add_parameter(list, "n", "path", "string");
+	AUTO_FREE char *arg = route_arg_name(r);
+	if (arg)
+		add_parameter(list, arg, "path", "string");
 	if (r->handler == api_list) {
 		add_parameter(list, "q", "query", "string");
 		add_parameter(list, "sort", "query", "string");
@@ -239,6 +245,7 @@ static json *
 operation(const struct route *r)
 {
 	const struct op_info *op = r->op ? op_find(r->op) : NULL;
+	AUTO_FREE char *in_path = route_arg_name(r);
 	json *o = json_new_object();
 
 	json_set_str(o, "summary", r->title);
@@ -247,7 +254,7 @@ operation(const struct route *r)
 		json_set_str(o, "operationId", r->op);
 	json_set_json(o, "parameters", parameters_of(r));
 	if (op)
-		json_set_json(o, "requestBody", body_of_op(op));
+		json_set_json(o, "requestBody", body_of_op(op, in_path));
 	json_set_json(o, "responses", answers_of(r, op));
 	if (r->min_role == ROLE_NONE)
 		json_set_json(o, "security", json_new_array());

@@ -2,11 +2,15 @@
 
 #include <string.h>
 
-/* Does path fit the pattern? What stands for {…} goes to seg. */
+#include "base/mem.h"
+
+/* Does path fit the pattern? What stands for {…} goes to ret. */
 static bool
-fits(const char *pattern, const char *path, char *seg)
+fits(const char *pattern, const char *path, struct route_path *ret)
 {
-	*seg = 0;
+	char *seg = ret->seg;
+
+	ret->seg[0] = ret->arg[0] = 0;
 	while (*pattern && *path) {
 		if (*pattern == '{') {
 			size_t n = strcspn(path, "/");
@@ -14,6 +18,7 @@ fits(const char *pattern, const char *path, char *seg)
 				return false;
 			memcpy(seg, path, n);
 			seg[n] = 0;
+			seg = ret->arg;
 			path += n;
 			pattern = strchr(pattern, '}') + 1;
 		} else if (*pattern++ != *path++) {
@@ -25,13 +30,13 @@ fits(const char *pattern, const char *path, char *seg)
 
 int
 route_find(const struct route *routes, size_t n, enum http_method method,
-    const char *path, const struct route **ret_r, char *seg)
+    const char *path, const struct route **ret_r, struct route_path *ret_p)
 {
 	bool known = false;
 
 	/* Literal paths stand before the ones with {…} that they would fit. */
 	for (size_t i = 0; i < n; i++) {
-		if (!fits(routes[i].path, path, seg))
+		if (!fits(routes[i].path, path, ret_p))
 			continue;
 		known = true;
 		if (routes[i].method != method)
@@ -40,6 +45,15 @@ route_find(const struct route *routes, size_t n, enum http_method method,
 		return 0;
 	}
 	return known ? ERR_UNSUPPORTED : ERR_NOT_FOUND;
+}
+
+char *
+route_arg_name(const struct route *r)
+{
+	const char *first = strchr(r->path, '{');
+	const char *second = first ? strchr(first + 1, '{') : NULL;
+
+	return second ? xstrndup(second + 1, strcspn(second + 1, "}")) : NULL;
 }
 
 const char *

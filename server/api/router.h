@@ -23,11 +23,18 @@ struct route {
 
 #define MAX_SEGMENT 128
 
+/* What stands for what is in braces; "" where the pattern has none. */
+struct route_path {
+	char seg[MAX_SEGMENT]; /* for {id} or {n} */
+	char arg[MAX_SEGMENT]; /* for the second: an argument of the op, by its name */
+};
+
 /*
- * 0 and the route; seg (MAX_SEGMENT bytes) gets what stands for {id} or {n}, "" without
- * one. ERR_NOT_FOUND: no such path. ERR_UNSUPPORTED: the path exists, but not with this
- * method.
+ * 0 and the route. ERR_NOT_FOUND: no such path. ERR_UNSUPPORTED: the path exists, but
+ * not with this method.
  */
 int route_find(const struct route *routes, size_t n, enum http_method method,
-    const char *path, const struct route **ret_r, char *seg) WARN_UNUSED;
+    const char *path, const struct route **ret_r, struct route_path *ret_p) WARN_UNUSED;
+/* The name in a route's second pair of braces, caller frees; NULL without one. */
+char *route_arg_name(const struct route *r);
 const char *method_text(enum http_method m);
