@@ -208,12 +208,12 @@ void
 api_migrate_check(struct api_call *c)
 {
 	const struct api_deps *d = &c->api->d;
+	const struct mig_env env = { d->inv, d->hosts, d->advice, OBJ_ID_NONE };
 	AUTO(json) json *none = json_new_object();
 	struct err e = ERR_INIT;
 	json *j = NULL;
 
-	if (migrate_check_request(
-		d->inv, d->hosts, d->advice, c->id, c->body ? c->body : none, &j, &e))
+	if (migrate_check_request(&env, c->id, c->body ? c->body : none, &j, &e))
 		api_reply_err(c, &e);
 	else
 		api_reply_json(c, 200, j);

@@ -1,5 +1,3 @@
-#include "server/migrate/migrate.h"
-
 #include "server/migrate/migrate_int.h"
 #include "server/migrate/migrate_limit.h"
 

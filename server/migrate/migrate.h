@@ -12,6 +12,14 @@
 
 extern const struct op_def migrate_defs[];
 
+/* What a move is judged by. */
+struct mig_env {
+	const struct inv *inv;
+	struct hosts *hosts;
+	struct advice *advice;
+	obj_id task; /* that asks, and is not in its own way; or none */
+};
+
 /* POST /vms/{id}/migrate-check: the body as of migrate. Nothing is changed. */
-int migrate_check_request(struct inv *inv, struct hosts *hosts, struct advice *advice,
-    obj_id vm, const json *body, json **ret_j, struct err *e) WARN_UNUSED;
+int migrate_check_request(const struct mig_env *env, obj_id vm, const json *body,
+    json **ret_j, struct err *e) WARN_UNUSED;

@@ -2,18 +2,11 @@
  * migrate_int: what the files of migrate/ share.
  */
 #pragma once
+#include "server/migrate/migrate.h"
 #include "server/migrate/migrate_check.h"
 #include "server/ops/vm_step.h"
 
 struct advice_room;
-
-/* What a move is judged by. */
-struct mig_env {
-	const struct inv *inv;
-	struct hosts *hosts;
-	struct advice *advice;
-	obj_id task; /* that asks, and is not in its own way; or none */
-};
 
 /* migrate_view.c: a move from the inventory; all of it from mem. to may be its host. */
 const struct mig_view *mig_view_of(const struct mig_env *env, struct arena *mem,

@@ -2,7 +2,6 @@
  * Where a machine goes: the host that was named, or the best that can take it.
  */
 #include "base/arena.h"
-#include "server/migrate/migrate.h"
 #include "server/migrate/migrate_int.h"
 #include "server/ops/op_args.h"
 
@@ -168,19 +167,18 @@ check_body(
 }
 
 int
-migrate_check_request(struct inv *inv, struct hosts *hosts, struct advice *advice,
-    obj_id id, const json *body, json **ret_j, struct err *e)
+migrate_check_request(
+    const struct mig_env *env, obj_id id, const json *body, json **ret_j, struct err *e)
 {
-	const struct mig_env env = { inv, hosts, advice, OBJ_ID_NONE };
-	const struct vm *vm = inv_vm(inv, id);
+	const struct vm *vm = inv_vm(env->inv, id);
 	struct mig_verdict verdict;
 	struct look l;
 	obj_id host;
-	int rc = check_body(inv, body, &migrate_defs[0].info, e);
+	int rc = check_body(env->inv, body, &migrate_defs[0].info, e);
 
 	if (rc)
 		return rc;
-	rc = look_begin(&l, &env, vm, body, e);
+	rc = look_begin(&l, env, vm, body, e);
 	AUTO(json) json *items = json_new_array();
 	while (!rc && look_next(&l, &host, &verdict))
 		json_add_json(items, verdict_json(host, &verdict));

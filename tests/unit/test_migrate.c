@@ -197,6 +197,287 @@ an_obstacle_of_the_source_ends_it(void **state)
 	lab_free(b.l);
 }
 
+static void
+submit(struct bed *b)
+{
+	AUTO_FREE char *args = to_host(b);
+
+	lab_submit(b->l, "vm.migrate", b->vm, args);
+	lab_settle(b->l);
+	assert_int_equal(b->l->rc, 0);
+}
+
+static int
+cancel(struct bed *b)
+{
+	static const struct caller admin = { .name = "admin",
+		.role = ROLE_ADMINISTRATOR };
+	struct err e = ERR_INIT;
+
+	return op_cancel(b->l->ops, b->l->task, &admin, &e);
+}
+
+static const char *
+waiting_for(const struct bed *b)
+{
+	const char *what = inv_task(b->l->inv, b->l->task)->waiting_for;
+
+	return what ? what : "";
+}
+
+static void
+a_cancel_while_it_copies_leaves_it_at_its_source(void **state)
+{
+	struct bed b = bed_new(2, true);
+	struct agent_fake *source = b.l->agent[b.from];
+
+	/* The source has the order to leave, and has not begun. */
+	struct agent_fake_trap t = { .verb = V(GUEST_OFFER),
+		.when = FAKE_AFTER,
+		.harm = FAKE_WIRE_BREAKS,
+		.victim = source };
+	agent_fake_set_trap(source, &t);
+	submit(&b);
+	agent_fake_heal(source);
+	assert_int_equal(lab_wait(b.l, b.l->task), ERR_LOST);
+
+	agent_fake_hold(b.l->agent[b.to]);
+	submit(&b);
+	assert_string_equal(inv_task(b.l->inv, b.l->task)->step, "prepare");
+	agent_fake_hold(source);
+	agent_fake_release(b.l->agent[b.to]);
+	lab_settle(b.l);
+	assert_string_equal(inv_task(b.l->inv, b.l->task)->step, "copy");
+	assert_int_equal(cancel(&b), 0);
+	lab_settle(b.l);
+	agent_fake_release(source);
+	assert_int_equal(lab_wait(b.l, b.l->task), ERR_CANCELLED);
+	report_all(b.l);
+	assert_string_equal(check_end(&b, "cancel"), "stayed");
+	lab_free(b.l);
+}
+
+static void
+a_cancel_that_comes_too_late_is_refused(void **state)
+{
+	struct bed b = bed_new(2, true);
+	struct agent_fake *target = b.l->agent[b.to];
+
+	agent_fake_hold(b.l->agent[b.from]);
+	submit(&b);
+	agent_fake_release(b.l->agent[b.from]);
+	struct agent_fake_trap t = { .verb = V(GUEST_ARRIVED),
+		.when = FAKE_BEFORE,
+		.harm = FAKE_LINK_BREAKS,
+		.victim = target };
+	agent_fake_set_trap(target, &t);
+	lab_settle(b.l);
+	assert_string_equal(inv_task(b.l->inv, b.l->task)->step, "switch");
+	assert_string_equal(
+	    waiting_for(&b), b.to ? "waiting for h2 to say whether it has web"
+				  : "waiting for h1 to say whether it has web");
+	assert_int_equal(cancel(&b), ERR_BAD_STATE);
+
+	/* However long it takes: nobody guesses. */
+	lab_advance(b.l, 120000);
+	assert_string_equal(inv_task(b.l->inv, b.l->task)->step, "switch");
+	lab_dial(b.l);
+	assert_int_equal(lab_wait(b.l, b.l->task), 0);
+	assert_string_equal(waiting_for(&b), "");
+	assert_string_equal(check_end(&b, "late cancel"), "moved");
+	lab_free(b.l);
+}
+
+static struct agent_fake_trap
+when_given(const struct bed *b, enum agent_fake_harm harm)
+{
+	return (struct agent_fake_trap){ .verb = V(GUEST_LEAVE),
+		.when = FAKE_AFTER,
+		.harm = harm,
+		.victim = b->l->agent[b->from] };
+}
+
+static void
+a_cancel_of_what_is_there_already_settles_it_there(void **state)
+{
+	struct bed b = bed_new(2, true);
+	struct agent_fake_trap t = when_given(&b, FAKE_LINK_BREAKS);
+
+	agent_fake_set_trap(b.l->agent[b.from], &t);
+	submit(&b);
+	assert_string_equal(inv_task(b.l->inv, b.l->task)->step, "copy");
+	assert_int_equal(cancel(&b), 0);
+	lab_dial(b.l);
+	assert_int_equal(lab_wait(b.l, b.l->task), 0);
+	assert_string_equal(check_end(&b, "cancel of what is there"), "moved");
+	lab_free(b.l);
+}
+
+static void
+a_cancel_right_after_a_restart_asks_the_target_too(void **state)
+{
+	struct bed b = bed_new(2, true);
+	struct agent_fake_trap t = when_given(&b, FAKE_TELL);
+
+	agent_fake_set_trap(b.l->agent[b.from], &t);
+	submit(&b);
+	lab_crash(b.l);
+	assert_string_equal(inv_task(b.l->inv, b.l->task)->step, "copy");
+	assert_int_equal(cancel(&b), 0);
+	lab_dial(b.l);
+	assert_int_equal(lab_wait(b.l, b.l->task), 0);
+	assert_string_equal(check_end(&b, "cancel after a restart"), "moved");
+	lab_free(b.l);
+}
+
+static void
+what_did_not_come_whole_runs_on_at_its_source(void **state)
+{
+	struct bed b = bed_new(2, true);
+	struct agent_fake_trap t = { .verb = V(GUEST_LEAVE),
+		.when = FAKE_BEFORE,
+		.harm = FAKE_TEAR,
+		.victim = b.l->agent[b.from] };
+
+	agent_fake_set_trap(b.l->agent[b.from], &t);
+	assert_int_equal(move(&b), ERR_LOST);
+	assert_non_null(strstr(lab_task_error(b.l), "did not come whole"));
+	report_all(b.l);
+	assert_string_equal(check_end(&b, "torn"), "stayed");
+
+	/* Its death afterwards is news, though its generation is not the newest. */
+	agent_fake_happen(b.l->agent[b.from], obj_id_number(b.vm), S(FAILED), "died",
+	    "killed by SIGKILL");
+	lab_settle(b.l);
+	assert_int_equal(lab_power(b.l, b.vm), POWER_OFF);
+	assert_int_equal(lab_events(b.l, "VmDiedEvent"), 1);
+	lab_free(b.l);
+}
+
+/* A source that is away when its target says no is told when it is back. */
+static void
+a_source_that_was_away_takes_it_back_later(void **state)
+{
+	struct bed b = bed_new(2, true);
+	struct agent_fake *source = b.l->agent[b.from], *target = b.l->agent[b.to];
+	struct agent_fake_trap tear = { .verb = V(GUEST_LEAVE),
+		.when = FAKE_BEFORE,
+		.harm = FAKE_TEAR,
+		.victim = source };
+	struct agent_fake_trap cut = { .verb = V(GUEST_ARRIVED),
+		.when = FAKE_BEFORE,
+		.harm = FAKE_LINK_BREAKS,
+		.victim = target };
+
+	agent_fake_set_trap(source, &tear);
+	agent_fake_set_trap(target, &cut);
+	submit(&b);
+	assert_int_equal(agent_fake_state(source, obj_id_number(b.vm)), S(GIVEN));
+	agent_fake_cut(source);
+	lab_advance(b.l, 30000);
+	agent_fake_dial(target, b.l->hosts);
+	assert_int_equal(lab_wait(b.l, b.l->task), ERR_LOST);
+	assert_int_equal(agent_fake_state(source, obj_id_number(b.vm)), S(GIVEN));
+	agent_fake_heal(source);
+	lab_dial(b.l);
+	lab_advance(b.l, 1000);
+	report_all(b.l);
+	assert_string_equal(check_end(&b, "away"), "stayed");
+	lab_free(b.l);
+}
+
+static void
+moves_take_their_turn(void **state)
+{
+	struct bed b = bed_new(2, true);
+	obj_id tasks[7];
+	unsigned running = 0, waiting = 0;
+
+	/* All from one host: of them four go at once. */
+	for (unsigned i = 0; i < 6; i++) {
+		char name[16], id[OBJ_ID_TEXT];
+		snprintf(name, sizeof(name), "m%u", i);
+		AUTO_FREE char *args =
+		    xasprintf("{'name':'%s','template':'template-1','power_on':true,"
+			      "'host':'%s','memory_mb':64}",
+			name, obj_id_text(b.l->host[b.from], id));
+		assert_int_equal(lab_do(b.l, "vm.create", OBJ_ID_NONE, args), 0);
+	}
+	agent_fake_hold(b.l->agent[b.from]);
+	unsigned n = 0;
+	INV_EACH(b.l->inv, KIND_VM, o)
+	{
+		b.vm = o->id;
+		submit(&b);
+		tasks[n++] = b.l->task;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		const struct task *row = inv_task(b.l->inv, tasks[i]);
+		running += str_same(row->step, "offer");
+		waiting += row->waiting_for &&
+			   strstr(row->waiting_for, "waiting for other transfers");
+		assert_int_equal(str_same(row->step, "offer"), i < 4);
+	}
+	assert_int_equal(running, 4);
+	assert_int_equal(waiting, 3);
+	agent_fake_release(b.l->agent[b.from]);
+	for (unsigned i = 0; i < n; i++)
+		assert_int_equal(lab_wait(b.l, tasks[i]), 0);
+	assert_int_equal(agent_fake_running(b.l->agent[b.to]), 7);
+	lab_free(b.l);
+}
+
+static void
+set_host(json *body, obj_id host)
+{
+	char id[OBJ_ID_TEXT];
+
+	json_set_str(body, "host", obj_id_text(host, id));
+}
+
+static void
+a_check_names_every_reason(void **state)
+{
+	struct bed b = bed_new(3, true);
+	const struct mig_env env = { b.l->inv, b.l->hosts, b.l->advice, OBJ_ID_NONE };
+	AUTO(json) json *body = json_new_object();
+	AUTO(json) json *all = NULL;
+	AUTO(json) json *one = NULL;
+	struct err e = ERR_INIT;
+
+	agent_fake_cut(b.l->agent[b.to]);
+	lab_advance(b.l, 30000);
+	assert_int_equal(migrate_check_request(&env, b.vm, body, &all, &e), 0);
+	assert_int_equal(json_count(json_get(all, "items")), 2);
+	set_host(body, b.l->host[b.to]);
+	assert_int_equal(migrate_check_request(&env, b.vm, body, &one, &e), 0);
+	assert_false(json_bool_value(json_get(one, "possible")));
+	assert_int_equal(json_count(json_get(one, "obstacles")), 2);
+	set_host(body, obj_id_make(KIND_HOST, 99));
+	AUTO(json) json *none = NULL;
+	assert_int_equal(
+	    migrate_check_request(&env, b.vm, body, &none, &e), ERR_NOT_FOUND);
+	lab_free(b.l);
+}
+
+static void
+a_machine_that_is_off_moves_by_its_book(void **state)
+{
+	struct bed b = bed_new(2, false);
+
+	assert_int_equal(move(&b), 0);
+	assert_string_equal(check_end(&b, "cold"), "stopped");
+	assert_true(obj_id_is(inv_vm(b.l->inv, b.vm)->host, b.l->host[b.to]));
+	assert_int_equal(lab_do(b.l, "vm.start", b.vm, NULL), 0);
+	assert_int_equal(agent_fake_running(b.l->agent[b.to]), 1);
+
+	assert_int_equal(lab_do(b.l, "vm.suspend", b.vm, NULL), 0);
+	b.to = b.from;
+	assert_int_equal(move(&b), ERR_BAD_STATE);
+	assert_non_null(strstr(b.l->msg, "is suspended"));
+	lab_free(b.l);
+}
+
 /* ---- the kill matrix ---- */
 
 enum victim {
@@ -340,6 +621,15 @@ main(void)
 		cmocka_unit_test(the_best_host_of_a_cluster_is_chosen),
 		cmocka_unit_test(what_cannot_move_is_told_at_once),
 		cmocka_unit_test(an_obstacle_of_the_source_ends_it),
+		cmocka_unit_test(a_cancel_while_it_copies_leaves_it_at_its_source),
+		cmocka_unit_test(a_cancel_that_comes_too_late_is_refused),
+		cmocka_unit_test(a_cancel_of_what_is_there_already_settles_it_there),
+		cmocka_unit_test(a_cancel_right_after_a_restart_asks_the_target_too),
+		cmocka_unit_test(what_did_not_come_whole_runs_on_at_its_source),
+		cmocka_unit_test(a_source_that_was_away_takes_it_back_later),
+		cmocka_unit_test(moves_take_their_turn),
+		cmocka_unit_test(a_check_names_every_reason),
+		cmocka_unit_test(a_machine_that_is_off_moves_by_its_book),
 		cmocka_unit_test(whoever_dies_one_or_none_runs),
 	};
 	log_set_level(LOG_LEVEL_ERR);
