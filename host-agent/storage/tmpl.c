@@ -1,51 +1,16 @@
 #include "host-agent/storage/tmpl.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <openssl/evp.h>
-
 #include "base/str.h"
-#include "host-agent/storage/disk_int.h"
 #include "host-agent/storage/ds_path.h"
-#include "host-agent/storage/img_check.h"
+#include "host-agent/storage/tmpl_int.h"
 
-#define CHUNK      1048576u
-#define SHA256_LEN 32
 #define CHECK_MS   300000
 #define LEAKS_ONLY 3 /* qemu-img check: wasted clusters, all data is sound */
-
-/*
- * Three stages: bring (worker) makes the file ours under its .new name, check (child)
- * lets qemu-img read it, keep (worker) hashes it and gives it its name.
- */
-struct tmpl_import {
-	struct tmpl_place at;
-	struct disk_conf conf;
-	char *program;
-	tmpl_done_fn done;
-	void *arg;
-	struct child *child;
-	bool on_worker, cancelled;
-
-	/* Of the worker's while it runs. */
-	uint64_t tmpl;
-	char *source, *folder, *path, *new_path, *format_name;
-	enum img_format format;
-	bool keep_source;
-	bool is_there; /* imported by an earlier order */
-	bool moved;    /* the source was renamed to new_path */
-	int fd;
-	struct img_facts facts;
-	uint64_t file_bytes;
-	char sha256[2 * SHA256_LEN + 1];
-	struct err err;
-};
 
 char *
 tmpl_folder(uint64_t tmpl)
@@ -58,7 +23,10 @@ import_free(struct tmpl_import *im)
 {
 	if (im->fd >= 0)
 		close(im->fd);
+	img_source_close(&im->from);
 	datastore_unref(im->at.ds);
+	datastore_unref(im->at.source_ds);
+	drover__disk_source__free_unpacked(im->disk, NULL);
 	free(im->program);
 	free(im->source);
 	free(im->folder);
@@ -68,220 +36,37 @@ import_free(struct tmpl_import *im)
 	free(im);
 }
 
-static int
-rename_below(int root, const char *from, const char *to, struct err *e)
-{
-	AUTO_CLOSE int from_fd = -1;
-	AUTO_CLOSE int to_fd = -1;
-	const char *from_base, *to_base;
-	int rc = ds_path_parent(root, from, &from_fd, &from_base, e);
-
-	if (!rc)
-		rc = ds_path_parent(root, to, &to_fd, &to_base, e);
-	if (!rc && renameat(from_fd, from_base, to_fd, to_base))
-		rc = err_sys(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno,
-		    "cannot rename \"%.80s\"", from);
-	if (!rc && fsync(to_fd))
-		rc = err_sys(e, ERR_IO, errno, "cannot sync \"%.80s\"", to);
-	return rc;
-}
-
-/* ---- stage 1, worker: bring ---- */
-
-static int
-copy_bytes(int from, int to, struct err *e)
-{
-	AUTO_FREE uint8_t *buf = xmalloc(CHUNK);
-	ssize_t n, done;
-
-	while ((n = read(from, buf, CHUNK)) != 0) {
-		if (n < 0)
-			return err_sys(e, ERR_IO, errno, "cannot read it");
-		for (ssize_t at = 0; at < n; at += done) {
-			done = write(to, buf + at, (size_t)(n - at));
-			if (done < 0)
-				return err_sys(e,
-				    errno == ENOSPC ? ERR_NO_CAPACITY : ERR_IO, errno,
-				    "cannot copy it");
-		}
-	}
-	return 0;
-}
-
-static int
-copy_source(struct tmpl_import *im, int source, struct err *e)
-{
-	int root = datastore_fd(im->at.ds), rc;
-
-	rc = ds_path_remove(root, im->new_path, e);
-	if (!rc)
-		rc = ds_path_open(
-		    root, im->new_path, O_RDWR | O_CREAT | O_EXCL, 0600, &im->fd, e);
-	return rc ? rc : copy_bytes(source, im->fd, e);
-}
-
-static int
-bring_source(struct tmpl_import *im, struct err *e)
-{
-	int root = datastore_fd(im->at.ds), rc;
-	AUTO_CLOSE int source = -1;
-
-	rc = ds_path_open(root, im->source, O_RDONLY, 0, &source, e);
-	/* Refused before anything is touched. */
-	if (!rc)
-		rc = img_check_fd(
-		    source, im->format, IMG_BACKING_REFUSED, &im->facts, e);
-	if (rc)
-		return rc;
-	if (im->keep_source)
-		return copy_source(im, source, e);
-	rc = rename_below(root, im->source, im->new_path, e);
-	im->moved = !rc;
-	if (!rc)
-		im->fd = MOVE_FD(source);
-	return rc;
-}
-
-/* An earlier order's work: the same number with its source gone, or still wanted. */
-static int
-look_for_template(struct tmpl_import *im, struct err *e)
-{
-	int root = datastore_fd(im->at.ds);
-	AUTO_CLOSE int made = -1;
-	AUTO_CLOSE int source = -1;
-
-	if (ds_path_open(root, im->path, O_RDONLY, 0, &made, NULL))
-		return 0;
-	if (!im->keep_source &&
-	    ds_path_open(root, im->source, O_RDONLY, 0, &source, NULL) != ERR_NOT_FOUND)
-		return err_set(e, ERR_EXISTS, "template-%" PRIu64 " exists", im->tmpl);
-	im->is_there = true;
-	im->fd = MOVE_FD(made);
-	return 0;
-}
-
-/* The agent may have died between taking the source and naming the template. */
-static bool
-was_brought(struct tmpl_import *im)
-{
-	int root = datastore_fd(im->at.ds);
-	AUTO_CLOSE int source = -1;
-
-	if (im->keep_source ||
-	    ds_path_open(root, im->source, O_RDONLY, 0, &source, NULL) != ERR_NOT_FOUND)
-		return false;
-	return ds_path_open(root, im->new_path, O_RDONLY, 0, &im->fd, NULL) == 0;
-}
-
-static int
-run_bring(void *job)
-{
-	struct tmpl_import *im = job;
-	struct datastore_room room;
-	struct err *e = &im->err;
-	int rc = datastore_look(im->at.ds, &room, e);
-
-	if (rc)
-		return rc;
-	rc = look_for_template(im, e);
-	if (rc || im->is_there)
-		return rc;
-	rc = ds_path_mkdirs(datastore_fd(im->at.ds), im->folder, 0711, e);
-	if (!rc && !was_brought(im))
-		rc = bring_source(im, e);
-	if (!rc)
-		rc = img_check_fd(
-		    im->fd, im->format, IMG_BACKING_REFUSED, &im->facts, e);
-	if (!rc)
-		rc = img_size_check(im->facts.virtual_bytes, room.capacity_bytes, e);
-	/* Readable for the child, writable for nobody. */
-	if (!rc)
-		rc = disk_give(im->fd, im->conf.uid, im->conf.gid, 0400, e);
-	return rc;
-}
-
-/* ---- stage 3, worker: keep ---- */
-
-static int
-hash_file(struct tmpl_import *im, struct err *e)
-{
-	AUTO_FREE uint8_t *buf = xmalloc(CHUNK);
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	uint8_t sum[SHA256_LEN];
-	uint64_t at = 0;
-	ssize_t n = 0;
-	bool good = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
-
-	while (good && (n = pread(im->fd, buf, CHUNK, (off_t)at)) > 0) {
-		good = EVP_DigestUpdate(md, buf, (size_t)n) == 1;
-		at += (uint64_t)n;
-	}
-	good = good && n == 0 && EVP_DigestFinal_ex(md, sum, NULL) == 1;
-	EVP_MD_CTX_free(md);
-	if (!good)
-		return err_sys(e, ERR_IO, n < 0 ? errno : EIO, "cannot hash it");
-	im->file_bytes = at;
-	hex_encode(sum, sizeof(sum), im->sha256);
-	return 0;
-}
-
-static int
-run_keep(void *job)
-{
-	struct tmpl_import *im = job;
-	struct err *e = &im->err;
-	int rc = hash_file(im, e);
-
-	if (rc || im->is_there)
-		return rc ? rc
-			  : img_check_fd(
-				im->fd, im->format, IMG_BACKING_REFUSED, &im->facts, e);
-	rc = disk_give(im->fd, 0, im->conf.gid, 0440, e);
-	if (!rc && fsync(im->fd))
-		rc = err_sys(e, ERR_IO, errno, "cannot sync it");
-	if (!rc)
-		rc = rename_below(datastore_fd(im->at.ds), im->new_path, im->path, e);
-	return rc;
-}
-
 /* ---- the loop's side ---- */
 
-/* Blocking, but only a rename or an unlink after a failure. */
 static void
-take_back(struct tmpl_import *im)
+tell(struct tmpl_import *im)
 {
-	int root = datastore_fd(im->at.ds);
+	Drover__TemplateFacts facts = DROVER__TEMPLATE_FACTS__INIT;
 
-	/* The failure that led here is the one to tell of. */
-	if (!im->is_there && im->fd >= 0) {
-		(void)!disk_give(im->fd, 0, 0, 0600, NULL);
-		if (im->moved)
-			(void)!rename_below(root, im->new_path, im->source, NULL);
-		else
-			(void)!ds_path_remove(root, im->new_path, NULL);
-	}
-	(void)!ds_path_remove(root, im->folder, NULL);
+	facts.path = im->path;
+	facts.format = im->format_name;
+	facts.virtual_bytes = im->facts.virtual_bytes;
+	facts.file_bytes = im->file_bytes;
+	facts.sha256 = im->sha256;
+	facts.name = im->ovf.name;
+	facts.num_cpu = im->ovf.num_cpu;
+	facts.memory_mb = im->ovf.memory_mb;
+	facts.description = im->ovf.description;
+	im->done(im->arg, 0, &im->err, &facts);
 }
 
 static void
 end(struct tmpl_import *im, int rc)
 {
-	Drover__TemplateFacts facts;
-
 	if (rc)
-		take_back(im);
+		tmpl_take_back(im);
 	if (rc && !im->cancelled) {
-		err_wrap(&im->err, "cannot import \"%.80s\" on datastore %s",
-		    im->source, datastore_name(im->at.ds));
+		err_wrap(&im->err, "cannot %s \"%.80s\" on datastore %s",
+		    im->kind == TMPL_DISK ? "make a template of" : "import", im->source,
+		    datastore_name(im->at.ds));
 		im->done(im->arg, rc, &im->err, NULL);
 	} else if (!im->cancelled) {
-		drover__template_facts__init(&facts);
-		facts.path = im->path;
-		facts.format = im->format_name;
-		facts.virtual_bytes = im->facts.virtual_bytes;
-		facts.file_bytes = im->file_bytes;
-		facts.sha256 = im->sha256;
-		im->done(im->arg, 0, &im->err, &facts);
+		tell(im);
 	}
 	import_free(im);
 }
@@ -298,7 +83,7 @@ on_kept(void *job, int rc)
 static void
 keep(struct tmpl_import *im)
 {
-	int rc = worker_run(im->at.workers, run_keep, on_kept, im, &im->err);
+	int rc = worker_run(im->at.workers, tmpl_run_keep, on_kept, im, &im->err);
 
 	im->on_worker = !rc;
 	if (rc)
@@ -335,6 +120,57 @@ check(struct tmpl_import *im)
 		end(im, rc);
 }
 
+static bool
+on_tick(void *arg, const struct img_copied *c)
+{
+	const struct tmpl_import *im = arg;
+	Drover__Progress at = DROVER__PROGRESS__INIT;
+	char copying[] = "copying the disk", converting[] = "converting the disk";
+
+	at.done_bytes = c->done_bytes;
+	at.total_bytes = c->total_bytes;
+	at.bytes_per_s = c->bytes_per_s;
+	at.phase = im->kind == TMPL_DISK ? copying : converting;
+	progress_note(im->at.progress, im->at.order, &at);
+	return true;
+}
+
+static void
+on_copied(void *arg, int rc, const struct err *e)
+{
+	struct tmpl_import *im = arg;
+
+	im->copy = NULL;
+	if (rc)
+		im->err = *e;
+	if (rc)
+		end(im, rc);
+	else if (im->kind == TMPL_DISK)
+		keep(im);
+	else
+		check(im);
+}
+
+static void
+copy(struct tmpl_import *im)
+{
+	const struct img_copy_ops ops = { on_tick, on_copied, im };
+	const struct img_copy_opts o = {
+		.loop = im->at.loop,
+		.conf = &im->conf,
+		.source = &im->from,
+		.target = IMG_TARGET_QCOW2,
+		.target_fd = im->fd,
+		.bytes_per_s = im->bytes_per_s,
+		.max_file_bytes = im->max_file_bytes,
+		.too_large = im->too_large,
+	};
+	int rc = img_copy_start(&o, &ops, &im->copy, &im->err);
+
+	if (rc)
+		end(im, rc);
+}
+
 static void
 on_brought(void *job, int rc)
 {
@@ -347,8 +183,69 @@ on_brought(void *job, int rc)
 		end(im, rc);
 	else if (im->is_there || im->format == IMG_RAW)
 		keep(im);
+	else if (!im->filled)
+		copy(im);
+	else if (im->kind == TMPL_DISK)
+		keep(im);
 	else
 		check(im);
+}
+
+/* What all kinds have; the source's name is for messages too. */
+static struct tmpl_import *
+import_new(
+    const struct tmpl_place *p, uint64_t tmpl, const char *source, const char *format)
+{
+	struct tmpl_import *im = xcalloc(1, sizeof(*im));
+
+	im->at = *p;
+	im->at.ds = datastore_ref(p->ds);
+	im->at.source_ds = p->source_ds ? datastore_ref(p->source_ds) : NULL;
+	im->program = xstrdup(qemu_img_program(p->conf));
+	im->conf = *p->conf;
+	im->conf.qemu_img = im->program;
+	im->tmpl = tmpl;
+	im->format_name = xstrdup(format);
+	im->source = xstrdup(source);
+	im->folder = tmpl_folder(tmpl);
+	im->path = xasprintf("%s/disk.%s", im->folder, format);
+	im->new_path = xasprintf("%s.new", im->path);
+	im->fd = -1;
+	return im;
+}
+
+static int
+begin(struct tmpl_import *im_take, tmpl_done_fn done, void *arg,
+    struct tmpl_import **ret_im, struct err *e)
+{
+	int rc =
+	    worker_run(im_take->at.workers, tmpl_run_bring, on_brought, im_take, e);
+
+	im_take->done = done;
+	im_take->arg = arg;
+	if (rc) {
+		import_free(im_take);
+		return rc;
+	}
+	im_take->on_worker = true;
+	*ret_im = im_take;
+	return 0;
+}
+
+/* The order's format: ours, another's, or an appliance. */
+static int
+parse_kind(const char *name, enum tmpl_kind *ret_kind, enum img_format *ret_format,
+    enum img_foreign *ret_foreign, struct err *e)
+{
+	*ret_format = IMG_QCOW2;
+	*ret_foreign = IMG_VMDK;
+	if (!img_format_parse(name, ret_format, NULL))
+		*ret_kind = TMPL_NATIVE;
+	else if (str_same(name, "ova"))
+		*ret_kind = TMPL_OVA;
+	else
+		*ret_kind = TMPL_FOREIGN;
+	return *ret_kind == TMPL_FOREIGN ? img_foreign_parse(name, ret_foreign, e) : 0;
 }
 
 int
@@ -357,39 +254,49 @@ tmpl_import_start(const struct tmpl_place *p, const Drover__TemplateImport *orde
 {
 	struct tmpl_import *im;
 	enum img_format format;
+	enum img_foreign foreign;
+	enum tmpl_kind kind;
 	int rc = ds_path_check(order->path, e);
 
 	if (!rc)
 		rc = datastore_path_is_users(order->path, e);
 	if (!rc)
-		rc = img_format_parse(order->format, &format, e);
+		rc = parse_kind(order->format, &kind, &format, &foreign, e);
 	if (rc)
 		return rc;
-	im = xcalloc(1, sizeof(*im));
-	im->at = *p;
-	im->at.ds = datastore_ref(p->ds);
-	im->program = xstrdup(qemu_img_program(p->conf));
-	im->conf = *p->conf;
-	im->conf.qemu_img = im->program;
-	im->done = done;
-	im->arg = arg;
-	im->tmpl = order->template_;
+	im = import_new(p, order->template_, order->path,
+	    kind == TMPL_NATIVE ? order->format : "qcow2");
+	im->kind = kind;
 	im->format = format;
-	im->format_name = xstrdup(order->format);
+	im->foreign = foreign;
 	im->keep_source = order->keep_source;
-	im->source = xstrdup(order->path);
-	im->folder = tmpl_folder(order->template_);
-	im->path = xasprintf("%s/disk.%s", im->folder, order->format);
-	im->new_path = xasprintf("%s.new", im->path);
-	im->fd = -1;
-	rc = worker_run(p->workers, run_bring, on_brought, im, e);
-	if (rc) {
-		import_free(im);
-		return rc;
-	}
-	im->on_worker = true;
-	*ret_im = im;
-	return 0;
+	return begin(im, done, arg, ret_im, e);
+}
+
+static Drover__DiskSource *
+source_dup(const Drover__DiskSource *s)
+{
+	size_t n = drover__disk_source__get_packed_size(s);
+	AUTO_FREE uint8_t *p = xmalloc(n + 1);
+
+	drover__disk_source__pack(s, p);
+	return drover__disk_source__unpack(NULL, n, p);
+}
+
+int
+tmpl_from_disk_start(const struct tmpl_place *p, const Drover__TemplateFromDisk *order,
+    tmpl_done_fn done, void *arg, struct tmpl_import **ret_im, struct err *e)
+{
+	struct tmpl_import *im;
+
+	if (!order->source)
+		return err_set(e, ERR_INVALID, "no disk to make a template of");
+	im = import_new(p, order->template_, order->source->path, "qcow2");
+	im->kind = TMPL_DISK;
+	im->format = IMG_QCOW2;
+	im->disk = source_dup(order->source);
+	im->bytes_per_s = order->bytes_per_s;
+	return begin(im, done, arg, ret_im, e);
 }
 
 void
@@ -399,6 +306,7 @@ tmpl_import_cancel(struct tmpl_import *im)
 	if (im->on_worker)
 		return;
 	child_free(im->child);
+	img_copy_free(im->copy);
 	end(im, ERR_CANCELLED);
 }
 

@@ -204,7 +204,11 @@ static int
 start_import(
     struct stores *s, struct order_name name, const Drover__Order *o, struct err *e)
 {
-	struct tmpl_place place = { s->conf.loop, s->conf.workers, s->conf.disk, NULL };
+	struct tmpl_place place = {
+		.loop = s->conf.loop,
+		.workers = s->conf.workers,
+		.conf = s->conf.disk,
+	};
 	struct running_import *ri;
 	int rc = stores_get(s, o->template_import->datastore, &place.ds, e);
 

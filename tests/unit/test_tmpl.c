@@ -106,7 +106,9 @@ begin(
     struct world *w, uint64_t tmpl, const char *path, const char *format, enum source s)
 {
 	static const struct disk_conf conf = { .uid = 64999, .gid = 64999 };
-	struct tmpl_place at = { w->loop, w->workers, &conf, w->ds };
+	struct tmpl_place at = {
+		.loop = w->loop, .workers = w->workers, .conf = &conf, .ds = w->ds
+	};
 	Drover__TemplateImport order;
 	struct tmpl_import *im = NULL;
 
