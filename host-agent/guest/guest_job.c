@@ -2,14 +2,17 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/assert.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "host-agent/guest/guest_move.h"
 #include "host-agent/guest/guest_spec.h"
+#include "host-agent/link/inbox.h"
 #include "host-agent/link/progress.h"
 #include "host-agent/record/record.h"
 #include "host-agent/stores/stores.h"
@@ -209,13 +212,22 @@ static const struct flow_hooks hooks = { NULL, on_ended };
 
 /* ---- places for the kill tests ---- */
 
+/* "leave" of the order guest_leave; the agent's own work has no order. */
+static const char *
+work_name(const struct guest_job *j)
+{
+	const char *name = j->order ? inbox_verb_name(j->order->verb_case) : j->what;
+
+	return str_starts(name, "guest_") ? name + strlen("guest_") : name;
+}
+
 static const struct flow_step *
 pass(struct flow *f, const struct guest_job *j, const char *when)
 {
 	char name[120];
 
-	snprintf(
-	    name, sizeof(name), "agent.%s.%s.%s", j->what, flow_step_name(f), when);
+	snprintf(name, sizeof(name), "agent.%s.%s.%s", work_name(j), flow_step_name(f),
+	    when);
 	fault_point(name);
 	return &j->steps[flow_step_index(f)];
 }

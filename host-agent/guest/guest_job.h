@@ -147,5 +147,6 @@ extern const struct flow_step guest_release_steps[];
 extern const struct flow_step guest_arrive_steps[];
 extern const struct flow_step guest_refuse_steps[];
 extern const struct flow_step guest_move_disks_steps[];
+extern const struct flow_step guest_tidy_disks_steps[];
 extern const struct flow_step guest_arrival_steps[];
 extern const struct flow_step guest_adopt_leaving_steps[];

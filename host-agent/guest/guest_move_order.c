@@ -54,6 +54,13 @@ aim_release(struct wish *w)
 	w->guest = w->o->guest_release->guest;
 }
 
+static void
+aim_move_disks(struct wish *w)
+{
+	w->guest = w->o->guest_move_disks->guest;
+	w->spec = w->o->guest_move_disks->spec;
+}
+
 /* ---- what a move needs ---- */
 
 static int
@@ -336,7 +343,6 @@ check_release(struct wish *w, struct err *e)
 {
 	const Drover__GuestRelease *o = w->o->guest_release;
 	const struct guest *g = w->g;
-	bool given = g && g->state == GUEST_GIVEN;
 
 	if (!w->guest || !o->generation) {
 		err_set(e, ERR_INVALID, "a release without a guest and a generation");
@@ -344,9 +350,8 @@ check_release(struct wish *w, struct err *e)
 	}
 	if (check_left_disks(w, e))
 		return GUEST_REFUSED;
-	/* A copy of its own generation, or of a later one, is no leftover. */
-	if (g &&
-	    (given ? g->generation > o->generation : g->generation >= o->generation)) {
+	/* A copy of a later generation is no leftover. */
+	if (g && g->generation > o->generation) {
 		err_set(e, ERR_BAD_STATE,
 		    "vm %s is %s here as generation %" PRIu64
 		    ": it is not released for %" PRIu64,
@@ -367,6 +372,60 @@ fill_release(struct guest_job *j, const struct wish *w)
 	return guest_release_steps;
 }
 
+/* ---- disks alone ---- */
+
+static int
+check_disk_move(const struct wish *w, const Drover__DiskMove *m, struct err *e)
+{
+	const Drover__DiskSpec *after = guest_disk_named(w->spec, m->disk);
+	const Drover__DiskSpec *now = guest_disk_named(w->g->spec, m->disk);
+
+	if (!m->to || !after || !now)
+		return err_set(e, ERR_INVALID, "vm %s has no disk %.70s to move",
+		    w->g->spec->name, m->disk);
+	if (m->to->datastore != after->datastore ||
+	    strcmp(m->to->path, after->path) != 0)
+		return err_set(e, ERR_INVALID,
+		    "vm %s: disk %s does not go where the spec has it afterwards",
+		    w->g->spec->name, m->disk);
+	if (m->to->datastore == now->datastore && !strcmp(m->to->path, now->path))
+		return err_set(e, ERR_INVALID, "vm %s: disk %s is at %s already",
+		    w->g->spec->name, m->disk, now->path);
+	if (m->to->n_backing)
+		return err_set(e, ERR_UNSUPPORTED,
+		    "vm %s: disk %s cannot go without what lies below it",
+		    w->g->spec->name, m->disk);
+	return 0;
+}
+
+static enum guest_verdict
+check_move_disks(struct wish *w, struct err *e)
+{
+	const Drover__GuestMoveDisks *o = w->o->guest_move_disks;
+
+	if (wish_check_known(w, e) != GUEST_GO)
+		return GUEST_REFUSED;
+	if (!w->spec || !o->n_disks) {
+		err_set(e, ERR_INVALID, "a move of disks without disks or spec");
+		return GUEST_REFUSED;
+	}
+	if (guest_spec_same(w->g->spec, w->spec))
+		return GUEST_ALREADY;
+	if (guest_runs(w->g)) {
+		err_set(e, ERR_UNSUPPORTED,
+		    "needs power off: the disks of vm %s cannot move while it runs",
+		    w->g->spec->name);
+		return GUEST_REFUSED;
+	}
+	if (guests_spec_check(w->gs, w->spec, e))
+		return GUEST_REFUSED;
+	for (size_t i = 0; i < o->n_disks; i++) {
+		if (check_disk_move(w, o->disks[i], e))
+			return GUEST_REFUSED;
+	}
+	return GUEST_GO;
+}
+
 /* clang-format off */
 const struct order_verb guest_move_verbs[] = {
 	{ .order = ORDER(OFFER), .verb = GV_OFFER, .steps = guest_offer_steps,
@@ -383,6 +442,8 @@ const struct order_verb guest_move_verbs[] = {
 		.aim = aim_take_back, .check = wish_check_known },
 	{ .order = ORDER(RELEASE), .verb = GV_RELEASE, .aim = aim_release,
 		.check = check_release, .fill = fill_release },
+	{ .order = ORDER(MOVE_DISKS), .verb = GV_MOVE_DISKS, .steps = guest_move_disks_steps,
+		.aim = aim_move_disks, .check = check_move_disks },
 	{ .check = NULL },
 };
 /* clang-format on */

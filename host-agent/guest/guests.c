@@ -201,6 +201,15 @@ adoption_of(const struct guest *g)
 	return guest_adopt_steps;
 }
 
+/* Of a guest that is down; what it has meanwhile waits for no more than the worker. */
+static void
+tidy_disks(struct guest *g)
+{
+	if (g->move)
+		guest_job_start(
+		    guest_job_new_internal(g, "tidying"), guest_tidy_disks_steps);
+}
+
 void
 guests_adopt(struct guests *gs, void (*done)(void *arg), void *arg)
 {
@@ -210,8 +219,10 @@ guests_adopt(struct guests *gs, void (*done)(void *arg), void *arg)
 		struct guest *g = it.value;
 		struct guest_job *j;
 
-		if (!guest_state_is_up(g->state))
+		if (!guest_state_is_up(g->state)) {
+			tidy_disks(g);
 			continue;
+		}
 		j = guest_job_new_internal(g, "adoption");
 		j->adopts = true;
 		gs->adopting++;

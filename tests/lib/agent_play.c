@@ -168,6 +168,21 @@ play_end_agent(struct play *p, int signo)
 	return status;
 }
 
+int
+play_await_end(struct play *p)
+{
+	uint64_t end = clock_mono_ms(clock_system()) + PATIENCE_MS;
+	int status = -1;
+
+	while (waitpid(p->agent, &status, WNOHANG) == 0) {
+		if (clock_mono_ms(clock_system()) > end)
+			fail_msg("the agent did not end; see its log");
+		loop_turn(p->loop, 5);
+	}
+	p->agent = 0;
+	return status;
+}
+
 static void
 write_conf(struct play *p, const struct tls_files *host, const char *more)
 {

@@ -34,6 +34,8 @@ void play_free(struct play *p);
 void play_run_agent(struct play *p);
 /* Signal it and wait for its end; the status as of waitpid. */
 int play_end_agent(struct play *p, int signo);
+/* Wait for an end that it comes to by itself. */
+int play_await_end(struct play *p);
 /* Until the counter has reached n; fails the test after half a minute. */
 void play_until(struct play *p, const unsigned *count, unsigned n);
 void play_say(struct play *p, Drover__Envelope *m);
