@@ -1,5 +1,3 @@
-#include "host-agent/network/nl.h"
-
 #include <errno.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
@@ -7,16 +5,11 @@
 #include <net/if.h>
 #include <netlink/attr.h>
 #include <netlink/errno.h>
-#include <netlink/msg.h>
-#include <netlink/netlink.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
-
-struct nl {
-	struct nl_sock *sock;
-};
+#include "host-agent/network/nl_int.h"
 
 int
 nl_new(struct nl **ret_nl, struct err *e)
@@ -43,8 +36,8 @@ nl_free(struct nl *nl)
 	free(nl);
 }
 
-static int
-code_of(int rc)
+int
+nl_code_of(int rc)
 {
 	switch (-rc) {
 	case NLE_NODEV:
@@ -75,9 +68,8 @@ request(int type, int flags, struct ifinfomsg *info)
 	return m;
 }
 
-/* Send it and wait for the kernel's word; the message is freed. */
-static int
-ask(struct nl *nl, struct nl_msg *m_take)
+int
+nl_ask(struct nl *nl, struct nl_msg *m_take)
 {
 	int rc = nl_send_auto(nl->sock, m_take);
 
@@ -85,14 +77,15 @@ ask(struct nl *nl, struct nl_msg *m_take)
 	return rc < 0 ? rc : nl_wait_for_ack(nl->sock);
 }
 
-static int
-ask_or(struct nl *nl, struct nl_msg *m_take, const char *what, int index, struct err *e)
+int
+nl_ask_or(
+    struct nl *nl, struct nl_msg *m_take, const char *what, int index, struct err *e)
 {
-	int rc = ask(nl, m_take);
+	int rc = nl_ask(nl, m_take);
 
 	if (rc < 0)
-		return err_set(
-		    e, code_of(rc), "%s (link %d): %s", what, index, nl_geterror(rc));
+		return err_set(e, nl_code_of(rc), "%s (link %d): %s", what, index,
+		    nl_geterror(rc));
 	return 0;
 }
 
@@ -200,11 +193,11 @@ nl_link_get(struct nl *nl, const char *name, struct nl_link *ret_l, struct err *
 	/* The acknowledgement that was asked for along with the answer. */
 	if (rc >= 0)
 		rc = nl_wait_for_ack(nl->sock);
-	if (rc < 0 && code_of(rc) == ERR_NOT_FOUND)
+	if (rc < 0 && nl_code_of(rc) == ERR_NOT_FOUND)
 		return err_set(e, ERR_NOT_FOUND, "there is no link \"%s\"", name);
 	if (rc < 0)
 		return err_set(
-		    e, code_of(rc), "link \"%s\": %s", name, nl_geterror(rc));
+		    e, nl_code_of(rc), "link \"%s\": %s", name, nl_geterror(rc));
 	*ret_l = found;
 	return 0;
 }
@@ -223,7 +216,7 @@ nl_link_each(struct nl *nl, void (*on_link)(const struct nl_link *l, void *arg),
 		rc = receive(nl, &to);
 	if (rc < 0)
 		return err_set(
-		    e, code_of(rc), "cannot list the links: %s", nl_geterror(rc));
+		    e, nl_code_of(rc), "cannot list the links: %s", nl_geterror(rc));
 	return 0;
 }
 
@@ -251,19 +244,19 @@ nl_link_enslave(struct nl *nl, int index, int bridge, const uint8_t mac[6],
 
 	if (nla_put(m, IFLA_ADDRESS, 6, mac) || nla_put_u32(m, IFLA_MTU, mtu))
 		abort();
-	rc = ask_or(nl, m, "cannot set its address", index, e);
+	rc = nl_ask_or(nl, m, "cannot set its address", index, e);
 	if (rc)
 		return rc;
 	m = request(RTM_SETLINK, 0, &info);
 	put_no_ipv6(m);
 	/* A kernel without IPv6 has nothing to switch off. */
-	(void)ask(nl, m);
+	(void)nl_ask(nl, m);
 	info.ifi_flags = IFF_UP;
 	info.ifi_change = IFF_UP;
 	m = request(RTM_SETLINK, 0, &info);
 	if (nla_put_u32(m, IFLA_MASTER, (uint32_t)bridge))
 		abort();
-	return ask_or(nl, m, "cannot put it on the bridge", index, e);
+	return nl_ask_or(nl, m, "cannot put it on the bridge", index, e);
 }
 
 static int
@@ -277,23 +270,22 @@ change_vlan(struct nl *nl, int type, int index, uint16_t vlan, uint16_t flags)
 	if (!spec || nla_put(m, IFLA_BRIDGE_VLAN_INFO, sizeof(v), &v))
 		abort();
 	nla_nest_end(m, spec);
-	return ask(nl, m);
+	return nl_ask(nl, m);
 }
 
 int
-nl_port_vlan(struct nl *nl, int index, uint16_t vlan, struct err *e)
+nl_port_vlan(struct nl *nl, int index, uint16_t from, uint16_t vlan, struct err *e)
 {
 	int rc = 0;
 
-	/* A fresh port is an untagged member of VLAN 1. */
-	if (vlan != 1)
-		rc = change_vlan(nl, RTM_DELLINK, index, 1, 0);
-	if (rc == 0 || code_of(rc) == ERR_NOT_FOUND)
+	if (vlan != from)
+		rc = change_vlan(nl, RTM_DELLINK, index, from, 0);
+	if (rc == 0 || nl_code_of(rc) == ERR_NOT_FOUND)
 		rc = change_vlan(nl, RTM_SETLINK, index, vlan,
 		    BRIDGE_VLAN_INFO_PVID | BRIDGE_VLAN_INFO_UNTAGGED);
 	if (rc < 0)
-		return err_set(e, code_of(rc), "cannot set VLAN %u (link %d): %s", vlan,
-		    index, nl_geterror(rc));
+		return err_set(e, nl_code_of(rc), "cannot set VLAN %u (link %d): %s",
+		    vlan, index, nl_geterror(rc));
 	return 0;
 }
 
@@ -302,5 +294,6 @@ nl_link_del(struct nl *nl, int index, struct err *e)
 {
 	struct ifinfomsg info = { .ifi_family = AF_UNSPEC, .ifi_index = index };
 
-	return ask_or(nl, request(RTM_DELLINK, 0, &info), "cannot remove it", index, e);
+	return nl_ask_or(
+	    nl, request(RTM_DELLINK, 0, &info), "cannot remove it", index, e);
 }

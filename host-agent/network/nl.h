@@ -33,6 +33,20 @@ int nl_link_each(struct nl *nl, void (*on_link)(const struct nl_link *l, void *a
 /* What a port of a bridge needs: address, mtu, no IPv6 of its own, master, up. */
 int nl_link_enslave(struct nl *nl, int index, int bridge, const uint8_t mac[6],
     uint32_t mtu, struct err *e) WARN_UNUSED;
-/* Make vlan (1…4094) the port's only, untagged one. */
-int nl_port_vlan(struct nl *nl, int index, uint16_t vlan, struct err *e) WARN_UNUSED;
+/* Make vlan (1…4094) the port's only, untagged one instead of from; a fresh port is in
+ * VLAN 1. */
+int nl_port_vlan(
+    struct nl *nl, int index, uint16_t from, uint16_t vlan, struct err *e) WARN_UNUSED;
 int nl_link_del(struct nl *nl, int index, struct err *e) WARN_UNUSED;
+
+/* ---- nl_tc.c: how fast ---- */
+
+/* Send at most so many bytes a second; 0: as many as there are. */
+int nl_rate_set(
+    struct nl *nl, int index, uint64_t bytes_per_s, struct err *e) WARN_UNUSED;
+/*
+ * The same for what link sends us: an intermediate link of that name takes it and
+ * holds it back.  It is made, or removed for 0.
+ */
+int nl_intake_set(struct nl *nl, int index, const char *name, uint64_t bytes_per_s,
+    struct err *e) WARN_UNUSED;

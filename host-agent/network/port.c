@@ -12,25 +12,42 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 
-#define NIC_DIGITS 36
+#define NIC_DIGITS    36
+#define TAP_PREFIX    "dvt"
+#define INTAKE_PREFIX "dvi"
+#define DEFAULT_VLAN  1 /* of a fresh port */
 
 /* Base 36 where decimal would be too long: 13 digits hold any 64-bit number. */
-void
-port_name(uint64_t guest, unsigned nic, char buf[PORT_NAME_MAX])
+static void
+write_name(const char *prefix, uint64_t guest, unsigned nic, char buf[PORT_NAME_MAX])
 {
 	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
 	char text[16];
 	size_t at = sizeof(text) - 1;
 
 	if (guest < 10000000 && nic < 100) {
-		snprintf(buf, PORT_NAME_MAX, "dvt%" PRIu64 "n%u", guest, nic);
+		snprintf(buf, PORT_NAME_MAX, "%s%" PRIu64 "n%u", prefix, guest, nic);
 		return;
 	}
 	text[at] = '\0';
 	for (uint64_t n = guest; n && at > 0; n /= NIC_DIGITS)
 		text[--at] = digits[n % NIC_DIGITS];
-	snprintf(buf, PORT_NAME_MAX, "%.13s%c", text + at, digits[nic % NIC_DIGITS]);
+	snprintf(buf, PORT_NAME_MAX, "%.13s%c%s", text + at, digits[nic % NIC_DIGITS],
+	    str_same(prefix, TAP_PREFIX) ? "" : "i");
+}
+
+void
+port_name(uint64_t guest, unsigned nic, char buf[PORT_NAME_MAX])
+{
+	write_name(TAP_PREFIX, guest, nic, buf);
+}
+
+void
+port_intake_name(uint64_t guest, unsigned nic, char buf[PORT_NAME_MAX])
+{
+	write_name(INTAKE_PREFIX, guest, nic, buf);
 }
 
 int
@@ -120,8 +137,40 @@ plug(struct nl *nl, const char *name, const struct nl_link *bridge,
 	mac[0] = 0xfe;
 	rc = nl_link_enslave(nl, tap.index, bridge->index, mac, bridge->mtu, e);
 	if (!rc && p->vlan)
-		rc = nl_port_vlan(nl, tap.index, (uint16_t)p->vlan, e);
+		rc = nl_port_vlan(nl, tap.index, DEFAULT_VLAN, (uint16_t)p->vlan, e);
 	return rc;
+}
+
+static uint64_t
+bytes_of(uint64_t kbit)
+{
+	return kbit * 1000 / 8;
+}
+
+static int
+limit(struct nl *nl, int index, const struct port_spec *from,
+    const struct port_spec *to, struct err *e)
+{
+	char intake[PORT_NAME_MAX];
+	int rc = 0;
+
+	if (from->rx_kbit != to->rx_kbit)
+		rc = nl_rate_set(nl, index, bytes_of(to->rx_kbit), e);
+	port_intake_name(to->guest, to->nic, intake);
+	if (!rc && from->tx_kbit != to->tx_kbit)
+		rc = nl_intake_set(nl, index, intake, bytes_of(to->tx_kbit), e);
+	return rc;
+}
+
+static int
+limit_new(struct nl *nl, const char *name, const struct port_spec *p, struct err *e)
+{
+	struct port_spec none = *p;
+	struct nl_link tap;
+	int rc = nl_link_get(nl, name, &tap, e);
+
+	none.rx_kbit = none.tx_kbit = 0;
+	return rc ? rc : limit(nl, tap.index, &none, p, e);
 }
 
 int
@@ -138,10 +187,66 @@ port_add(struct nl *nl, const struct port_spec *p, int *ret_fd, struct err *e)
 	rc = open_tap(name, &fd, e);
 	if (!rc)
 		rc = plug(nl, name, &bridge, p, e);
+	if (!rc && (p->rx_kbit || p->tx_kbit))
+		rc = limit_new(nl, name, p, e);
 	if (rc)
 		return err_wrap(e, "port %s", name);
 	*ret_fd = MOVE_FD(fd);
 	return 0;
+}
+
+/* Back on a bridge it is in VLAN 1 again, as a fresh one. */
+static int
+rewire(struct nl *nl, const struct nl_link *tap, const struct port_spec *from,
+    const struct port_spec *to, struct err *e)
+{
+	uint16_t was = (uint16_t)(from->vlan ? from->vlan : DEFAULT_VLAN);
+	uint16_t is = (uint16_t)(to->vlan ? to->vlan : DEFAULT_VLAN);
+	struct nl_link bridge;
+	uint8_t mac[6];
+	int rc = find_bridge(nl, to->bridge, to->vlan, &bridge, e);
+
+	if (!rc)
+		rc = port_mac_parse(to->mac, mac, e);
+	if (rc)
+		return rc;
+	mac[0] = 0xfe;
+	if (tap->master != bridge.index) {
+		was = DEFAULT_VLAN;
+		rc = nl_link_enslave(nl, tap->index, bridge.index, mac, bridge.mtu, e);
+	}
+	if (!rc && was != is)
+		rc = nl_port_vlan(nl, tap->index, was, is, e);
+	return rc;
+}
+
+int
+port_set(struct nl *nl, const struct port_spec *from, const struct port_spec *to,
+    struct err *e)
+{
+	struct nl_link tap;
+	char name[PORT_NAME_MAX];
+	int rc;
+
+	port_name(to->guest, to->nic, name);
+	rc = nl_link_get(nl, name, &tap, e);
+	if (!rc)
+		rc = rewire(nl, &tap, from, to, e);
+	if (!rc)
+		rc = limit(nl, tap.index, from, to, e);
+	return rc ? err_wrap(e, "port %s", name) : 0;
+}
+
+/* The tap goes with its holder, and that link with nobody. */
+static void
+drop_intake(struct nl *nl, uint64_t guest, unsigned nic)
+{
+	struct nl_link intake;
+	char name[PORT_NAME_MAX];
+
+	port_intake_name(guest, nic, name);
+	if (!nl_link_get(nl, name, &intake, NULL))
+		(void)!nl_link_del(nl, intake.index, NULL);
 }
 
 int
@@ -153,6 +258,7 @@ port_del(struct nl *nl, uint64_t guest, unsigned nic, struct err *e)
 	int rc;
 
 	port_name(guest, nic, name);
+	drop_intake(nl, guest, nic);
 	rc = nl_link_get(nl, name, &tap, &why);
 	if (!rc)
 		rc = nl_link_del(nl, tap.index, &why);

@@ -151,6 +151,98 @@ vlan_is_the_ports_only_one(void **state)
 }
 
 static void
+port_changes_its_vlan(void **state)
+{
+	struct nl *nl = *state;
+	struct port_spec p = { .guest = 9, .bridge = "brv", .mac = MAC, .vlan = 77 };
+	struct port_spec next = p;
+	struct err e = ERR_INIT;
+	int fd = -1;
+
+	/* NOLINTNEXTLINE(cert-env33-c): our own text */
+	if (system("ip link add brv type bridge vlan_filtering 1 2>/dev/null")) {
+		print_message("skipped: bridges of this kernel do not filter VLANs\n");
+		skip();
+	}
+	assert_int_equal(port_add(nl, &p, &fd, &e), 0);
+	next.vlan = 78;
+	if (port_set(nl, &p, &next, &e))
+		fail_msg("port_set: %s", e.msg);
+	sh("bridge vlan show dev dvt9n0 | grep -q '78 PVID Egress Untagged'");
+	sh("! bridge vlan show dev dvt9n0 | grep -q 77");
+	p = next;
+	next.vlan = 0;
+	assert_int_equal(port_set(nl, &p, &next, &e), 0);
+	sh("bridge vlan show dev dvt9n0 | grep -q ' 1 PVID Egress Untagged'");
+	close(fd);
+	sh("ip link del brv");
+}
+
+static void
+port_moves_to_another_bridge(void **state)
+{
+	struct nl *nl = *state;
+	struct port_spec p = { .guest = 10, .bridge = "br0", .mac = MAC };
+	struct port_spec next = p;
+	struct err e = ERR_INIT;
+	int fd = -1;
+
+	sh("ip link add br1 type bridge && ip link set br1 mtu 1300 up");
+	assert_int_equal(port_set(nl, &p, &p, &e), ERR_NOT_FOUND);
+	assert_int_equal(port_add(nl, &p, &fd, &e), 0);
+	next.bridge = "br1";
+	if (port_set(nl, &p, &next, &e))
+		fail_msg("port_set: %s", e.msg);
+	sh("ip -o link show dvt10n0 | grep 'master br1' | grep -q 'mtu 1300'");
+	p = next;
+	next.bridge = "none";
+	assert_int_equal(port_set(nl, &p, &next, &e), ERR_NOT_FOUND);
+	next.bridge = "br1";
+	next.vlan = 5;
+	assert_int_equal(port_set(nl, &p, &next, &e), ERR_UNSUPPORTED);
+	sh("ip -o link show dvt10n0 | grep -q 'master br1'");
+	close(fd);
+	sh("ip link del br1");
+}
+
+static void
+limits_come_and_go(void **state)
+{
+	struct nl *nl = *state;
+	struct port_spec p = { .guest = 11, .bridge = "br0", .mac = MAC };
+	struct port_spec next = p;
+	struct err e = ERR_INIT;
+	int fd = -1;
+
+	next.rx_kbit = 8000;
+	next.tx_kbit = 4000;
+	assert_int_equal(port_add(nl, &next, &fd, &e), 0);
+	sh("tc qdisc show dev dvt11n0 | grep -q 'tbf .* rate 8Mbit'");
+	sh("tc qdisc show dev dvi11n0 | grep -q 'tbf .* rate 4Mbit'");
+	sh("tc filter show dev dvt11n0 ingress | grep -q 'Redirect to device dvi11n0'");
+	p = next;
+	next.rx_kbit = 80000000;
+	next.tx_kbit = 2000;
+	if (port_set(nl, &p, &next, &e))
+		fail_msg("port_set: %s", e.msg);
+	sh("tc qdisc show dev dvt11n0 | grep -q 'tbf .* rate 80Gbit'");
+	sh("tc qdisc show dev dvi11n0 | grep -q 'tbf .* rate 2Mbit'");
+	p = next;
+	next.rx_kbit = next.tx_kbit = 0;
+	assert_int_equal(port_set(nl, &p, &next, &e), 0);
+	sh("! tc qdisc show dev dvt11n0 | grep -qE 'tbf|ingress'");
+	sh("! ip -o link show dvi11n0 2>/dev/null");
+	p.rx_kbit = p.tx_kbit = 0;
+	next.tx_kbit = 1000;
+	assert_int_equal(port_set(nl, &p, &next, &e), 0);
+	close(fd);
+	/* What held it back goes with the port. */
+	sh("ip -o link show dvi11n0 >/dev/null");
+	assert_int_equal(port_del(nl, 11, 0, &e), 0);
+	sh("! ip -o link show dvi11n0 2>/dev/null");
+}
+
+static void
 bridges_are_listed(void **state)
 {
 	char **names = NULL;
@@ -211,6 +303,9 @@ main(void)
 		NETNS(port_is_taken_away),
 		NETNS(bad_wishes_leave_nothing),
 		NETNS(vlan_is_the_ports_only_one),
+		NETNS(port_changes_its_vlan),
+		NETNS(port_moves_to_another_bridge),
+		NETNS(limits_come_and_go),
 		NETNS(bridges_are_listed),
 	};
 	int failed = cmocka_run_group_tests(pure, NULL, NULL);
