@@ -124,6 +124,16 @@ img_source_close(struct img_source *s)
 	s->n = 0;
 }
 
+Drover__DiskSource *
+img_source_dup(const Drover__DiskSource *s)
+{
+	size_t n = drover__disk_source__get_packed_size(s);
+	AUTO_FREE uint8_t *p = xmalloc(n + 1);
+
+	drover__disk_source__pack(s, p);
+	return drover__disk_source__unpack(NULL, n, p);
+}
+
 bool
 img_reflink(int from, int to)
 {

@@ -38,6 +38,7 @@ struct img_source {
 int img_source_open(const struct datastore *ds, const Drover__DiskSource *s,
     const struct disk_conf *conf, struct img_source *ret_s, struct err *e) WARN_UNUSED;
 void img_source_close(struct img_source *s); /* closed already is fine */
+Drover__DiskSource *img_source_dup(const Drover__DiskSource *s);
 /* Let the child read the open image. */
 int img_lend(int fd, const struct disk_conf *conf, struct err *e) WARN_UNUSED;
 

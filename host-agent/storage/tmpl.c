@@ -273,16 +273,6 @@ tmpl_import_start(const struct tmpl_place *p, const Drover__TemplateImport *orde
 	return begin(im, done, arg, ret_im, e);
 }
 
-static Drover__DiskSource *
-source_dup(const Drover__DiskSource *s)
-{
-	size_t n = drover__disk_source__get_packed_size(s);
-	AUTO_FREE uint8_t *p = xmalloc(n + 1);
-
-	drover__disk_source__pack(s, p);
-	return drover__disk_source__unpack(NULL, n, p);
-}
-
 int
 tmpl_from_disk_start(const struct tmpl_place *p, const Drover__TemplateFromDisk *order,
     tmpl_done_fn done, void *arg, struct tmpl_import **ret_im, struct err *e)
@@ -294,7 +284,7 @@ tmpl_from_disk_start(const struct tmpl_place *p, const Drover__TemplateFromDisk 
 	im = import_new(p, order->template_, order->source->path, "qcow2");
 	im->kind = TMPL_DISK;
 	im->format = IMG_QCOW2;
-	im->disk = source_dup(order->source);
+	im->disk = img_source_dup(order->source);
 	im->bytes_per_s = order->bytes_per_s;
 	return begin(im, done, arg, ret_im, e);
 }
