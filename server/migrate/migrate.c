@@ -53,6 +53,14 @@ mig_order(struct task_run *r, obj_id host, Drover__Order *o, uint32_t step,
 	return FLOW_WAIT;
 }
 
+void
+mig_note_begin(struct task_run *r)
+{
+	if (!arg_has(r->args, "began_ms"))
+		json_set_u64(
+		    r->args, "began_ms", clock_wall_ms(loop_clock(inv_loop(r->inv))));
+}
+
 struct vm
 mig_vm_after(const struct task_run *r, const struct vm *vm)
 {
@@ -90,6 +98,14 @@ moves_disks(const struct vm *vm, const json *args)
 	return false;
 }
 
+static bool
+reaches_store(const struct mig_env *env, const struct vm *vm, const json *args)
+{
+	const struct datastore *ds = inv_datastore(env->inv, arg_id(args, "datastore"));
+
+	return ds && id_list_has(&ds->reachable_hosts, vm->host);
+}
+
 /* Where it goes and how, into the arguments. */
 static int
 choose(const struct mig_env *env, const struct vm *vm, json *args, struct err *e)
@@ -100,11 +116,18 @@ choose(const struct mig_env *env, const struct vm *vm, json *args, struct err *e
 
 	if (rc)
 		return rc;
+	bool disks_move = moves_disks(vm, args);
+	bool sends = way == MIG_COLD && disks_move && !reaches_store(env, vm, args);
 	arg_set_id(args, "from", vm->host);
 	arg_set_id(args, "to", to);
 	json_set_str(args, "way", way_names[way]);
-	json_set_json(args, "disks", mig_disks_after(env->inv, vm, args, way));
-	json_set_bool(args, "disks_move", moves_disks(vm, args));
+	json_set_bool(args, "disks_move", disks_move);
+	json_set_bool(args, "sends", sends);
+	json_set_json(args, "disks",
+	    mig_disks_after(env->inv, vm, args,
+		way == MIG_LIVE ? MIG_CHAIN_FLAT
+		: sends         ? MIG_CHAIN_KEPT
+				: MIG_CHAIN_DROPPED));
 	return 0;
 }
 
@@ -143,7 +166,8 @@ slots_of(const struct task_run *r)
 	struct mig_cost cost = {
 		.from = mig_from(r),
 		.to = mig_to(r),
-		.over_link = mig_way(r) == MIG_LIVE,
+		.over_link =
+		    mig_way(r) == MIG_LIVE || arg_bool(r->args, "sends", false),
 		.with_disks = arg_bool(r->args, "disks_move", false),
 		.store = run_arg_id(r, "datastore"),
 		.haste = str_same(arg_str(r->args, "priority"), "high") ? HASTE_HIGH
@@ -180,7 +204,14 @@ is_cold(struct task_run *r)
 static bool
 moves_disks_here(struct task_run *r)
 {
-	return !is_live(r) && arg_bool(r->args, "disks_move", false);
+	return !is_live(r) && arg_bool(r->args, "disks_move", false) &&
+	       !arg_bool(r->args, "sends", false);
+}
+
+bool
+mig_sends(struct task_run *r)
+{
+	return arg_bool(r->args, "sends", false);
 }
 
 /* Its disks lie elsewhere already, whatever becomes of the rest. */
@@ -202,6 +233,9 @@ on_step(struct task_run *r, unsigned step, struct txn *t)
 	switch (step) {
 	case MIG_PREPARE:
 		mig_prepare_store(r, t);
+		break;
+	case MIG_SEND:
+		mig_send_store(r);
 		break;
 	case MIG_REGISTER:
 		write_moved_disks(r, t);
@@ -243,6 +277,8 @@ static const struct task_step migrate_steps[] = {
 		.needed = is_live, .cancel = FLOW_CANCEL_LATE },
 	[MIG_MOVE_DISKS] = { .name = "disks", .start = mig_move_disks_start, .finish = mig_move_disks_finish,
 		.needed = moves_disks_here, .cancel = FLOW_CANCEL_LATE },
+	[MIG_SEND] = { .name = "send", .start = mig_send_start, .finish = mig_send_finish,
+		.undo = mig_send_undo, .needed = mig_sends, .cancel = FLOW_CANCEL_ASKS },
 	[MIG_REGISTER] = { .name = "register", .start = mig_register_start, .finish = run_order_finish,
 		.undo = mig_register_undo, .needed = is_cold, .cancel = FLOW_CANCEL_LATE },
 	[MIG_SETTLE] = { .name = "settle", .start = mig_settle_start, .finish = mig_settle_finish,
@@ -292,7 +328,7 @@ static const struct op_arg migrate_args[] = {
 	{ .name = "downtime_ms", .type = ARG_U32, .min = 1, .max = MAX_DOWN_MS, .help = "goal for the pause at the switch" },
 	{ .name = "post_copy", .type = ARG_BOOL, .help = "fetch the rest on demand if nothing else helps" },
 	{ .name = "auto_converge", .type = ARG_BOOL, .help = "slow the machine down if it writes too fast (default)" },
-	{ .name = "keep_chain", .type = ARG_BOOL, .help = "keep a linked clone linked where its template is there too (default)" },
+	{ .name = "keep_chain", .type = ARG_BOOL, .help = "keep a linked clone linked where its template is there too" },
 	{ .name = "priority", .type = ARG_WORD, .words = "normal|high", .help = "high: before others that wait" },
 	{ 0 } };
 

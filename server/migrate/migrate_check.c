@@ -56,8 +56,8 @@ check_machine(const struct mig_view *v, struct mig_verdict *r)
 	case POWER_STARTING:
 	case POWER_STALLED:
 	case POWER_UNKNOWN:
-		against(r, ERR_BAD_STATE, "machine \"%s\" is %s", v->vm,
-		    power_state_text(v->power));
+		against(r, ERR_BAD_STATE, "the power state of machine \"%s\" is %s",
+		    v->vm, power_state_text(v->power));
 		break;
 	case POWER_SUSPENDED:
 		if (!v->is_same_host)
@@ -224,7 +224,12 @@ static void
 check_moving_disk(
     const struct mig_view *v, const struct mig_disk *d, struct mig_verdict *r)
 {
-	/* Running, or by a host that reaches both, it is flattened on the way. */
+	if (r->way == MIG_LIVE && d->has_base && v->insists_on_chain)
+		against(r, ERR_UNSUPPORTED,
+		    "%s stands on %s and is flattened on its way while the machine "
+		    "runs",
+		    d->name, d->base);
+	/* A host that reaches both flattens it, or not, as is asked for. */
 	if (r->way != MIG_COLD || v->store_reached_from || !d->has_base)
 		return;
 	if (!v->keeps_chain || !d->base_is_there)

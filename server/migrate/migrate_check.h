@@ -60,7 +60,8 @@ struct mig_view {
 	bool store_reached; /* by the target */
 	bool store_reached_from;
 	uint64_t store_free_mb, store_need_mb;
-	bool keeps_chain;
+	bool keeps_chain;      /* if it can */
+	bool insists_on_chain; /* as it was asked for */
 	const struct mig_disk *disks;
 	size_t n_disks;
 	const struct mig_nic *nics;

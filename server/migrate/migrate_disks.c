@@ -51,14 +51,12 @@ mig_base_on(const struct inv *inv, const struct vm *vm, const json *disk, obj_id
 }
 
 static json *
-disk_after(
-    const struct inv *inv, const struct vm *vm, const json *disk, const json *args)
+disk_after(const struct inv *inv, const struct vm *vm, const json *disk,
+    const json *args, bool keeps_chain)
 {
 	obj_id store = arg_id(args, "datastore");
 	json *after = json_dup(disk);
-	json *base = arg_bool(args, "keep_chain", true)
-			 ? mig_base_on(inv, vm, disk, store)
-			 : NULL;
+	json *base = keeps_chain ? mig_base_on(inv, vm, disk, store) : NULL;
 
 	arg_set_id(after, "datastore", store);
 	json_del(after, BACKING);
@@ -69,21 +67,17 @@ disk_after(
 
 json *
 mig_disks_after(
-    const struct inv *inv, const struct vm *vm, const json *args, enum mig_way way)
+    const struct inv *inv, const struct vm *vm, const json *args, enum mig_chain chain)
 {
 	json *list = json_new_array();
+	bool keeps_chain = arg_bool(args, "keep_chain", chain == MIG_CHAIN_KEPT) &&
+			   chain != MIG_CHAIN_FLAT;
 
 	for (size_t i = 0; vm->disks && i < json_count(vm->disks); i++) {
 		const json *disk = json_at(vm->disks, i);
-		if (!mig_disk_moves(disk, args)) {
-			json_add_json(list, json_dup(disk));
-			continue;
-		}
-		json *after = disk_after(inv, vm, disk, args);
-		/* What runs on is mirrored as its guest sees it. */
-		if (way == MIG_LIVE)
-			json_del(after, BACKING);
-		json_add_json(list, after);
+		json_add_json(list, mig_disk_moves(disk, args)
+					? disk_after(inv, vm, disk, args, keeps_chain)
+					: json_dup(disk));
 	}
 	return list;
 }

@@ -12,9 +12,16 @@ struct advice_room;
 const struct mig_view *mig_view_of(const struct mig_env *env, struct arena *mem,
     const struct vm *vm, const struct advice_room *to, const json *args);
 
+/* What becomes of what a disk stands on, if the arguments do not say. */
+enum mig_chain {
+	MIG_CHAIN_FLAT,    /* is mirrored as the guest sees it; they have no say */
+	MIG_CHAIN_DROPPED, /* is copied as the guest sees it */
+	MIG_CHAIN_KEPT,    /* is sent as it is */
+};
+
 /* migrate_disks.c: its disks as they will be, as JSON of vm.disks. */
 json *mig_disks_after(
-    const struct inv *inv, const struct vm *vm, const json *args, enum mig_way way);
+    const struct inv *inv, const struct vm *vm, const json *args, enum mig_chain chain);
 /* Does a disk of the machine go where the arguments say? */
 bool mig_disk_moves(const json *disk, const json *args);
 /* What a disk stands on as it is on another datastore; NULL if it is not there, or is
@@ -36,6 +43,7 @@ enum {
 	MIG_COPY,
 	MIG_SWITCH,
 	MIG_MOVE_DISKS,
+	MIG_SEND,
 	MIG_REGISTER,
 	MIG_SETTLE,
 };
@@ -68,12 +76,20 @@ enum flow_rc mig_move_disks_finish(struct task_run *r, int rc);
 enum flow_rc mig_register_start(struct task_run *r);
 enum flow_rc mig_register_undo(struct task_run *r);
 
+/* migrate_send.c: its images, where no host reaches both datastores. */
+void mig_send_store(struct task_run *r);
+enum flow_rc mig_send_start(struct task_run *r);
+enum flow_rc mig_send_finish(struct task_run *r, int rc);
+enum flow_rc mig_send_undo(struct task_run *r);
+
 /* migrate_settle.c: the inventory follows, the source forgets. */
 void mig_settle_store(struct task_run *r, struct txn *t);
 enum flow_rc mig_settle_start(struct task_run *r);
 enum flow_rc mig_settle_finish(struct task_run *r, int rc);
 void mig_end(struct task_run *r, struct txn *t, int rc, const struct err *e);
 
+bool mig_sends(struct task_run *r);      /* images go over the channel */
+void mig_note_begin(struct task_run *r); /* bytes go from now on */
 /* Send an order and wait for the host's own word: a broken link is none. */
 enum flow_rc mig_order(struct task_run *r, obj_id host, Drover__Order *o, uint32_t step,
     uint32_t deadline_ms);

@@ -230,14 +230,6 @@ fill_addresses(struct arena *mem, const json *args, Drover__GuestLeave *leave)
 }
 
 static void
-note_begin(struct task_run *r)
-{
-	if (!arg_has(r->args, "began_ms"))
-		json_set_u64(
-		    r->args, "began_ms", clock_wall_ms(loop_clock(inv_loop(r->inv))));
-}
-
-static void
 order_leave(struct task_run *r, const struct vm *vm)
 {
 	AUTO(arena) struct arena *mem = arena_new();
@@ -264,7 +256,7 @@ mig_copy_start(struct task_run *r)
 {
 	const struct vm *vm = inv_vm(r->inv, r->entity);
 
-	note_begin(r);
+	mig_note_begin(r);
 	if (!vm || mig_host_is_away(r, mig_from(r)))
 		return FLOW_NEXT;
 	order_leave(r, vm);

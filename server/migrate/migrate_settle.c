@@ -100,11 +100,14 @@ mig_settle_store(struct task_run *r, struct txn *t)
 
 	if (!vm)
 		return;
-	if (mig_way(r) == MIG_LIVE) {
-		note_old_disks(r, before);
+	if (mig_way(r) == MIG_LIVE)
 		vm->power_state =
 		    arg_bool(r->args, "running", true) ? POWER_ON : POWER_PAUSED;
-	}
+	if (mig_way(r) == MIG_LIVE || mig_sends(r))
+		note_old_disks(r, before);
+	/* Whatever the old host has of it is older than what may run from now on. */
+	if (mig_way(r) == MIG_COLD)
+		json_set_u64(r->args, "generation", ++vm->run_gen);
 	json_free(vm->disks);
 	vm->disks = json_dup(json_get(r->args, "disks"));
 	mig_set_stores(vm);
@@ -171,6 +174,8 @@ result_json(const struct task_run *r)
 	arg_set_id(j, "from", mig_from(r));
 	arg_set_id(j, "to", mig_to(r));
 	json_set_bool(j, "live", mig_way(r) == MIG_LIVE);
+	if (arg_has(r->args, "checksums"))
+		json_set_json(j, "checksums", json_dup(json_get(r->args, "checksums")));
 	json_set_u64(j, "total_ms", total_ms(r));
 	if (outage_us)
 		json_set_u64(j, "outage_ms", (outage_us + 999) / 1000);

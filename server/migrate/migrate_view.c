@@ -198,6 +198,7 @@ fill_store(const struct mig_env *env, struct arena *mem, const struct vm *vm,
 	v->store_free_mb = ds->free_bytes / MB_BYTES;
 	v->store_need_mb = vm->disk_usage_bytes / MB_BYTES;
 	v->keeps_chain = arg_bool(args, "keep_chain", true);
+	v->insists_on_chain = arg_bool(args, "keep_chain", false);
 }
 
 const struct mig_view *

@@ -478,6 +478,92 @@ a_machine_that_is_off_moves_by_its_book(void **state)
 	lab_free(b.l);
 }
 
+/* A datastore that only one host reaches. */
+static obj_id
+local_store(struct bed *b, unsigned agent, const char *name)
+{
+	char id[OBJ_ID_TEXT];
+	AUTO_FREE char *args = xasprintf(
+	    "{'name':'%s','datacenter':'dc-1','path':'/srv/%s','shared':false,"
+	    "'hosts':['%s']}",
+	    name, name, obj_id_text(b->l->host[agent], id));
+
+	assert_int_equal(lab_do(b->l, "datastore.create", OBJ_ID_NONE, args), 0);
+	agent_fake_report(b->l->agent[agent]);
+	lab_settle(b->l);
+	return b->l->object;
+}
+
+static int
+move_disks(struct bed *b, obj_id store)
+{
+	char id[OBJ_ID_TEXT];
+	AUTO_FREE char *args = xasprintf("{'datastore':'%s'}", obj_id_text(store, id));
+
+	return lab_do(b->l, "vm.migrate", b->vm, args);
+}
+
+static void
+expect_disk(const struct bed *b, obj_id store, bool has_base)
+{
+	const struct vm *vm = inv_vm(b->l->inv, b->vm);
+	const json *d = json_at(vm->disks, 0);
+	char id[OBJ_ID_TEXT];
+
+	assert_string_equal(
+	    json_str_value(json_get(d, "datastore"), NULL), obj_id_text(store, id));
+	assert_int_equal(json_get(d, "backing") != NULL, has_base);
+	assert_int_equal(vm->datastores.n, 1);
+	assert_true(obj_id_is(vm->datastores.v[0], store));
+}
+
+static void
+disks_move_while_the_machine_stays(void **state)
+{
+	struct bed b = bed_new(2, true);
+	obj_id fast = local_store(&b, b.from, "fast");
+
+	assert_int_equal(move_disks(&b, fast), 0);
+	assert_string_equal(check_end(&b, "disks"), "stayed");
+	expect_disk(&b, fast, false);
+	assert_int_equal(move_disks(&b, fast), ERR_INVALID);
+	assert_int_equal(move(&b), ERR_BAD_STATE);
+	assert_non_null(strstr(b.l->msg, "does not reach datastore \"fast\""));
+	lab_free(b.l);
+}
+
+static void
+a_machine_follows_its_disks_to_where_they_are_reached(void **state)
+{
+	struct bed b = bed_new(2, true);
+	obj_id there = local_store(&b, b.to, "there");
+
+	assert_int_equal(move_disks(&b, there), 0);
+	assert_string_equal(check_end(&b, "combined"), "moved");
+	expect_disk(&b, there, false);
+	lab_free(b.l);
+}
+
+static void
+what_is_off_is_sent_with_its_checksums(void **state)
+{
+	struct bed b = bed_new(2, false);
+	obj_id here = local_store(&b, b.from, "here");
+	obj_id there = local_store(&b, b.to, "there");
+
+	/* Linked to a template that is not there: nobody can flatten it on the way. */
+	assert_int_equal(move_disks(&b, here), 0);
+	expect_disk(&b, here, false);
+	assert_int_equal(move_disks(&b, there), 0);
+	assert_string_equal(check_end(&b, "sent"), "stopped");
+	expect_disk(&b, there, false);
+	const json *sums = json_get(result_of(b.l), "checksums");
+	assert_non_null(sums);
+	assert_int_equal(json_count(sums), 1);
+	assert_true(obj_id_is(inv_vm(b.l->inv, b.vm)->host, b.l->host[b.to]));
+	lab_free(b.l);
+}
+
 /* ---- the kill matrix ---- */
 
 enum victim {
@@ -630,6 +716,9 @@ main(void)
 		cmocka_unit_test(moves_take_their_turn),
 		cmocka_unit_test(a_check_names_every_reason),
 		cmocka_unit_test(a_machine_that_is_off_moves_by_its_book),
+		cmocka_unit_test(disks_move_while_the_machine_stays),
+		cmocka_unit_test(a_machine_follows_its_disks_to_where_they_are_reached),
+		cmocka_unit_test(what_is_off_is_sent_with_its_checksums),
 		cmocka_unit_test(whoever_dies_one_or_none_runs),
 	};
 	log_set_level(LOG_LEVEL_ERR);
