@@ -9,7 +9,8 @@
 #define OPS_MAGIC  0x6f707365u
 #define CALL_MAGIC 0x6f70636cu
 #define OPS_MAX    128
-#define KEPT_MAX   1000 /* op ids whose outcome is remembered */
+#define CALLED_ON  "called_on" /* in the arguments of a task */
+#define KEPT_MAX   1000        /* op ids whose outcome is remembered */
 
 /* A submission from op_submit to done. */
 struct submission {
@@ -306,6 +307,9 @@ op_id_of(const struct submission *s)
 static int
 add_task(struct submission *s, struct txn *t, struct err *e)
 {
+	if (!obj_id_none(s->c.entity) && !obj_id_none(s->c.object) &&
+	    !obj_id_is(s->c.entity, s->c.object))
+		arg_set_id(s->c.args, CALLED_ON, s->c.entity);
 	struct task_new n = {
 		.kind = s->c.def->task,
 		.entity = obj_id_none(s->c.object) ? s->c.entity : s->c.object,
@@ -566,24 +570,33 @@ parts_of_row(const struct ops *ops, const struct task *first, size_t *ret_n)
 	return list;
 }
 
+/* A task that makes something is the task of what it makes, not of what it was called
+ * on. */
+static bool
+is_called_on(const struct task *row, obj_id entity)
+{
+	obj_id on = arg_id(row->args, CALLED_ON);
+
+	return obj_id_none(entity) ||
+	       obj_id_is(obj_id_none(on) ? row->entity : on, entity);
+}
+
 /* The same from the row that an earlier server stored. */
 static int
 replay_row(struct submission *s, const struct task *row, struct err *e)
 {
 	const struct op_def *def = s->c.def;
 	struct op_result result = { .object = row->entity };
-	bool same_entity =
-	    def->info.entity == KIND_NONE || obj_id_is(row->entity, s->c.entity);
-
-	if (!str_same(row->op, def->info.name) || !same_entity)
-		return other_use(row->op, e);
-	AUTO_FREE struct op_part *parts = NULL;
 	AUTO(json) json *split = NULL;
+
+	if (!str_same(row->op, def->info.name) || !is_called_on(row, s->c.entity))
+		return other_use(row->op, e);
 	if (def->task)
 		result.task = row->o.id;
 	if (def->split && !def->split(s->c.args, &split, e) && split)
-		result.parts = parts = parts_of_row(s->c.ops, row, &result.n_parts);
+		result.parts = parts_of_row(s->c.ops, row, &result.n_parts);
 	replay_later(s, &result);
+	free(result.parts);
 	return 0;
 }
 

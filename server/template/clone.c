@@ -39,20 +39,22 @@ take_sources(struct op_call *c, const struct vm *vm, const json *disks, struct e
 	for (size_t i = 0; i < n; i++) {
 		const json *d = json_at(disks, i);
 		bytes += arg_u64(d, "size_bytes", 0);
-		if (!obj_id_is(arg_id(d, "datastore"), from))
+		if (!obj_id_is(arg_id(d, "datastore"), from)) {
 			return err_set(e, ERR_UNSUPPORTED,
 			    "the disks of machine \"%s\" lie on \"%s\" and \"%s\"; "
 			    "bring them together first",
 			    vm->o.name, inv_name(c->inv, from),
 			    inv_name(c->inv, arg_id(d, "datastore")));
+		}
 	}
 	uint64_t first = arg_u64(json_at(disks, 0), "size_bytes", 0);
 	uint64_t asked = arg_u64(c->args, "disk_mb", 0) * MB_BYTES;
-	if (asked && asked < first)
+	if (asked && asked < first) {
 		return err_set(e, ERR_INVALID,
 		    "disk_mb: disk %s of \"%s\" has %llu MB and cannot become smaller",
 		    arg_str(json_at(disks, 0), "name"), vm->o.name,
 		    (unsigned long long)((first + MB_BYTES - 1) / MB_BYTES));
+	}
 	if (vm->disk_usage_bytes && vm->disk_usage_bytes < bytes)
 		bytes = vm->disk_usage_bytes;
 	json_set_json(c->args, "sources", json_dup(disks));
@@ -72,11 +74,12 @@ settle_source(struct op_call *c, const struct vm *vm, struct err *e)
 
 	if (rc)
 		return rc;
-	if (arg_bool(c->args, "linked", false))
+	if (arg_bool(c->args, "linked", false)) {
 		return err_set(e, ERR_UNSUPPORTED,
 		    "linked: images of machine \"%s\" are merged and moved with it, so "
 		    "none can stand on them; make a template of it and clone that",
 		    vm->o.name);
+	}
 	if (snap && !obj_id_is(snap->o.parent, c->entity))
 		return err_set(e, ERR_INVALID,
 		    "snapshot: \"%s\" is not one of machine \"%s\"", snap->o.name,
@@ -85,11 +88,12 @@ settle_source(struct op_call *c, const struct vm *vm, struct err *e)
 		return err_set(e, ERR_BAD_STATE, "snapshot \"%s\" is %s", snap->o.name,
 		    vm_lifecycle_text(snap->lifecycle));
 	rc = vm_need_ready(vm, e);
-	if (!rc && !snap && vm->power_state != POWER_OFF)
+	if (!rc && !snap && vm->power_state != POWER_OFF) {
 		return err_set(e, ERR_BAD_STATE,
 		    "machine \"%s\" is %s and writes to its disks; take a snapshot and "
 		    "clone that, or power it off",
 		    vm->o.name, power_state_text(vm->power_state));
+	}
 	return rc ? rc : take_sources(c, vm, snap ? snap->disks : vm->disks, e);
 }
 

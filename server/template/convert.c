@@ -60,12 +60,13 @@ check_source(struct op_call *c, const struct vm *vm, obj_id datastore, struct er
 		return err_set(e, ERR_UNSUPPORTED,
 		    "machine \"%s\" has %zu disks, a template or an appliance has one",
 		    vm->o.name, n);
-	if (!reaches(c->inv, vm->host, datastore))
+	if (!reaches(c->inv, vm->host, datastore)) {
 		return err_set(e, ERR_BAD_STATE,
 		    "datastore: host \"%s\", where machine \"%s\" is, does not reach "
 		    "\"%s\"",
 		    inv_name(c->inv, vm->host), vm->o.name,
 		    inv_name(c->inv, datastore));
+	}
 	return 0;
 }
 

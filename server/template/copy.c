@@ -512,21 +512,23 @@ template_delete_copy(struct op_call *c, struct txn *t, struct err *e)
 
 	if (rc)
 		return rc;
-	if (obj_id_is(datastore, tpl->datastore))
+	if (obj_id_is(datastore, tpl->datastore)) {
 		return err_set(e, ERR_BAD_STATE,
 		    "\"%s\" is the own datastore of template \"%s\", not that of a "
 		    "copy",
 		    inv_name(c->inv, datastore), tpl->o.name);
+	}
 	if (!tpl_place_on(tpl, datastore, &there))
 		return err_set(e, ERR_NOT_FOUND,
 		    "template \"%s\" has no copy on datastore \"%s\"", tpl->o.name,
 		    inv_name(c->inv, datastore));
 	const struct obj *user = tpl_user_on(c->inv, tpl, datastore);
-	if (user)
+	if (user) {
 		return err_set(e, ERR_BAD_STATE,
 		    "the copy of template \"%s\" on \"%s\" carries the disk of machine "
 		    "\"%s\"",
 		    tpl->o.name, inv_name(c->inv, datastore), user->name);
+	}
 	rc = need_reachable(c, datastore, &host, e);
 	if (!rc)
 		arg_set_id(c->args, "by_host", host);

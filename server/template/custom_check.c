@@ -34,11 +34,12 @@ label_check(const char *s, size_t n, struct err *e)
 		    (int)(n < 80 ? n : 80), s, n, LABEL_MAX);
 	for (size_t i = 0; i < n; i++) {
 		bool inner = i > 0 && i + 1 < n;
-		if (!is_alnum(s[i]) && !(inner && s[i] == '-'))
+		if (!is_alnum(s[i]) && !(inner && s[i] == '-')) {
 			return err_set(e, ERR_INVALID,
 			    "\"%.*s\" is no host name: letters, digits and inner "
 			    "hyphens may be",
 			    (int)n, s);
+		}
 	}
 	return 0;
 }
@@ -122,11 +123,12 @@ ssh_key_check(const char *line, size_t n, struct err *e)
 	while (t < ARRAY_SIZE(types) &&
 	       (strlen(types[t]) != type_len || memcmp(types[t], text, type_len) != 0))
 		t++;
-	if (t == ARRAY_SIZE(types) || !text[type_len])
+	if (t == ARRAY_SIZE(types) || !text[type_len]) {
 		return err_set(e, ERR_INVALID,
 		    "\"%.40s\" is no public key: wants a type such as ssh-ed25519, a "
 		    "space and the key",
 		    text);
+	}
 	const char *key = text + type_len + 1;
 	size_t key_len = strcspn(key, " ");
 	if (!key_is_of(key, key_len, types[t]))

@@ -118,11 +118,12 @@ settle_parent(struct op_call *c, obj_id dc, struct err *e)
 
 	if (obj_id_none(parent))
 		arg_set_id(c->args, "parent", dc);
-	else if (!obj_id_is(inv_ancestor(c->inv, parent, KIND_DATACENTER), dc))
+	else if (!obj_id_is(inv_ancestor(c->inv, parent, KIND_DATACENTER), dc)) {
 		return err_set(e, ERR_INVALID,
 		    "parent: \"%s\" is in another datacenter than what the machine is "
 		    "made of",
 		    inv_name(c->inv, parent));
+	}
 	return 0;
 }
 
@@ -405,11 +406,12 @@ template_to_vm(struct op_call *c, struct txn *t, struct err *e)
 		rc = from_template(c, tpl, t, e);
 	if (rc)
 		return rc;
-	if (!tpl_place_on(tpl, arg_id(c->args, "from"), &there))
+	if (!tpl_place_on(tpl, arg_id(c->args, "from"), &there)) {
 		return err_set(e, ERR_UNSUPPORTED,
 		    "no connected host reaches datastore \"%s\" together with one of "
 		    "template \"%s\"",
 		    inv_name(c->inv, arg_id(c->args, "datastore")), tpl->o.name);
+	}
 	struct template *edit = txn_edit(t, c->entity);
 	edit->lifecycle = LIFE_DELETING;
 	return 0;

@@ -148,7 +148,7 @@ static int
 template_import(struct op_call *c, struct txn *t, struct err *e)
 {
 	obj_id datastore = arg_id(c->args, "datastore");
-	obj_id parent, host;
+	obj_id parent = OBJ_ID_NONE, host = OBJ_ID_NONE;
 	void *obj;
 	int rc = arg_exists(c->inv, c->args, "datastore", e);
 

@@ -40,7 +40,7 @@ name_pattern_parse(const char *name, struct name_pattern *ret, struct err *e)
 	const char *close = open ? strchr(open, '}') : NULL;
 	const char *dots = open ? strstr(open, "..") : NULL;
 	struct err ignored = ERR_INIT;
-	uint64_t first, last;
+	uint64_t first = 0, last = 0;
 
 	if (!close || !dots || dots > close || strpbrk(close + 1, "{}"))
 		return bad(name, "wants one range in braces", e);
@@ -54,7 +54,7 @@ name_pattern_parse(const char *name, struct name_pattern *ret, struct err *e)
 	if (last - first >= NAME_PATTERN_MAX)
 		return err_set(e, ERR_INVALID,
 		    "name: \"%.80s\" stands for %llu names, at most %u may be", name,
-		    (unsigned long long)(last - first + 1), NAME_PATTERN_MAX);
+		    (unsigned long long)last - first + 1, NAME_PATTERN_MAX);
 	bool padded = (n_first > 1 && open[1] == '0') || (n_last > 1 && to[0] == '0');
 	*ret = (struct name_pattern){
 		.text = name,

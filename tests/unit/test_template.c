@@ -318,6 +318,40 @@ one_op_id_gives_one_list(void **state)
 }
 
 static void
+on_one(const struct op_result *r, void *arg)
+{
+	assert_int_equal(r->rc, 0);
+	*(obj_id *)arg = r->task;
+}
+
+static void
+an_op_id_of_a_clone_is_known_for_ever(void **state)
+{
+	struct lab *l = lab_watched(1, 8192);
+	obj_id from = lab_vm(l, "web", false), first = OBJ_ID_NONE, again = OBJ_ID_NONE;
+	struct caller who = caller_server;
+	AUTO(json) json *args = json_new_object();
+	struct op_request r = { .op = "vm.clone",
+		.entity = from,
+		.args = args,
+		.who = &who,
+		.op_id = "clone" };
+
+	json_set_str(args, "name", "two");
+	op_submit(l->ops, &r, on_one, &first);
+	lab_advance(l, 1000);
+	lab_crash(l);
+	lab_dial(l);
+	lab_advance(l, 1000);
+	op_submit(l->ops, &r, on_one, &again);
+	lab_advance(l, 1000);
+	assert_false(obj_id_none(first));
+	assert_int_equal(first.v, again.v);
+	assert_int_equal(inv_count(l->inv, KIND_VM), 2);
+	lab_free(l);
+}
+
+static void
 a_list_is_made_whole_or_not_at_all(void **state)
 {
 	struct lab *l = lab_watched(2, 8192);
@@ -726,6 +760,7 @@ main(void)
 		cmocka_unit_test(a_full_copy_lies_where_it_is_wanted),
 		cmocka_unit_test(a_copy_that_fails_fails_those_that_wait),
 		cmocka_unit_test(one_op_id_gives_one_list),
+		cmocka_unit_test(an_op_id_of_a_clone_is_known_for_ever),
 		cmocka_unit_test(a_list_is_made_whole_or_not_at_all),
 		cmocka_unit_test(fifty_at_once_queue_and_are_spread),
 		cmocka_unit_test(a_customised_machine_gets_a_seed),
