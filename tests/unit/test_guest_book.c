@@ -59,6 +59,36 @@ write_record(const struct bed *b, uint64_t guest, const void *p, size_t n)
 }
 
 static void
+move_survives_the_way_to_disk_and_back(void **state)
+{
+	Drover__MoveRecord *m = xcalloc(1, sizeof(*m));
+	struct guest_record r = {
+		.spec = bed_spec(42),
+		.state = GUEST_LEAVING,
+		.generation = 7,
+		.move = m,
+	};
+	struct guest_record back = { 0 };
+	AUTO(str) struct str b = STR_INIT;
+
+	drover__move_record__init(m);
+	m->generation = 8;
+	m->peer_uuid = xstrdup("3f2504e0-4f89-41d3-9a0c-0305e82c3301");
+	m->running = true;
+	guest_record_encode(&r, &b);
+	guest_record_fini(&r);
+	assert_int_equal(
+	    guest_record_decode((uint8_t *)b.s, b.len, &back, NULL), 0);
+	assert_int_equal(back.state, GUEST_LEAVING);
+	assert_int_equal(back.restart.task, 0);
+	assert_int_equal(back.move->generation, 8);
+	assert_true(back.move->running);
+	guest_record_fini(&back);
+	assert_int_equal(
+	    guest_record_decode((uint8_t *)b.s, b.len - 1, &back, NULL), ERR_CORRUPT);
+}
+
+static void
 record_survives_the_way_to_disk_and_back(void **state)
 {
 	AUTO(str) struct str b = STR_INIT;
@@ -160,6 +190,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(record_survives_the_way_to_disk_and_back),
+		T(move_survives_the_way_to_disk_and_back),
 		T(cut_or_flipped_anywhere_it_is_refused),
 		T(damaged_record_is_set_aside_and_the_others_load),
 		T(book_that_cannot_be_read_is_an_error),
