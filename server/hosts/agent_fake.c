@@ -31,6 +31,7 @@ agent_fake_new(struct loop *l, const struct agent_fake_facts *f)
 	a->guests = map_new_u64();
 	a->replies = map_new_u64();
 	a->never = map_new_u64();
+	a->deleted = map_new_str();
 	return a;
 }
 
@@ -62,6 +63,7 @@ agent_fake_free(struct agent_fake *a)
 		free(it.value);
 	}
 	map_free(a->never);
+	map_free(a->deleted);
 	free(a->uuid);
 	free(a->fingerprint);
 	free(a);
@@ -327,13 +329,33 @@ do_state(struct agent_fake *a, uint64_t number, Drover__GuestState to, struct er
 	return 0;
 }
 
-static int
-do_delete(struct agent_fake *a, uint64_t number, struct err *e)
+void
+fake_delete_disk(struct agent_fake *a, const Drover__DiskSpec *d)
 {
+	AUTO_FREE char *key =
+	    xasprintf("%llu/%s", (unsigned long long)d->datastore, d->path);
+
+	map_put_str(a->deleted, key, a);
+}
+
+bool
+agent_fake_deleted(const struct agent_fake *a, uint64_t datastore, const char *path)
+{
+	AUTO_FREE char *key = xasprintf("%llu/%s", (unsigned long long)datastore, path);
+
+	return map_get_str(a->deleted, key) != NULL;
+}
+
+static int
+do_delete(struct agent_fake *a, const Drover__GuestDelete *o, struct err *e)
+{
+	uint64_t number = o->guest;
 	struct fake_guest *g = map_get(a->guests, number);
 
 	if (g && g->state == DROVER__GUEST_STATE__GUEST_RUNNING)
 		return err_set(e, ERR_BAD_STATE, "it runs");
+	for (size_t i = 0; o->spec && !o->keep_disks && i < o->spec->n_disks; i++)
+		fake_delete_disk(a, o->spec->disks[i]);
 	free(map_del(a->guests, number));
 	return 0;
 }
@@ -374,7 +396,7 @@ do_guest_order(struct agent_fake *a, const Drover__Order *o, struct err *e)
 		return do_state(a, o->guest_suspend->guest,
 		    DROVER__GUEST_STATE__GUEST_SUSPENDED, e);
 	case DROVER__ORDER__VERB_GUEST_DELETE:
-		return do_delete(a, o->guest_delete->guest, e);
+		return do_delete(a, o->guest_delete, e);
 	default:
 		return 0;
 	}

@@ -74,6 +74,9 @@ void agent_fake_set_trap(struct agent_fake *a, const struct agent_fake_trap *t);
 bool agent_fake_tripped(const struct agent_fake *a);
 void agent_fake_die(struct agent_fake *a);  /* the host, with what runs on it */
 void agent_fake_heal(struct agent_fake *a); /* its wire */
+/* Was it told to delete that disk? */
+bool agent_fake_deleted(
+    const struct agent_fake *a, uint64_t datastore, const char *path);
 /* So often a guest was seen in the memory of two hosts at once. */
 unsigned agent_fake_doubled(const struct agent_fake *a);
 

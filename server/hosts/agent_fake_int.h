@@ -51,6 +51,7 @@ struct agent_fake {
 	bool is_trap_set, is_tripped, is_wire_cut, is_torn;
 	char obstacle[100];
 	unsigned doubled;
+	struct map *deleted; /* "datastore/path" of disks → the agent */
 	uint64_t seq, event, acked, written;
 };
 
@@ -59,6 +60,8 @@ struct fake_guest *fake_guest_make(
 int fake_no_guest(uint64_t number, struct err *e);
 /* A guest is in the memory of this host. */
 bool fake_is_live(const struct fake_guest *g);
+
+void fake_delete_disk(struct agent_fake *a, const Drover__DiskSpec *d);
 
 /* agent_fake_move.c */
 struct fake_move_results {

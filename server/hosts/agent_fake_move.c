@@ -181,6 +181,8 @@ do_release(struct agent_fake *a, const Drover__GuestRelease *o, struct err *e)
 
 	if (g && fake_is_live(g))
 		return err_set(e, ERR_BAD_STATE, "it runs here");
+	for (size_t i = 0; i < o->n_delete_disks; i++)
+		fake_delete_disk(a, o->delete_disks[i]);
 	free(map_del(a->guests, o->guest));
 	return 0;
 }

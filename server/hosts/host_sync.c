@@ -34,7 +34,7 @@ is_listed(Drover__GuestStatus *const *guests, size_t n, const struct sync_vm *vm
 
 /* What a host has of a machine that belongs to another one. */
 static enum sync_kind
-kind_elsewhere(const Drover__GuestStatus *s)
+kind_elsewhere(const struct sync_vm *vm, const Drover__GuestStatus *s)
 {
 	switch (s->state) {
 	/* Stopped for good, and only because of a move; the inventory's host is where
@@ -43,6 +43,10 @@ kind_elsewhere(const Drover__GuestStatus *s)
 		return SYNC_RELEASE;
 	case DROVER__GUEST_STATE__GUEST_ARRIVING:
 		return SYNC_REFUSE;
+	/* A move of what does not run makes its generation higher. */
+	case DROVER__GUEST_STATE__GUEST_STOPPED:
+	case DROVER__GUEST_STATE__GUEST_FAILED:
+		return s->generation < vm->known.run_gen ? SYNC_RELEASE : SYNC_UNKNOWN;
 	/* One that runs is a question for people. */
 	default:
 		return SYNC_UNKNOWN;
@@ -62,7 +66,7 @@ look_at(const struct sync_vm *vm, const Drover__GuestStatus *s, struct sync_find
 	if (vm->busy)
 		return false;
 	if (vm->elsewhere) {
-		f->kind = kind_elsewhere(s);
+		f->kind = kind_elsewhere(vm, s);
 		return true;
 	}
 	if (s->state == DROVER__GUEST_STATE__GUEST_GIVEN) {

@@ -167,7 +167,8 @@ what_a_move_has_left_is_put_in_order(void **state)
 		{ true, false, S(GIVEN), SYNC_RELEASE },
 		{ true, false, S(ARRIVING), SYNC_REFUSE },
 		{ true, false, S(RUNNING), SYNC_UNKNOWN },
-		{ true, false, S(STOPPED), SYNC_UNKNOWN },
+		{ true, false, S(STOPPED), SYNC_RELEASE },
+		{ true, false, S(SUSPENDED), SYNC_UNKNOWN },
 		{ true, true, S(GIVEN), -1 },
 		{ true, true, S(ARRIVING), -1 },
 		{ true, true, S(RUNNING), -1 },
@@ -186,6 +187,18 @@ what_a_move_has_left_is_put_in_order(void **state)
 		if (n != (rows[i].kind >= 0) || (n && (int)f[0].kind != rows[i].kind))
 			fail_msg("row %zu", i);
 	}
+}
+
+static void
+what_is_not_older_than_the_inventory_is_left_alone(void **state)
+{
+	struct sync_vm vm = { 1, "a", false, { LIFE_READY, POWER_OFF, 2, 0 }, true };
+	Drover__GuestStatus s = guest(1, uuid_a, S(STOPPED), 2);
+	Drover__GuestStatus *guests[] = { &s };
+	struct sync_finding f[4];
+
+	assert_int_equal(host_sync(&vm, 1, guests, 1, SYNC_WHOLE, f), 1);
+	assert_int_equal(f[0].kind, SYNC_UNKNOWN);
 }
 
 static void
@@ -208,6 +221,7 @@ main(void)
 		cmocka_unit_test(differences_are_found_and_named),
 		cmocka_unit_test(a_guest_that_a_task_works_on_is_left_alone),
 		cmocka_unit_test(what_a_move_has_left_is_put_in_order),
+		cmocka_unit_test(what_is_not_older_than_the_inventory_is_left_alone),
 		cmocka_unit_test(a_machine_of_another_host_is_not_missed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

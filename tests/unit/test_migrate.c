@@ -66,6 +66,29 @@ report_all(struct lab *l)
 	lab_settle(l);
 }
 
+/* Nobody has deleted what the machine stands on. */
+static void
+check_disks_are_there(const struct bed *b, const char *what)
+{
+	const struct vm *vm = inv_vm(b->l->inv, b->vm);
+
+	for (size_t i = 0; i < json_count(vm->disks); i++) {
+		const json *d = json_at(vm->disks, i);
+		const char *path = json_str_value(json_get(d, "path"), NULL);
+		struct err e = ERR_INIT;
+		obj_id store;
+		assert_int_equal(
+		    obj_id_parse(json_str_value(json_get(d, "datastore"), NULL),
+			KIND_DATASTORE, &store, &e),
+		    0);
+		for (unsigned k = 0; k < b->l->n_hosts; k++) {
+			if (agent_fake_deleted(
+				b->l->agent[k], obj_id_number(store), path))
+				fail_msg("%s: h%u has deleted its disk", what, k + 1);
+		}
+	}
+}
+
 /* After the end: one or none runs, the inventory says where, nothing is left over. */
 static const char *
 check_end(struct bed *b, const char *what)
@@ -92,7 +115,10 @@ check_end(struct bed *b, const char *what)
 		fail_msg("%s: it runs, but not on h%u", what, at + 1);
 	if (advice_hold_find(l->advice, b->vm) || tasks_live(l->tasks))
 		fail_msg("%s: a hold or a task is left", what);
-	return running ? at == b->from ? "stayed" : "moved" : "stopped";
+	check_disks_are_there(b, what);
+	if (!running)
+		return at == b->from ? "off, stayed" : "off, moved";
+	return at == b->from ? "stayed" : "moved";
 }
 
 static const json *
@@ -466,7 +492,7 @@ a_machine_that_is_off_moves_by_its_book(void **state)
 	struct bed b = bed_new(2, false);
 
 	assert_int_equal(move(&b), 0);
-	assert_string_equal(check_end(&b, "cold"), "stopped");
+	assert_string_equal(check_end(&b, "cold"), "off, moved");
 	assert_true(obj_id_is(inv_vm(b.l->inv, b.vm)->host, b.l->host[b.to]));
 	assert_int_equal(lab_do(b.l, "vm.start", b.vm, NULL), 0);
 	assert_int_equal(agent_fake_running(b.l->agent[b.to]), 1);
@@ -555,7 +581,7 @@ what_is_off_is_sent_with_its_checksums(void **state)
 	assert_int_equal(move_disks(&b, here), 0);
 	expect_disk(&b, here, false);
 	assert_int_equal(move_disks(&b, there), 0);
-	assert_string_equal(check_end(&b, "sent"), "stopped");
+	assert_string_equal(check_end(&b, "sent"), "off, moved");
 	expect_disk(&b, there, false);
 	const json *sums = json_get(result_of(b.l), "checksums");
 	assert_non_null(sums);
@@ -581,16 +607,49 @@ enum victim {
 static const char *const victim_names[] = { "source agent", "source host",
 	"source link", "target agent", "target host", "target link", "wire", "server" };
 
-static const struct {
+struct point {
 	const char *step;
 	int verb;
 	bool at_target;
-} points[] = {
+};
+
+/* A way to move, and the orders in which somebody may die. */
+struct way {
+	const char *name;
+	bool running;
+	bool with_disks; /* from a datastore of the source's to one of the target's */
+	bool to_own;     /* only the disks go, to one that the source reaches */
+	const struct point *points;
+	size_t n_points;
+};
+
+static const struct point live_points[] = {
 	{ "offer", V(GUEST_OFFER), false },
 	{ "prepare", V(GUEST_ARRIVE), true },
 	{ "copy", V(GUEST_LEAVE), false },
 	{ "switch", V(GUEST_ARRIVED), true },
 	{ "settle", V(GUEST_RELEASE), false },
+};
+static const struct point cold_points[] = {
+	{ "register", V(GUEST_CREATE), true },
+	{ "settle", V(GUEST_RELEASE), false },
+};
+static const struct point sent_points[] = {
+	{ "expect", V(IMAGE_RECEIVE), true },
+	{ "send", V(IMAGE_SEND), false },
+	{ "came", V(IMAGE_RECEIVED), true },
+	{ "register", V(GUEST_CREATE), true },
+	{ "settle", V(GUEST_RELEASE), false },
+};
+static const struct point disk_points[] = {
+	{ "disks", V(GUEST_MOVE_DISKS), false },
+};
+static const struct way ways[] = {
+	{ "live", true, false, false, live_points, ARRAY_SIZE(live_points) },
+	{ "live with disks", true, true, false, live_points, ARRAY_SIZE(live_points) },
+	{ "off", false, false, false, cold_points, ARRAY_SIZE(cold_points) },
+	{ "off with disks", false, true, false, sent_points, ARRAY_SIZE(sent_points) },
+	{ "disks alone", true, false, true, disk_points, ARRAY_SIZE(disk_points) },
 };
 
 static struct agent_fake_trap
@@ -649,50 +708,85 @@ run_to_the_end(struct bed *b, uint64_t away_ms)
 	}
 }
 
-static const char *
-kill_once(unsigned point, enum victim v, enum agent_fake_when when, uint64_t away_ms)
+/* The machine as the way wants it, and the arguments of its move; free them. */
+static char *
+set_up(struct bed *b, const struct way *w)
 {
-	struct bed b = bed_new(2, true);
-	AUTO_FREE char *args = to_host(&b);
-	struct agent_fake_trap t = trap_of(&b, v, points[point].verb, when);
-	struct agent_fake *at = b.l->agent[points[point].at_target ? b.to : b.from];
+	char id[OBJ_ID_TEXT];
+
+	if (w->to_own)
+		return xasprintf("{'datastore':'%s'}",
+		    obj_id_text(local_store(b, b->from, "own"), id));
+	if (!w->with_disks)
+		return to_host(b);
+	assert_int_equal(move_disks(b, local_store(b, b->from, "here")), 0);
+	return xasprintf(
+	    "{'datastore':'%s'}", obj_id_text(local_store(b, b->to, "there"), id));
+}
+
+struct kill {
+	const struct way *way;
+	const struct point *point;
+	enum victim victim;
+	enum agent_fake_when when;
+	uint64_t away_ms;
+};
+
+static const char *
+kill_once(const struct kill *k)
+{
+	struct bed b = bed_new(2, k->way->running);
+	AUTO_FREE char *args = set_up(&b, k->way);
+	struct agent_fake_trap t = trap_of(&b, k->victim, k->point->verb, k->when);
+	struct agent_fake *at = b.l->agent[k->point->at_target ? b.to : b.from];
 
 	agent_fake_set_trap(at, &t);
 	lab_submit(b.l, "vm.migrate", b.vm, args);
 	for (unsigned i = 0; i < 200 && !agent_fake_tripped(at); i++)
 		loop_turn(b.l->loop, 0);
-	AUTO_FREE char *what = xasprintf("%s dies %s %s, back after %llu s",
-	    victim_names[v], when == FAKE_BEFORE ? "before" : "after",
-	    points[point].step, (unsigned long long)away_ms / 1000);
+	AUTO_FREE char *what =
+	    xasprintf("%s: %s dies %s %s, back after %llu s", k->way->name,
+		victim_names[k->victim], k->when == FAKE_BEFORE ? "before" : "after",
+		k->point->step, (unsigned long long)k->away_ms / 1000);
 	if (!agent_fake_tripped(at))
 		fail_msg("%s: it was never reached", what);
-	if (v == SERVER)
+	if (k->victim == SERVER)
 		lab_crash(b.l);
-	run_to_the_end(&b, away_ms);
+	run_to_the_end(&b, k->away_ms);
 	const char *end = check_end(&b, what);
 	lab_free(b.l);
 	return end;
 }
 
-static void
-whoever_dies_one_or_none_runs(void **state)
+static unsigned
+kill_everybody(const struct way *w, const struct point *p, enum agent_fake_when when)
 {
 	static const uint64_t away_ms[] = { 1000, 30000 };
 	unsigned n = 0;
 
-	printf("%-8s %-7s %-13s %-8s %s\n", "step", "when", "victim", "1 s", "30 s");
-	for (unsigned p = 0; p < ARRAY_SIZE(points); p++) {
-		for (int w = FAKE_BEFORE; w <= FAKE_AFTER; w++) {
-			for (int v = 0; v < VICTIM_COUNT; v++) {
-				printf("%-8s %-7s %-13s", points[p].step,
-				    w == FAKE_BEFORE ? "before" : "after",
-				    victim_names[v]);
-				for (unsigned i = 0; i < 2; i++, n++)
-					printf(" %-8s",
-					    kill_once(p, (enum victim)v,
-						(enum agent_fake_when)w, away_ms[i]));
-				printf("\n");
-			}
+	for (int v = 0; v < VICTIM_COUNT; v++) {
+		printf("%-16s %-9s %-7s %-13s", w->name, p->step,
+		    when == FAKE_BEFORE ? "before" : "after", victim_names[v]);
+		for (size_t i = 0; i < ARRAY_SIZE(away_ms); i++, n++) {
+			struct kill k = { w, p, (enum victim)v, when, away_ms[i] };
+			printf(" %-11s", kill_once(&k));
+		}
+		printf("\n");
+	}
+	return n;
+}
+
+static void
+whoever_dies_one_or_none_runs(void **state)
+{
+	unsigned n = 0;
+
+	printf("%-16s %-9s %-7s %-13s %-11s %s\n", "move", "order", "when", "victim",
+	    "1 s", "30 s");
+	for (size_t w = 0; w < ARRAY_SIZE(ways); w++) {
+		for (size_t p = 0; p < ways[w].n_points; p++) {
+			n += kill_everybody(&ways[w], &ways[w].points[p], FAKE_BEFORE);
+			n += kill_everybody(&ways[w], &ways[w].points[p], FAKE_AFTER);
 		}
 	}
 	printf("%u moves, none lost, none doubled\n", n);
