@@ -330,7 +330,7 @@ stores_open(const struct stores_conf *c, const struct stores_ops *ops,
 	s->roots = xstrdup(c->roots ? c->roots : "");
 	list_init(&s->all);
 	list_init(&s->jobs);
-	list_init(&s->imports);
+	list_init(&s->images);
 	list_init(&s->listed);
 	rc = load(s, e);
 	if (rc) {
@@ -353,11 +353,7 @@ stores_free(struct stores *s)
 {
 	if (!s)
 		return;
-	LIST_EACH_SAFE(struct running_import, ri, &s->imports, node) {
-		list_remove(&ri->node);
-		tmpl_import_cancel(ri->import);
-		free(ri);
-	}
+	store_images_drop(s);
 	LIST_EACH_SAFE(struct store_job, j, &s->jobs, node) {
 		list_remove(&j->node);
 		j->owner = NULL;

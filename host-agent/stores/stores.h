@@ -36,6 +36,7 @@ struct stores_conf {
 	const char *path;             /* of the list; copied */
 	const char *roots;            /* as of datastore_attach; copied */
 	const struct disk_conf *disk; /* borrowed */
+	struct progress *progress;    /* borrowed; NULL: nobody wants to know */
 };
 
 /* Blocks on the list only; the datastores in it are attached by workers. */

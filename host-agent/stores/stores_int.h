@@ -4,6 +4,7 @@
 #pragma once
 #include "base/list.h"
 #include "base/map.h"
+#include "host-agent/storage/appliance.h"
 #include "host-agent/storage/tmpl.h"
 #include "host-agent/stores/stores.h"
 
@@ -40,11 +41,13 @@ struct store_job {
 	void (*ended)(struct stores *s, struct store_job *j, int rc);
 };
 
-struct running_import {
+/* A template or an appliance being made. */
+struct running_image {
 	struct list_node node;
 	struct stores *owner;
 	struct order_name name;
-	struct tmpl_import *import;
+	struct tmpl_import *import; /* NULL: it is an export */
+	struct appliance_export *export;
 };
 
 /* The reply to an order that is done when the list is on disk. */
@@ -62,7 +65,7 @@ struct stores {
 	struct saver *saver;
 	struct list all;
 	struct list jobs;
-	struct list imports;
+	struct list images;
 	struct list listed;
 	size_t count;
 	size_t looks; /* under way */
@@ -90,3 +93,16 @@ int store_attach(struct stores *s, struct store *st, const struct order_name *na
 Drover__Reply *store_reply_new(void);
 Drover__DatastoreStatus *store_status(const struct store *st);
 Drover__DatastoreSpec *store_spec_dup(const Drover__DatastoreSpec *spec);
+
+/* ---- stores_image.c ---- */
+
+int store_image_import(struct stores *s, struct order_name name, const Drover__Order *o,
+    struct err *e) WARN_UNUSED;
+int store_image_from_disk(struct stores *s, struct order_name name,
+    const Drover__Order *o, struct err *e) WARN_UNUSED;
+int store_image_export(struct stores *s, struct order_name name, const Drover__Order *o,
+    struct err *e) WARN_UNUSED;
+/* false: the order is none of these. */
+bool store_image_cancel(struct stores *s, struct order_name name);
+/* All of them, unanswered. */
+void store_images_drop(struct stores *s);

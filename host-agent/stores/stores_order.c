@@ -1,6 +1,6 @@
 /*
  * Orders about datastores, their files and their templates: each is one blocking call
- * on a worker, but for the import of a template, which is its own small flow.
+ * on a worker, but for those of stores_image.c.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -177,63 +177,15 @@ start_template_delete(
 	    s, name, o, o->template_delete->datastore, work_template_delete, e);
 }
 
-static void
-on_imported(void *arg, int rc, const struct err *e, const Drover__TemplateFacts *facts)
-{
-	struct running_import *ri = arg;
-	struct stores *s = ri->owner;
-	struct order_name name = ri->name;
-
-	list_remove(&ri->node);
-	free(ri);
-	if (rc) {
-		s->ops.fail(s->ops.arg, name, e);
-		return;
-	}
-	Drover__Reply *r = store_reply_new();
-	size_t n = drover__template_facts__get_packed_size(facts);
-	AUTO_FREE uint8_t *p = xmalloc(n + 1);
-
-	drover__template_facts__pack(facts, p);
-	r->result_case = DROVER__REPLY__RESULT_TEMPLATE;
-	r->template_ = drover__template_facts__unpack(NULL, n, p);
-	s->ops.reply(s->ops.arg, name, r);
-}
-
-static int
-start_import(
-    struct stores *s, struct order_name name, const Drover__Order *o, struct err *e)
-{
-	struct tmpl_place place = {
-		.loop = s->conf.loop,
-		.workers = s->conf.workers,
-		.conf = s->conf.disk,
-	};
-	struct running_import *ri;
-	int rc = stores_get(s, o->template_import->datastore, &place.ds, e);
-
-	if (rc)
-		return rc;
-	ri = xcalloc(1, sizeof(*ri));
-	ri->owner = s;
-	ri->name = name;
-	rc = tmpl_import_start(
-	    &place, o->template_import, on_imported, ri, &ri->import, e);
-	if (rc) {
-		free(ri);
-		return rc;
-	}
-	list_add_tail(&s->imports, &ri->node);
-	return 0;
-}
-
 static const struct store_verb verbs[] = {
 	{ DROVER__ORDER__VERB_DATASTORE_ATTACH, start_attach },
 	{ DROVER__ORDER__VERB_DATASTORE_DETACH, start_detach },
 	{ DROVER__ORDER__VERB_FILE_WRITE, start_write },
 	{ DROVER__ORDER__VERB_FILE_LIST, start_list },
 	{ DROVER__ORDER__VERB_FILE_DELETE, start_delete },
-	{ DROVER__ORDER__VERB_TEMPLATE_IMPORT, start_import },
+	{ DROVER__ORDER__VERB_TEMPLATE_IMPORT, store_image_import },
+	{ DROVER__ORDER__VERB_TEMPLATE_FROM_DISK, store_image_from_disk },
+	{ DROVER__ORDER__VERB_APPLIANCE_EXPORT, store_image_export },
 	{ DROVER__ORDER__VERB_TEMPLATE_DELETE, start_template_delete },
 };
 
@@ -258,17 +210,12 @@ void
 stores_cancel(void *arg, struct order_name name, const char *why)
 {
 	struct stores *s = arg;
+	struct err e = ERR_INIT;
 
-	/* A blocking call ends by itself; only an import can be given up. */
-	LIST_EACH_SAFE(struct running_import, ri, &s->imports, node) {
-		struct err e = ERR_INIT;
-
-		if (ri->name.task != name.task || ri->name.step != name.step)
-			continue;
-		list_remove(&ri->node);
-		tmpl_import_cancel(ri->import);
-		free(ri);
-		err_set(&e, ERR_CANCELLED, "the import was given up: %s", why);
-		s->ops.fail(s->ops.arg, name, &e);
-	}
+	/* A blocking call ends by itself; only the making of an image can be given up.
+	 */
+	if (!store_image_cancel(s, name))
+		return;
+	err_set(&e, ERR_CANCELLED, "it was given up: %s", why);
+	s->ops.fail(s->ops.arg, name, &e);
 }

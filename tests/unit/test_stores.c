@@ -414,6 +414,57 @@ file_that_is_no_image_is_no_template(void **state)
 	assert_true(bed_exists(bed_path(w->bed, "allowed/one/upload/x")));
 }
 
+/* From one datastore to another, as the orders name them. */
+static void
+disks_become_templates_and_appliances(void **state)
+{
+	struct world *w = *state;
+	Drover__Order o = DROVER__ORDER__INIT;
+	Drover__TemplateFromDisk t = DROVER__TEMPLATE_FROM_DISK__INIT;
+	Drover__ApplianceExport x = DROVER__APPLIANCE_EXPORT__INIT;
+	Drover__DiskSource source = DROVER__DISK_SOURCE__INIT;
+	char disk[] = "vms/vm-1/disk-0.raw", raw[] = "raw", ova[] = "up/a.ova";
+	char zeros[1024] = "";
+
+	if (access("/usr/bin/qemu-img", X_OK))
+		skip();
+	assert_int_equal(attach(w, 1, "allowed/one"), 0);
+	assert_int_equal(attach(w, 2, "allowed/two"), 0);
+	assert_int_equal(
+	    record_dir_make(bed_path(w->bed, "allowed/one/vms"), 0711, NULL), 0);
+	assert_int_equal(
+	    record_dir_make(bed_path(w->bed, "allowed/one/vms/vm-1"), 0711, NULL), 0);
+	bed_write(
+	    bed_path(w->bed, "allowed/one/vms/vm-1/disk-0.raw"), zeros, sizeof(zeros));
+	source.datastore = 1;
+	source.path = disk;
+	source.format = raw;
+	t.template_ = 9;
+	t.datastore = 2;
+	t.source = &source;
+	o.verb_case = DROVER__ORDER__VERB_TEMPLATE_FROM_DISK;
+	o.template_from_disk = &t;
+	if (give(w, &o))
+		fail_msg("%s", w->fault.msg);
+	assert_int_equal(w->reply->result_case, DROVER__REPLY__RESULT_TEMPLATE);
+	assert_int_equal(w->reply->template_->virtual_bytes, sizeof(zeros));
+	assert_true(bed_exists(
+	    bed_path(w->bed, "allowed/two/templates/template-9/disk.qcow2")));
+	x.datastore = 2;
+	x.path = ova;
+	x.source = &source;
+	o.verb_case = DROVER__ORDER__VERB_APPLIANCE_EXPORT;
+	o.appliance_export = &x;
+	if (give(w, &o))
+		fail_msg("%s", w->fault.msg);
+	assert_string_equal(w->reply->file->path, "up/a.ova");
+	assert_true(bed_exists(bed_path(w->bed, "allowed/two/up/a.ova")));
+	source.datastore = 3;
+	assert_int_equal(give(w, &o), ERR_NOT_FOUND);
+	x.source = NULL;
+	assert_int_equal(give(w, &o), ERR_INVALID);
+}
+
 static bool
 list_names(const struct world *w, const char *folder)
 {
@@ -461,6 +512,7 @@ main(void)
 		T(what_the_server_wants_is_attached),
 		T(absurd_wishes_of_the_server_are_not_kept),
 		T(file_that_is_no_image_is_no_template),
+		T(disks_become_templates_and_appliances),
 		T(damaged_list_is_read_as_far_as_it_goes),
 	};
 
