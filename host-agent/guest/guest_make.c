@@ -79,6 +79,21 @@ look_start(struct flow *f, void *arg)
 	return guest_step_call(f, j, run_look, looked);
 }
 
+/* It takes as long as its bytes take; what moves none any more ends by itself. */
+static int
+copy_disk(struct flow *f, const struct guest_job *j, const struct disk_place *at,
+    const Drover__DiskSpec *d)
+{
+	const struct guests_env *env = &j->g->gs->env;
+	struct disk_source from = { .progress = env->progress, .order = j->name };
+
+	if (stores_get(env->stores, d->source->datastore, &from.ds, flow_err(f)))
+		return err_wrap(flow_err(f), "its source");
+	disk_copy(at, d, &from, flow_wake(f));
+	flow_set_timeout(f, 0);
+	return 0;
+}
+
 static enum flow_rc
 disks_start(struct flow *f, void *arg)
 {
@@ -86,17 +101,21 @@ disks_start(struct flow *f, void *arg)
 	const struct guests_env *env = &j->g->gs->env;
 	const Drover__GuestSpec *spec = j->spec ? j->spec : j->g->spec;
 	struct disk_place at = { env->loop, env->blockers, env->disk, NULL };
+	const Drover__DiskSpec *d;
+	int rc;
 
 	if (guest_spec_invented(spec) || j->i >= spec->n_disks)
 		return FLOW_NEXT;
-	if (stores_get(
-		env->stores, spec->disks[j->i]->datastore, &at.ds, flow_err(f))) {
-		err_wrap(flow_err(f), "disk %s of vm %s", spec->disks[j->i]->name,
-		    spec->name);
-		return FLOW_FAIL;
-	}
-	disk_create(&at, spec->disks[j->i], flow_wake(f));
-	return FLOW_WAIT;
+	d = spec->disks[j->i];
+	rc = stores_get(env->stores, d->datastore, &at.ds, flow_err(f));
+	if (!rc && d->source)
+		rc = copy_disk(f, j, &at, d);
+	else if (!rc)
+		disk_create(&at, d, flow_wake(f));
+	if (!rc)
+		return FLOW_WAIT;
+	err_wrap(flow_err(f), "disk %s of vm %s", d->name, spec->name);
+	return FLOW_FAIL;
 }
 
 static enum flow_rc

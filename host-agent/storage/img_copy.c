@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/storage/disk_int.h"
+#include "host-agent/storage/ds_path.h"
 #include "host-agent/storage/img_check.h"
 #include "loop/timer.h"
 
@@ -65,6 +66,18 @@ native_driver(const char *format)
 	return str_same(format, "raw") ? "raw" : "qcow2";
 }
 
+/* Users' files become a guest's disk by an import alone, which looks at them first. */
+static int
+check_place(const char *path, struct err *e)
+{
+	int rc = ds_path_check(path, e);
+
+	if (!rc && !str_starts(path, "vms/") && !str_starts(path, "templates/"))
+		rc = err_set(e, ERR_DENIED,
+		    "\"%.100s\" is no disk of a guest or a template", path);
+	return rc;
+}
+
 static int
 open_image(const struct datastore *ds, const struct disk_image *im,
     const struct disk_conf *conf, struct img_source *s, struct err *e)
@@ -72,8 +85,10 @@ open_image(const struct datastore *ds, const struct disk_image *im,
 	AUTO_CLOSE int fd = -1;
 	struct img_facts facts = { .virtual_bytes = 0 };
 	struct stat st;
-	int rc = disk_image_open(ds, im, O_RDONLY, &fd, &facts, e);
+	int rc = check_place(im->path, e);
 
+	if (!rc)
+		rc = disk_image_open(ds, im, O_RDONLY, &fd, &facts, e);
 	if (!rc)
 		rc = img_lend(fd, conf, e);
 	if (!rc && fstat(fd, &st))

@@ -140,6 +140,8 @@ a_chain_that_names_another_image_is_refused(void **state)
 	c.source.path = borrow("vms/vm-1/none.qcow2");
 	assert_int_equal(copy(b, &c), ERR_NOT_FOUND);
 	assert_non_null(strstr(b->err.msg, "vms/vm-1/none.qcow2"));
+	c.source.path = borrow("up/disk.qcow2");
+	assert_int_equal(copy(b, &c), ERR_DENIED);
 	image_bed_sh("cd %s && head -c 100000 vms/vm-1/disk-0.qcow2 >cut && mv cut "
 		     "vms/vm-1/disk-0.qcow2",
 	    b->path);
