@@ -46,12 +46,22 @@ mig_move_disks_start(struct task_run *r)
 		    r->args, "began_ms", clock_wall_ms(loop_clock(inv_loop(r->inv))));
 	o.verb_case = DROVER__ORDER__VERB_GUEST_MOVE_DISKS;
 	o.guest_move_disks = &move;
-	return mig_order(r, mig_from(r), &o, ORDER_STEP(MIG_MOVE_DISKS), DISKS_MS);
+	mig_order(r, mig_from(r), &o, ORDER_STEP(MIG_MOVE_DISKS), DISKS_MS);
+	/* Only the host knows where they are by now. */
+	AUTO_FREE char *what =
+	    xasprintf("waiting for %s to say where the disks of %s are",
+		inv_name(r->inv, mig_from(r)), r->entity_name);
+	task_set_waiting(r, mig_host_is_away(r, mig_from(r)) ? what : NULL);
+	hosts_wait(run_ops(r)->hosts, task_wake(r));
+	return FLOW_WAIT;
 }
 
 enum flow_rc
 mig_move_disks_finish(struct task_run *r, int rc)
 {
+	if (!rc && !run_reply(r, mig_from(r), MIG_MOVE_DISKS))
+		return FLOW_AGAIN; /* some host came or went */
+	task_set_waiting(r, NULL);
 	if (rc)
 		return FLOW_FAIL;
 	json_set_bool(r->args, "disks_moved", true);

@@ -157,6 +157,11 @@ mig_send_start(struct task_run *r)
 	mig_note_begin(r);
 	if (!image_at(mem, r, image, &im))
 		return FLOW_NEXT;
+	/* Nothing is lost by giving up: the source still has it all. */
+	if (hosts_need_up(run_ops(r)->hosts, mig_from(r), task_err(r)) ||
+	    hosts_need_up(run_ops(r)->hosts, mig_to(r), task_err(r)))
+		return FLOW_FAIL;
+	hosts_wait(run_ops(r)->hosts, task_wake(r));
 	switch ((enum part)arg_u64(r->args, "part", PART_EXPECT)) {
 	case PART_EXPECT:
 		return order_expect(r, mem, &im, image);
@@ -215,6 +220,9 @@ mig_send_finish(struct task_run *r, int rc)
 
 	if (rc)
 		return FLOW_FAIL;
+	if (!reply_of(
+		r, part == PART_SEND ? mig_from(r) : mig_to(r), image, (enum part)part))
+		return FLOW_AGAIN; /* some host came or went */
 	if (part != PART_CAME) {
 		json_set_u64(r->args, "part", part + 1);
 		return FLOW_AGAIN;

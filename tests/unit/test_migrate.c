@@ -590,6 +590,49 @@ what_is_off_is_sent_with_its_checksums(void **state)
 	lab_free(b.l);
 }
 
+static void
+a_cold_move_that_fails_changes_nothing(void **state)
+{
+	struct bed b = bed_new(2, false);
+	obj_id here = local_store(&b, b.from, "here");
+	obj_id there = local_store(&b, b.to, "there");
+
+	agent_fake_fail_next(b.l->agent[b.to], ERR_IO, "the disk is full");
+	assert_int_equal(move(&b), ERR_IO);
+	report_all(b.l);
+	assert_string_equal(check_end(&b, "cold"), "off, stayed");
+
+	assert_int_equal(move_disks(&b, here), 0);
+	agent_fake_fail_next(b.l->agent[b.to], ERR_NO_CAPACITY, "no room");
+	assert_int_equal(move_disks(&b, there), ERR_NO_CAPACITY);
+	report_all(b.l);
+	assert_string_equal(check_end(&b, "sent"), "off, stayed");
+	expect_disk(&b, here, false);
+	lab_free(b.l);
+}
+
+static void
+images_that_cannot_be_sent_are_given_up(void **state)
+{
+	struct bed b = bed_new(2, false);
+	char id[OBJ_ID_TEXT];
+
+	assert_int_equal(move_disks(&b, local_store(&b, b.from, "here")), 0);
+	obj_id there = local_store(&b, b.to, "there");
+	AUTO_FREE char *args = xasprintf("{'datastore':'%s'}", obj_id_text(there, id));
+	agent_fake_hold(b.l->agent[b.from]);
+	lab_submit(b.l, "vm.migrate", b.vm, args);
+	lab_settle(b.l);
+	assert_string_equal(inv_task(b.l->inv, b.l->task)->step, "send");
+	agent_fake_cut(b.l->agent[b.from]);
+	assert_int_equal(lab_wait(b.l, b.l->task), ERR_BAD_STATE);
+	agent_fake_release(b.l->agent[b.from]);
+	lab_dial(b.l);
+	report_all(b.l);
+	assert_string_equal(check_end(&b, "given up"), "off, stayed");
+	lab_free(b.l);
+}
+
 /* ---- the kill matrix ---- */
 
 enum victim {
@@ -813,6 +856,8 @@ main(void)
 		cmocka_unit_test(disks_move_while_the_machine_stays),
 		cmocka_unit_test(a_machine_follows_its_disks_to_where_they_are_reached),
 		cmocka_unit_test(what_is_off_is_sent_with_its_checksums),
+		cmocka_unit_test(a_cold_move_that_fails_changes_nothing),
+		cmocka_unit_test(images_that_cannot_be_sent_are_given_up),
 		cmocka_unit_test(whoever_dies_one_or_none_runs),
 	};
 	log_set_level(LOG_LEVEL_ERR);
