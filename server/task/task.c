@@ -320,6 +320,27 @@ task_may_change(const struct tasks *ts, obj_id id, struct err *e)
 	return in ? busy(ts, id, in, e) : 0;
 }
 
+int
+task_lock_add(struct task_run *r, obj_id id, enum lock_mode mode, struct err *e)
+{
+	struct lock_set want = { .n = 0 };
+
+	lock_set_add(&want, id, mode);
+	LIST_EACH(struct task_int, in, &r->tasks->live, node) {
+		if (in->run != r && !obj_id_none(lock_set_conflict(&in->locks, &want)))
+			return busy(r->tasks, id, in, e);
+	}
+	lock_set_add(&r->in->locks, id, mode);
+	return 0;
+}
+
+void
+task_lock_drop(struct task_run *r, obj_id id)
+{
+	lock_set_drop(&r->in->locks, id);
+	tasks_next(r->tasks);
+}
+
 bool
 task_works_on(const struct tasks *ts, obj_id id)
 {

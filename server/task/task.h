@@ -124,6 +124,13 @@ bool task_slots_try(struct task_run *r, const struct slot_set *want);
 void task_slots_recover(struct task_run *r, const struct slot_set *had);
 /* What the task waits for, for people to see; NULL: nothing in particular. */
 void task_set_waiting(struct task_run *r, const char *what);
+/*
+ * Work on or lean on one more object, or not any longer. After a restart the kind's
+ * locks say what a task holds. ERR_BUSY names the task that is in the way.
+ */
+int task_lock_add(
+    struct task_run *r, obj_id id, enum lock_mode mode, struct err *e) WARN_UNUSED;
+void task_lock_drop(struct task_run *r, obj_id id);
 /* Wait for another task's end: w is posted with what it came to. ERR_NOT_FOUND at once
  * if it is over. */
 void task_await(struct tasks *ts, obj_id task, struct wake w);

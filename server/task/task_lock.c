@@ -34,6 +34,17 @@ lock_set_add(struct lock_set *s, obj_id id, enum lock_mode mode)
 	s->want[s->n++] = (struct lock_want){ id, mode };
 }
 
+void
+lock_set_drop(struct lock_set *s, obj_id id)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		if (!obj_id_is(s->want[i].id, id))
+			continue;
+		s->want[i] = s->want[--s->n];
+		return;
+	}
+}
+
 obj_id
 lock_set_conflict(const struct lock_set *a, const struct lock_set *b)
 {

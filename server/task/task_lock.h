@@ -26,6 +26,7 @@ struct lock_set {
 
 /* An object twice keeps the stronger mode; no object is passed over. */
 void lock_set_add(struct lock_set *s, obj_id id, enum lock_mode mode);
+void lock_set_drop(struct lock_set *s, obj_id id);
 /* The object that both want in ways that exclude each other, or none. */
 obj_id lock_set_conflict(const struct lock_set *a, const struct lock_set *b);
 

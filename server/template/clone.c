@@ -1,27 +1,56 @@
 /*
  * A machine from another one: a whole copy of disks that nobody writes to, which are a
- * stopped machine's own or what a snapshot has frozen.
+ * stopped machine's own or what a snapshot has frozen; of one that runs a snapshot is
+ * taken for it (clone_live.c).
  */
 #include "server/template/template_int.h"
 
 #define MB_BYTES UINT64_C(0x100000)
 
 static const struct task_step clone_steps[] = {
-	DEPLOY_PLACE,
+	{ .name = "freeze",
+	    .start = freeze_start,
+	    .finish = freeze_finish,
+	    .undo = freeze_undo,
+	    .needed = is_live_clone },
+	{ .name = "place", .start = live_place_start, .finish = run_again },
 	DEPLOY_QUEUE,
 	DEPLOY_CREATE,
+	{ .name = "merge",
+	    .start = merge_start,
+	    .finish = merge_finish,
+	    .needed = is_live_clone },
 	DEPLOY_START,
 	{ .name = NULL },
 };
+
+static void
+clone_on_step(struct task_run *r, unsigned step, struct txn *t)
+{
+	if (is_live_clone(r) && step_is(r, step, "place"))
+		live_sources_write(r, t);
+	deploy_on_step(r, step, t);
+}
+
+static void
+clone_on_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
+{
+	const struct obj *left = inv_get(r->inv, run_arg_id(r, "snapshot"));
+	char id[OBJ_ID_TEXT];
+
+	deploy_on_end(r, t, rc, e);
+	if (!rc && is_live_clone(r) && left)
+		json_set_str(r->result, "snapshot_left", obj_id_text(left->id, id));
+}
 
 static const struct task_kind clone_kind = {
 	.op = "vm.clone",
 	.title = "Clone virtual machine",
 	.steps = clone_steps,
 	.locks = deploy_locks,
-	.on_step = deploy_on_step,
+	.on_step = clone_on_step,
 	.on_recover = deploy_on_recover,
-	.on_end = deploy_on_end,
+	.on_end = clone_on_end,
 	.on_gone = run_forget,
 };
 
@@ -57,11 +86,29 @@ take_sources(struct op_call *c, const struct vm *vm, const json *disks, struct e
 	}
 	if (vm->disk_usage_bytes && vm->disk_usage_bytes < bytes)
 		bytes = vm->disk_usage_bytes;
-	json_set_json(c->args, "sources", json_dup(disks));
+	if (!arg_has(c->args, "live"))
+		json_set_json(c->args, "sources", json_dup(disks));
 	json_set_u64(c->args, "source_mb", bytes / MB_BYTES + 1);
 	arg_set_id(c->args, "from", from);
 	if (!arg_has(c->args, "datastore"))
 		arg_set_id(c->args, "datastore", from);
+	return 0;
+}
+
+/* It writes to its disks: they are frozen first. */
+static int
+settle_live(struct op_call *c, const struct vm *vm, struct err *e)
+{
+	int rc = vm_need_power(vm, POWER_BIT(POWER_ON) | POWER_BIT(POWER_PAUSED), e);
+
+	if (rc)
+		return rc;
+	if (!clone_live_possible() || arg_bool(c->args, "many", false))
+		return err_set(e, ERR_BAD_STATE,
+		    "machine \"%s\" is %s and writes to its disks; take a snapshot and "
+		    "clone that, or power it off",
+		    vm->o.name, power_state_text(vm->power_state));
+	arg_set_id(c->args, "live", c->entity);
 	return 0;
 }
 
@@ -88,12 +135,8 @@ settle_source(struct op_call *c, const struct vm *vm, struct err *e)
 		return err_set(e, ERR_BAD_STATE, "snapshot \"%s\" is %s", snap->o.name,
 		    vm_lifecycle_text(snap->lifecycle));
 	rc = vm_need_ready(vm, e);
-	if (!rc && !snap && vm->power_state != POWER_OFF) {
-		return err_set(e, ERR_BAD_STATE,
-		    "machine \"%s\" is %s and writes to its disks; take a snapshot and "
-		    "clone that, or power it off",
-		    vm->o.name, power_state_text(vm->power_state));
-	}
+	if (!rc && !snap && vm->power_state != POWER_OFF)
+		rc = settle_live(c, vm, e);
 	return rc ? rc : take_sources(c, vm, snap ? snap->disks : vm->disks, e);
 }
 
@@ -105,7 +148,8 @@ vm_clone(struct op_call *c, struct txn *t, struct err *e)
 	struct vm *vm;
 	int rc = settle_source(c, from, e);
 
-	arg_set_id(c->args, "source", c->entity);
+	if (!arg_has(c->args, "live"))
+		arg_set_id(c->args, "source", c->entity);
 	if (!rc && !arg_has(c->args, "network") && from->networks.n)
 		arg_set_id(c->args, "network", from->networks.v[0]);
 	if (!rc)
@@ -126,16 +170,27 @@ vm_clone(struct op_call *c, struct txn *t, struct err *e)
 	return 0;
 }
 
+/* Each of many would freeze the machine anew. */
+static int
+clone_split(const json *args, json **ret_list, struct err *e)
+{
+	int rc = deploy_split(args, ret_list, e);
+
+	for (size_t i = 0; !rc && *ret_list && i < json_count(*ret_list); i++)
+		json_set_bool(json_at(*ret_list, i), "many", true);
+	return rc;
+}
+
 /* clang-format off */
 static const struct op_arg clone_args[] = {
 	DEPLOY_ARGS,
-	{ .name = "snapshot", .type = ARG_ID, .kinds = KIND_BIT(SNAPSHOT), .help = "what is copied; without: the machine, which must be off" },
+	{ .name = "snapshot", .type = ARG_ID, .kinds = KIND_BIT(SNAPSHOT), .help = "what is copied; without: the machine as it is" },
 	{ .name = "linked", .type = ARG_BOOL, .help = "refused: linked clones stand on templates" },
 	{ 0 } };
 
 const struct op_def clone_defs[] = {
 	{ .info = { "vm.clone", "Clone virtual machine", KIND_VM, ROLE_OPERATOR, true, clone_args },
-	  .split = deploy_split, .apply = vm_clone, .task = &clone_kind },
+	  .split = clone_split, .apply = vm_clone, .task = &clone_kind },
 	{ .info = { .name = NULL } },
 };
 /* clang-format on */

@@ -71,6 +71,19 @@ void tpl_take_facts(struct template *tpl, const Drover__Reply *reply);
 enum flow_rc copy_await(struct task_run *r, obj_id tpl, obj_id datastore);
 void tpl_drop_copy(struct template *tpl, obj_id datastore);
 
+/* ---- clone_live.c: steps of a clone of a machine that runs ---- */
+
+bool clone_live_possible(void);
+bool is_live_clone(struct task_run *r); /* its argument "live" names the machine */
+enum flow_rc freeze_start(struct task_run *r);
+enum flow_rc freeze_finish(struct task_run *r, int rc);
+enum flow_rc freeze_undo(struct task_run *r);
+/* With the step after it: what was frozen is what is copied. */
+void live_sources_write(struct task_run *r, struct txn *t);
+enum flow_rc live_place_start(struct task_run *r);
+enum flow_rc merge_start(struct task_run *r);
+enum flow_rc merge_finish(struct task_run *r, int rc);
+
 /* ---- convert.c ---- */
 
 /* A disk of vm.disks as something to copy from; memory is the arena's. */

@@ -539,7 +539,7 @@ a_clone_is_a_machine_of_its_own(void **state)
 	struct lab *l = lab_watched(2, 8192);
 	obj_id from = lab_vm(l, "web", true);
 
-	refused(l, "vm.clone", from, "{'name':'two'}", "writes to its disks");
+	refused(l, "vm.clone", from, "{'name':'two-{1..2}'}", "writes to its disks");
 	ok(l, "vm.stop", from, "{'mode':'kill'}");
 	refused(l, "vm.clone", from, "{'name':'two','linked':true}", "template of it");
 	ok(l, "vm.clone", from,
@@ -556,6 +556,115 @@ a_clone_is_a_machine_of_its_own(void **state)
 	assert_string_equal(seen.disk[1].base, "");
 	assert_int_equal(seen.disk[1].bytes, 4096 * MB_BYTES);
 	assert_int_equal(inv_count(l->inv, KIND_VM), 3);
+	lab_free(l);
+}
+
+/* ---- of a machine that runs; snapshots as far as a clone sees them ---- */
+
+static void
+snapshot_locks(
+    const struct inv *inv, obj_id entity, const json *args, struct lock_set *out)
+{
+	const struct obj *o = inv_get(inv, entity);
+
+	lock_set_add(out, entity, LOCK_EXCLUSIVE);
+	if (o && obj_id_kind(entity) == KIND_SNAPSHOT)
+		lock_set_add(out, o->parent, LOCK_EXCLUSIVE);
+}
+
+static enum flow_rc
+nothing_to_do(struct task_run *r)
+{
+	return FLOW_NEXT;
+}
+
+static void
+take_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
+{
+	const struct vm *vm = inv_vm(r->inv, r->entity);
+	struct err ignored = ERR_INIT;
+	void *obj;
+
+	if (rc || txn_add(t, KIND_SNAPSHOT, r->entity,
+		      json_str_value(json_get(r->args, "name"), NULL), &obj, &ignored))
+		return;
+	struct snapshot *snap = obj;
+	snap->lifecycle = LIFE_READY;
+	snap->disks = json_dup(vm->disks);
+}
+
+static void
+delete_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
+{
+	if (!rc)
+		txn_del(t, r->entity);
+}
+
+static int
+apply_nothing(struct op_call *c, struct txn *t, struct err *e)
+{
+	return 0;
+}
+
+static const struct task_step one_step[] = {
+	{ .name = "work", .start = nothing_to_do },
+	{ .name = NULL },
+};
+static const struct task_kind take_kind = { .op = "vm.snapshot",
+	.title = "Take snapshot",
+	.steps = one_step,
+	.locks = snapshot_locks,
+	.on_end = take_end };
+static const struct task_kind drop_kind = { .op = "snapshot.delete",
+	.title = "Delete snapshot",
+	.steps = one_step,
+	.locks = snapshot_locks,
+	.on_end = delete_end };
+static const struct op_arg take_args[] = {
+	{ .name = "name", .type = ARG_NAME, .required = true, .help = "name" },
+	{ .name = "description", .type = ARG_TEXT, .max = 1000, .help = "for people" },
+	{ 0 },
+};
+static const struct op_def snapshot_ops[] = {
+	{ .info = { "vm.snapshot", "Take snapshot", KIND_VM, ROLE_OPERATOR, true,
+	      take_args },
+	    .apply = apply_nothing,
+	    .task = &take_kind },
+	{ .info = { "snapshot.delete", "Delete snapshot", KIND_SNAPSHOT, ROLE_OPERATOR,
+	      true, NULL },
+	    .apply = apply_nothing,
+	    .task = &drop_kind },
+	{ .info = { .name = NULL } },
+};
+
+static void
+a_running_machine_is_frozen_for_its_clone(void **state)
+{
+	struct lab *l = lab_watched(1, 8192);
+	obj_id from = lab_vm(l, "web", true);
+
+	agent_fake_hold(l->agent[0]);
+	assert_int_equal(lab_op(l, "vm.clone", from, "{'name':'two'}"), 0);
+	obj_id task = l->task;
+	lab_advance(l, 500);
+	assert_int_equal(inv_count(l->inv, KIND_SNAPSHOT), 1);
+	obj_id snap = inv_next(l->inv, KIND_SNAPSHOT, OBJ_ID_NONE)->id;
+	/* What is read just now is not merged away. */
+	assert_int_equal(lab_op(l, "snapshot.delete", snap, NULL), ERR_BUSY);
+	assert_int_equal(lab_op(l, "vm.stop", from, "{'mode':'kill'}"), ERR_BUSY);
+	agent_fake_release(l->agent[0]);
+	assert_int_equal(lab_wait(l, task), 0);
+	assert_int_equal(inv_count(l->inv, KIND_SNAPSHOT), 0);
+	assert_int_equal(lab_power(l, from), POWER_ON);
+	assert_string_equal(seen.disk[1].source, "vms/vm-1/disk-0.qcow2");
+	assert_null(json_get(inv_task(l->inv, task)->result, "snapshot_left"));
+
+	/* It is merged again too when nothing comes of the clone. */
+	agent_fake_fail_next(l->agent[0], ERR_IO, "no space left on shared");
+	assert_int_equal(lab_do(l, "vm.clone", from, "{'name':'three'}"), ERR_IO);
+	lab_advance(l, 1000);
+	assert_int_equal(inv_count(l->inv, KIND_SNAPSHOT), 0);
+	assert_int_equal(inv_count(l->inv, KIND_VM), 2);
 	lab_free(l);
 }
 
@@ -625,7 +734,7 @@ an_export_wants_a_machine_that_is_off(void **state)
 struct cut {
 	const char *op, *args;
 
-	enum { ON_NOTHING, ON_TEMPLATE, ON_VM } on;
+	enum { ON_NOTHING, ON_TEMPLATE, ON_VM, ON_RUNNING } on;
 
 	unsigned vms, templates; /* when it was accepted */
 };
@@ -640,6 +749,8 @@ entity_of(struct lab *l, const struct cut *m)
 		return l->tmpl;
 	case ON_VM:
 		return lab_vm(l, "from", false);
+	case ON_RUNNING:
+		return lab_vm(l, "from", true);
 	}
 	return OBJ_ID_NONE;
 }
@@ -659,6 +770,7 @@ check_sound(struct lab *l, const struct cut *m, unsigned turns, bool accepted)
 	{
 		assert_int_equal(inv_template(l->inv, o->id)->lifecycle, LIFE_READY);
 	}
+	assert_int_equal(inv_count(l->inv, KIND_SNAPSHOT), 0);
 	if (guests != inv_count(l->inv, KIND_VM))
 		fail_msg("%s cut after %u turns: %u guests of %zu machines", m->op,
 		    turns, guests, inv_count(l->inv, KIND_VM));
@@ -709,6 +821,7 @@ what_is_cut_anywhere_ends_whole(void **state)
 		{ "template.to_vm", "{'name':'web','power_on':true}", ON_TEMPLATE, 1,
 		    0 },
 		{ "vm.clone", "{'name':'web','power_on':true}", ON_VM, 2, 1 },
+		{ "vm.clone", "{'name':'web','power_on':true}", ON_RUNNING, 2, 1 },
 		{ "vm.to_template", "{'name':'golden'}", ON_VM, 0, 2 },
 		{ "vm.export", "{'datastore':'datastore-1','path':'a.ova'}", ON_VM, 1,
 		    1 },
@@ -754,6 +867,7 @@ int
 main(void)
 {
 	log_set_level(LOG_LEVEL_ERR);
+	ops_register(snapshot_ops);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_linked_clone_elsewhere_has_the_template_copied_once),
 		cmocka_unit_test(a_copy_goes_from_host_to_host_where_none_reaches_both),
@@ -769,6 +883,7 @@ main(void)
 		    a_template_goes_with_its_copies_once_nothing_stands_on_it),
 		cmocka_unit_test(a_template_that_is_half_removed_keeps_what_is_left),
 		cmocka_unit_test(a_clone_is_a_machine_of_its_own),
+		cmocka_unit_test(a_running_machine_is_frozen_for_its_clone),
 		cmocka_unit_test(a_machine_becomes_a_template_and_a_machine_again),
 		cmocka_unit_test(
 		    a_machine_that_cannot_be_removed_stays_beside_its_template),

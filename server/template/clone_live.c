@@ -1,0 +1,174 @@
+/*
+ * Clones of machines that run: a snapshot is taken first and merged again when its
+ * images have been copied.
+ *
+ * Both are operations of their own, as anybody could ask for them.  Between them the
+ * clone leans on the machine and on the snapshot, so that nobody merges what is read.
+ */
+#include "server/template/template_int.h"
+
+#define OP_TAKE   "vm.snapshot"
+#define OP_DELETE "snapshot.delete"
+
+struct at_work {
+	const char *op;
+	obj_id vm, snapshot;
+};
+
+bool
+clone_live_possible(void)
+{
+	return op_find(OP_TAKE) && op_find(OP_DELETE);
+}
+
+bool
+is_live_clone(struct task_run *r)
+{
+	return arg_has(r->args, "live");
+}
+
+/* Its name says whose it is. */
+static const struct snapshot *
+own_snapshot(const struct task_run *r)
+{
+	char id[OBJ_ID_TEXT];
+	AUTO_FREE char *name = xasprintf("clone-%s", obj_id_text(r->id, id));
+	const struct obj *o =
+	    inv_find(r->inv, run_arg_id(r, "live"), KIND_SNAPSHOT, name);
+
+	return o ? inv_snapshot(r->inv, o->id) : NULL;
+}
+
+static bool
+is_at_work(const struct task_run *r, const void *arg)
+{
+	const struct at_work *w = arg;
+
+	return str_same(r->kind->op, w->op) &&
+	       (obj_id_is(r->entity, w->vm) ||
+		   (!obj_id_none(w->snapshot) && obj_id_is(r->entity, w->snapshot)));
+}
+
+/* Wait for the task that is at it, if there is one. */
+static bool
+await_other(struct task_run *r, const char *op, const struct snapshot *snap)
+{
+	const struct at_work w = { op, run_arg_id(r, "live"),
+		snap ? snap->o.id : OBJ_ID_NONE };
+	const struct task_run *at_it = task_run_search(r->tasks, is_at_work, &w);
+
+	if (at_it)
+		task_await(r->tasks, at_it->id, task_wake(r));
+	return at_it != NULL;
+}
+
+enum flow_rc
+freeze_start(struct task_run *r)
+{
+	const struct snapshot *snap = own_snapshot(r);
+	AUTO(json) json *args = json_new_object();
+	char id[OBJ_ID_TEXT];
+	AUTO_FREE char *name = xasprintf("clone-%s", obj_id_text(r->id, id));
+
+	if (snap && snap->lifecycle == LIFE_READY)
+		return FLOW_NEXT;
+	if (await_other(r, OP_TAKE, snap))
+		return FLOW_WAIT;
+	json_set_str(args, "name", name);
+	json_set_str(
+	    args, "description", "what a clone is copied from; merged after it");
+	const struct op_request request = {
+		.op = OP_TAKE,
+		.entity = run_arg_id(r, "live"),
+		.args = args,
+		.who = &r->who,
+	};
+	op_submit_wake(run_ops(r), &request, task_wake(r));
+	return FLOW_WAIT;
+}
+
+enum flow_rc
+freeze_finish(struct task_run *r, int rc)
+{
+	if (!rc || rc == ERR_NOT_FOUND)
+		return FLOW_AGAIN;
+	err_wrap(task_err(r), "the snapshot to clone from");
+	return FLOW_FAIL;
+}
+
+static void
+delete_snapshot(struct task_run *r, obj_id snapshot)
+{
+	const struct op_request request = {
+		.op = OP_DELETE,
+		.entity = snapshot,
+		.who = &r->who,
+	};
+
+	op_submit_wake(run_ops(r), &request, task_wake(r));
+}
+
+static void
+let_go(struct task_run *r, const struct snapshot *snap)
+{
+	task_lock_drop(r, run_arg_id(r, "live"));
+	task_lock_drop(r, snap->o.id);
+}
+
+enum flow_rc
+freeze_undo(struct task_run *r)
+{
+	const struct snapshot *snap = is_live_clone(r) ? own_snapshot(r) : NULL;
+
+	if (!snap)
+		return FLOW_NEXT;
+	let_go(r, snap);
+	delete_snapshot(r, snap->o.id);
+	return FLOW_WAIT;
+}
+
+void
+live_sources_write(struct task_run *r, struct txn *t)
+{
+	const struct snapshot *snap = own_snapshot(r);
+
+	if (!snap || arg_has(r->args, "sources"))
+		return;
+	json *args = json_dup(r->args);
+	arg_set_id(args, "source", run_arg_id(r, "live"));
+	arg_set_id(args, "snapshot", snap->o.id);
+	json_set_json(args, "sources", json_dup(snap->disks));
+	task_set_args(r, t, args);
+}
+
+enum flow_rc
+live_place_start(struct task_run *r)
+{
+	struct err *e = task_err(r);
+
+	if (is_live_clone(r) &&
+	    (task_lock_add(r, run_arg_id(r, "source"), LOCK_SHARED, e) ||
+		task_lock_add(r, run_arg_id(r, "snapshot"), LOCK_SHARED, e)))
+		return FLOW_FAIL;
+	return place_start(r);
+}
+
+enum flow_rc
+merge_start(struct task_run *r)
+{
+	const struct snapshot *snap = own_snapshot(r);
+
+	if (!snap)
+		return FLOW_NEXT;
+	let_go(r, snap);
+	if (!await_other(r, OP_DELETE, snap))
+		delete_snapshot(r, snap->o.id);
+	return FLOW_WAIT;
+}
+
+/* The clone is whole: a snapshot that stays is for its owner to see. */
+enum flow_rc
+merge_finish(struct task_run *r, int rc)
+{
+	return rc && rc != ERR_NOT_FOUND ? FLOW_NEXT : FLOW_AGAIN;
+}
