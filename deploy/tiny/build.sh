@@ -126,9 +126,10 @@ add_busybox()
 
 make_initramfs()
 {
-	mkdir -p "$work/root"/{bin,dev,proc,sys,state,tmp}
+	mkdir -p "$work/root"/{bin,dev,proc,seed,sys,state,tmp}
 	cp -R "$here/rootfs/." "$work/root/"
 	compile tiny-identity
+	compile tiny-seed
 	compile tiny-service
 	add_busybox
 	add_modules

@@ -44,6 +44,8 @@
 #define NEWS_PATH    "/dev/console"
 #define FILL_PATH    "/state/fill"
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
+#define SEED_PATH    "/tmp/seed"
+#define MAX_SEED     16384
 
 struct client {
 	int fd;
@@ -120,6 +122,32 @@ run_hello(int fd, const uint64_t *args)
 	if (file != NULL)
 		fclose(file);
 	reply(fd, "%s %s", name, boot_id);
+}
+
+/* The lines that /etc/seed left, as one. */
+static void
+run_seed(int fd, const uint64_t *args)
+{
+	char text[MAX_SEED];
+	size_t len = 0;
+	FILE *file = fopen(SEED_PATH, "re");
+	if (file == NULL) {
+		reply(fd, "error no seed");
+		return;
+	}
+	for (int c; len < sizeof(text) - 2 && (c = fgetc(file)) != EOF;) {
+		if (c != '\n') {
+			text[len++] = (char)c;
+			continue;
+		}
+		text[len++] = ',';
+		text[len++] = ' ';
+	}
+	fclose(file);
+	if (len >= 2 && text[len - 1] == ' ')
+		len -= 2;
+	text[len] = '\n';
+	send_all(fd, text, len + 1);
 }
 
 static void
@@ -414,6 +442,7 @@ static const struct order orders[] = {
 	{ "load", 2, run_load },
 	{ "mem", 1, run_mem },
 	{ "dirty", 2, run_dirty },
+	{ "seed", 0, run_seed },
 	{ "sync", 0, run_sync },
 	{ "poweroff", 0, run_poweroff },
 };
