@@ -146,11 +146,16 @@ hold(const struct task_run *r, const struct vm *vm)
 		advice_hold_take(run_ops(r)->advice, &h);
 }
 
+static struct mig_env
+env_of(const struct task_run *r)
+{
+	return (struct mig_env){ r->inv, run_ops(r)->hosts, run_ops(r)->advice, r->id };
+}
+
 static enum flow_rc
 place_start(struct task_run *r)
 {
-	const struct mig_env env = { r->inv, run_ops(r)->hosts, run_ops(r)->advice,
-		r->id };
+	const struct mig_env env = env_of(r);
 	const struct vm *vm = run_vm(r);
 
 	if (!vm || choose(&env, vm, r->args, task_err(r)))
@@ -187,6 +192,29 @@ turn_start(struct task_run *r)
 	struct slot_set s = slots_of(r);
 
 	return task_slots_take(r, &s);
+}
+
+/* Much may have changed while it waited. */
+static enum flow_rc
+turn_finish(struct task_run *r, int rc)
+{
+	const struct mig_env env = env_of(r);
+	const struct vm *vm = rc ? NULL : run_vm(r);
+	AUTO(json) json *args = json_dup(r->args);
+	enum mig_way way;
+	obj_id to = mig_to(r);
+
+	if (!vm)
+		return FLOW_FAIL;
+	arg_set_id(args, "host", to);
+	if (mig_place(&env, vm, args, &to, &way, task_err(r)))
+		return FLOW_FAIL;
+	if (way == mig_way(r))
+		return FLOW_NEXT;
+	err_set(task_err(r), ERR_BAD_STATE,
+	    "machine \"%s\" became %s while it waited for its turn", vm->o.name,
+	    power_state_text(vm->power_state));
+	return FLOW_FAIL;
 }
 
 static bool
@@ -267,7 +295,7 @@ on_recover(struct task_run *r)
 /* clang-format off */
 static const struct task_step migrate_steps[] = {
 	[MIG_PLACE] = { .name = "place", .start = place_start },
-	[MIG_TURN] = { .name = "wait", .start = turn_start },
+	[MIG_TURN] = { .name = "wait", .start = turn_start, .finish = turn_finish },
 	[MIG_OFFER] = { .name = "offer", .start = mig_offer_start, .finish = mig_offer_finish, .needed = is_live },
 	[MIG_PREPARE] = { .name = "prepare", .start = mig_prepare_start, .finish = mig_prepare_finish,
 		.undo = mig_prepare_undo, .needed = is_live },

@@ -413,6 +413,71 @@ a_source_that_was_away_takes_it_back_later(void **state)
 }
 
 static void
+an_answer_that_says_nothing_is_asked_again(void **state)
+{
+	struct bed b = bed_new(2, true);
+	struct agent_fake *source = b.l->agent[b.from], *target = b.l->agent[b.to];
+	struct agent_fake_trap t = { .verb = V(GUEST_LEAVE),
+		.when = FAKE_BEFORE,
+		.harm = FAKE_WIRE_BREAKS,
+		.victim = source };
+
+	agent_fake_hold(target);
+	submit(&b);
+	agent_fake_hold(source);
+	agent_fake_release(target);
+	lab_settle(b.l);
+	agent_fake_set_trap(source, &t);
+	agent_fake_fail_next(target, ERR_IO, "the book cannot be written");
+	agent_fake_release(source);
+	lab_settle(b.l);
+	assert_string_equal(inv_task(b.l->inv, b.l->task)->step, "switch");
+	lab_advance(b.l, 4000);
+	assert_string_equal(inv_task(b.l->inv, b.l->task)->step, "switch");
+	assert_int_equal(lab_wait(b.l, b.l->task), ERR_LOST);
+	assert_non_null(strstr(lab_task_error(b.l), "takes no connection"));
+	report_all(b.l);
+	assert_string_equal(check_end(&b, "asked again"), "stayed");
+	lab_free(b.l);
+}
+
+static void
+what_waited_is_looked_at_again(void **state)
+{
+	struct bed b = bed_new(2, true);
+	obj_id vms[5], tasks[5];
+
+	vms[0] = b.vm;
+	for (unsigned i = 1; i < 5; i++) {
+		char id[OBJ_ID_TEXT];
+		AUTO_FREE char *args =
+		    xasprintf("{'name':'m%u','template':'template-1','power_on':true,"
+			      "'host':'%s','memory_mb':64}",
+			i, obj_id_text(b.l->host[b.from], id));
+		assert_int_equal(lab_do(b.l, "vm.create", OBJ_ID_NONE, args), 0);
+		vms[i] = b.l->object;
+	}
+	agent_fake_hold(b.l->agent[b.from]);
+	for (unsigned i = 0; i < 5; i++) {
+		b.vm = vms[i];
+		submit(&b);
+		tasks[i] = b.l->task;
+	}
+	assert_string_equal(inv_task(b.l->inv, tasks[4])->step, "wait");
+	agent_fake_cut(b.l->agent[b.to]);
+	lab_advance(b.l, 30000);
+	agent_fake_release(b.l->agent[b.from]);
+	assert_int_equal(lab_wait(b.l, tasks[4]), ERR_BAD_STATE);
+	b.l->task = tasks[4];
+	assert_non_null(strstr(lab_task_error(b.l), "is not_responding"));
+	lab_dial(b.l);
+	for (unsigned i = 0; i < 4; i++)
+		(void)lab_wait(b.l, tasks[i]);
+	assert_int_equal(tasks_live(b.l->tasks), 0);
+	lab_free(b.l);
+}
+
+static void
 moves_take_their_turn(void **state)
 {
 	struct bed b = bed_new(2, true);
@@ -850,7 +915,9 @@ main(void)
 		cmocka_unit_test(a_cancel_right_after_a_restart_asks_the_target_too),
 		cmocka_unit_test(what_did_not_come_whole_runs_on_at_its_source),
 		cmocka_unit_test(a_source_that_was_away_takes_it_back_later),
+		cmocka_unit_test(an_answer_that_says_nothing_is_asked_again),
 		cmocka_unit_test(moves_take_their_turn),
+		cmocka_unit_test(what_waited_is_looked_at_again),
 		cmocka_unit_test(a_check_names_every_reason),
 		cmocka_unit_test(a_machine_that_is_off_moves_by_its_book),
 		cmocka_unit_test(disks_move_while_the_machine_stays),
