@@ -13,6 +13,7 @@
 #include "host-agent/guest/guest_past.h"
 #include "host-agent/guest/guest_spec.h"
 #include "host-agent/resource/cg.h"
+#include "host-agent/storage/seed.h"
 #include "host-agent/stores/stores.h"
 #include "loop/timer.h"
 
@@ -209,10 +210,9 @@ expect_undo(struct flow *f, void *arg)
 	return FLOW_NEXT;
 }
 
-static enum flow_rc
-open_door_start(struct flow *f, void *arg)
+static void
+let_in(struct guest_job *j, struct engine_guest *h, int seed_fd, struct wake w)
 {
-	struct guest_job *j = arg;
 	const Drover__GuestArrive *o = order_of(j);
 	struct guest *g = j->g;
 	struct cg *cg = guest_spec_invented(g->spec) ? NULL : g->gs->env.cg;
@@ -222,6 +222,7 @@ open_door_start(struct flow *f, void *arg)
 		.tap_fds = j->taps,
 		.join_cgroups = cg ? cg_guest_join(cg, g->number) : NULL,
 		.memory_fd = -1,
+		.seed_fd = seed_fd,
 	};
 	const struct engine_arrival a = {
 		.shape = o->shape.data,
@@ -232,11 +233,23 @@ open_door_start(struct flow *f, void *arg)
 		.run = o->running,
 	};
 
+	engine_move_in(h, &b, &a, w);
+}
+
+static enum flow_rc
+open_door_start(struct flow *f, void *arg)
+{
+	struct guest_job *j = arg;
+	AUTO_CLOSE int seed_fd = -1;
 	struct engine_guest *h;
 
-	if (guest_handle(g, &h, flow_err(f)))
+	if (guest_handle(j->g, &h, flow_err(f)))
 		return FLOW_FAIL;
-	engine_move_in(h, &b, &a, flow_wake(f));
+	if (seed_open(j->g->spec->seed, &seed_fd, flow_err(f))) {
+		err_wrap(flow_err(f), "vm %s", j->g->spec->name);
+		return FLOW_FAIL;
+	}
+	let_in(j, h, seed_fd, flow_wake(f));
 	/* The guest has copies by now, or nothing. */
 	guest_job_close_fds(j);
 	return FLOW_WAIT;
