@@ -21,5 +21,5 @@ struct mig_env {
 };
 
 /* POST /vms/{id}/migrate-check: the body as of migrate. Nothing is changed. */
-int migrate_check_request(const struct mig_env *env, obj_id vm, const json *body,
+int migrate_check_request(const struct mig_env *env, obj_id id, const json *body,
     json **ret_j, struct err *e) WARN_UNUSED;

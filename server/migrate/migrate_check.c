@@ -60,11 +60,12 @@ check_machine(const struct mig_view *v, struct mig_verdict *r)
 		    v->vm, power_state_text(v->power));
 		break;
 	case POWER_SUSPENDED:
-		if (!v->is_same_host)
+		if (!v->is_same_host) {
 			against(r, ERR_BAD_STATE,
 			    "machine \"%s\" is suspended, and its memory is kept by "
 			    "host \"%s\": start it or power it off first",
 			    v->vm, v->from->name);
+		}
 		break;
 	case POWER_OFF:
 	case POWER_ON:
@@ -142,14 +143,15 @@ check_machine_type(const struct mig_view *v, struct mig_verdict *r)
 	if (!*here || !*there)
 		return;
 	if (family != (size_t)(version_of(there) - there) ||
-	    strncmp(here, there, family) != 0)
+	    strncmp(here, there, family) != 0) {
 		against(r, ERR_UNSUPPORTED,
 		    "host \"%s\" runs machines of type %s, host \"%s\" of type %s",
 		    v->from->name, here, v->to->name, there);
-	else if (is_older(there, here))
+	} else if (is_older(there, here)) {
 		against(r, ERR_UNSUPPORTED,
 		    "host \"%s\" knows machine types up to %s, host \"%s\" up to %s",
 		    v->to->name, there, v->from->name, here);
+	}
 }
 
 static bool
@@ -207,13 +209,14 @@ check_live(const struct mig_view *v, struct mig_verdict *r)
 
 	check_can_move(v->from, r);
 	check_can_move(v->to, r);
-	if (v->to->engine.usable && !str_same(here, there))
+	if (v->to->engine.usable && !str_same(here, there)) {
 		against(r, ERR_UNSUPPORTED,
 		    "the machine runs with %s on host \"%s\", host \"%s\" has %s",
 		    *here ? here : "no accelerator", v->from->name, v->to->name,
 		    *there ? there : "none");
-	else if (v->to->engine.usable)
+	} else if (v->to->engine.usable) {
 		check_cpu_flags(v, r);
+	}
 	check_machine_type(v, r);
 	for (size_t i = 0; i < v->n_shortages; i++)
 		against(
@@ -224,20 +227,22 @@ static void
 check_moving_disk(
     const struct mig_view *v, const struct mig_disk *d, struct mig_verdict *r)
 {
-	if (r->way == MIG_LIVE && d->has_base && v->insists_on_chain)
+	if (r->way == MIG_LIVE && d->has_base && v->insists_on_chain) {
 		against(r, ERR_UNSUPPORTED,
 		    "%s stands on %s and is flattened on its way while the machine "
 		    "runs",
 		    d->name, d->base);
+	}
 	/* A host that reaches both flattens it, or not, as is asked for. */
 	if (r->way != MIG_COLD || v->store_reached_from || !d->has_base)
 		return;
-	if (!v->keeps_chain || !d->base_is_there)
+	if (!v->keeps_chain || !d->base_is_there) {
 		against(r, ERR_UNSUPPORTED,
 		    "%s stands on %s%s; host \"%s\", which would flatten it, does not "
 		    "reach datastore \"%s\"",
 		    d->name, d->base, d->base_is_there ? "" : ", which is not there",
 		    v->from->name, v->store);
+	}
 }
 
 static void
@@ -246,17 +251,19 @@ check_store(const struct mig_view *v, struct mig_verdict *r)
 	if (!v->store_reached)
 		against(r, ERR_BAD_STATE, "host \"%s\" does not reach datastore \"%s\"",
 		    v->to->name, v->store);
-	if (v->store_need_mb > v->store_free_mb)
+	if (v->store_need_mb > v->store_free_mb) {
 		against(r, ERR_NO_CAPACITY,
 		    "datastore \"%s\" lacks space: %llu MB asked, %llu MB free",
 		    v->store, (unsigned long long)v->store_need_mb,
 		    (unsigned long long)v->store_free_mb);
-	if (v->n_snapshots)
+	}
+	if (v->n_snapshots) {
 		against(r, ERR_BAD_STATE,
 		    "machine \"%s\" has %zu snapshot%s, whose disks stay: delete "
 		    "%s first",
 		    v->vm, v->n_snapshots, v->n_snapshots == 1 ? "" : "s",
 		    v->n_snapshots == 1 ? "it" : "them");
+	}
 }
 
 static void

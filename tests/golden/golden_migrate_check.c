@@ -5,7 +5,7 @@
 #include "tests/golden/run_golden.h"
 
 static const char *
-text(const json *o, const char *key, const char *preset)
+str_of(const json *o, const char *key, const char *preset)
 {
 	const json *j = o ? json_get(o, key) : NULL;
 
@@ -46,17 +46,17 @@ host(struct arena *mem, const json *o, const char *name)
 {
 	struct mig_host *h = arena_alloc(mem, sizeof(*h));
 
-	h->name = text(o, "name", name);
+	h->name = str_of(o, "name", name);
 	h->is_up = flag(o, "up", true);
-	h->why_down = text(o, "why_down", "not_responding");
-	h->engine.name = text(o, "engine", "qemu");
+	h->why_down = str_of(o, "why_down", "not_responding");
+	h->engine.name = str_of(o, "engine", "qemu");
 	h->engine.there = flag(o, "engine_there", true);
 	h->engine.usable = flag(o, "usable", true);
-	h->engine.why_not = text(o, "why_not", "");
+	h->engine.why_not = str_of(o, "why_not", "");
 	h->engine.can_move = flag(o, "can_move", true);
-	h->engine.why_cannot_move = text(o, "why_cannot_move", "");
-	h->engine.accelerator = text(o, "accelerator", "kvm");
-	h->engine.machine = text(o, "machine", "pc-q35-7.2");
+	h->engine.why_cannot_move = str_of(o, "why_cannot_move", "");
+	h->engine.accelerator = str_of(o, "accelerator", "kvm");
+	h->engine.machine = str_of(o, "machine", "pc-q35-7.2");
 	h->cpu_flags = texts(mem, o, "cpu_flags", &h->n_cpu_flags);
 	h->channel_port = (uint32_t)number(o, "port", 7447);
 	h->n_channel_addresses = (size_t)number(o, "addresses", 1);
@@ -73,8 +73,8 @@ fill_disks(struct arena *mem, const json *list, struct mig_view *v)
 	for (size_t i = 0; i < v->n_disks; i++) {
 		const json *o = json_at(list, i);
 		d[i] = (struct mig_disk){
-			.name = text(o, "name", "disk-0"),
-			.datastore = text(o, "datastore", "shared"),
+			.name = str_of(o, "name", "disk-0"),
+			.datastore = str_of(o, "datastore", "shared"),
 			.is_reached = flag(o, "reached", true),
 			.moves = flag(o, "moves", false),
 			.has_base = flag(o, "base", false),
@@ -93,8 +93,8 @@ fill_nics(struct arena *mem, const json *list, struct mig_view *v)
 	v->nics = n = arena_array(mem, v->n_nics + 1, sizeof(*n));
 	for (size_t i = 0; i < v->n_nics; i++) {
 		const json *o = json_at(list, i);
-		n[i].name = text(o, "name", "nic-0");
-		n[i].network = text(o, "network", "lan");
+		n[i].name = str_of(o, "name", "nic-0");
+		n[i].network = str_of(o, "network", "lan");
 		n[i].is_reached = flag(o, "reached", true);
 	}
 }
@@ -104,16 +104,17 @@ fill_view(struct arena *mem, const json *o, struct mig_view *v)
 {
 	const json *store = json_get(o, "store");
 
-	v->vm = text(o, "vm", "web");
+	v->vm = str_of(o, "vm", "web");
 	v->lifecycle =
-	    (enum vm_lifecycle)vm_lifecycle_parse(text(o, "lifecycle", "ready"));
-	v->power = (enum power_state)power_state_parse(text(o, "power", "powered_on"));
-	v->busy = text(o, "busy", NULL);
+	    (enum vm_lifecycle)vm_lifecycle_parse(str_of(o, "lifecycle", "ready"));
+	v->power =
+	    (enum power_state)power_state_parse(str_of(o, "power", "powered_on"));
+	v->busy = str_of(o, "busy", NULL);
 	v->from = host(mem, json_get(o, "from"), "h1");
 	v->to = host(mem, json_get(o, "to"), "h2");
 	v->is_same_host = flag(o, "same_host", false);
 	v->is_same_datacenter = flag(o, "same_datacenter", true);
-	v->store = text(store, "name", NULL);
+	v->store = str_of(store, "name", NULL);
 	v->store_reached = flag(store, "reached", true);
 	v->store_reached_from = flag(store, "reached_from", false);
 	v->store_free_mb = number(store, "free_mb", 10240);
@@ -130,7 +131,7 @@ fill_view(struct arena *mem, const json *o, struct mig_view *v)
 }
 
 void
-golden_case(const char *in, size_t n, struct str *out)
+golden_case(const char *text, size_t n, struct str *out)
 {
 	static const char *const ways[] = { "live", "cold", "disks" };
 	AUTO(arena) struct arena *mem = arena_new();
@@ -139,7 +140,7 @@ golden_case(const char *in, size_t n, struct str *out)
 	struct mig_verdict verdict;
 	struct err e = ERR_INIT;
 
-	if (json_parse(in, n, "move", &o, &e)) {
+	if (json_parse(text, n, "move", &o, &e)) {
 		str_addf(out, "%s\n", e.msg);
 		return;
 	}
