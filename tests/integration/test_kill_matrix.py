@@ -1,4 +1,4 @@
-"""droverd is killed before, in and after each step of create, power-on and delete; one machine or none is left."""
+"""droverd is killed before, in and after each step of an operation; what it makes is left once or not at all."""
 import os
 import subprocess
 from http.client import HTTPException
@@ -16,6 +16,13 @@ MATRIX = [
     ("vm.start", "place", ["before", "finish"]),
     ("vm.start", "start", ["before", "start", "finish", "end"]),
     ("vm.delete", "delete", ["before", "start", "finish", "end"]),
+    ("vm.clone", "place", ["before", "finish"]),
+    ("vm.clone", "create", ["before", "start", "finish"]),
+    ("vm.clone", "start", ["before", "start", "finish", "end"]),
+    ("vm.to_template", "copy", ["before", "start", "finish"]),
+    ("vm.to_template", "remove", ["before", "start", "finish", "end"]),
+    ("template.copy", "queue", ["before", "finish"]),
+    ("template.copy", "copy", ["before", "start", "finish", "end"]),
 ]
 POINTS = [(op, step, phase) for op, step, phases in MATRIX for phase in phases]
 
@@ -69,6 +76,13 @@ def submit(lab: Lab, op: str, name: str, vm_id: str) -> None:
             lab.api().call("POST", "/vms", body)
         elif op == "vm.start":
             lab.api().call("POST", f"/vms/{vm_id}/start", {})
+        elif op == "vm.clone":
+            lab.api().call("POST", f"/vms/{vm_id}/clone", {"name": name, "power_on": True})
+        elif op == "vm.to_template":
+            lab.api().call("POST", f"/vms/{vm_id}/template", {"name": name})
+        elif op == "template.copy":
+            where = lab.find("datastores", "local-1")["id"]
+            lab.api().call("POST", f"/templates/{lab.find('templates', 'tiny')['id']}/copy", {"datastore": where})
         else:
             lab.api().call("DELETE", f"/vms/{vm_id}")
     except (OSError, ValueError, HTTPException):
@@ -79,6 +93,11 @@ def settle(lab: Lab) -> None:
     wait_for("no task to run", lambda: all(t["state"] in ("success", "error") for t in lab.all("tasks")), 60)
 
 
+def source_of(op: str, name: str) -> str:
+    """What the machine is called that there is before."""
+    return f"{name}-source" if op == "vm.clone" else name
+
+
 def clean(lab: Lab, name: str) -> None:
     for vm in machines(lab, name):
         if vm["power_state"] == "powered_on":
@@ -86,12 +105,24 @@ def clean(lab: Lab, name: str) -> None:
         lab.api().do("DELETE", f"/vms/{vm['id']}")
 
 
+def check_copy(lab: Lab) -> None:
+    """One copy of the template, and its file; both go again."""
+    tiny, where = lab.find("templates", "tiny"), lab.find("datastores", "local-1")
+    assert [c["datastore"] for c in tiny["copies"]] == [where["id"]]
+    path = lab.dir / "ds" / where["name"] / tiny["copies"][0]["path"]
+    assert path.exists()
+    lab.api().do("DELETE", f"/templates/{tiny['id']}/copies/{where['id']}")
+    assert not path.exists()
+
+
 @pytest.mark.parametrize("op,step,phase", POINTS, ids=lambda v: v)
 def test_killed(lab: Lab, op: str, step: str, phase: str) -> None:
     name, vm_id = f"m-{op}-{step}-{phase}", ""
-    if op != "vm.create":
+    if op not in ("vm.create", "template.copy"):
         made = lab.api().do(
-            "POST", "/vms", {"name": name, "template": lab.find("templates", "tiny")["id"], "power_on": False}
+            "POST",
+            "/vms",
+            {"name": source_of(op, name), "template": lab.find("templates", "tiny")["id"], "power_on": False},
         )
         vm_id = made["entity"]
     restart(lab, f"task.{op}.{step}.{phase}")
@@ -100,14 +131,24 @@ def test_killed(lab: Lab, op: str, step: str, phase: str) -> None:
     wait_for("the server to be killed there", lambda: not alive(pid), 60)
     restart(lab, None)
     settle(lab)
+    if op == "template.copy":
+        check_copy(lab)
+        return
     found = machines(lab, name)
-    if op == "vm.delete":
+    if op in ("vm.delete", "vm.to_template"):
         assert not found and not processes(lab, vm_id)
+    if op == "vm.to_template":
+        made = lab.find("templates", name)
+        assert made["lifecycle"] == "ready" and made["sha256"]
+        assert list((lab.dir / "ds").rglob(made["id"])) and not list((lab.dir / "ds").rglob(vm_id))
+        lab.api().do("DELETE", f"/templates/{made['id']}")
+    if op in ("vm.delete", "vm.to_template"):
         return
     assert len(found) == 1, "an acknowledged machine exists once"
     running = processes(lab, found[0]["id"])
     print(f"{op:10} {step:8} {phase:9} power={found[0]['power_state']} processes={len(running)}")
     assert found[0]["power_state"] == "powered_on" and len(running) == 1
     clean(lab, name)
+    clean(lab, source_of(op, name))
     assert not processes(lab, found[0]["id"])
     assert not list((lab.dir / "ds").rglob(found[0]["id"]))
