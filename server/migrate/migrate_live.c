@@ -71,6 +71,25 @@ copied_disks(struct arena *mem, const struct vm *vm, const json *args, size_t *r
 	return names;
 }
 
+/* Of those, the ones that find there what is below them. */
+static char **
+top_disks(struct arena *mem, const struct vm *vm, const json *args, size_t *ret_n)
+{
+	const json *after = json_get(args, "disks");
+	size_t n = after ? json_count(after) : 0;
+	char **names = arena_array(mem, n + 1, sizeof(*names));
+
+	*ret_n = 0;
+	for (size_t i = 0; i < n && i < json_count(vm->disks); i++) {
+		const json *backing = json_get(json_at(after, i), "backing");
+		if (mig_disk_moves(json_at(vm->disks, i), args) && backing &&
+		    json_count(backing))
+			names[(*ret_n)++] =
+			    arena_strdup(mem, arg_str(json_at(after, i), "name"));
+	}
+	return names;
+}
+
 enum flow_rc
 mig_offer_start(struct task_run *r)
 {
@@ -245,6 +264,7 @@ order_leave(struct task_run *r, const struct vm *vm)
 	leave.target_uuid = uuid_of(mem, r, mig_to(r));
 	leave.policy = &policy;
 	leave.copied_disks = copied_disks(mem, vm, r->args, &leave.n_copied_disks);
+	leave.top_disks = top_disks(mem, vm, r->args, &leave.n_top_disks);
 	o.verb_case = DROVER__ORDER__VERB_GUEST_LEAVE;
 	o.guest_leave = &leave;
 	mig_order(r, mig_from(r), &o, ORDER_STEP(MIG_COPY), COPY_MS);
