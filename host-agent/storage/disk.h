@@ -53,6 +53,12 @@ void disk_copy(const struct disk_place *at, const Drover__DiskSpec *d,
     const struct disk_source *from, struct wake w);
 
 /*
+ * Make the image of a guest that is down as large as d says.  It is so already: done;
+ * it is larger: ERR_INVALID.  The end is told as for disk_create.
+ */
+void disk_grow(const struct disk_place *at, const Drover__DiskSpec *d, struct wake w);
+
+/*
  * Open the image and all that lies below it for an engine.  Refuses a chain with an
  * image whose header does not name exactly the next one of the spec, or that is not of
  * the spec's format.  Close with disk_close.  Blocking, short; any thread.
