@@ -39,6 +39,9 @@ const struct engine_offer *engine_move_offered(const struct engine_guest *g);
 struct engine_disk_stream {
 	const char *disk; /* name in the spec */
 	int fd;           /* stream socket to the other side; taken */
+	/* Out: its written image only, what lies below is the same on the other side.
+	 * Else all that it holds. */
+	bool top;
 };
 
 struct engine_arrival {

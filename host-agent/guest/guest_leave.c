@@ -298,9 +298,7 @@ give_start(struct flow *f, void *arg)
 	const Drover__GuestLeave *o = j->order->guest_leave;
 	const Drover__MovePolicy *policy = o->policy;
 	struct guest_transfer *t = j->g->transfer;
-	const struct engine_departure d = {
-		.memory_fd = guest_transfer_take_memory(t),
-		.disks = guest_transfer_take_disks(t),
+	struct engine_departure d = {
 		.n_disks = o->n_copied_disks,
 		.downtime_ms = policy->downtime_ms,
 		.downtime_max_ms = policy->downtime_max_ms,
@@ -309,6 +307,10 @@ give_start(struct flow *f, void *arg)
 		.give_up_ms = policy->give_up_s * 1000,
 	};
 
+	for (size_t i = 0; i < o->n_top_disks; i++)
+		guest_transfer_only_top(t, o->top_disks[i]);
+	d.memory_fd = guest_transfer_take_memory(t);
+	d.disks = guest_transfer_take_disks(t);
 	j->giving = true;
 	guest_job_tick_progress(j);
 	engine_move_out(j->g->handle, &d, flow_wake(f));

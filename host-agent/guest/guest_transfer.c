@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "loop/timer.h"
 
 #define MEMORY_STREAM "memory"
@@ -128,6 +129,13 @@ guest_transfer_dial(struct guest_transfer *t, const struct channel_dest *to,
 			return rc;
 	}
 	return 0;
+}
+
+void
+guest_transfer_only_top(struct guest_transfer *t, const char *disk)
+{
+	for (size_t i = 0; i + 1 < t->n; i++)
+		t->disks[i].top = t->disks[i].top || str_same(t->disks[i].disk, disk);
 }
 
 bool

@@ -22,6 +22,8 @@ int guest_transfer_expect(struct guest_transfer *t,
 int guest_transfer_dial(struct guest_transfer *t, const struct channel_dest *to,
     const uint8_t key[CHANNEL_KEY_BYTES], const struct wake *ups, uint64_t cap,
     struct err *e) WARN_UNUSED;
+/* Of that disk its written image alone is to go. */
+void guest_transfer_only_top(struct guest_transfer *t, const char *disk);
 /* Has the other host dialled? */
 bool guest_transfer_has_begun(const struct guest_transfer *t);
 /* All that was to come has come; the other side may still be closing. */
