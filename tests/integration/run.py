@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """Run tests under pytest for ctest.
 
-    run.py [--lab] PYTEST-ARGUMENT…
+    run.py [--slow] [--lab] PYTEST-ARGUMENT…
 
-Exit code 77 and a reason where they cannot be run (with --lab: without root); 1 where CI=true."""
+Exit code 77 and a reason where they cannot be run (with --lab: without root); 1 where CI=true.
+With --slow they are run only where DROVER_SLOW=1, and that is no failure anywhere."""
 import importlib.util
 import os
 import sys
@@ -20,6 +21,11 @@ def why_not(needs_lab: bool) -> str:
 
 
 def main(words: list[str]) -> None:
+    if words[:1] == ["--slow"]:
+        words = words[1:]
+        if os.environ.get("DROVER_SLOW") != "1":
+            print("skipped: slow; DROVER_SLOW=1 runs it")
+            sys.exit(SKIPPED)
     needs_lab = words[:1] == ["--lab"]
     why = why_not(needs_lab)
     if why:
