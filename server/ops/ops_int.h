@@ -47,6 +47,7 @@ extern const struct op_def op_host_defs[];
 extern const struct op_def op_vm_start_defs[];
 extern const struct op_def op_vm_power_defs[];
 extern const struct op_def op_vm_update_defs[];
+extern const struct op_def op_vm_device_defs[];
 extern const struct op_def op_vm_delete_defs[];
 extern const struct op_def op_user_defs[];
 

@@ -43,6 +43,8 @@ disk_spec(struct arena *a, const json *j)
 	d->path = copy(a, arg_str(j, "path"));
 	d->format = copy(a, arg_str(j, "format"));
 	d->size_bytes = arg_u64(j, "size_bytes", 0);
+	d->iops_limit = arg_u64(j, "iops_limit", 0);
+	d->bytes_per_s_limit = arg_u64(j, "bytes_per_s_limit", 0);
 	fill_backing(a, json_get(j, "backing"), d);
 	return d;
 }
@@ -57,11 +59,13 @@ nic_spec(struct arena *a, const struct inv *inv, const json *j)
 	drover__nic_spec__init(n);
 	n->name = copy(a, arg_str(j, "name"));
 	n->mac = copy(a, arg_str(j, "mac"));
+	n->rx_kbit_limit = arg_u64(j, "rx_kbit_limit", 0);
+	n->tx_kbit_limit = arg_u64(j, "tx_kbit_limit", 0);
 	if (!net)
 		return n;
 	const char *slash = net->cidr ? strchr(net->cidr, '/') : NULL;
 	n->bridge = copy(a, net->bridge);
-	n->vlan = net->vlan;
+	n->vlan = (uint32_t)arg_u64(j, "vlan", net->vlan);
 	n->network = copy(a, net->o.name);
 	n->gateway = copy(a, net->gateway);
 	if (address)

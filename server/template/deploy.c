@@ -7,6 +7,7 @@
  * another machine.
  */
 #include "server/ops/net_plan.h"
+#include "server/ops/vm_address.h"
 #include "server/ops/vm_spec.h"
 #include "server/template/template_int.h"
 
@@ -44,70 +45,13 @@ is_copy(const struct task_run *r)
 	return arg_bool(r->args, "full", false) || arg_has(r->args, "sources");
 }
 
-static int
-plan_of(const struct network *n, struct net_plan *p, struct err *e)
-{
-	struct net_texts texts = { n->cidr, n->gateway, n->range_first, n->range_last,
-		n->dns };
-
-	return net_plan_check(&texts, p, e);
-}
-
-/* The addresses that machines have or are given just now. */
-static uint32_t *
-used_addresses(struct task_run *r, obj_id network, size_t *ret_n)
-{
-	uint32_t *used = xcalloc(inv_count(r->inv, KIND_VM) + 1, sizeof(*used));
-	struct err ignored = ERR_INIT;
-
-	*ret_n = 0;
-	INV_EACH(r->inv, KIND_VM, o)
-	{
-		const struct vm *vm = inv_vm(r->inv, o->id);
-		if (vm->ip_address && id_list_has(&vm->networks, network) &&
-		    !ipv4_parse(vm->ip_address, "", &used[*ret_n], &ignored))
-			++*ret_n;
-	}
-	advice_held_addresses(run_ops(r)->advice, network, &used, ret_n);
-	return used;
-}
-
-/* The one that was asked for, if nobody has it. */
-static int
-take_address(const struct network *n, const char *asked, const uint32_t *used,
-    size_t n_used, uint32_t *ret_ip, struct err *e)
-{
-	int rc = ipv4_parse(asked, "address", ret_ip, e);
-
-	for (size_t i = 0; !rc && i < n_used; i++) {
-		if (used[i] == *ret_ip)
-			return err_set(e, ERR_EXISTS,
-			    "address: %s of network \"%s\" is in use", asked,
-			    n->o.name);
-	}
-	return rc;
-}
-
 /* A free address of the network, 0 if it gives none. */
 static int
 pick_address(struct task_run *r, obj_id network, uint32_t *ret_ip, struct err *e)
 {
-	const struct network *n = inv_network(r->inv, network);
 	const char *asked = arg_str(json_get(r->args, "customize"), "address");
-	struct net_plan plan;
-	size_t n_used;
 
-	*ret_ip = 0;
-	if (!n || (!asked && (!n->range_first || !n->range_first[0])))
-		return 0;
-	int rc = plan_of(n, &plan, e);
-	if (rc)
-		return err_wrap(e, "network \"%s\"", n->o.name);
-	AUTO_FREE uint32_t *used = used_addresses(r, network, &n_used);
-	if (asked)
-		return take_address(n, asked, used, n_used, ret_ip, e);
-	rc = net_plan_pick(&plan, used, n_used, ret_ip, e);
-	return rc ? err_wrap(e, "network \"%s\"", n->o.name) : 0;
+	return vm_address_pick(run_ops(r), network, asked, ret_ip, e);
 }
 
 /* What the cluster runs machines with: "qemu" where any host can. */
