@@ -196,7 +196,10 @@ mig_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
 		r->result = result_json(r);
 		return;
 	}
-	if (vm)
+	if (vm && mig_way(r) == MIG_DISKS)
+		txn_event(t, EV_VM_MIGRATE_FAILED, r->entity, r->id, r->who.name,
+		    "The disks of %s could not be moved: %s", vm->o.name, e->msg);
+	else if (vm)
 		txn_event(t, EV_VM_MIGRATE_FAILED, r->entity, r->id, r->who.name,
 		    "%s could not be moved from %s: %s", vm->o.name,
 		    inv_name(r->inv, mig_from(r)), e->msg);

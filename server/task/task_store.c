@@ -155,6 +155,20 @@ tell_awaiting(const struct task_run *r)
 		    r->tasks->loop, in->awaited[i], in->rc, in->rc ? &in->why : NULL);
 }
 
+/* How far it was is of no interest any more. */
+static void
+forget_progress(const struct task_run *r)
+{
+	struct task *row = inv_note_begin(r->inv, r->id);
+
+	if (!row)
+		return;
+	text_set(&row->waiting_for, NULL);
+	text_set(&row->phase, NULL);
+	row->done_bytes = row->total_bytes = row->bytes_per_s = row->expected_end = 0;
+	inv_note_end(r->inv, r->id);
+}
+
 static void
 on_end_stored(void *arg, int rc, const struct err *e)
 {
@@ -171,6 +185,7 @@ on_end_stored(void *arg, int rc, const struct err *e)
 	if (r->kind->on_gone)
 		r->kind->on_gone(r);
 	tell_awaiting(r);
+	forget_progress(r);
 	run_free(r);
 	tasks_next(ts);
 }
