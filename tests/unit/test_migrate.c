@@ -5,121 +5,10 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "server/migrate/migrate.h"
-#include "tests/lib/lab.h"
+#include "tests/lib/move_bed.h"
 
 #define V(x) DROVER__ORDER__VERB_##x
 #define S(x) DROVER__GUEST_STATE__GUEST_##x
-
-struct bed {
-	struct lab *l;
-	obj_id vm;
-	unsigned from, to; /* agents */
-};
-
-static unsigned
-agent_of(const struct lab *l, obj_id host)
-{
-	for (unsigned i = 0; i < l->n_hosts; i++) {
-		if (obj_id_is(l->host[i], host))
-			return i;
-	}
-	fail_msg("no such host");
-	return 0;
-}
-
-static struct bed
-bed_new(unsigned n_hosts, bool running)
-{
-	struct bed b = { .l = lab_new(n_hosts, 8192) };
-
-	for (unsigned i = 0; i < n_hosts; i++) {
-		for (unsigned k = 0; k < i; k++)
-			agent_fake_meet(b.l->agent[i], b.l->agent[k]);
-	}
-	b.vm = lab_vm(b.l, "web", running);
-	b.from = agent_of(b.l, inv_vm(b.l->inv, b.vm)->host);
-	b.to = b.from ? 0 : 1;
-	return b;
-}
-
-static char *
-to_host(const struct bed *b)
-{
-	char id[OBJ_ID_TEXT];
-
-	return xasprintf("{'host':'%s'}", obj_id_text(b->l->host[b->to], id));
-}
-
-static int
-move(struct bed *b)
-{
-	AUTO_FREE char *args = to_host(b);
-
-	return lab_do(b->l, "vm.migrate", b->vm, args);
-}
-
-static void
-report_all(struct lab *l)
-{
-	for (unsigned i = 0; i < l->n_hosts; i++)
-		agent_fake_report(l->agent[i]);
-	lab_settle(l);
-}
-
-/* Nobody has deleted what the machine stands on. */
-static void
-check_disks_are_there(const struct bed *b, const char *what)
-{
-	const struct vm *vm = inv_vm(b->l->inv, b->vm);
-
-	for (size_t i = 0; i < json_count(vm->disks); i++) {
-		const json *d = json_at(vm->disks, i);
-		const char *path = json_str_value(json_get(d, "path"), NULL);
-		struct err e = ERR_INIT;
-		obj_id store;
-		assert_int_equal(
-		    obj_id_parse(json_str_value(json_get(d, "datastore"), NULL),
-			KIND_DATASTORE, &store, &e),
-		    0);
-		for (unsigned k = 0; k < b->l->n_hosts; k++) {
-			if (agent_fake_deleted(
-				b->l->agent[k], obj_id_number(store), path))
-				fail_msg("%s: h%u has deleted its disk", what, k + 1);
-		}
-	}
-}
-
-/* After the end: one or none runs, the inventory says where, nothing is left over. */
-static const char *
-check_end(struct bed *b, const char *what)
-{
-	struct lab *l = b->l;
-	const struct vm *vm = inv_vm(l->inv, b->vm);
-	uint64_t number = obj_id_number(b->vm);
-	unsigned books = 0, running = 0, doubled = 0, at = agent_of(l, vm->host);
-
-	for (unsigned i = 0; i < l->n_hosts; i++) {
-		books += agent_fake_guests(l->agent[i]);
-		running += agent_fake_running(l->agent[i]);
-		doubled += agent_fake_doubled(l->agent[i]);
-	}
-	if (doubled || running > 1)
-		fail_msg("%s: it ran twice", what);
-	if (books != 1 || agent_fake_state(l->agent[at], number) == S(UNKNOWN))
-		fail_msg("%s: %u books, and the inventory has it on h%u", what, books,
-		    at + 1);
-	if ((running == 1) != (vm->power_state == POWER_ON))
-		fail_msg("%s: %u run, the inventory says %s", what, running,
-		    power_state_text(vm->power_state));
-	if (running && agent_fake_state(l->agent[at], number) != S(RUNNING))
-		fail_msg("%s: it runs, but not on h%u", what, at + 1);
-	if (advice_hold_find(l->advice, b->vm) || tasks_live(l->tasks))
-		fail_msg("%s: a hold or a task is left", what);
-	check_disks_are_there(b, what);
-	if (!running)
-		return at == b->from ? "off, stayed" : "off, moved";
-	return at == b->from ? "stayed" : "moved";
-}
 
 static const json *
 result_of(const struct lab *l)
@@ -133,8 +22,8 @@ a_running_machine_moves(void **state)
 	struct bed b = bed_new(2, true);
 	uint64_t gen = inv_vm(b.l->inv, b.vm)->run_gen;
 
-	assert_int_equal(move(&b), 0);
-	assert_string_equal(check_end(&b, "move"), "moved");
+	assert_int_equal(bed_move(&b), 0);
+	assert_string_equal(bed_check_end(&b, "move"), "moved");
 	const struct vm *vm = inv_vm(b.l->inv, b.vm);
 	assert_int_equal(vm->run_gen, gen + 1);
 	assert_int_equal(agent_fake_starts(b.l->agent[b.to], obj_id_number(b.vm)), 0);
@@ -166,8 +55,8 @@ a_machine_moves_there_and_back(void **state)
 	struct bed b = bed_new(2, true);
 
 	for (unsigned i = 0; i < 10; i++) {
-		assert_int_equal(move(&b), 0);
-		assert_string_equal(check_end(&b, "move"), "moved");
+		assert_int_equal(bed_move(&b), 0);
+		assert_string_equal(bed_check_end(&b, "move"), "moved");
 		unsigned to = b.from;
 		b.from = b.to;
 		b.to = to;
@@ -196,13 +85,13 @@ what_cannot_move_is_told_at_once(void **state)
 	unsigned to = b.to;
 
 	b.to = b.from;
-	assert_int_equal(move(&b), ERR_INVALID);
+	assert_int_equal(bed_move(&b), ERR_INVALID);
 	assert_non_null(strstr(b.l->msg, "\"web\" is there already"));
 	assert_int_equal(lab_do(b.l, "vm.migrate", b.vm, "{}"), ERR_INVALID);
 	b.to = to;
 	agent_fake_cut(b.l->agent[to]);
 	lab_advance(b.l, 30000);
-	assert_int_equal(move(&b), ERR_BAD_STATE);
+	assert_int_equal(bed_move(&b), ERR_BAD_STATE);
 	assert_non_null(strstr(b.l->msg, "is not_responding"));
 	assert_non_null(strstr(b.l->msg, "does not reach datastore \"shared\""));
 	assert_int_equal(inv_vm(b.l->inv, b.vm)->run_gen, 1);
@@ -215,9 +104,9 @@ an_obstacle_of_the_source_ends_it(void **state)
 	struct bed b = bed_new(2, true);
 
 	agent_fake_obstruct(b.l->agent[b.from], "disk-1 is a medium of this host");
-	assert_int_equal(move(&b), ERR_BAD_STATE);
+	assert_int_equal(bed_move(&b), ERR_BAD_STATE);
 	assert_string_equal(lab_task_error(b.l), "disk-1 is a medium of this host");
-	assert_string_equal(check_end(&b, "obstacle"), "stayed");
+	assert_string_equal(bed_check_end(&b, "obstacle"), "stayed");
 	assert_int_equal(lab_events(b.l, "VmFailedMigrateEvent"), 1);
 	assert_int_equal(inv_vm(b.l->inv, b.vm)->run_gen, 1);
 	lab_free(b.l);
@@ -226,7 +115,7 @@ an_obstacle_of_the_source_ends_it(void **state)
 static void
 submit(struct bed *b)
 {
-	AUTO_FREE char *args = to_host(b);
+	AUTO_FREE char *args = bed_to_host(b);
 
 	lab_submit(b->l, "vm.migrate", b->vm, args);
 	lab_settle(b->l);
@@ -278,8 +167,8 @@ a_cancel_while_it_copies_leaves_it_at_its_source(void **state)
 	lab_settle(b.l);
 	agent_fake_release(source);
 	assert_int_equal(lab_wait(b.l, b.l->task), ERR_CANCELLED);
-	report_all(b.l);
-	assert_string_equal(check_end(&b, "cancel"), "stayed");
+	bed_report(b.l);
+	assert_string_equal(bed_check_end(&b, "cancel"), "stayed");
 	lab_free(b.l);
 }
 
@@ -310,7 +199,7 @@ a_cancel_that_comes_too_late_is_refused(void **state)
 	lab_dial(b.l);
 	assert_int_equal(lab_wait(b.l, b.l->task), 0);
 	assert_string_equal(waiting_for(&b), "");
-	assert_string_equal(check_end(&b, "late cancel"), "moved");
+	assert_string_equal(bed_check_end(&b, "late cancel"), "moved");
 	lab_free(b.l);
 }
 
@@ -335,7 +224,7 @@ a_cancel_of_what_is_there_already_settles_it_there(void **state)
 	assert_int_equal(cancel(&b), 0);
 	lab_dial(b.l);
 	assert_int_equal(lab_wait(b.l, b.l->task), 0);
-	assert_string_equal(check_end(&b, "cancel of what is there"), "moved");
+	assert_string_equal(bed_check_end(&b, "cancel of what is there"), "moved");
 	lab_free(b.l);
 }
 
@@ -352,7 +241,7 @@ a_cancel_right_after_a_restart_asks_the_target_too(void **state)
 	assert_int_equal(cancel(&b), 0);
 	lab_dial(b.l);
 	assert_int_equal(lab_wait(b.l, b.l->task), 0);
-	assert_string_equal(check_end(&b, "cancel after a restart"), "moved");
+	assert_string_equal(bed_check_end(&b, "cancel after a restart"), "moved");
 	lab_free(b.l);
 }
 
@@ -366,10 +255,10 @@ what_did_not_come_whole_runs_on_at_its_source(void **state)
 		.victim = b.l->agent[b.from] };
 
 	agent_fake_set_trap(b.l->agent[b.from], &t);
-	assert_int_equal(move(&b), ERR_LOST);
+	assert_int_equal(bed_move(&b), ERR_LOST);
 	assert_non_null(strstr(lab_task_error(b.l), "did not come whole"));
-	report_all(b.l);
-	assert_string_equal(check_end(&b, "torn"), "stayed");
+	bed_report(b.l);
+	assert_string_equal(bed_check_end(&b, "torn"), "stayed");
 
 	/* Its death afterwards is news, though its generation is not the newest. */
 	agent_fake_happen(b.l->agent[b.from], obj_id_number(b.vm), S(FAILED), "died",
@@ -407,8 +296,8 @@ a_source_that_was_away_takes_it_back_later(void **state)
 	agent_fake_heal(source);
 	lab_dial(b.l);
 	lab_advance(b.l, 1000);
-	report_all(b.l);
-	assert_string_equal(check_end(&b, "away"), "stayed");
+	bed_report(b.l);
+	assert_string_equal(bed_check_end(&b, "away"), "stayed");
 	lab_free(b.l);
 }
 
@@ -436,8 +325,8 @@ an_answer_that_says_nothing_is_asked_again(void **state)
 	assert_string_equal(inv_task(b.l->inv, b.l->task)->step, "switch");
 	assert_int_equal(lab_wait(b.l, b.l->task), ERR_LOST);
 	assert_non_null(strstr(lab_task_error(b.l), "takes no connection"));
-	report_all(b.l);
-	assert_string_equal(check_end(&b, "asked again"), "stayed");
+	bed_report(b.l);
+	assert_string_equal(bed_check_end(&b, "asked again"), "stayed");
 	lab_free(b.l);
 }
 
@@ -556,42 +445,17 @@ a_machine_that_is_off_moves_by_its_book(void **state)
 {
 	struct bed b = bed_new(2, false);
 
-	assert_int_equal(move(&b), 0);
-	assert_string_equal(check_end(&b, "cold"), "off, moved");
+	assert_int_equal(bed_move(&b), 0);
+	assert_string_equal(bed_check_end(&b, "cold"), "off, moved");
 	assert_true(obj_id_is(inv_vm(b.l->inv, b.vm)->host, b.l->host[b.to]));
 	assert_int_equal(lab_do(b.l, "vm.start", b.vm, NULL), 0);
 	assert_int_equal(agent_fake_running(b.l->agent[b.to]), 1);
 
 	assert_int_equal(lab_do(b.l, "vm.suspend", b.vm, NULL), 0);
 	b.to = b.from;
-	assert_int_equal(move(&b), ERR_BAD_STATE);
+	assert_int_equal(bed_move(&b), ERR_BAD_STATE);
 	assert_non_null(strstr(b.l->msg, "is suspended"));
 	lab_free(b.l);
-}
-
-/* A datastore that only one host reaches. */
-static obj_id
-local_store(struct bed *b, unsigned agent, const char *name)
-{
-	char id[OBJ_ID_TEXT];
-	AUTO_FREE char *args = xasprintf(
-	    "{'name':'%s','datacenter':'dc-1','path':'/srv/%s','shared':false,"
-	    "'hosts':['%s']}",
-	    name, name, obj_id_text(b->l->host[agent], id));
-
-	assert_int_equal(lab_do(b->l, "datastore.create", OBJ_ID_NONE, args), 0);
-	agent_fake_report(b->l->agent[agent]);
-	lab_settle(b->l);
-	return b->l->object;
-}
-
-static int
-move_disks(struct bed *b, obj_id store)
-{
-	char id[OBJ_ID_TEXT];
-	AUTO_FREE char *args = xasprintf("{'datastore':'%s'}", obj_id_text(store, id));
-
-	return lab_do(b->l, "vm.migrate", b->vm, args);
 }
 
 static void
@@ -612,13 +476,13 @@ static void
 disks_move_while_the_machine_stays(void **state)
 {
 	struct bed b = bed_new(2, true);
-	obj_id fast = local_store(&b, b.from, "fast");
+	obj_id fast = bed_local_store(&b, b.from, "fast");
 
-	assert_int_equal(move_disks(&b, fast), 0);
-	assert_string_equal(check_end(&b, "disks"), "stayed");
+	assert_int_equal(bed_move_disks(&b, fast), 0);
+	assert_string_equal(bed_check_end(&b, "disks"), "stayed");
 	expect_disk(&b, fast, false);
-	assert_int_equal(move_disks(&b, fast), ERR_INVALID);
-	assert_int_equal(move(&b), ERR_BAD_STATE);
+	assert_int_equal(bed_move_disks(&b, fast), ERR_INVALID);
+	assert_int_equal(bed_move(&b), ERR_BAD_STATE);
 	assert_non_null(strstr(b.l->msg, "does not reach datastore \"fast\""));
 	lab_free(b.l);
 }
@@ -627,10 +491,10 @@ static void
 a_machine_follows_its_disks_to_where_they_are_reached(void **state)
 {
 	struct bed b = bed_new(2, true);
-	obj_id there = local_store(&b, b.to, "there");
+	obj_id there = bed_local_store(&b, b.to, "there");
 
-	assert_int_equal(move_disks(&b, there), 0);
-	assert_string_equal(check_end(&b, "combined"), "moved");
+	assert_int_equal(bed_move_disks(&b, there), 0);
+	assert_string_equal(bed_check_end(&b, "combined"), "moved");
 	expect_disk(&b, there, false);
 	lab_free(b.l);
 }
@@ -639,14 +503,14 @@ static void
 what_is_off_is_sent_with_its_checksums(void **state)
 {
 	struct bed b = bed_new(2, false);
-	obj_id here = local_store(&b, b.from, "here");
-	obj_id there = local_store(&b, b.to, "there");
+	obj_id here = bed_local_store(&b, b.from, "here");
+	obj_id there = bed_local_store(&b, b.to, "there");
 
 	/* Linked to a template that is not there: nobody can flatten it on the way. */
-	assert_int_equal(move_disks(&b, here), 0);
+	assert_int_equal(bed_move_disks(&b, here), 0);
 	expect_disk(&b, here, false);
-	assert_int_equal(move_disks(&b, there), 0);
-	assert_string_equal(check_end(&b, "sent"), "off, moved");
+	assert_int_equal(bed_move_disks(&b, there), 0);
+	assert_string_equal(bed_check_end(&b, "sent"), "off, moved");
 	expect_disk(&b, there, false);
 	const json *sums = json_get(result_of(b.l), "checksums");
 	assert_non_null(sums);
@@ -659,19 +523,19 @@ static void
 a_cold_move_that_fails_changes_nothing(void **state)
 {
 	struct bed b = bed_new(2, false);
-	obj_id here = local_store(&b, b.from, "here");
-	obj_id there = local_store(&b, b.to, "there");
+	obj_id here = bed_local_store(&b, b.from, "here");
+	obj_id there = bed_local_store(&b, b.to, "there");
 
 	agent_fake_fail_next(b.l->agent[b.to], ERR_IO, "the disk is full");
-	assert_int_equal(move(&b), ERR_IO);
-	report_all(b.l);
-	assert_string_equal(check_end(&b, "cold"), "off, stayed");
+	assert_int_equal(bed_move(&b), ERR_IO);
+	bed_report(b.l);
+	assert_string_equal(bed_check_end(&b, "cold"), "off, stayed");
 
-	assert_int_equal(move_disks(&b, here), 0);
+	assert_int_equal(bed_move_disks(&b, here), 0);
 	agent_fake_fail_next(b.l->agent[b.to], ERR_NO_CAPACITY, "no room");
-	assert_int_equal(move_disks(&b, there), ERR_NO_CAPACITY);
-	report_all(b.l);
-	assert_string_equal(check_end(&b, "sent"), "off, stayed");
+	assert_int_equal(bed_move_disks(&b, there), ERR_NO_CAPACITY);
+	bed_report(b.l);
+	assert_string_equal(bed_check_end(&b, "sent"), "off, stayed");
 	expect_disk(&b, here, false);
 	lab_free(b.l);
 }
@@ -682,8 +546,8 @@ images_that_cannot_be_sent_are_given_up(void **state)
 	struct bed b = bed_new(2, false);
 	char id[OBJ_ID_TEXT];
 
-	assert_int_equal(move_disks(&b, local_store(&b, b.from, "here")), 0);
-	obj_id there = local_store(&b, b.to, "there");
+	assert_int_equal(bed_move_disks(&b, bed_local_store(&b, b.from, "here")), 0);
+	obj_id there = bed_local_store(&b, b.to, "there");
 	AUTO_FREE char *args = xasprintf("{'datastore':'%s'}", obj_id_text(there, id));
 	agent_fake_hold(b.l->agent[b.from]);
 	lab_submit(b.l, "vm.migrate", b.vm, args);
@@ -693,211 +557,9 @@ images_that_cannot_be_sent_are_given_up(void **state)
 	assert_int_equal(lab_wait(b.l, b.l->task), ERR_BAD_STATE);
 	agent_fake_release(b.l->agent[b.from]);
 	lab_dial(b.l);
-	report_all(b.l);
-	assert_string_equal(check_end(&b, "given up"), "off, stayed");
+	bed_report(b.l);
+	assert_string_equal(bed_check_end(&b, "given up"), "off, stayed");
 	lab_free(b.l);
-}
-
-/* ---- the kill matrix ---- */
-
-enum victim {
-	SOURCE_AGENT,
-	SOURCE_HOST,
-	SOURCE_LINK,
-	TARGET_AGENT,
-	TARGET_HOST,
-	TARGET_LINK,
-	WIRE,
-	SERVER,
-	VICTIM_COUNT
-};
-
-static const char *const victim_names[] = { "source agent", "source host",
-	"source link", "target agent", "target host", "target link", "wire", "server" };
-
-struct point {
-	const char *step;
-	int verb;
-	bool at_target;
-};
-
-/* A way to move, and the orders in which somebody may die. */
-struct way {
-	const char *name;
-	bool running;
-	bool with_disks; /* from a datastore of the source's to one of the target's */
-	bool to_own;     /* only the disks go, to one that the source reaches */
-	const struct point *points;
-	size_t n_points;
-};
-
-static const struct point live_points[] = {
-	{ "offer", V(GUEST_OFFER), false },
-	{ "prepare", V(GUEST_ARRIVE), true },
-	{ "copy", V(GUEST_LEAVE), false },
-	{ "switch", V(GUEST_ARRIVED), true },
-	{ "settle", V(GUEST_RELEASE), false },
-};
-static const struct point cold_points[] = {
-	{ "register", V(GUEST_CREATE), true },
-	{ "settle", V(GUEST_RELEASE), false },
-};
-static const struct point sent_points[] = {
-	{ "expect", V(IMAGE_RECEIVE), true },
-	{ "send", V(IMAGE_SEND), false },
-	{ "came", V(IMAGE_RECEIVED), true },
-	{ "register", V(GUEST_CREATE), true },
-	{ "settle", V(GUEST_RELEASE), false },
-};
-static const struct point disk_points[] = {
-	{ "disks", V(GUEST_MOVE_DISKS), false },
-};
-static const struct way ways[] = {
-	{ "live", true, false, false, live_points, ARRAY_SIZE(live_points) },
-	{ "live with disks", true, true, false, live_points, ARRAY_SIZE(live_points) },
-	{ "off", false, false, false, cold_points, ARRAY_SIZE(cold_points) },
-	{ "off with disks", false, true, false, sent_points, ARRAY_SIZE(sent_points) },
-	{ "disks alone", true, false, true, disk_points, ARRAY_SIZE(disk_points) },
-};
-
-static struct agent_fake_trap
-trap_of(const struct bed *b, enum victim v, int verb, enum agent_fake_when when)
-{
-	static const enum agent_fake_harm harms[] = { FAKE_AGENT_DIES, FAKE_HOST_DIES,
-		FAKE_LINK_BREAKS };
-	struct agent_fake_trap t = { .verb = verb, .when = when };
-	struct agent_fake *source = b->l->agent[b->from];
-	struct agent_fake *target = b->l->agent[b->to];
-
-	if (v < TARGET_AGENT) {
-		t.harm = harms[v];
-		t.victim = source;
-	} else if (v < WIRE) {
-		t.harm = harms[v - TARGET_AGENT];
-		t.victim = target;
-	} else {
-		t.harm = v == WIRE ? FAKE_WIRE_BREAKS : FAKE_TELL;
-		t.victim = source;
-	}
-	return t;
-}
-
-static bool
-all_tasks_ended(const struct lab *l)
-{
-	INV_EACH(l->inv, KIND_TASK, o)
-	{
-		const struct task *row = inv_task(l->inv, o->id);
-		if (row->state == TASK_QUEUED || row->state == TASK_RUNNING)
-			return false;
-	}
-	return !tasks_live(l->tasks);
-}
-
-/* Those whose links broke come back after a while; then all is told. */
-static void
-run_to_the_end(struct bed *b, uint64_t away_ms)
-{
-	struct lab *l = b->l;
-
-	lab_advance(l, away_ms);
-	for (unsigned i = 0; i < 3000 && !all_tasks_ended(l); i++) {
-		lab_dial(l);
-		lab_advance(l, 100);
-	}
-	if (!all_tasks_ended(l))
-		fail_msg("it does not end");
-	for (unsigned i = 0; i < l->n_hosts; i++)
-		agent_fake_heal(l->agent[i]);
-	lab_dial(l);
-	for (unsigned i = 0; i < 4; i++) {
-		lab_advance(l, 1000);
-		report_all(l);
-	}
-}
-
-/* The machine as the way wants it, and the arguments of its move; free them. */
-static char *
-set_up(struct bed *b, const struct way *w)
-{
-	char id[OBJ_ID_TEXT];
-
-	if (w->to_own)
-		return xasprintf("{'datastore':'%s'}",
-		    obj_id_text(local_store(b, b->from, "own"), id));
-	if (!w->with_disks)
-		return to_host(b);
-	assert_int_equal(move_disks(b, local_store(b, b->from, "here")), 0);
-	return xasprintf(
-	    "{'datastore':'%s'}", obj_id_text(local_store(b, b->to, "there"), id));
-}
-
-struct kill {
-	const struct way *way;
-	const struct point *point;
-	enum victim victim;
-	enum agent_fake_when when;
-	uint64_t away_ms;
-};
-
-static const char *
-kill_once(const struct kill *k)
-{
-	struct bed b = bed_new(2, k->way->running);
-	AUTO_FREE char *args = set_up(&b, k->way);
-	struct agent_fake_trap t = trap_of(&b, k->victim, k->point->verb, k->when);
-	struct agent_fake *at = b.l->agent[k->point->at_target ? b.to : b.from];
-
-	agent_fake_set_trap(at, &t);
-	lab_submit(b.l, "vm.migrate", b.vm, args);
-	for (unsigned i = 0; i < 200 && !agent_fake_tripped(at); i++)
-		loop_turn(b.l->loop, 0);
-	AUTO_FREE char *what =
-	    xasprintf("%s: %s dies %s %s, back after %llu s", k->way->name,
-		victim_names[k->victim], k->when == FAKE_BEFORE ? "before" : "after",
-		k->point->step, (unsigned long long)k->away_ms / 1000);
-	if (!agent_fake_tripped(at))
-		fail_msg("%s: it was never reached", what);
-	if (k->victim == SERVER)
-		lab_crash(b.l);
-	run_to_the_end(&b, k->away_ms);
-	const char *end = check_end(&b, what);
-	lab_free(b.l);
-	return end;
-}
-
-static unsigned
-kill_everybody(const struct way *w, const struct point *p, enum agent_fake_when when)
-{
-	static const uint64_t away_ms[] = { 1000, 30000 };
-	unsigned n = 0;
-
-	for (int v = 0; v < VICTIM_COUNT; v++) {
-		printf("%-16s %-9s %-7s %-13s", w->name, p->step,
-		    when == FAKE_BEFORE ? "before" : "after", victim_names[v]);
-		for (size_t i = 0; i < ARRAY_SIZE(away_ms); i++, n++) {
-			struct kill k = { w, p, (enum victim)v, when, away_ms[i] };
-			printf(" %-11s", kill_once(&k));
-		}
-		printf("\n");
-	}
-	return n;
-}
-
-static void
-whoever_dies_one_or_none_runs(void **state)
-{
-	unsigned n = 0;
-
-	printf("%-16s %-9s %-7s %-13s %-11s %s\n", "move", "order", "when", "victim",
-	    "1 s", "30 s");
-	for (size_t w = 0; w < ARRAY_SIZE(ways); w++) {
-		for (size_t p = 0; p < ways[w].n_points; p++) {
-			n += kill_everybody(&ways[w], &ways[w].points[p], FAKE_BEFORE);
-			n += kill_everybody(&ways[w], &ways[w].points[p], FAKE_AFTER);
-		}
-	}
-	printf("%u moves, none lost, none doubled\n", n);
 }
 
 int
@@ -925,7 +587,6 @@ main(void)
 		cmocka_unit_test(what_is_off_is_sent_with_its_checksums),
 		cmocka_unit_test(a_cold_move_that_fails_changes_nothing),
 		cmocka_unit_test(images_that_cannot_be_sent_are_given_up),
-		cmocka_unit_test(whoever_dies_one_or_none_runs),
 	};
 	log_set_level(LOG_LEVEL_ERR);
 	ops_register(migrate_defs);
