@@ -84,9 +84,9 @@ tear_down(void **state)
 	return 0;
 }
 
-/* Does the invented guest run there?  Asked of the engine's own file. */
-static unsigned
-runs(const struct world *w)
+/* What the engine's own file says of the invented guest. */
+static bool
+says(const struct world *w, const char *word)
 {
 	const char *path = bed_path(w->bed, "vm-7");
 	AUTO_FREE char *text = NULL;
@@ -94,11 +94,17 @@ runs(const struct world *w)
 	size_t n;
 
 	if (!bed_exists(path))
-		return 0;
+		return false;
 	p = bed_read(path, &n);
 	text = xstrndup((char *)p, n);
 	free(p);
-	return strstr(text, "\"running\"") || strstr(text, "\"leaving\"") ? 1 : 0;
+	return strstr(text, word) != NULL;
+}
+
+static unsigned
+runs(const struct world *w)
+{
+	return says(w, "\"running\"") || says(w, "\"leaving\"") ? 1 : 0;
 }
 
 static void
@@ -407,6 +413,38 @@ refused_guest_never_comes(void **state)
 	runs_at(p, p->a);
 }
 
+static bool
+is_forgotten(void *arg)
+{
+	struct pair *p = arg;
+
+	return QUERY(p->b, GUEST) == ERR_NOT_FOUND;
+}
+
+static void
+what_did_not_come_is_refused_unasked(void **state)
+{
+	struct pair *p = *state;
+	Drover__Order *o;
+
+	begin(p);
+	assert_int_equal(arrive(p), 0);
+	o = leave_order(p);
+	world_begin(p->a, o);
+	while (!says(p->a, "\"leaving\""))
+		turn(p);
+	world_restart(p->a);
+	drover__order__free_unpacked(o, NULL);
+	until(p, is_forgotten, p);
+	assert_int_equal(arrive(p), ERR_STALE);
+	p->generation++;
+	assert_int_equal(arrive(p), 0);
+	world_restart(p->b);
+	assert_int_equal(arrive(p), ERR_STALE);
+	assert_int_equal(world_start(p->b, GUEST, p->generation), ERR_STALE);
+	runs_at(p, p->a);
+}
+
 static void
 question_is_a_refusal_where_nothing_is_known(void **state)
 {
@@ -652,6 +690,7 @@ main(void)
 		T(guest_moves_and_each_order_can_be_repeated),
 		T(paused_guest_comes_paused),
 		T(refused_guest_never_comes),
+		T(what_did_not_come_is_refused_unasked),
 		T(question_is_a_refusal_where_nothing_is_known),
 		T(orders_that_make_no_sense_are_refused),
 		T(given_guest_waits_for_a_word),
