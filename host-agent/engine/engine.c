@@ -38,6 +38,9 @@ static const char *const verb_names[] = {
 	[ENGINE_MOVE_OUT] = "move out",
 	[ENGINE_TAKE_BACK] = "take back",
 	[ENGINE_ADOPT_MOVING] = "adopt on its way",
+	[ENGINE_FREEZE] = "take a snapshot",
+	[ENGINE_MERGE] = "merge images",
+	[ENGINE_MERGE_END] = "end merging images",
 };
 
 #define GO  ENGINE_GO
@@ -63,6 +66,9 @@ static const enum engine_verdict verb_may[ENGINE_VERBS_][ENGINE_STATES_] = {
 	[ENGINE_MOVE_OUT]   = { NO, NO,    GO,     GO,    NO,     NO,        NO,      NO,     HAS },
 	[ENGINE_TAKE_BACK]  = { NO, NO,    HAS,    HAS,   HAS,    NO,        NO,      NO,     GO },
 	[ENGINE_ADOPT_MOVING] = { GO, HAS, HAS,    HAS,   HAS,    HAS,       HAS,     HAS,    HAS },
+	[ENGINE_FREEZE]    = { NO,  NO,    GO,     GO,    NO,     NO,        NO,      NO,     NO },
+	[ENGINE_MERGE]     = { NO,  NO,    GO,     GO,    GO,     NO,        NO,      NO,     NO },
+	[ENGINE_MERGE_END] = { NO,  NO,    GO,     GO,    GO,     NO,        NO,      NO,     NO },
 	/* clang-format on */
 };
 

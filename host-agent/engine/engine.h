@@ -64,6 +64,7 @@ struct engine_facts {
 	char why_not[160];
 	struct engine_cap_fact caps[ENGINE_CAPS_];
 };
+#define ENGINE_DISKS_MAX  16
 
 #define ENGINE_LAYERS_MAX 32 /* images in a chain, the one that is written among them \
 			      */
@@ -72,7 +73,8 @@ struct engine_facts {
 struct engine_disk {
 	int fd;      /* the image, open for reading and writing */
 	bool direct; /* the file system takes O_DIRECT */
-	/* What lies below it, nearest first as in the spec, open for reading. */
+	/* What lies below it, nearest first as in the spec, open for reading; and for
+	 * writing where engine_layer_is_own(). */
 	int backing_fds[ENGINE_LAYERS_MAX - 1];
 	size_t n_backing;
 };

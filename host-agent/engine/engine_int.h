@@ -6,6 +6,7 @@
  * engine and a struct engine_guest are the first members of the engine's own structs.
  */
 #pragma once
+#include "host-agent/engine/engine_snapshot.h"
 #include "host-agent/engine/engine_move.h"
 
 enum engine_verb {
@@ -23,6 +24,9 @@ enum engine_verb {
 	ENGINE_MOVE_IN,
 	ENGINE_MOVE_WAIT,
 	ENGINE_MOVE_OUT,
+	ENGINE_FREEZE,
+	ENGINE_MERGE,
+	ENGINE_MERGE_END,
 	ENGINE_TAKE_BACK,
 	ENGINE_ADOPT_MOVING,
 	ENGINE_VERBS_
@@ -67,6 +71,15 @@ struct engine_ops {
 	int (*move_wait)(struct engine_guest *g, struct err *e);
 	int (*move_out)(
 	    struct engine_guest *g, const struct engine_departure *d, struct err *e);
+	/* See engine_snapshot.h.  The last two may be NULL. */
+	int (*freeze)(
+	    struct engine_guest *g, const struct engine_freeze *fr, struct err *e);
+	int (*merge)(
+	    struct engine_guest *g, const struct engine_merge *m, struct err *e);
+	int (*merge_end)(struct engine_guest *g, struct err *e);
+	size_t (*chain_length)(struct engine_guest *g, unsigned slot);
+	const struct engine_inside *(*inside)(struct engine_guest *g);
+
 	void (*move_cancel)(struct engine_guest *g); /* while move_out is under way */
 	int (*take_back)(struct engine_guest *g, struct err *e);
 	int (*adopt_moving)(struct engine_guest *g, const Drover__GuestSpec *spec,
@@ -84,6 +97,7 @@ struct engine {
 	struct loop *loop;
 	struct engine_facts facts;
 };
+	struct engine_frozen frozen;
 
 struct engine_guest {
 	uint32_t magic; /* the kind's own */

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "host-agent/engine/qemu/console.h"
 #include "host-agent/engine/qemu/qemu_args.h"
+#include "host-agent/engine/qemu/qemu_live.h"
 #include "host-agent/engine/qemu/qemu_int.h"
 
 #define PRESET_PROGRAM  "/usr/bin/qemu-system-x86_64"
@@ -41,6 +42,8 @@ drop_memory_fd(struct qemu_guest *q)
 static void
 destroy_guest(struct qemu_guest *q)
 {
+	qemu_freeze_free(q->freeze);
+	qemu_merge_free(q->merge);
 	list_remove(&q->leaving_node);
 	json_free(q->leave.tell);
 	free(q->vnc_path);
@@ -374,6 +377,10 @@ static const struct engine_ops qemu_ops = {
 	.move_offer = qemu_op_move_offer,
 	.move_in = qemu_op_move_in,
 	.move_wait = qemu_op_move_wait,
+	.freeze = qemu_op_freeze,
+	.merge = qemu_op_merge,
+	.merge_end = qemu_op_merge_end,
+	.chain_length = qemu_op_chain_length,
 	.move_out = qemu_op_move_out,
 	.move_cancel = qemu_op_move_cancel,
 	.take_back = qemu_op_take_back,

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/engine/qemu/qemu_live.h"
 #include "host-agent/engine/qemu/qemu_int.h"
 #include "loop/child.h"
 
@@ -129,7 +130,7 @@ saving_start(struct flow *f, void *arg)
 {
 	struct qemu_guest *q = arg;
 
-	if (q->g.state == ENGINE_RUNNING || q->g.state == ENGINE_STALLED)
+	if (q->g.state == ENGINE_STALLED)
 		return FLOW_NEXT;
 	return qemu_call_step(q, f, "query-migrate", NULL);
 }
@@ -146,7 +147,7 @@ saving_finish(struct flow *f, void *arg, int rc)
 		qmp_result(q->qmp), "status", JSON_OPTIONAL, 64, &status, flow_err(f)))
 		return FLOW_FAIL;
 	if (str_same(status, "setup") || str_same(status, "active") ||
-	    str_same(status, "device")) {
+	    str_same(status, "device") || str_same(status, "pre-switchover")) {
 		q->was_running = true;
 		qmp_call(q->qmp, "migrate_cancel", NULL, WAKE_NONE);
 	}
@@ -182,6 +183,9 @@ static const struct flow_step adopt_steps[] = {
 	{ "status", status_start, status_finish, NULL, ADOPT_MS },
 	{ "half started", qemu_half_step, qemu_half_finish, NULL, QEMU_ANSWER_MS },
 	{ "blocks", blocks_start, blocks_finish, NULL, ADOPT_MS },
+	{ "chains", qemu_chains_step, qemu_chains_finish, NULL, ADOPT_MS },
+	{ "jobs", qemu_jobs_step, qemu_jobs_finish, NULL, ADOPT_MS },
+	{ "chains now", qemu_chains_step, qemu_chains_finish, NULL, ADOPT_MS },
 	{ "saving", saving_start, saving_finish, NULL, ADOPT_MS },
 	{ "run on", run_on_start, run_on_finish, NULL, ADOPT_MS },
 	{ NULL, NULL, NULL, NULL, 0 },
@@ -261,6 +265,7 @@ qemu_op_adopt(struct engine_guest *g, const Drover__GuestSpec *spec, struct err 
 	int rc = qemu_adopt_begin(q, spec, e);
 
 	if (rc)
+	qemu_settle_expect(q, spec);
 		return rc;
 	if (q->away == QEMU_LEFT_RUNNING || q->away == QEMU_LEFT_PAUSED) {
 		qemu_adopt_leaving(q);

@@ -22,6 +22,8 @@
 #define QEMU_ANSWER_MS   10000 /* of a QMP command that does nothing lengthy */
 #define QEMU_OWN_FOLDER  "q"
 
+struct qemu_freeze;
+struct qemu_merge;
 struct console;
 struct child;
 struct pid_watch;
@@ -116,6 +118,10 @@ struct qemu_guest {
 	bool was_running;
 	struct qemu_growth growth;
 	uint32_t goal_cpus;
+	struct qemu_freeze *freeze; /* the last, or NULL */
+	struct qemu_merge *merge;   /* the last, or NULL */
+	/* As it was adopted: images in each disk's chain, and as the spec has them. */
+	size_t chain_length[ENGINE_DISKS_MAX], chain_noted[ENGINE_DISKS_MAX];
 	struct qemu_leave leave;
 	enum qemu_away away;
 	bool run_when_whole;

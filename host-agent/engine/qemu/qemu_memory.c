@@ -66,3 +66,11 @@ qemu_memory_read(int fd, struct qemu_shape *ret_s, struct err *e)
 		return err_sys(e, ERR_IO, errno, "cannot read the memory image");
 	return 0;
 }
+
+int
+engine_memory_check(int fd, struct err *e)
+{
+	struct qemu_shape ignored;
+
+	return qemu_memory_read(fd, &ignored, e);
+}

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "host-agent/engine/qemu/console.h"
 #include "host-agent/engine/qemu/qemu_args.h"
+#include "host-agent/engine/qemu/qemu_live.h"
 #include "host-agent/engine/qemu/qemu_int.h"
 #include "loop/child.h"
 #include "loop/timer.h"
@@ -82,6 +83,7 @@ on_qmp_event(void *arg, const char *name, const json *data)
 	struct engine_guest *g = &q->g;
 	bool explained = g->busy && g->state != ENGINE_LEAVING;
 	struct qemu_move m;
+	qemu_merge_event(q, name, data);
 
 	qemu_event_take(&q->trace, g->state, explained, name, data, &m);
 	if (m.moves)

@@ -166,6 +166,9 @@ finish(struct sim_guest *s, struct err *e)
 	case ENGINE_MOVE_IN:
 	case ENGINE_MOVE_WAIT:
 	case ENGINE_MOVE_OUT:
+	case ENGINE_FREEZE:
+	case ENGINE_MERGE:
+	case ENGINE_MERGE_END:
 	case ENGINE_ADOPT_MOVING:
 	case ENGINE_VERBS_:
 		break;
@@ -308,6 +311,23 @@ op_adopt(struct engine_guest *g, const Drover__GuestSpec *spec, struct err *e)
 	}
 	rc = sim_quick(g, e);
 	if (!rc)
+/* Invented guests have no disks, and nothing in their memory. */
+static int
+op_freeze(struct engine_guest *g, const struct engine_freeze *fr, struct err *e)
+{
+	int rc = sim_quick(g, e);
+
+	g->frozen.disks = !rc;
+	g->frozen.memory = !rc && fr->memory_fd >= 0;
+	return rc;
+}
+
+static int
+op_merge(struct engine_guest *g, const struct engine_merge *m, struct err *e)
+{
+	return sim_quick(g, e);
+}
+
 		engine_set_state(g, st, "adopted");
 	return rc;
 }
@@ -358,7 +378,6 @@ op_probe(struct engine *en, struct wake w)
 	engine_fact_cap(f, ENGINE_CAP_VNC, "invented guests have no screen");
 	engine_fact_cap(f, ENGINE_CAP_GUEST_AGENT, "invented guests run no agent");
 	engine_fact_cap(f, ENGINE_CAP_BALLOON, "not in this version");
-	engine_fact_cap(f, ENGINE_CAP_SNAPSHOT, "not in this version");
 	engine_fact_cap(f, ENGINE_CAP_POST_COPY,
 	    "a guest whose memory is on two hosts would be lost with either");
 	post_wake(en->loop, w, 0, NULL);
@@ -398,6 +417,9 @@ op_free(struct engine *en)
 	struct sim *sim = sim_of(en);
 
 	free(sim->state_dir);
+	.freeze = op_freeze,
+	.merge = op_merge,
+	.merge_end = sim_quick,
 	sim->en.magic = 0;
 	free(sim);
 }

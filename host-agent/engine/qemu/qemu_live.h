@@ -1,0 +1,25 @@
+/*
+ * qemu_live: what is done to the disks of a running guest.
+ */
+#pragma once
+#include "host-agent/engine/qemu/qemu_int.h"
+
+struct qemu_freeze; /* qemu_freeze.c */
+struct qemu_merge;  /* qemu_merge.c */
+
+void qemu_freeze_free(struct qemu_freeze *z);
+void qemu_merge_free(struct qemu_merge *m);
+int qemu_op_freeze(
+    struct engine_guest *g, const struct engine_freeze *fr, struct err *e);
+int qemu_op_merge(struct engine_guest *g, const struct engine_merge *m, struct err *e);
+int qemu_op_merge_end(struct engine_guest *g, struct err *e);
+size_t qemu_op_chain_length(struct engine_guest *g, unsigned slot);
+/* Steps of adoption, with the spec that the agent has noted: how long the chains are,
+ * and the end of jobs that were under way. */
+void qemu_settle_expect(struct qemu_guest *q, const Drover__GuestSpec *spec);
+enum flow_rc qemu_chains_step(struct flow *f, void *arg);
+enum flow_rc qemu_chains_finish(struct flow *f, void *arg, int rc);
+enum flow_rc qemu_jobs_step(struct flow *f, void *arg);
+enum flow_rc qemu_jobs_finish(struct flow *f, void *arg, int rc);
+/* Take an event of a block job. */
+void qemu_merge_event(struct qemu_guest *q, const char *name, const json *data);
