@@ -103,11 +103,12 @@ settle_live(struct op_call *c, const struct vm *vm, struct err *e)
 
 	if (rc)
 		return rc;
-	if (!clone_live_possible() || arg_bool(c->args, "many", false))
+	if (!clone_live_possible() || arg_bool(c->args, "many", false)) {
 		return err_set(e, ERR_BAD_STATE,
 		    "machine \"%s\" is %s and writes to its disks; take a snapshot and "
 		    "clone that, or power it off",
 		    vm->o.name, power_state_text(vm->power_state));
+	}
 	arg_set_id(c->args, "live", c->entity);
 	return 0;
 }
