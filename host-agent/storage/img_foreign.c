@@ -47,7 +47,7 @@ img_foreign_driver(enum img_foreign f)
 #define VMDK_AT_TABLES     56
 #define VMDK_TABLES_AT_END UINT64_MAX
 /* From the end: the footer's marker, the footer, the end's marker. */
-#define VMDK_FOOTER (3u * SECTOR)
+#define VMDK_FOOTER 1536u
 
 /* The value of a "key=value" or "key = "value"" line; false: it is another line. */
 static bool
@@ -102,29 +102,32 @@ check_line(const char *line, unsigned *extents, struct err *e)
 {
 	char value[128], kind[24] = "";
 
-	if (line_value(line, "parentFileNameHint", value, sizeof(value)))
+	if (line_value(line, "parentFileNameHint", value, sizeof(value))) {
 		return err_set(e, ERR_INVALID,
 		    "the image stands on another one (\"%s\"): only images that stand "
 		    "alone can be imported",
 		    fit(value));
+	}
 	if (line_value(line, "parentCID", value, sizeof(value)) &&
 	    strcasecmp(value, "ffffffff") != 0)
 		return err_set(e, ERR_INVALID,
 		    "the image stands on another one (parentCID %.16s)", fit(value));
 	if (line_value(line, "createType", value, sizeof(value)) &&
 	    strcasecmp(value, "monolithicSparse") != 0 &&
-	    strcasecmp(value, "streamOptimized") != 0)
+	    strcasecmp(value, "streamOptimized") != 0) {
 		return err_set(e, ERR_INVALID,
 		    "the image is of type %.40s: wants monolithicSparse or "
 		    "streamOptimized",
 		    fit(value));
+	}
 	if (!is_extent(line, kind, value))
 		return 0;
-	if (strcasecmp(kind, "SPARSE") != 0 || (*extents)++)
+	if (strcasecmp(kind, "SPARSE") != 0 || (*extents)++) {
 		return err_set(e, ERR_INVALID,
 		    "the image keeps its data in other files (\"%s\"), which is not "
 		    "allowed",
 		    fit(value));
+	}
 	return 0;
 }
 

@@ -120,7 +120,7 @@ check_manifest(struct manifest *mf, const struct tar_member *m, struct err *e)
 	char *save = NULL;
 	int rc = read_text(m, MANIFEST_MAX, &text, e);
 
-	if (rc)
+	if (rc || !text)
 		return rc;
 	if (!utf8_valid(text, strlen(text)))
 		return err_set(e, ERR_INVALID, "its manifest cannot be read");

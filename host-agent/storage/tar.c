@@ -240,11 +240,12 @@ take_block(struct reading *r, const uint8_t *block, struct err *e)
 
 	if (!rc && plain && r->has_size)
 		bytes = r->size;
-	if (!rc && bytes > left)
+	if (!rc && bytes > left) {
 		rc = err_set(e, ERR_INVALID,
 		    "it is cut off: a member of %" PRIu64 " bytes, of which %" PRIu64
 		    " are there",
 		    bytes, left);
+	}
 	if (rc)
 		return rc;
 	if (plain) {

@@ -181,11 +181,9 @@ on_brought(void *job, int rc)
 		rc = ERR_CANCELLED;
 	if (rc)
 		end(im, rc);
-	else if (im->is_there || im->format == IMG_RAW)
-		keep(im);
-	else if (!im->filled)
+	else if (!im->is_there && !im->filled)
 		copy(im);
-	else if (im->kind == TMPL_DISK)
+	else if (im->is_there || im->format == IMG_RAW || im->kind == TMPL_DISK)
 		keep(im);
 	else
 		check(im);

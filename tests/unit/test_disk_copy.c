@@ -125,6 +125,32 @@ a_copy_may_be_larger_and_raw(void **state)
 	assert_int_equal(copy(b, &c), ERR_INVALID);
 }
 
+/* By sharing blocks on file systems that can, by qemu-img on the others. */
+static void
+one_image_is_copied_and_grown(void **state)
+{
+	struct image_bed *b = *state;
+	struct copy c;
+
+	make_chain(b);
+	init_copy(&c, "vms/vm-2/disk-0.qcow2", "qcow2");
+	c.source.path = borrow("templates/template-1/disk.qcow2");
+	c.source.n_backing = 0;
+	if (copy(b, &c))
+		fail_msg("%s", b->err.msg);
+	c.spec.path = borrow("vms/vm-2/disk-1.qcow2");
+	c.spec.size_bytes = 128 * MIB;
+	if (copy(b, &c))
+		fail_msg("%s", b->err.msg);
+	image_bed_sh(
+	    "cd %s && " QEMU_IMG " compare -q templates/template-1/disk.qcow2 "
+	    "vms/vm-2/disk-0.qcow2 && " QEMU_IMG
+	    " compare -q templates/template-1/disk.qcow2 vms/vm-2/disk-1.qcow2 && " QEMU_IMG
+	    " info vms/vm-2/disk-1.qcow2 | grep -q 'virtual size: 128 MiB' && "
+	    "test $(stat -c %%a:%%u vms/vm-2/disk-1.qcow2) = 600:$(id -u)",
+	    b->path);
+}
+
 /* What the headers name must be what was ordered, whatever lies there. */
 static void
 a_chain_that_names_another_image_is_refused(void **state)
@@ -214,6 +240,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		BED(a_chain_becomes_one_image),
 		BED(a_copy_may_be_larger_and_raw),
+		BED(one_image_is_copied_and_grown),
 		BED(a_chain_that_names_another_image_is_refused),
 		BED(what_nobody_waits_for_ends),
 		BED(a_full_datastore_is_named_and_nothing_stays),
