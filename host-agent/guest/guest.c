@@ -52,6 +52,7 @@ guest_free(struct guest *g)
 	drover__guest_spec__free_unpacked(g->spec, NULL);
 	guest_set_move(g, NULL);
 	free(g);
+	drover__guest_spec__free_unpacked(g->next, NULL);
 }
 
 void
@@ -133,6 +134,7 @@ guest_save_as(struct guest *g, enum guest_state state, struct wake w)
 		.restart = g->restart,
 		.move = g->move,
 	};
+		.next = g->next,
 	struct err e = ERR_INIT;
 
 	if (make_book_folder(g, &e)) {

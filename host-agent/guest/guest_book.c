@@ -18,7 +18,9 @@
 /* One record more: the order of the restart under way. */
 #define RESTART_MARK BOOK_MARK " restart"
 /* One record more: the move under way. */
-#define MOVE_MARK     BOOK_MARK " move"
+#define MOVE_MARK BOOK_MARK " move"
+/* One record more: the spec with the disks that are about to be. */
+#define NEXT_MARK     BOOK_MARK " next"
 #define BOOK_FILE_MAX ((size_t)4 << 20)
 
 void
@@ -26,6 +28,7 @@ guest_record_fini(struct guest_record *r)
 {
 	drover__guest_spec__free_unpacked(r->spec, NULL);
 	drover__move_record__free_unpacked(r->move, NULL);
+	drover__guest_spec__free_unpacked(r->next, NULL);
 	*r = (struct guest_record){ 0 };
 }
 
@@ -58,12 +61,24 @@ add_move(const Drover__MoveRecord *m, struct str *out)
 	record_add(out, p, n);
 }
 
+static void
+add_spec(const Drover__GuestSpec *spec, struct str *out)
+{
+	size_t n = drover__guest_spec__get_packed_size(spec);
+	AUTO_FREE uint8_t *p = xmalloc(n + 1);
+
+	drover__guest_spec__pack(spec, p);
+	record_add(out, p, n);
+}
+
 static const char *
 mark_of(const struct guest_record *r)
 {
-	ASSERT(!r->restart.task || !r->move);
+	ASSERT((r->restart.task != 0) + (r->move != NULL) + (r->next != NULL) <= 1);
 	if (r->restart.task)
 		return RESTART_MARK;
+	if (r->next)
+		return NEXT_MARK;
 	return r->move ? MOVE_MARK : BOOK_MARK;
 }
 
@@ -88,12 +103,11 @@ guest_record_encode(const struct guest_record *r, struct str *out)
 	drover__guest_status__pack(&st, p);
 	record_add(out, p, n);
 
-	n = drover__guest_spec__get_packed_size(r->spec);
-	AUTO_FREE uint8_t *q = xmalloc(n);
-	drover__guest_spec__pack(r->spec, q);
-	record_add(out, q, n);
+	add_spec(r->spec, out);
 	add_restart(r->restart, out);
 	add_move(r->move, out);
+	if (r->next)
+		add_spec(r->next, out);
 }
 
 /* The body of the next record of *p, which moves behind it; NULL: there is none. */
@@ -127,12 +141,13 @@ fill(struct guest_record *r, const Drover__GuestStatus *st, struct err *e)
 	return 0;
 }
 
-enum record_more { MORE_NOTHING, MORE_RESTART, MORE_MOVE };
+enum record_more { MORE_NOTHING, MORE_RESTART, MORE_MOVE, MORE_NEXT };
 
 static int
 take_mark(const uint8_t **p, size_t *n, enum record_more *ret_more, struct err *e)
 {
-	static const char *const marks[] = { BOOK_MARK, RESTART_MARK, MOVE_MARK };
+	static const char *const marks[] = { BOOK_MARK, RESTART_MARK, MOVE_MARK,
+		NEXT_MARK };
 	uint32_t len;
 	const uint8_t *mark = take(p, n, &len, e);
 
@@ -177,6 +192,18 @@ take_move(const uint8_t **p, size_t *n, Drover__MoveRecord **ret_m, struct err *
 }
 
 static int
+take_next(const uint8_t **p, size_t *n, Drover__GuestSpec **ret_s, struct err *e)
+{
+	uint32_t len;
+	const uint8_t *body = take(p, n, &len, e);
+
+	if (!body)
+		return ERR_CORRUPT;
+	*ret_s = drover__guest_spec__unpack(NULL, len, body);
+	return *ret_s ? 0 : err_set(e, ERR_CORRUPT, "its next disks cannot be read");
+}
+
+static int
 take_more(const uint8_t **p, size_t *n, enum record_more more, struct guest_record *r,
     struct err *e)
 {
@@ -185,6 +212,8 @@ take_more(const uint8_t **p, size_t *n, enum record_more more, struct guest_reco
 		return take_restart(p, n, &r->restart, e);
 	case MORE_MOVE:
 		return take_move(p, n, &r->move, e);
+	case MORE_NEXT:
+		return take_next(p, n, &r->next, e);
 	case MORE_NOTHING:
 		break;
 	}

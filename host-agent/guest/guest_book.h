@@ -28,6 +28,9 @@ struct guest_record {
 	 * zeroes: none. */
 	struct order_name restart;
 	Drover__MoveRecord *move; /* NULL: it is on none */
+	/* What its disks may be by now, for they were about to change; NULL: as spec.
+	 */
+	Drover__GuestSpec *next;
 	char reason[240];
 };
 

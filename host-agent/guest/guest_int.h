@@ -40,7 +40,8 @@ struct guest {
 	struct order_name restart; /* has shut it down, or is about to, to boot it */
 	char reason[GUEST_REASON_MAX];
 	char digest[65];
-	Drover__MoveRecord *move;        /* NULL: it is on none */
+	Drover__MoveRecord *move; /* NULL: it is on none */
+	Drover__GuestSpec *next;  /* what its disks may be by now; NULL: as spec */
 	struct guest_transfer *transfer; /* NULL: no bytes of it are on their way */
 	struct guest_arrival arrival;    /* of the last move that brought it here */
 

@@ -72,6 +72,7 @@ guest_job_free(struct guest_job *j)
 	drover__reply__free_unpacked(j->reply, NULL);
 	timer_free(j->ticker);
 	free(j->traced);
+	free(j->own_steps);
 	j->magic = 0;
 	free(j);
 }

@@ -46,7 +46,9 @@ struct guest_job {
 	Drover__Reply *reply;   /* NULL: the guest's status */
 	bool image_synced;      /* a suspend's memory is safe */
 	Drover__GuestSpec *old; /* before an update */
-	size_t i;               /* disk being made */
+	size_t i, k;            /* disk being made; merge, and image linked anew */
+	bool frozen;            /* the engine was told to freeze its disks */
+	struct flow_step *own_steps; /* a table made for this job, or NULL */
 	uint32_t existed;       /* bit i: disk i was there before */
 	struct engine_disk *disks;
 	int *taps;
@@ -87,6 +89,7 @@ struct guest_work {
 	int memory_fd;
 	uint64_t bytes;
 	Drover__Offer *offer;
+	uint64_t number; /* of a snapshot */
 	char *path;
 	struct err e;
 	int (*run)(struct guest_work *k);

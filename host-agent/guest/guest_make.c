@@ -10,8 +10,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/engine/engine_snapshot.h"
 #include "host-agent/guest/guest_job.h"
 #include "host-agent/guest/guest_spec.h"
+#include "host-agent/storage/layer.h"
 #include "host-agent/stores/stores.h"
 
 #define RECORD_MS  20000u
@@ -132,6 +134,26 @@ disks_finish(struct flow *f, void *arg, int rc)
 	j->i++;
 	return FLOW_AGAIN;
 }
+/* Images below its disks, and all that its snapshots have left. */
+static int
+delete_rest(struct guest_work *k)
+{
+	int rc = memory_delete(k->stores[0], k->guest, &k->e);
+
+	for (size_t i = 0; !rc && i < k->spec->n_disks; i++) {
+		const Drover__DiskSpec *d = k->spec->disks[i];
+
+		for (size_t n = 0; !rc && n < d->n_backing; n++) {
+			if (engine_layer_is_own(d->backing[n]))
+				rc = layer_remove(
+				    k->stores[i], d->backing[n]->path, &k->e);
+		}
+		if (!rc)
+			rc = layer_remove_all(k->stores[i], k->guest, &k->e);
+	}
+	return rc;
+}
+
 
 static int
 run_delete(struct guest_work *k)
@@ -143,9 +165,7 @@ run_delete(struct guest_work *k)
 			return err_wrap(&k->e, "disk %s of vm %s",
 			    k->spec->disks[i]->name, k->spec->name);
 	}
-	if (k->wants_memory)
-		return memory_delete(k->stores[0], k->guest, &k->e);
-	return 0;
+	return k->wants_memory ? delete_rest(k) : 0;
 }
 
 static enum flow_rc

@@ -426,7 +426,8 @@ query(const struct wish *w)
 static const struct order_verb *
 find_verb(Drover__Order__VerbCase c)
 {
-	const struct order_verb *const tables[] = { verbs, guest_move_verbs };
+	const struct order_verb *const tables[] = { verbs, guest_move_verbs,
+		guest_snapshot_verbs };
 
 	for (size_t t = 0; t < ARRAY_SIZE(tables); t++) {
 		for (const struct order_verb *v = tables[t]; v->check; v++) {

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "host-agent/guest/guest_job.h"
+#include "host-agent/guest/guest_snapshot.h"
 #include "host-agent/guest/guest_spec.h"
 #include "host-agent/network/port.h"
 #include "host-agent/resource/cg.h"
@@ -320,6 +321,7 @@ forget_memory_finish(struct flow *f, void *arg, int rc)
 		log_warn("guest", "vm %s: its old memory image stays: %s",
 		    j->g->spec->name, flow_err(f)->msg);
 	return FLOW_NEXT;
+	{ "settle", guest_step_settle, guest_finish_settled, NULL, DISK_MS },
 }
 
 /* The claim, made durable before, is enough for adoption to find what follows. */
@@ -699,6 +701,7 @@ adopt_undo(struct flow *f, void *arg)
 	struct guest_job *j = arg;
 
 	guest_forget_claim(j->g);
+	{ "settle", guest_step_settle, guest_finish_settle, NULL, DISK_MS },
 	guest_set_state(j->g, GUEST_UNKNOWN, "the engine cannot tell");
 	return FLOW_NEXT;
 }

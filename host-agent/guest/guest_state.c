@@ -59,6 +59,11 @@ static const struct {
 	    BIT(RUNNING) | BIT(PAUSED) | BIT(STALLED) },
 	[GV_RELEASE] = { "be released",
 	    BIT(UNKNOWN) | REST_DOWN | BIT(SUSPENDED) | BIT(GIVEN) | BIT(DELETING), 0 },
+	[GV_SNAPSHOT] = { "take a snapshot", REST_DOWN | BIT(RUNNING) | BIT(PAUSED),
+	    0 },
+	[GV_REVERT] = { "go back to a snapshot", REST_DOWN | BIT(SUSPENDED), 0 },
+	[GV_MERGE] = { "delete a snapshot",
+	    REST_DOWN | BIT(SUSPENDED) | BIT(RUNNING) | BIT(PAUSED) | BIT(STALLED), 0 },
 	[GV_MOVE_DISKS] = { "move its disks", REST_DOWN | BIT(RUNNING) | BIT(PAUSED),
 	    0 },
 };

@@ -37,6 +37,9 @@ enum guest_verb {
 	GV_TAKE_BACK,
 	GV_RELEASE,
 	GV_MOVE_DISKS,
+	GV_SNAPSHOT,
+	GV_REVERT,
+	GV_MERGE,
 	GV_VERBS_
 };
 

@@ -11,6 +11,7 @@
 #include "host-agent/guest/guest_int.h"
 #include "host-agent/guest/guest_job.h"
 #include "host-agent/guest/guest_past.h"
+#include "host-agent/guest/guest_snapshot.h"
 #include "host-agent/guest/guest_spec.h"
 #include "host-agent/record/record.h"
 #include "proto/msg.h"
@@ -110,6 +111,7 @@ on_record(void *arg, struct guest_record *r_take)
 	g->started_ms = r_take->started_ms;
 	g->restart = r_take->restart;
 	guest_set_move(g, MOVE(r_take->move));
+	g->next = MOVE(r_take->next);
 	snprintf(g->reason, sizeof(g->reason), "%s", r_take->reason);
 	guest_record_fini(r_take);
 }
@@ -208,6 +210,9 @@ tidy_disks(struct guest *g)
 	if (g->move)
 		guest_job_start(
 		    guest_job_new_internal(g, "tidying"), guest_tidy_disks_steps);
+	else if (g->next)
+		guest_job_start(
+		    guest_job_new_internal(g, "settling"), guest_settle_steps);
 }
 
 void

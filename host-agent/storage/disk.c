@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "host-agent/engine/engine_snapshot.h"
 #include "host-agent/storage/disk_int.h"
 #include "host-agent/storage/ds_path.h"
 #include "host-agent/storage/img_check.h"
@@ -150,7 +151,8 @@ open_layer(const struct datastore *ds, const Drover__DiskSpec *d, size_t i, int 
     struct img_facts *ret_facts, struct err *e)
 {
 	struct disk_image im = disk_image_at(d, i + 1);
-	int rc = disk_image_open(ds, &im, O_RDONLY, ret_fd, ret_facts, e);
+	int flags = engine_layer_is_own(d->backing[i]) ? O_RDWR : O_RDONLY;
+	int rc = disk_image_open(ds, &im, flags, ret_fd, ret_facts, e);
 
 	return rc ? err_wrap(e, "its base \"%.100s\"", im.path) : 0;
 }
@@ -254,7 +256,12 @@ memory_path(
 int
 memory_create(const struct datastore *ds, uint64_t guest, int *ret_fd, struct err *e)
 {
-	return memory_path(guest, O_RDWR | O_CREAT | O_TRUNC, ds, ret_fd, e);
+	/* Never what is there: it may be a snapshot's too. */
+	int rc = memory_delete(ds, guest, e);
+
+	return rc ? rc
+		  : memory_path(
+			guest, O_RDWR | O_CREAT | O_EXCL, ds, ret_fd, e);
 }
 
 int
