@@ -30,7 +30,7 @@ struct net {
 /* One line, taken apart in place: key "" if there is none, value "" likewise. */
 struct words {
 	bool is_item;
-	char *key, *value;
+	const char *key, *value;
 };
 
 static bool
@@ -78,8 +78,8 @@ split(char *line)
 	}
 	line[key_len] = '\0';
 	w.key = line;
-	w.value = line + key_len + 1;
-	w.value = unquote(w.value + strspn(w.value, " "));
+	line += key_len + 1;
+	w.value = unquote(line + strspn(line, " "));
 	return w;
 }
 
