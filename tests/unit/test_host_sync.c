@@ -169,6 +169,7 @@ what_a_move_has_left_is_put_in_order(void **state)
 		{ true, false, S(RUNNING), SYNC_UNKNOWN },
 		{ true, false, S(STOPPED), SYNC_RELEASE },
 		{ true, false, S(SUSPENDED), SYNC_UNKNOWN },
+		{ true, false, S(FAILED), SYNC_UNKNOWN },
 		{ true, true, S(GIVEN), -1 },
 		{ true, true, S(ARRIVING), -1 },
 		{ true, true, S(RUNNING), -1 },
