@@ -60,6 +60,8 @@ struct engine_arrival {
 void engine_move_in(struct engine_guest *g, const struct engine_boot *b,
     const struct engine_arrival *a, struct wake w);
 /*
+ * It is let go as soon as it is whole, whether somebody waits or not.
+ *
  * ARRIVING → RUNNING (or PAUSED): ends when it has come whole and runs.  LOST: it did
  * not; DOWN, nothing of it is left.  Ends with CANCELLED when engine_kill came between.
  */

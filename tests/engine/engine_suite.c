@@ -714,5 +714,7 @@ main(int argc, char **argv)
 	failed += kind == SUITE_SIM ? cmocka_run_group_tests(sim_only, NULL, NULL)
 				    : cmocka_run_group_tests(qemu_only, NULL, NULL);
 	failed += move_suite_run(kind);
+	if (kind == SUITE_QEMU)
+		failed += disk_suite_run();
 	return failed ? 1 : 0;
 }

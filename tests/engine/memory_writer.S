@@ -1,6 +1,6 @@
 /*
- * A boot sector that writes to each page of 32 MB of its memory, again and again: more
- * than a slow wire takes.
+ * A boot sector that says "writing" on its console, then writes to each page of 32 MB of
+ * its memory, again and again: more than a slow wire takes.
  */
 #define BASE  0x100000
 #define END   0x2100000
@@ -27,12 +27,19 @@ memory_writer_sector:
 	.code32
 flat:	movw	$DATA, %ax
 	movw	%ax, %ds
+	movl	$0x7c00 + (said - 1b), %esi
+	movw	$0x3f8, %dx
+	movl	$8, %ecx
+say:	lodsb
+	outb	%al, %dx
+	loop	say
 again:	movl	$BASE, %edi
 next:	incl	(%edi)
 	addl	$PAGE, %edi
 	cmpl	$END, %edi
 	jb	next
 	jmp	again
+said:	.ascii	"writing\n"
 	.balign 8
 gdt:	.quad	0
 	.quad	0x00cf9a000000ffff

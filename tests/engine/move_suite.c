@@ -11,8 +11,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
-#include "host-agent/engine/engine_move.h"
-#include "tests/engine/wire.h"
+#include "tests/engine/pair.h"
 
 #define SIM_CUTS   50
 #define QEMU_CUTS  12
@@ -21,153 +20,6 @@
 extern const unsigned char memory_writer_sector[512];
 
 static enum suite_kind kind;
-
-/* A guest, and who waits for it. */
-struct pair {
-	struct suite *suite;
-	struct suite_guest *from, *to;
-	struct engine_arrival arrival;
-	struct engine_departure departure;
-	struct wire *wire;
-	struct suite_running *leaves, *comes;
-};
-
-static struct pair *at; /* what the verbs below work on */
-
-static void
-verb_offer(struct suite_guest *sg, struct wake w)
-{
-	engine_move_offer(sg->g, w);
-}
-
-static void
-move_in_with(struct suite_guest *sg, const struct engine_boot *b, struct wake w)
-{
-	engine_move_in(sg->g, b, &at->arrival, w);
-}
-
-static void
-verb_move_in(struct suite_guest *sg, struct wake w)
-{
-	suite_boot(sg, move_in_with, w);
-}
-
-static void
-verb_move_wait(struct suite_guest *sg, struct wake w)
-{
-	engine_move_wait(sg->g, w);
-}
-
-static void
-verb_move_out(struct suite_guest *sg, struct wake w)
-{
-	engine_move_out(sg->g, &at->departure, w);
-}
-
-static void
-verb_take_back(struct suite_guest *sg, struct wake w)
-{
-	engine_move_take_back(sg->g, w);
-}
-
-static void
-verb_adopt_in(struct suite_guest *sg, struct wake w)
-{
-	engine_adopt_moving(sg->g, &sg->spec, ENGINE_MOVES_IN, at->arrival.run, w);
-}
-
-static void
-verb_adopt_out(struct suite_guest *sg, struct wake w)
-{
-	engine_adopt_moving(sg->g, &sg->spec, ENGINE_MOVES_OUT, true, w);
-}
-
-static void
-run(struct suite_guest *sg, suite_verb verb)
-{
-	struct err e = ERR_INIT;
-
-	if (suite_run(sg, verb, &e))
-		fail_msg("verb: %s", e.msg);
-}
-
-static struct suite_guest *
-new_target(struct suite *s, struct suite_guest *from, uint64_t number)
-{
-	struct suite_guest *to = suite_guest_new(s, number, NULL, NULL);
-
-	unlink(to->disk_path);
-	snprintf(to->disk_path, sizeof(to->disk_path), "%s", from->disk_path);
-	return to;
-}
-
-static void
-pair_start(struct pair *p, struct suite *s, const void *boot)
-{
-	struct err e = ERR_INIT;
-
-	*p = (struct pair){ .suite = s };
-	at = p;
-	p->from = suite_guest_new(s, 31, NULL, boot);
-	p->to = new_target(s, p->from, 32);
-	p->arrival.run = true;
-	p->departure.downtime_ms = 300;
-	p->departure.downtime_max_ms = 1000;
-	p->departure.give_up_ms = 30000;
-	if (suite_start(p->from, -1, &e))
-		fail_msg("start: %s", e.msg);
-}
-
-/* The target waits for its bytes. */
-static void
-connect_pair(struct pair *p, const struct wire_opts *o)
-{
-	const struct engine_offer *offer;
-
-	run(p->from, verb_offer);
-	offer = engine_move_offered(p->from->g);
-	assert_int_equal(offer->n_obstacles, 0);
-	assert_true(offer->memory_bytes >= 64u << 20);
-	p->arrival.shape = offer->shape;
-	p->arrival.n_shape = offer->n_shape;
-	p->wire = wire_new(o, &p->departure.memory_fd, &p->arrival.memory_fd);
-	run(p->to, verb_move_in);
-	p->comes = suite_begin(p->to, verb_move_wait);
-}
-
-static uint64_t
-disconnect_pair(struct pair *p)
-{
-	return wire_free(MOVE(p->wire));
-}
-
-static void
-pair_end(struct pair *p)
-{
-	suite_guest_free(p->from);
-	suite_guest_free(p->to);
-	at = NULL;
-}
-
-static void
-expect_state(const struct suite_guest *sg, enum engine_state want)
-{
-	enum engine_state is = engine_guest_state(sg->g);
-
-	if (is != want)
-		fail_msg("vm-%d is %s, not %s: %s", (int)sg->number,
-		    engine_state_name(is), engine_state_name(want),
-		    engine_guest_reason(sg->g));
-}
-
-static int
-leave(struct pair *p, struct err *e)
-{
-	p->leaves = suite_begin(p->from, verb_move_out);
-	return suite_end(p->leaves, e);
-}
-
-static const struct wire_opts whole = { .cut_at = WIRE_WHOLE };
 
 /* ---- it goes well ---- */
 
@@ -179,23 +31,23 @@ moves_and_runs(void **state)
 	const struct engine_progress *g;
 
 	pair_start(&p, *state, NULL);
-	connect_pair(&p, &whole);
-	if (leave(&p, &e) || suite_end(p.comes, &e))
+	pair_connect(&p, &wire_whole);
+	if (pair_leave(&p, &e) || suite_end(p.comes, &e))
 		fail_msg("move: %s", e.msg);
-	assert_true(disconnect_pair(&p) > 0);
-	expect_state(p.from, ENGINE_GIVEN);
-	expect_state(p.to, ENGINE_RUNNING);
+	assert_true(pair_disconnect(&p) > 0);
+	pair_expect(p.from, ENGINE_GIVEN);
+	pair_expect(p.to, ENGINE_RUNNING);
 	g = engine_progress(p.from->g);
 	assert_true(g->done_bytes > 0 && g->done_bytes == g->total_bytes);
 	assert_true(g->total_ms > 0);
 	/* Once more: done already. */
-	run(p.to, verb_move_wait);
+	pair_run(p.to, verb_move_wait);
 	/* It is given for good: nothing but its end follows. */
 	assert_int_equal(suite_run(p.from, verb_resume, &e), ERR_BAD_STATE);
-	run(p.from, verb_kill);
-	run(p.to, verb_pause);
-	run(p.to, verb_resume);
-	expect_state(p.to, ENGINE_RUNNING);
+	pair_run(p.from, verb_kill);
+	pair_run(p.to, verb_pause);
+	pair_run(p.to, verb_resume);
+	pair_expect(p.to, ENGINE_RUNNING);
 	assert_int_equal(p.suite->n_events, 0);
 	pair_end(&p);
 }
@@ -207,17 +59,17 @@ moves_paused(void **state)
 	struct err e = ERR_INIT;
 
 	pair_start(&p, *state, NULL);
-	run(p.from, verb_pause);
+	pair_run(p.from, verb_pause);
 	p.arrival.run = false;
-	connect_pair(&p, &whole);
-	if (leave(&p, &e) || suite_end(p.comes, &e))
+	pair_connect(&p, &wire_whole);
+	if (pair_leave(&p, &e) || suite_end(p.comes, &e))
 		fail_msg("move: %s", e.msg);
-	disconnect_pair(&p);
-	expect_state(p.from, ENGINE_GIVEN);
-	expect_state(p.to, ENGINE_PAUSED);
-	run(p.from, verb_kill);
-	run(p.to, verb_resume);
-	expect_state(p.to, ENGINE_RUNNING);
+	pair_disconnect(&p);
+	pair_expect(p.from, ENGINE_GIVEN);
+	pair_expect(p.to, ENGINE_PAUSED);
+	pair_run(p.from, verb_kill);
+	pair_run(p.to, verb_resume);
+	pair_expect(p.to, ENGINE_RUNNING);
 	assert_int_equal(p.suite->n_events, 0);
 	pair_end(&p);
 }
@@ -232,12 +84,12 @@ moves_back(void **state)
 
 	pair_start(&p, *state, NULL);
 	for (int i = 0; i < 3; i++) {
-		connect_pair(&p, &whole);
-		if (leave(&p, &e) || suite_end(p.comes, &e))
+		pair_connect(&p, &wire_whole);
+		if (pair_leave(&p, &e) || suite_end(p.comes, &e))
 			fail_msg("move %d: %s", i, e.msg);
-		disconnect_pair(&p);
-		expect_state(p.to, ENGINE_RUNNING);
-		run(p.from, verb_kill);
+		pair_disconnect(&p);
+		pair_expect(p.to, ENGINE_RUNNING);
+		pair_run(p.from, verb_kill);
 		was = p.from;
 		p.from = p.to;
 		p.to = was;
@@ -253,19 +105,19 @@ expect_one_runs(struct pair *p, int left, int came)
 {
 	if (left) {
 		assert_true(came);
-		expect_state(p->from, ENGINE_RUNNING);
-		expect_state(p->to, ENGINE_DOWN);
+		pair_expect(p->from, ENGINE_RUNNING);
+		pair_expect(p->to, ENGINE_DOWN);
 		return;
 	}
-	expect_state(p->from, ENGINE_GIVEN);
+	pair_expect(p->from, ENGINE_GIVEN);
 	if (!came) {
-		expect_state(p->to, ENGINE_RUNNING);
+		pair_expect(p->to, ENGINE_RUNNING);
 		return;
 	}
-	expect_state(p->to, ENGINE_DOWN);
-	run(p->from, verb_take_back);
-	expect_state(p->from, ENGINE_RUNNING);
-	run(p->from, verb_take_back);
+	pair_expect(p->to, ENGINE_DOWN);
+	pair_run(p->from, verb_take_back);
+	pair_expect(p->from, ENGINE_RUNNING);
+	pair_run(p->from, verb_take_back);
 }
 
 /* Cut the stream; returns whether the source has noticed. */
@@ -275,20 +127,20 @@ move_over(struct pair *p, const struct wire_opts *o)
 	struct err e = ERR_INIT;
 	int left, came;
 
-	connect_pair(p, o);
-	left = leave(p, &e);
+	pair_connect(p, o);
+	left = pair_leave(p, &e);
 	if (left && left != ERR_LOST)
 		fail_msg("left: %s", e.msg);
 	came = suite_end(MOVE(p->comes), &e);
 	if (came && came != ERR_LOST)
 		fail_msg("came: %s", e.msg);
-	disconnect_pair(p);
+	pair_disconnect(p);
 	expect_one_runs(p, left, came);
 	assert_int_equal(p->suite->n_events, 0);
 	if (!came) {
 		struct suite_guest *was = p->from;
 
-		run(p->from, verb_kill);
+		pair_run(p->from, verb_kill);
 		p->from = p->to;
 		p->to = was;
 	}
@@ -300,18 +152,18 @@ one_runs_wherever_it_is_cut(void **state)
 {
 	struct pair p;
 	struct rng r;
-	struct wire_opts o = whole;
+	struct wire_opts o = wire_whole;
 	uint64_t bytes;
 	int n = kind == SUITE_SIM ? SIM_CUTS : QEMU_CUTS, noticed = 0;
 	struct err e = ERR_INIT;
 
 	rng_seed(&r, 7);
 	pair_start(&p, *state, NULL);
-	connect_pair(&p, &whole);
-	if (leave(&p, &e) || suite_end(p.comes, &e))
+	pair_connect(&p, &wire_whole);
+	if (pair_leave(&p, &e) || suite_end(p.comes, &e))
 		fail_msg("move: %s", e.msg);
-	bytes = disconnect_pair(&p);
-	run(p.from, verb_kill);
+	bytes = pair_disconnect(&p);
+	pair_run(p.from, verb_kill);
 	pair_end(&p);
 	(*(struct suite **)state)->n_events = 0;
 	pair_start(&p, *state, NULL);
@@ -327,16 +179,16 @@ static void
 last_bytes_are_needed(void **state)
 {
 	struct pair p;
-	struct wire_opts o = whole;
+	struct wire_opts o = wire_whole;
 
 	pair_start(&p, *state, NULL);
 	for (o.hold_back = 1; o.hold_back <= 4; o.hold_back++)
 		assert_int_equal(move_over(&p, &o), 0);
 	/* The guest is still the one that it was. */
-	expect_state(p.from, ENGINE_RUNNING);
-	expect_state(p.to, ENGINE_DOWN);
-	assert_int_equal(move_over(&p, &whole), 0);
-	expect_state(p.from, ENGINE_RUNNING);
+	pair_expect(p.from, ENGINE_RUNNING);
+	pair_expect(p.to, ENGINE_DOWN);
+	assert_int_equal(move_over(&p, &wire_whole), 0);
+	pair_expect(p.from, ENGINE_RUNNING);
 	pair_end(&p);
 }
 
@@ -348,39 +200,25 @@ paused_one_stays_paused(void **state)
 	struct err e = ERR_INIT;
 
 	pair_start(&p, *state, NULL);
-	run(p.from, verb_pause);
+	pair_run(p.from, verb_pause);
 	p.arrival.run = false;
-	connect_pair(&p, &o);
-	assert_int_equal(leave(&p, &e), 0);
+	pair_connect(&p, &o);
+	assert_int_equal(pair_leave(&p, &e), 0);
 	assert_int_equal(suite_end(p.comes, &e), ERR_LOST);
-	disconnect_pair(&p);
-	run(p.from, verb_take_back);
-	expect_state(p.from, ENGINE_PAUSED);
+	pair_disconnect(&p);
+	pair_run(p.from, verb_take_back);
+	pair_expect(p.from, ENGINE_PAUSED);
 	/* The agent ends: it is still paused, not given. */
 	engine_guest_free(p.from->g);
 	engine_guest_free(p.to->g);
 	suite_restart(p.suite);
 	suite_guest_handle(p.from);
 	suite_guest_handle(p.to);
-	run(p.from, verb_adopt);
-	expect_state(p.from, ENGINE_PAUSED);
-	run(p.from, verb_resume);
-	expect_state(p.from, ENGINE_RUNNING);
+	pair_run(p.from, verb_adopt);
+	pair_expect(p.from, ENGINE_PAUSED);
+	pair_run(p.from, verb_resume);
+	pair_expect(p.from, ENGINE_RUNNING);
 	pair_end(&p);
-}
-
-static uint64_t
-bytes_done(const struct pair *p)
-{
-	return engine_progress(p->from->g)->done_bytes;
-}
-
-static bool
-is_under_way(void *arg)
-{
-	const struct pair *p = arg;
-
-	return bytes_done(p) > 0 || suite_has_ended(p->leaves);
 }
 
 static void
@@ -392,19 +230,19 @@ is_cancelled(void **state)
 
 	pair_start(&p, *state, memory_writer_sector);
 	for (int moment = 0; moment < 2; moment++) {
-		connect_pair(&p, &slow);
+		pair_connect(&p, &slow);
 		p.leaves = suite_begin(p.from, verb_move_out);
 		if (moment == 0)
 			loop_turn(p.suite->loop, 0);
 		else
-			suite_await(p.suite, is_under_way, &p);
+			suite_await(p.suite, pair_is_under_way, &p);
 		engine_move_cancel(p.from->g);
 		if (suite_end(p.leaves, &e) != ERR_CANCELLED)
 			fail_msg("move: %s", e.msg);
 		assert_int_equal(suite_end(p.comes, &e), ERR_LOST);
-		expect_state(p.from, ENGINE_RUNNING);
-		expect_state(p.to, ENGINE_DOWN);
-		disconnect_pair(&p);
+		pair_expect(p.from, ENGINE_RUNNING);
+		pair_expect(p.to, ENGINE_DOWN);
+		pair_disconnect(&p);
 	}
 	assert_int_equal(p.suite->n_events, 0);
 	pair_end(&p);
@@ -419,15 +257,15 @@ target_is_killed(void **state)
 	struct err e = ERR_INIT;
 
 	pair_start(&p, *state, memory_writer_sector);
-	connect_pair(&p, &slow);
+	pair_connect(&p, &slow);
 	p.leaves = suite_begin(p.from, verb_move_out);
-	suite_await(p.suite, is_under_way, &p);
-	run(p.to, verb_kill);
+	suite_await(p.suite, pair_is_under_way, &p);
+	pair_run(p.to, verb_kill);
 	assert_int_equal(suite_end(p.comes, &e), ERR_CANCELLED);
 	assert_int_equal(suite_end(p.leaves, &e), ERR_LOST);
-	disconnect_pair(&p);
-	expect_state(p.from, ENGINE_RUNNING);
-	expect_state(p.to, ENGINE_DOWN);
+	pair_disconnect(&p);
+	pair_expect(p.from, ENGINE_RUNNING);
+	pair_expect(p.to, ENGINE_DOWN);
 	pair_end(&p);
 }
 
@@ -439,29 +277,16 @@ source_is_killed(void **state)
 	struct err e = ERR_INIT;
 
 	pair_start(&p, *state, memory_writer_sector);
-	connect_pair(&p, &slow);
+	pair_connect(&p, &slow);
 	p.leaves = suite_begin(p.from, verb_move_out);
-	suite_await(p.suite, is_under_way, &p);
-	run(p.from, verb_kill);
+	suite_await(p.suite, pair_is_under_way, &p);
+	pair_run(p.from, verb_kill);
 	assert_int_equal(suite_end(p.leaves, &e), ERR_CANCELLED);
 	assert_int_equal(suite_end(p.comes, &e), ERR_LOST);
-	disconnect_pair(&p);
-	expect_state(p.from, ENGINE_DOWN);
+	pair_disconnect(&p);
+	pair_expect(p.from, ENGINE_DOWN);
 	assert_int_equal(p.suite->n_events, 0);
 	pair_end(&p);
-}
-
-static void
-restart(struct pair *p)
-{
-	engine_guest_free(p->from->g);
-	engine_guest_free(p->to->g);
-	suite_restart(p->suite);
-	suite_guest_handle(p->from);
-	suite_guest_handle(p->to);
-	free(p->leaves);
-	free(p->comes);
-	p->leaves = p->comes = NULL;
 }
 
 /* The agent of both ends in mid-copy, and the stream with it. */
@@ -473,17 +298,17 @@ stays_when_the_agent_ends(void **state)
 	struct err e = ERR_INIT;
 
 	pair_start(&p, *state, memory_writer_sector);
-	connect_pair(&p, &slow);
+	pair_connect(&p, &slow);
 	p.leaves = suite_begin(p.from, verb_move_out);
-	suite_await(p.suite, is_under_way, &p);
-	restart(&p);
-	disconnect_pair(&p);
-	run(p.from, verb_adopt_out);
-	expect_state(p.from, ENGINE_RUNNING);
+	suite_await(p.suite, pair_is_under_way, &p);
+	pair_restart(&p);
+	pair_disconnect(&p);
+	pair_run(p.from, verb_adopt_out);
+	pair_expect(p.from, ENGINE_RUNNING);
 	assert_int_equal(suite_run(p.to, verb_adopt_in, &e), ERR_NOT_FOUND);
-	expect_state(p.to, ENGINE_DOWN);
+	pair_expect(p.to, ENGINE_DOWN);
 	/* It can leave again. */
-	assert_int_equal(move_over(&p, &whole), 0);
+	assert_int_equal(move_over(&p, &wire_whole), 0);
 	pair_end(&p);
 }
 
@@ -495,21 +320,21 @@ given_stays_given_when_the_agent_ends(void **state)
 	struct wire_opts o = { .cut_at = WIRE_WHOLE, .hold_back = 2 };
 
 	pair_start(&p, *state, NULL);
-	connect_pair(&p, &o);
-	assert_int_equal(leave(&p, &e), 0);
+	pair_connect(&p, &o);
+	assert_int_equal(pair_leave(&p, &e), 0);
 	p.leaves = NULL;
 	assert_int_equal(suite_end(MOVE(p.comes), &e), ERR_LOST);
-	disconnect_pair(&p);
-	restart(&p);
-	run(p.from, verb_adopt_out);
-	expect_state(p.from, ENGINE_GIVEN);
-	restart(&p);
+	pair_disconnect(&p);
+	pair_restart(&p);
+	pair_run(p.from, verb_adopt_out);
+	pair_expect(p.from, ENGINE_GIVEN);
+	pair_restart(&p);
 	/* Nor does an adoption that knows nothing of the move let it run. */
-	run(p.from, verb_adopt);
-	expect_state(p.from, ENGINE_GIVEN);
-	run(p.from, verb_take_back);
-	expect_state(p.from, ENGINE_RUNNING);
-	assert_int_equal(move_over(&p, &whole), 0);
+	pair_run(p.from, verb_adopt);
+	pair_expect(p.from, ENGINE_GIVEN);
+	pair_run(p.from, verb_take_back);
+	pair_expect(p.from, ENGINE_RUNNING);
+	assert_int_equal(move_over(&p, &wire_whole), 0);
 	pair_end(&p);
 }
 
@@ -522,17 +347,17 @@ whole_one_is_let_go_by_the_next_agent(void **state)
 	pair_start(&p, *state, NULL);
 	/* It came, and nobody had let it go. */
 	p.arrival.run = false;
-	connect_pair(&p, &whole);
-	assert_int_equal(leave(&p, &e), 0);
+	pair_connect(&p, &wire_whole);
+	assert_int_equal(pair_leave(&p, &e), 0);
 	p.leaves = NULL;
 	assert_int_equal(suite_end(MOVE(p.comes), &e), 0);
-	disconnect_pair(&p);
-	restart(&p);
+	pair_disconnect(&p);
+	pair_restart(&p);
 	p.arrival.run = true;
-	run(p.to, verb_adopt_in);
-	expect_state(p.to, kind == SUITE_SIM ? ENGINE_PAUSED : ENGINE_RUNNING);
-	run(p.from, verb_adopt_out);
-	expect_state(p.from, ENGINE_GIVEN);
+	pair_run(p.to, verb_adopt_in);
+	pair_expect(p.to, kind == SUITE_SIM ? ENGINE_PAUSED : ENGINE_RUNNING);
+	pair_run(p.from, verb_adopt_out);
+	pair_expect(p.from, ENGINE_GIVEN);
 	pair_end(&p);
 }
 
@@ -548,12 +373,23 @@ refuses_what_does_not_fit(void **state)
 	p.arrival.n_shape = sizeof(odd) - 1;
 	p.arrival.memory_fd = -1;
 	assert_true(suite_run(p.to, verb_move_in, &e) != 0);
-	expect_state(p.to, ENGINE_DOWN);
+	pair_expect(p.to, ENGINE_DOWN);
 	assert_int_equal(suite_run(p.to, verb_move_wait, &e), ERR_LOST);
 	pair_end(&p);
 }
 
 /* ---- with real processes ---- */
+
+/* memory_writer says so on its console. */
+static bool
+has_begun(void *arg)
+{
+	const struct suite_guest *sg = arg;
+	char buf[512] = "";
+
+	engine_console_tail(sg->g, buf, sizeof(buf) - 1);
+	return strstr(buf, "writing") != NULL;
+}
 
 static void
 gives_up_in_time(void **state)
@@ -563,16 +399,17 @@ gives_up_in_time(void **state)
 	struct err e = ERR_INIT;
 
 	pair_start(&p, *state, memory_writer_sector);
+	suite_await(p.suite, has_begun, p.from);
 	p.departure.give_up_ms = 4000;
 	p.departure.downtime_ms = 50;
 	p.departure.downtime_max_ms = 100;
-	connect_pair(&p, &slow);
-	if (leave(&p, &e) != ERR_TIMEOUT)
+	pair_connect(&p, &slow);
+	if (pair_leave(&p, &e) != ERR_TIMEOUT)
 		fail_msg("move: %s", e.msg);
 	assert_non_null(strstr(e.msg, "vm-31 stays: given up after 4 s: its memory"));
 	assert_int_equal(suite_end(p.comes, &e), ERR_LOST);
-	disconnect_pair(&p);
-	expect_state(p.from, ENGINE_RUNNING);
+	pair_disconnect(&p);
+	pair_expect(p.from, ENGINE_RUNNING);
 	/* What held for that move does not hold for a suspend. */
 	assert_int_equal(p.suite->n_events, 0);
 	pair_end(&p);
@@ -620,13 +457,13 @@ script_holds_for_moves(void **state)
 
 	pair_start(&p, s, NULL);
 	p.departure.give_up_ms = 200;
-	connect_pair(&p, &whole);
-	assert_int_equal(leave(&p, &e), ERR_TIMEOUT);
+	pair_connect(&p, &wire_whole);
+	assert_int_equal(pair_leave(&p, &e), ERR_TIMEOUT);
 	assert_non_null(strstr(e.msg, "given up"));
 	assert_int_equal(suite_end(p.comes, &e), ERR_LOST);
-	disconnect_pair(&p);
-	expect_state(p.from, ENGINE_RUNNING);
-	stuck = new_target(s, p.from, 33);
+	pair_disconnect(&p);
+	pair_expect(p.from, ENGINE_RUNNING);
+	stuck = pair_target(s, p.from, 33);
 	p.arrival.memory_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	assert_int_equal(suite_run(stuck, verb_move_in, &e), ERR_BUSY);
 	suite_guest_free(stuck);

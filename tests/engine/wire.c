@@ -18,7 +18,7 @@
 struct wire {
 	struct wire_opts o;
 	int from, to; /* our ends */
-	pthread_t thread;
+	pthread_t thread, back;
 	uint64_t across;
 	char held[HOLD_MAX];
 	size_t n_held;
@@ -82,8 +82,23 @@ run(void *arg)
 			break;
 		take_time(w, (size_t)n);
 	}
-	close(w->from);
-	close(w->to);
+	shutdown(w->from, SHUT_RDWR);
+	shutdown(w->to, SHUT_RDWR);
+	return NULL;
+}
+
+/* What the far end answers. */
+static void *
+run_back(void *arg)
+{
+	struct wire *w = arg;
+	char buf[CHUNK];
+	ssize_t n;
+
+	while ((n = recv(w->to, buf, sizeof(buf), 0)) > 0)
+		if (send(w->from, buf, (size_t)n, MSG_NOSIGNAL) != n)
+			break;
+	shutdown(w->from, SHUT_WR);
 	return NULL;
 }
 
@@ -102,6 +117,7 @@ wire_new(const struct wire_opts *o, int *ret_from, int *ret_to)
 	*ret_from = in[0];
 	*ret_to = out[0];
 	assert_int_equal(pthread_create(&w->thread, NULL, run, w), 0);
+	assert_int_equal(pthread_create(&w->back, NULL, run_back, w), 0);
 	return w;
 }
 
@@ -111,6 +127,9 @@ wire_free(struct wire *w)
 	uint64_t across;
 
 	pthread_join(w->thread, NULL);
+	pthread_join(w->back, NULL);
+	close(w->from);
+	close(w->to);
 	across = w->across;
 	free(w);
 	return across;

@@ -15,7 +15,8 @@ struct wire_opts {
 };
 
 struct wire;
-/* Runs in a thread of its own; ret_from and ret_to are the far ends. */
+/* Runs in threads of its own, and carries answers too; ret_from and ret_to are the far
+ * ends. */
 struct wire *wire_new(const struct wire_opts *o, int *ret_from, int *ret_to);
 /* Waits for its end: both far ends must be closed or cut.  Returns the bytes that got
  * across. */

@@ -50,7 +50,7 @@ add_machine(struct qemu_args *a, const struct qemu_args_in *in)
 	add(a, "-nodefaults");
 	add(a, "-no-user-config");
 	/* Without the description the last byte of its memory is one that a target
-	 * needs: see ADR 0010. */
+	 * needs: see ADR 0014. */
 	option(a, "-machine",
 	    "%s,usb=off,vmport=off,hpet=off,dump-guest-core=off,suppress-vmdesc=on",
 	    s->machine);

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "host-agent/engine/qemu/qemu_int.h"
+#include "host-agent/engine/qemu/qemu_mirror.h"
 
 /*
  * A guest that comes from another host, as its target sees it.  QEMU never lets it run
@@ -23,6 +23,8 @@ caps_start(struct flow *f, void *arg)
 static const struct flow_step move_in_steps[] = {
 	{ "greet", qemu_greet_step, NULL, qemu_start_undo, QEMU_ANSWER_MS },
 	{ "caps", caps_start, NULL, NULL, QEMU_ANSWER_MS },
+	{ "serve", qemu_serve_step, NULL, NULL, QEMU_ANSWER_MS },
+	{ "export", qemu_export_step, qemu_export_finish, NULL, QEMU_ANSWER_MS },
 	{ "load", qemu_load_step, NULL, NULL, QEMU_ANSWER_MS },
 	{ NULL, NULL, NULL, NULL, 0 },
 };
@@ -92,6 +94,7 @@ go_finish(struct flow *f, void *arg, int rc)
 
 static const struct flow_step arrival_steps[] = {
 	{ "whole", whole_start, whole_finish, qemu_start_undo, 0 },
+	{ "unserve", qemu_unserve_step, qemu_unserve_finish, NULL, QEMU_ANSWER_MS },
 	{ "go", go_start, go_finish, NULL, QEMU_ANSWER_MS },
 	{ NULL, NULL, NULL, NULL, 0 },
 };
@@ -141,6 +144,20 @@ read_shape(struct qemu_guest *q, const struct engine_arrival *a, struct err *e)
 	return 0;
 }
 
+static int
+take_streams(struct qemu_guest *q, const struct engine_arrival *a, struct err *e)
+{
+	int rc = qemu_mirrors_take(q, a->disks, a->n_disks, e);
+
+	q->serves = !rc && a->n_disks > 0;
+	if (rc) {
+		qemu_proc_kill(q);
+		qemu_proc_release(q);
+		qemu_dir_clear(q);
+	}
+	return rc;
+}
+
 int
 qemu_op_move_in(struct engine_guest *g, const struct engine_boot *b,
     const struct engine_arrival *a, struct err *e)
@@ -154,11 +171,11 @@ qemu_op_move_in(struct engine_guest *g, const struct engine_boot *b,
 		rc = read_shape(q, a, e);
 	if (!rc && a->memory_fd < 0)
 		rc = err_set(e, ERR_INVALID, "there is no stream for its memory");
-	if (!rc && a->n_disks)
-		rc = err_set(e, ERR_UNSUPPORTED, "its disks cannot be sent along");
 	boot.memory_fd = a->memory_fd;
 	if (!rc)
 		rc = qemu_spawn(q, &boot, e);
+	if (!rc)
+		rc = take_streams(q, a, e);
 	if (rc)
 		return rc;
 	q->run_when_whole = a->run;
@@ -234,6 +251,7 @@ static const struct flow_step adopt_steps[] = {
 	{ "hello", qemu_hello_step, adopt_hello_finish, NULL, ADOPT_MS },
 	{ "status", status_start, status_finish, NULL, ADOPT_MS },
 	{ "half come", qemu_half_step, qemu_half_finish, NULL, QEMU_ANSWER_MS },
+	{ "unserve", qemu_unserve_step, qemu_unserve_finish, NULL, ADOPT_MS },
 	{ "go", adopt_go_start, go_finish, NULL, ADOPT_MS },
 	{ NULL, NULL, NULL, NULL, 0 },
 };
@@ -252,6 +270,7 @@ qemu_op_adopt_moving(struct engine_guest *g, const Drover__GuestSpec *spec,
 		return 0;
 	}
 	q->run_when_whole = run;
+	q->serves = true;
 	engine_set_state(g, ENGINE_ARRIVING, "adopted");
 	qemu_run_flow(q, "qemu adopt arriving", adopt_steps);
 	return 0;

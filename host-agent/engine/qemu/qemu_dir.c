@@ -20,6 +20,7 @@
 #define RUN_MAX     8192
 #define CMDLINE_MAX 16384
 #define OWN_VNC     "q/vnc.sock"
+#define OWN_NBD     "q/nbd.sock"
 
 static int
 open_dir(const struct qemu_guest *q, int *ret_fd, struct err *e)
@@ -74,7 +75,7 @@ void
 qemu_dir_clear(const struct qemu_guest *q)
 {
 	static const char *const left[] = { "run", "run.new", "qmp.sock",
-		"console.sock", "agent.sock", OWN_VNC };
+		"console.sock", "agent.sock", OWN_VNC, OWN_NBD };
 	AUTO_CLOSE int fd = -1;
 
 	if (open_dir(q, &fd, NULL))
@@ -109,6 +110,36 @@ qemu_listen(const struct qemu_guest *q, const char *name, int *ret_fd, struct er
 	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) || listen(fd, 2))
 		return err_sys(
 		    e, ERR_IO, errno, "cannot listen at %s/%s", q->g.dir, name);
+	*ret_fd = MOVE_FD(fd);
+	return 0;
+}
+
+int
+qemu_listen_own(
+    const struct qemu_guest *q, const char *name, int *ret_fd, struct err *e)
+{
+	AUTO_FREE char *path = xasprintf(QEMU_OWN_FOLDER "/%s", name);
+	AUTO_CLOSE int dir = -1;
+	AUTO_CLOSE int node = -1;
+	AUTO_CLOSE int fd = -1;
+	struct stat st;
+	uint32_t uid = 0;
+	int rc = qemu_uid(q, &uid, e);
+
+	if (!rc)
+		rc = open_dir(q, &dir, e);
+	if (rc)
+		return rc;
+	unlinkat(dir, path, 0);
+	rc = qemu_listen(q, path, &fd, e);
+	if (rc)
+		return rc;
+	/* The folder is the process's: what is there now need not be what we made. */
+	node = openat(dir, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (node < 0 || fstat(node, &st) || !S_ISSOCK(st.st_mode) ||
+	    (uid && fchownat(node, "", uid, q->qemu->gid, AT_EMPTY_PATH)))
+		return err_sys(
+		    e, ERR_IO, errno, "cannot give %s/%s away", q->g.dir, path);
 	*ret_fd = MOVE_FD(fd);
 	return 0;
 }

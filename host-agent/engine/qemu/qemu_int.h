@@ -27,6 +27,7 @@ struct qemu_merge;
 struct console;
 struct child;
 struct pid_watch;
+struct qemu_mirrors;
 struct timer;
 struct qemu_probe;
 
@@ -125,6 +126,8 @@ struct qemu_guest {
 	struct qemu_leave leave;
 	enum qemu_away away;
 	bool run_when_whole;
+	bool serves; /* its images, to a source */
+	struct qemu_mirrors *mirrors; /* its disks go along; or NULL */
 };
 
 struct qemu_guest *qemu_guest_of(struct engine_guest *g);
@@ -148,6 +151,8 @@ enum flow_rc qemu_saved_step(struct qemu_guest *q, struct flow *f);
 bool qemu_is_gone(const struct qemu_guest *q);
 
 /* qemu_proc.c: the process. */
+/* The user that it runs as; 0: our own. */
+int qemu_uid(const struct qemu_guest *q, uint32_t *ret_uid, struct err *e);
 int qemu_spawn(struct qemu_guest *q, const struct engine_boot *b, struct err *e);
 /* Attach to a process that runs already. */
 int qemu_proc_watch(struct qemu_guest *q, pid_t pid, uint64_t ticks, struct err *e);
@@ -166,6 +171,9 @@ void qemu_dir_clear(const struct qemu_guest *q); /* what a live process leaves *
 int qemu_listen(
     const struct qemu_guest *q, const char *name, int *ret_fd, struct err *e);
 int qemu_connect(
+    const struct qemu_guest *q, const char *name, int *ret_fd, struct err *e);
+/* At a place in the process's own folder where it alone can connect to. */
+int qemu_listen_own(
     const struct qemu_guest *q, const char *name, int *ret_fd, struct err *e);
 int qemu_run_save(const struct qemu_guest *q, struct err *e);
 

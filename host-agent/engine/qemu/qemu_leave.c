@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "host-agent/engine/qemu/qemu_int.h"
+#include "host-agent/engine/qemu/qemu_mirror.h"
 
 /*
  * A guest that goes to another host, as its source sees it.
@@ -18,6 +18,8 @@
 #define LOOK_LATE_MS  250
 #define LATE_MS       10000
 #define STREAM_FDNAME "move"
+#define ATTACH_MS     30000
+#define MIRRORED_MS   10000 /* the guest stands still for it */
 
 /* Of this kind of end: what went before it is in the message. */
 static enum flow_rc
@@ -235,6 +237,8 @@ copy_answered(struct flow *f, struct qemu_guest *q)
 	if (q->leave.turn == LEAVE_ASK_WHY)
 		return fail_why(f, q, &m);
 	show(q, &m);
+	if (qemu_mirrors_failed(f, q))
+		return FLOW_FAIL;
 	/* A guest that cannot write to its disk is nothing to take elsewhere. */
 	if (q->trace.io_error) {
 		err_set(flow_err(f), ERR_BAD_STATE, "%s", q->trace.io_reason);
@@ -369,6 +373,7 @@ facts_finish(struct flow *f, void *arg, int rc)
 
 	if (!rc && qemu_answers(q) && !qemu_mig_read(qmp_result(q->qmp), &m, NULL))
 		show_end(q, &m);
+	qemu_mirrors_drop(q);
 	return FLOW_NEXT;
 }
 
@@ -376,10 +381,19 @@ static const struct flow_step leave_steps[] = {
 	{ "tail", tail_start, tail_finish, NULL, QEMU_ANSWER_MS },
 	{ "caps", caps_start, NULL, NULL, QEMU_ANSWER_MS },
 	{ "limits", limits_start, NULL, NULL, QEMU_ANSWER_MS },
+	{ "images", qemu_mirror_images_step, qemu_mirror_images_finish, NULL,
+	    QEMU_ANSWER_MS },
+	{ "attach", qemu_mirror_attach_step, qemu_mirror_attach_finish, NULL,
+	    ATTACH_MS },
+	{ "mirror", qemu_mirror_begin_step, qemu_mirror_begin_finish, NULL,
+	    QEMU_ANSWER_MS },
+	{ "in step", qemu_mirror_ready_step, qemu_mirror_ready_finish, NULL,
+	    QEMU_ANSWER_MS },
 	{ "stream", stream_start, stream_finish, NULL, QEMU_ANSWER_MS },
 	{ "note", note_start, NULL, NULL, 0 },
 	{ "send", send_start, NULL, NULL, QEMU_ANSWER_MS },
 	{ "copy", copy_start, copy_finish, NULL, QEMU_ANSWER_MS },
+	{ "mirrored", qemu_mirror_end_step, qemu_mirror_end_finish, NULL, MIRRORED_MS },
 	{ "let go", let_go_start, let_go_finish, NULL, 0 },
 	{ "given", given_start, given_finish, NULL, 0 },
 	{ "facts", facts_start, facts_finish, NULL, QEMU_ANSWER_MS },
@@ -391,13 +405,12 @@ qemu_op_move_out(
     struct engine_guest *g, const struct engine_departure *d, struct err *e)
 {
 	struct qemu_guest *q = qemu_guest_of(g);
+	int rc;
 
 	if (g->state == ENGINE_STALLED)
 		return err_set(e, ERR_BAD_STATE, "it is stalled: %s", g->reason);
 	if (q->away == QEMU_HELD)
 		return err_set(e, ERR_BAD_STATE, "%s", QEMU_HELD_WHY);
-	if (d->n_disks)
-		return err_set(e, ERR_UNSUPPORTED, "its disks cannot be sent along");
 	json_free(MOVE(q->leave.tell));
 	q->leave = (struct qemu_leave){
 		.policy = { .downtime_ms = d->downtime_ms,
@@ -409,6 +422,9 @@ qemu_op_move_out(
 	q->memory_fd = fcntl(d->memory_fd, F_DUPFD_CLOEXEC, 3);
 	if (q->memory_fd < 0)
 		return err_set(e, ERR_INVALID, "there is no stream for its memory");
+	rc = qemu_mirrors_take(q, d->disks, d->n_disks, e);
+	if (rc)
+		return rc;
 	q->was_running = g->state == ENGINE_RUNNING;
 	q->trace.saving[0] = '\0';
 	q->trace.io_error = false;

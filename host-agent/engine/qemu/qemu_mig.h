@@ -1,7 +1,7 @@
 /*
  * qemu_mig: QEMU's migration as we use it: what it is told, and what it says.
  *
- * Pure.  Who may run a guest when hangs on these settings: see ADR 0010.
+ * Pure.  Who may run a guest when hangs on these settings: see ADR 0014.
  */
 #pragma once
 #include <stdbool.h>

@@ -16,6 +16,7 @@
 #include "host-agent/engine/qemu/qemu_args.h"
 #include "host-agent/engine/qemu/qemu_live.h"
 #include "host-agent/engine/qemu/qemu_int.h"
+#include "host-agent/engine/qemu/qemu_mirror.h"
 #include "loop/child.h"
 #include "loop/timer.h"
 
@@ -85,6 +86,7 @@ on_qmp_event(void *arg, const char *name, const json *data)
 	struct qemu_move m;
 	qemu_merge_event(q, name, data);
 
+	qemu_mirror_event(q, name, data);
 	qemu_event_take(&q->trace, g->state, explained, name, data, &m);
 	if (m.moves)
 		engine_set_state(g, m.to, m.reason);
@@ -183,6 +185,7 @@ qemu_proc_kill(struct qemu_guest *q)
 void
 qemu_proc_release(struct qemu_guest *q)
 {
+	qemu_mirrors_drop(q);
 	qmp_free(MOVE(q->qmp));
 	console_free(MOVE(q->console));
 	if (q->child)
@@ -195,6 +198,14 @@ qemu_proc_release(struct qemu_guest *q)
 	q->pidfd = -1;
 }
 
+/* It may be whole elsewhere. */
+static bool
+has_left(const struct qemu_guest *q)
+{
+	return q->g.state == ENGINE_GIVEN ||
+	       (q->g.state == ENGINE_LEAVING && q->leave.let_go);
+}
+
 /* The end is complete when the process is gone and its last words on QMP were read. */
 void
 qemu_end_check(struct qemu_guest *q)
@@ -204,8 +215,7 @@ qemu_end_check(struct qemu_guest *q)
 	struct qemu_end_view v;
 	enum engine_end end;
 	/* On its way it is the other side's, or its move says so. */
-	bool tell = !q->shows_end && q->g.state != ENGINE_ARRIVING &&
-		    q->g.state != ENGINE_GIVEN;
+	bool tell = !q->shows_end && q->g.state != ENGINE_ARRIVING && !has_left(q);
 
 	if (!q->process_ended || (q->qmp && !qmp_is_lost(q->qmp)))
 		return;
@@ -239,6 +249,7 @@ forget_past(struct qemu_guest *q)
 	q->memory_saved = q->status_known = q->process_ended = q->half_started = false;
 	q->given_up = false;
 	q->away = QEMU_HERE;
+	q->serves = false;
 	q->status = 0;
 	q->g.stat = (struct engine_stat){ .pid = 0 };
 }
@@ -307,18 +318,27 @@ spawn_wired(struct qemu_guest *q, const struct engine_boot *b, struct wires *w,
 }
 
 int
+qemu_uid(const struct qemu_guest *q, uint32_t *ret_uid, struct err *e)
+{
+	*ret_uid = 0;
+	if (geteuid() != 0)
+		return 0;
+	if (q->g.number > UINT32_MAX - 2 - q->qemu->uid_base)
+		return err_set(e, ERR_UNSUPPORTED,
+		    "its number is too large for a user id of its own");
+	*ret_uid = q->qemu->uid_base + (uint32_t)q->g.number;
+	return 0;
+}
+
+int
 qemu_spawn(struct qemu_guest *q, const struct engine_boot *b, struct err *e)
 {
 	struct wires w = { -1, -1, -1, -1, -1 };
 	uint32_t uid = 0;
-	int rc;
+	int rc = qemu_uid(q, &uid, e);
 
-	if (geteuid() == 0) {
-		if (q->g.number > UINT32_MAX - 2 - q->qemu->uid_base)
-			return err_set(e, ERR_UNSUPPORTED,
-			    "its number is too large for a user id of its own");
-		uid = q->qemu->uid_base + (uint32_t)q->g.number;
-	}
+	if (rc)
+		return rc;
 	forget_past(q);
 	rc = qemu_dir_prepare(q, uid, q->qemu->gid, e);
 	if (!rc)

@@ -2,7 +2,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
-#include "host-agent/engine/qemu/qemu_int.h"
+#include "host-agent/engine/qemu/qemu_mirror.h"
 
 /*
  * What has become of a guest that was to leave: of one whose move has failed, and of
@@ -159,6 +159,8 @@ state_finish(struct flow *f, void *arg, int rc)
 const struct flow_step qemu_stay_steps[] = {
 	{ "ended", ended_start, pass, NULL, QEMU_ANSWER_MS },
 	{ "over", over_start, over_finish, NULL, QEMU_ANSWER_MS },
+	{ "mirrors", qemu_mirror_stop_step, qemu_mirror_stop_finish, NULL,
+	    QEMU_ANSWER_MS },
 	{ "state", state_start, state_finish, NULL, QEMU_ANSWER_MS },
 	{ NULL, NULL, NULL, NULL, 0 },
 };
@@ -166,6 +168,8 @@ const struct flow_step qemu_stay_steps[] = {
 static const struct flow_step adopt_steps[] = {
 	{ "hello", qemu_hello_step, qemu_hello_finish, NULL, ADOPT_MS },
 	{ "over", over_start, over_finish, NULL, QEMU_ANSWER_MS },
+	{ "mirrors", qemu_mirror_stop_step, qemu_mirror_stop_finish, NULL,
+	    QEMU_ANSWER_MS },
 	{ "state", state_start, state_finish, NULL, QEMU_ANSWER_MS },
 	{ NULL, NULL, NULL, NULL, 0 },
 };
