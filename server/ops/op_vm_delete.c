@@ -32,6 +32,10 @@ on_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
 	}
 	txn_event(
 	    t, EV_VM_REMOVED, r->entity, r->id, r->who.name, "Removed %s", vm->o.name);
+	/* Their images and memory lay in its folder. */
+	const struct vm *row = inv_vm(r->inv, r->entity);
+	for (size_t i = 0; i < row->o.n_kids; i++)
+		txn_del(t, row->o.kids[i]);
 	txn_del(t, r->entity);
 }
 
