@@ -402,6 +402,8 @@ open_stores(struct agent *a, struct err *e)
 		.savers = a->savers,
 		.path = path,
 		.roots = a->conf.storage_roots,
+		.host_uuid = a->id.uuid,
+		.boot_id = a->boot_id,
 		.disk = &a->disk,
 	};
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "host-agent/storage/ds_file.h"
 #include "host-agent/storage/ds_path.h"
 #include "proto/msg.h"
 
@@ -271,7 +272,7 @@ datastore_look(
 int
 datastore_path_is_users(const char *path, struct err *e)
 {
-	static const char *const ours[] = { DATASTORE_MARK, "vms", "templates" };
+	static const char *const ours[] = { DATASTORE_MARK, DS_BEATS, "vms", "templates" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
 		size_t n = strlen(ours[i]);
@@ -289,7 +290,7 @@ open_for_write(
     const struct datastore *ds, const Drover__FileWrite *w, int *ret_fd, struct err *e)
 {
 	const char *slash = strrchr(w->path, '/');
-	int flags = O_WRONLY | O_CREAT | (w->truncate ? O_TRUNC : 0), rc;
+	int flags = O_RDWR | O_CREAT, rc;
 	AUTO_FREE char *folder = NULL;
 
 	rc = ds_path_check(w->path, e);
@@ -321,12 +322,69 @@ write_all(int fd, const uint8_t *p, size_t n, uint64_t at, struct err *e)
 	return 0;
 }
 
+/* Has an order that is repeated written it before? */
+static bool
+is_there(int fd, const Drover__FileWrite *w)
+{
+	AUTO_FREE uint8_t *had = xmalloc(w->data.len + 1);
+
+	return w->data.len && pread(fd, had, w->data.len, (off_t)w->offset) ==
+				  (ssize_t)w->data.len &&
+	       !memcmp(had, w->data.data, w->data.len);
+}
+
+static int
+check_quota(const struct datastore *ds, const Drover__FileWrite *w, uint64_t had,
+    struct err *e)
+{
+	uint64_t used = 0;
+	int rc = w->quota_bytes ? ds_users_bytes(ds, &used, e) : 0;
+
+	if (rc || !w->quota_bytes)
+		return rc;
+	used -= w->truncate && used >= had ? had : 0;
+	if (w->data.len <= w->quota_bytes && used <= w->quota_bytes - w->data.len)
+		return 0;
+	return err_set(e, ERR_NO_CAPACITY,
+	    "the quota for uploads is %llu bytes, %llu are used: %zu more do not fit",
+	    (unsigned long long)w->quota_bytes, (unsigned long long)used, w->data.len);
+}
+
+/* At the end of what is there, or from the start anew. */
+static int
+write_piece(const struct datastore *ds, int fd, const Drover__FileWrite *w,
+    struct datastore_written *ret_w, struct err *e)
+{
+	uint64_t had;
+	struct stat st;
+	int rc = fstat(fd, &st) ? err_sys(e, ERR_IO, errno, "cannot look at it") : 0;
+
+	if (!rc && !S_ISREG(st.st_mode))
+		rc = err_set(e, ERR_INVALID, "it is no file");
+	if (rc)
+		return rc;
+	had = (uint64_t)st.st_size;
+	*ret_w = (struct datastore_written){ .size_bytes = had };
+	if (!w->truncate && w->offset < had && is_there(fd, w))
+		return 0;
+	ret_w->misplaced = !w->truncate && w->offset != had;
+	if (ret_w->misplaced)
+		return 0;
+	rc = check_quota(ds, w, had, e);
+	if (!rc && w->truncate && ftruncate(fd, 0))
+		rc = err_sys(e, ERR_IO, errno, "cannot start it anew");
+	if (!rc)
+		rc = write_all(fd, w->data.data, w->data.len, w->offset, e);
+	ret_w->size_bytes = w->offset + w->data.len;
+	return rc;
+}
+
 int
 datastore_write(const struct datastore *ds, const Drover__FileWrite *w,
-    uint64_t *ret_size, struct err *e)
+    struct datastore_written *ret_w, struct err *e)
 {
 	AUTO_CLOSE int fd = -1;
-	struct stat st;
+	struct datastore_written done;
 	int rc = datastore_path_is_users(w->path, e);
 
 	if (!rc && w->data.len > MAX_FILE_CHUNK)
@@ -339,14 +397,12 @@ datastore_write(const struct datastore *ds, const Drover__FileWrite *w,
 	if (!rc)
 		rc = open_for_write(ds, w, &fd, e);
 	if (!rc)
-		rc = write_all(fd, w->data.data, w->data.len, w->offset, e);
+		rc = write_piece(ds, fd, w, &done, e);
 	if (!rc && w->last && fsync(fd))
 		rc = err_sys(e, ERR_IO, errno, "cannot sync");
-	if (!rc && fstat(fd, &st))
-		rc = err_sys(e, ERR_IO, errno, "cannot look at it");
 	if (rc)
 		return err_wrap(e, "%s: %.100s", ds->name, w->path);
-	*ret_size = (uint64_t)st.st_size;
+	*ret_w = done;
 	return 0;
 }
 
@@ -365,7 +421,8 @@ add_member(Drover__FileListing *l, int dir_fd, const char *name)
 	struct stat st;
 
 	if (str_same(name, ".") || str_same(name, "..") ||
-	    str_same(name, DATASTORE_MARK) || !utf8_valid(name, strlen(name)) ||
+	    str_same(name, DATASTORE_MARK) || str_same(name, DS_BEATS) ||
+	    !utf8_valid(name, strlen(name)) ||
 	    fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW))
 		return;
 	/* Links, sockets and the like are nothing that can be used here. */

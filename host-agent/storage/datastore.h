@@ -7,6 +7,7 @@
  * any thread may use it while somebody holds a reference.
  */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -49,10 +50,15 @@ int datastore_look(const struct datastore *ds, struct datastore_room *ret_room,
  * those, but neither write, delete nor import from them.  Pure. */
 int datastore_path_is_users(const char *path, struct err *e) WARN_UNUSED;
 
-/* As FileWrite of proto/order.proto; folders on the way are made. ret_size is the
- * file's after it. */
+struct datastore_written {
+	uint64_t size_bytes; /* of the file, after it */
+	bool misplaced;      /* nothing was written: pieces follow on what is there */
+};
+
+/* As FileWrite of proto/order.proto; folders on the way are made.  A piece that is
+ * there already is done. */
 int datastore_write(const struct datastore *ds, const Drover__FileWrite *w,
-    uint64_t *ret_size, struct err *e) WARN_UNUSED;
+    struct datastore_written *ret_w, struct err *e) WARN_UNUSED;
 /* Members of a folder ("" is the root), by name, at most DATASTORE_LIST_MAX; the mark
  * is left out. Free with drover__file_listing__free_unpacked. */
 #define DATASTORE_LIST_MAX 10000

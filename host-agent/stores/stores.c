@@ -13,6 +13,7 @@
 #include "loop/worker.h"
 
 #define SPEC_MAX      8192u
+#define BEAT_MS       10000u
 #define LIST_FILE_MAX ((size_t)2 * MAX_STORES * SPEC_MAX)
 
 Drover__DatastoreSpec *
@@ -419,10 +420,29 @@ stores_room(const struct stores *s, uint64_t datastore, struct datastore_room *r
 	return true;
 }
 
+/* One that cannot be written to can still be read. */
 static int
 work_look(struct store_job *j)
 {
-	return datastore_look(j->ds, &j->room, &j->e);
+	const struct stores_conf *c = &j->conf;
+	const struct ds_beat beat = { c->host_uuid, c->boot_id, j->wall_ms };
+	int rc = datastore_look(j->ds, &j->room, &j->e);
+
+	if (!rc && j->beats)
+		(void)!ds_beat(j->ds, &beat, &j->stale, &j->beat_err);
+	return rc;
+}
+
+static void
+note_beat(struct store *st, const struct store_job *j)
+{
+	if (j->beat_err.code && !*st->beat_why_not)
+		log_warn("stores", "datastore %s: no beat: %s", st->spec->name,
+		    j->beat_err.msg);
+	snprintf(st->beat_why_not, sizeof(st->beat_why_not), "%s",
+	    j->beat_err.code ? j->beat_err.msg : "");
+	st->stale = j->stale;
+	st->beat_ms = j->wall_ms;
 }
 
 static void
@@ -430,8 +450,11 @@ look_ended(struct stores *s, struct store_job *j, int rc)
 {
 	struct store *st = store_find(s, j->number);
 
-	if (st && st->ds == j->ds)
+	if (st && st->ds == j->ds) {
+		if (!rc && j->beats)
+			note_beat(st, j);
 		store_note(s, st, rc ? NULL : &j->room, rc ? &j->e : NULL);
+	}
 	if (--s->looks == 0)
 		s->ops.sampled(s->ops.arg);
 }
@@ -443,6 +466,9 @@ start_look(struct stores *s, struct store *st)
 
 	j->number = st->number;
 	j->ds = datastore_ref(st->ds);
+	j->conf = s->conf;
+	j->wall_ms = clock_wall_ms(loop_clock(s->conf.loop));
+	j->beats = s->conf.host_uuid && j->wall_ms >= st->beat_ms + BEAT_MS;
 	j->work = work_look;
 	j->ended = look_ended;
 	if (!store_job_start(j, NULL))
@@ -473,6 +499,10 @@ store_status(const struct store *st)
 	d->why_not = xstrdup(st->why_not);
 	d->capacity_bytes = st->room.capacity_bytes;
 	d->free_bytes = st->room.free_bytes;
+	d->beat_why_not = xstrdup(st->beat_why_not);
+	d->stale = xcalloc(st->stale.n + 1, sizeof(char *));
+	for (size_t i = 0; i < st->stale.n; i++)
+		d->stale[d->n_stale++] = xstrdup(st->stale.uuids[i]);
 	return d;
 }
 

@@ -35,6 +35,8 @@ struct stores_conf {
 	struct workers *savers;       /* for the list */
 	const char *path;             /* of the list; copied */
 	const char *roots;            /* as of datastore_attach; copied */
+	/* How this host signs its beats, borrowed; NULL: it leaves none. */
+	const char *host_uuid, *boot_id;
 	const struct disk_conf *disk; /* borrowed */
 	struct progress *progress;    /* borrowed; NULL: nobody wants to know */
 };

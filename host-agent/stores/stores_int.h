@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "host-agent/storage/appliance.h"
+#include "host-agent/storage/ds_file.h"
 #include "host-agent/storage/tmpl.h"
 #include "host-agent/stores/stores.h"
 
@@ -20,6 +21,9 @@ struct store {
 	bool reachable;
 	struct datastore_room room;
 	char why_not[240];
+	uint64_t beat_ms; /* when it last left its beat */
+	char beat_why_not[240];
+	struct ds_stale stale;
 };
 
 /* One blocking call; run touches nothing but the job. */
@@ -35,6 +39,11 @@ struct store_job {
 	Drover__DatastoreSpec *spec;
 	struct datastore *attached; /* result of an attachment */
 	struct datastore_room room; /* result of a look */
+	struct stores_conf conf;    /* of the owner, for a look */
+	bool beats;                 /* and leaves a beat */
+	uint64_t wall_ms;
+	struct ds_stale stale;
+	struct err beat_err;
 	Drover__Reply *reply;       /* result of an order */
 	struct err e;
 	int (*work)(struct store_job *j);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "host-agent/storage/ds_file.h"
 #include "host-agent/stores/stores_int.h"
 
 struct store_verb {
@@ -115,12 +116,77 @@ work_write(struct store_job *j)
 {
 	const Drover__FileWrite *w = j->order->file_write;
 	Drover__FileFacts *f = xcalloc(1, sizeof(*f));
+	struct datastore_written done = { 0 };
+	int rc;
 
 	drover__file_facts__init(f);
 	f->path = xstrdup(w->path);
 	j->reply->result_case = DROVER__REPLY__RESULT_FILE;
 	j->reply->file = f;
-	return datastore_write(j->ds, w, &f->size_bytes, &j->e);
+	rc = datastore_write(j->ds, w, &done, &j->e);
+	f->size_bytes = done.size_bytes;
+	f->misplaced = done.misplaced;
+	return rc;
+}
+
+static int
+work_read(struct store_job *j)
+{
+	Drover__FileData *d = NULL;
+	int rc = ds_file_read(j->ds, j->order->file_read, &d, &j->e);
+
+	if (rc)
+		return rc;
+	j->reply->result_case = DROVER__REPLY__RESULT_FILE_DATA;
+	j->reply->file_data = d;
+	return 0;
+}
+
+static int
+start_read(
+    struct stores *s, struct order_name name, const Drover__Order *o, struct err *e)
+{
+	return run_order(s, name, o, o->file_read->datastore, work_read, e);
+}
+
+static int
+work_sum(struct store_job *j)
+{
+	Drover__FileSumFacts *sum = NULL;
+	int rc = ds_file_sum(j->ds, j->order->file_sum->path, &sum, &j->e);
+
+	if (rc)
+		return rc;
+	j->reply->result_case = DROVER__REPLY__RESULT_FILE_SUM;
+	j->reply->file_sum = sum;
+	return 0;
+}
+
+static int
+start_sum(
+    struct stores *s, struct order_name name, const Drover__Order *o, struct err *e)
+{
+	return run_order(s, name, o, o->file_sum->datastore, work_sum, e);
+}
+
+static int
+work_scan(struct store_job *j)
+{
+	Drover__ScanFacts *scan = NULL;
+	int rc = ds_scan(j->ds, &scan, &j->e);
+
+	if (rc)
+		return rc;
+	j->reply->result_case = DROVER__REPLY__RESULT_SCAN;
+	j->reply->scan = scan;
+	return 0;
+}
+
+static int
+start_scan(
+    struct stores *s, struct order_name name, const Drover__Order *o, struct err *e)
+{
+	return run_order(s, name, o, o->datastore_scan->datastore, work_scan, e);
 }
 
 static int
@@ -183,6 +249,9 @@ static const struct store_verb verbs[] = {
 	{ DROVER__ORDER__VERB_FILE_WRITE, start_write },
 	{ DROVER__ORDER__VERB_FILE_LIST, start_list },
 	{ DROVER__ORDER__VERB_FILE_DELETE, start_delete },
+	{ DROVER__ORDER__VERB_FILE_READ, start_read },
+	{ DROVER__ORDER__VERB_FILE_SUM, start_sum },
+	{ DROVER__ORDER__VERB_DATASTORE_SCAN, start_scan },
 	{ DROVER__ORDER__VERB_TEMPLATE_IMPORT, store_image_import },
 	{ DROVER__ORDER__VERB_TEMPLATE_FROM_DISK, store_image_from_disk },
 	{ DROVER__ORDER__VERB_APPLIANCE_EXPORT, store_image_export },

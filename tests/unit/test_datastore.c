@@ -161,19 +161,19 @@ files_are_written_in_pieces(void **state)
 	Drover__FileListing *l = NULL;
 	Drover__FileWrite w;
 	struct err e = ERR_INIT;
-	uint64_t size = 0;
+	struct datastore_written done = { 0 };
 	char buf[16] = "";
 	FILE *f;
 
 	init_write(&w, "upload/a/image", "hello ", 0);
-	assert_int_equal(datastore_write(ds, &w, &size, &e), 0);
-	assert_int_equal(size, 6);
+	assert_int_equal(datastore_write(ds, &w, &done, &e), 0);
+	assert_int_equal(done.size_bytes, 6);
 	init_write(&w, "upload/a/image", "world", 6);
 	w.last = true;
-	assert_int_equal(datastore_write(ds, &w, &size, &e), 0);
+	assert_int_equal(datastore_write(ds, &w, &done, &e), 0);
 	/* The same piece once more changes nothing. */
-	assert_int_equal(datastore_write(ds, &w, &size, &e), 0);
-	assert_int_equal(size, 11);
+	assert_int_equal(datastore_write(ds, &w, &done, &e), 0);
+	assert_int_equal(done.size_bytes, 11);
 	f = fopen(path, "re");
 	assert_non_null(f);
 	assert_non_null(fgets(buf, sizeof(buf), f));
@@ -199,21 +199,21 @@ bad_writes_are_refused(void **state)
 	AUTO(datastore) struct datastore *ds = attach(*state);
 	Drover__FileWrite w;
 	struct err e = ERR_INIT;
-	uint64_t size = 0;
+	struct datastore_written done = { 0 };
 
 	init_write(&w, "../escape", "x", 0);
-	assert_int_equal(datastore_write(ds, &w, &size, &e), ERR_INVALID);
+	assert_int_equal(datastore_write(ds, &w, &done, &e), ERR_INVALID);
 	init_write(&w, DATASTORE_MARK, "x", 0);
-	assert_int_equal(datastore_write(ds, &w, &size, &e), ERR_DENIED);
+	assert_int_equal(datastore_write(ds, &w, &done, &e), ERR_DENIED);
 	assert_int_equal(datastore_delete(ds, DATASTORE_MARK, &e), ERR_DENIED);
 	assert_int_equal(datastore_delete(ds, "vms/vm-1/disk-0.qcow2", &e), ERR_DENIED);
 	assert_int_equal(datastore_delete(ds, "templates", &e), ERR_DENIED);
 	assert_int_equal(datastore_path_is_users("vms2/x", &e), 0);
 	init_write(&w, "f", "x", UINT64_MAX);
-	assert_int_equal(datastore_write(ds, &w, &size, &e), ERR_INVALID);
+	assert_int_equal(datastore_write(ds, &w, &done, &e), ERR_INVALID);
 	init_write(&w, "f", "x", 0);
 	w.data.len = MAX_FILE_CHUNK + 1;
-	assert_int_equal(datastore_write(ds, &w, &size, &e), ERR_TOO_LARGE);
+	assert_int_equal(datastore_write(ds, &w, &done, &e), ERR_TOO_LARGE);
 }
 
 #define PLACE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
