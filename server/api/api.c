@@ -112,6 +112,12 @@ api_reply_text(struct api_call *c, const char *type, char *text_take, size_t n)
 }
 
 void
+api_reply_with(struct api_call *c, struct response *p_take)
+{
+	reply(c, p_take);
+}
+
+void
 api_reply_done(struct api_call *c)
 {
 	api_reply_json(c, 200, json_new_object());

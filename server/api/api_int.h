@@ -50,6 +50,8 @@ struct api_call {
 
 const struct route *api_routes(size_t *ret_n);
 void api_reply_json(struct api_call *c, int status, json *j_take);
+/* What is not JSON: p is from response_new for c. */
+void api_reply_with(struct api_call *c, struct response *p_take);
 void api_reply_text(struct api_call *c, const char *type, char *text_take, size_t n);
 void api_reply_err(struct api_call *c, const struct err *e);
 /* err_set and answer with it. */
@@ -82,10 +84,10 @@ void api_answer_early(struct api_call *c, const struct err *e);
 HANDLER(list)
 HANDLER(get)
 HANDLER(op)
-HANDLER(task_get)
-HANDLER(task_cancel)
 HANDLER(vm_snapshots)
 HANDLER(snapshot_delete)
+HANDLER(task_get)
+HANDLER(task_cancel)
 HANDLER(session_open)
 HANDLER(session_current)
 HANDLER(session_end)
@@ -99,6 +101,8 @@ HANDLER(enroll)
 HANDLER(disk_remove)
 HANDLER(file_list)
 HANDLER(file_write)
+HANDLER(file_read)
+HANDLER(file_sum)
 HANDLER(file_delete)
 HANDLER(placement)
 HANDLER(migrate_check)

@@ -111,6 +111,9 @@ front_read_head(struct lws *wsi)
 	r->origin = header(wsi, WSI_TOKEN_ORIGIN);
 	r->host = header(wsi, WSI_TOKEN_HOST);
 	r->content_type = header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE);
+	r->if_match = header(wsi, WSI_TOKEN_HTTP_IF_MATCH);
+	if (!r->if_match)
+		r->if_match = header(wsi, WSI_TOKEN_HTTP_IF_RANGE);
 	r->csrf = custom_header(wsi, "x-drover-csrf:");
 	r->op_id = custom_header(wsi, "x-drover-op:");
 	lws_get_peer_simple(wsi, r->peer, sizeof(r->peer));
@@ -181,6 +184,10 @@ send_reply_head(struct http_conn *c)
 	if (r->set_cookie &&
 	    front_add_header(c->wsi, "set-cookie:", r->set_cookie, &p, end))
 		return -1;
+	for (size_t i = 0; i < r->n_headers; i++)
+		if (front_add_header(
+			c->wsi, r->headers[i].name, r->headers[i].value, &p, end))
+			return -1;
 	snprintf(secs, sizeof(secs), "%u", r->retry_after_s);
 	if (r->retry_after_s && front_add_header(c->wsi, "retry-after:", secs, &p, end))
 		return -1;

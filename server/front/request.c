@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
+
 struct request *
 request_new(void)
 {
@@ -27,6 +29,7 @@ request_free(struct request *r)
 	free(r->origin);
 	free(r->host);
 	free(r->content_type);
+	free(r->if_match);
 	free(r->body);
 	free(r);
 }
@@ -68,10 +71,19 @@ response_new(
 }
 
 void
+response_add_header(struct response *p, const char *name, char *value_take)
+{
+	ASSERT(p->n_headers < RESPONSE_HEADERS_MAX);
+	p->headers[p->n_headers++] = (struct response_header){ name, value_take };
+}
+
+void
 response_free(struct response *p)
 {
 	if (!p)
 		return;
+	for (size_t i = 0; i < p->n_headers; i++)
+		free(p->headers[i].value);
 	free(p->set_cookie);
 	free(p->body);
 	free(p);

@@ -25,11 +25,19 @@ struct request {
 	struct query_arg *args; /* decoded */
 	size_t n_args;
 	char *authorization, *cookie, *csrf, *op_id, *origin, *host, *content_type;
+	char *if_match; /* If-Match, or If-Range */
 	char peer[64]; /* address, no port */
 	char id[24];   /* "r-…", in the answer, the log and the audit */
 	uint8_t *body;
 	size_t body_len;
 	uint64_t received_us; /* mono */
+};
+
+#define RESPONSE_HEADERS_MAX 4
+
+struct response_header {
+	const char *name; /* a literal, "etag:" */
+	char *value;
 };
 
 struct response {
@@ -38,6 +46,8 @@ struct response {
 	const char *content_type; /* a literal */
 	char *set_cookie;         /* value of Set-Cookie, or NULL */
 	uint32_t retry_after_s;   /* 0: no header */
+	struct response_header headers[RESPONSE_HEADERS_MAX];
+	size_t n_headers;
 	uint8_t *body;
 	size_t body_len;
 	char request_id[24];
@@ -54,5 +64,7 @@ void request_add_arg(struct request *r, const char *text);
 struct response *response_new(
     const struct request *r, int status, const char *type, char *body_take, size_t len);
 void response_free(struct response *p);
+/* One more header; there is room for RESPONSE_HEADERS_MAX. */
+void response_add_header(struct response *p, const char *name, char *value_take);
 
 DEFINE_AUTO(request, struct request *, request_free)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "server/event/event.h"
 #include "server/hosts/host_int.h"
 
@@ -103,6 +104,60 @@ store_room(struct host_rec *rec, obj_id datastore, const Drover__DatastoreStatus
 	txn_commit_wake(t, WAKE_NONE);
 }
 
+static bool
+same_ids(const struct id_list *a, const struct id_list *b)
+{
+	bool same = a->n == b->n;
+
+	for (size_t i = 0; same && i < a->n; i++)
+		same = id_list_has(b, a->v[i]);
+	return same;
+}
+
+/* Hosts of the datastore whose beats are old, as this one sees it. */
+static void
+note_silent(struct host_rec *rec, obj_id datastore, const Drover__DatastoreStatus *s)
+{
+	const struct datastore *row = inv_datastore(rec->hs->inv, datastore);
+	struct id_list silent = { 0 };
+
+	for (size_t i = 0; i < row->hosts.n; i++) {
+		const struct host *h = inv_host(rec->hs->inv, row->hosts.v[i]);
+
+		for (size_t k = 0; h && k < s->n_stale; k++) {
+			if (str_same(h->uuid, s->stale[k]))
+				list_add(&silent, h->o.id);
+		}
+	}
+	if (!same_ids(&silent, &row->silent_hosts)) {
+		struct datastore *ds = inv_note_begin(rec->hs->inv, datastore);
+
+		free(ds->silent_hosts.v);
+		ds->silent_hosts = silent;
+		silent.v = NULL;
+		inv_note_end(rec->hs->inv, datastore);
+	}
+	free(silent.v);
+}
+
+/* The error names its host, who alone can take it back. */
+static void
+note_beat(struct host_rec *rec, obj_id datastore, const Drover__DatastoreStatus *s)
+{
+	const struct datastore *row = inv_datastore(rec->hs->inv, datastore);
+	const char *host = inv_name(rec->hs->inv, rec->id);
+	AUTO_FREE char *whose = xasprintf("host %s: ", host);
+	AUTO_FREE char *text = xasprintf("%s%.200s", whose, s->beat_why_not);
+	const char *now = row->beat_error ? row->beat_error : "";
+	bool ours = str_starts(now, whose);
+
+	if (*s->beat_why_not ? str_same(now, text) || (*now && !ours) : !ours)
+		return;
+	struct datastore *ds = inv_note_begin(rec->hs->inv, datastore);
+	text_set(&ds->beat_error, *s->beat_why_not ? text : NULL);
+	inv_note_end(rec->hs->inv, datastore);
+}
+
 void
 host_take_datastores(struct host_rec *rec, size_t n, Drover__DatastoreStatus **v)
 {
@@ -113,6 +168,9 @@ host_take_datastores(struct host_rec *rec, size_t n, Drover__DatastoreStatus **v
 			continue;
 		tell_reach(rec, ds, v[i]);
 		note_reach(rec, id, v[i]->reachable ? REACHED : NOT_REACHED);
+		if (v[i]->reachable)
+			note_silent(rec, id, v[i]);
+		note_beat(rec, id, v[i]);
 		if (v[i]->reachable && room_moved(ds, v[i]))
 			store_room(rec, id, v[i]);
 	}
@@ -128,6 +186,26 @@ host_leave_datastores(struct host_rec *rec)
 	{
 		note_reach(rec, o->id, NOT_REACHED);
 	}
+}
+
+void
+hosts_forget_reach(struct hosts *hs, obj_id datastore)
+{
+	const struct datastore *row = inv_datastore(hs->inv, datastore);
+	struct datastore *ds;
+	bool stale = false;
+
+	for (size_t i = 0; row && i < row->reachable_hosts.n; i++)
+		stale |= !id_list_has(&row->hosts, row->reachable_hosts.v[i]);
+	if (!stale)
+		return;
+	ds = inv_note_begin(hs->inv, datastore);
+	for (size_t i = ds->reachable_hosts.n; i-- > 0;) {
+		if (!id_list_has(&ds->hosts, ds->reachable_hosts.v[i]))
+			list_del(&ds->reachable_hosts, ds->reachable_hosts.v[i]);
+	}
+	ds->accessible = ds->reachable_hosts.n > 0;
+	inv_note_end(hs->inv, datastore);
 }
 
 void

@@ -16,7 +16,8 @@
 
 struct hosts;
 
-/* j is borrowed: {"path","size_bytes"} of a write, {"items":[…]} of a list, NULL of a
+/* j is borrowed: {"path","size_bytes","misplaced"?} of a write (misplaced: nothing was
+ * written, for the file has another size), {"items":[…]} of a list, NULL of a
  * delete or a failure. */
 typedef void (*host_file_fn)(void *arg, int rc, const struct err *e, json *j);
 
@@ -28,9 +29,30 @@ struct host_file_chunk {
 	bool last; /* put it on disk for good */
 };
 
+struct host_file_range {
+	const char *path;
+	uint64_t offset;
+	uint32_t length; /* at most MAX_FILE_CHUNK */
+};
+
 /* data is copied before the call returns. */
 void hosts_file_write(struct hosts *hs, obj_id datastore,
     const struct host_file_chunk *c, host_file_fn done, void *arg);
+/* A piece of a file as it is now. */
+struct host_file_data {
+	const void *data;
+	size_t n; /* 0 beyond the end */
+	uint64_t size_bytes, modified_ms;
+};
+
+/* d is borrowed; NULL of a failure. */
+typedef void (*host_data_fn)(
+    void *arg, int rc, const struct err *e, const struct host_file_data *d);
+void hosts_file_read(struct hosts *hs, obj_id datastore,
+    const struct host_file_range *r, host_data_fn done, void *arg);
+/* j: {"path","size_bytes","sha256"}.  It takes as long as reading the file. */
+void hosts_file_sum(
+    struct hosts *hs, obj_id datastore, const char *path, host_file_fn done, void *arg);
 void hosts_file_list(
     struct hosts *hs, obj_id datastore, const char *path, host_file_fn done, void *arg);
 void hosts_file_delete(

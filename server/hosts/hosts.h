@@ -61,3 +61,5 @@ bool hosts_has_bridge(const struct hosts *hs, obj_id host, const char *bridge);
 obj_id hosts_reaching(const struct hosts *hs, obj_id datastore);
 /* An order has shown that the host reaches it: no need to wait for its next report. */
 void hosts_note_reach(struct hosts *hs, obj_id host, obj_id datastore);
+/* Hosts that it is not attached to any more do not reach it. */
+void hosts_forget_reach(struct hosts *hs, obj_id datastore);

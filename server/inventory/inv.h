@@ -120,6 +120,8 @@ struct datastore { /* parent: datacenter */
 	struct id_list hosts, reachable_hosts;
 	uint64_t capacity_bytes, free_bytes;
 	uint64_t quota_bytes; /* of what users upload; 0: none */
+	struct id_list silent_hosts; /* have left no beat there lately, as others see */
+	char *beat_error; /* of a host that reaches it and cannot leave its beat */
 };
 
 struct network { /* parent: datacenter */

@@ -156,24 +156,26 @@ check_path(const char *path, struct err *e)
 	return 0;
 }
 
-/* The hosts' ids; each must exist, be connected, and stand in the datacenter. */
+/* The hosts' ids; each must exist and stand in the datacenter; those that had lacks
+ * must be connected. */
 static int
-read_hosts(const struct op_call *c, obj_id *out, size_t *ret_n, struct err *e)
+read_hosts(const struct op_call *c, obj_id dc, bool shared, const struct id_list *had,
+    struct id_list *ret, struct err *e)
 {
 	const json *hosts = json_get(c->args, "hosts");
-	obj_id dc = arg_id(c->args, "datacenter");
 	size_t n = json_count(hosts);
+	obj_id *out = ret->v;
 
 	if (n > MAX_HOSTS)
 		return err_set(e, ERR_INVALID,
 		    "hosts: has %zu entries, at most %d may be", n, MAX_HOSTS);
-	if (n > 1 && !arg_bool(c->args, "shared", false))
+	if (n > 1 && !shared)
 		return err_set(e, ERR_INVALID,
 		    "hosts: a datastore that is not shared has one host");
 	for (size_t i = 0; i < n; i++) {
 		const char *s = json_str_value(json_at(hosts, i), NULL);
 		int rc = obj_id_parse(s, KIND_HOST, &out[i], e);
-		if (!rc)
+		if (!rc && !(had && id_list_has(had, out[i])))
 			rc = hosts_need_up(c->hosts, out[i], e);
 		if (rc)
 			return err_wrap(e, "hosts");
@@ -182,7 +184,7 @@ read_hosts(const struct op_call *c, obj_id *out, size_t *ret_n, struct err *e)
 			    "hosts: host \"%s\" is in another datacenter",
 			    inv_name(c->inv, out[i]));
 	}
-	*ret_n = n;
+	ret->n = n;
 	return 0;
 }
 
@@ -190,7 +192,7 @@ static int
 datastore_create(struct op_call *c, struct txn *t, struct err *e)
 {
 	obj_id hosts[MAX_HOSTS];
-	size_t n_hosts = 0;
+	struct id_list list = { .v = hosts };
 	char uuid[UUID_TEXT];
 	void *obj;
 	int rc = arg_exists(c->inv, c->args, "datacenter", e);
@@ -198,7 +200,8 @@ datastore_create(struct op_call *c, struct txn *t, struct err *e)
 	if (!rc)
 		rc = check_path(arg_str(c->args, "path"), e);
 	if (!rc)
-		rc = read_hosts(c, hosts, &n_hosts, e);
+		rc = read_hosts(c, arg_id(c->args, "datacenter"),
+		    arg_bool(c->args, "shared", false), NULL, &list, e);
 	if (!rc)
 		rc = txn_add(t, KIND_DATASTORE, arg_id(c->args, "datacenter"),
 		    arg_str(c->args, "name"), &obj, e);
@@ -209,10 +212,210 @@ datastore_create(struct op_call *c, struct txn *t, struct err *e)
 	ds->type = xstrdup("dir");
 	ds->path = xstrdup(arg_str(c->args, "path"));
 	ds->shared = arg_bool(c->args, "shared", false);
-	id_list_set(&ds->hosts, hosts, n_hosts);
+	id_list_set(&ds->hosts, list.v, list.n);
 	c->object = ds->o.id;
 	return 0;
 }
+
+/* ---- more hosts, or fewer ---- */
+
+enum { STEP_MORE, STEP_FEWER };
+
+/* Those that the argument names and the datastore does not have, or the other way
+ * round. */
+static size_t
+hosts_to(const struct task_run *r, unsigned step, obj_id out[MAX_HOSTS])
+{
+	const struct datastore *ds = inv_datastore(r->inv, r->entity);
+	const json *named = json_get(r->args, "hosts");
+	obj_id wanted[MAX_HOSTS];
+	struct id_list list = { .v = wanted };
+	size_t n = 0;
+
+	for (size_t i = 0; named && i < json_count(named) && i < MAX_HOSTS; i++) {
+		if (!obj_id_parse(json_str_value(json_at(named, i), NULL), KIND_HOST,
+			&wanted[list.n], NULL))
+			list.n++;
+	}
+	const struct id_list *from = step == STEP_MORE ? &list : &ds->hosts;
+	const struct id_list *in = step == STEP_MORE ? &ds->hosts : &list;
+	for (size_t i = 0; named && i < from->n && n < MAX_HOSTS; i++) {
+		if (!id_list_has(in, from->v[i]))
+			out[n++] = from->v[i];
+	}
+	return n;
+}
+
+static enum flow_rc
+more_start(struct task_run *r)
+{
+	struct wake parts[MAX_HOSTS];
+	obj_id more[MAX_HOSTS];
+	size_t n;
+
+	if (!inv_datastore(r->inv, r->entity))
+		return gone(r);
+	n = hosts_to(r, STEP_MORE, more);
+	if (!n)
+		return FLOW_NEXT;
+	task_join(r, (unsigned)n, parts);
+	for (size_t i = 0; i < n; i++)
+		send_attach(r, more[i], false, parts[i]);
+	return FLOW_WAIT;
+}
+
+static void
+detach_order(const struct task_run *r, Drover__DatastoreDetach *detach, Drover__Order *o,
+    uint32_t step)
+{
+	drover__datastore_detach__init(detach);
+	drover__order__init(o);
+	detach->datastore = obj_id_number(r->entity);
+	o->task = obj_id_number(r->id);
+	o->step = step;
+	o->verb_case = DROVER__ORDER__VERB_DATASTORE_DETACH;
+	o->datastore_detach = detach;
+}
+
+static enum flow_rc
+more_undo(struct task_run *r)
+{
+	Drover__DatastoreDetach detach;
+	Drover__Order o;
+	obj_id more[MAX_HOSTS];
+	size_t n = inv_datastore(r->inv, r->entity) ? hosts_to(r, STEP_MORE, more) : 0;
+
+	detach_order(r, &detach, &o, UNDO_STEP(task_step(r)));
+	for (size_t i = 0; i < n; i++)
+		host_call_patient(
+		    run_ops(r)->hosts, more[i], &o, ATTACH_MS, WAKE_NONE);
+	return FLOW_NEXT;
+}
+
+/* One that is away forgets it at its next Welcome. */
+static enum flow_rc
+fewer_start(struct task_run *r)
+{
+	struct hosts *hosts = run_ops(r)->hosts;
+	Drover__DatastoreDetach detach;
+	Drover__Order o;
+	struct wake parts[MAX_HOSTS];
+	obj_id fewer[MAX_HOSTS];
+	size_t n, up = 0;
+
+	if (!inv_datastore(r->inv, r->entity))
+		return gone(r);
+	n = hosts_to(r, STEP_FEWER, fewer);
+	for (size_t i = 0; i < n; i++) {
+		if (hosts_is_up(hosts, fewer[i]))
+			fewer[up++] = fewer[i];
+	}
+	if (!up)
+		return FLOW_NEXT;
+	detach_order(r, &detach, &o, ORDER_STEP(task_step(r)));
+	task_join(r, (unsigned)up, parts);
+	for (size_t i = 0; i < up; i++)
+		host_call_patient(hosts, fewer[i], &o, ATTACH_MS, parts[i]);
+	return FLOW_WAIT;
+}
+
+static void
+update_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
+{
+	const json *named = json_get(r->args, "hosts");
+	obj_id list[MAX_HOSTS];
+	size_t n = 0;
+
+	if (rc || !named || !inv_datastore(r->inv, r->entity))
+		return;
+	for (size_t i = 0; i < json_count(named) && i < MAX_HOSTS; i++) {
+		if (!obj_id_parse(json_str_value(json_at(named, i), NULL), KIND_HOST,
+			&list[n], NULL))
+			n++;
+	}
+	struct datastore *ds = txn_edit(t, r->entity);
+	id_list_set(&ds->hosts, list, n);
+	txn_event(t, EV_DATASTORE_ADDED, r->entity, r->id, r->who.name,
+	    "Datastore %s is on %zu hosts now", ds->o.name, n);
+}
+
+/* Who had it before says so with its reports; the new ones need not wait for theirs. */
+static void
+update_gone(struct task_run *r)
+{
+	const struct datastore *ds = inv_datastore(r->inv, r->entity);
+
+	hosts_forget_reach(run_ops(r)->hosts, r->entity);
+	for (size_t i = 0; ds && i < ds->hosts.n; i++) {
+		if (run_reply(r, ds->hosts.v[i], STEP_MORE))
+			hosts_note_reach(
+			    run_ops(r)->hosts, ds->hosts.v[i], r->entity);
+	}
+	run_forget(r);
+}
+
+static const struct task_step update_steps[] = {
+	[STEP_MORE] = { .name = "attach",
+	    .start = more_start,
+	    .finish = run_order_finish,
+	    .undo = more_undo },
+	[STEP_FEWER] = { .name = "detach", .start = fewer_start },
+	{ .name = NULL },
+};
+
+static const struct task_kind update_kind = {
+	.op = "datastore.update",
+	.title = "Change datastore",
+	.steps = update_steps,
+	.locks = locks,
+	.on_end = update_end,
+	.on_gone = update_gone,
+};
+
+/* Machines there would lose their disks. */
+static int
+check_leaving(
+    const struct op_call *c, const struct datastore *ds, const struct id_list *stay,
+    struct err *e)
+{
+	INV_EACH(c->inv, KIND_VM, o)
+	{
+		const struct vm *vm = inv_vm(c->inv, o->id);
+
+		if (id_list_has(&vm->datastores, ds->o.id) &&
+		    id_list_has(&ds->hosts, vm->host) && !id_list_has(stay, vm->host))
+			return err_set(e, ERR_BAD_STATE,
+			    "hosts: machine \"%s\" on host \"%s\" has disks on it",
+			    o->name, inv_name(c->inv, vm->host));
+	}
+	return 0;
+}
+
+static int
+datastore_update(struct op_call *c, struct txn *t, struct err *e)
+{
+	const struct datastore *ds = inv_datastore(c->inv, c->entity);
+	obj_id hosts[MAX_HOSTS];
+	struct id_list list = { .v = hosts };
+	int rc = 0;
+
+	if (arg_has(c->args, "hosts")) {
+		rc = read_hosts(c, inv_ancestor(c->inv, c->entity, KIND_DATACENTER),
+		    ds->shared, &ds->hosts, &list, e);
+		if (!rc)
+			rc = check_leaving(c, ds, &list, e);
+	}
+	if (!rc)
+		rc = apply_rename(c, t, e);
+	if (!rc && arg_has(c->args, "quota_bytes")) {
+		struct datastore *edit = txn_edit(t, c->entity);
+
+		edit->quota_bytes = arg_u64(c->args, "quota_bytes", 0);
+	}
+	return rc;
+}
+
+/* ---- remove ---- */
 
 static enum flow_rc
 detach_start(struct task_run *r)
@@ -299,13 +502,16 @@ static const struct op_arg create_args[] = {
 	{ .name = "shared", .type = ARG_BOOL, .help = "the hosts see the same folder there" },
 	{ 0 } };
 static const struct op_arg update_args[] = {
-	{ .name = "name", .type = ARG_NAME, .help = "new name" }, { 0 } };
+	{ .name = "name", .type = ARG_NAME, .help = "new name" },
+	{ .name = "quota_bytes", .type = ARG_U64, .max = INT64_MAX, .help = "room for uploads; 0: no limit" },
+	{ .name = "hosts", .type = ARG_IDS, .kinds = KIND_BIT(HOST), .help = "all hosts that have it from now on" },
+	{ 0 } };
 
 const struct op_def op_datastore_defs[] = {
 	{ .info = { "datastore.create", "Add datastore", KIND_NONE, ROLE_ADMINISTRATOR, true, create_args },
 	  .apply = datastore_create, .task = &create_kind },
-	{ .info = { "datastore.update", "Rename datastore", KIND_DATASTORE, ROLE_ADMINISTRATOR, false, update_args },
-	  .apply = apply_rename },
+	{ .info = { "datastore.update", "Change datastore", KIND_DATASTORE, ROLE_ADMINISTRATOR, true, update_args },
+	  .apply = datastore_update, .task = &update_kind },
 	{ .info = { "datastore.delete", "Remove datastore", KIND_DATASTORE, ROLE_ADMINISTRATOR, true, NULL },
 	  .apply = datastore_delete, .task = &delete_kind },
 	{ .info = { .name = NULL } },

@@ -43,6 +43,7 @@ struct ops {
 extern const struct op_def op_place_defs[];
 extern const struct op_def op_network_defs[];
 extern const struct op_def op_datastore_defs[];
+extern const struct op_def op_datastore_scan_defs[];
 extern const struct op_def op_host_defs[];
 extern const struct op_def op_vm_start_defs[];
 extern const struct op_def op_vm_power_defs[];
