@@ -198,6 +198,25 @@ rest_get(struct shell *sh, const char *path, json **ret_j, struct err *e)
 }
 
 int
+rest_download(
+    struct shell *sh, const char *path, struct str *ret_body, struct err *e)
+{
+	AUTO_FREE char *full = xasprintf(API "%s", path);
+	struct http_request q = { .method = "GET", .path = full };
+	struct http_reply r = { 0 };
+	struct site *s;
+	int rc = site_need(sh, &s, e);
+
+	if (rc < 0)
+		return rc;
+	q.bearer = s->token ? secret_cstr(s->token) : NULL;
+	rc = call(sh, &q, &r, e);
+	if (!rc)
+		*ret_body = r.body;
+	return rc;
+}
+
+int
 rest_list(struct shell *sh, const char *path, json **ret_items, struct err *e)
 {
 	AUTO_FREE char *next =

@@ -34,6 +34,9 @@ struct piece {
 };
 
 int rest_upload(struct shell *sh, const struct piece *p, struct err *e) WARN_UNUSED;
+/* What path answers, as it is. */
+int rest_download(struct shell *sh, const char *path, struct str *ret_body,
+    struct err *e) WARN_UNUSED;
 
 /* s as part of a query or path, %XX where needed. */
 void url_add(struct str *b, const char *s);
