@@ -41,6 +41,12 @@ static const char *const verb_names[] = {
 	[ENGINE_FREEZE] = "take a snapshot",
 	[ENGINE_MERGE] = "merge images",
 	[ENGINE_MERGE_END] = "end merging images",
+	[ENGINE_PLUG_DISK] = "plug a disk",
+	[ENGINE_PLUG_NIC] = "plug a nic",
+	[ENGINE_UNPLUG_DISK] = "unplug a disk",
+	[ENGINE_UNPLUG_NIC] = "unplug a nic",
+	[ENGINE_GROW_DISK] = "grow a disk",
+	[ENGINE_LIMIT_DISK] = "limit a disk",
 };
 
 #define GO  ENGINE_GO
@@ -69,6 +75,13 @@ static const enum engine_verdict verb_may[ENGINE_VERBS_][ENGINE_STATES_] = {
 	[ENGINE_FREEZE]    = { NO,  NO,    GO,     GO,    NO,     NO,        NO,      NO,     NO },
 	[ENGINE_MERGE]     = { NO,  NO,    GO,     GO,    GO,     NO,        NO,      NO,     NO },
 	[ENGINE_MERGE_END] = { NO,  NO,    GO,     GO,    GO,     NO,        NO,      NO,     NO },
+	[ENGINE_PLUG_DISK]   = { NO, NO,   GO,     GO,    NO,     NO,        NO,      NO,     NO },
+	[ENGINE_PLUG_NIC]    = { NO, NO,   GO,     GO,    NO,     NO,        NO,      NO,     NO },
+	/* A guest that stands still lets go of nothing. */
+	[ENGINE_UNPLUG_DISK] = { NO, NO,   GO,     NO,    NO,     NO,        NO,      NO,     NO },
+	[ENGINE_UNPLUG_NIC]  = { NO, NO,   GO,     NO,    NO,     NO,        NO,      NO,     NO },
+	[ENGINE_GROW_DISK]   = { NO, NO,   GO,     GO,    GO,     NO,        NO,      NO,     NO },
+	[ENGINE_LIMIT_DISK]  = { NO, NO,   GO,     GO,    GO,     NO,        NO,      NO,     NO },
 	/* clang-format on */
 };
 

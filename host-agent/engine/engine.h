@@ -224,6 +224,7 @@ struct engine_qemu_conf {
 	uint32_t uid_base;   /* guest n runs as uid_base + n */
 	uint32_t gid;        /* of all guests, unless /dev/kvm has a group of its own */
 	uint32_t start_ms;   /* how long a process may take to answer; 0: 30 s */
+	uint32_t unplug_ms;  /* how long a guest may keep a device; 0: 20 s */
 };
 /* Its verbs are flows of fs, the loop's registry. The conf's strings are copied. */
 struct engine *engine_qemu_new(

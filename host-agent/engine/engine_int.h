@@ -6,6 +6,7 @@
  * engine and a struct engine_guest are the first members of the engine's own structs.
  */
 #pragma once
+#include "host-agent/engine/engine_device.h"
 #include "host-agent/engine/engine_snapshot.h"
 #include "host-agent/engine/engine_move.h"
 
@@ -27,6 +28,12 @@ enum engine_verb {
 	ENGINE_FREEZE,
 	ENGINE_MERGE,
 	ENGINE_MERGE_END,
+	ENGINE_PLUG_DISK,
+	ENGINE_PLUG_NIC,
+	ENGINE_UNPLUG_DISK,
+	ENGINE_UNPLUG_NIC,
+	ENGINE_GROW_DISK,
+	ENGINE_LIMIT_DISK,
 	ENGINE_TAKE_BACK,
 	ENGINE_ADOPT_MOVING,
 	ENGINE_VERBS_
@@ -60,6 +67,9 @@ struct engine_ops {
 	int (*suspend)(struct engine_guest *g, int memory_fd, struct err *e);
 	int (*resize)(
 	    struct engine_guest *g, const Drover__GuestSpec *spec, struct err *e);
+	/* What the verb under way says, of engine_device.h. */
+	int (*device)(struct engine_guest *g, const struct engine_device *d,
+	    struct err *e);
 	int (*query)(struct engine_guest *g, struct err *e);
 	int (*adopt)(
 	    struct engine_guest *g, const Drover__GuestSpec *spec, struct err *e);

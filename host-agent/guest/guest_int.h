@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "host-agent/guest/guests.h"
+#include "host-agent/network/port.h"
 #include "loop/flow.h"
 #include "proto/book.pb-c.h"
 
@@ -114,6 +115,9 @@ void guest_on_engine_event(
 void guest_replay_event(struct guest *g);
 /* Wires and control group of a guest that is down. */
 void guest_clear_host(struct guest *g);
+/* The wire of a card of spec, which is g's or is to be.  It borrows from spec. */
+struct port_spec guest_port(
+    const struct guest *g, const Drover__GuestSpec *spec, size_t i);
 
 /* ---- guests.c ---- */
 

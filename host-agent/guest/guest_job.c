@@ -69,10 +69,11 @@ guest_job_free(struct guest_job *j)
 	guest_job_close_fds(j);
 	drover__guest_spec__free_unpacked(j->spec, NULL);
 	drover__guest_spec__free_unpacked(j->old, NULL);
+	guest_update_free(j->update);
 	drover__reply__free_unpacked(j->reply, NULL);
 	timer_free(j->ticker);
-	free(j->traced);
 	free(j->own_steps);
+	free(j->traced);
 	j->magic = 0;
 	free(j);
 }

@@ -2,7 +2,7 @@
  * guest_job: one verb on one guest, as a table of steps.
  *
  * guest_order.c turns an order into a job; the tables are in guest_make.c (what changes
- * disks and the book) and guest_run.c (what changes the running of it).
+ * disks and the book), guest_run.c (what changes the running of it) and guest_update.c.
  */
 #pragma once
 #include "host-agent/guest/guest_int.h"
@@ -31,25 +31,27 @@ struct guest_job {
 	uint32_t timeout_ms;
 	bool graceful;
 	bool keep_disks;
+	bool delete_removed; /* images of disks that an update takes away */
 
 	/* How far it is. */
-	enum guest_state from;  /* before it began */
-	bool is_new;            /* the guest was unknown here before */
-	bool found;             /* a start found the guest running */
-	bool stays;             /* the guest, however the move ends */
-	bool giving;            /* the engine was told to give it away */
-	bool resumes;           /* a start goes on from a memory image */
-	bool booted;            /* it ran, if only for a moment */
-	bool saves_last;        /* the record, when the order has been answered */
-	struct timer *ticker;   /* NULL: none */
-	bool forgets;           /* the guest, when it has ended well */
-	Drover__Reply *reply;   /* NULL: the guest's status */
-	bool image_synced;      /* a suspend's memory is safe */
-	Drover__GuestSpec *old; /* before an update */
-	size_t i, k;            /* disk being made; merge, and image linked anew */
-	bool frozen;            /* the engine was told to freeze its disks */
+	enum guest_state from;       /* before it began */
+	bool is_new;                 /* the guest was unknown here before */
+	bool found;                  /* a start found the guest running */
+	bool stays;                  /* the guest, however the move ends */
+	bool giving;                 /* the engine was told to give it away */
+	bool resumes;                /* a start goes on from a memory image */
+	bool booted;                 /* it ran, if only for a moment */
+	bool saves_last;             /* the record, when the order has been answered */
+	struct timer *ticker;        /* NULL: none */
+	bool forgets;                /* the guest, when it has ended well */
+	Drover__Reply *reply;        /* NULL: the guest's status */
+	bool image_synced;           /* a suspend's memory is safe */
+	Drover__GuestSpec *old;      /* before an update */
+	struct guest_update *update; /* NULL: it is none, or has not begun */
+	size_t i, k;                 /* disk being made; merge, and image linked anew */
+	bool frozen;                 /* the engine was told to freeze its disks */
 	struct flow_step *own_steps; /* a table made for this job, or NULL */
-	uint32_t existed;       /* bit i: disk i was there before */
+	uint32_t existed;            /* bit i: disk i was there before */
 	struct engine_disk *disks;
 	int *taps;
 	size_t n_disks, n_taps;
@@ -64,6 +66,8 @@ struct guest_job *guest_job_new(
 struct guest_job *guest_job_new_internal(struct guest *g, const char *what);
 void guest_job_free(struct guest_job *j);
 void guest_job_close_fds(struct guest_job *j);
+void guest_update_free(struct guest_update *u);
+void guest_update_cancel(struct guest_job *j, const char *why);
 /* Give it up: it ends with CANCELLED unless it is too late for that. */
 void guest_job_cancel(struct guest_job *j, const char *why);
 /* Start the next order that waited for the agent's own job. */
@@ -150,6 +154,7 @@ extern const struct flow_step guest_release_steps[];
 extern const struct flow_step guest_arrive_steps[];
 extern const struct flow_step guest_refuse_steps[];
 extern const struct flow_step guest_move_disks_steps[];
+extern const struct flow_step guest_tidy_disks_steps[];
 extern const struct flow_step guest_tidy_disks_steps[];
 extern const struct flow_step guest_arrival_steps[];
 extern const struct flow_step guest_adopt_leaving_steps[];

@@ -18,7 +18,6 @@
 
 #define RECORD_MS  20000u
 #define DISK_MS    600000u
-#define RESIZE_MS  120000u
 #define FOLDER_FDS 8
 
 /* ---- create ---- */
@@ -134,6 +133,7 @@ disks_finish(struct flow *f, void *arg, int rc)
 	j->i++;
 	return FLOW_AGAIN;
 }
+
 /* Images below its disks, and all that its snapshots have left. */
 static int
 delete_rest(struct guest_work *k)
@@ -153,7 +153,6 @@ delete_rest(struct guest_work *k)
 	}
 	return rc;
 }
-
 
 static int
 run_delete(struct guest_work *k)
@@ -294,79 +293,5 @@ const struct flow_step guest_delete_steps[] = {
 	{ "clear", guest_step_clear, NULL, NULL, 0 },
 	{ "folder", guest_step_folder, guest_finish_folder, NULL, DISK_MS },
 	{ "unrecord", guest_step_unrecord, NULL, NULL, RECORD_MS },
-	{ NULL },
-};
-
-/* ---- update ---- */
-
-static enum flow_rc
-more_disks_start(struct flow *f, void *arg)
-{
-	struct guest_job *j = arg;
-
-	return guest_is_live(j->g) ? FLOW_NEXT : disks_start(f, arg);
-}
-
-static bool
-resizes(const struct guest_job *j)
-{
-	return j->spec->num_cpu != j->g->spec->num_cpu ||
-	       j->spec->memory_mb != j->g->spec->memory_mb;
-}
-
-static enum flow_rc
-resize_start(struct flow *f, void *arg)
-{
-	struct guest_job *j = arg;
-
-	if (!guest_is_live(j->g) || !resizes(j))
-		return FLOW_NEXT;
-	engine_resize(j->g->handle, j->spec, flow_wake(f));
-	return FLOW_WAIT;
-}
-
-static enum flow_rc
-resize_undo(struct flow *f, void *arg)
-{
-	struct guest_job *j = arg;
-
-	if (!guest_is_live(j->g) || !j->old)
-		return FLOW_NEXT;
-	engine_resize(j->g->handle, j->old, flow_wake(f));
-	return FLOW_WAIT;
-}
-
-static enum flow_rc
-updated_start(struct flow *f, void *arg)
-{
-	struct guest_job *j = arg;
-	struct guest *g = j->g;
-
-	j->old = guest_spec_dup(g->spec);
-	if (!str_same(j->old->engine, j->spec->engine))
-		guest_drop_handle(g);
-	guest_set_spec(g, j->spec);
-	if (guest_is_live(g) && guest_group_set(g, flow_err(f)))
-		return FLOW_FAIL;
-	guest_save(g, flow_wake(f));
-	return FLOW_WAIT;
-}
-
-static enum flow_rc
-updated_undo(struct flow *f, void *arg)
-{
-	struct guest_job *j = arg;
-
-	guest_set_spec(j->g, j->old);
-	if (guest_is_live(j->g) && guest_group_set(j->g, flow_err(f)))
-		log_warn("guest", "%s", flow_err(f)->msg);
-	guest_save(j->g, flow_wake(f));
-	return FLOW_WAIT;
-}
-
-const struct flow_step guest_update_steps[] = {
-	{ "disks", more_disks_start, disks_finish, NULL, DISK_MS },
-	{ "resize", resize_start, NULL, resize_undo, RESIZE_MS },
-	{ "updated", updated_start, NULL, updated_undo, RECORD_MS },
 	{ NULL },
 };

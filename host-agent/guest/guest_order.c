@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "host-agent/guest/guest_change.h"
 #include "host-agent/guest/guest_spec.h"
 #include "proto/msg.h"
 
@@ -161,7 +162,8 @@ check_held(const struct guest *g, const Drover__GuestSpec *spec, struct err *e)
 		    g->spec->name);
 	if (!guest_runs(g) && g->state != GUEST_SUSPENDED)
 		return 0;
-	return guest_spec_hot_check(g->spec, spec, e);
+	return guest_change_hot(g->spec, spec,
+	    g->state == GUEST_SUSPENDED ? GUEST_HELD_SAVED : GUEST_HELD_UP, e);
 }
 
 static enum guest_verdict
@@ -175,7 +177,9 @@ check_update(struct wish *w, struct err *e)
 	}
 	if (guest_spec_same(w->g->spec, w->spec))
 		return GUEST_ALREADY;
-	if (guests_spec_check(w->gs, w->spec, e) || check_held(w->g, w->spec, e))
+	if (guests_spec_check(w->gs, w->spec, e) ||
+	    guest_change_check(w->g->spec, w->spec, e) ||
+	    check_held(w->g, w->spec, e))
 		return GUEST_REFUSED;
 	return GUEST_GO;
 }
@@ -247,6 +251,14 @@ fill_delete(struct guest_job *j, const struct wish *w)
 	return guest_delete_steps;
 }
 
+static const struct flow_step *
+fill_update(struct guest_job *j, const struct wish *w)
+{
+	j->delete_removed = w->o->guest_update->delete_removed;
+	j->cancel = guest_update_cancel;
+	return guest_update_steps;
+}
+
 /* The guest does not heed the polite way: the job gives up and the kill follows it. */
 static enum wish_met
 meet_stop(const struct wish *w, struct guest_job *j)
@@ -279,8 +291,8 @@ static const struct order_verb verbs[] = {
 		.aim = aim_suspend, .check = wish_check_known },
 	{ .order = ORDER(DELETE), .verb = GV_DELETE,
 		.aim = aim_delete, .check = check_delete, .fill = fill_delete },
-	{ .order = ORDER(UPDATE), .verb = GV_UPDATE, .steps = guest_update_steps,
-		.aim = aim_update, .check = check_update },
+	{ .order = ORDER(UPDATE), .verb = GV_UPDATE,
+		.aim = aim_update, .check = check_update, .fill = fill_update },
 	{ .check = NULL },
 };
 

@@ -212,13 +212,7 @@ guest_step_wires(struct flow *f, void *arg)
 		return FLOW_NEXT;
 	j->taps = xcalloc(spec->n_nics, sizeof(*j->taps));
 	for (size_t i = 0; i < spec->n_nics; i++) {
-		const struct port_spec p = {
-			.guest = g->number,
-			.nic = (unsigned)i,
-			.bridge = spec->nics[i]->bridge,
-			.mac = spec->nics[i]->mac,
-			.vlan = spec->nics[i]->vlan,
-		};
+		const struct port_spec p = guest_port(g, spec, i);
 
 		if (port_add(g->gs->env.nl, &p, &j->taps[i], flow_err(f))) {
 			err_wrap(flow_err(f), "nic %zu of vm %s", i, spec->name);
@@ -321,13 +315,13 @@ forget_memory_finish(struct flow *f, void *arg, int rc)
 		log_warn("guest", "vm %s: its old memory image stays: %s",
 		    j->g->spec->name, flow_err(f)->msg);
 	return FLOW_NEXT;
-	{ "settle", guest_step_settle, guest_finish_settled, NULL, DISK_MS },
 }
 
 /* The claim, made durable before, is enough for adoption to find what follows. */
 const struct flow_step guest_start_steps[] = {
 	{ "claim", claim_start, NULL, claim_undo, RECORD_MS },
 	{ "look", look_start, look_finish, NULL, QUICK_MS },
+	{ "settle", guest_step_settle, guest_finish_settled, NULL, DISK_MS },
 	{ "disks", guest_step_open, NULL, guest_undo_open, DISK_MS },
 	{ "group", guest_step_group, NULL, guest_step_clear, 0 },
 	{ "wires", guest_step_wires, NULL, guest_step_clear, 0 },
@@ -701,13 +695,13 @@ adopt_undo(struct flow *f, void *arg)
 	struct guest_job *j = arg;
 
 	guest_forget_claim(j->g);
-	{ "settle", guest_step_settle, guest_finish_settle, NULL, DISK_MS },
 	guest_set_state(j->g, GUEST_UNKNOWN, "the engine cannot tell");
 	return FLOW_NEXT;
 }
 
 const struct flow_step guest_adopt_steps[] = {
 	{ "adopt", adopt_start, adopt_finish, adopt_undo, QUICK_MS },
+	{ "settle", guest_step_settle, guest_finish_settle, NULL, DISK_MS },
 	{ "record", guest_step_record, guest_finish_any, NULL, RECORD_MS },
 	{ NULL },
 };

@@ -232,28 +232,3 @@ guest_spec_same(const Drover__GuestSpec *a, const Drover__GuestSpec *b)
 
 	return na == nb && !memcmp(pa, pb, na);
 }
-
-/* b with everything that may change under a running guest set back to a's. */
-static bool
-same_but_hot(const Drover__GuestSpec *a, const Drover__GuestSpec *b)
-{
-	Drover__GuestSpec was = *b;
-
-	was.num_cpu = a->num_cpu;
-	was.memory_mb = a->memory_mb;
-	was.resources = a->resources;
-	was.name = a->name;
-	return guest_spec_same(a, &was);
-}
-
-int
-guest_spec_hot_check(
-    const Drover__GuestSpec *a, const Drover__GuestSpec *b, struct err *e)
-{
-	if (same_but_hot(a, b))
-		return 0;
-	return err_set(e, ERR_UNSUPPORTED,
-	    "needs power off: only CPUs, memory, resources and the name of vm %s can "
-	    "change while it runs",
-	    a->name);
-}

@@ -1,5 +1,5 @@
 /*
- * guest_spec: is this a guest that this host would run?  And what changes between two.
+ * guest_spec: is this a guest that this host would run?
  *
  * Pure.
  */
@@ -33,10 +33,6 @@ void guest_spec_free(Drover__GuestSpec *spec); /* NULL is fine */
 /* SHA-256 of the packed spec, hex. */
 void guest_spec_digest(const Drover__GuestSpec *spec, char out[65]);
 bool guest_spec_same(const Drover__GuestSpec *a, const Drover__GuestSpec *b);
-/* Can b replace a while the guest runs?  ERR_UNSUPPORTED "needs power off: …" if not.
- */
-int guest_spec_hot_check(
-    const Drover__GuestSpec *a, const Drover__GuestSpec *b, struct err *e) WARN_UNUSED;
 bool guest_spec_invented(const Drover__GuestSpec *spec);
 /* Is word one of the comma-separated list? */
 bool guest_list_has(const char *list, const char *word);

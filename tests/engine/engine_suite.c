@@ -22,6 +22,7 @@
 #include "base/str.h"
 #include "host-agent/network/port.h"
 #include "host-agent/resource/cg.h"
+#include "tests/engine/device_suite.h"
 #include "tests/engine/move_suite.h"
 #include "tests/engine/suite.h"
 #include "tests/lib/borrow.h"
@@ -531,6 +532,45 @@ await_words(struct suite_guest *sg, const char *words)
 	suite_await(sg->suite, has_said, sg);
 }
 
+static void
+type_in(struct suite_guest *sg, const char *line)
+{
+	struct err e = ERR_INIT;
+
+	if (engine_console_write(sg->g, line, strlen(line), &e))
+		fail_msg("console: %s", e.msg);
+}
+
+/* What is plugged is seen inside, what is taken out is not. */
+static void
+devices_reach_the_guest(struct suite_guest *sg)
+{
+	struct port_spec port = {
+		.guest = 17, .nic = 3, .bridge = "br0", .mac = "52:54:00:00:00:33"
+	};
+	struct err e = ERR_INIT;
+	int tap;
+
+	suite_guest_second(sg);
+	device_second_in(sg);
+	type_in(sg, "until [ -e /sys/block/vdb ]; do :; done; "
+		    "echo disk-$(cat /sys/block/vdb/size)\n");
+	await_words(sg, "disk-32768");
+	device_second_grow(sg);
+	type_in(sg, "until [ $(cat /sys/block/vdb/size) = 65536 ]; do :; done; "
+		    "echo gro''wn\n");
+	await_words(sg, "grown");
+	if (port_add(nl, &port, &tap, &e))
+		fail_msg("port: %s", e.msg);
+	device_nic_in(sg, tap);
+	type_in(sg, "until [ -e /sys/class/net/eth1 ]; do :; done; "
+		    "echo mac-$(cat /sys/class/net/eth1/address)\n");
+	await_words(sg, "mac-52:54:00:00:00:33");
+	device_nic_out(sg);
+	type_in(sg, "[ -e /sys/class/net/eth1 ] || echo ta''ken\n");
+	await_words(sg, "taken");
+}
+
 /* Its memory comes back with the shell and what was plugged; the shell still works. */
 static void
 sleep_and_wake(struct suite_guest *sg)
@@ -642,7 +682,13 @@ real_guest_lives_its_life(void **state)
 	plug(sg);
 	start(sg);
 	await_words(sg, "ready");
+	devices_reach_the_guest(sg);
 	sleep_and_wake(sg);
+	type_in(sg, "echo woke-$(cat /sys/block/vdb/size)\n");
+	await_words(sg, "woke-65536");
+	device_second_out(sg);
+	type_in(sg, "echo disks-$(ls /sys/block | wc -w)\n");
+	await_words(sg, "disks-1");
 	if (cg) {
 		assert_int_equal(cg_guest_usage(cg, 17, &usage, &e), 0);
 		assert_true(usage.cpu_used_us > 0 && usage.memory_bytes > 0);
@@ -676,6 +722,7 @@ main(int argc, char **argv)
 		BOTH(grows_but_does_not_shrink),
 		BOTH(outlives_the_agent),
 		BOTH(adopts_nothing_where_nothing_runs),
+		BOTH(devices_are_plugged),
 	};
 	static const struct CMUnitTest sim_only[] = {
 		cmocka_unit_test(script_is_followed),

@@ -19,6 +19,7 @@
 
 #define DISK_BYTES (16 << 20)
 #define TURN_MS    50
+#define UNPLUG_MS  1000
 
 /* One verb on its way. */
 struct suite_running {
@@ -164,7 +165,9 @@ static char *sim_script;
 static void
 make_engine(struct suite *s)
 {
-	struct engine_qemu_conf qc = { .uid_base = SUITE_UID, .gid = SUITE_GID };
+	struct engine_qemu_conf qc = {
+		.uid_base = SUITE_UID, .gid = SUITE_GID, .unplug_ms = UNPLUG_MS
+	};
 	struct engine_sim_conf sc = { .seed = 1,
 		.start_ms = 20,
 		.stop_ms = 200,
@@ -333,6 +336,27 @@ suite_guest_free(struct suite_guest *sg)
 	free(sg);
 }
 
+void
+suite_guest_second(struct suite_guest *sg)
+{
+	snprintf(sg->second_path, sizeof(sg->second_path), "%s/vm-%" PRIu64 "-2.raw",
+	    sg->suite->dir, sg->number);
+	make_disk(sg->second_path, NULL);
+	drover__disk_spec__init(&sg->second);
+	sg->second.name = borrow("disk-2");
+	sg->second.format = borrow("raw");
+	sg->second.size_bytes = DISK_BYTES;
+	sg->disks[1] = &sg->second;
+}
+
+void
+suite_open_second(const struct suite_guest *sg, struct engine_disk *ret_d)
+{
+	*ret_d = (struct engine_disk){ .fd = open(
+					   sg->second_path, O_RDWR | O_CLOEXEC) };
+	assert_true(ret_d->fd >= 0);
+}
+
 static int start_memory_fd = -1;
 
 void
@@ -341,19 +365,22 @@ suite_boot(struct suite_guest *sg, suite_boot_fn fn, struct wake w)
 	AUTO_CLOSE int fd = open(sg->disk_path, O_RDWR | O_CLOEXEC);
 	AUTO_CLOSE int base =
 	    sg->disk.n_backing ? open(sg->layer.path, O_RDONLY | O_CLOEXEC) : -1;
-	struct engine_disk disk = {
-		.fd = fd, .backing_fds = { base }, .n_backing = sg->disk.n_backing
-	};
+	struct engine_disk disks[2] = { {
+	    .fd = fd, .backing_fds = { base }, .n_backing = sg->disk.n_backing } };
 	struct engine_boot b = { .spec = &sg->spec,
-		.disks = &disk,
+		.disks = disks,
 		.tap_fds = &sg->tap,
 		.join_cgroups = sg->join_cgroups,
 		.memory_fd = start_memory_fd,
 		.seed_fd = -1 };
 
 	assert_true(fd >= 0);
-	disk.direct = fcntl(fd, F_SETFL, O_DIRECT) == 0;
+	disks[0].direct = fcntl(fd, F_SETFL, O_DIRECT) == 0;
+	if (sg->spec.n_disks == 2)
+		suite_open_second(sg, &disks[1]);
 	fn(sg, &b, w);
+	if (sg->spec.n_disks == 2)
+		close(disks[1].fd);
 	if (sg->tap >= 0)
 		close(sg->tap);
 	sg->tap = -1;

@@ -42,7 +42,9 @@ struct suite_guest {
 	char uuid[40];
 	Drover__GuestSpec spec;
 	Drover__DiskSpec disk;
-	Drover__DiskSpec *disks[1];
+	Drover__DiskSpec second; /* one more disk; see suite_guest_second */
+	char second_path[128];
+	Drover__DiskSpec *disks[2];
 	Drover__DiskLayer layer, *layers[1]; /* below it, if it has one */
 	Drover__NicSpec nic;
 	Drover__NicSpec *nics[1];
@@ -67,6 +69,10 @@ void suite_guest_free(struct suite_guest *sg);   /* kills it */
 void suite_guest_handle(struct suite_guest *sg); /* makes g anew */
 
 void suite_guest_wire(struct suite_guest *sg); /* gives it a nic on its tap */
+/* Makes an empty raw disk-2; it is for the test to put it into the spec. */
+void suite_guest_second(struct suite_guest *sg);
+/* Open it as an engine wants it. */
+void suite_open_second(const struct suite_guest *sg, struct engine_disk *ret_d);
 
 /* Begin a verb, and wait for its end. */
 struct suite_running *suite_begin(struct suite_guest *sg, suite_verb verb);

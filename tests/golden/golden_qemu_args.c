@@ -104,8 +104,12 @@ take_line(struct guest_case *c, char *line)
 		c->dns[c->spec.n_dns++] = rest;
 	else if (str_same(line, "disk"))
 		take_disk(c, rest);
+	else if (str_same(line, "disk_called"))
+		c->disks[c->spec.n_disks - 1].name = rest;
 	else if (str_same(line, "nic"))
 		take_nic(c, rest);
+	else if (str_same(line, "nic_called"))
+		c->nics[c->spec.n_nics - 1].name = rest;
 	else if (str_same(line, "dimm"))
 		c->shape.dimm_mb[c->shape.n_dimms++] = strtoul(rest, NULL, 10);
 	else if (str_same(line, "plugged_cpus"))

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "host-agent/guest/guest_change.h"
 #include "tests/lib/agent_bed.h"
 
@@ -15,7 +16,9 @@
 static void
 put(char **at, const char *s)
 {
-	free(*at);
+	/* An empty text is protobuf-c's own. */
+	if (**at)
+		free(*at);
 	*at = xstrdup(s);
 }
 

@@ -185,24 +185,6 @@ digest_names_the_spec(void **state)
 	drover__guest_spec__free_unpacked(b, NULL);
 }
 
-static void
-running_guest_takes_only_what_can_be_changed(void **state)
-{
-	Drover__GuestSpec *a = full_spec();
-	Drover__GuestSpec *b = guest_spec_dup(a);
-	struct err e = ERR_INIT;
-
-	b->num_cpu = 4;
-	b->memory_mb = 128;
-	put(&b->name, "other");
-	assert_int_equal(guest_spec_hot_check(a, b, &e), 0);
-	put(&b->nics[0]->bridge, "br1");
-	assert_int_equal(guest_spec_hot_check(a, b, &e), ERR_UNSUPPORTED);
-	assert_non_null(strstr(e.msg, "needs power off"));
-	drover__guest_spec__free_unpacked(a, NULL);
-	drover__guest_spec__free_unpacked(b, NULL);
-}
-
 int
 main(void)
 {
@@ -213,7 +195,6 @@ main(void)
 		cmocka_unit_test(absurd_sizes_are_refused),
 		cmocka_unit_test(lists_are_words),
 		cmocka_unit_test(digest_names_the_spec),
-		cmocka_unit_test(running_guest_takes_only_what_can_be_changed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

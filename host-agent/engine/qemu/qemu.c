@@ -10,8 +10,9 @@
 #include "host-agent/engine/qemu/qemu_live.h"
 #include "host-agent/engine/qemu/qemu_int.h"
 
-#define PRESET_PROGRAM  "/usr/bin/qemu-system-x86_64"
-#define PRESET_START_MS 30000
+#define PRESET_PROGRAM   "/usr/bin/qemu-system-x86_64"
+#define PRESET_START_MS  30000
+#define PRESET_UNPLUG_MS 20000
 
 struct qemu_guest *
 qemu_guest_of(struct engine_guest *g)
@@ -44,6 +45,8 @@ destroy_guest(struct qemu_guest *q)
 {
 	qemu_freeze_free(q->freeze);
 	qemu_merge_free(q->merge);
+	qemu_device_drop(q);
+	json_free(q->limits);
 	list_remove(&q->leaving_node);
 	json_free(q->leave.tell);
 	free(q->vnc_path);
@@ -372,6 +375,7 @@ static const struct engine_ops qemu_ops = {
 	.resume = qemu_op_resume,
 	.suspend = qemu_op_suspend,
 	.resize = qemu_op_resize,
+	.device = qemu_op_device,
 	.query = op_query,
 	.adopt = qemu_op_adopt,
 	.move_offer = qemu_op_move_offer,
@@ -407,6 +411,7 @@ engine_qemu_new(struct loop *l, struct flows *fs, const struct engine_qemu_conf 
 	qe->uid_base = conf->uid_base;
 	qe->gid = conf->gid;
 	qe->start_ms = conf->start_ms ? conf->start_ms : PRESET_START_MS;
+	qe->unplug_ms = conf->unplug_ms ? conf->unplug_ms : PRESET_UNPLUG_MS;
 	qe->host_cpus = cpus > 0 ? (uint32_t)cpus : 1;
 	qe->host_mb = sysinfo(&si) ? 0 : ((uint64_t)si.totalram * si.mem_unit) >> 20;
 	list_init(&qe->leaving);

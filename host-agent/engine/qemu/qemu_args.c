@@ -8,6 +8,14 @@
 /* The emulator's code buffer; QEMU's own choice is a gigabyte a guest. */
 #define TCG_BUFFER_MB 128
 
+/* Nothing is left to QEMU's own order, which what is plugged later would change. */
+#define ADDR_CHANNELS "0x2"
+#define ADDR_BRIDGE   "0x3"
+#define ADDR_BALLOON  "0x4"
+#define ADDR_ENTROPY  "0x5"
+#define ADDR_SCREEN   "0x6"
+#define ADDR_SEED     "0x7"
+
 static void
 add(struct qemu_args *a, const char *arg)
 {
@@ -103,7 +111,7 @@ add_sockets(struct qemu_args *a, const struct qemu_args_in *in)
 	option(a, "-chardev", "socket,id=console,fd=%d,server=on,wait=off",
 	    pass_fd(a, in->console_fd));
 	option(a, "-device", "isa-serial,chardev=console");
-	option(a, "-device", "virtio-serial-pci,id=channels");
+	option(a, "-device", "virtio-serial-pci,id=channels,addr=%s", ADDR_CHANNELS);
 	option(a, "-chardev", "socket,id=agent,fd=%d,server=on,wait=off",
 	    pass_fd(a, in->agent_fd));
 	option(a, "-device",
@@ -111,151 +119,81 @@ add_sockets(struct qemu_args *a, const struct qemu_args_in *in)
 }
 
 static void
-add_blockdev(struct qemu_args *a, json *node)
+add_blockdev(struct qemu_args *a, const json *node)
 {
 	AUTO_FREE char *text = json_text(node);
 
 	option(a, "-blockdev", "%s", text);
-	json_free(node);
 }
 
-static json *
-cache_of(bool direct)
-{
-	json *c = json_new_object();
-
-	json_set_bool(c, "direct", direct);
-	json_set_bool(c, "no-flush", false);
-	return c;
-}
-
-static json *
-file_node(const char *name, unsigned set, bool direct)
-{
-	AUTO_FREE char *path = xasprintf("/dev/fdset/%u", set);
-	json *n = json_new_object();
-
-	json_set_str(n, "driver", "file");
-	json_set_str(n, "node-name", name);
-	json_set_str(n, "filename", path);
-	json_set_str(n, "locking", "on");
-	json_set_str(n, "aio", direct ? "native" : "threads");
-	json_set_json(n, "cache", cache_of(direct));
-	json_set_str(n, "discard", "unmap");
-	return n;
-}
-
-static json *
-format_node(const char *name, const char *format, const char *file)
-{
-	json *n = json_new_object();
-
-	json_set_str(n, "driver", format);
-	json_set_str(n, "node-name", name);
-	json_set_str(n, "file", file);
-	return n;
-}
-
-/* Each image's descriptor is in a set of its own. */
-static unsigned
-set_of(size_t disk, size_t layer)
-{
-	return (unsigned)(disk * ENGINE_LAYERS_MAX + layer) + 1;
-}
-
-/* Never what the image's header says: it may name any file. */
+/* Under a set of its own, of which there is one for each layer that may ever be. */
 static void
-set_backing(json *node, const Drover__DiskSpec *d, size_t disk, size_t below)
+add_node(struct qemu_args *a, struct qemu_node *n, unsigned set)
 {
-	AUTO_FREE char *name = xasprintf("base-%zu-%zu", disk, below);
-	const char *format = below ? d->backing[below - 1]->format : d->format;
-
-	if (below < d->n_backing)
-		json_set_str(node, "backing", name);
-	else if (str_same(format, "qcow2"))
-		json_set_null(node, "backing");
+	option(a, "-add-fd", "fd=%d,set=%u", pass_fd(a, n->fd), set);
+	qemu_node_set(n, set);
+	add_blockdev(a, n->file);
+	add_blockdev(a, n->format);
 }
 
-/* Through the page cache: all clones on this host read the same base. */
 static void
-add_base(struct qemu_args *a, const struct qemu_args_in *in, size_t i, size_t layer)
+add_device(struct qemu_args *a, json *device_take)
 {
-	const Drover__DiskSpec *spec = in->spec->disks[i];
-	AUTO_FREE char *name = xasprintf("base-%zu-%zu", i, layer);
-	AUTO_FREE char *file = xasprintf("%s-file", name);
-	unsigned set = set_of(i, layer + 1);
-	json *n;
+	AUTO_FREE char *text = qemu_device_text(device_take);
 
-	option(a, "-add-fd", "fd=%d,set=%u",
-	    pass_fd(a, in->disks[i].backing_fds[layer]), set);
-	n = file_node(file, set, false);
-	json_set_bool(n, "read-only", true);
-	add_blockdev(a, n);
-	n = format_node(name, spec->backing[layer]->format, file);
-	json_set_bool(n, "read-only", true);
-	set_backing(n, spec, i, layer + 1);
-	add_blockdev(a, n);
+	option(a, "-device", "%s", text);
+	json_free(device_take);
+}
+
+/* What can come and go later has a fixed place; there it is on the other host too. */
+static void
+add_bridge(struct qemu_args *a)
+{
+	option(a, "-device", "pci-bridge,id=" QEMU_BRIDGE ",chassis_nr=1,shpc=off,addr=%s",
+	    ADDR_BRIDGE);
 }
 
 static void
 add_disk(struct qemu_args *a, const struct qemu_args_in *in, size_t i)
 {
-	const Drover__DiskSpec *spec = in->spec->disks[i];
-	const struct engine_disk *d = &in->disks[i];
-	AUTO_FREE char *name = xasprintf("disk-%zu", i);
-	AUTO_FREE char *file = xasprintf("disk-%zu-file", i);
-	unsigned set = set_of(i, 0);
-	json *n;
+	unsigned slot = engine_disk_slot(in->spec, i);
+	struct qemu_nodes nodes = { .n = 0 };
 
-	ASSERT(d->n_backing == spec->n_backing);
-	for (size_t k = d->n_backing; k--;)
-		add_base(a, in, i, k);
-	option(a, "-add-fd", "fd=%d,set=%u", pass_fd(a, d->fd), set);
-	add_blockdev(a, file_node(file, set, d->direct));
-	n = format_node(name, spec->format, file);
-	json_set_json(n, "cache", cache_of(d->direct));
-	json_set_str(n, "discard", "unmap");
-	set_backing(n, spec, i, 0);
-	add_blockdev(a, n);
-	option(a, "-device",
-	    "virtio-blk-pci,id=blk-%zu,drive=%s,bootindex=%zu,werror=stop,rerror=stop",
-	    i, name, i);
+	qemu_disk_nodes(in->spec->disks[i], &in->disks[i], slot, &nodes);
+	for (size_t k = 0; k < nodes.n; k++)
+		add_node(a, &nodes.v[k],
+		    (unsigned)(i * ENGINE_LAYERS_MAX + nodes.n - k));
+	add_device(a, qemu_disk_device(slot));
+	qemu_nodes_fini(&nodes);
 }
 
-/* Behind all that was there before there were seeds: no other device moves. */
 static void
 add_seed(struct qemu_args *a, int fd)
 {
-	unsigned set = set_of(QEMU_DISKS_MAX, 0);
-	json *n;
+	struct qemu_node n;
 
-	option(a, "-add-fd", "fd=%d,set=%u", pass_fd(a, fd), set);
-	n = file_node("seed-file", set, false);
-	json_set_bool(n, "read-only", true);
-	add_blockdev(a, n);
-	n = format_node("seed", "raw", "seed-file");
-	json_set_bool(n, "read-only", true);
-	add_blockdev(a, n);
-	option(a, "-device", "virtio-blk-pci,id=seed,drive=seed");
+	qemu_seed_node(fd, &n);
+	add_node(a, &n, QEMU_DISKS_MAX * ENGINE_LAYERS_MAX + 1);
+	option(a, "-device", "virtio-blk-pci,id=seed,drive=seed,addr=%s", ADDR_SEED);
+	qemu_node_fini(&n);
 }
 
 static void
 add_nic(struct qemu_args *a, const struct qemu_args_in *in, size_t i)
 {
-	option(a, "-netdev", "tap,id=nic-%zu,fd=%d", i, pass_fd(a, in->tap_fds[i]));
-	/* No boot ROM: guests boot from their disks. */
-	option(a, "-device",
-	    "virtio-net-pci,id=net-%zu,netdev=nic-%zu,mac=%s,romfile=", i, i,
-	    in->spec->nics[i]->mac);
+	unsigned slot = engine_nic_slot(in->spec, i);
+
+	option(a, "-netdev", "tap,id=nic-%u,fd=%d", slot, pass_fd(a, in->tap_fds[i]));
+	add_device(a, qemu_nic_device(in->spec->nics[i], slot));
 }
 
 static void
 add_devices(struct qemu_args *a)
 {
-	option(a, "-device", "virtio-balloon-pci,id=balloon");
+	option(a, "-device", "virtio-balloon-pci,id=balloon,addr=%s", ADDR_BALLOON);
 	option(a, "-object", "rng-builtin,id=entropy");
-	option(a, "-device", "virtio-rng-pci,rng=entropy");
-	option(a, "-device", "VGA,vgamem_mb=8");
+	option(a, "-device", "virtio-rng-pci,rng=entropy,addr=%s", ADDR_ENTROPY);
+	option(a, "-device", "VGA,vgamem_mb=8,addr=%s", ADDR_SCREEN);
 	/* Relative: the folder is the child's working folder. */
 	option(a, "-vnc", "unix:vnc.sock");
 }
@@ -305,6 +243,7 @@ qemu_args_build(const struct qemu_args_in *in, struct qemu_args *out)
 	add_machine(&a, in);
 	add_sandbox(&a);
 	add_sockets(&a, in);
+	add_bridge(&a);
 	for (size_t i = 0; i < in->spec->n_disks; i++)
 		add_disk(&a, in, i);
 	for (size_t i = 0; i < in->spec->n_nics; i++)

@@ -5,17 +5,14 @@
  * and those are checked and escaped; devices and nodes are named by index.  QEMU opens
  * no path but the VNC socket in its working folder: everything else are descriptors.
  *
- * The image of disk I is node "disk-I", what lies below it "base-I-0" and on, nearest
- * first; the file under node X is node "X-file".  The seed's node is "seed".
+ * Every device has its fixed place; see qemu_block.h.  The seed's node is "seed".
  */
 #pragma once
-#include "host-agent/engine/engine.h"
+#include "host-agent/engine/qemu/qemu_block.h"
 #include "host-agent/engine/qemu/qemu_shape.h"
 
-#define QEMU_FIRST_FD  3 /* in the child; see child_opts.pass_fds */
-#define QEMU_DISKS_MAX 16
-#define QEMU_NICS_MAX  8
-#define QEMU_FDS_MAX   (5 + ENGINE_LAYERS_MAX * QEMU_DISKS_MAX + QEMU_NICS_MAX)
+#define QEMU_FIRST_FD 3 /* in the child; see child_opts.pass_fds */
+#define QEMU_FDS_MAX  (5 + ENGINE_LAYERS_MAX * QEMU_DISKS_MAX + QEMU_NICS_MAX)
 
 struct qemu_args_in {
 	const char *program;

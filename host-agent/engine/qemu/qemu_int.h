@@ -11,6 +11,7 @@
 #include "host-agent/engine/converge.h"
 #include "host-agent/engine/engine_int.h"
 #include "host-agent/engine/qemu/accel_decide.h"
+#include "host-agent/engine/qemu/qemu_block.h"
 #include "host-agent/engine/qemu/qemu_event.h"
 #include "host-agent/engine/qemu/qemu_mig.h"
 #include "host-agent/engine/qemu/qemu_shape.h"
@@ -35,7 +36,7 @@ struct qemu {
 	struct engine en;
 	struct flows *flows;
 	char *program, *accel_wish;
-	uint32_t uid_base, gid, start_ms;
+	uint32_t uid_base, gid, start_ms, unplug_ms;
 	uint32_t host_cpus;
 	uint64_t host_mb;
 	char machine[32];
@@ -121,6 +122,9 @@ struct qemu_guest {
 	uint32_t goal_cpus;
 	struct qemu_freeze *freeze; /* the last, or NULL */
 	struct qemu_merge *merge;   /* the last, or NULL */
+	struct qemu_device *device; /* the last, or NULL */
+	json *limits;               /* of its disks, to be set as it starts */
+	size_t next_limit;
 	/* As it was adopted: images in each disk's chain, and as the spec has them. */
 	size_t chain_length[ENGINE_DISKS_MAX], chain_noted[ENGINE_DISKS_MAX];
 	struct qemu_leave leave;
@@ -238,5 +242,14 @@ void qemu_moved_in(struct qemu_guest *q);
 /* qemu_stay.c: end a move that came to nothing, whatever is left of it. */
 void qemu_adopt_leaving(struct qemu_guest *q);
 extern const struct flow_step qemu_stay_steps[];
+int qemu_op_device(
+    struct engine_guest *g, const struct engine_device *d, struct err *e);
+void qemu_device_drop(struct qemu_guest *q);
+void qemu_device_event(struct qemu_guest *q, const char *name, const json *data);
+void qemu_device_gone(struct qemu_guest *q); /* its process has ended */
+/* What its disks may do, before it runs. */
+void qemu_limits_plan(struct qemu_guest *q, const Drover__GuestSpec *spec);
+enum flow_rc qemu_limits_step(struct flow *f, void *arg);
+enum flow_rc qemu_limits_finish(struct flow *f, void *arg, int rc);
 void qemu_op_probe(struct engine *en, struct wake w);
 void qemu_probe_drop(struct qemu *qe);

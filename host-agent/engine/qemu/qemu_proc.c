@@ -85,6 +85,7 @@ on_qmp_event(void *arg, const char *name, const json *data)
 	bool explained = g->busy && g->state != ENGINE_LEAVING;
 	struct qemu_move m;
 	qemu_merge_event(q, name, data);
+	qemu_device_event(q, name, data);
 
 	qemu_mirror_event(q, name, data);
 	qemu_event_take(&q->trace, g->state, explained, name, data, &m);
@@ -237,6 +238,7 @@ qemu_end_check(struct qemu_guest *q)
 	post_wake(q->g.engine->loop, q->exit_wake, 0, NULL);
 	post_wake(q->g.engine->loop, q->undo_wake, 0, NULL);
 	post_wake(q->g.engine->loop, q->saved_wake, 0, NULL);
+	qemu_device_gone(q);
 	if (tell && (end == ENGINE_END_GUEST || end == ENGINE_END_DIED))
 		engine_emit(&q->g, ENGINE_EV_DOWN, reason);
 }
@@ -339,7 +341,12 @@ qemu_spawn(struct qemu_guest *q, const struct engine_boot *b, struct err *e)
 
 	if (rc)
 		return rc;
+	if (q->shape.layout != QEMU_LAYOUT)
+		return err_set(e, ERR_UNSUPPORTED,
+		    "its memory is that of an earlier version, whose devices sat"
+		    " elsewhere");
 	forget_past(q);
+	qemu_limits_plan(q, b->spec);
 	rc = qemu_dir_prepare(q, uid, q->qemu->gid, e);
 	if (!rc)
 		rc = spawn_wired(q, b, &w, uid, e);

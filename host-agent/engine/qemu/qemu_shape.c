@@ -2,11 +2,14 @@
 
 #include <stdio.h>
 
+#include "host-agent/engine/qemu/qemu_block.h"
+
 #define MAX_HOT_CPUS   16
 #define MAX_HOT_FACTOR 4
 /* The emulated CPU addresses a terabyte in all. */
 #define MAX_HOT_MB    (256ull << 10)
 #define MAX_MEMORY_MB (16ull << 20)
+#define FIRST_LAYOUT  1 /* of those that do not say */
 
 static uint64_t
 least(uint64_t a, uint64_t b)
@@ -32,6 +35,7 @@ qemu_shape_plan(struct qemu_shape *s, uint32_t num_cpu, uint64_t memory_mb,
 	/* A dimm's base is aligned, which costs up to a gigabyte of the window. */
 	s->max_mb = most(hot_mb, memory_mb + QEMU_DIMM_MB) + 1024;
 	s->n_dimms = 0;
+	s->layout = QEMU_LAYOUT;
 }
 
 uint64_t
@@ -56,6 +60,7 @@ qemu_shape_json(const struct qemu_shape *s)
 	json_set_u64(o, "num_cpu", s->num_cpu);
 	json_set_u64(o, "boot_mb", s->boot_mb);
 	json_set_u64(o, "max_mb", s->max_mb);
+	json_set_u64(o, "layout", s->layout);
 	for (uint32_t i = 0; i < s->n_dimms; i++) {
 		d = json_new_object();
 		json_set_u64(d, "mb", s->dimm_mb[i]);
@@ -97,6 +102,7 @@ qemu_shape_parse(const json *o, struct qemu_shape *ret_s, struct err *e)
 {
 	struct qemu_shape s = { .n_dimms = 0 };
 	const char *machine = "", *accel = "";
+	uint64_t layout = FIRST_LAYOUT;
 	int rc;
 
 	rc = json_read_str(
@@ -117,11 +123,15 @@ qemu_shape_parse(const json *o, struct qemu_shape *ret_s, struct err *e)
 		rc = json_read_u64(
 		    o, "max_mb", JSON_REQUIRED, 1, 2 * MAX_MEMORY_MB, &s.max_mb, e);
 	if (!rc)
+		rc = json_read_u64(
+		    o, "layout", JSON_OPTIONAL, FIRST_LAYOUT, UINT32_MAX, &layout, e);
+	if (!rc)
 		rc = read_dimms(o, &s, e);
 	if (rc)
 		return rc;
 	snprintf(s.machine, sizeof(s.machine), "%s", machine);
 	snprintf(s.accel, sizeof(s.accel), "%s", accel);
+	s.layout = (uint32_t)layout;
 	*ret_s = s;
 	return 0;
 }

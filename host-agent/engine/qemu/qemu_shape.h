@@ -21,6 +21,7 @@ struct qemu_shape {
 	uint64_t boot_mb, max_mb;
 	uint32_t n_dimms;
 	uint64_t dimm_mb[QEMU_DIMMS_MAX];
+	uint32_t layout; /* QEMU_LAYOUT of the version that started it */
 };
 
 /* How a guest of num_cpu and memory_mb is started on a host of that size. */

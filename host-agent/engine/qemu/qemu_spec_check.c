@@ -97,6 +97,25 @@ check_disk(const Drover__DiskSpec *d, struct err *e)
 	return 0;
 }
 
+/* Two of one name would want one place. */
+static int
+check_slots(const Drover__GuestSpec *s, struct err *e)
+{
+	for (size_t i = 0; i < s->n_disks; i++) {
+		if (engine_disk_slot(s, i) >= QEMU_DISKS_MAX)
+			return err_set(e, ERR_INVALID,
+			    "disk %.40s: the highest is disk-%d", s->disks[i]->name,
+			    QEMU_DISKS_MAX - 1);
+	}
+	for (size_t i = 0; i < s->n_nics; i++) {
+		if (engine_nic_slot(s, i) >= QEMU_NICS_MAX)
+			return err_set(e, ERR_INVALID,
+			    "nic %.40s: the highest is nic-%d", s->nics[i]->name,
+			    QEMU_NICS_MAX - 1);
+	}
+	return 0;
+}
+
 static int
 check_sizes(const Drover__GuestSpec *s, struct err *e)
 {
@@ -125,6 +144,8 @@ qemu_spec_check(const Drover__GuestSpec *s, struct err *e)
 
 	if (!rc)
 		rc = check_sizes(s, e);
+	if (!rc)
+		rc = check_slots(s, e);
 	if (!rc)
 		rc = check_text(s->name, "name", e);
 	if (!rc)

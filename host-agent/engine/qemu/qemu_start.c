@@ -121,6 +121,7 @@ static const struct flow_step start_steps[] = {
 	{ "events", events_start, NULL, NULL, QEMU_ANSWER_MS },
 	{ "load", qemu_load_step, NULL, NULL, QEMU_ANSWER_MS },
 	{ "loaded", loaded_start, NULL, NULL, READ_MEMORY_MS },
+	{ "limits", qemu_limits_step, qemu_limits_finish, NULL, QEMU_ANSWER_MS },
 	{ "let go", let_go_start, NULL, NULL, QEMU_ANSWER_MS },
 	{ "running", running_start, running_finish, NULL, QEMU_ANSWER_MS },
 	{ NULL, NULL, NULL, NULL, 0 },

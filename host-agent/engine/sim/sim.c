@@ -169,6 +169,12 @@ finish(struct sim_guest *s, struct err *e)
 	case ENGINE_FREEZE:
 	case ENGINE_MERGE:
 	case ENGINE_MERGE_END:
+	case ENGINE_PLUG_DISK:
+	case ENGINE_PLUG_NIC:
+	case ENGINE_UNPLUG_DISK:
+	case ENGINE_UNPLUG_NIC:
+	case ENGINE_GROW_DISK:
+	case ENGINE_LIMIT_DISK:
 	case ENGINE_ADOPT_MOVING:
 	case ENGINE_VERBS_:
 		break;
@@ -295,6 +301,12 @@ op_resize(struct engine_guest *g, const Drover__GuestSpec *spec, struct err *e)
 	s->num_cpu = spec->num_cpu;
 	s->memory_mb = spec->memory_mb;
 	return 0;
+}
+
+static int
+op_device(struct engine_guest *g, const struct engine_device *d, struct err *e)
+{
+	return sim_quick(g, e);
 }
 
 static int
@@ -439,6 +451,7 @@ static const struct engine_ops sim_ops = {
 	.resume = sim_quick,
 	.suspend = op_suspend,
 	.resize = op_resize,
+	.device = op_device,
 	.query = sim_quick,
 	.adopt = op_adopt,
 	.move_offer = sim_op_move_offer,
