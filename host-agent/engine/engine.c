@@ -38,6 +38,8 @@ static const char *const verb_names[] = {
 	[ENGINE_MOVE_OUT] = "move out",
 	[ENGINE_TAKE_BACK] = "take back",
 	[ENGINE_ADOPT_MOVING] = "adopt on its way",
+	[ENGINE_DISK_MOVE] = "move a disk",
+	[ENGINE_DISK_MOVE_END] = "end moving a disk",
 	[ENGINE_FREEZE] = "take a snapshot",
 	[ENGINE_MERGE] = "merge images",
 	[ENGINE_MERGE_END] = "end merging images",
@@ -72,6 +74,8 @@ static const enum engine_verdict verb_may[ENGINE_VERBS_][ENGINE_STATES_] = {
 	[ENGINE_MOVE_OUT]   = { NO, NO,    GO,     GO,    NO,     NO,        NO,      NO,     HAS },
 	[ENGINE_TAKE_BACK]  = { NO, NO,    HAS,    HAS,   HAS,    NO,        NO,      NO,     GO },
 	[ENGINE_ADOPT_MOVING] = { GO, HAS, HAS,    HAS,   HAS,    HAS,       HAS,     HAS,    HAS },
+	[ENGINE_DISK_MOVE]     = { NO, NO, GO,     GO,    NO,     NO,        NO,      NO,     NO },
+	[ENGINE_DISK_MOVE_END] = { HAS, NO, GO,    GO,    GO,     NO,        NO,      NO,     NO },
 	[ENGINE_FREEZE]    = { NO,  NO,    GO,     GO,    NO,     NO,        NO,      NO,     NO },
 	[ENGINE_MERGE]     = { NO,  NO,    GO,     GO,    GO,     NO,        NO,      NO,     NO },
 	[ENGINE_MERGE_END] = { NO,  NO,    GO,     GO,    GO,     NO,        NO,      NO,     NO },
@@ -175,6 +179,7 @@ engine_guest_new(struct engine *en, uint64_t guest, const char *dir,
 	g->dir = xstrdup(dir);
 	g->on_event = on_event;
 	g->event_arg = arg;
+	g->progress.phase = "";
 	return g;
 }
 

@@ -7,8 +7,8 @@
  */
 #pragma once
 #include "host-agent/engine/engine_device.h"
-#include "host-agent/engine/engine_snapshot.h"
 #include "host-agent/engine/engine_move.h"
+#include "host-agent/engine/engine_snapshot.h"
 
 enum engine_verb {
 	ENGINE_START,
@@ -25,6 +25,10 @@ enum engine_verb {
 	ENGINE_MOVE_IN,
 	ENGINE_MOVE_WAIT,
 	ENGINE_MOVE_OUT,
+	ENGINE_TAKE_BACK,
+	ENGINE_ADOPT_MOVING,
+	ENGINE_DISK_MOVE,
+	ENGINE_DISK_MOVE_END,
 	ENGINE_FREEZE,
 	ENGINE_MERGE,
 	ENGINE_MERGE_END,
@@ -34,8 +38,6 @@ enum engine_verb {
 	ENGINE_UNPLUG_NIC,
 	ENGINE_GROW_DISK,
 	ENGINE_LIMIT_DISK,
-	ENGINE_TAKE_BACK,
-	ENGINE_ADOPT_MOVING,
 	ENGINE_VERBS_
 };
 
@@ -81,6 +83,16 @@ struct engine_ops {
 	int (*move_wait)(struct engine_guest *g, struct err *e);
 	int (*move_out)(
 	    struct engine_guest *g, const struct engine_departure *d, struct err *e);
+	/* While move_out or disk_move is under way. */
+	void (*move_cancel)(struct engine_guest *g);
+	int (*disk_move)(
+	    struct engine_guest *g, const struct engine_disk_move *m, struct err *e);
+	int (*disk_move_end)(
+	    struct engine_guest *g, enum engine_disk_end how, struct err *e);
+	int (*take_back)(struct engine_guest *g, struct err *e);
+	int (*adopt_moving)(struct engine_guest *g, const Drover__GuestSpec *spec,
+	    enum engine_moving how, bool run, struct err *e);
+
 	/* See engine_snapshot.h.  The last two may be NULL. */
 	int (*freeze)(
 	    struct engine_guest *g, const struct engine_freeze *fr, struct err *e);
@@ -89,11 +101,6 @@ struct engine_ops {
 	int (*merge_end)(struct engine_guest *g, struct err *e);
 	size_t (*chain_length)(struct engine_guest *g, unsigned slot);
 	const struct engine_inside *(*inside)(struct engine_guest *g);
-
-	void (*move_cancel)(struct engine_guest *g); /* while move_out is under way */
-	int (*take_back)(struct engine_guest *g, struct err *e);
-	int (*adopt_moving)(struct engine_guest *g, const Drover__GuestSpec *spec,
-	    enum engine_moving how, bool run, struct err *e);
 
 	size_t (*console_tail)(struct engine_guest *g, char *buf, size_t cap);
 	int (*console_write)(
@@ -107,7 +114,6 @@ struct engine {
 	struct loop *loop;
 	struct engine_facts facts;
 };
-	struct engine_frozen frozen;
 
 struct engine_guest {
 	uint32_t magic; /* the kind's own */
@@ -122,6 +128,7 @@ struct engine_guest {
 	struct engine_stat stat;
 	struct engine_offer offer;
 	struct engine_progress progress;
+	struct engine_frozen frozen;
 	bool busy; /* verb is under way and wake waits for it */
 	enum engine_verb verb;
 	struct wake wake;

@@ -102,7 +102,7 @@ engine_move_out(struct engine_guest *g, const struct engine_departure *d, struct
 void
 engine_move_cancel(struct engine_guest *g)
 {
-	if (g->busy && g->verb == ENGINE_MOVE_OUT)
+	if (g->busy && (g->verb == ENGINE_MOVE_OUT || g->verb == ENGINE_DISK_MOVE))
 		g->engine->ops->move_cancel(g);
 }
 
@@ -130,4 +130,25 @@ engine_adopt_moving(struct engine_guest *g, const Drover__GuestSpec *spec,
 	if (engine_begin(g, ENGINE_ADOPT_MOVING, w))
 		engine_begun(
 		    g, g->engine->ops->adopt_moving(g, spec, how, run, &e), &e);
+}
+
+void
+engine_disk_move(
+    struct engine_guest *g, const struct engine_disk_move *m, struct wake w)
+{
+	struct err e = ERR_INIT;
+
+	if (!engine_begin(g, ENGINE_DISK_MOVE, w))
+		return;
+	g->progress = (struct engine_progress){ .phase = "" };
+	engine_begun(g, g->engine->ops->disk_move(g, m, &e), &e);
+}
+
+void
+engine_disk_move_end(struct engine_guest *g, enum engine_disk_end how, struct wake w)
+{
+	struct err e = ERR_INIT;
+
+	if (engine_begin(g, ENGINE_DISK_MOVE_END, w))
+		engine_begun(g, g->engine->ops->disk_move_end(g, how, &e), &e);
 }

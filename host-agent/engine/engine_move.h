@@ -110,11 +110,29 @@ enum engine_moving { ENGINE_MOVES_IN, ENGINE_MOVES_OUT };
 void engine_adopt_moving(struct engine_guest *g, const Drover__GuestSpec *spec,
     enum engine_moving how, bool run, struct wake w);
 
-/*
- * Copy disk number i of a guest that is up into to, then go on from there alone.
- * flatten: the whole chain becomes one image; else what lies below must be the same at
- * the new place (to->backing).  A failure leaves everything as it was.
+/* A disk that goes to another image on the same host.  Borrowed until the call returns.
  */
-void engine_disk_move(struct engine_guest *g, size_t i, const struct engine_disk *to,
-    const Drover__DiskSpec *to_spec, uint64_t bytes_per_s, bool flatten,
-    struct wake w);
+struct engine_disk_move {
+	const Drover__GuestSpec *spec; /* as it is now */
+	size_t i;                      /* the disk's number in it */
+	const struct engine_disk *to;
+	const Drover__DiskSpec *to_spec;
+	uint64_t bytes_per_s; /* 0: no cap */
+	/* The whole chain becomes one image; else what lies below is the same at the
+	 * new place. */
+	bool flatten;
+};
+
+enum engine_disk_end { ENGINE_DISK_TAKE, ENGINE_DISK_KEEP };
+
+/*
+ * Of a guest that is up: copy the disk, and hold when both images are the same; what
+ * the guest writes to it waits.  The caller notes in the record where the disk is, then
+ * engine_disk_move_end lets the guest go over (TAKE), or stay if it could not be noted
+ * (KEEP).  A failure leaves everything as it was; engine_move_cancel makes one.  An
+ * adoption does either, by the spec.
+ */
+void engine_disk_move(
+    struct engine_guest *g, const struct engine_disk_move *m, struct wake w);
+void engine_disk_move_end(
+    struct engine_guest *g, enum engine_disk_end how, struct wake w);

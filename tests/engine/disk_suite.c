@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -10,9 +11,11 @@
 #include "base/mem.h"
 #include "tests/engine/move_suite.h"
 #include "tests/engine/pair.h"
+#include "tests/lib/borrow.h"
 
-#define FILL_FROM (4 << 20)
-#define FILL_TO   (12 << 20)
+#define DISK_BYTES (16 << 20)
+#define FILL_FROM  (4 << 20)
+#define FILL_TO    (12 << 20)
 
 extern const unsigned char disk_writer_sector[512];
 
@@ -154,6 +157,172 @@ mirror_ends_with_the_agent(void **state)
 	pair_end(&p);
 }
 
+/* ---- to another image on the same host ---- */
+
+/* A disk that moves. */
+struct shift {
+	struct suite_guest *sg;
+	char path[160];
+	Drover__DiskSpec spec;
+	uint64_t bytes_per_s;
+	enum engine_disk_end how;
+};
+
+static struct shift *shifts;
+
+static void
+verb_disk_move(struct suite_guest *sg, struct wake w)
+{
+	AUTO_CLOSE int fd = open(shifts->path, O_RDWR | O_CLOEXEC);
+	struct engine_disk to = { .fd = fd };
+	struct engine_disk_move m = { .spec = &sg->spec,
+		.to = &to,
+		.to_spec = &shifts->spec,
+		.bytes_per_s = shifts->bytes_per_s,
+		.flatten = true };
+
+	assert_true(fd >= 0);
+	engine_disk_move(sg->g, &m, w);
+}
+
+static void
+verb_disk_move_end(struct suite_guest *sg, struct wake w)
+{
+	engine_disk_move_end(sg->g, shifts->how, w);
+}
+
+static void
+shift_start(struct shift *t, struct suite *s)
+{
+	struct err e = ERR_INIT;
+
+	*t = (struct shift){ .sg = suite_guest_new(s, 41, NULL, disk_writer_sector) };
+	shifts = t;
+	snprintf(t->path, sizeof(t->path), "%s.new", t->sg->disk_path);
+	fill_disk(t->sg);
+	drover__disk_spec__init(&t->spec);
+	t->spec.name = borrow("disk-0");
+	t->spec.format = borrow("raw");
+	t->spec.datastore = 2;
+	t->spec.path = borrow("vms/vm-41/disk-0.raw");
+	if (suite_start(t->sg, -1, &e))
+		fail_msg("start: %s", e.msg);
+}
+
+static void
+make_target(const struct shift *t)
+{
+	AUTO_CLOSE int fd = open(t->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	assert_int_equal(ftruncate(fd, DISK_BYTES), 0);
+}
+
+static void
+expect_copied(const struct shift *t)
+{
+	AUTO_FREE char *command = xasprintf("cmp '%s' '%s'", t->sg->disk_path, t->path);
+
+	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): our own text */
+}
+
+/* How many descriptors of its process are that file. */
+static int
+opened(const struct suite_guest *sg, const char *path)
+{
+	AUTO_FREE char *command =
+	    xasprintf("exit $(ls -l /proc/%d/fd | grep -c -- '-> %s$')",
+		(int)engine_guest_stat(sg->g)->pid, path);
+
+	return WEXITSTATUS(system(command)); /* NOLINT(cert-env33-c): our own text */
+}
+
+static void
+disk_goes_to_another_image(void **state)
+{
+	struct shift t;
+
+	shift_start(&t, *state);
+	/* Kept once: nothing is left of it. */
+	for (t.how = ENGINE_DISK_KEEP;; t.how = ENGINE_DISK_TAKE) {
+		make_target(&t);
+		pair_run(t.sg, verb_disk_move);
+		/* Both hold the same, and what the guest writes waits. */
+		expect_copied(&t);
+		pair_run(t.sg, verb_disk_move_end);
+		pair_expect(t.sg, ENGINE_RUNNING);
+		if (t.how == ENGINE_DISK_TAKE)
+			break;
+		assert_true(opened(t.sg, t.sg->disk_path) > 0);
+		assert_int_equal(opened(t.sg, t.path), 0);
+	}
+	assert_true(opened(t.sg, t.path) > 0);
+	assert_int_equal(opened(t.sg, t.sg->disk_path), 0);
+	assert_int_equal(((struct suite *)*state)->n_events, 0);
+	suite_guest_free(t.sg);
+}
+
+static bool
+is_copying(void *arg)
+{
+	const struct shift *t = arg;
+
+	return *engine_progress(t->sg->g)->phase;
+}
+
+static void
+disk_move_is_cancelled(void **state)
+{
+	struct shift t;
+	struct suite_running *r;
+	struct err e = ERR_INIT;
+
+	shift_start(&t, *state);
+	make_target(&t);
+	t.bytes_per_s = 1;
+	r = suite_begin(t.sg, verb_disk_move);
+	suite_await(*state, is_copying, &t);
+	engine_move_cancel(t.sg->g);
+	if (suite_end(r, &e) != ERR_CANCELLED)
+		fail_msg("move: %s", e.msg);
+	pair_expect(t.sg, ENGINE_RUNNING);
+	assert_int_equal(opened(t.sg, t.path), 0);
+	suite_guest_free(t.sg);
+}
+
+/* The agent ends while both are the same; the record says which it is. */
+static void
+record_says_where_the_disk_is(void **state)
+{
+	struct suite *s = *state;
+	struct shift t;
+	bool noted = false;
+
+	shift_start(&t, s);
+	for (int i = 0; i < 2; i++, noted = true) {
+		make_target(&t);
+		pair_run(t.sg, verb_disk_move);
+		engine_guest_free(t.sg->g);
+		suite_restart(s);
+		suite_guest_handle(t.sg);
+		t.sg->disk.datastore = noted ? t.spec.datastore : 1;
+		t.sg->disk.path = noted ? t.spec.path : borrow("old.raw");
+		pair_run(t.sg, verb_adopt);
+		pair_expect(t.sg, ENGINE_RUNNING);
+		pair_run(t.sg, verb_disk_move_end);
+	}
+	/* It has gone over: the old image is free for others. */
+	pair_run(t.sg, verb_pause);
+	pair_run(t.sg, verb_resume);
+	t.bytes_per_s = 0;
+	snprintf(t.path, sizeof(t.path), "%s.newest", t.sg->disk_path);
+	make_target(&t);
+	t.how = ENGINE_DISK_TAKE;
+	pair_run(t.sg, verb_disk_move);
+	pair_run(t.sg, verb_disk_move_end);
+	assert_int_equal(s->n_events, 0);
+	suite_guest_free(t.sg);
+}
+
 static int
 set_up(void **state)
 {
@@ -177,6 +346,9 @@ disk_suite_run(void)
 		GUEST(disk_goes_along),
 		GUEST(disk_stays_where_it_is_cut),
 		GUEST(mirror_ends_with_the_agent),
+		GUEST(disk_goes_to_another_image),
+		GUEST(disk_move_is_cancelled),
+		GUEST(record_says_where_the_disk_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

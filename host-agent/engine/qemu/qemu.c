@@ -8,7 +8,9 @@
 #include "host-agent/engine/qemu/console.h"
 #include "host-agent/engine/qemu/qemu_args.h"
 #include "host-agent/engine/qemu/qemu_live.h"
+#include "host-agent/engine/qemu/qemu_move.h"
 #include "host-agent/engine/qemu/qemu_int.h"
+#include "host-agent/engine/qemu/qemu_shift.h"
 
 #define PRESET_PROGRAM   "/usr/bin/qemu-system-x86_64"
 #define PRESET_START_MS  30000
@@ -49,6 +51,7 @@ destroy_guest(struct qemu_guest *q)
 	json_free(q->limits);
 	list_remove(&q->leaving_node);
 	json_free(q->leave.tell);
+	qemu_shift_free(q->shift);
 	free(q->vnc_path);
 	free(q->g.dir);
 	q->g.magic = 0;
@@ -388,6 +391,8 @@ static const struct engine_ops qemu_ops = {
 	.move_out = qemu_op_move_out,
 	.move_cancel = qemu_op_move_cancel,
 	.take_back = qemu_op_take_back,
+	.disk_move = qemu_op_disk_move,
+	.disk_move_end = qemu_op_disk_move_end,
 	.adopt_moving = qemu_op_adopt_moving,
 	.console_tail = op_console_tail,
 	.console_write = op_console_write,

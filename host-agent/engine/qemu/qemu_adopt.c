@@ -5,8 +5,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "host-agent/engine/qemu/qemu_live.h"
 #include "host-agent/engine/qemu/qemu_int.h"
+#include "host-agent/engine/qemu/qemu_live.h"
+#include "host-agent/engine/qemu/qemu_move.h"
+#include "host-agent/engine/qemu/qemu_shift.h"
 #include "loop/child.h"
 
 #define ADOPT_MS 5000
@@ -183,11 +185,12 @@ static const struct flow_step adopt_steps[] = {
 	{ "status", status_start, status_finish, NULL, ADOPT_MS },
 	{ "half started", qemu_half_step, qemu_half_finish, NULL, QEMU_ANSWER_MS },
 	{ "blocks", blocks_start, blocks_finish, NULL, ADOPT_MS },
+	{ "saving", saving_start, saving_finish, NULL, ADOPT_MS },
+	{ "shift", qemu_shift_adopt_step, qemu_shift_adopt_finish, NULL, ADOPT_MS },
+	{ "run on", run_on_start, run_on_finish, NULL, ADOPT_MS },
 	{ "chains", qemu_chains_step, qemu_chains_finish, NULL, ADOPT_MS },
 	{ "jobs", qemu_jobs_step, qemu_jobs_finish, NULL, ADOPT_MS },
 	{ "chains now", qemu_chains_step, qemu_chains_finish, NULL, ADOPT_MS },
-	{ "saving", saving_start, saving_finish, NULL, ADOPT_MS },
-	{ "run on", run_on_start, run_on_finish, NULL, ADOPT_MS },
 	{ NULL, NULL, NULL, NULL, 0 },
 };
 
@@ -252,6 +255,8 @@ qemu_adopt_begin(struct qemu_guest *q, const Drover__GuestSpec *spec, struct err
 	q->asked = QEMU_ASKED_NOTHING;
 	q->shape = run.shape;
 	q->away = run.away;
+	q->shift_to = run.shift_to;
+	qemu_shift_expect(q, spec);
 	if (qemu_connect(q, "console.sock", &console_fd, &why))
 		log_warn("engine", "%s: %s", q->who, why.msg);
 	qemu_attach(q, qmp_fd, console_fd);
@@ -265,12 +270,12 @@ qemu_op_adopt(struct engine_guest *g, const Drover__GuestSpec *spec, struct err 
 	int rc = qemu_adopt_begin(q, spec, e);
 
 	if (rc)
-	qemu_settle_expect(q, spec);
 		return rc;
 	if (q->away == QEMU_LEFT_RUNNING || q->away == QEMU_LEFT_PAUSED) {
 		qemu_adopt_leaving(q);
 		return 0;
 	}
+	qemu_settle_expect(q, spec);
 	/* Until it answers; what is known is that it lives. */
 	engine_set_state(g, ENGINE_RUNNING, "adopted");
 	qemu_run_flow(q, "qemu adopt", adopt_steps);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/engine/qemu/qemu_mirror.h"
+#include "host-agent/engine/qemu/qemu_move.h"
 
 /*
  * A guest that comes from another host, as its target sees it.  QEMU never lets it run

@@ -187,6 +187,33 @@ read_away(const json *o, enum qemu_away *ret_a, struct err *e)
 	return err_set(e, ERR_CORRUPT, "away: \"%s\" is not known", name);
 }
 
+static void
+add_shift(json *o, const struct qemu_shift_to *to)
+{
+	json_set_u64(o, "shift_slot", to->slot);
+	json_set_u64(o, "shift_datastore", to->datastore);
+	json_set_str(o, "shift_path", to->path);
+}
+
+static int
+read_shift(const json *o, struct qemu_shift_to *ret_to, struct err *e)
+{
+	const char *path = "";
+	uint64_t slot = 0;
+	int rc = json_read_u64(
+	    o, "shift_slot", JSON_OPTIONAL, 0, ENGINE_LAYERS_MAX, &slot, e);
+
+	if (!rc)
+		rc = json_read_u64(o, "shift_datastore", JSON_OPTIONAL, 0, INT64_MAX,
+		    &ret_to->datastore, e);
+	if (!rc)
+		rc = json_read_str(o, "shift_path", JSON_OPTIONAL,
+		    sizeof(ret_to->path) - 1, &path, e);
+	ret_to->slot = (unsigned)slot;
+	snprintf(ret_to->path, sizeof(ret_to->path), "%s", rc ? "" : path);
+	return rc;
+}
+
 int
 qemu_run_save(const struct qemu_guest *q, struct err *e)
 {
@@ -202,6 +229,8 @@ qemu_run_save(const struct qemu_guest *q, struct err *e)
 	json_set_u64(o, "pid", (uint64_t)q->g.stat.pid);
 	json_set_u64(o, "ticks", q->g.stat.start_ticks);
 	json_set_str(o, "away", away_names[q->away]);
+	if (*q->shift_to.path)
+		add_shift(o, &q->shift_to);
 	text = json_text(o);
 	n = (ssize_t)strlen(text);
 	fd = openat(dir, "run.new",
@@ -243,6 +272,8 @@ qemu_run_load(const struct qemu_guest *q, struct qemu_run *ret_r, struct err *e)
 		rc = qemu_shape_parse(o, &ret_r->shape, e);
 	if (!rc)
 		rc = read_away(o, &ret_r->away, e);
+	if (!rc)
+		rc = read_shift(o, &ret_r->shift_to, e);
 	ret_r->pid = (pid_t)pid;
 	return rc;
 }

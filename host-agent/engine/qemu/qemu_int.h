@@ -29,6 +29,7 @@ struct console;
 struct child;
 struct pid_watch;
 struct qemu_mirrors;
+struct qemu_shift;
 struct timer;
 struct qemu_probe;
 
@@ -57,6 +58,14 @@ enum qemu_away {
 };
 
 #define QEMU_HELD_WHY "it is paused since a move that failed: let it run first"
+
+/* Where a disk goes to that moves on this host, for who adopts the guest. */
+struct qemu_shift_to {
+	unsigned slot;
+	uint64_t datastore;
+	char path[512]; /* "": nothing moves */
+	bool noted;     /* the agent has it in its record */
+};
 
 /* A move to another host, as its source sees it. */
 struct qemu_leave {
@@ -131,6 +140,8 @@ struct qemu_guest {
 	enum qemu_away away;
 	bool run_when_whole;
 	bool serves; /* its images, to a source */
+	struct qemu_shift *shift;     /* a disk that moves on this host; or NULL */
+	struct qemu_shift_to shift_to;
 	struct qemu_mirrors *mirrors; /* its disks go along; or NULL */
 };
 
@@ -186,6 +197,7 @@ struct qemu_run {
 	uint64_t ticks;
 	struct qemu_shape shape;
 	enum qemu_away away;
+	struct qemu_shift_to shift_to;
 };
 
 /* ERR_NOT_FOUND if there is none. */
@@ -218,30 +230,6 @@ int qemu_op_resume(struct engine_guest *g, struct err *e);
 int qemu_op_suspend(struct engine_guest *g, int memory_fd, struct err *e);
 int qemu_op_resize(
     struct engine_guest *g, const Drover__GuestSpec *spec, struct err *e);
-int qemu_op_move_offer(struct engine_guest *g, struct err *e);
-int qemu_op_move_in(struct engine_guest *g, const struct engine_boot *b,
-    const struct engine_arrival *a, struct err *e);
-int qemu_op_move_wait(struct engine_guest *g, struct err *e);
-/* The side flow has ended: so has the verb that waits for it. */
-void qemu_arrival_ended(struct qemu_guest *q, int rc, const struct err *e);
-int qemu_op_move_out(
-    struct engine_guest *g, const struct engine_departure *d, struct err *e);
-void qemu_op_move_cancel(struct engine_guest *g);
-int qemu_op_take_back(struct engine_guest *g, struct err *e);
-/* Begin to watch a process of an earlier life; its state is not known yet. */
-int qemu_adopt_begin(
-    struct qemu_guest *q, const Drover__GuestSpec *spec, struct err *e);
-enum flow_rc qemu_hello_step(struct flow *f, void *arg);
-enum flow_rc qemu_hello_finish(struct flow *f, void *arg, int rc);
-enum flow_rc qemu_half_step(struct flow *f, void *arg);
-enum flow_rc qemu_half_finish(struct flow *f, void *arg, int rc);
-int qemu_op_adopt_moving(struct engine_guest *g, const Drover__GuestSpec *spec,
-    enum engine_moving how, bool run, struct err *e);
-/* The verb has ended well: its arrival begins. */
-void qemu_moved_in(struct qemu_guest *q);
-/* qemu_stay.c: end a move that came to nothing, whatever is left of it. */
-void qemu_adopt_leaving(struct qemu_guest *q);
-extern const struct flow_step qemu_stay_steps[];
 int qemu_op_device(
     struct engine_guest *g, const struct engine_device *d, struct err *e);
 void qemu_device_drop(struct qemu_guest *q);

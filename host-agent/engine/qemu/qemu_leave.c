@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/engine/qemu/qemu_mirror.h"
+#include "host-agent/engine/qemu/qemu_move.h"
 
 /*
  * A guest that goes to another host, as its source sees it.
@@ -439,6 +440,8 @@ qemu_op_move_cancel(struct engine_guest *g)
 {
 	struct qemu_guest *q = qemu_guest_of(g);
 
-	if (q->verb_flow && !q->fallen && !q->leave.let_go)
+	bool too_late = g->verb == ENGINE_MOVE_OUT && q->leave.let_go;
+
+	if (q->verb_flow && !q->fallen && !too_late)
 		flow_cancel(q->verb_flow, "the move was cancelled");
 }

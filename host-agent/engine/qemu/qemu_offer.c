@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "host-agent/engine/qemu/qemu_int.h"
+#include "host-agent/engine/qemu/qemu_move.h"
 
 static enum flow_rc
 blocked_start(struct flow *f, void *arg)

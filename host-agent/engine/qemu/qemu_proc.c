@@ -17,6 +17,7 @@
 #include "host-agent/engine/qemu/qemu_live.h"
 #include "host-agent/engine/qemu/qemu_int.h"
 #include "host-agent/engine/qemu/qemu_mirror.h"
+#include "host-agent/engine/qemu/qemu_shift.h"
 #include "loop/child.h"
 #include "loop/timer.h"
 
@@ -88,6 +89,7 @@ on_qmp_event(void *arg, const char *name, const json *data)
 	qemu_device_event(q, name, data);
 
 	qemu_mirror_event(q, name, data);
+	qemu_shift_event(q, name, data);
 	qemu_event_take(&q->trace, g->state, explained, name, data, &m);
 	if (m.moves)
 		engine_set_state(g, m.to, m.reason);
@@ -252,6 +254,8 @@ forget_past(struct qemu_guest *q)
 	q->given_up = false;
 	q->away = QEMU_HERE;
 	q->serves = false;
+	*q->shift_to.path = '\0';
+	qemu_shift_free(MOVE(q->shift));
 	q->status = 0;
 	q->g.stat = (struct engine_stat){ .pid = 0 };
 }

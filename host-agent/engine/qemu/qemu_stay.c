@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "host-agent/engine/qemu/qemu_mirror.h"
+#include "host-agent/engine/qemu/qemu_move.h"
 
 /*
  * What has become of a guest that was to leave: of one whose move has failed, and of

@@ -166,6 +166,9 @@ finish(struct sim_guest *s, struct err *e)
 	case ENGINE_MOVE_IN:
 	case ENGINE_MOVE_WAIT:
 	case ENGINE_MOVE_OUT:
+	case ENGINE_ADOPT_MOVING:
+	case ENGINE_DISK_MOVE:
+	case ENGINE_DISK_MOVE_END:
 	case ENGINE_FREEZE:
 	case ENGINE_MERGE:
 	case ENGINE_MERGE_END:
@@ -175,7 +178,6 @@ finish(struct sim_guest *s, struct err *e)
 	case ENGINE_UNPLUG_NIC:
 	case ENGINE_GROW_DISK:
 	case ENGINE_LIMIT_DISK:
-	case ENGINE_ADOPT_MOVING:
 	case ENGINE_VERBS_:
 		break;
 	}
@@ -323,6 +325,10 @@ op_adopt(struct engine_guest *g, const Drover__GuestSpec *spec, struct err *e)
 	}
 	rc = sim_quick(g, e);
 	if (!rc)
+		engine_set_state(g, st, "adopted");
+	return rc;
+}
+
 /* Invented guests have no disks, and nothing in their memory. */
 static int
 op_freeze(struct engine_guest *g, const struct engine_freeze *fr, struct err *e)
@@ -340,8 +346,17 @@ op_merge(struct engine_guest *g, const struct engine_merge *m, struct err *e)
 	return sim_quick(g, e);
 }
 
-		engine_set_state(g, st, "adopted");
-	return rc;
+static int
+op_disk_move(
+    struct engine_guest *g, const struct engine_disk_move *m, struct err *e)
+{
+	return sim_quick(g, e);
+}
+
+static int
+op_disk_move_end(struct engine_guest *g, enum engine_disk_end how, struct err *e)
+{
+	return sim_quick(g, e);
 }
 
 static size_t
@@ -429,9 +444,6 @@ op_free(struct engine *en)
 	struct sim *sim = sim_of(en);
 
 	free(sim->state_dir);
-	.freeze = op_freeze,
-	.merge = op_merge,
-	.merge_end = sim_quick,
 	sim->en.magic = 0;
 	free(sim);
 }
@@ -453,6 +465,9 @@ static const struct engine_ops sim_ops = {
 	.resize = op_resize,
 	.device = op_device,
 	.query = sim_quick,
+	.freeze = op_freeze,
+	.merge = op_merge,
+	.merge_end = sim_quick,
 	.adopt = op_adopt,
 	.move_offer = sim_op_move_offer,
 	.move_in = sim_op_move_in,
@@ -460,6 +475,8 @@ static const struct engine_ops sim_ops = {
 	.move_out = sim_op_move_out,
 	.move_cancel = sim_op_move_cancel,
 	.take_back = sim_quick,
+	.disk_move = op_disk_move,
+	.disk_move_end = op_disk_move_end,
 	.adopt_moving = sim_op_adopt_moving,
 	.console_tail = op_console_tail,
 	.console_write = op_console_write,
