@@ -69,8 +69,8 @@ add_machine(struct qemu_args *a, const struct qemu_args_in *in)
 	option(a, "-cpu", "%s", kvm ? "host" : "max");
 	option(a, "-smp", "%u,maxcpus=%u,sockets=1,cores=%u,threads=1", s->boot_cpus,
 	    s->max_cpus, s->max_cpus);
-	option(a, "-m", "size=%" PRIu64 "M,slots=%d,maxmem=%" PRIu64 "M", s->boot_mb,
-	    QEMU_DIMMS_MAX, s->max_mb);
+	option(a, "-m", "size=%" PRIu64 "K,slots=%d,maxmem=%" PRIu64 "M",
+	    qemu_shape_boot_kb(s), QEMU_DIMMS_MAX, s->max_mb);
 	option(a, "-rtc", "base=utc,driftfix=slew");
 	option(a, "-boot", "menu=off,strict=on");
 	add(a, "-S");
@@ -149,8 +149,8 @@ add_device(struct qemu_args *a, json *device_take)
 static void
 add_bridge(struct qemu_args *a)
 {
-	option(a, "-device", "pci-bridge,id=" QEMU_BRIDGE ",chassis_nr=1,shpc=off,addr=%s",
-	    ADDR_BRIDGE);
+	option(a, "-device",
+	    "pci-bridge,id=" QEMU_BRIDGE ",chassis_nr=1,shpc=off,addr=%s", ADDR_BRIDGE);
 }
 
 static void
@@ -161,8 +161,8 @@ add_disk(struct qemu_args *a, const struct qemu_args_in *in, size_t i)
 
 	qemu_disk_nodes(in->spec->disks[i], &in->disks[i], slot, &nodes);
 	for (size_t k = 0; k < nodes.n; k++)
-		add_node(a, &nodes.v[k],
-		    (unsigned)(i * ENGINE_LAYERS_MAX + nodes.n - k));
+		add_node(
+		    a, &nodes.v[k], (unsigned)(i * ENGINE_LAYERS_MAX + nodes.n - k));
 	add_device(a, qemu_disk_device(slot));
 	qemu_nodes_fini(&nodes);
 }

@@ -67,6 +67,8 @@ qemu_op_move_offer(struct engine_guest *g, struct err *e)
 		why = xasprintf("it is stalled: %s", g->reason);
 		engine_offer_obstacle(g, why);
 	}
+	if (qemu_shape_stays(&q->shape))
+		engine_offer_obstacle(g, qemu_shape_stays(&q->shape));
 	if (q->away == QEMU_HELD)
 		engine_offer_obstacle(g, QEMU_HELD_WHY);
 	qemu_run_flow(q, "qemu offer", offer_steps);

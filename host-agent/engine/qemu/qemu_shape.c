@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/str.h"
 #include "host-agent/engine/qemu/qemu_block.h"
 
 #define MAX_HOT_CPUS   16
@@ -10,6 +11,7 @@
 #define MAX_HOT_MB    (256ull << 10)
 #define MAX_MEMORY_MB (16ull << 20)
 #define FIRST_LAYOUT  1 /* of those that do not say */
+#define ODD_KB        8 /* not a multiple of the 256 that QEMU looks at together */
 
 static uint64_t
 least(uint64_t a, uint64_t b)
@@ -46,6 +48,27 @@ qemu_shape_mb(const struct qemu_shape *s)
 	for (uint32_t i = 0; i < s->n_dimms; i++)
 		mb += s->dimm_mb[i];
 	return mb;
+}
+
+static bool
+is_emulated(const struct qemu_shape *s)
+{
+	return str_same(s->accel, "tcg");
+}
+
+uint64_t
+qemu_shape_boot_kb(const struct qemu_shape *s)
+{
+	return s->boot_mb * 1024 + (is_emulated(s) ? ODD_KB : 0);
+}
+
+const char *
+qemu_shape_stays(const struct qemu_shape *s)
+{
+	if (!is_emulated(s) || !s->n_dimms)
+		return NULL;
+	return "memory was added while it ran without hardware virtualisation; stop "
+	       "and start it once";
 }
 
 json *

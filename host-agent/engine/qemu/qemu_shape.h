@@ -28,6 +28,14 @@ struct qemu_shape {
 void qemu_shape_plan(struct qemu_shape *s, uint32_t num_cpu, uint64_t memory_mb,
     uint32_t host_cpus, uint64_t host_mb);
 uint64_t qemu_shape_mb(const struct qemu_shape *s); /* plugged now */
+/*
+ * Its boot memory in KiB, as QEMU is told.  Emulated machines (tcg) have a little more
+ * than boot_mb, so that QEMU loses no writes while it copies the memory: ADR 0016.
+ */
+uint64_t qemu_shape_boot_kb(const struct qemu_shape *s);
+/* Memory was plugged for which that does not help: it must not be copied while the
+ * guest runs. NULL if all is well; the reason otherwise. */
+const char *qemu_shape_stays(const struct qemu_shape *s);
 json *qemu_shape_json(const struct qemu_shape *s);
 int qemu_shape_parse(
     const json *o, struct qemu_shape *ret_s, struct err *e) WARN_UNUSED;
