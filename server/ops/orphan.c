@@ -6,7 +6,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define SHOWN_MAX 1000
+#define SHOWN_MAX    1000
+#define MEMORY_START "snapshot-"
+#define MEMORY_END   ".mem"
 
 static const char *
 text_of(const json *o, const char *key)
@@ -96,20 +98,22 @@ is_memory(const struct orphan_view *v, obj_id owner, const char *path)
 {
 	const char *name = strrchr(path, '/') + 1;
 	const struct vm *vm = inv_vm(v->inv, owner);
-	AUTO_FREE char *id = NULL;
+	AUTO_FREE char *number = NULL;
 	const struct snapshot *s;
-	obj_id snapshot;
+	uint64_t n;
 
 	if (!vm)
 		return false;
 	if (str_same(name, "memory.img"))
 		return vm->power_state == POWER_SUSPENDED;
-	if (!str_ends(name, ".mem"))
+	if (!str_starts(name, MEMORY_START) || !str_ends(name, MEMORY_END) ||
+	    strlen(name) <= strlen(MEMORY_START MEMORY_END))
 		return false;
-	id = xstrndup(name, strlen(name) - strlen(".mem"));
-	if (obj_id_parse(id, KIND_SNAPSHOT, &snapshot, NULL))
+	number = xstrndup(name + strlen(MEMORY_START),
+	    strlen(name) - strlen(MEMORY_START MEMORY_END));
+	if (parse_u64(number, 1, UINT64_MAX >> 8, "snapshot", &n, NULL))
 		return false;
-	s = inv_snapshot(v->inv, snapshot);
+	s = inv_snapshot(v->inv, obj_id_make(KIND_SNAPSHOT, n));
 	return s && obj_id_is(s->o.parent, owner);
 }
 

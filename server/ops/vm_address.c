@@ -45,30 +45,33 @@ vm_addresses_used(
 	return list;
 }
 
+/* Does the network have it, for machines? */
 static int
-take_asked(const struct network *n, const struct net_plan *plan, const char *asked,
-    const uint32_t *used, size_t n_used, uint32_t *ret_ip, struct err *e)
+check_asked(
+    const struct network *n, const struct net_plan *plan, uint32_t ip, struct err *e)
 {
-	uint32_t ip, mask = plan->prefix ? UINT32_MAX << (32 - plan->prefix) : 0;
-	int rc = ipv4_parse(asked, "address", &ip, e);
+	uint32_t mask = plan->prefix ? UINT32_MAX << (32 - plan->prefix) : 0;
+	char text[IPV4_TEXT];
 
-	if (rc)
-		return rc;
 	if (plan->prefix && ((ip & mask) != plan->base || ip == plan->base ||
 				ip == (plan->base | ~mask)))
 		return err_set(e, ERR_INVALID, "address: %s is none of network \"%s\"",
-		    asked, n->o.name);
+		    ipv4_text(ip, text), n->o.name);
 	if (plan->gateway && ip == plan->gateway)
 		return err_set(e, ERR_EXISTS,
-		    "address: %s is the gateway of network \"%s\"", asked, n->o.name);
-	for (size_t i = 0; i < n_used; i++) {
-		if (used[i] == ip)
-			return err_set(e, ERR_EXISTS,
-			    "address: %s of network \"%s\" is in use", asked,
-			    n->o.name);
-	}
-	*ret_ip = ip;
+		    "address: %s is the gateway of network \"%s\"", ipv4_text(ip, text),
+		    n->o.name);
 	return 0;
+}
+
+static bool
+is_used(const uint32_t *used, size_t n, uint32_t ip)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (used[i] == ip)
+			return true;
+	}
+	return false;
 }
 
 int
@@ -77,6 +80,7 @@ vm_address_pick(const struct ops *ops, obj_id network, const char *asked,
 {
 	const struct network *n = inv_network(ops->inv, network);
 	struct net_plan plan;
+	uint32_t ip = 0;
 	size_t n_used;
 
 	*ret_ip = 0;
@@ -89,8 +93,17 @@ vm_address_pick(const struct ops *ops, obj_id network, const char *asked,
 		return err_wrap(e, "network \"%s\"", n->o.name);
 	AUTO_FREE uint32_t *used =
 	    vm_addresses_used(ops->inv, ops->advice, network, &n_used);
-	if (asked)
-		return take_asked(n, &plan, asked, used, n_used, ret_ip, e);
-	rc = net_plan_pick(&plan, used, n_used, ret_ip, e);
-	return rc ? err_wrap(e, "network \"%s\"", n->o.name) : 0;
+	if (!asked) {
+		rc = net_plan_pick(&plan, used, n_used, ret_ip, e);
+		return rc ? err_wrap(e, "network \"%s\"", n->o.name) : 0;
+	}
+	rc = ipv4_parse(asked, "address", &ip, e);
+	if (!rc)
+		rc = check_asked(n, &plan, ip, e);
+	if (!rc && is_used(used, n_used, ip))
+		rc = err_set(e, ERR_EXISTS, "address: %s of network \"%s\" is in use",
+		    asked, n->o.name);
+	if (!rc)
+		*ret_ip = ip;
+	return rc;
 }

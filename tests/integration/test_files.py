@@ -2,10 +2,12 @@
 import hashlib
 import json
 import os
+import subprocess
+from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from conftest import Lab, refused, wait_for
+from conftest import BUILD, Lab, refused, wait_for
 
 MIB = 1 << 20
 
@@ -134,3 +136,26 @@ def test_hosts_of_a_datastore_change(lab: Lab) -> None:
     wait_for("both to reach it", lambda: lab.find("datastores", "shared")["reachable_hosts"] == two)
     local = lab.find("datastores", "local-1")
     refused("invalid", "not shared", lab.api().do, "PATCH", f"/datastores/{local['id']}", {"hosts": two})
+
+
+def test_the_shell_copies_and_goes_on(lab: Lab, store: str, tmp_path: Path) -> None:
+    def shell(line: str) -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, "DROVER_SERVERS": str(lab.dir / "etc/servers.json")}
+        return subprocess.run([str(BUILD / "bin/drover"), "-c", line], env=env, capture_output=True, text=True, timeout=120)
+
+    data = os.urandom(2 * MIB + 99)
+    here, back = tmp_path / "image.bin", tmp_path / "back.bin"
+    here.write_bytes(data)
+    # The beginning is there already, as after an upload that was cut off.
+    assert put(lab, store, "iso/image.bin", 0, data[:MIB])[0] == 200
+    ran = shell(f"Copy-DatastoreItem '{here}' '[local-1] iso/'; Get-DatastoreItem '[local-1] iso' | % Length")
+    assert (ran.returncode, ran.stdout.strip()) == (0, str(len(data))), ran.stderr
+    (tmp_path / "back.bin.part").write_bytes(data[:MIB])
+    ran = shell(f"Copy-DatastoreItem '[local-1] iso/image.bin' '{back}'")
+    assert ran.returncode == 0 and back.read_bytes() == data, ran.stderr
+    # A beginning that is not this file's is found out.
+    back.unlink()
+    (tmp_path / "back.bin.part").write_bytes(b"x" * MIB)
+    assert "begin anew" in shell(f"Copy-DatastoreItem '[local-1] iso/image.bin' '{back}'").stderr and not back.exists()
+    ran = shell("Remove-DatastoreItem '[local-1] iso/image.bin' -Confirm:$false; Get-Datastore local-1 | Get-DatastoreOrphan | Measure-Object | % Count")
+    assert (ran.returncode, ran.stdout.strip()) == (0, "0"), ran.stderr
