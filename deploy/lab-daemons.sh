@@ -242,6 +242,9 @@ write_agent_settings()
 		[network]
 		bridges = br0
 
+		[channel]
+		port = 0
+
 		$(engine_settings)
 	END
 }

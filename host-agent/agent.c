@@ -18,10 +18,12 @@
 #include "base/str.h"
 #include "host-agent/collect/collect.h"
 #include "host-agent/guest/guests.h"
+#include "host-agent/host_channel.h"
 #include "host-agent/host_parts.h"
 #include "host-agent/link/epoch.h"
 #include "host-agent/link/inbox.h"
 #include "host-agent/link/outbox.h"
+#include "host-agent/link/progress.h"
 #include "host-agent/link/uplink.h"
 #include "host-agent/notify.h"
 #include "host-agent/record/record.h"
@@ -49,6 +51,7 @@ struct agent {
 	struct tls_identity id;
 	char boot_id[33];
 	struct ssl_ctx_st *tls;
+	struct host_channel to_hosts;
 	struct host_parts parts;
 	struct disk_conf disk;
 	char *book_dir;
@@ -57,6 +60,7 @@ struct agent {
 	struct journal *journal;
 	struct inbox *inbox;
 	struct outbox *outbox;
+	struct progress *progress;
 	struct uplink *uplink;
 	struct stores *stores;
 	struct guests *guests;
@@ -145,6 +149,7 @@ send_report(void *arg, Drover__Report *r)
 
 	r->last_order_task = last.task;
 	r->last_order_step = last.step;
+	progress_fill(a->progress, r);
 	m.body_case = DROVER__ENVELOPE__BODY_REPORT;
 	m.report = r;
 	send_envelope(a, &m, "report");
@@ -163,6 +168,7 @@ make_hello(void *arg)
 {
 	struct agent *a = arg;
 	Drover__Hello *h = xcalloc(1, sizeof(*h));
+	char own_host[LINK_HOST_TEXT];
 
 	drover__hello__init(h);
 	h->version_min = PROTO_VERSION_MIN;
@@ -171,6 +177,8 @@ make_hello(void *arg)
 	h->boot_id = xstrdup(a->boot_id);
 	h->epoch_seen = epoch_seen(a->epoch);
 	h->facts = host_parts_facts(&a->parts);
+	uplink_own_host(a->uplink, own_host);
+	host_channel_facts(&a->to_hosts, own_host, h->facts);
 	h->n_guests = guests_status(a->guests, &h->guests);
 	h->n_datastores = stores_status(a->stores, &h->datastores);
 	return h;
@@ -405,6 +413,7 @@ open_stores(struct agent *a, struct err *e)
 		.host_uuid = a->id.uuid,
 		.boot_id = a->boot_id,
 		.disk = &a->disk,
+		.progress = a->progress,
 	};
 
 	a->disk = (struct disk_conf){
@@ -435,6 +444,10 @@ open_guests(struct agent *a, struct err *e)
 		.n_engines = a->parts.n_engines,
 		.cg = a->parts.cg,
 		.nl = a->parts.nl,
+		.channel = a->to_hosts.channel,
+		.channel_addresses = a->to_hosts.addresses,
+		.n_channel_addresses = ARRAY_SIZE(a->to_hosts.addresses),
+		.progress = a->progress,
 		.disk = &a->disk,
 		.book_dir = a->book_dir,
 		.run_dir = a->conf.run_dir,
@@ -489,7 +502,11 @@ open_all(struct agent *a, struct err *e)
 	if (open_files(a, e) ||
 	    host_parts_init(
 		&a->parts, a->loop, a->flows, &a->conf, a->conf.cgroup_prefix, e) ||
-	    open_link(a, e) || open_stores(a, e) || open_guests(a, e))
+	    open_link(a, e))
+		return e->code;
+	a->progress = progress_new(a->loop, on_changed, a);
+	host_channel_open(&a->to_hosts, a->loop, &a->conf);
+	if (open_stores(a, e) || open_guests(a, e))
 		return e->code;
 	open_inbox_and_collect(a);
 	return 0;
@@ -505,6 +522,8 @@ close_all(struct agent *a)
 	guests_free(a->guests);
 	flows_free(a->flows);
 	stores_free(a->stores);
+	host_channel_fini(&a->to_hosts);
+	progress_free(a->progress);
 	outbox_free(a->outbox);
 	journal_free(a->journal);
 	workers_free(a->blockers);
@@ -576,6 +595,11 @@ on_reload(void *arg)
 	/* The link that is up keeps the old one; OpenSSL counts references. */
 	tls_ctx_free(a->tls);
 	a->tls = tls;
+	if (host_channel_reload(&a->to_hosts, &a->conf, &e)) {
+		log_err(
+		    "agent", "certificates not read anew for other hosts: %s", e.msg);
+		return;
+	}
 	log_notice("agent", "settings and certificates read anew");
 }
 

@@ -1,5 +1,6 @@
 #include "host-agent/agent_conf.h"
 
+#include <arpa/inet.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -51,6 +52,14 @@ const struct conf_key agent_conf_keys[] = {
 	    "what goes wrong with them: verb:guest=fault, comma-separated" },
 	{ "network.bridges", CONF_LIST, AT(bridges), 0, 4000, "", CONF_RESTART,
 	    "bridges that guests may be on, whatever the server says; empty: any" },
+	{ "channel.address", CONF_TEXT, AT(channel_address), 0, 60, "", CONF_RESTART,
+	    "IP address where other hosts bring what they send here; empty: all, and "
+	    "they are told the one that leads to the server" },
+	{ "channel.port", CONF_UINT, AT(channel_port), 0, 65535, "8445", CONF_RESTART,
+	    "its port; 0: any free one" },
+	{ "channel.mb_per_s", CONF_UINT, AT(channel_mb_per_s), 0, 1000000, "0",
+	    CONF_RELOAD,
+	    "MB a second that this host sends to others at most; 0: no limit" },
 	{ "cgroup.root", CONF_PATH, AT(cgroup_root), 1, 0, "/sys/fs/cgroup",
 	    CONF_RESTART, "where control groups are mounted" },
 	{ "cgroup.prefix", CONF_TEXT, AT(cgroup_prefix), 1, 100, "drover", CONF_RESTART,
@@ -92,6 +101,14 @@ is_group_name(const char *s)
 			   "0123456789._/-")] == '\0';
 }
 
+static bool
+is_address(const char *s)
+{
+	struct in6_addr a;
+
+	return inet_pton(AF_INET, s, &a) == 1 || inet_pton(AF_INET6, s, &a) == 1;
+}
+
 int
 agent_conf_check(const struct agent_conf *c, struct err *e)
 {
@@ -107,6 +124,9 @@ agent_conf_check(const struct agent_conf *c, struct err *e)
 		return err_set(e, ERR_INVALID,
 		    "cgroup.prefix: \"%s\" is no name of a control group",
 		    c->cgroup_prefix);
+	if (*c->channel_address && !is_address(c->channel_address))
+		return err_set(e, ERR_INVALID,
+		    "channel.address: \"%s\" is no IP address", c->channel_address);
 	if (log_level_parse(c->log_level, &level, e))
 		return err_wrap(e, "log.level");
 	if (!c->qemu_enabled && !c->sim_enabled)

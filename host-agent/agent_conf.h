@@ -21,6 +21,8 @@ struct agent_conf {
 	bool sim_enabled;
 	char *sim_faults;
 	char *bridges; /* list */
+	char *channel_address;
+	uint64_t channel_port, channel_mb_per_s;
 	char *cgroup_root, *cgroup_prefix;
 	uint64_t report_ms;
 	char *log_level, *log_file;

@@ -234,6 +234,14 @@ link_peer_addr(const struct link *k)
 }
 
 void
+link_own_host(const struct link *k, char out[LINK_HOST_TEXT])
+{
+	*out = '\0';
+	if (!k->is_shut && k->ops->own_host)
+		k->ops->own_host(k, out);
+}
+
+void
 link_close(struct link *k)
 {
 	struct err e = ERR_INIT;

@@ -66,6 +66,9 @@ int link_send(struct link *k, const void *p, size_t n, struct err *e) WARN_UNUSE
 size_t link_backlog(const struct link *k);
 const struct tls_identity *link_peer(const struct link *k); /* valid once up */
 const char *link_peer_addr(const struct link *k);
+/* "10.0.0.3", the address at this end; "" where there is none. */
+#define LINK_HOST_TEXT 64
+void link_own_host(const struct link *k, char out[LINK_HOST_TEXT]);
 /*
  * Close in order: what is queued goes out first (up to 2 s), what comes in is dropped.
  * on_down follows with ERR_CANCELLED, or ERR_TIMEOUT if something stayed unsent; at the

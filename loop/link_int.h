@@ -22,6 +22,8 @@ struct link_ops {
 	void (*pump)(struct link *k);
 	void (*send)(struct link *k, const void *p, size_t n);
 	size_t (*backlog)(const struct link *k);
+	/* NULL: it has no address. */
+	void (*own_host)(const struct link *k, char out[LINK_HOST_TEXT]);
 	/* Let go of socket or peer; comes once. */
 	void (*shut)(struct link *k);
 	void (*release)(struct link *k); /* free the memory */

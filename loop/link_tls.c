@@ -1,5 +1,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -218,6 +219,18 @@ backlog(const struct link *k)
 }
 
 static void
+own_host(const struct link *k, char out[LINK_HOST_TEXT])
+{
+	struct bufferevent *bev = ((const struct tls_link *)k)->bev;
+	struct sockaddr_storage a = { 0 };
+	socklen_t len = sizeof(a);
+
+	if (bev && !getsockname(bufferevent_getfd(bev), (struct sockaddr *)&a, &len))
+		(void)getnameinfo((struct sockaddr *)&a, len, out, LINK_HOST_TEXT, NULL,
+		    0, NI_NUMERICHOST);
+}
+
+static void
 shut(struct link *k)
 {
 	struct tls_link *t = tls_link(k);
@@ -243,6 +256,7 @@ static const struct link_ops tls_ops = {
 	.pump = pump,
 	.send = send_frame,
 	.backlog = backlog,
+	.own_host = own_host,
 	.shut = shut,
 	.release = release,
 };

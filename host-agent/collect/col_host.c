@@ -72,6 +72,7 @@ col_machine_read(const char *root, struct col_machine *ret_m, struct err *e)
 	m.memory_bytes = mem.total_bytes;
 	m.boot_time_ms = cpu.boot_time_s * 1000;
 	snprintf(m.cpu_model, sizeof(m.cpu_model), "%s", info.model);
+	snprintf(m.cpu_flags, sizeof(m.cpu_flags), "%s", info.flags);
 	read_line(root, "/sys/class/dmi/id/product_name", m.product, sizeof(m.product));
 	if (!uname(&uts))
 		snprintf(m.kernel, sizeof(m.kernel), "%.60s %.60s", uts.sysname,

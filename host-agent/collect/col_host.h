@@ -24,6 +24,7 @@ struct col_machine {
 	uint64_t memory_bytes;
 	uint64_t boot_time_ms;
 	char cpu_model[128];
+	char cpu_flags[PROC_FLAGS_MAX]; /* words; "" if the kernel does not say */
 	char kernel[128];
 	char product[128]; /* DMI; "" if there is none */
 	char host_name[256];

@@ -1,6 +1,7 @@
 #include "host-agent/collect/facts.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/json.h"
 #include "base/mem.h"
@@ -17,6 +18,7 @@ engine_facts_proto(const struct engine *en)
 	p->name = xstrdup(engine_name(en));
 	p->version = xstrdup(f->version);
 	p->accelerator = xstrdup(f->accelerator);
+	p->machine = xstrdup(f->machine);
 	p->usable = f->usable;
 	p->why_not = xstrdup(f->why_not);
 	p->capabilities = xcalloc(ENGINE_CAPS_, sizeof(Drover__Capability *));
@@ -47,6 +49,26 @@ add_lists(Drover__HostFacts *f, const struct facts_in *in)
 		f->bridges[f->n_bridges++] = xstrdup(in->bridges[i]);
 }
 
+static int
+by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void
+add_flags(Drover__HostFacts *f, const char *words)
+{
+	AUTO_FREE char *copy = xstrdup(words);
+	char *rest = copy;
+
+	f->cpu_flags = xcalloc(strlen(words) / 2 + 2, sizeof(char *));
+	for (char *s; (s = strsep(&rest, " ")) != NULL;) {
+		if (*s)
+			f->cpu_flags[f->n_cpu_flags++] = xstrdup(s);
+	}
+	qsort(f->cpu_flags, f->n_cpu_flags, sizeof(char *), by_text);
+}
+
 Drover__HostFacts *
 facts_make(const struct facts_in *in)
 {
@@ -63,6 +85,7 @@ facts_make(const struct facts_in *in)
 	f->boot_time_ms = in->machine->boot_time_ms;
 	f->cgroup = xstrdup(in->cgroup);
 	f->machine = xstrdup(in->machine->product);
+	add_flags(f, in->machine->cpu_flags);
 	add_lists(f, in);
 	return f;
 }
@@ -114,6 +137,7 @@ engine_json(const Drover__EngineFacts *en)
 	json_set_str(o, "why_not", en->why_not);
 	json_set_str(o, "version", en->version);
 	json_set_str(o, "accelerator", en->accelerator);
+	json_set_str(o, "machine", en->machine);
 	for (size_t i = 0; i < en->n_capabilities; i++) {
 		json *c = json_new_object();
 
@@ -132,6 +156,7 @@ facts_print_json(const Drover__HostFacts *f, struct str *out)
 	AUTO(json) json *o = json_new_object();
 	json *engines = json_new_array();
 	json *bridges = json_new_array();
+	json *flags = json_new_array();
 
 	json_set_str(o, "host_name", f->host_name);
 	json_set_str(o, "machine", f->machine);
@@ -139,6 +164,9 @@ facts_print_json(const Drover__HostFacts *f, struct str *out)
 	json_set_u64(o, "cpu_cores", f->cpu_cores);
 	json_set_u64(o, "cpu_mhz", f->cpu_mhz);
 	json_set_str(o, "cpu_model", f->cpu_model);
+	for (size_t i = 0; i < f->n_cpu_flags; i++)
+		json_add_str(flags, f->cpu_flags[i]);
+	json_set_json(o, "cpu_flags", flags);
 	json_set_u64(o, "memory_bytes", f->memory_bytes);
 	json_set_str(o, "agent_version", f->agent_version);
 	json_set_str(o, "cgroup", f->cgroup);

@@ -157,6 +157,12 @@ cpuinfo_line(const char *p, struct proc_cpuinfo *c)
 		if (!*c->model)
 			snprintf(c->model, sizeof(c->model), "%.*s",
 			    (int)strcspn(v, "\n"), v);
+	} else if ((v = cpuinfo_value(p, "flags")) ||
+		   (v = cpuinfo_value(p, "Features"))) {
+		/* Cut off in the middle, a word would be another one. */
+		if (!*c->flags && strcspn(v, "\n") < sizeof(c->flags))
+			snprintf(c->flags, sizeof(c->flags), "%.*s",
+			    (int)strcspn(v, "\n"), v);
 	} else if ((v = cpuinfo_value(p, "cpu MHz"))) {
 		if (take_u64(&v, &mhz) && mhz > c->mhz && mhz < 1000000)
 			c->mhz = (uint32_t)mhz;

@@ -19,10 +19,14 @@ struct proc_memory {
 	uint64_t total_bytes, available_bytes;
 };
 
+#define PROC_FLAGS_MAX 8192
+
 struct proc_cpuinfo {
 	uint32_t cpus;
 	uint32_t mhz;    /* of the fastest; 0 if the text does not say */
 	char model[128]; /* "" if the text does not say */
+	/* Of the first, words as the kernel writes them; "" if it does not say. */
+	char flags[PROC_FLAGS_MAX];
 };
 
 struct proc_pid {

@@ -440,3 +440,11 @@ uplink_state(const struct uplink *u)
 {
 	return u->state;
 }
+
+void
+uplink_own_host(const struct uplink *u, char out[LINK_HOST_TEXT])
+{
+	*out = '\0';
+	if (u->link)
+		link_own_host(u->link, out);
+}

@@ -68,5 +68,7 @@ int uplink_new(struct loop *l, const struct uplink_conf *c, struct uplink **ret_
 void uplink_start(struct uplink *u);
 void uplink_free(struct uplink *u);
 enum uplink_state uplink_state(const struct uplink *u);
+/* This host's address on the way to the server; "" while there is no link. */
+void uplink_own_host(const struct uplink *u, char out[LINK_HOST_TEXT]);
 /* Fills in version and epoch and sends. ERR_LOST while the link is not ready. */
 int uplink_send(struct uplink *u, Drover__Envelope *m, struct err *e);

@@ -19,6 +19,7 @@ static const char stat_text[] = "cpu  100 20 30 1000 50 5 6 7 0 0\n"
 static const char cpuinfo_text[] = "processor\t: 0\n"
 				   "model name\t: Some CPU @ 2.60GHz\n"
 				   "cpu MHz\t\t: 2600.128\n"
+				   "flags\t\t: vmx fpu avx2\n"
 				   "\n"
 				   "processor\t: 1\n"
 				   "model name\t: Another\n"
@@ -86,6 +87,7 @@ cpus(void **state)
 	assert_int_equal(c.cpus, 2);
 	assert_int_equal(c.mhz, 3100);
 	assert_string_equal(c.model, "Some CPU @ 2.60GHz");
+	assert_string_equal(c.flags, "vmx fpu avx2");
 	assert_int_equal(proc_parse_cpuinfo("model name : x\n", &c, NULL), ERR_CORRUPT);
 	memset(long_model, 'x', sizeof(long_model));
 	memcpy(long_model, "processor: 0\nmodel name: ", 25);
