@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/engine/engine_device.h"
+#include "host-agent/engine/engine_snapshot.h"
 #include "host-agent/guest/guest_book.h"
 #include "host-agent/guest/guest_int.h"
 #include "host-agent/guest/guest_job.h"
@@ -52,8 +53,8 @@ guest_free(struct guest *g)
 	saver_free(g->saver);
 	drover__guest_spec__free_unpacked(g->spec, NULL);
 	guest_set_move(g, NULL);
-	free(g);
 	drover__guest_spec__free_unpacked(g->next, NULL);
+	free(g);
 }
 
 void
@@ -134,8 +135,8 @@ guest_save_as(struct guest *g, enum guest_state state, struct wake w)
 		.started_ms = g->started_ms,
 		.restart = g->restart,
 		.move = g->move,
-	};
 		.next = g->next,
+	};
 	struct err e = ERR_INIT;
 
 	if (make_book_folder(g, &e)) {
@@ -205,6 +206,26 @@ guest_is_live(const struct guest *g)
 	return g->handle && engine_guest_state(g->handle) != ENGINE_DOWN;
 }
 
+static Drover__GuestInside *
+inside_of(const struct guest *g)
+{
+	const struct engine_inside *in = engine_inside(g->handle);
+	Drover__GuestInside *s;
+
+	if (!in || !in->heartbeat_ms)
+		return NULL;
+	s = xcalloc(1, sizeof(*s));
+	drover__guest_inside__init(s);
+	s->answers = in->answers;
+	s->heartbeat_ms = in->heartbeat_ms;
+	s->host_name = xstrdup(in->host_name);
+	s->os = xstrdup(in->os);
+	s->addresses = xcalloc(in->n_addresses + 1, sizeof(*s->addresses));
+	for (size_t i = 0; i < in->n_addresses; i++)
+		s->addresses[s->n_addresses++] = xstrdup(in->addresses[i]);
+	return s;
+}
+
 Drover__GuestStatus *
 guest_status(const struct guest *g)
 {
@@ -224,6 +245,7 @@ guest_status(const struct guest *g)
 		st->pid = engine_guest_stat(g->handle)->pid;
 		st->cpu_used_us = g->usage.cpu_used_us;
 		st->memory_used_bytes = g->usage.memory_bytes;
+		st->inside = inside_of(g);
 	}
 	return st;
 }

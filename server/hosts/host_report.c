@@ -12,7 +12,8 @@
 #include "server/hosts/host_sync.h"
 #include "server/task/task.h"
 
-#define MB_BYTES UINT64_C(0x100000)
+#define MB_BYTES         UINT64_C(0x100000)
+#define INSIDE_ADDRESSES 16
 
 struct cpu_mark {
 	uint64_t used_us;
@@ -256,6 +257,22 @@ cpu_mhz_of(struct host_rec *rec, const Drover__GuestStatus *s)
 	return mhz < UINT32_MAX ? (uint32_t)mhz : UINT32_MAX;
 }
 
+/* What its own agent tells; of one that has none, or is off, nothing stays. */
+static void
+note_inside(struct vm *vm, const Drover__GuestInside *in)
+{
+	json *addresses = in ? json_new_array() : NULL;
+
+	for (size_t i = 0; in && i < in->n_addresses && i < INSIDE_ADDRESSES; i++)
+		json_add_str(addresses, in->addresses[i]);
+	vm->guest_agent = in && in->answers;
+	vm->guest_heartbeat = in ? in->heartbeat_ms : 0;
+	text_set(&vm->guest_host_name, in ? in->host_name : NULL);
+	text_set(&vm->guest_os, in ? in->os : NULL);
+	json_free(vm->guest_addresses);
+	vm->guest_addresses = addresses;
+}
+
 static void
 note_usage(struct host_rec *rec, const Drover__GuestStatus *s)
 {
@@ -271,6 +288,7 @@ note_usage(struct host_rec *rec, const Drover__GuestStatus *s)
 	vm->cpu_usage_mhz = vm->pid ? mhz : 0;
 	vm->memory_usage_mb = s->memory_used_bytes / MB_BYTES;
 	vm->disk_usage_bytes = s->disk_used_bytes;
+	note_inside(vm, s->inside);
 	inv_note_end(inv, id);
 }
 

@@ -18,11 +18,16 @@
 #include "host-agent/engine/qemu/qemu_chain.h"
 #include "host-agent/engine/qemu/qemu_int.h"
 #include "host-agent/engine/qemu/qemu_live.h"
+#include "host-agent/engine/qemu/qga.h"
 
 #define RUNS_ON_MS    60000 /* then the guest is stopped, for it writes too much */
 #define SAVE_MS       600000
+#define ASKS          5000
 #define DOWNTIME_MS   300
 #define MEMORY_FDNAME "snapshot"
+#define QUIESCE_MS    10000 /* writing out what waits */
+#define THAW_MS       5000
+#define THAW_TRIES    3
 
 /* A disk on its way to a new top. */
 struct overlay {
@@ -37,9 +42,11 @@ struct overlay {
 struct qemu_freeze {
 	struct overlay *disks;
 	size_t n, i;
-	int memory_fd;
 	bool stopped, frozen;
 	uint64_t stopped_ms;
+	bool quiesce;  /* wanted */
+	bool settling; /* the guest was told to, and not yet to go on */
+	unsigned thaws, asks;
 };
 
 void
@@ -51,8 +58,6 @@ qemu_freeze_free(struct qemu_freeze *z)
 		if (z->disks[i].fd >= 0)
 			close(z->disks[i].fd);
 	}
-	if (z->memory_fd >= 0)
-		close(z->memory_fd);
 	free(z->disks);
 	free(z);
 }
@@ -225,7 +230,7 @@ caps_start(struct flow *f, void *arg)
 {
 	struct qemu_guest *q = arg;
 
-	if (q->freeze->memory_fd < 0)
+	if (q->memory_fd < 0)
 		return FLOW_NEXT;
 	q->trace.saving[0] = '\0';
 	return qemu_caps_step(q, f, QEMU_MIG_OUT, false);
@@ -236,7 +241,7 @@ speed_start(struct flow *f, void *arg)
 {
 	struct qemu_guest *q = arg;
 
-	if (q->freeze->memory_fd < 0)
+	if (q->memory_fd < 0)
 		return FLOW_NEXT;
 	return qemu_call_step(
 	    q, f, "migrate-set-parameters", qemu_mig_limits(DOWNTIME_MS));
@@ -248,13 +253,13 @@ file_start(struct flow *f, void *arg)
 	struct qemu_guest *q = arg;
 	json *o;
 
-	if (q->freeze->memory_fd < 0)
+	if (q->memory_fd < 0)
 		return FLOW_NEXT;
 	if (!qemu_answers(q))
 		return FLOW_FAIL;
 	o = json_new_object();
 	json_set_str(o, "fdname", MEMORY_FDNAME);
-	qmp_call_fd(q->qmp, "getfd", o, q->freeze->memory_fd, flow_wake(f));
+	qmp_call_fd(q->qmp, "getfd", o, q->memory_fd, flow_wake(f));
 	return FLOW_WAIT;
 }
 
@@ -264,7 +269,7 @@ save_start(struct flow *f, void *arg)
 	struct qemu_guest *q = arg;
 	json *o;
 
-	if (q->freeze->memory_fd < 0)
+	if (q->memory_fd < 0)
 		return FLOW_NEXT;
 	o = json_new_object();
 	json_set_str(o, "uri", "fd:" MEMORY_FDNAME);
@@ -276,8 +281,7 @@ save_undo(struct flow *f, void *arg)
 {
 	struct qemu_guest *q = arg;
 
-	if (q->freeze->memory_fd < 0 || !qemu_answers(q) ||
-	    qemu_saving_ended(&q->trace))
+	if (q->memory_fd < 0 || !qemu_answers(q) || qemu_saving_ended(&q->trace))
 		return FLOW_NEXT;
 	qmp_call(q->qmp, "migrate_cancel", NULL, flow_wake(f));
 	return FLOW_WAIT;
@@ -289,7 +293,7 @@ moment_start(struct flow *f, void *arg)
 {
 	struct qemu_guest *q = arg;
 
-	if (q->freeze->memory_fd < 0)
+	if (q->memory_fd < 0)
 		return FLOW_NEXT;
 	if (!qemu_answers(q))
 		return FLOW_FAIL;
@@ -325,6 +329,68 @@ moment_finish(struct flow *f, void *arg, int rc)
 	return FLOW_NEXT;
 }
 
+/* ---- the guest's file systems ---- */
+
+static enum flow_rc
+quiesce_start(struct flow *f, void *arg)
+{
+	struct qemu_guest *q = arg;
+
+	if (!q->freeze->quiesce)
+		return FLOW_NEXT;
+	if (!qemu_answers(q) || !q->qga)
+		return FLOW_FAIL;
+	q->freeze->settling = true;
+	qga_call(q->qga, "guest-fsfreeze-freeze", QUIESCE_MS, flow_wake(f));
+	return FLOW_WAIT;
+}
+
+/* It is taken all the same, as after a power failure. */
+static enum flow_rc
+quiesce_finish(struct flow *f, void *arg, int rc)
+{
+	struct qemu_guest *q = arg;
+
+	if (qemu_is_gone(q))
+		return FLOW_FAIL;
+	q->g.frozen.quiesced = !rc;
+	if (rc)
+		snprintf(q->g.frozen.why_not, sizeof(q->g.frozen.why_not), "%.95s",
+		    flow_err(f)->msg);
+	return FLOW_NEXT;
+}
+
+/* Also of one that did not say that it settled: it may have, and nobody else wakes it.
+ */
+static enum flow_rc
+thaw_start(struct flow *f, void *arg)
+{
+	struct qemu_guest *q = arg;
+
+	if (!q->freeze->settling || !qemu_answers(q) || !q->qga)
+		return FLOW_NEXT;
+	q->freeze->thaws++;
+	qga_call(q->qga, "guest-fsfreeze-thaw", THAW_MS, flow_wake(f));
+	return FLOW_WAIT;
+}
+
+static enum flow_rc
+thaw_finish(struct flow *f, void *arg, int rc)
+{
+	struct qemu_guest *q = arg;
+
+	if (qemu_is_gone(q))
+		return FLOW_FAIL;
+	/* One that never answers has settled nothing. */
+	if (rc && q->g.frozen.quiesced && q->freeze->thaws < THAW_TRIES)
+		return FLOW_AGAIN;
+	if (rc && q->g.frozen.quiesced)
+		log_err("engine", "%s: its file systems stay frozen: %s", q->who,
+		    flow_err(f)->msg);
+	q->freeze->settling = false;
+	return FLOW_NEXT;
+}
+
 /* ---- the moment ---- */
 
 static json *
@@ -354,7 +420,7 @@ freeze_start(struct flow *f, void *arg)
 
 	if (!q->freeze->n)
 		return FLOW_NEXT;
-	if (q->freeze->memory_fd >= 0 && !qemu_saving_asks(&q->trace)) {
+	if (q->memory_fd >= 0 && !qemu_saving_asks(&q->trace)) {
 		err_set(flow_err(f), ERR_IO, "%s: saving its memory %s", q->who,
 		    *q->trace.saving ? q->trace.saving : "has not begun");
 		return FLOW_FAIL;
@@ -379,7 +445,7 @@ rest_start(struct flow *f, void *arg)
 	struct qemu_guest *q = arg;
 	json *o;
 
-	if (q->freeze->memory_fd < 0)
+	if (q->memory_fd < 0)
 		return FLOW_NEXT;
 	o = json_new_object();
 	json_set_str(o, "state", "pre-switchover");
@@ -391,7 +457,7 @@ saved_start(struct flow *f, void *arg)
 {
 	struct qemu_guest *q = arg;
 
-	if (q->freeze->memory_fd < 0)
+	if (q->memory_fd < 0)
 		return FLOW_NEXT;
 	return qemu_saved_step(q, f);
 }
@@ -400,8 +466,6 @@ static enum flow_rc
 saved_finish(struct flow *f, void *arg, int rc)
 {
 	struct qemu_guest *q = arg;
-	struct qemu_freeze *z = q->freeze;
-	struct stat st;
 
 	if (rc || !qemu_answers(q))
 		return FLOW_FAIL;
@@ -410,11 +474,32 @@ saved_finish(struct flow *f, void *arg, int rc)
 		    q->trace.saving);
 		return FLOW_FAIL;
 	}
-	if (qemu_memory_seal(z->memory_fd, flow_err(f)))
+	return FLOW_NEXT;
+}
+
+/* It says "completed" a moment before it can go on. */
+static enum flow_rc
+stands_start(struct flow *f, void *arg)
+{
+	struct qemu_guest *q = arg;
+
+	if (q->memory_fd < 0)
+		return FLOW_NEXT;
+	return qemu_call_step(q, f, "query-status", NULL);
+}
+
+static enum flow_rc
+stands_finish(struct flow *f, void *arg, int rc)
+{
+	struct qemu_guest *q = arg;
+	const char *status = "";
+
+	if (rc || !qemu_answers(q) ||
+	    json_read_str(
+		qmp_result(q->qmp), "status", JSON_REQUIRED, 64, &status, flow_err(f)))
 		return FLOW_FAIL;
-	q->g.frozen.memory = true;
-	if (!fstat(z->memory_fd, &st))
-		q->g.frozen.memory_bytes = (uint64_t)st.st_size;
+	if (str_same(status, "finish-migrate") && q->freeze->asks++ < ASKS)
+		return FLOW_AGAIN;
 	return FLOW_NEXT;
 }
 
@@ -424,7 +509,7 @@ go_on_start(struct flow *f, void *arg)
 {
 	struct qemu_guest *q = arg;
 
-	if (q->freeze->memory_fd < 0)
+	if (q->memory_fd < 0)
 		return FLOW_NEXT;
 	return qemu_call_step(q, f, "cont", NULL);
 }
@@ -440,14 +525,30 @@ go_on_finish(struct flow *f, void *arg, int rc)
 	return FLOW_NEXT;
 }
 
+/* Not before the guest goes on: it does not wait for a disk that is full. */
+static enum flow_rc
+seal_start(struct flow *f, void *arg)
+{
+	struct qemu_guest *q = arg;
+	struct stat st;
+
+	if (q->memory_fd < 0)
+		return FLOW_NEXT;
+	if (qemu_memory_seal(q->memory_fd, flow_err(f)))
+		return FLOW_FAIL;
+	q->g.frozen.memory = true;
+	if (!fstat(q->memory_fd, &st))
+		q->g.frozen.memory_bytes = (uint64_t)st.st_size;
+	return FLOW_NEXT;
+}
+
 /* It ran before. */
 static enum flow_rc
 go_on_undo(struct flow *f, void *arg)
 {
 	struct qemu_guest *q = arg;
 
-	if (q->freeze->memory_fd < 0 || !qemu_answers(q) ||
-	    q->g.state == ENGINE_STALLED)
+	if (q->memory_fd < 0 || !qemu_answers(q) || q->g.state == ENGINE_STALLED)
 		return FLOW_NEXT;
 	qmp_call(q->qmp, "cont", NULL, flow_wake(f));
 	return FLOW_WAIT;
@@ -463,10 +564,14 @@ static const struct flow_step freeze_steps[] = {
 	{ "file", file_start, NULL, NULL, QEMU_ANSWER_MS },
 	{ "save", save_start, NULL, save_undo, QEMU_ANSWER_MS },
 	{ "moment", moment_start, moment_finish, NULL, RUNS_ON_MS },
+	{ "quiesce", quiesce_start, quiesce_finish, thaw_start, 2 * QUIESCE_MS },
 	{ "freeze", freeze_start, freeze_finish, NULL, QEMU_ANSWER_MS },
+	{ "thaw", thaw_start, thaw_finish, NULL, 2 * QUIESCE_MS },
 	{ "rest", rest_start, NULL, NULL, QEMU_ANSWER_MS },
 	{ "saved", saved_start, saved_finish, NULL, SAVE_MS },
+	{ "stands", stands_start, stands_finish, NULL, QEMU_ANSWER_MS },
 	{ "go on", go_on_start, go_on_finish, NULL, QEMU_ANSWER_MS },
+	{ "seal", seal_start, NULL, NULL, 0 },
 	{ NULL, NULL, NULL, NULL, 0 },
 };
 
@@ -494,21 +599,32 @@ qemu_op_freeze(struct engine_guest *g, const struct engine_freeze *fr, struct er
 {
 	struct qemu_guest *q = qemu_guest_of(g);
 	struct qemu_freeze *z = xcalloc(1, sizeof(*z));
+	const char *stays = qemu_shape_stays(&q->shape);
 	int rc;
 
 	qemu_freeze_free(q->freeze);
 	q->freeze = z;
-	z->memory_fd = -1;
+	/* Memory that is kept knows what is not written out. */
+	z->quiesce = fr->quiesce && fr->memory_fd < 0 && g->state == ENGINE_RUNNING;
+	if (fr->quiesce && !z->quiesce)
+		snprintf(g->frozen.why_not, sizeof(g->frozen.why_not), "%s",
+		    fr->memory_fd >= 0 ? "its memory is kept with it"
+				       : "it does not run");
 	z->n = fr->spec->n_disks;
 	z->disks = xcalloc(z->n + 1, sizeof(*z->disks));
 	for (size_t i = 0; i < z->n; i++)
 		z->disks[i].fd = -1;
 	rc = keep_disks(z, fr, e);
-	if (!rc && fr->memory_fd >= 0) {
+	if (!rc && fr->memory_fd >= 0 && stays && g->state == ENGINE_RUNNING)
+		rc = err_set(e, ERR_UNSUPPORTED, "%s: no snapshot with memory: %s",
+		    q->who, stays);
+	if (!rc && fr->memory_fd >= 0)
 		rc = qemu_memory_begin(fr->memory_fd, &q->shape, e);
-		z->memory_fd = fcntl(fr->memory_fd, F_DUPFD_CLOEXEC, 3);
-	}
-	if (!rc)
-		qemu_run_flow(q, "qemu freeze", freeze_steps);
-	return rc;
+	if (rc)
+		return rc;
+	/* The verb's end closes it. */
+	if (fr->memory_fd >= 0)
+		q->memory_fd = fcntl(fr->memory_fd, F_DUPFD_CLOEXEC, 3);
+	qemu_run_flow(q, "qemu freeze", freeze_steps);
+	return 0;
 }
