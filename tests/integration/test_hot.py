@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
-from conftest import Lab, refused, wait_for
+from conftest import BUILD, Lab, refused, wait_for
 from test_guests import Service, act, make, remove, vm
 from test_kill_matrix import processes
 
@@ -147,3 +147,21 @@ def test_only_so_much_fits(lab: Lab, hot: dict[str, Any]) -> None:
     refused("bad_state", "does not reach", lambda: change(lab, "POST", hot["id"], "disks", size_mb=1, datastore=far["id"]))
     refused("not_found", "network", lambda: change(lab, "POST", hot["id"], "nics", network="network-999"))
     refused("invalid", "none of network", lambda: change(lab, "POST", hot["id"], "nics", network=vm(lab, hot["id"])["nics"][0]["network"], address="192.0.2.1"))
+
+
+def test_the_shell_does_it_too(lab: Lab, hot: dict[str, Any]) -> None:
+    def shell(line: str) -> str:
+        env = {**os.environ, "DROVER_SERVERS": str(lab.dir / "etc/servers.json")}
+        ran = subprocess.run([str(BUILD / "bin/drover"), "-c", line], env=env, capture_output=True, text=True, timeout=120)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout.strip()
+
+    assert shell("New-HardDisk hot -CapacityMB 16 | % Name") == "disk-1"
+    assert shell("Get-VM hot | Get-HardDisk -Name disk-1 | Set-HardDisk -CapacityMB 32 -IopsLimit 70 | % { \"$($_.CapacityGB) $($_.IopsLimit)\" }") == "0.03125 70"
+    shell("Get-VM hot | Get-HardDisk -Name disk-1 | Remove-HardDisk -DeletePermanently -Confirm:$false")
+    network = lab.api().get(f"/networks/{vm(lab, hot['id'])['nics'][0]['network']}")["name"]
+    assert shell(f"Get-VM hot | New-NetworkAdapter -NetworkName '{network}' | % Name") == "nic-1"
+    shell("Get-VM hot | Get-NetworkAdapter -Name nic-1 | Set-NetworkAdapter -TransmitMbitLimit 3 | Out-Null")
+    assert shell("Get-VM hot | Get-NetworkAdapter | % TransmitMbitLimit") == "3"
+    shell("Get-VM hot | Get-NetworkAdapter -Name nic-1 | Remove-NetworkAdapter -Confirm:$false")
+    assert shell("Get-VM hot | Get-HardDisk | % Name; Get-VM hot | Get-NetworkAdapter | % Name").split() == ["disk-0", "nic-0"]

@@ -278,6 +278,31 @@ class Api:
                        version=body.get("version"))
         return 202, {"task": shown(self.w.task("vm.to_template", o, 1)), "object": o["id"]}
 
+    def device(self, vm: dict, which: str, method: str, name: list[str], q: dict, body: dict) -> tuple[int, dict]:
+        devices = vm.setdefault(which, [])
+        known = {"disks": ["size_mb", "datastore", "format", "iops_limit", "mb_per_s_limit"],
+                 "nics": ["network", "address", "vlan", "rx_mbit_limit", "tx_mbit_limit"]}[which]
+        check(body, [], known)
+        if method == "POST":
+            name = [f"{which[:-1]}-{len(devices)}"]
+            devices.append({"name": name[0], "datastore": "datastore-1", "path": f"vms/{vm['id']}/{name[0]}.qcow2", "format": "qcow2",
+                            "network": body.get("network"), "mac": "52:54:00:00:00:01"})
+        found = next((d for d in devices if d["name"] == name[0]), None)
+        if found is None:
+            raise Refused(404, "not_found", f'machine "{vm["name"]}": it has no "{name[0]}"')
+        if body.get("size_mb", 0) << 20 < found.get("size_bytes", 0) and "size_mb" in body:
+            raise Refused(400, "invalid", f"size_mb: {name[0]} cannot shrink")
+        found |= {"size_bytes": body["size_mb"] << 20} if "size_mb" in body else {}
+        found |= {k: v for k, v in body.items() if k in ("iops_limit", "vlan")}
+        if "tx_mbit_limit" in body:
+            found["tx_kbit_limit"] = body["tx_mbit_limit"] * 1000
+        if method == "DELETE":
+            devices.remove(found)
+            vm["notes"] = f"keep={q.get('keep', 'false')}"
+        t = self.w.task(f"vm.{which}", vm, 1)
+        t["result"] = {"vm": vm["id"], "device": name[0]}
+        return 202, {"task": shown(t), "object": vm["id"]}
+
     def upload(self, path: str, offset: int, data: bytes) -> tuple[int, dict]:
         have = self.w.files.get(path, b"")
         if offset > len(have):
@@ -353,6 +378,17 @@ class Api:
                 return self.migrate_check(self.need(oid), body)
             case ("POST", "vms", oid, "snapshots"):
                 return self.snapshot(self.need(oid), body)
+            case ("POST" | "PATCH" | "DELETE", "vms", oid, "disks" | "nics" as which, *name):
+                return self.device(self.need(oid), which, method, name, q, body)
+            case ("GET", "datastores", oid, "files"):
+                self.need(oid)
+                return 200, {"items": [{"path": p.rsplit("/", 1)[-1], "size_bytes": len(c), "is_folder": False, "modified_ms": 0}
+                                       for p, c in sorted(self.w.files.items()) if p.startswith(q.get("path", ""))]}
+            case ("POST", "datastores", oid, "scan"):
+                t = self.w.task("datastore.scan", self.need(oid), 1)
+                t["result"] = {"orphans": [{"path": "vms/vm-9/disk-0.qcow2", "size_bytes": 7, "modified_ms": 0,
+                                            "why": "there is no such machine"}], "count": 1, "cut": False}
+                return 202, {"task": shown(t), "object": oid}
             case ("POST", "vms", oid, "clone"):
                 return self.clone(self.need(oid), body)
             case ("POST", "vms", oid, "template"):
