@@ -59,13 +59,14 @@ struct engine_cap_fact {
 struct engine_facts {
 	char version[64];
 	char accelerator[16];         /* "kvm", "tcg", "" */
+	char machine[32]; /* newest machine type that it can run; "" if it has none */
 	char accelerator_reason[160]; /* why that one, for --probe */
 	bool usable;
 	char why_not[160];
 	struct engine_cap_fact caps[ENGINE_CAPS_];
 };
-#define ENGINE_DISKS_MAX  16
 
+#define ENGINE_DISKS_MAX  16
 #define ENGINE_LAYERS_MAX 32 /* images in a chain, the one that is written among them \
 			      */
 

@@ -88,6 +88,7 @@ read_machines(struct qemu *qe, const json *list)
 		if (str_same(alias, MACHINE_ALIAS))
 			snprintf(qe->machine, sizeof(qe->machine), "%s", name);
 	}
+	snprintf(qe->en.facts.machine, sizeof(qe->en.facts.machine), "%s", qe->machine);
 }
 
 static void
