@@ -123,6 +123,22 @@ chain_same(const Drover__GuestSpec *a, const Drover__GuestSpec *b)
 }
 
 bool
+chain_is_behind(const Drover__GuestSpec *spec, const Drover__GuestSpec *wanted)
+{
+	for (size_t i = 0; i < spec->n_disks; i++) {
+		const Drover__DiskSpec *d = spec->disks[i];
+
+		for (size_t k = 0; k < d->n_backing; k++)
+			for (size_t n = 0; n < wanted->n_disks; n++)
+				if (wanted->disks[n]->datastore == d->datastore &&
+				    str_same(
+					wanted->disks[n]->path, d->backing[k]->path))
+					return true;
+	}
+	return false;
+}
+
+bool
 chain_has(const Drover__GuestSpec *spec, uint64_t datastore, const char *path)
 {
 	for (size_t i = 0; i < spec->n_disks; i++) {

@@ -29,6 +29,9 @@ Drover__DiskLayer chain_layer(const Drover__DiskSpec *d, size_t i);
 /* The spec as it is after the merge at p; the caller frees. */
 Drover__GuestSpec *chain_without(
     const Drover__GuestSpec *spec, const struct chain_place *p);
+/* Is the written image of any disk of wanted one that has frozen since, below what spec
+ * has?  Writing to it would spoil what stands on it. */
+bool chain_is_behind(const Drover__GuestSpec *spec, const Drover__GuestSpec *wanted);
 bool chain_same(const Drover__GuestSpec *a, const Drover__GuestSpec *b);
 /* Does any chain of the spec have the image? */
 bool chain_has(const Drover__GuestSpec *spec, uint64_t datastore, const char *path);

@@ -1,6 +1,7 @@
 /*
  * What an order wants of a guest, whether it may have it, and the job that does it.
  */
+#include "host-agent/guest/guest_chain.h"
 #include "host-agent/guest/guest_order.h"
 
 #include <inttypes.h>
@@ -130,6 +131,12 @@ check_start(struct wish *w, struct err *e)
 	}
 	if (v != GUEST_GO)
 		return v;
+	if (w->g && w->spec && chain_is_behind(w->g->spec, w->spec)) {
+		err_set(e, ERR_BAD_STATE,
+		    "vm %s: a disk that the start names is frozen by a snapshot",
+		    w->g->spec->name);
+		return GUEST_REFUSED;
+	}
 	if (spec && guests_spec_check(w->gs, spec, e))
 		return GUEST_REFUSED;
 	return w->g ? GUEST_GO : wish_make_guest(w, e);

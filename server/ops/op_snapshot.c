@@ -229,7 +229,10 @@ plan_of(struct arena *a, const struct task_run *r, const struct vm *vm,
 	int rc;
 
 	snap_ids(json_get(r->args, "gone"), &gone);
-	rc = snap_plan(a, r->inv, vm, &gone, vm->disks, NULL, ret_p, e);
+	rc = snap_plan(a,
+	    &(struct snap_wish){
+		.inv = r->inv, .vm = vm, .gone = &gone, .now = vm->disks },
+	    ret_p, e);
 	free(gone.v);
 	return rc;
 }
@@ -291,7 +294,10 @@ write_merged(struct task_run *r, struct txn *t, const struct id_list *gone)
 	struct err ignored = ERR_INIT;
 	struct snap_plan p;
 
-	if (snap_plan(a, r->inv, row, gone, row->disks, NULL, &p, &ignored))
+	if (snap_plan(a,
+		&(struct snap_wish){
+		    .inv = r->inv, .vm = row, .gone = gone, .now = row->disks },
+		&p, &ignored))
 		return;
 	snap_set_disks(&vm->disks, p.disks);
 	vm->needs_consolidation = p.hides;
@@ -425,7 +431,10 @@ check_plan(const struct op_call *c, const struct vm *vm, struct err *e)
 	int rc;
 
 	snap_ids(json_get(c->args, "gone"), &gone);
-	rc = snap_plan(a, c->inv, vm, &gone, vm->disks, NULL, &p, e);
+	rc = snap_plan(a,
+	    &(struct snap_wish){
+		.inv = c->inv, .vm = vm, .gone = &gone, .now = vm->disks },
+	    &p, e);
 	free(gone.v);
 	if (!rc)
 		snap_plan_fini(&p);

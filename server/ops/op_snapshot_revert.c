@@ -72,7 +72,10 @@ back_start(struct task_run *r)
 		return FLOW_FAIL;
 	as_it_was(r, vm, s, &v);
 	AUTO(json) json *fresh = v.disks;
-	if (snap_plan(a, r->inv, vm, NULL, fresh, vm->disks, &p, task_err(r)))
+	if (snap_plan(a,
+		&(struct snap_wish){
+		    .inv = r->inv, .vm = vm, .now = fresh, .given_up = vm->disks },
+		&p, task_err(r)))
 		return FLOW_FAIL;
 	back.guest = obj_id_number(r->entity);
 	back.snapshot = obj_id_number(s->o.id);
@@ -95,7 +98,8 @@ needs_consolidation(const struct inv *inv, obj_id id, const json *disks)
 	struct snap_plan p;
 	bool needed;
 
-	if (snap_plan(a, inv, vm, NULL, disks, NULL, &p, &ignored))
+	if (snap_plan(a, &(struct snap_wish){ .inv = inv, .vm = vm, .now = disks }, &p,
+		&ignored))
 		return true;
 	needed = p.hides || p.n_merges;
 	snap_plan_fini(&p);

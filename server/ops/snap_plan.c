@@ -258,21 +258,20 @@ gather(struct planning *pl, const struct inv *inv, const struct vm *vm,
 }
 
 int
-snap_plan(struct arena *a, const struct inv *inv, const struct vm *vm,
-    const struct id_list *gone, const json *now, const json *given_up,
-    struct snap_plan *ret_p, struct err *e)
+snap_plan(
+    struct arena *a, const struct snap_wish *w, struct snap_plan *ret_p, struct err *e)
 {
-	size_t max = vm->o.n_kids + 2, n_disks = 0, most;
+	size_t max = w->vm->o.n_kids + 2, n_disks = 0, most;
 	struct snap_plan p = { .disks = NULL };
 	struct planning pl = { .arena = a, .out = &p };
 	int rc = 0;
 
 	pl.users = arena_array(a, max, sizeof(*pl.users));
-	pl.users[pl.n_users++] = (struct disk_user){ .was = now,
-		.disks = now ? json_dup(now) : json_new_array() };
-	if (given_up)
-		pl.users[pl.n_users++] = (struct disk_user){ .was = given_up };
-	gather(&pl, inv, vm, gone);
+	pl.users[pl.n_users++] = (struct disk_user){ .was = w->now,
+		.disks = w->now ? json_dup(w->now) : json_new_array() };
+	if (w->given_up)
+		pl.users[pl.n_users++] = (struct disk_user){ .was = w->given_up };
+	gather(&pl, w->inv, w->vm, w->gone);
 	for (size_t u = 0; u < pl.n_users; u++)
 		n_disks += pl.users[u].was ? json_count(pl.users[u].was) : 0;
 	most = n_disks * CHAIN_LAYERS_MAX + 1;
@@ -293,7 +292,7 @@ snap_plan(struct arena *a, const struct inv *inv, const struct vm *vm,
 	}
 	if (rc) {
 		snap_plan_fini(&p);
-		return err_wrap(e, "machine \"%s\"", vm->o.name);
+		return err_wrap(e, "machine \"%s\"", w->vm->o.name);
 	}
 	*ret_p = p;
 	return 0;

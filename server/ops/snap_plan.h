@@ -23,14 +23,20 @@ struct snap_plan {
 	bool hides; /* an image that no snapshot needs stays in the machine's chains */
 };
 
+struct snap_wish {
+	const struct inv *inv;
+	const struct vm *vm;
+	const struct id_list *gone; /* the snapshots that go, or NULL */
+	const json *now;            /* the machine's disks */
+	const json *given_up; /* disks that it had and does not go on from, or NULL */
+};
+
 /*
- * gone: the snapshots that go.  now: the machine's disks; given up: disks that it had
- * and does not go on from, or NULL.  Messages are a's; snap_plan_fini frees the rest.
- * ERR_CORRUPT where the inventory does not agree with itself.
+ * Messages are a's; snap_plan_fini frees the rest. ERR_CORRUPT where the inventory does
+ * not agree with itself.
  */
-int snap_plan(struct arena *a, const struct inv *inv, const struct vm *vm,
-    const struct id_list *gone, const json *now, const json *given_up,
-    struct snap_plan *ret_p, struct err *e) WARN_UNUSED;
+int snap_plan(struct arena *a, const struct snap_wish *w, struct snap_plan *ret_p,
+    struct err *e) WARN_UNUSED;
 void snap_plan_fini(struct snap_plan *p);
 
 /* Disks that stand on those of list: each has a fresh image on top, named by number. */
