@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -68,6 +69,15 @@ expect_same_content(const struct pair *p)
 	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): our own text */
 }
 
+static off_t
+allocated(const struct suite_guest *sg)
+{
+	struct stat st;
+
+	assert_int_equal(stat(sg->disk_path, &st), 0);
+	return st.st_blocks;
+}
+
 static void
 disk_goes_along(void **state)
 {
@@ -84,6 +94,8 @@ disk_goes_along(void **state)
 	pair_expect(p.from, ENGINE_GIVEN);
 	pair_expect(p.to, ENGINE_PAUSED);
 	expect_same_content(&p);
+	/* What was never written takes no room there either. */
+	assert_true(allocated(p.to) <= allocated(p.from));
 	pair_run(p.from, verb_kill);
 	pair_run(p.to, verb_resume);
 	pair_expect(p.to, ENGINE_RUNNING);

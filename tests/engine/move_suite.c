@@ -185,6 +185,7 @@ last_bytes_are_needed(void **state)
 	for (o.hold_back = 1; o.hold_back <= 4; o.hold_back++)
 		assert_int_equal(move_over(&p, &o), 0);
 	/* The guest is still the one that it was. */
+	assert_int_equal(p.from->number, 31);
 	pair_expect(p.from, ENGINE_RUNNING);
 	pair_expect(p.to, ENGINE_DOWN);
 	assert_int_equal(move_over(&p, &wire_whole), 0);

@@ -155,8 +155,10 @@ copy_start(struct flow *f, void *arg)
 
 	if (!qemu_answers(q))
 		return fail_down(f, q);
-	if (qemu_saving_asks(&q->trace))
+	if (qemu_saving_asks(&q->trace)) {
+		l->stopped_ms = loop_now_ms(q->g.engine->loop);
 		return FLOW_NEXT;
+	}
 	if (qemu_saving_ended(&q->trace))
 		l->turn = LEAVE_ASK_WHY;
 	switch (l->turn) {
@@ -363,7 +365,10 @@ show_end(struct qemu_guest *q, const struct qemu_mig_facts *m)
 	p->done_bytes = p->total_bytes = m->transferred_bytes;
 	p->total_ms = now - q->leave.began_ms;
 	p->setup_ms = m->setup_ms;
-	p->downtime_ms = m->downtime_ms;
+	/* QEMU's own is often not there yet. */
+	p->downtime_ms = now - q->leave.stopped_ms;
+	if (p->downtime_ms < m->downtime_ms)
+		p->downtime_ms = m->downtime_ms;
 }
 
 static enum flow_rc
