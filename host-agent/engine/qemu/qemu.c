@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "host-agent/engine/qemu/console.h"
 #include "host-agent/engine/qemu/qemu_args.h"
+#include "host-agent/engine/qemu/qemu_device.h"
 #include "host-agent/engine/qemu/qemu_live.h"
 #include "host-agent/engine/qemu/qemu_move.h"
 #include "host-agent/engine/qemu/qemu_int.h"

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/engine/qemu/qemu_device.h"
 #include "host-agent/engine/qemu/qemu_mirror.h"
 #include "host-agent/engine/qemu/qemu_move.h"
 

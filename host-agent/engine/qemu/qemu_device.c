@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/engine/qemu/qemu_block.h"
-#include "host-agent/engine/qemu/qemu_int.h"
+#include "host-agent/engine/qemu/qemu_device.h"
 
 #define NODES_MAX 256
 #define FDSET     "/dev/fdset/"

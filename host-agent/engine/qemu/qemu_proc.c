@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "host-agent/engine/qemu/console.h"
 #include "host-agent/engine/qemu/qemu_args.h"
+#include "host-agent/engine/qemu/qemu_device.h"
 #include "host-agent/engine/qemu/qemu_live.h"
 #include "host-agent/engine/qemu/qemu_int.h"
 #include "host-agent/engine/qemu/qemu_mirror.h"

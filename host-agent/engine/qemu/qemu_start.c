@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/engine/qemu/qemu_device.h"
 #include "host-agent/engine/qemu/qemu_int.h"
 
 enum flow_rc
