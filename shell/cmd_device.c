@@ -52,7 +52,8 @@ disk_record(struct stage *st, const json *vm, const json *d)
 {
 	struct val r = val_table(TABLE_RECORD, "HardDisk");
 	AUTO_FREE char *store = name_of(st, text_of(d, "datastore"));
-	AUTO_FREE char *file = xasprintf("[%s] %s", store, text_of(d, "path"));
+	const char *path = text_of(d, "path");
+	AUTO_FREE char *file = xasprintf("[%s] %s", store, path ? path : "");
 	const json *backing = json_get(d, "backing");
 
 	table_set(r.table, "Parent", val_text(text_of(vm, "name")));

@@ -228,7 +228,7 @@ guest_record_decode(
 	Drover__GuestStatus *st = NULL;
 	const uint8_t *status, *spec;
 	uint32_t status_len, spec_len;
-	enum record_more more;
+	enum record_more more = MORE_NOTHING;
 	int rc;
 
 	if (take_mark(&p, &n, &more, e))
