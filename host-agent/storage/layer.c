@@ -14,7 +14,7 @@
 
 #define MERGE_MS    (12u * 3600 * 1000)
 #define RELINK_MS   20000
-#define MEMORY_MAX  (1ull << 30)
+#define MEMORY_MAX  (2ull << 30)
 #define CPU_S       3600
 #define SECTOR_SIZE 512
 
@@ -155,8 +155,11 @@ run_child(struct change *c, struct err *e)
 	/* -u: what it stands on was looked at by us; the child cannot open it. */
 	const char *link[] = { program, "rebase", "-q", "-u", "-f", c->upper->format,
 		"-b", name, "-F", c->lower->format, what, NULL };
+	/* It starts up to 64 threads, each of which would get an arena of its own. */
+	static const char *const env[] = { "LANG=C.UTF-8", "MALLOC_ARENA_MAX=2", NULL };
 	struct child_opts o = {
 		.argv = c->was ? link : merge,
+		.env = env,
 		.pass_fds = c->fds,
 		.n_pass_fds = c->n_fds,
 		.rlimit_as_bytes = MEMORY_MAX,
