@@ -25,8 +25,9 @@ def fifty_by_api(api: Api, template: str, count: int) -> float:
     for item in items:
         api.wait(item["task"], 600)
     took = time.perf_counter() - begin
-    for item in items:
-        api.call("POST", f"/vms/{item['object']}/stop", {"mode": "kill"})
+    stops = [api.call("POST", f"/vms/{item['object']}/stop", {"mode": "kill"})["task"] for item in items]
+    for stop in stops:
+        api.wait(stop)
     for item in items:
         api.do("DELETE", f"/vms/{item['object']}")
     return took
