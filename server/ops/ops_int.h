@@ -50,9 +50,9 @@ extern const struct op_def op_vm_power_defs[];
 extern const struct op_def op_vm_update_defs[];
 extern const struct op_def op_vm_device_defs[];
 extern const struct op_def op_vm_delete_defs[];
-extern const struct op_def op_user_defs[];
 extern const struct op_def op_snapshot_defs[];
 extern const struct op_def op_snapshot_revert_defs[];
+extern const struct op_def op_user_defs[];
 
 /* Arguments that were checked: absent ones give the default. */
 const char *arg_str(const json *args, const char *name); /* NULL if absent */

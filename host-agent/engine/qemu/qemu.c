@@ -8,10 +8,11 @@
 #include "host-agent/engine/qemu/console.h"
 #include "host-agent/engine/qemu/qemu_args.h"
 #include "host-agent/engine/qemu/qemu_device.h"
+#include "host-agent/engine/qemu/qemu_int.h"
 #include "host-agent/engine/qemu/qemu_live.h"
 #include "host-agent/engine/qemu/qemu_move.h"
-#include "host-agent/engine/qemu/qemu_int.h"
 #include "host-agent/engine/qemu/qemu_shift.h"
+#include "host-agent/engine/qemu/qga.h"
 
 #define PRESET_PROGRAM   "/usr/bin/qemu-system-x86_64"
 #define PRESET_START_MS  30000
@@ -46,13 +47,13 @@ drop_memory_fd(struct qemu_guest *q)
 static void
 destroy_guest(struct qemu_guest *q)
 {
+	list_remove(&q->leaving_node);
+	json_free(q->leave.tell);
+	qemu_shift_free(q->shift);
 	qemu_freeze_free(q->freeze);
 	qemu_merge_free(q->merge);
 	qemu_device_drop(q);
 	json_free(q->limits);
-	list_remove(&q->leaving_node);
-	json_free(q->leave.tell);
-	qemu_shift_free(q->shift);
 	free(q->vnc_path);
 	free(q->g.dir);
 	q->g.magic = 0;
@@ -330,6 +331,14 @@ op_console_write(struct engine_guest *g, const void *p, size_t n, struct err *e)
 	return rc ? err_wrap(e, "%s", q->who) : 0;
 }
 
+static const struct engine_inside *
+op_inside(struct engine_guest *g)
+{
+	const struct qemu_guest *q = qemu_guest_of(g);
+
+	return q->qga ? qga_inside(q->qga) : NULL;
+}
+
 static const char *
 op_vnc_path(struct engine_guest *g)
 {
@@ -385,16 +394,17 @@ static const struct engine_ops qemu_ops = {
 	.move_offer = qemu_op_move_offer,
 	.move_in = qemu_op_move_in,
 	.move_wait = qemu_op_move_wait,
-	.freeze = qemu_op_freeze,
-	.merge = qemu_op_merge,
-	.merge_end = qemu_op_merge_end,
-	.chain_length = qemu_op_chain_length,
 	.move_out = qemu_op_move_out,
 	.move_cancel = qemu_op_move_cancel,
 	.take_back = qemu_op_take_back,
 	.disk_move = qemu_op_disk_move,
 	.disk_move_end = qemu_op_disk_move_end,
 	.adopt_moving = qemu_op_adopt_moving,
+	.freeze = qemu_op_freeze,
+	.merge = qemu_op_merge,
+	.merge_end = qemu_op_merge_end,
+	.chain_length = qemu_op_chain_length,
+	.inside = op_inside,
 	.console_tail = op_console_tail,
 	.console_write = op_console_write,
 	.vnc_path = op_vnc_path,

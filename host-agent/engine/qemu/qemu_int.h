@@ -23,9 +23,10 @@
 #define QEMU_ANSWER_MS   10000 /* of a QMP command that does nothing lengthy */
 #define QEMU_OWN_FOLDER  "q"
 
+struct console;
 struct qemu_freeze;
 struct qemu_merge;
-struct console;
+struct qga;
 struct child;
 struct pid_watch;
 struct qemu_mirrors;
@@ -102,6 +103,7 @@ struct qemu_guest {
 	struct qemu_trace trace;
 	struct qemu_shape shape;
 	struct console *console;
+	struct qga *qga; /* while it has a process */
 	char *vnc_path;
 
 	struct flow *verb_flow; /* of the verb under way */
@@ -129,20 +131,20 @@ struct qemu_guest {
 	bool was_running;
 	struct qemu_growth growth;
 	uint32_t goal_cpus;
-	struct qemu_freeze *freeze; /* the last, or NULL */
-	struct qemu_merge *merge;   /* the last, or NULL */
-	struct qemu_device *device; /* the last, or NULL */
-	json *limits;               /* of its disks, to be set as it starts */
-	size_t next_limit;
-	/* As it was adopted: images in each disk's chain, and as the spec has them. */
-	size_t chain_length[ENGINE_DISKS_MAX], chain_noted[ENGINE_DISKS_MAX];
 	struct qemu_leave leave;
 	enum qemu_away away;
 	bool run_when_whole;
-	bool serves; /* its images, to a source */
-	struct qemu_shift *shift;     /* a disk that moves on this host; or NULL */
+	bool serves;              /* its images, to a source */
+	struct qemu_shift *shift; /* a disk that moves on this host; or NULL */
 	struct qemu_shift_to shift_to;
 	struct qemu_mirrors *mirrors; /* its disks go along; or NULL */
+	struct qemu_freeze *freeze;   /* the last, or NULL */
+	struct qemu_merge *merge;     /* the last, or NULL */
+	struct qemu_device *device;   /* the last, or NULL */
+	json *limits;                 /* of its disks, to be set as it starts */
+	size_t next_limit;
+	/* As it was adopted: images in each disk's chain, and as the spec has them. */
+	size_t chain_length[ENGINE_DISKS_MAX], chain_noted[ENGINE_DISKS_MAX];
 };
 
 struct qemu_guest *qemu_guest_of(struct engine_guest *g);

@@ -15,10 +15,11 @@
 #include "host-agent/engine/qemu/console.h"
 #include "host-agent/engine/qemu/qemu_args.h"
 #include "host-agent/engine/qemu/qemu_device.h"
-#include "host-agent/engine/qemu/qemu_live.h"
 #include "host-agent/engine/qemu/qemu_int.h"
+#include "host-agent/engine/qemu/qemu_live.h"
 #include "host-agent/engine/qemu/qemu_mirror.h"
 #include "host-agent/engine/qemu/qemu_shift.h"
+#include "host-agent/engine/qemu/qga.h"
 #include "loop/child.h"
 #include "loop/timer.h"
 
@@ -86,12 +87,12 @@ on_qmp_event(void *arg, const char *name, const json *data)
 	struct engine_guest *g = &q->g;
 	bool explained = g->busy && g->state != ENGINE_LEAVING;
 	struct qemu_move m;
-	qemu_merge_event(q, name, data);
-	qemu_device_event(q, name, data);
 
 	qemu_mirror_event(q, name, data);
 	qemu_shift_event(q, name, data);
 	qemu_event_take(&q->trace, g->state, explained, name, data, &m);
+	qemu_merge_event(q, name, data);
+	qemu_device_event(q, name, data);
 	if (m.moves)
 		engine_set_state(g, m.to, m.reason);
 	if (m.tells)
@@ -112,6 +113,12 @@ on_qmp_gone(void *arg, const struct err *e)
 	qemu_end_check(q);
 }
 
+static int
+dial_agent(void *arg, int *ret_fd, struct err *e)
+{
+	return qemu_connect(arg, "agent.sock", ret_fd, e);
+}
+
 void
 qemu_attach(struct qemu_guest *q, int qmp_fd_take, int console_fd_take)
 {
@@ -119,6 +126,7 @@ qemu_attach(struct qemu_guest *q, int qmp_fd_take, int console_fd_take)
 	struct loop *l = q->g.engine->loop;
 
 	q->qmp = qmp_new(l, qmp_fd_take, q->who, &hooks, q);
+	q->qga = qga_new(l, q->who, &(struct qga_hooks){ dial_agent, q });
 	if (console_fd_take >= 0)
 		q->console = console_new(l, console_fd_take, q->g.dir);
 }
@@ -192,6 +200,7 @@ qemu_proc_release(struct qemu_guest *q)
 	qemu_mirrors_drop(q);
 	qmp_free(MOVE(q->qmp));
 	console_free(MOVE(q->console));
+	qga_free(MOVE(q->qga));
 	if (q->child)
 		child_free(MOVE(q->child));
 	if (q->watch)
