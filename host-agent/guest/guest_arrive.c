@@ -12,6 +12,7 @@
 #include "host-agent/guest/guest_move.h"
 #include "host-agent/guest/guest_past.h"
 #include "host-agent/guest/guest_spec.h"
+#include "host-agent/network/outage.h"
 #include "host-agent/resource/cg.h"
 #include "host-agent/storage/seed.h"
 #include "host-agent/stores/stores.h"
@@ -338,6 +339,12 @@ on_nobody_dialled(void *arg)
 	guest_transfer_free(MOVE(g->transfer));
 }
 
+static void
+not_measured(struct guest *g, const char *why)
+{
+	snprintf(g->arrival.why_not, sizeof(g->arrival.why_not), "%s", why);
+}
+
 /* Its bytes came through the agent that ended. */
 static enum flow_rc
 adopt_start(struct flow *f, struct guest_job *j)
@@ -347,12 +354,45 @@ adopt_start(struct flow *f, struct guest_job *j)
 
 	if (guest_handle(g, &h, flow_err(f)))
 		return FLOW_FAIL;
-	snprintf(g->arrival.why_not, sizeof(g->arrival.why_not),
-	    "the host's agent was restarted meanwhile");
+	not_measured(g, "the host's agent was restarted meanwhile");
 	flow_set_timeout(f, QUICK_MS);
 	engine_adopt_moving(
 	    h, g->spec, ENGINE_MOVES_IN, g->move && g->move->running, flow_wake(f));
 	return FLOW_WAIT;
+}
+
+/* The card that the guest is reached by; NULL: none of them. */
+static const Drover__NicSpec *
+card_with_address(const Drover__GuestSpec *spec)
+{
+	for (size_t i = 0; i < spec->n_nics; i++) {
+		if (*spec->nics[i]->address)
+			return spec->nics[i];
+	}
+	return NULL;
+}
+
+/* A move is none the worse for not being measured. */
+static void
+listen_to(struct guest_job *j)
+{
+	struct guest *g = j->g;
+	const Drover__NicSpec *nic = card_with_address(g->spec);
+	struct outage_guest asked;
+	struct err e = ERR_INIT;
+
+	if (guest_spec_invented(g->spec)) {
+		not_measured(g, "an invented guest is on no network");
+	} else if (g->move && !g->move->running) {
+		not_measured(g, "it is paused");
+	} else if (!nic) {
+		not_measured(g, "it has no address that it could be asked for");
+	} else {
+		asked = (struct outage_guest){ nic->bridge, nic->mac, nic->address,
+			nic->vlan };
+		if (outage_new(g->gs->env.loop, &asked, &j->outage, &e))
+			not_measured(g, e.msg);
+	}
 }
 
 static enum flow_rc
@@ -362,6 +402,7 @@ come_start(struct flow *f, void *arg)
 
 	if (j->adopts)
 		return adopt_start(f, j);
+	listen_to(j);
 	j->ticker = timer_new(j->g->gs->env.loop, on_nobody_dialled, j);
 	timer_after(j->ticker, DIAL_MS);
 	engine_move_wait(j->g->handle, flow_wake(f));
@@ -416,6 +457,29 @@ arrived_start(struct flow *f, void *arg)
 	return FLOW_WAIT;
 }
 
+static enum flow_rc
+outage_start(struct flow *f, void *arg)
+{
+	struct guest_job *j = arg;
+
+	if (!j->stays || !j->outage)
+		return FLOW_NEXT;
+	outage_end(j->outage, flow_wake(f));
+	return FLOW_WAIT;
+}
+
+static enum flow_rc
+outage_finish(struct flow *f, void *arg, int rc)
+{
+	struct guest_job *j = arg;
+	struct guest *g = j->g;
+	struct err e = ERR_INIT;
+
+	if (rc || outage_us(j->outage, &g->arrival.outage_us, &e))
+		not_measured(g, rc ? flow_err(f)->msg : e.msg);
+	return FLOW_NEXT;
+}
+
 /* The promise comes before anything that would make it needless. */
 static enum flow_rc
 refuse_start(struct flow *f, void *arg)
@@ -459,6 +523,7 @@ drop_record_start(struct flow *f, void *arg)
 const struct flow_step guest_arrival_steps[] = {
 	{ "come", come_start, come_finish, come_undo, 0 },
 	{ "arrived", arrived_start, guest_finish_any, NULL, RECORD_MS },
+	{ "outage", outage_start, outage_finish, NULL, QUICK_MS },
 	{ "refuse", refuse_start, NULL, NULL, RECORD_MS },
 	{ "drop-disks", drop_disks_start, guest_finish_delete_images, NULL, DISK_MS },
 	{ "clear", guest_step_clear, NULL, NULL, 0 },

@@ -14,6 +14,7 @@
 #include "host-agent/guest/guest_spec.h"
 #include "host-agent/link/inbox.h"
 #include "host-agent/link/progress.h"
+#include "host-agent/network/outage.h"
 #include "host-agent/record/record.h"
 #include "host-agent/stores/stores.h"
 #include "loop/timer.h"
@@ -72,6 +73,7 @@ guest_job_free(struct guest_job *j)
 	guest_update_free(j->update);
 	drover__reply__free_unpacked(j->reply, NULL);
 	timer_free(j->ticker);
+	outage_free(j->outage);
 	free(j->own_steps);
 	free(j->traced);
 	j->magic = 0;

@@ -43,6 +43,7 @@ struct guest_job {
 	bool booted;                 /* it ran, if only for a moment */
 	bool saves_last;             /* the record, when the order has been answered */
 	struct timer *ticker;        /* NULL: none */
+	struct outage *outage;       /* of an arrival; NULL: it is not measured */
 	bool forgets;                /* the guest, when it has ended well */
 	Drover__Reply *reply;        /* NULL: the guest's status */
 	bool image_synced;           /* a suspend's memory is safe */
