@@ -158,8 +158,11 @@ place_start(struct task_run *r)
 	const struct mig_env env = env_of(r);
 	const struct vm *vm = run_vm(r);
 
-	if (!vm || choose(&env, vm, r->args, task_err(r)))
+	if (!vm)
 		return FLOW_FAIL;
+	/* A host that is about to be back has not yet said what it reaches. */
+	if (choose(&env, vm, r->args, task_err(r)))
+		return run_wait_for_host(r);
 	hold(r, vm);
 	return FLOW_NEXT;
 }
@@ -190,11 +193,15 @@ static enum flow_rc
 turn_start(struct task_run *r)
 {
 	struct slot_set s = slots_of(r);
+	enum flow_rc rc = task_slots_take(r, &s);
 
-	return task_slots_take(r, &s);
+	return rc == FLOW_NEXT && arg_bool(r->args, "early", false)
+		   ? run_wait_for_host(r)
+		   : rc;
 }
 
-/* Much may have changed while it waited. */
+/* Much may have changed while it waited; after a restart of the server it may be its
+ * turn before the hosts are back. */
 static enum flow_rc
 turn_finish(struct task_run *r, int rc)
 {
@@ -207,8 +214,10 @@ turn_finish(struct task_run *r, int rc)
 	if (!vm)
 		return FLOW_FAIL;
 	arg_set_id(args, "host", to);
-	if (mig_place(&env, vm, args, &to, &way, task_err(r)))
-		return FLOW_FAIL;
+	if (mig_place(&env, vm, args, &to, &way, task_err(r))) {
+		json_set_bool(r->args, "early", hosts_any_expected(env.hosts));
+		return arg_bool(r->args, "early", false) ? FLOW_AGAIN : FLOW_FAIL;
+	}
 	if (way == mig_way(r))
 		return FLOW_NEXT;
 	err_set(task_err(r), ERR_BAD_STATE,
@@ -294,7 +303,7 @@ on_recover(struct task_run *r)
 
 /* clang-format off */
 static const struct task_step migrate_steps[] = {
-	[MIG_PLACE] = { .name = "place", .start = place_start },
+	[MIG_PLACE] = { .name = "place", .start = place_start, .finish = run_again },
 	[MIG_TURN] = { .name = "wait", .start = turn_start, .finish = turn_finish },
 	[MIG_OFFER] = { .name = "offer", .start = mig_offer_start, .finish = mig_offer_finish, .needed = is_live },
 	[MIG_PREPARE] = { .name = "prepare", .start = mig_prepare_start, .finish = mig_prepare_finish,

@@ -330,6 +330,20 @@ an_answer_that_says_nothing_is_asked_again(void **state)
 	lab_free(b.l);
 }
 
+/* Another one that runs where the bed's does. */
+static obj_id
+machine_beside(struct bed *b, unsigned number)
+{
+	char id[OBJ_ID_TEXT];
+	AUTO_FREE char *args =
+	    xasprintf("{'name':'m%u','template':'template-1','power_on':true,"
+		      "'host':'%s','memory_mb':64}",
+		number, obj_id_text(b->l->host[b->from], id));
+
+	assert_int_equal(lab_do(b->l, "vm.create", OBJ_ID_NONE, args), 0);
+	return b->l->object;
+}
+
 static void
 what_waited_is_looked_at_again(void **state)
 {
@@ -337,15 +351,8 @@ what_waited_is_looked_at_again(void **state)
 	obj_id vms[5], tasks[5];
 
 	vms[0] = b.vm;
-	for (unsigned i = 1; i < 5; i++) {
-		char id[OBJ_ID_TEXT];
-		AUTO_FREE char *args =
-		    xasprintf("{'name':'m%u','template':'template-1','power_on':true,"
-			      "'host':'%s','memory_mb':64}",
-			i, obj_id_text(b.l->host[b.from], id));
-		assert_int_equal(lab_do(b.l, "vm.create", OBJ_ID_NONE, args), 0);
-		vms[i] = b.l->object;
-	}
+	for (unsigned i = 1; i < 5; i++)
+		vms[i] = machine_beside(&b, i);
 	agent_fake_hold(b.l->agent[b.from]);
 	for (unsigned i = 0; i < 5; i++) {
 		b.vm = vms[i];
@@ -366,6 +373,64 @@ what_waited_is_looked_at_again(void **state)
 	lab_free(b.l);
 }
 
+/* A new server's first look comes before its hosts have said what they reach. */
+static void
+what_was_accepted_moves_though_the_server_dies(void **state)
+{
+	bool answered = false;
+
+	for (unsigned turns = 1; !answered || turns < 12; turns++) {
+		struct bed b = bed_new(2, true);
+		AUTO_FREE char *args = bed_to_host(&b);
+
+		lab_submit(b.l, "vm.migrate", b.vm, args);
+		for (unsigned i = 0; i < turns; i++)
+			loop_turn(b.l->loop, 0);
+		answered = b.l->answered;
+		obj_id task = b.l->task;
+		lab_crash(b.l);
+		lab_settle(b.l);
+		lab_dial(b.l);
+		if (answered) {
+			assert_int_equal(lab_wait(b.l, task), 0);
+			assert_string_equal(bed_check_end(&b, "move"), "moved");
+		}
+		assert_in_range(turns, 1, 1000);
+		lab_free(b.l);
+	}
+}
+
+static void
+whose_turn_comes_before_the_hosts_are_back(void **state)
+{
+	struct bed b = bed_new(2, true);
+	obj_id vms[5], tasks[5];
+
+	vms[0] = b.vm;
+	for (unsigned i = 1; i < 5; i++)
+		vms[i] = machine_beside(&b, i);
+	agent_fake_hold(b.l->agent[b.from]);
+	for (unsigned i = 0; i < 5; i++) {
+		b.vm = vms[i];
+		submit(&b);
+		tasks[i] = b.l->task;
+	}
+	assert_string_equal(inv_task(b.l->inv, tasks[4])->step, "wait");
+	lab_crash(b.l);
+	lab_settle(b.l);
+	/* Those whose turn it was end, and nobody has linked yet. */
+	for (unsigned i = 0; i < 4; i++) {
+		struct err e = ERR_INIT;
+
+		assert_int_equal(task_cancel(b.l->tasks, tasks[i], "admin", &e), 0);
+	}
+	lab_settle(b.l);
+	agent_fake_release(b.l->agent[b.from]);
+	lab_dial(b.l);
+	assert_int_equal(lab_wait(b.l, tasks[4]), 0);
+	lab_free(b.l);
+}
+
 static void
 moves_take_their_turn(void **state)
 {
@@ -374,15 +439,8 @@ moves_take_their_turn(void **state)
 	unsigned running = 0, waiting = 0;
 
 	/* All from one host: of them four go at once. */
-	for (unsigned i = 0; i < 6; i++) {
-		char name[16], id[OBJ_ID_TEXT];
-		snprintf(name, sizeof(name), "m%u", i);
-		AUTO_FREE char *args =
-		    xasprintf("{'name':'%s','template':'template-1','power_on':true,"
-			      "'host':'%s','memory_mb':64}",
-			name, obj_id_text(b.l->host[b.from], id));
-		assert_int_equal(lab_do(b.l, "vm.create", OBJ_ID_NONE, args), 0);
-	}
+	for (unsigned i = 0; i < 6; i++)
+		(void)machine_beside(&b, i);
 	agent_fake_hold(b.l->agent[b.from]);
 	unsigned n = 0;
 	INV_EACH(b.l->inv, KIND_VM, o)
@@ -580,6 +638,8 @@ main(void)
 		cmocka_unit_test(an_answer_that_says_nothing_is_asked_again),
 		cmocka_unit_test(moves_take_their_turn),
 		cmocka_unit_test(what_waited_is_looked_at_again),
+		cmocka_unit_test(what_was_accepted_moves_though_the_server_dies),
+		cmocka_unit_test(whose_turn_comes_before_the_hosts_are_back),
 		cmocka_unit_test(a_check_names_every_reason),
 		cmocka_unit_test(a_machine_that_is_off_moves_by_its_book),
 		cmocka_unit_test(disks_move_while_the_machine_stays),
