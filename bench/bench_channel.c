@@ -222,22 +222,23 @@ move_start(struct flow *f, void *arg)
 	struct transfer *t = arg;
 	const struct channel_dest dest = { addresses, 1, channel_port(t->b->b.channel),
 		UUID_B };
-	struct channel_ends from = { 0 }, to = { 0 };
+	struct channel_opening from = { .name = "memory" }, to = { .name = "memory" };
 	uint8_t key[CHANNEL_KEY_BYTES];
 	struct wake parts[2];
 	struct err e = ERR_INIT;
 	int in[2], out[2];
 
 	(void)flow_join(f, 2, parts);
-	from.down = parts[0];
-	to.down = parts[1];
 	rng_secret(key, sizeof(key));
+	from.key = to.key = key;
+	from.ends.down = parts[0];
+	to.ends.down = parts[1];
 	ASSERT(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, in));
 	ASSERT(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, out));
-	ASSERT(!channel_expect(
-	    t->b->b.channel, key, "memory", UUID_A, out[1], to, &t->to, &e));
-	ASSERT(!channel_dial(
-	    t->b->a.channel, &dest, key, "memory", in[1], 0, from, &t->from, &e));
+	from.fd_take = in[1];
+	to.fd_take = out[1];
+	ASSERT(!channel_expect(t->b->b.channel, &to, UUID_A, &t->to, &e));
+	ASSERT(!channel_dial(t->b->a.channel, &from, &dest, &t->from, &e));
 	t->feeder.fd = in[0];
 	t->drainer.fd = out[0];
 	ASSERT(!pthread_create(&t->feeder.thread, NULL, feed, &t->feeder));

@@ -407,23 +407,22 @@ make_greeting(const uint8_t *key, const char *name, struct greeting *ret_g)
 }
 
 int
-channel_expect(struct channel *c, const uint8_t key[CHANNEL_KEY_BYTES],
-    const char *name, const char *peer_uuid, int fd_take, struct channel_ends ends,
-    struct channel_stream **ret_s, struct err *e)
+channel_expect(struct channel *c, const struct channel_opening *o,
+    const char *peer_uuid, struct channel_stream **ret_s, struct err *e)
 {
-	AUTO_CLOSE int fd = fd_take;
+	AUTO_CLOSE int fd = o->fd_take;
 	struct greeting g;
-	int rc = check_name(name, peer_uuid, e);
+	int rc = check_name(o->name, peer_uuid, e);
 
 	if (rc)
 		return rc;
-	make_greeting(key, name, &g);
+	make_greeting(o->key, o->name, &g);
 	if (find_expected(c, &g))
-		return err_set(e, ERR_EXISTS, "stream %s is expected already", name);
+		return err_set(e, ERR_EXISTS, "stream %s is expected already", o->name);
 	if (count(c, true) >= CHANNEL_EXPECTED_MAX)
 		return err_set(e, ERR_BUSY, "%u streams are expected already",
 		    CHANNEL_EXPECTED_MAX);
-	struct channel_stream *s = stream_new(c, &g, peer_uuid, ends);
+	struct channel_stream *s = stream_new(c, &g, peer_uuid, o->ends);
 	s->fd = MOVE_FD(fd);
 	*ret_s = s;
 	return 0;
@@ -460,22 +459,21 @@ check_dest(const struct channel *c, const struct channel_dest *to, struct err *e
 }
 
 int
-channel_dial(struct channel *c, const struct channel_dest *to,
-    const uint8_t key[CHANNEL_KEY_BYTES], const char *name, int fd_take, uint64_t cap,
-    struct channel_ends ends, struct channel_stream **ret_s, struct err *e)
+channel_dial(struct channel *c, const struct channel_opening *o,
+    const struct channel_dest *to, struct channel_stream **ret_s, struct err *e)
 {
-	AUTO_CLOSE int fd = fd_take;
+	AUTO_CLOSE int fd = o->fd_take;
 	struct greeting g;
 	struct channel_stream *s;
-	int rc = check_name(name, to->peer_uuid, e);
+	int rc = check_name(o->name, to->peer_uuid, e);
 
 	if (!rc)
 		rc = check_dest(c, to, e);
 	if (rc)
 		return rc;
-	make_greeting(key, name, &g);
-	s = stream_new(c, &g, to->peer_uuid, ends);
-	s->cap = cap;
+	make_greeting(o->key, o->name, &g);
+	s = stream_new(c, &g, to->peer_uuid, o->ends);
+	s->cap = o->cap;
 	rc = run(s, dialler_new(s, to, MOVE_FD(fd)), e);
 	if (rc) {
 		forget(s);

@@ -66,20 +66,30 @@ struct channel_facts {
  * One stream.  up is posted when it is connected (or has failed to be), once.  down is
  * posted once after up ended well, when the stream is over: 0 when both sides closed in
  * order and everything that was written on either side was read by the other's relay,
- * else LOST with the reason.  fd_take is this side's end of a stream socket
- * (socketpair), non-blocking or not; it is closed with the stream.
+ * else LOST with the reason.
  */
 struct channel_ends {
 	struct wake up, down;
 };
 
+struct channel_opening {
+	const uint8_t *key; /* CHANNEL_KEY_BYTES */
+	const char *name;   /* "memory", "disk-0" */
+	/* This side's end of a stream socket (socketpair), non-blocking or not; closed
+	 * with the stream, or at once where there is none. */
+	int fd_take;
+	/* Bytes a second of this stream besides the channel's, where it is dialled; 0:
+	 * none. */
+	uint64_t cap;
+	struct channel_ends ends;
+};
+
 /*
- * Wait for host peer_uuid to dial and name key and name ("memory", "disk-0").  Until it
- * comes or channel_stream_free.  ERR_EXISTS: expected already; ERR_BUSY: too many.
+ * Wait for host peer_uuid to dial and name o's key and name.  Until it comes or
+ * channel_stream_free.  ERR_EXISTS: expected already; ERR_BUSY: too many.  o is copied.
  */
-int channel_expect(struct channel *c, const uint8_t key[CHANNEL_KEY_BYTES],
-    const char *name, const char *peer_uuid, int fd_take, struct channel_ends ends,
-    struct channel_stream **ret_s, struct err *e) WARN_UNUSED;
+int channel_expect(struct channel *c, const struct channel_opening *o,
+    const char *peer_uuid, struct channel_stream **ret_s, struct err *e) WARN_UNUSED;
 
 struct channel_dest {
 	const char *const *addresses; /* tried in order */
@@ -88,11 +98,10 @@ struct channel_dest {
 	const char *peer_uuid;
 };
 
-/* Everything is copied.  cap: bytes a second of this stream besides the channel's; 0:
- * none. */
-int channel_dial(struct channel *c, const struct channel_dest *to,
-    const uint8_t key[CHANNEL_KEY_BYTES], const char *name, int fd_take, uint64_t cap,
-    struct channel_ends ends, struct channel_stream **ret_s, struct err *e) WARN_UNUSED;
+/* Everything is copied. */
+int channel_dial(struct channel *c, const struct channel_opening *o,
+    const struct channel_dest *to, struct channel_stream **ret_s,
+    struct err *e) WARN_UNUSED;
 
 struct channel_facts channel_stream_facts(const struct channel_stream *s);
 void channel_stream_set_cap(struct channel_stream *s, uint64_t cap);

@@ -31,6 +31,7 @@
 #define PIECE_MAX       (262144u - FRAME_HEAD)
 #define RATE_US         1000000u
 #define PINGS_A_STALL   4u
+#define READS_A_TURN    64u
 #define LINGER_US       2000000u
 #define LOCAL_BUF_BYTES 1048576
 
@@ -265,10 +266,12 @@ static int
 pump_in(struct pump *p, struct err *e)
 {
 	struct incoming *in = &p->in;
+	unsigned reads = 0;
 	int rc = 1;
 
 	in->wants = 0;
-	while (listens(in) && (rc = read_wire(p, e)) > 0) {
+	/* Bounded: a peer that sends pings alone, and never pauses, fills no buffer. */
+	while (reads++ < READS_A_TURN && listens(in) && (rc = read_wire(p, e)) > 0) {
 		in->heard_us = p->now_us;
 		p->moved = true;
 	}

@@ -103,11 +103,13 @@ int
 guest_transfer_expect(struct guest_transfer *t, const uint8_t key[CHANNEL_KEY_BYTES],
     const char *peer_uuid, struct err *e)
 {
-	const struct channel_ends nobody = { WAKE_NONE, WAKE_NONE };
-
 	for (size_t i = 0; i < t->n; i++) {
-		int rc = channel_expect(t->channel, key, t->names[i], peer_uuid,
-		    MOVE_FD(t->channel_fds[i]), nobody, &t->streams[i], e);
+		const struct channel_opening o = {
+			.key = key,
+			.name = t->names[i],
+			.fd_take = MOVE_FD(t->channel_fds[i]),
+		};
+		int rc = channel_expect(t->channel, &o, peer_uuid, &t->streams[i], e);
 
 		if (rc)
 			return rc;
@@ -121,9 +123,14 @@ guest_transfer_dial(struct guest_transfer *t, const struct channel_dest *to,
     struct err *e)
 {
 	for (size_t i = 0; i < t->n; i++) {
-		const struct channel_ends ends = { ups[i], WAKE_NONE };
-		int rc = channel_dial(t->channel, to, key, t->names[i],
-		    MOVE_FD(t->channel_fds[i]), cap, ends, &t->streams[i], e);
+		const struct channel_opening o = {
+			.key = key,
+			.name = t->names[i],
+			.fd_take = MOVE_FD(t->channel_fds[i]),
+			.cap = cap,
+			.ends = { ups[i], WAKE_NONE },
+		};
+		int rc = channel_dial(t->channel, &o, to, &t->streams[i], e);
 
 		if (rc)
 			return rc;

@@ -194,7 +194,8 @@ write_conf(struct play *p, const struct tls_files *host, const char *more)
 	    host->ca);
 	str_addf(&s, "[state]\ndir = %s/state\n[run]\ndir = %s/run\n", p->bed->dir,
 	    p->bed->dir);
-	str_addf(&s, "[storage]\nroots = %s/stores\n", p->bed->dir);
+	str_addf(
+	    &s, "[storage]\nroots = %s/stores\n[channel]\nport = 0\n", p->bed->dir);
 	str_add(&s, more);
 	str_addf(&s, "[log]\nfile = %s/log\nlevel = debug\n", p->bed->dir);
 	p->conf = xstrdup(bed_path(p->bed, "agent.conf"));

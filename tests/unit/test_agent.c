@@ -59,6 +59,11 @@ greets_with_its_facts_and_ends_in_order(void **state)
 	assert_true(f->engines[0]->usable);
 	assert_non_null(strstr(f->cgroup, "none: "));
 	assert_string_equal(f->agent_version, DROVER_VERSION);
+	assert_int_not_equal(f->channel_port, 0);
+	assert_int_equal(f->n_channel_addresses, 1);
+	assert_string_equal(f->channel_addresses[0], "127.0.0.1");
+	for (size_t i = 1; i < f->n_cpu_flags; i++)
+		assert_true(strcmp(f->cpu_flags[i - 1], f->cpu_flags[i]) <= 0);
 	play_until(p, &p->reports, 3);
 	assert_true(p->report->report->uptime_s > 0);
 	assert_int_equal(play_end_agent(p, SIGTERM), 0);

@@ -25,6 +25,7 @@
 #include "host-agent/channel/channel.h"
 #include "host-agent/channel/channel_int.h"
 #include "tests/lib/make_certs.h"
+#include "tests/lib/proxy.h"
 #include "tests/lib/waiter.h"
 
 #define UUID_A "3f2504e0-4f89-41d3-9a0c-0000000000aa"
@@ -132,26 +133,31 @@ local_pair(int *ret_mine)
 static int
 expect(struct world *w, struct stream *s, const char *peer, struct err *e)
 {
-	struct channel_ends ends = {
-		.up = waiter_start(&s->to_up, w->loop, w->flows),
-		.down = waiter_start(&s->to_down, w->loop, w->flows),
+	const struct channel_opening o = {
+		.key = w->key,
+		.name = "memory",
+		.fd_take = local_pair(&s->to_fd),
+		.ends = { waiter_start(&s->to_up, w->loop, w->flows),
+		    waiter_start(&s->to_down, w->loop, w->flows) },
 	};
-	int fd = local_pair(&s->to_fd);
 
-	return channel_expect(w->b, w->key, "memory", peer, fd, ends, &s->to, e);
+	return channel_expect(w->b, &o, peer, &s->to, e);
 }
 
 static int
 dial_with(struct world *w, struct stream *s, const struct channel_dest *to,
     const uint8_t *key, uint64_t cap, struct err *e)
 {
-	struct channel_ends ends = {
-		.up = waiter_start(&s->from_up, w->loop, w->flows),
-		.down = waiter_start(&s->from_down, w->loop, w->flows),
+	const struct channel_opening o = {
+		.key = key,
+		.name = "memory",
+		.fd_take = local_pair(&s->from_fd),
+		.cap = cap,
+		.ends = { waiter_start(&s->from_up, w->loop, w->flows),
+		    waiter_start(&s->from_down, w->loop, w->flows) },
 	};
-	int fd = local_pair(&s->from_fd);
 
-	return channel_dial(w->a, to, key, "memory", fd, cap, ends, &s->from, e);
+	return channel_dial(w->a, &o, to, &s->from, e);
 }
 
 static const char *const loopback[] = { "127.0.0.1" };
@@ -267,91 +273,6 @@ start_taking(struct taker *t, int fd)
 {
 	*t = (struct taker){ .fd = fd };
 	ASSERT(!pthread_create(&t->thread, NULL, take, t));
-}
-
-/* ---- a wire that may be cut ---- */
-
-enum proxy_mode { PROXY_PASS, PROXY_STOP, PROXY_CUT };
-
-struct proxy {
-	int listen_fd;
-	uint16_t port, target;
-	pthread_t thread;
-	_Atomic int mode;
-	atomic_bool quit;
-};
-
-static int
-tcp_to(uint16_t port)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	ASSERT(fd >= 0 && !connect(fd, (struct sockaddr *)&a, sizeof(a)));
-	return fd;
-}
-
-static bool
-pass_on(int from, int to)
-{
-	uint8_t buf[65536];
-	ssize_t n = recv(from, buf, sizeof(buf), 0);
-
-	for (ssize_t at = 0; at < n;) {
-		ssize_t did = send(to, buf + at, (size_t)(n - at), MSG_NOSIGNAL);
-
-		if (did <= 0)
-			return false;
-		at += did;
-	}
-	return n > 0;
-}
-
-static void *
-run_proxy(void *arg)
-{
-	struct proxy *p = arg;
-	int in = accept(p->listen_fd, NULL, NULL), out = tcp_to(p->target);
-	bool open = true;
-
-	while (!p->quit && open && p->mode != PROXY_CUT) {
-		struct pollfd fds[] = { { in, POLLIN, 0 }, { out, POLLIN, 0 } };
-
-		if (poll(fds, p->mode == PROXY_PASS ? 2 : 0, 5) <= 0)
-			continue;
-		if (fds[0].revents)
-			open = pass_on(in, out);
-		if (open && fds[1].revents)
-			open = pass_on(out, in);
-	}
-	close(in);
-	close(out);
-	return NULL;
-}
-
-static void
-proxy_start(struct proxy *p, uint16_t target)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET };
-	socklen_t len = sizeof(a);
-
-	*p = (struct proxy){ .target = target };
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	p->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	ASSERT(!bind(p->listen_fd, (struct sockaddr *)&a, sizeof(a)));
-	ASSERT(!listen(p->listen_fd, 8));
-	ASSERT(!getsockname(p->listen_fd, (struct sockaddr *)&a, &len));
-	p->port = ntohs(a.sin_port);
-	ASSERT(!pthread_create(&p->thread, NULL, run_proxy, p));
-}
-
-static void
-proxy_end(struct proxy *p)
-{
-	p->quit = true;
-	pthread_join(p->thread, NULL);
-	close(p->listen_fd);
 }
 
 /* ---- tests ---- */
@@ -732,7 +653,7 @@ test_door_keeps_strangers_out(void **state)
 	struct stream s;
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-		fds[i] = tcp_to(channel_port(w->b));
+		fds[i] = proxy_connect(channel_port(w->b));
 	/* Those that are too many at once, the silent ones when their time is up. */
 	for (size_t i = ARRAY_SIZE(fds); i-- > 0;) {
 		errno = 0;
@@ -751,7 +672,7 @@ static void
 test_noise_at_the_door(void **state)
 {
 	struct world *w = *state;
-	int fd = tcp_to(channel_port(w->b));
+	int fd = proxy_connect(channel_port(w->b));
 	struct stream s;
 	char rest[256];
 
