@@ -48,6 +48,9 @@ struct disk_source {
  * are shared where the file system can, else they are copied.  It may be larger than
  * the source, and ends with CANCELLED soon after nobody waits for w any more; nothing
  * is left of it then.  Else as disk_create.
+ *
+ * A d with a backing gets no more than the source's own image holds: what d stands on
+ * must hold what lies below the source.
  */
 void disk_copy(const struct disk_place *at, const Drover__DiskSpec *d,
     const struct disk_source *from, struct wake w);

@@ -41,6 +41,7 @@ struct making {
 	/* Of a copy. */
 	struct datastore *source_ds; /* NULL: it is none */
 	struct img_source source;
+	struct img_source below; /* what it stands on; none: all is copied */
 	struct progress *progress;
 	struct order_name order;
 	bool
@@ -53,6 +54,7 @@ making_free(struct making *m)
 	if (m->fd >= 0)
 		close(m->fd);
 	img_source_close(&m->source);
+	img_source_close(&m->below);
 	datastore_unref(m->source_ds);
 	datastore_unref(m->ds);
 	drover__disk_spec__free_unpacked(m->spec, NULL);
@@ -177,6 +179,7 @@ fill(struct making *m, struct err *e)
 		.loop = m->loop,
 		.conf = m->conf,
 		.source = &m->source,
+		.below = m->below.n ? &m->below : NULL,
 		.target = str_same(m->spec->format, "raw") ? IMG_TARGET_SIZED_RAW
 							   : IMG_TARGET_SIZED_QCOW2,
 		.target_fd = m->fd,
@@ -228,7 +231,7 @@ plan_size(const struct making *m, const struct datastore_room *room,
     uint64_t *ret_bytes, struct err *e)
 {
 	const Drover__DiskSpec *d = m->spec;
-	struct img_facts base = { .virtual_bytes = m->source.virtual_bytes };
+	struct img_facts base = { .virtual_bytes = 0 };
 	AUTO_CLOSE int fd = -1;
 	uint64_t bytes = d->size_bytes;
 	int rc = 0;
@@ -240,6 +243,8 @@ plan_size(const struct making *m, const struct datastore_room *room,
 		if (rc)
 			return err_wrap(e, "its base \"%.100s\"", im.path);
 	}
+	if (base.virtual_bytes < m->source.virtual_bytes)
+		base.virtual_bytes = m->source.virtual_bytes;
 	if (bytes == 0)
 		bytes = base.virtual_bytes;
 	if (bytes < base.virtual_bytes)
@@ -311,16 +316,45 @@ fill_new(struct making *m, struct err *e)
 }
 
 static int
+open_below(struct making *m, struct err *e)
+{
+	const Drover__DiskSpec *d = m->spec;
+	Drover__DiskSource s = DROVER__DISK_SOURCE__INIT;
+
+	if (m->spec->source->n_backing == 0)
+		return err_set(e, ERR_INVALID,
+		    "its source is one image: it leaves nothing to stand on");
+	s.path = d->backing[0]->path;
+	s.format = d->backing[0]->format;
+	s.backing = d->backing + 1;
+	s.n_backing = d->n_backing - 1;
+	return img_source_open(m->ds, &s, m->conf, &m->below, e);
+}
+
+/* What is to be read of the source, on disk. */
+static uint64_t
+source_bytes(const struct making *m)
+{
+	struct stat st;
+
+	if (!m->below.n || fstat(m->source.images[0].fd, &st))
+		return m->source.used_bytes;
+	return (uint64_t)st.st_blocks * 512;
+}
+
+static int
 open_source(struct making *m, const struct datastore_room *room, struct err *e)
 {
 	int rc = img_source_open(m->source_ds, m->spec->source, m->conf, &m->source, e);
 
 	if (rc)
 		return err_wrap(e, "its source");
-	if (m->source.used_bytes > room->free_bytes)
+	if (m->spec->n_backing && open_below(m, e))
+		return err_wrap(e, "what it stands on");
+	if (source_bytes(m) > room->free_bytes)
 		return err_set(e, ERR_NO_CAPACITY,
 		    "its source holds %" PRIu64 " bytes, and %" PRIu64 " are free",
-		    m->source.used_bytes, room->free_bytes);
+		    source_bytes(m), room->free_bytes);
 	return 0;
 }
 
@@ -419,8 +453,6 @@ disk_copy(const struct disk_place *at, const Drover__DiskSpec *d,
 	struct err e = ERR_INIT;
 	int rc = disk_spec_check(d, &e);
 
-	if (!rc && d->n_backing)
-		rc = err_set(&e, ERR_INVALID, "a copy stands on no other image");
 	if (!rc) {
 		begin(at, d, from, w);
 		return;

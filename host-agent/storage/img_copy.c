@@ -67,8 +67,8 @@ native_driver(const char *format)
 }
 
 /* Users' files become a guest's disk by an import alone, which looks at them first. */
-static int
-check_place(const char *path, struct err *e)
+int
+img_place_check(const char *path, struct err *e)
 {
 	int rc = ds_path_check(path, e);
 
@@ -85,7 +85,7 @@ open_image(const struct datastore *ds, const struct disk_image *im,
 	AUTO_CLOSE int fd = -1;
 	struct img_facts facts = { .virtual_bytes = 0 };
 	struct stat st;
-	int rc = check_place(im->path, e);
+	int rc = img_place_check(im->path, e);
 
 	if (!rc)
 		rc = disk_image_open(ds, im, O_RDONLY, &fd, &facts, e);
@@ -220,6 +220,36 @@ add_target(const char **argv, size_t *n, enum img_target target)
 		argv[(*n)++] = words[target][i];
 }
 
+/* What lies below is not written: -B only says that there is something. */
+static void
+add_target_above(const char **argv, size_t *n)
+{
+	static const char *const words[] = { "-n", "-B", "below", "-F", "qcow2",
+		"--target-image-opts" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		argv[(*n)++] = words[i];
+}
+
+/* The target and what it stands on, whose descriptors begin with fd. */
+static char *
+target_text(const struct img_source *below, size_t fd)
+{
+	AUTO(str) struct str text = STR_INIT;
+	AUTO(str) struct str at = STR_INIT;
+
+	str_add(&text, "driver=qcow2,file.driver=file,file.filename=/dev/fd/3");
+	for (size_t i = 0; i < below->n; i++) {
+		const char *driver = below->images[i].driver;
+
+		str_add(&at, "backing.");
+		str_addf(&text, ",%sdriver=%s,%sread-only=on", at.s, driver, at.s);
+		str_addf(&text, ",%sfile.driver=file,%sfile.filename=/dev/fd/%zu", at.s,
+		    at.s, fd + i);
+	}
+	return str_take(&text);
+}
+
 static int
 start_child(
     struct img_copy *c, const struct img_copy_opts *o, child_fn done, struct err *e)
@@ -227,15 +257,17 @@ start_child(
 	static const char *const env[] = { "LANG=C.UTF-8", "MALLOC_ARENA_MAX=2", NULL };
 	const struct img_source *s = o->source;
 	AUTO_FREE char *from = source_text(s);
+	AUTO_FREE char *to =
+	    o->below ? target_text(o->below, FIRST_SOURCE + s->n) : NULL;
 	char rate[24];
 	const char *argv[16] = { qemu_img_program(o->conf), "convert" };
-	int fds[1 + ENGINE_LAYERS_MAX] = { o->target_fd };
-	size_t n = 2;
+	int fds[1 + 2 * ENGINE_LAYERS_MAX] = { o->target_fd };
+	size_t n = 2, n_below = o->below ? o->below->n : 0;
 	struct child_opts co = {
 		.argv = argv,
 		.env = env,
 		.pass_fds = fds,
-		.n_pass_fds = 1 + s->n,
+		.n_pass_fds = 1 + s->n + n_below,
 		.rlimit_as_bytes = MEMORY_MAX,
 		.rlimit_cpu_s =
 		    CPU_BASE_S + (uint32_t)(s->virtual_bytes / CPU_BYTES_PER_S),
@@ -245,14 +277,19 @@ start_child(
 
 	for (size_t i = 0; i < s->n; i++)
 		fds[1 + i] = s->images[i].fd;
+	for (size_t i = 0; i < n_below; i++)
+		fds[1 + s->n + i] = o->below->images[i].fd;
 	if (o->bytes_per_s) {
 		snprintf(rate, sizeof(rate), "%" PRIu64, o->bytes_per_s);
 		argv[n++] = "-r";
 		argv[n++] = rate;
 	}
-	add_target(argv, &n, o->target);
+	if (to)
+		add_target_above(argv, &n);
+	else
+		add_target(argv, &n, o->target);
 	argv[n++] = from;
-	argv[n++] = "/dev/fd/3";
+	argv[n++] = to ? to : "/dev/fd/3";
 	if (geteuid() == 0) {
 		co.uid = o->conf->uid;
 		co.gid = o->conf->gid;

@@ -39,6 +39,8 @@ int img_source_open(const struct datastore *ds, const Drover__DiskSource *s,
     const struct disk_conf *conf, struct img_source *ret_s, struct err *e) WARN_UNUSED;
 void img_source_close(struct img_source *s); /* closed already is fine */
 Drover__DiskSource *img_source_dup(const Drover__DiskSource *s);
+/* Is it where disks of guests and templates lie?  ERR_DENIED if not. Pure. */
+int img_place_check(const char *path, struct err *e) WARN_UNUSED;
 /* Let the child read the open image. */
 int img_lend(int fd, const struct disk_conf *conf, struct err *e) WARN_UNUSED;
 
@@ -66,6 +68,9 @@ struct img_copy_opts {
 	struct loop *loop;
 	const struct disk_conf *conf;
 	const struct img_source *source; /* borrowed until the start returns */
+	/* What a SIZED_QCOW2 target stands on, borrowed likewise: it holds what lies
+	 * below source->images[0], which alone is copied.  NULL: nothing. */
+	const struct img_source *below;
 	enum img_target target;
 	int target_fd;
 	uint64_t bytes_per_s;    /* cap; 0: none */

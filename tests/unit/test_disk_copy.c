@@ -125,6 +125,47 @@ a_copy_may_be_larger_and_raw(void **state)
 	assert_int_equal(copy(b, &c), ERR_INVALID);
 }
 
+/* What lies below is there under another name already. */
+static void
+a_linked_copy_stays_linked(void **state)
+{
+	struct image_bed *b = *state;
+	struct copy c;
+	struct stat st;
+	Drover__DiskLayer there = DROVER__DISK_LAYER__INIT, *backing[] = { &there };
+	AUTO_FREE char *made = xasprintf("%s/vms/vm-2/disk-0.qcow2", b->path);
+
+	make_chain(b);
+	image_bed_sh("cd %s && mkdir -p templates/template-2 && cp "
+		     "templates/template-1/disk.qcow2 templates/template-2/copy.qcow2 "
+		     "&& qemu-io -c 'write -z 1M 128k' -c 'write -P 3 8M 4k' "
+		     "vms/vm-1/disk-0.qcow2 >/dev/null",
+	    b->path);
+	init_copy(&c, "vms/vm-2/disk-0.qcow2", "qcow2");
+	there.path = borrow("templates/template-2/copy.qcow2");
+	there.format = borrow("qcow2");
+	c.spec.backing = backing;
+	c.spec.n_backing = 1;
+	if (copy(b, &c))
+		fail_msg("%s", b->err.msg);
+	image_bed_sh(
+	    "cd %s && " QEMU_IMG
+	    " compare -q vms/vm-1/disk-0.qcow2 vms/vm-2/disk-0.qcow2 && " QEMU_IMG
+	    " info vms/vm-2/disk-0.qcow2 | grep -q "
+	    "'backing file: ../../templates/template-2/copy.qcow2'",
+	    b->path);
+	assert_int_equal(stat(made, &st), 0);
+	assert_true((uint64_t)st.st_blocks * 512 < 2 * MIB);
+	/* A source that stands on nothing is no linked one. */
+	init_copy(&c, "vms/vm-3/disk-0.qcow2", "qcow2");
+	c.spec.backing = backing;
+	c.spec.n_backing = 1;
+	c.source.path = there.path;
+	c.source.n_backing = 0;
+	assert_int_equal(copy(b, &c), ERR_INVALID);
+	assert_false(image_bed_has(b, "vms/vm-3/disk-0.qcow2"));
+}
+
 /* By sharing blocks on file systems that can, by qemu-img on the others. */
 static void
 one_image_is_copied_and_grown(void **state)
@@ -240,6 +281,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		BED(a_chain_becomes_one_image),
 		BED(a_copy_may_be_larger_and_raw),
+		BED(a_linked_copy_stays_linked),
 		BED(one_image_is_copied_and_grown),
 		BED(a_chain_that_names_another_image_is_refused),
 		BED(what_nobody_waits_for_ends),
