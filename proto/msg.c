@@ -98,6 +98,21 @@ enter(struct walk *w, const ProtobufCMessageDescriptor *d, const uint8_t *end,
 	return 0;
 }
 
+/* Larger ones fit neither the database nor JSON, and nothing counts so far. */
+static int
+walk_number(struct walk *w, const ProtobufCFieldDescriptor *f, struct err *e)
+{
+	const struct level *l = &w->level[w->depth - 1];
+	uint64_t v;
+
+	if (!read_varint(&w->p, l->end, &v))
+		return cut_short(l, e);
+	if (f && f->type == PROTOBUF_C_TYPE_UINT64 && v > INT64_MAX)
+		return err_set(e, ERR_INVALID, "%s.%s is %llu, at most %lld may be",
+		    l->d->name, f->name, (unsigned long long)v, (long long)INT64_MAX);
+	return 0;
+}
+
 /* A length-delimited field: text is looked at, a message is entered, bytes are passed.
  */
 static int
@@ -128,7 +143,7 @@ static int
 walk_field(struct walk *w, struct err *e)
 {
 	struct level *l = &w->level[w->depth - 1];
-	uint64_t tag, ignored;
+	uint64_t tag;
 	if (!read_varint(&w->p, l->end, &tag))
 		return cut_short(l, e);
 	if (tag >> 3 == 0 || tag >> 3 > UINT32_MAX >> 3)
@@ -143,7 +158,7 @@ walk_field(struct walk *w, struct err *e)
 	size_t fixed = 0;
 	switch (tag & 7) {
 	case WIRE_VARINT:
-		return read_varint(&w->p, l->end, &ignored) ? 0 : cut_short(l, e);
+		return walk_number(w, f, e);
 	case WIRE_64:
 		fixed = 8;
 		break;

@@ -14,14 +14,16 @@
 #define MAX_GUESTS_PER_HOST 1000u
 #define MAX_FILES_LISTED    10000u
 #define MAX_FILE_CHUNK      1048576u /* 1 MiB */
+/* What a host says of a guest beyond it is a lie: there must be some left to give. */
+#define MAX_GENERATION (UINT64_C(1) << 48)
 
 /* Packed bytes, malloc'd; ERR_TOO_LARGE over MAX_FRAME. */
 int msg_pack(const Drover__Envelope *m, uint8_t **ret_p, size_t *ret_n,
     struct err *e) WARN_UNUSED;
 /*
  * Bytes from a peer. ERR_CORRUPT if they are no envelope, ERR_UNSUPPORTED for another
- * version or an unknown body, ERR_INVALID if a text in it is no UTF-8 or a list is over
- * its limit.
+ * version or an unknown body, ERR_INVALID if a text in it is no UTF-8, a number is over
+ * INT64_MAX or a list is over its limit.
  */
 int msg_unpack(
     const uint8_t *p, size_t n, Drover__Envelope **ret_m, struct err *e) WARN_UNUSED;

@@ -275,6 +275,28 @@ envelope_around(struct str *out, uint32_t body, const struct str *inner)
 }
 
 static void
+numbers_end_where_the_database_ends(void **state)
+{
+	AUTO(str) struct str ack = STR_INIT, wire = STR_INIT;
+	Drover__Envelope *m = NULL;
+	struct err e = ERR_INIT;
+
+	put_tag(&ack, 1, 0);
+	put_varint(&ack, INT64_MAX);
+	envelope_around(&wire, DROVER__ENVELOPE__BODY_EVENT_ACK, &ack);
+	assert_int_equal(msg_unpack((const uint8_t *)wire.s, wire.len, &m, &e), 0);
+	assert_true(m->event_ack->id == INT64_MAX);
+	msg_free(m);
+
+	str_reset(&ack);
+	str_reset(&wire);
+	put_tag(&ack, 1, 0);
+	put_varint(&ack, UINT64_C(1) << 63);
+	envelope_around(&wire, DROVER__ENVELOPE__BODY_EVENT_ACK, &ack);
+	expect_refused(wire.s, wire.len, ERR_INVALID, "id is 9223372036854775808");
+}
+
+static void
 lists_are_limited(void **state)
 {
 	AUTO(str) struct str report = STR_INIT;
@@ -386,6 +408,7 @@ main(void)
 		cmocka_unit_test(bytes_that_are_no_envelope_are_refused),
 		cmocka_unit_test(unknown_versions_and_bodies_are_unsupported),
 		cmocka_unit_test(text_must_be_utf8_without_nul),
+		cmocka_unit_test(numbers_end_where_the_database_ends),
 		cmocka_unit_test(lists_are_limited),
 		cmocka_unit_test(nesting_is_limited),
 		cmocka_unit_test(unknown_fields_are_passed_over_but_can_be_seen),
