@@ -634,6 +634,79 @@ test_channel_is_freed_with_streams(void **state)
 	close(s.to_fd);
 }
 
+/* A host whose certificate is good, and whose frames are pings without end. */
+struct pinger {
+	pthread_t thread;
+	struct ssl_ctx_st *ctx;
+	uint8_t key[CHANNEL_KEY_BYTES];
+	uint16_t port;
+};
+
+static int
+send_all(struct wire *wire, const void *p, size_t n)
+{
+	struct pollfd fd = { wire->fd, POLLIN | POLLOUT, 0 };
+
+	for (size_t at = 0; at < n;) {
+		int rc =
+		    wire_write(wire, (const uint8_t *)p + at, n - at, &fd.events, NULL);
+
+		if (rc < 0)
+			return rc;
+		at += (size_t)rc;
+		if (!rc)
+			poll(&fd, 1, 100);
+	}
+	return 0;
+}
+
+static void *
+ping_for_ever(void *arg)
+{
+	struct pinger *p = arg;
+	struct greeting g = { .name = "memory" };
+	uint8_t said[GREETING_BYTES], frames[16384] = { 0 };
+	struct wire wire = { .fd = -1 };
+	struct pollfd fd = { .events = POLLIN };
+
+	memcpy(g.key, p->key, sizeof(g.key));
+	greeting_pack(&g, said);
+	for (size_t i = 0; i < sizeof(frames); i += 4)
+		frames[i] = 4;
+	ASSERT(!wire_open(&wire, p->ctx, proxy_connect(p->port), "b", NULL));
+	fd.fd = wire.fd;
+	for (int rc = 1; rc;) {
+		rc = wire_handshake_step(&wire, WIRE_DIALS, &fd.events, NULL);
+		ASSERT(rc >= 0);
+		if (rc)
+			poll(&fd, 1, 100);
+	}
+	if (!send_all(&wire, said, sizeof(said)))
+		while (!send_all(&wire, frames, sizeof(frames)))
+			;
+	wire_close(&wire);
+	return NULL;
+}
+
+static void
+test_pings_without_end_hold_nobody(void **state)
+{
+	struct world *w = *state;
+	struct pinger p = { .ctx = w->dial[0], .port = channel_port(w->b) };
+	struct stream s = { .from = NULL };
+	struct err e = ERR_INIT;
+
+	memcpy(p.key, w->key, sizeof(p.key));
+	assert_int_equal(expect(w, &s, UUID_A, &e), 0);
+	assert_int_equal(pthread_create(&p.thread, NULL, ping_for_ever, &p), 0);
+	assert_int_equal(waiter_end(&s.to_up, w->loop), 0);
+	turn_for(w, 100);
+	/* Its thread ends though nothing that it reads does. */
+	channel_stream_free(s.to);
+	pthread_join(p.thread, NULL);
+	close(s.to_fd);
+}
+
 static bool
 is_closed(int fd)
 {
@@ -733,6 +806,7 @@ main(void)
 		TEST(test_cap_can_be_lifted),
 		TEST(test_freed_stream_is_lost_to_the_other),
 		TEST(test_channel_is_freed_with_streams),
+		TEST(test_pings_without_end_hold_nobody),
 		TEST(test_door_keeps_strangers_out),
 		TEST(test_noise_at_the_door),
 		cmocka_unit_test(test_greeting_is_checked),
