@@ -241,6 +241,31 @@ agent_fake_report(struct agent_fake *a)
 }
 
 void
+agent_fake_claim(struct agent_fake *a, const Drover__Progress *p)
+{
+	Drover__Report r = DROVER__REPORT__INIT;
+	Drover__Progress said = *p, *list[] = { &said };
+	Drover__Envelope m = DROVER__ENVELOPE__INIT;
+
+	r.seq = ++a->seq;
+	r.n_progress = ARRAY_SIZE(list);
+	r.progress = list;
+	r.guests = statuses_new(a, &r.n_guests);
+	m.body_case = DROVER__ENVELOPE__BODY_REPORT;
+	m.report = &r;
+	send_msg(a, &m);
+	statuses_free(r.guests, r.n_guests);
+}
+
+void
+agent_fake_lie(struct agent_fake *a, uint64_t guest, uint64_t generation)
+{
+	struct fake_guest *g = map_get(a->guests, guest);
+
+	g->gen = generation;
+}
+
+void
 agent_fake_happen(struct agent_fake *a, uint64_t guest, Drover__GuestState s,
     const char *what, const char *reason)
 {

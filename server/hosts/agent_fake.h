@@ -81,6 +81,10 @@ bool agent_fake_deleted(
 unsigned agent_fake_doubled(const struct agent_fake *a);
 
 void agent_fake_report(struct agent_fake *a);
+/* A report of nothing else, true or not. */
+void agent_fake_claim(struct agent_fake *a, const Drover__Progress *p);
+/* What it says of a guest's generation from now on. */
+void agent_fake_lie(struct agent_fake *a, uint64_t guest, uint64_t generation);
 /* The guest ends by itself, or the like; an event and the state behind it. */
 void agent_fake_happen(struct agent_fake *a, uint64_t guest, Drover__GuestState s,
     const char *what, const char *reason);

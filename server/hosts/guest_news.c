@@ -128,7 +128,7 @@ guest_news(
 	/* Until it is made, and while it is being deleted, a task knows better. */
 	if (k->lifecycle != LIFE_READY)
 		return false;
-	if (s->generation > k->run_gen) {
+	if (s->generation > k->run_gen && s->generation <= MAX_GENERATION) {
 		ret->gen_changed = true;
 		ret->run_gen = s->generation;
 	}

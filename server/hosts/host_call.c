@@ -243,6 +243,16 @@ host_call_number(struct hosts *hs)
 	       (++hs->last_number & 0xfffffffff);
 }
 
+bool
+host_calls_wait(const struct host_rec *rec, uint64_t task)
+{
+	LIST_EACH(struct call, c, &rec->calls, node) {
+		if (c->order->task == task && c->state != CALL_ENDED)
+			return true;
+	}
+	return false;
+}
+
 void
 host_calls_up(struct host_rec *rec)
 {

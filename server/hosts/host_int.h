@@ -131,6 +131,8 @@ void host_call_fn(struct host_rec *rec, const Drover__Order *o, uint32_t deadlin
  * is not called. ERR_LOST when that link breaks. */
 bool host_call_now(struct host_rec *rec, const Drover__Order *o, uint32_t deadline_ms,
     call_fn fn, void *arg);
+/* Is an order of that task on its way there? */
+bool host_calls_wait(const struct host_rec *rec, uint64_t task);
 void host_calls_up(struct host_rec *rec);   /* send what waits for the link */
 void host_calls_down(struct host_rec *rec); /* the link is gone */
 void host_calls_reply(struct host_rec *rec, Drover__Envelope *m_take);

@@ -14,6 +14,7 @@
 
 #define MB_BYTES         UINT64_C(0x100000)
 #define INSIDE_ADDRESSES 16
+#define END_FORESEEN_S   (UINT64_C(366) * 24 * 3600)
 
 struct cpu_mark {
 	uint64_t used_us;
@@ -357,24 +358,34 @@ host_take_hello(struct host_rec *rec, const Drover__Hello *h)
 	take_guests(rec, h->guests, h->n_guests, SYNC_WHOLE);
 }
 
-static void
-note_progress(struct hosts *hs, const Drover__Progress *p)
+/* 0: it cannot be told. */
+static uint64_t
+expected_end(const struct hosts *hs, const Drover__Progress *p)
 {
+	uint64_t left =
+	    p->total_bytes > p->done_bytes ? p->total_bytes - p->done_bytes : 0;
+
+	if (!p->bytes_per_s || left / p->bytes_per_s > END_FORESEEN_S)
+		return 0;
+	return clock_wall_ms(loop_clock(hs->loop)) + left / p->bytes_per_s * 1000;
+}
+
+/* A host speaks of the tasks that it was asked to work for. */
+static void
+note_progress(const struct host_rec *rec, const Drover__Progress *p)
+{
+	struct hosts *hs = rec->hs;
 	obj_id id = obj_id_make(KIND_TASK, p->task);
 	const struct task *row = inv_task(hs->inv, id);
 
-	if (!row || row->state != TASK_RUNNING)
+	if (!row || row->state != TASK_RUNNING || !host_calls_wait(rec, p->task))
 		return;
 	struct task *task = inv_note_begin(hs->inv, id);
-	uint64_t left =
-	    p->total_bytes > p->done_bytes ? p->total_bytes - p->done_bytes : 0;
 	text_set(&task->phase, p->phase);
 	task->done_bytes = p->done_bytes;
 	task->total_bytes = p->total_bytes;
 	task->bytes_per_s = p->bytes_per_s;
-	task->expected_end = p->bytes_per_s ? clock_wall_ms(loop_clock(hs->loop)) +
-						  left / p->bytes_per_s * 1000
-					    : 0;
+	task->expected_end = expected_end(hs, p);
 	inv_note_end(hs->inv, id);
 }
 
@@ -392,7 +403,7 @@ host_take_report(struct host_rec *rec, const Drover__Report *r)
 	inv_note_end(hs->inv, rec->id);
 	host_take_datastores(rec, r->n_datastores, r->datastores);
 	for (size_t i = 0; i < r->n_progress; i++)
-		note_progress(hs, r->progress[i]);
+		note_progress(rec, r->progress[i]);
 	take_guests(rec, r->guests, r->n_guests,
 	    r->n_guests < rec->n_guests ? SYNC_WHOLE : SYNC_PRESENT);
 }

@@ -137,7 +137,8 @@ vm_take_status(struct vm *vm, const Drover__Reply *reply)
 		return;
 	if (reply->guest->started_ms)
 		vm->started_at = reply->guest->started_ms;
-	if (reply->guest->generation > vm->run_gen)
+	if (reply->guest->generation > vm->run_gen &&
+	    reply->guest->generation <= MAX_GENERATION)
 		vm->run_gen = reply->guest->generation;
 }
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "tests/lib/borrow.h"
 #include "tests/lib/lab.h"
 
 #define S(x) DROVER__GUEST_STATE__GUEST_##x
@@ -164,6 +165,48 @@ a_host_speaks_for_its_own_guests_only(void **state)
 }
 
 static void
+progress_is_told_by_who_works(void **state)
+{
+	struct lab *l = lab_new(2, 4096);
+	obj_id vm = lab_vm(l, "web", false);
+	unsigned at = obj_id_is(inv_vm(l->inv, vm)->host, l->host[0]) ? 0 : 1;
+	Drover__Progress p = DROVER__PROGRESS__INIT;
+
+	agent_fake_hold(l->agent[at]);
+	assert_int_equal(lab_op(l, "vm.start", vm, "{}"), 0);
+	lab_settle(l);
+	p.task = obj_id_number(l->task);
+	p.phase = borrow("nearly done");
+	p.total_bytes = INT64_MAX;
+	p.bytes_per_s = 1;
+	agent_fake_claim(l->agent[!at], &p);
+	lab_settle(l);
+	assert_null(inv_task(l->inv, l->task)->phase);
+	agent_fake_claim(l->agent[at], &p);
+	lab_settle(l);
+	assert_string_equal(inv_task(l->inv, l->task)->phase, "nearly done");
+	/* Not within the life of anybody, and not past the end of numbers. */
+	assert_int_equal(inv_task(l->inv, l->task)->expected_end, 0);
+	agent_fake_release(l->agent[at]);
+	assert_int_equal(lab_wait(l, l->task), 0);
+	lab_free(l);
+}
+
+static void
+an_absurd_generation_is_not_believed(void **state)
+{
+	struct lab *l = lab_new(1, 4096);
+	obj_id vm = lab_vm(l, "web", true);
+	uint64_t gen = inv_vm(l->inv, vm)->run_gen;
+
+	agent_fake_lie(l->agent[0], obj_id_number(vm), INT64_MAX);
+	agent_fake_report(l->agent[0]);
+	lab_settle(l);
+	assert_int_equal(inv_vm(l->inv, vm)->run_gen, gen);
+	lab_free(l);
+}
+
+static void
 news_wait_for_the_database(void **state)
 {
 	struct lab *l = lab_new(1, 4096);
@@ -239,6 +282,8 @@ main(void)
 		cmocka_unit_test(facts_are_the_hosts),
 		cmocka_unit_test(a_death_is_told_once_and_acknowledged),
 		cmocka_unit_test(a_host_speaks_for_its_own_guests_only),
+		cmocka_unit_test(progress_is_told_by_who_works),
+		cmocka_unit_test(an_absurd_generation_is_not_believed),
 		cmocka_unit_test(news_wait_for_the_database),
 		cmocka_unit_test(what_differs_after_a_break_is_repaired_or_named),
 		cmocka_unit_test(nothing_is_missed_while_the_server_starts_anew),
