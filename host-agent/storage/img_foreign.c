@@ -48,6 +48,10 @@ img_foreign_driver(enum img_foreign f)
 #define VMDK_TABLES_AT_END UINT64_MAX
 /* From the end: the footer's marker, the footer, the end's marker. */
 #define VMDK_FOOTER 1536u
+/* Where QEMU looks for the hint to a parent, whatever the header says. */
+#define VMDK_HINT_AT    512u
+#define VMDK_HINT_BYTES (20u * SECTOR)
+#define VMDK_HINT       "parentFileNameHint"
 
 /* The value of a "key=value" or "key = "value"" line; false: it is another line. */
 static bool
@@ -102,12 +106,6 @@ check_line(const char *line, unsigned *extents, struct err *e)
 {
 	char value[128], kind[24] = "";
 
-	if (line_value(line, "parentFileNameHint", value, sizeof(value))) {
-		return err_set(e, ERR_INVALID,
-		    "the image stands on another one (\"%s\"): only images that stand "
-		    "alone can be imported",
-		    fit(value));
-	}
 	if (line_value(line, "parentCID", value, sizeof(value)) &&
 	    strcasecmp(value, "ffffffff") != 0)
 		return err_set(e, ERR_INVALID,
@@ -131,12 +129,30 @@ check_line(const char *line, unsigned *extents, struct err *e)
 	return 0;
 }
 
+/* Readers take it in the middle of a line, too. */
+static int
+check_hint(const char *text, struct err *e)
+{
+	const char *hint = strcasestr(text, VMDK_HINT);
+	char name[128];
+
+	if (!hint)
+		return 0;
+	hint += strlen(VMDK_HINT);
+	hint += strspn(hint, " \t=\"");
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(hint, "\"\r\n"), hint);
+	return err_set(e, ERR_INVALID,
+	    "the image stands on another one (\"%s\"): only images that stand alone "
+	    "can be imported",
+	    fit(name));
+}
+
 static int
 check_descriptor(char *text, struct err *e)
 {
 	unsigned extents = 0;
 	char *save = NULL;
-	int rc = 0;
+	int rc = check_hint(text, e);
 
 	for (char *l = strtok_r(text, "\n", &save); l && !rc;
 	     l = strtok_r(NULL, "\n", &save))
@@ -199,6 +215,17 @@ read_descriptor(const struct span *s, const uint8_t *header, struct err *e)
 }
 
 static int
+check_usual_place(const struct span *s, struct err *e)
+{
+	uint64_t left = s->bytes > VMDK_HINT_AT ? s->bytes - VMDK_HINT_AT : 0;
+	size_t n = left < VMDK_HINT_BYTES ? (size_t)left : VMDK_HINT_BYTES;
+	AUTO_FREE char *text = xcalloc(1, n + 1);
+	int rc = span_read(s, VMDK_HINT_AT, text, n, e);
+
+	return rc ? rc : check_hint(text, e);
+}
+
+static int
 check_vmdk(const struct span *s, uint64_t *ret_bytes, struct err *e)
 {
 	uint8_t header[VMDK_HEADER] = { 0 };
@@ -212,6 +239,7 @@ check_vmdk(const struct span *s, uint64_t *ret_bytes, struct err *e)
 		return refuse_descriptor(s, e);
 	if (n < sizeof(header) || memcmp(header, "KDMV", 4) != 0)
 		return err_set(e, ERR_INVALID, "the file is no vmdk image");
+	rc = check_usual_place(s, e);
 	/* Before and after the footer: both say where the descriptor is. */
 	for (int i = 0; i < 2 && !rc; i++) {
 		sectors = span_le64(header + VMDK_AT_CAPACITY);

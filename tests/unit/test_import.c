@@ -201,9 +201,14 @@ vmdks_that_name_other_files_are_refused(void **state)
 	    "s.vmdk >extent.vmdk && sed "
 	    "'s/parentCID=ffffffff/parentCID=0badc0de/' s.vmdk >child.vmdk && sed "
 	    "'s/monolithicSparse/vmfsSparse      /' s.vmdk >type.vmdk && head -c "
-	    "3000 s.vmdk >cut.vmdk",
+	    "3000 s.vmdk >cut.vmdk && sed 's/# Extent description/"
+	    "#parentFileNameHint=/' s.vmdk >hint.vmdk && "
+	    "cp hint.vmdk away.vmdk && printf '\\0\\0' | dd of=away.vmdk bs=1 "
+	    "seek=28 conv=notrunc status=none",
 	    p);
 	refuses(w, "up/extent.vmdk", "vmdk", ERR_INVALID, "/etc/pass");
+	refuses(w, "up/hint.vmdk", "vmdk", ERR_INVALID, "stands on another one");
+	refuses(w, "up/away.vmdk", "vmdk", ERR_INVALID, "stands on another one");
 	refuses(w, "up/child.vmdk", "vmdk", ERR_INVALID, "0badc0de");
 	refuses(w, "up/type.vmdk", "vmdk", ERR_INVALID, "vmfsSparse");
 	refuses(w, "up/cut.vmdk", "vmdk", ERR_CORRUPT, "cut off");
