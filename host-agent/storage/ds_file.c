@@ -149,7 +149,7 @@ struct walk {
 	void (*on_file)(struct walk *w, const char *path, const struct stat *st);
 	bool users_only;
 	size_t n;
-	bool cut;
+	bool cut, deep; /* not all was seen: too many, or too far down */
 	uint64_t bytes;
 	Drover__ScanFacts *facts;
 };
@@ -186,8 +186,10 @@ take_member(struct walk *w, struct folders *fs, int dir_fd, const struct folder 
 	path = *in->path ? xasprintf("%s/%s", in->path, name) : xstrdup(name);
 	if (w->users_only && datastore_path_is_users(path, NULL))
 		return;
-	if (S_ISDIR(st.st_mode) && in->depth < DEPTH_MAX) {
-		push(fs, MOVE(path), in->depth + 1);
+	if (S_ISDIR(st.st_mode)) {
+		w->deep = w->deep || in->depth >= DEPTH_MAX;
+		if (in->depth < DEPTH_MAX)
+			push(fs, MOVE(path), in->depth + 1);
 	} else if (S_ISREG(st.st_mode)) {
 		w->n++;
 		w->on_file(w, path, &st);
@@ -258,6 +260,11 @@ ds_users_bytes(const struct datastore *ds, uint64_t *ret_bytes, struct err *e)
 	struct walk w = { .on_file = add_bytes, .users_only = true };
 	int rc = walk(ds, &w, "", e);
 
+	/* Files that nobody counts would be a way past the quota. */
+	if (!rc && (w.cut || w.deep))
+		rc = err_set(e, ERR_NO_CAPACITY,
+		    "%s, and its quota cannot be told: delete some",
+		    w.cut ? "it has too many files" : "it has folders too far down");
 	if (!rc)
 		*ret_bytes = w.bytes;
 	return rc;
@@ -302,7 +309,7 @@ ds_scan(const struct datastore *ds, Drover__ScanFacts **ret_s, struct err *e)
 	}
 	if (s->n_files)
 		qsort(s->files, s->n_files, sizeof(*s->files), by_path);
-	s->cut = w.cut;
+	s->cut = w.cut || w.deep;
 	*ret_s = s;
 	return 0;
 }

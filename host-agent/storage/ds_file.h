@@ -17,7 +17,8 @@ int ds_file_read(const struct datastore *ds, const Drover__FileRead *r,
     Drover__FileData **ret_d, struct err *e) WARN_UNUSED;
 int ds_file_sum(const struct datastore *ds, const char *path,
     Drover__FileSumFacts **ret_s, struct err *e) WARN_UNUSED;
-/* Bytes of all files that are users', at most DS_SCAN_MAX of them. */
+/* Bytes of all files that are users'.  ERR_NO_CAPACITY where there are more than
+ * DS_SCAN_MAX, or some too far down to be seen. */
 int ds_users_bytes(
     const struct datastore *ds, uint64_t *ret_bytes, struct err *e) WARN_UNUSED;
 /* The files in vms/ and templates/. */

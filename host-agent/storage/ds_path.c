@@ -58,6 +58,8 @@ code_of(int sys)
 	case EXDEV:
 		return ERR_DENIED;
 	case ENOTDIR:
+	case EISDIR:
+	case ENAMETOOLONG:
 		return ERR_INVALID;
 	case ENOSPC:
 	case EDQUOT:

@@ -201,6 +201,32 @@ quota_bounds_what_users_put_there(void **state)
 }
 
 static void
+what_is_not_counted_is_no_way_past_the_quota(void **state)
+{
+	struct datastore_written done;
+	uint64_t bytes = 0;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(write_at("1/2/3/4/5/6/7/8/f", "12", 0, 0, &done), 0);
+	assert_int_equal(ds_users_bytes(ds, &bytes, &e), 0);
+	assert_int_equal(bytes, 2);
+	assert_int_equal(write_at("1/2/3/4/5/6/7/8/9/f", "34", 0, 0, &done), 0);
+	assert_int_equal(ds_users_bytes(ds, &bytes, &e), ERR_NO_CAPACITY);
+	assert_non_null(strstr(e.msg, "too far down"));
+}
+
+static void
+names_too_long_are_the_askers_fault(void **state)
+{
+	struct datastore_written done;
+	char name[300];
+
+	memset(name, 'x', sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	assert_int_equal(write_at(name, "1", 0, 0, &done), ERR_INVALID);
+}
+
+static void
 scan_names_what_is_ours(void **state)
 {
 	Drover__ScanFacts *s = NULL;
@@ -260,6 +286,8 @@ main(void)
 		PLACE(sums_are_sha256),
 		PLACE(pieces_follow_on_what_is_there),
 		PLACE(quota_bounds_what_users_put_there),
+		PLACE(what_is_not_counted_is_no_way_past_the_quota),
+		PLACE(names_too_long_are_the_askers_fault),
 		PLACE(scan_names_what_is_ours),
 		PLACE(beats_tell_who_is_there),
 	};
