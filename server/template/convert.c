@@ -320,14 +320,38 @@ static const struct task_kind export_kind = {
 	.on_gone = run_forget,
 };
 
+/* Two that wrote one file would publish each other's halves. */
+static int
+check_no_other_writes(const struct op_call *c, struct err *e)
+{
+	const char *path = arg_str(c->args, "path");
+	obj_id store = arg_id(c->args, "datastore");
+	char id[OBJ_ID_TEXT];
+
+	INV_EACH(c->inv, KIND_TASK, o)
+	{
+		const struct task *row = inv_task(c->inv, o->id);
+
+		if ((row->state == TASK_QUEUED || row->state == TASK_RUNNING) &&
+		    str_same(row->op, "vm.export") &&
+		    str_same(arg_str(row->args, "path"), path) &&
+		    obj_id_is(arg_id(row->args, "datastore"), store))
+			return err_set(e, ERR_BUSY,
+			    "path: \"%.80s\" is being written by %s", path,
+			    obj_id_text(o->id, id));
+	}
+	return 0;
+}
+
 static int
 vm_export(struct op_call *c, struct txn *t, struct err *e)
 {
 	int rc = arg_exists(c->inv, c->args, "datastore", e);
 
-	return rc ? rc
-		  : check_source(
-			c, inv_vm(c->inv, c->entity), arg_id(c->args, "datastore"), e);
+	if (!rc)
+		rc = check_source(
+		    c, inv_vm(c->inv, c->entity), arg_id(c->args, "datastore"), e);
+	return rc ? rc : check_no_other_writes(c, e);
 }
 
 /* clang-format off */

@@ -219,6 +219,29 @@ an_export_wants_a_machine_that_is_off(void **state)
 	lab_free(l);
 }
 
+static void
+two_exports_write_two_files(void **state)
+{
+	struct lab *l = lab_watched(1, 8192);
+	obj_id one = lab_vm(l, "one", false), two = lab_vm(l, "two", false);
+
+	agent_fake_hold(l->agent[0]);
+	assert_int_equal(lab_op(l, "vm.export", one,
+			     "{'datastore':'datastore-1','path':'out/web.ova'}"),
+	    0);
+	obj_id task = l->task;
+	refused(l, "vm.export", two, "{'datastore':'datastore-1','path':'out/web.ova'}",
+	    "is being written by task-");
+	assert_int_equal(
+	    lab_op(l, "vm.export", two, "{'datastore':'datastore-1','path':'b.ova'}"),
+	    0);
+	agent_fake_release(l->agent[0]);
+	assert_int_equal(lab_wait(l, task), 0);
+	assert_int_equal(lab_wait(l, l->task), 0);
+	ok(l, "vm.export", two, "{'datastore':'datastore-1','path':'out/web.ova'}");
+	lab_free(l);
+}
+
 /* ---- the server is cut off anywhere ---- */
 
 struct cut {
@@ -365,6 +388,7 @@ main(void)
 		cmocka_unit_test(
 		    a_machine_that_cannot_be_removed_stays_beside_its_template),
 		cmocka_unit_test(an_export_wants_a_machine_that_is_off),
+		cmocka_unit_test(two_exports_write_two_files),
 		cmocka_unit_test(what_is_cut_anywhere_ends_whole),
 		cmocka_unit_test(a_transfer_between_hosts_is_cut_anywhere),
 	};
