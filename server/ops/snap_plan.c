@@ -21,12 +21,6 @@ struct planning {
 	struct snap_plan *out;
 };
 
-bool
-vm_has_snapshots(const struct vm *vm)
-{
-	return vm->o.n_kids > 0;
-}
-
 static size_t
 backing_count(const json *disk)
 {

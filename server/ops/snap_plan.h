@@ -43,5 +43,3 @@ void snap_plan_fini(struct snap_plan *p);
 json *snap_fresh_disks(obj_id vm, const json *list, uint64_t number);
 /* Images in the longest chain. */
 size_t snap_chain_length(const json *disks);
-/* Does anything of it have to stay as it is? */
-bool vm_has_snapshots(const struct vm *vm);
