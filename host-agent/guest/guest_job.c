@@ -71,6 +71,7 @@ guest_job_free(struct guest_job *j)
 	drover__guest_spec__free_unpacked(j->spec, NULL);
 	drover__guest_spec__free_unpacked(j->old, NULL);
 	guest_update_free(j->update);
+	guest_disks_free(j->disks_move);
 	drover__reply__free_unpacked(j->reply, NULL);
 	timer_free(j->ticker);
 	outage_free(j->outage);

@@ -49,6 +49,7 @@ struct guest_job {
 	bool image_synced;           /* a suspend's memory is safe */
 	Drover__GuestSpec *old;      /* before an update */
 	struct guest_update *update; /* NULL: it is none, or has not begun */
+	struct guest_disks *disks_move; /* likewise */
 	size_t i, k;                 /* disk being made; merge, and image linked anew */
 	bool frozen;                 /* the engine was told to freeze its disks */
 	struct flow_step *own_steps; /* a table made for this job, or NULL */
@@ -68,6 +69,7 @@ struct guest_job *guest_job_new_internal(struct guest *g, const char *what);
 void guest_job_free(struct guest_job *j);
 void guest_job_close_fds(struct guest_job *j);
 void guest_update_free(struct guest_update *u);
+void guest_disks_free(struct guest_disks *d);
 void guest_update_cancel(struct guest_job *j, const char *why);
 /* Give it up: it ends with CANCELLED unless it is too late for that. */
 void guest_job_cancel(struct guest_job *j, const char *why);
@@ -154,8 +156,6 @@ extern const struct flow_step guest_take_back_steps[];
 extern const struct flow_step guest_release_steps[];
 extern const struct flow_step guest_arrive_steps[];
 extern const struct flow_step guest_refuse_steps[];
-extern const struct flow_step guest_move_disks_steps[];
-extern const struct flow_step guest_tidy_disks_steps[];
 extern const struct flow_step guest_tidy_disks_steps[];
 extern const struct flow_step guest_arrival_steps[];
 extern const struct flow_step guest_adopt_leaving_steps[];

@@ -35,6 +35,14 @@ Drover__ArrivedFacts *guest_arrived_facts(const struct guest *g);
 void guest_job_tick_progress(struct guest_job *j);
 Drover__MoveFacts *guest_move_facts(const struct guest *g);
 
+/* ---- guest_move_disks.c ---- */
+
+/* One turn there and one back for each disk of the order; the job owns it. */
+const struct flow_step *guest_move_disks_steps(struct guest_job *j);
+/* What a move of disks has left behind, by the record; nothing of other moves. */
+enum flow_rc guest_step_drop_spare(struct flow *f, void *arg);
+enum flow_rc guest_step_forget_disks(struct flow *f, void *arg);
+
 /* ---- guest_images.c ---- */
 
 /*

@@ -383,18 +383,16 @@ check_disk_move(const struct wish *w, const Drover__DiskMove *m, struct err *e)
 	if (!m->to || !after || !now)
 		return err_set(e, ERR_INVALID, "vm %s has no disk %.70s to move",
 		    w->g->spec->name, m->disk);
-	if (m->to->datastore != after->datastore ||
-	    strcmp(m->to->path, after->path) != 0)
+	if (m->to->datastore != after->datastore || !str_same(m->to->path, after->path))
 		return err_set(e, ERR_INVALID,
 		    "vm %s: disk %s does not go where the spec has it afterwards",
 		    w->g->spec->name, m->disk);
-	if (m->to->datastore == now->datastore && !strcmp(m->to->path, now->path))
-		return err_set(e, ERR_INVALID, "vm %s: disk %s is at %s already",
-		    w->g->spec->name, m->disk, now->path);
-	if (m->to->n_backing)
-		return err_set(e, ERR_UNSUPPORTED,
-		    "vm %s: disk %s cannot go without what lies below it",
-		    w->g->spec->name, m->disk);
+	if (m->to->datastore == now->datastore && str_same(m->to->path, now->path))
+		return 0; /* a move that was cut short has brought it there */
+	if (after->n_backing && after->n_backing != now->n_backing)
+		return err_set(e, ERR_INVALID,
+		    "vm %s: disk %s stands on %zu images and would on %zu",
+		    w->g->spec->name, m->disk, now->n_backing, after->n_backing);
 	return 0;
 }
 
@@ -405,16 +403,14 @@ check_move_disks(struct wish *w, struct err *e)
 
 	if (wish_check_known(w, e) != GUEST_GO)
 		return GUEST_REFUSED;
-	if (!w->spec || !o->n_disks) {
+	if (!w->spec || !o->n_disks || o->n_disks > w->g->spec->n_disks) {
 		err_set(e, ERR_INVALID, "a move of disks without disks or spec");
 		return GUEST_REFUSED;
 	}
 	if (guest_spec_same(w->g->spec, w->spec))
 		return GUEST_ALREADY;
-	if (guest_runs(w->g)) {
-		err_set(e, ERR_UNSUPPORTED,
-		    "needs power off: the disks of vm %s cannot move while it runs",
-		    w->g->spec->name);
+	if (w->g->move) {
+		err_set(e, ERR_BAD_STATE, "vm %s is being moved", w->g->spec->name);
 		return GUEST_REFUSED;
 	}
 	if (guests_spec_check(w->gs, w->spec, e))
@@ -424,6 +420,12 @@ check_move_disks(struct wish *w, struct err *e)
 			return GUEST_REFUSED;
 	}
 	return GUEST_GO;
+}
+
+static const struct flow_step *
+fill_move_disks(struct guest_job *j, const struct wish *w)
+{
+	return guest_move_disks_steps(j);
 }
 
 /* clang-format off */
@@ -442,8 +444,8 @@ const struct order_verb guest_move_verbs[] = {
 		.aim = aim_take_back, .check = wish_check_known },
 	{ .order = ORDER(RELEASE), .verb = GV_RELEASE, .aim = aim_release,
 		.check = check_release, .fill = fill_release },
-	{ .order = ORDER(MOVE_DISKS), .verb = GV_MOVE_DISKS, .steps = guest_move_disks_steps,
-		.aim = aim_move_disks, .check = check_move_disks },
+	{ .order = ORDER(MOVE_DISKS), .verb = GV_MOVE_DISKS,
+		.aim = aim_move_disks, .check = check_move_disks, .fill = fill_move_disks },
 	{ .check = NULL },
 };
 /* clang-format on */

@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "host-agent/guest/guest_job.h"
+#include "host-agent/guest/guest_move.h"
 #include "host-agent/guest/guest_snapshot.h"
 #include "host-agent/guest/guest_spec.h"
 #include "host-agent/network/port.h"
@@ -703,6 +703,9 @@ const struct flow_step guest_adopt_steps[] = {
 	{ "adopt", adopt_start, adopt_finish, adopt_undo, QUICK_MS },
 	{ "settle", guest_step_settle, guest_finish_settle, NULL, DISK_MS },
 	{ "record", guest_step_record, guest_finish_any, NULL, RECORD_MS },
+	{ "drop-old", guest_step_drop_spare, guest_finish_delete_images, NULL,
+	    DISK_MS },
+	{ "forget", guest_step_forget_disks, guest_finish_any, NULL, RECORD_MS },
 	{ NULL },
 };
 

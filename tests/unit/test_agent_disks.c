@@ -1,6 +1,7 @@
 /*
- * A stopped machine's disk goes to another datastore of its host, with the real agent
- * and real images, and with the agent killed at each step.
+ * A machine's disks go to another datastore of its host, while it runs under the real
+ * QEMU and while it does not, with the real agent and real images, and with the agent
+ * killed at each step.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -23,13 +24,16 @@
 #define GUEST   7
 #define BYTES   (256u << 10)
 #define DISK    "vms/vm-7/disk-0.raw"
+#define LINKED  "vms/vm-7/disk-1.qcow2"
 #define CRASHED 137
 
 struct bench {
 	struct play *play;
 	uint8_t content[BYTES];
 	uint32_t step;
-	uint64_t at; /* datastore that the disk is on */
+	uint64_t at; /* datastore that the disks are on */
+	bool runs;
+	bool is_linked; /* it has a second disk, which stands on a template */
 };
 
 static Drover__DiskSpec *
@@ -46,16 +50,42 @@ disk_spec(uint64_t datastore)
 	return d;
 }
 
+/* On what is the same on each datastore, under another name. */
+static Drover__DiskSpec *
+linked_spec(uint64_t datastore)
+{
+	Drover__DiskSpec *d = disk_spec(datastore);
+	Drover__DiskLayer *below = xcalloc(1, sizeof(*below));
+
+	free(d->name);
+	free(d->path);
+	free(d->format);
+	d->name = xstrdup("disk-1");
+	d->path = xstrdup(LINKED);
+	d->format = xstrdup("qcow2");
+	d->size_bytes = 0;
+	drover__disk_layer__init(below);
+	below->path =
+	    xasprintf("templates/template-1/on-%c.qcow2", (char)('0' + datastore));
+	below->format = xstrdup("qcow2");
+	d->backing = xcalloc(1, sizeof(Drover__DiskLayer *));
+	d->backing[0] = below;
+	d->n_backing = 1;
+	return d;
+}
+
 static Drover__GuestSpec *
-machine_spec(uint64_t datastore)
+machine_spec(const struct bench *b, uint64_t datastore)
 {
 	Drover__GuestSpec *s = bed_spec(GUEST);
 
 	free(s->engine);
 	s->engine = xstrdup("qemu");
-	s->disks = xcalloc(1, sizeof(Drover__DiskSpec *));
-	s->disks[0] = disk_spec(datastore);
-	s->n_disks = 1;
+	s->memory_mb = 64;
+	s->disks = xcalloc(2, sizeof(Drover__DiskSpec *));
+	s->disks[s->n_disks++] = disk_spec(datastore);
+	if (b->is_linked)
+		s->disks[s->n_disks++] = linked_spec(datastore);
 	return s;
 }
 
@@ -108,7 +138,7 @@ create(struct bench *b)
 	Drover__Order o = DROVER__ORDER__INIT;
 	Drover__GuestCreate c = DROVER__GUEST_CREATE__INIT;
 
-	c.spec = machine_spec(b->at);
+	c.spec = machine_spec(b, b->at);
 	o.verb_case = DROVER__ORDER__VERB_GUEST_CREATE;
 	o.guest_create = &c;
 	order(b, &o);
@@ -117,22 +147,64 @@ create(struct bench *b)
 	bed_write(place(b, b->at, DISK), b->content, BYTES);
 }
 
+static void
+start(struct bench *b)
+{
+	Drover__Order o = DROVER__ORDER__INIT;
+	Drover__GuestStart s = DROVER__GUEST_START__INIT;
+
+	s.guest = GUEST;
+	s.generation = 1;
+	s.spec = machine_spec(b, b->at);
+	o.verb_case = DROVER__ORDER__VERB_GUEST_START;
+	o.guest_start = &s;
+	order(b, &o);
+	drover__guest_spec__free_unpacked(s.spec, NULL);
+	play_assert_running(b->play);
+	b->runs = true;
+}
+
+static void
+stop(struct bench *b)
+{
+	Drover__Order o = DROVER__ORDER__INIT;
+	Drover__GuestStop s = DROVER__GUEST_STOP__INIT;
+
+	s.guest = GUEST;
+	s.mode = DROVER__STOP_MODE__STOP_KILL;
+	o.verb_case = DROVER__ORDER__VERB_GUEST_STOP;
+	o.guest_stop = &s;
+	order(b, &o);
+	b->runs = false;
+}
+
+/* In the folder of all datastores. */
+static void
+sh(struct bench *b, const char *command)
+{
+	AUTO_FREE char *line =
+	    xasprintf("cd %s && %s", bed_path(b->play->bed, "stores"), command);
+
+	assert_int_equal(system(line), 0); /* NOLINT(cert-env33-c): our own text */
+}
+
 /* To the other datastore; the answer is waited for, or the agent's end. */
 static void
 move(struct bench *b, bool crashes)
 {
 	Drover__Order o = DROVER__ORDER__INIT;
 	Drover__GuestMoveDisks m = DROVER__GUEST_MOVE_DISKS__INIT;
-	Drover__DiskMove d = DROVER__DISK_MOVE__INIT;
-	Drover__DiskMove *moves[] = { &d };
-	char name[] = "disk-0";
+	Drover__DiskMove d[2] = { DROVER__DISK_MOVE__INIT, DROVER__DISK_MOVE__INIT };
+	Drover__DiskMove *moves[] = { &d[0], &d[1] };
 
 	m.guest = GUEST;
-	m.spec = machine_spec(3 - b->at);
+	m.spec = machine_spec(b, 3 - b->at);
 	m.disks = moves;
-	m.n_disks = 1;
-	d.disk = name;
-	d.to = m.spec->disks[0];
+	m.n_disks = m.spec->n_disks;
+	for (size_t i = 0; i < m.n_disks; i++) {
+		d[i].disk = m.spec->disks[i]->name;
+		d[i].to = m.spec->disks[i];
+	}
 	o.verb_case = DROVER__ORDER__VERB_GUEST_MOVE_DISKS;
 	o.guest_move_disks = &m;
 	if (crashes) {
@@ -145,6 +217,14 @@ move(struct bench *b, bool crashes)
 }
 
 static void
+is_moved(struct bench *b)
+{
+	play_assert_done(b->play);
+	if (b->runs)
+		play_assert_running(b->play);
+}
+
+static void
 is_at(struct bench *b, uint64_t datastore)
 {
 	AUTO_FREE uint8_t *p = NULL;
@@ -154,11 +234,13 @@ is_at(struct bench *b, uint64_t datastore)
 	p = bed_read(place(b, datastore, DISK), &n);
 	assert_int_equal(n, BYTES);
 	assert_memory_equal(p, b->content, BYTES);
+	if (b->is_linked)
+		assert_false(bed_exists(place(b, 3 - datastore, LINKED)));
 	b->at = datastore;
 }
 
 static int
-setup(void **state)
+setup_play(void **state)
 {
 	AUTO_FREE char *conf =
 	    xasprintf("[engine.qemu]\naccel = tcg\nuid_base = 64000\ngid = 64000\n"
@@ -169,13 +251,21 @@ setup(void **state)
 	b->play = play_new(conf);
 	b->at = 1;
 	rng_secret(b->content, BYTES);
+	b->content[511] = 0; /* nothing that firmware would start */
 	assert_int_equal(
 	    record_dir_make(bed_path(b->play->bed, "stores"), 0755, NULL), 0);
 	play_run_agent(b->play);
 	attach(b, 1);
 	attach(b, 2);
-	create(b);
 	*state = b;
+	return 0;
+}
+
+static int
+setup(void **state)
+{
+	setup_play(state);
+	create(*state);
 	return 0;
 }
 
@@ -184,6 +274,8 @@ teardown(void **state)
 {
 	struct bench *b = *state;
 
+	if (b->runs)
+		stop(b);
 	play_free(b->play);
 	free(b);
 	return 0;
@@ -194,9 +286,11 @@ disk_moves_whole(void **state)
 {
 	struct bench *b = *state;
 
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 4; i++) {
+		if (i == 2)
+			start(b);
 		move(b, false);
-		play_assert_done(b->play);
+		is_moved(b);
 		is_at(b, 3 - b->at);
 	}
 }
@@ -218,13 +312,105 @@ image_in_the_way_stays(void **state)
 	is_at(b, 1);
 }
 
+/* The template is on both datastores; what the machine wrote is in its own image. */
 static void
-agent_killed_at_each_step(void **state)
+link_disk(struct bench *b)
 {
-	static const char *const steps[] = { "absent", "claim", "copy", "there",
-		"drop-old", "forget" };
-	static const char *const whens[] = { "before", "after" };
+	b->is_linked = true;
+	sh(b, "mkdir -p 1/templates/template-1 2/templates/template-1 1/vms/vm-7 && "
+	      "chmod 755 */templates */templates/template-1 && "
+	      "qemu-img create -q -f qcow2 1/templates/template-1/on-1.qcow2 8M && "
+	      "qemu-io -c 'write -P 7 0 4M' 1/templates/template-1/on-1.qcow2 "
+	      ">/dev/null && chmod 640 1/templates/template-1/on-1.qcow2 && "
+	      "cp -p 1/templates/template-1/on-1.qcow2 "
+	      "2/templates/template-1/on-2.qcow2");
+}
+
+static void
+write_to_link(struct bench *b)
+{
+	sh(b, "qemu-io -c 'write -P 9 2M 1M' -c 'write -z 1M 64k' 1/" LINKED
+	      " >/dev/null");
+}
+
+static void
+link_holds(struct bench *b)
+{
+	AUTO_FREE char *command = xasprintf(
+	    "qemu-io -U -r -c 'read -P 9 2M 1M' -c 'read -P 0 1M 64k' -c 'read -P 7 0 "
+	    "1M' -c 'read -P 7 3M 1M' -c 'read -P 0 4M 4M' %c/" LINKED
+	    " | grep -c 'verification failed' | grep -qx 0 && qemu-img info -U %c/" LINKED
+	    " | grep -q 'backing file: ../../templates/template-1/on-%c.qcow2' && "
+	    "test $(stat -c %%b %c/" LINKED ") -lt 6000",
+	    (char)('0' + b->at), (char)('0' + b->at), (char)('0' + b->at),
+	    (char)('0' + b->at));
+
+	sh(b, command);
+}
+
+static int
+setup_linked(void **state)
+{
+	struct bench *b;
+
+	setup_play(state);
+	b = *state;
+	link_disk(b);
+	create(b);
+	write_to_link(b);
+	return 0;
+}
+
+static void
+linked_disk_stays_linked(void **state)
+{
 	struct bench *b = *state;
+
+	for (int i = 0; i < 4; i++) {
+		if (i == 2)
+			start(b);
+		move(b, false);
+		is_moved(b);
+		is_at(b, 3 - b->at);
+		link_holds(b);
+	}
+}
+
+/* The second one has nothing to stand on: the first one goes back. */
+static void
+all_go_or_none(void **state)
+{
+	struct bench *b = *state;
+
+	sh(b, "rm 2/templates/template-1/on-2.qcow2");
+	for (int i = 0; i < 2; i++) {
+		if (i == 1)
+			start(b);
+		move(b, false);
+		assert_non_null(b->play->reply->reply->fault);
+		assert_non_null(
+		    strstr(b->play->reply->reply->fault->message, "disk-1"));
+		assert_null(strstr(
+		    b->play->reply->reply->fault->message, "moved all the same"));
+		is_at(b, 1);
+		link_holds(b);
+	}
+	/* Nothing is left that would be in the way of the next. */
+	sh(b, "cp -p 1/templates/template-1/on-1.qcow2 "
+	      "2/templates/template-1/on-2.qcow2");
+	move(b, false);
+	is_moved(b);
+	is_at(b, 2);
+	link_holds(b);
+}
+
+static void
+kill_at_each_step(struct bench *b)
+{
+	static const char *const steps[] = { "absent", "claim", "begin", "measure",
+		"make", "open", "copy", "note", "over", "next", "there", "drop-old",
+		"forget", "told" };
+	static const char *const whens[] = { "before", "after" };
 
 	if (!FAULT_POINTS_BUILT)
 		skip();
@@ -239,9 +425,24 @@ agent_killed_at_each_step(void **state)
 		move(b, true);
 		play_run_agent(b->play);
 		move(b, false);
-		play_assert_done(b->play);
+		is_moved(b);
 		is_at(b, 3 - b->at);
+		if (b->is_linked)
+			link_holds(b);
 	}
+}
+
+static void
+agent_killed_at_each_step(void **state)
+{
+	kill_at_each_step(*state);
+}
+
+static void
+agent_killed_at_each_step_while_it_runs(void **state)
+{
+	start(*state);
+	kill_at_each_step(*state);
 }
 
 int
@@ -252,7 +453,12 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    image_in_the_way_stays, setup, teardown),
 		cmocka_unit_test_setup_teardown(
+		    linked_disk_stays_linked, setup_linked, teardown),
+		cmocka_unit_test_setup_teardown(all_go_or_none, setup_linked, teardown),
+		cmocka_unit_test_setup_teardown(
 		    agent_killed_at_each_step, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    agent_killed_at_each_step_while_it_runs, setup_linked, teardown),
 	};
 
 	if (geteuid() != 0 || access("/usr/bin/qemu-img", X_OK) ||
