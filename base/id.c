@@ -11,10 +11,11 @@
 static const struct {
 	const char *prefix;
 	const char *plural;
+	const char *word;
 } kinds[] = {
-	{ "", "" },
+	{ "", "", "" },
 
-#define KIND(k, prefix, plural) { prefix, plural },
+#define KIND(k, prefix, plural, word) { prefix, plural, word },
 #include "base/kind.def"
 #undef KIND
 };
@@ -23,6 +24,12 @@ const char *
 kind_prefix(enum obj_kind k)
 {
 	return k < KIND_COUNT_ ? kinds[k].prefix : "";
+}
+
+const char *
+kind_word(enum obj_kind k)
+{
+	return k < KIND_COUNT_ ? kinds[k].word : "";
 }
 
 const char *

@@ -13,7 +13,7 @@
 
 enum obj_kind {
 	KIND_NONE,
-#define KIND(k, prefix, plural) KIND_##k,
+#define KIND(k, prefix, plural, word) KIND_##k,
 #include "base/kind.def"
 #undef KIND
 	KIND_COUNT_
@@ -62,6 +62,7 @@ const char *obj_id_text(obj_id id, char buf[OBJ_ID_TEXT]);
 /* Text from outside to an id; kind KIND_NONE takes any. */
 int obj_id_parse(
     const char *s, enum obj_kind kind, obj_id *ret_id, struct err *e) WARN_UNUSED;
-const char *kind_prefix(enum obj_kind k); /* "vm" */
-const char *kind_plural(enum obj_kind k); /* "vms", as in URLs */
+const char *kind_prefix(enum obj_kind k);      /* "vm" */
+const char *kind_word(enum obj_kind k);        /* for people: "snapshot", not "snap" */
+const char *kind_plural(enum obj_kind k);      /* "vms", as in URLs */
 enum obj_kind kind_from_plural(const char *s); /* KIND_NONE if it is none */

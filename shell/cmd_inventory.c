@@ -138,7 +138,7 @@ report_missing(struct stage *st, const struct wish *w)
 		if (w->hit[i] || strpbrk(name, "*?["))
 			continue;
 		err_set(&e, ERR_NOT_FOUND, "there is no %s \"%s\"",
-		    kind_prefix(w->kind), name);
+		    kind_word(w->kind), name);
 		rc = stage_error(st, &e, val_at(w->names, i));
 	}
 	return rc;

@@ -107,7 +107,7 @@ taken(const struct txn *t, const struct obj *holder, struct err *e)
 	char id[OBJ_ID_TEXT];
 	const char *where = name_of(t, holder->parent);
 	return err_set(e, ERR_EXISTS, "a %s named \"%s\" exists already%s%s%s (%s)",
-	    kind_prefix(obj_id_kind(holder->id)), holder->name, *where ? " in \"" : "",
+	    kind_word(obj_id_kind(holder->id)), holder->name, *where ? " in \"" : "",
 	    where, *where ? "\"" : "", obj_id_text(holder->id, id));
 }
 
@@ -134,7 +134,7 @@ reserve_name(
 	const struct txn *other = map_get_str(t->inv->reserved, str_cstr(&key));
 	if (other && (other != t || !holder))
 		return err_set(e, ERR_EXISTS,
-		    "a %s named \"%s\" is being made at this moment", kind_prefix(kind),
+		    "a %s named \"%s\" is being made at this moment", kind_word(kind),
 		    name);
 	if (other)
 		return 0;
@@ -155,7 +155,7 @@ check_parent(const struct txn *t, obj_id parent, struct err *e)
 		    e, ERR_NOT_FOUND, "there is no %s", obj_id_text(parent, id));
 	if (map_get(t->inv->leaving, parent.v))
 		return err_set(e, ERR_BAD_STATE, "%s \"%s\" is being deleted",
-		    kind_prefix(obj_id_kind(parent)), name_of(t, parent));
+		    kind_word(obj_id_kind(parent)), name_of(t, parent));
 	return 0;
 }
 
@@ -262,7 +262,7 @@ refuse(struct txn *t, const struct obj *o, const char *why)
 {
 	if (t->err.code == 0)
 		err_set(&t->err, ERR_BAD_STATE, "%s \"%s\" %s",
-		    kind_prefix(obj_id_kind(o->id)), o->name, why);
+		    kind_word(obj_id_kind(o->id)), o->name, why);
 }
 
 void

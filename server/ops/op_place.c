@@ -11,7 +11,7 @@ created_event(struct op_call *c, struct txn *t, const struct obj *o)
 {
 	c->object = o->id;
 	txn_event(t, EV_OBJECT_CREATED, o->id, OBJ_ID_NONE, c->who.name,
-	    "Created %s %s", kind_prefix(obj_id_kind(o->id)), o->name);
+	    "Created %s %s", kind_word(obj_id_kind(o->id)), o->name);
 }
 
 /* A folder or machine must stay in its datacenter, and a folder out of itself. */
@@ -82,12 +82,12 @@ apply_delete(struct op_call *c, struct txn *t, struct err *e)
 	if (o->n_kids) {
 		return err_set(e, ERR_BAD_STATE,
 		    "%s \"%s\" is not empty: it holds %s \"%s\"%s",
-		    kind_prefix(obj_id_kind(o->id)), o->name,
-		    kind_prefix(obj_id_kind(o->kids[0])), inv_name(c->inv, o->kids[0]),
+		    kind_word(obj_id_kind(o->id)), o->name,
+		    kind_word(obj_id_kind(o->kids[0])), inv_name(c->inv, o->kids[0]),
 		    o->n_kids > 1 ? " and more" : "");
 	}
 	txn_event(t, EV_OBJECT_REMOVED, c->entity, OBJ_ID_NONE, c->who.name,
-	    "Removed %s %s", kind_prefix(obj_id_kind(o->id)), o->name);
+	    "Removed %s %s", kind_word(obj_id_kind(o->id)), o->name);
 	txn_del(t, c->entity);
 	return 0;
 }
@@ -184,7 +184,7 @@ cluster_delete(struct op_call *c, struct txn *t, struct err *e)
 		}
 		rc = err_set(e, ERR_BAD_STATE,
 		    "cluster \"%s\" is not empty: it holds %s \"%s\"", cl->o.name,
-		    kind_prefix(obj_id_kind(cl->o.kids[i])),
+		    kind_word(obj_id_kind(cl->o.kids[i])),
 		    inv_name(c->inv, cl->o.kids[i]));
 	}
 	if (rc)

@@ -62,6 +62,9 @@ a_wrong_kind_is_named(void **state)
 	assert_int_equal(kind_from_plural("cows"), KIND_NONE);
 	assert_int_equal(kind_from_plural(""), KIND_NONE);
 	assert_string_equal(kind_prefix(KIND_COUNT_), "");
+	assert_string_equal(kind_word(KIND_COUNT_), "");
+	assert_string_equal(kind_word(KIND_SNAPSHOT), "snapshot");
+	assert_string_equal(kind_word(KIND_VM), "vm");
 }
 
 int
