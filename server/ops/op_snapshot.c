@@ -123,6 +123,7 @@ take_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
 	reply = run_reply(r, vm->host, 0);
 	if (reply && reply->result_case == DROVER__REPLY__RESULT_SNAPSHOT) {
 		const Drover__SnapshotFacts *f = reply->snapshot;
+		AUTO_FREE char *why_not = task_words(r->inv, f->quiesce_why_not);
 
 		s->memory = f->has_memory;
 		s->memory_bytes = f->memory_bytes;
@@ -130,8 +131,8 @@ take_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
 		r->result = json_new_object();
 		json_set_u64(r->result, "paused_ms", f->paused_ms);
 		json_set_bool(r->result, "quiesced", f->quiesced);
-		if (*f->quiesce_why_not)
-			json_set_str(r->result, "quiesce_why_not", f->quiesce_why_not);
+		if (*why_not)
+			json_set_str(r->result, "quiesce_why_not", why_not);
 	}
 	txn_event(t, EV_VM_SNAPSHOT_TAKEN, vm->o.id, r->id, r->who.name,
 	    "Took snapshot %s of %s%s", s->o.name, vm->o.name,

@@ -122,6 +122,8 @@ enum flow_rc task_slots_take(struct task_run *r, const struct slot_set *want);
 bool task_slots_try(struct task_run *r, const struct slot_set *want);
 /* After a restart: what it had taken before; on_recover. */
 void task_slots_recover(struct task_run *r, const struct slot_set *had);
+/* What a host said, for people: hosts know machines by number.  Caller frees. */
+char *task_words(const struct inv *inv, const char *msg);
 /* What the task waits for, for people to see; NULL: nothing in particular. */
 void task_set_waiting(struct task_run *r, const char *what);
 /*

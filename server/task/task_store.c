@@ -19,6 +19,31 @@ step_is_stored(const struct task_run *r)
 	       row->undoing == undoing;
 }
 
+char *
+task_words(const struct inv *inv, const char *msg)
+{
+	size_t n = strcspn(msg, ":");
+	char text[OBJ_ID_TEXT];
+	obj_id id;
+
+	if (!msg[n] || n >= sizeof(text))
+		return xstrdup(msg);
+	memcpy(text, msg, n);
+	text[n] = '\0';
+	if (obj_id_parse(text, KIND_VM, &id, NULL) < 0 || !inv_get(inv, id))
+		return xstrdup(msg);
+	return xasprintf("machine \"%s\"%s", inv_name(inv, id), msg + n);
+}
+
+static void
+set_error(const struct task_run *r, struct task *row)
+{
+	AUTO_FREE char *words = task_words(r->inv, r->in->why.msg);
+
+	text_set(&row->error_code, err_name(r->in->why.code));
+	text_set(&row->error_message, words);
+}
+
 static void
 fill_step(struct task_run *r, struct txn *t)
 {
@@ -33,8 +58,7 @@ fill_step(struct task_run *r, struct txn *t)
 	text_set(&row->step, r->kind->steps[in->step].name);
 	row->undoing = in->phase == FLOW_UNDOING;
 	if (row->undoing) {
-		text_set(&row->error_code, err_name(in->why.code));
-		text_set(&row->error_message, in->why.msg);
+		set_error(r, row);
 		return;
 	}
 	row->progress = pct > in->progress ? pct : in->progress;
@@ -132,16 +156,14 @@ fill_end(struct task_run *r, struct txn *t)
 	row->state = in->rc ? TASK_ERROR : TASK_SUCCESS;
 	row->undoing = false;
 	row->finished_at = clock_wall_ms(loop_clock(r->tasks->loop));
-	if (in->rc) {
-		text_set(&row->error_code, err_name(in->rc));
-		text_set(&row->error_message, in->why.msg);
-	} else {
+	if (in->rc)
+		set_error(r, row);
+	else
 		row->progress = 100;
-	}
 	json_free(row->result);
 	row->result = r->result ? json_dup(r->result) : NULL;
 	txn_audit(t, &r->who, r->kind->op, r->entity, r->entity_name, in->rc,
-	    in->rc ? in->why.msg : NULL);
+	    in->rc ? row->error_message : NULL);
 	prune(r, t);
 }
 

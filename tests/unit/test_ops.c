@@ -324,6 +324,31 @@ sizes_change_hot_or_say_that_they_cannot(void **state)
 }
 
 static void
+assert_words(const struct lab *l, const char *msg, const char *want)
+{
+	AUTO_FREE char *got = task_words(l->inv, msg);
+
+	assert_string_equal(got, want);
+}
+
+static void
+what_a_host_says_of_a_number_is_told_of_a_name(void **state)
+{
+	struct lab *l = lab_new(1, 8192);
+	char id[OBJ_ID_TEXT];
+
+	obj_id_text(lab_vm(l, "web", false), id);
+	AUTO_FREE char *said = xasprintf("%s: it is full", id);
+	AUTO_FREE char *longer = xasprintf("%s0: it is full", id);
+	assert_words(l, said, "machine \"web\": it is full");
+	assert_words(l, longer, longer);
+	assert_words(l, id, id);
+	assert_words(l, "disk-0: it is full", "disk-0: it is full");
+	assert_words(l, "", "");
+	lab_free(l);
+}
+
+static void
 only_what_is_empty_and_unused_is_removed(void **state)
 {
 	struct lab *l = lab_new(1, 4096);
@@ -496,6 +521,7 @@ main(void)
 		cmocka_unit_test(what_cannot_be_undone_is_kept_as_an_orphan),
 		cmocka_unit_test(a_cancelled_creation_leaves_nothing),
 		cmocka_unit_test(sizes_change_hot_or_say_that_they_cannot),
+		cmocka_unit_test(what_a_host_says_of_a_number_is_told_of_a_name),
 		cmocka_unit_test(only_what_is_empty_and_unused_is_removed),
 		cmocka_unit_test(the_same_op_id_makes_one_machine),
 		cmocka_unit_test(a_role_that_is_too_low_is_denied),
