@@ -33,6 +33,14 @@ is_allowed(enum power_state p, unsigned allowed)
 	return allowed & POWER_BIT(p);
 }
 
+/* "powered_on" as people write it. */
+static void
+add_words(struct str *b, const char *name)
+{
+	for (; *name; name++)
+		str_addc(b, *name == '_' ? ' ' : *name);
+}
+
 int
 vm_need_power(const struct vm *vm, unsigned allowed, struct err *e)
 {
@@ -41,15 +49,18 @@ vm_need_power(const struct vm *vm, unsigned allowed, struct err *e)
 	if (is_allowed(vm->power_state, allowed))
 		return 0;
 	for (int p = 0; p < power_state_COUNT_; p++) {
-		if (is_allowed((enum power_state)p, allowed))
-			str_addf(&wanted, "%s%s", wanted.len ? " or " : "",
-			    power_state_text((enum power_state)p));
+		if (!is_allowed((enum power_state)p, allowed) || p == POWER_UNKNOWN)
+			continue;
+		str_addf(&wanted, "%s", wanted.len ? " or " : "");
+		add_words(&wanted, power_state_text((enum power_state)p));
 	}
+	AUTO(str) struct str is = STR_INIT;
+	add_words(&is, power_state_text(vm->power_state));
 	bool why = vm->power_reason && vm->power_reason[0];
 	return err_set(e, ERR_BAD_STATE,
-	    "machine \"%s\" is %s%s%.80s%s; this needs it %s", vm->o.name,
-	    power_state_text(vm->power_state), why ? " (" : "",
-	    why ? vm->power_reason : "", why ? ")" : "", str_cstr(&wanted));
+	    "machine \"%s\" is %s%s%.80s%s; this wants it %s", vm->o.name,
+	    str_cstr(&is), why ? " (" : "", why ? vm->power_reason : "", why ? ")" : "",
+	    str_cstr(&wanted));
 }
 
 int
