@@ -86,7 +86,7 @@ what_cannot_move_is_told_at_once(void **state)
 
 	b.to = b.from;
 	assert_int_equal(bed_move(&b), ERR_INVALID);
-	assert_non_null(strstr(b.l->msg, "\"web\" is there already"));
+	assert_non_null(strstr(b.l->msg, "\"web\" is on host"));
 	assert_int_equal(lab_do(b.l, "vm.migrate", b.vm, "{}"), ERR_INVALID);
 	b.to = to;
 	agent_fake_cut(b.l->agent[to]);
