@@ -52,7 +52,7 @@ add_pending(struct changes *c, const char *name, const json *answer)
 
 	c->v = xreallocarray(c->v, c->n + 1, sizeof(*c->v));
 	c->v[c->n++] = (struct pending){ xstrdup(name), xstrdup(task), xstrdup(object),
-		json_dup(answer), false };
+		json_dup(answer), false, false };
 }
 
 enum run
@@ -110,21 +110,31 @@ task_fault(const json *task, struct err *e)
 	    message ? message : "the task failed");
 }
 
+static long long
+number_of(const json *o, const char *key)
+{
+	const json *v = json_get(o, key);
+
+	return v && json_what(v) == JSON_IS_INT ? (long long)json_int_value(v) : 0;
+}
+
+/* What the task waits for says more than its phase, and that more than its step. */
 static void
 show_progress(const struct shell *sh, const char *what, const json *task)
 {
-	const json *p = task ? json_get(task, "progress") : NULL;
-	const char *step = text_of(task, "step");
+	const char *at = text_of(task, "waiting_for");
 
 	if (!sh->screen.tty)
 		return;
-	if (!task)
-		fputs("\r\033[K", sh->screen.err);
-	else {
-		fprintf(sh->screen.err, "\r\033[K%s: %lld %% %s", what,
-		    p && json_what(p) == JSON_IS_INT ? (long long)json_int_value(p)
-						     : 0LL,
-		    step ? step : "");
+	fputs("\r\033[K", sh->screen.err);
+	if (task) {
+		long long rate = number_of(task, "bytes_per_s");
+		at = at && *at ? at : text_of(task, "phase");
+		at = at && *at ? at : text_of(task, "step");
+		fprintf(sh->screen.err, "%s: %lld %% %s", what,
+		    number_of(task, "progress"), at ? at : "");
+		if (rate > 0)
+			fprintf(sh->screen.err, ", %.1f MB/s", (double)rate / 1e6);
 	}
 	fflush(sh->screen.err);
 }
@@ -188,6 +198,7 @@ finish(struct stage *st, const struct changes *c, struct pending *p)
 
 	if (p->task && task_wait(st->sh, p->task, p->name, &task, &e) < 0)
 		return report(st, &e, p->name);
+	p->over = true;
 	p->failed = task && task_fault(task, &e) < 0;
 	if (p->failed)
 		return report(st, &e, p->name);
@@ -195,6 +206,22 @@ finish(struct stage *st, const struct changes *c, struct pending *p)
 	if (c->tell && task)
 		c->tell(st, p, task);
 	return put_object(st, c, p);
+}
+
+/* An interrupt ends the waiting; what was asked for goes on. */
+static void
+tell_unfinished(const struct shell *sh, const struct changes *c)
+{
+	const char *front = "not waited for, and going on: ";
+
+	for (size_t i = 0; i < c->n; i++) {
+		if (!c->v[i].task || c->v[i].over)
+			continue;
+		fprintf(sh->screen.err, "%s%s (%s)", front, c->v[i].task, c->v[i].name);
+		front = ", ";
+	}
+	if (front[0] == ',')
+		fputs("; Stop-Task cancels a task\n", sh->screen.err);
 }
 
 enum run
@@ -211,6 +238,8 @@ changes_end(struct stage *st, struct changes *c)
 		else
 			rc = finish(st, c, p);
 	}
+	if (rc != RUN_OK && !async && shell_interrupted())
+		tell_unfinished(st->sh, c);
 	return rc;
 }
 

@@ -13,6 +13,7 @@ struct pending {
 	char *object; /* id, or NULL */
 	json *result; /* what an immediate change answered */
 	bool failed;  /* its task ended in an error */
+	bool over;    /* its task has ended */
 };
 
 struct changes {

@@ -6,6 +6,7 @@
 
 #define CMD(name, ops, arg, impact, out, help) extern const struct cmd_ops ops_##ops;
 #define PARAM(name, alias, type, pos, flags, kind, words, help)
+#define EXAMPLE(line, what)
 #define END
 #include "shell/cmd.def"
 #undef CMD
@@ -29,6 +30,23 @@ static const struct cmd cmds[] = {
 #include "shell/cmd.def"
 #undef CMD
 #undef PARAM
+#undef EXAMPLE
+#undef END
+};
+
+/* A row without a line starts the cmdlet that it names. */
+static const struct {
+	const char *cmd, *line, *what;
+} examples[] = {
+
+#define CMD(name, ops, arg, impact, out, help) { name, NULL, NULL },
+#define PARAM(name, alias, type, pos, flags, kind, words, help)
+#define EXAMPLE(line, what) { NULL, line, what },
+#define END
+#include "shell/cmd.def"
+#undef CMD
+#undef PARAM
+#undef EXAMPLE
 #undef END
 };
 
@@ -85,6 +103,23 @@ cmd_alias_of(const char *name, size_t i)
 		if (!strcasecmp(aliases[k].name, name) && i-- == 0)
 			return aliases[k].alias;
 	return NULL;
+}
+
+bool
+cmd_example(const struct cmd *c, size_t i, const char **ret_line, const char **ret_what)
+{
+	bool mine = false;
+
+	for (size_t k = 0; k < ARRAY_SIZE(examples); k++) {
+		if (examples[k].cmd) {
+			mine = !strcmp(examples[k].cmd, c->name);
+		} else if (mine && i-- == 0) {
+			*ret_line = examples[k].line;
+			*ret_what = examples[k].what;
+			return true;
+		}
+	}
+	return false;
 }
 
 const struct cmd *

@@ -62,6 +62,9 @@ const struct cmd *cmd_find(const char *name); /* case ignored; also by alias */
 const struct cmd *cmd_at(size_t i);      /* in order of the table; NULL behind it */
 const char *cmd_alias(const char *name); /* the cmdlet's name, NULL if it is none */
 const char *cmd_alias_of(const char *name, size_t i); /* its i-th alias, or NULL */
+/* Its i-th line to learn from, and what that does; false behind the last. */
+bool cmd_example(
+    const struct cmd *c, size_t i, const char **ret_line, const char **ret_what);
 extern const struct param common_params[];
 
 enum {
@@ -140,6 +143,9 @@ enum run stage_stop(struct stage *st);
 enum should { SHOULD_DO, SHOULD_SKIP, SHOULD_FAIL };
 /* -WhatIf, -Confirm; detail may be NULL. SHOULD_FAIL: thrown. */
 enum should stage_should(struct stage *st, const char *target, const char *detail);
+/* The same where a parameter makes the cmdlet another's impact. */
+enum should stage_should_as(
+    struct stage *st, enum impact impact, const char *target, const char *detail);
 void warn(struct shell *sh, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* pipe.c */

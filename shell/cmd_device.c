@@ -266,6 +266,15 @@ path_of(const struct stage *st, struct val device)
 	return str_take(&b);
 }
 
+static char *
+vm_name_of(struct val device)
+{
+	const struct val *vm =
+	    device.type == VAL_TABLE ? table_get(device.table, "Parent") : NULL;
+
+	return val_cstr(vm ? *vm : VAL_NONE);
+}
+
 static enum run
 each_device(struct stage *st, const char *method, const char *query, const json *body)
 {
@@ -276,17 +285,19 @@ each_device(struct stage *st, const char *method, const char *query, const json 
 	for (size_t i = 0; rc == RUN_OK && i < val_count(list); i++) {
 		AUTO_FREE char *at = path_of(st, val_at(list, i));
 		AUTO_FREE char *path = at ? xasprintf("%s%s", at, query) : NULL;
+		AUTO_FREE char *vm = vm_name_of(val_at(list, i));
 		enum should should;
 
 		if (!at)
 			return throw_new(st->sh, st->node, ERR_INVALID,
 			    "-%s wants what Get-%s gives", param, param);
-		should = stage_should(st, at + strlen("/vms/"), NULL);
+		AUTO_FREE char *what = xasprintf("%s %s", vm, strrchr(at, '/') + 1);
+		should = stage_should(st, what, NULL);
 		if (should == SHOULD_FAIL)
 			return RUN_THROW;
 		if (should == SHOULD_DO)
 			rc = change_send(st, st->state, method, path,
-			    body ? json_dup(body) : NULL, at + strlen("/vms/"));
+			    body ? json_dup(body) : NULL, vm);
 	}
 	return rc;
 }

@@ -51,6 +51,16 @@ add_param(struct str *b, const struct param *p)
 	str_addc(b, '\n');
 }
 
+static void
+add_examples(struct str *b, const struct cmd *c)
+{
+	const char *line, *what;
+
+	for (size_t i = 0; cmd_example(c, i, &line, &what); i++)
+		str_addf(
+		    b, "%s    %s\n        %s\n", i ? "" : "\nEXAMPLES\n", line, what);
+}
+
 static enum run
 help_one(struct stage *st, const struct cmd *c)
 {
@@ -67,6 +77,7 @@ help_one(struct stage *st, const struct cmd *c)
 	str_add(&b, c->impact == READS ? "\n" : " -WhatIf -Confirm\n");
 	if (c->out)
 		str_addf(&b, "\nOUTPUT\n    %s\n", c->out);
+	add_examples(&b, c);
 	for (size_t i = 0; cmd_alias_of(c->name, i); i++)
 		str_addf(
 		    &b, "%s%s", i ? ", " : "\nALIASES\n    ", cmd_alias_of(c->name, i));

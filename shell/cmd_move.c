@@ -64,6 +64,19 @@ move_begin(struct stage *st)
 	return changes_of(st, KIND_VM);
 }
 
+/* Each cluster has one pool: it stands for the cluster's hosts. */
+static enum run
+read_pool(struct stage *st, const char *id, json *move)
+{
+	const struct known *pool = known_get(st->sh, id);
+
+	if (!pool || !pool->parent)
+		return throw_new(st->sh, st->node, ERR_NOT_FOUND,
+		    "-Destination: the cluster of pool %s is not known", id);
+	json_set_str(move, "cluster", pool->parent);
+	return RUN_OK;
+}
+
 /* -Destination says by its kind what is to change: where it runs, or where it is kept.
  */
 static enum run
@@ -79,11 +92,11 @@ read_destination(struct stage *st, json *move, json *change)
 	if (obj_id_kind(o) == KIND_HOST || obj_id_kind(o) == KIND_CLUSTER)
 		json_set_str(move, kind_prefix(obj_id_kind(o)), id);
 	else if (obj_id_kind(o) == KIND_POOL)
-		json_set_str(change, "pool", id);
+		rc = read_pool(st, id, move);
 	else
 		json_set_str(change, "parent", id);
 	val_free(keep);
-	return RUN_OK;
+	return rc;
 }
 
 static enum run
@@ -109,42 +122,76 @@ read_wish(struct stage *st, json *move, json *change)
 	return RUN_OK;
 }
 
+/* Those of one host, named where there are several to choose from. */
+static void
+show_obstacles(struct stage *st, const json *check, const char *host)
+{
+	const json *list = json_get(check, "obstacles");
+	FILE *f = st->sh->screen.out;
+
+	if (!list || !json_count(list))
+		fprintf(f, "         %s%snothing is in its way\n", host ? host : "",
+		    host ? ": " : "");
+	for (size_t i = 0; list && i < json_count(list); i++) {
+		const json *why = json_at(list, i);
+		if (json_what(why) == JSON_IS_STR)
+			fprintf(f, "         %s%s%s\n", host ? host : "",
+			    host ? ": " : "", json_str_value(why, NULL));
+	}
+}
+
 /* -WhatIf says what would happen: every obstacle, as the server sees them now. */
 static enum run
 show_check(struct stage *st, struct val ref, const json *move)
 {
 	AUTO_FREE char *path = object_path(record_id(ref), "migrate-check");
-	AUTO_FREE char *name = val_cstr(ref);
 	AUTO(json) json *answer = NULL;
 	AUTO(json) json *body = json_dup(move);
 	struct err e = ERR_INIT;
 
 	if (rest_change(st->sh, "POST", path, body, &answer, &e) < 0)
 		return stage_error(st, &e, ref);
-	const json *list = json_get(answer, "obstacles");
-	if (!list || !json_count(list)) {
-		fprintf(st->sh->screen.out, "         nothing is in its way\n");
-		return RUN_OK;
-	}
-	for (size_t i = 0; i < json_count(list); i++) {
-		const json *one = json_at(list, i), *text = json_get(one, "text");
-		if (!text && json_what(one) == JSON_IS_STR)
-			text = one;
-		if (text)
-			fprintf(st->sh->screen.out, "         %s\n",
-			    json_str_value(text, NULL));
+	const json *items = json_get(answer, "items");
+	if (!items)
+		show_obstacles(st, answer, NULL);
+	for (size_t i = 0; items && i < json_count(items); i++) {
+		const json *one = json_at(items, i);
+		AUTO_FREE char *host = xstrdup(name_of(st->sh, one, "host"));
+		show_obstacles(st, one, host);
 	}
 	return RUN_OK;
+}
+
+/* "host-2, disks to local-2" */
+static char *
+places_of(const struct stage *st)
+{
+	static const struct {
+		const char *param, *front;
+	} places[] = {
+		{ "Destination", "" },
+		{ "InventoryLocation", "into " },
+		{ "Datastore", "disks to " },
+	};
+	struct str b = STR_INIT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		AUTO_FREE char *name = val_cstr(get_arg(st, places[i].param));
+		if (*name)
+			str_addf(
+			    &b, "%s%s%s", b.len ? ", " : "", places[i].front, name);
+	}
+	return str_take(&b);
 }
 
 static enum run
 move_one(struct stage *st, struct val ref, const json *move, const json *change)
 {
 	AUTO_FREE char *name = val_cstr(ref);
-	AUTO_FREE char *to = val_cstr(get_arg(st, "Destination"));
+	AUTO_FREE char *where = places_of(st);
 	AUTO_FREE char *path = object_path(record_id(ref), NULL);
 	AUTO_FREE char *act = object_path(record_id(ref), "migrate");
-	enum should should = stage_should(st, name, *to ? to : NULL);
+	enum should should = stage_should(st, name, *where ? where : NULL);
 	enum run rc = RUN_OK;
 
 	if (should == SHOULD_FAIL)

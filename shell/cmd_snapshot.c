@@ -10,6 +10,30 @@ snapshot_begin(struct stage *st)
 	return changes_of(st, KIND_SNAPSHOT);
 }
 
+/* Who asked for settled file systems wants to know that there are none. */
+static void
+tell_snapshot(struct stage *st, const struct pending *p, const json *task)
+{
+	const json *r = json_get(task, "result");
+	const char *why = NULL;
+
+	if (!get_switch(st, "Quiesce") || !r || json_what(r) != JSON_IS_OBJECT)
+		return;
+	if (!json_read_str(r, "quiesce_why_not", JSON_OPTIONAL, 256, &why, NULL) &&
+	    why && *why)
+		warn(st->sh, "snapshot \"%s\" is not quiesced: %s",
+		    get_text(st, "Name"), why);
+}
+
+static enum run
+new_begin(struct stage *st)
+{
+	struct changes *c = st->state;
+
+	c->tell = tell_snapshot;
+	return snapshot_begin(st);
+}
+
 static enum run
 end_changes(struct stage *st)
 {
@@ -39,7 +63,7 @@ new_process(struct stage *st, struct val v)
 	return rc;
 }
 
-const struct cmd_ops ops_new_snapshot = { sizeof(struct changes), snapshot_begin,
+const struct cmd_ops ops_new_snapshot = { sizeof(struct changes), new_begin,
 	new_process, end_changes, fini_changes };
 
 static enum run

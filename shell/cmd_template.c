@@ -11,27 +11,7 @@
 #include "shell/change.h"
 #include "shell/data.h"
 #include "shell/rest.h"
-
-/* "[store] folder/disk.qcow2": the datastore's id and the path in it. */
-static enum run
-split_path(
-    struct stage *st, const char *path, struct val *ret_store, const char **ret_rest)
-{
-	const char *end = strchr(path, ']');
-	struct val refs = VAL_NONE;
-	enum run rc;
-
-	AUTO(val) struct val name = val_textn(path + 1, (size_t)(end - path - 1));
-	rc = resolve(st, name, KIND_BIT(DATASTORE), &refs);
-	if (rc != RUN_OK)
-		return rc;
-	*ret_store = val_count(refs) == 1 ? val_ref(val_at(refs, 0)) : VAL_NONE;
-	val_free(refs);
-	for (end++; *end == ' '; end++)
-		;
-	*ret_rest = end;
-	return RUN_OK;
-}
+#include "shell/store_path.h"
 
 /* Send the file in pieces; into is its path in the datastore. */
 static int
@@ -129,19 +109,17 @@ place_image(struct stage *st, json *body, const char *path)
 {
 	struct err e = ERR_INIT;
 	struct val store = VAL_NONE;
-	const char *rest = NULL, *id;
+	const char *id;
 	enum run rc;
 
-	if (path[0] == '[' && strchr(path, ']')) {
-		rc = split_path(st, path, &store, &rest);
-		if (rc == RUN_OK && store.type == VAL_NULL)
-			rc = throw_new(st->sh, st->node, ERR_NOT_FOUND,
-			    "\"%s\" names no datastore", path);
+	if (is_store_path(path)) {
+		struct store_path p = STORE_PATH_NONE;
+		rc = store_path_need(st, path, &p);
 		if (rc == RUN_OK) {
-			json_set_str(body, "datastore", record_id(store));
-			json_set_str(body, "path", rest);
+			json_set_str(body, "datastore", p.store);
+			json_set_str(body, "path", p.path);
 		}
-		val_free(store);
+		store_path_fini(&p);
 		return rc;
 	}
 	rc = resolve_one(st, "Datastore", KIND_BIT(DATASTORE), &id, &store);
@@ -347,23 +325,19 @@ static enum run
 export_process(struct stage *st, struct val v)
 {
 	AUTO(json) json *body = json_new_object();
-	const char *path = get_text(st, "Destination"), *rest = NULL;
-	struct val store = VAL_NONE, refs = VAL_NONE;
-	enum run rc;
+	struct store_path p = STORE_PATH_NONE;
+	struct val refs = VAL_NONE;
+	enum run rc = store_path_need(st, get_text(st, "Destination"), &p);
 
-	if (path[0] != '[' || !strchr(path, ']'))
-		return throw_new(st->sh, st->node, ERR_INVALID,
-		    "-Destination wants \"[datastore] folder/name.ova\"");
-	rc = split_path(st, path, &store, &rest);
-	if (rc != RUN_OK || store.type == VAL_NULL)
+	if (rc != RUN_OK)
 		return rc;
-	json_set_str(body, "datastore", record_id(store));
-	json_set_str(body, "path", rest);
+	json_set_str(body, "datastore", p.store);
+	json_set_str(body, "path", p.path);
+	store_path_fini(&p);
 	rc = resolve(st, get_arg(st, "VM"), KIND_BIT(VM), &refs);
 	if (rc == RUN_OK)
 		rc = change_each(st, refs, "POST", "export", body);
 	val_free(refs);
-	val_free(store);
 	return rc;
 }
 

@@ -24,6 +24,56 @@ fini_changes(struct stage *st)
 	changes_free(st->state);
 }
 
+/*
+ * The snapshot of this machine that a parameter means: names of snapshots are their
+ * machines' own.
+ */
+static int
+snapshot_of(struct stage *st, const char *param, struct val vm,
+    struct val *ret_snapshot, struct err *e)
+{
+	AUTO_FREE char *vm_name = val_cstr(vm);
+	AUTO_FREE char *wanted = val_cstr(get_arg(st, param));
+	struct val all = VAL_NONE, hit = VAL_NONE;
+	size_t n = 0;
+
+	if (resolve_all(st, get_arg(st, param), KIND_BIT(SNAPSHOT), &all, e) < 0)
+		return e->code;
+	for (size_t i = 0; i < val_count(all); i++) {
+		if (!lies_in(st->sh, record_id(val_at(all, i)), record_id(vm)))
+			continue;
+		if (n++ == 0)
+			hit = val_ref(val_at(all, i));
+	}
+	val_free(all);
+	if (n == 1) {
+		*ret_snapshot = hit;
+		return 0;
+	}
+	val_free(hit);
+	if (!n)
+		return err_set(e, ERR_NOT_FOUND,
+		    "machine \"%s\" has no snapshot \"%s\"", vm_name, wanted);
+	return err_set(e, ERR_INVALID,
+	    "\"%s\" fits %zu snapshots of machine \"%s\", one is wanted", wanted, n,
+	    vm_name);
+}
+
+static enum run
+reference_snapshot(struct stage *st, json *body, struct val vm)
+{
+	struct val snapshot = VAL_NONE;
+	struct err e = ERR_INIT;
+
+	if (!has_arg(st, "ReferenceSnapshot"))
+		return RUN_OK;
+	if (snapshot_of(st, "ReferenceSnapshot", vm, &snapshot, &e) < 0)
+		return throw_err(st->sh, st->node, &e);
+	json_set_str(body, "snapshot", record_id(snapshot));
+	val_free(snapshot);
+	return RUN_OK;
+}
+
 /* Of a template, or of another machine: what is asked of the server differs. */
 static enum run
 new_vm_source(struct stage *st, json *body, const char **ret_vm, struct val *keep)
@@ -37,8 +87,7 @@ new_vm_source(struct stage *st, json *body, const char **ret_vm, struct val *kee
 		    "New-VM wants either -Template or -VM");
 	if (*ret_vm) {
 		body_bool(st, body, "LinkedClone", "linked");
-		return body_id(
-		    st, body, "ReferenceSnapshot", KIND_BIT(SNAPSHOT), "snapshot");
+		return reference_snapshot(st, body, val_at(*keep, 0));
 	}
 	body_bool(st, body, "FullClone", "full");
 	return body_id(st, body, "Template", KIND_BIT(TEMPLATE), "template");
@@ -163,15 +212,39 @@ power_process(struct stage *st, struct val v)
 const struct cmd_ops ops_vm_power = { sizeof(struct changes), changes_begin,
 	power_process, end_changes, fini_changes };
 
-/* Back to a snapshot: that is a change of its own, and nothing else goes with it. */
+/* What came after the snapshot is lost, and a machine that runs is ended: that asks. */
+static enum run
+revert_one(struct stage *st, struct val vm)
+{
+	AUTO_FREE char *name = val_cstr(vm);
+	struct val snapshot = VAL_NONE;
+	struct err e = ERR_INIT;
+
+	if (snapshot_of(st, "Snapshot", vm, &snapshot, &e) < 0)
+		return stage_error(st, &e, vm);
+	AUTO_FREE char *to = val_cstr(snapshot);
+	AUTO_FREE char *detail = xasprintf("back to snapshot \"%s\"", to);
+	AUTO_FREE char *path = object_path(record_id(snapshot), "revert");
+	val_free(snapshot);
+	switch (stage_should_as(st, ENDS, name, detail)) {
+	case SHOULD_DO:
+		return change_send(st, st->state, "POST", path, NULL, name);
+	case SHOULD_FAIL:
+		return RUN_THROW;
+	case SHOULD_SKIP:
+		break;
+	}
+	return RUN_OK;
+}
+
 static enum run
 revert(struct stage *st)
 {
 	struct val refs = VAL_NONE;
-	enum run rc = resolve(st, get_arg(st, "Snapshot"), KIND_BIT(SNAPSHOT), &refs);
+	enum run rc = resolve(st, get_arg(st, "VM"), KIND_BIT(VM), &refs);
 
-	if (rc == RUN_OK)
-		rc = change_each(st, refs, "POST", "revert", NULL);
+	for (size_t i = 0; rc == RUN_OK && i < val_count(refs); i++)
+		rc = revert_one(st, val_at(refs, i));
 	val_free(refs);
 	return rc;
 }
@@ -191,7 +264,10 @@ set_vm_process(struct stage *st, struct val v)
 		json_set_str(body, "name", get_text(st, "Name"));
 	if (has_arg(st, "Notes"))
 		json_set_str(body, "notes", get_text(st, "Notes"));
-	if (!json_count(body) && has_arg(st, "Snapshot"))
+	if (json_count(body) && has_arg(st, "Snapshot"))
+		return throw_new(st->sh, st->node, ERR_INVALID,
+		    "-Snapshot goes alone: what else is changed would be lost");
+	if (has_arg(st, "Snapshot"))
 		return revert(st);
 	if (!json_count(body))
 		return throw_new(

@@ -123,6 +123,15 @@ print_place(const struct shell *sh, const struct val *line, const struct val *co
 	fputs("^\n", sh->screen.err);
 }
 
+/* What a cmdlet says of itself begins with its name already. */
+static bool
+names_itself(const char *what, const char *who)
+{
+	size_t n = strlen(who);
+
+	return n && !strncmp(what, who, n) && what[n] == ' ';
+}
+
 static void
 print_record(const struct shell *sh, const struct table *r)
 {
@@ -131,10 +140,14 @@ print_record(const struct shell *sh, const struct table *r)
 	AUTO_FREE char *who = val_cstr(command ? *command : VAL_NONE);
 	AUTO_FREE char *what = val_cstr(message ? *message : VAL_NONE);
 	FILE *f = sh->screen.err;
+	bool named = names_itself(what, who);
 
 	fflush(sh->screen.out);
 	fprintf(f, "%s%s%s%s%s\n", sh->screen.colour ? "\033[31m" : "",
-	    *who ? who : "drover", ": ", what, sh->screen.colour ? "\033[0m" : "");
+	    named  ? ""
+	    : *who ? who
+		   : "drover",
+	    named ? "" : ": ", what, sh->screen.colour ? "\033[0m" : "");
 	print_place(sh, table_get(r, "Line"), table_get(r, "Column"));
 }
 

@@ -171,6 +171,14 @@ type_of(enum obj_kind kind)
 		return "VirtualPortGroup";
 	case KIND_TEMPLATE:
 		return "Template";
+	case KIND_SNAPSHOT:
+		return "Snapshot";
+	case KIND_CUSTSPEC:
+		return "OSCustomizationSpec";
+	case KIND_USER:
+		return "VIAccount";
+	case KIND_TASK:
+		return "Task";
 	default:
 		return "VirtualMachine";
 	}
@@ -235,7 +243,7 @@ words_for(unsigned kinds)
 		return "object";
 	while (k < KIND_COUNT_ - 1 && !(kinds & 1u << k))
 		k++;
-	return kind_prefix((enum obj_kind)k);
+	return kind_word((enum obj_kind)k);
 }
 
 /* What one name, id or record means, added to list. */
@@ -287,33 +295,59 @@ resolve(struct stage *st, struct val objects, unsigned kinds, struct val *ret_li
 	return rc;
 }
 
+int
+resolve_all(struct stage *st, struct val given, unsigned kinds, struct val *ret_list,
+    struct err *e)
+{
+	struct val list = val_list();
+	int rc = 0;
+
+	for (size_t i = 0; i < val_count(given) && !rc; i++)
+		rc = find_one(st, val_at(given, i), kinds, list.list, e);
+	if (rc)
+		val_free(list);
+	else
+		*ret_list = list;
+	return rc;
+}
+
+int
+resolve_only(struct stage *st, struct val given, unsigned kinds, struct val *ret_list,
+    struct err *e)
+{
+	struct val list = VAL_NONE;
+	AUTO_FREE char *s = val_cstr(given);
+	size_t n;
+
+	if (resolve_all(st, given, kinds, &list, e) < 0)
+		return e->code;
+	n = val_count(list);
+	if (n != 1) {
+		val_free(list);
+		return err_set(e, n ? ERR_INVALID : ERR_NOT_FOUND,
+		    n ? "\"%s\" fits %zu objects, one is wanted"
+		      : "\"%s\" fits no object",
+		    s, n);
+	}
+	*ret_list = list;
+	return 0;
+}
+
 enum run
 resolve_one(struct stage *st, const char *param, unsigned kinds, const char **ret_id,
     struct val *keep)
 {
-	struct val given = get_arg(st, param), list;
+	struct val given = get_arg(st, param);
 	struct err e = ERR_INIT;
 
 	*ret_id = NULL;
 	*keep = VAL_NONE;
 	if (!val_count(given))
 		return RUN_OK;
-	list = val_list();
-	for (size_t i = 0; i < val_count(given) && !e.code; i++)
-		find_one(st, val_at(given, i), kinds, list.list, &e);
-	AUTO_FREE char *s = val_cstr(given);
-	if (!e.code && list.list->n != 1) {
-		err_set(&e, list.list->n ? ERR_INVALID : ERR_NOT_FOUND,
-		    list.list->n ? "\"%s\" fits %zu objects, one is wanted"
-				 : "\"%s\" fits no object",
-		    s, list.list->n);
-	}
-	if (e.code) {
-		val_free(list);
+	if (resolve_only(st, given, kinds, keep, &e) < 0) {
 		err_wrap(&e, "-%s", param);
 		return throw_err(st->sh, st->node, &e);
 	}
-	*ret_id = record_id(list.list->v[0]);
-	*keep = list;
+	*ret_id = record_id(val_at(*keep, 0));
 	return RUN_OK;
 }

@@ -42,6 +42,13 @@ int inventory_get(struct shell *sh, enum obj_kind kind, const char *id,
  */
 enum run resolve(
     struct stage *st, struct val objects, unsigned kinds, struct val *ret_list);
+/* The same, where the first that fits nothing is an error and ends it. */
+int resolve_all(struct stage *st, struct val given, unsigned kinds,
+    struct val *ret_list, struct err *e) WARN_UNUSED;
+/* The one object that given means, as a list of one; an error if it means none or more.
+ */
+int resolve_only(struct stage *st, struct val given, unsigned kinds,
+    struct val *ret_list, struct err *e) WARN_UNUSED;
 /* The one object that a parameter means, as its id; *ret_id NULL if it was not given.
  */
 enum run resolve_one(struct stage *st, const char *param, unsigned kinds,

@@ -121,7 +121,7 @@ warn(struct shell *sh, const char *fmt, ...)
 }
 
 static bool
-wants_question(const struct stage *st)
+wants_question(const struct stage *st, enum impact impact)
 {
 	const struct val *v = var_find(st->sh, "ConfirmPreference");
 	enum impact from = ENDS;
@@ -133,7 +133,7 @@ wants_question(const struct stage *st)
 	if (v && v->type == VAL_TEXT &&
 	    (!strcasecmp(v->text->s, "Low") || !strcasecmp(v->text->s, "Medium")))
 		from = CHANGES;
-	return st->cmd->impact >= from;
+	return impact >= from;
 }
 
 static enum should
@@ -172,6 +172,13 @@ ask(struct stage *st, const char *target)
 enum should
 stage_should(struct stage *st, const char *target, const char *detail)
 {
+	return stage_should_as(st, st->cmd->impact, target, detail);
+}
+
+enum should
+stage_should_as(
+    struct stage *st, enum impact impact, const char *target, const char *detail)
+{
 	const struct val *v = var_find(st->sh, "WhatIfPreference");
 	bool what_if = v && val_truth(*v);
 
@@ -183,7 +190,7 @@ stage_should(struct stage *st, const char *target, const char *detail)
 		    detail ? ": " : "", detail ? detail : "");
 		return SHOULD_SKIP;
 	}
-	if (st->yes_to_all || !wants_question(st))
+	if (st->yes_to_all || !wants_question(st, impact))
 		return SHOULD_DO;
 	if (st->no_to_all)
 		return SHOULD_SKIP;

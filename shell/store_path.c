@@ -23,25 +23,21 @@ enum run
 store_path_need(struct stage *st, const char *text, struct store_path *ret)
 {
 	struct val refs = VAL_NONE;
+	struct err e = ERR_INIT;
 	const char *end;
-	enum run rc;
 
 	if (!is_store_path(text))
 		return throw_new(st->sh, st->node, ERR_INVALID,
 		    "\"%s\": wants \"[datastore] folder/file\"", text);
 	end = strchr(text, ']');
 	AUTO(val) struct val name = val_textn(text + 1, (size_t)(end - text - 1));
-	rc = resolve(st, name, KIND_BIT(DATASTORE), &refs);
-	if (rc == RUN_OK && val_count(refs) != 1)
-		rc = throw_new(
-		    st->sh, st->node, ERR_NOT_FOUND, "\"%s\" names no datastore", text);
-	if (rc == RUN_OK) {
-		ret->store = xstrdup(record_id(val_at(refs, 0)));
-		ret->name = val_cstr(name);
-		for (end++; *end == ' '; end++)
-			;
-		ret->path = xstrdup(end);
-	}
+	if (resolve_only(st, name, KIND_BIT(DATASTORE), &refs, &e) < 0)
+		return throw_err(st->sh, st->node, &e);
+	ret->store = xstrdup(record_id(val_at(refs, 0)));
+	ret->name = val_cstr(name);
+	for (end++; *end == ' '; end++)
+		;
+	ret->path = xstrdup(end);
 	val_free(refs);
-	return rc;
+	return RUN_OK;
 }

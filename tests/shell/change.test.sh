@@ -305,7 +305,7 @@ web-03
 Set-VM web-02
 ## STDOUT:
 ## END
-## STDERR-has: Set-VM: Set-VM wants something to change
+## STDERR-has: Set-VM wants something to change
 ## status: 1
 
 #### set many

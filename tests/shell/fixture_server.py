@@ -213,7 +213,8 @@ class Api:
         return 201, shown(o)
 
     def patch(self, o: dict, body: dict) -> tuple[int, dict]:
-        known = {"vm": ["name", "notes", "num_cpu", "memory_mb", "parent"], "user": ["role", "password", "enabled"]}
+        known = {"vm": ["name", "notes", "num_cpu", "memory_mb", "parent"], "user": ["role", "password", "enabled"],
+                 "custspec": ["name", *FIELDS["custspecs"][1]]}
         check(body, [], known.get(o["kind"], ["name"]))
         o.update({k: v for k, v in body.items() if k != "password"})
         if o["kind"] == "vm":
@@ -251,25 +252,36 @@ class Api:
         t = self.w.task("vm.migrate", vm, 2)
         t["result"] = {"from": vm["host"], "to": to, "live": True, "total_ms": 1250, "downtime_ms": 12,
                        "outage_ms": 31 if vm["id"] == "vm-1" else None, "outage_why_not": "it has no address"}
+        t["phase"], t["bytes_per_s"] = "copying memory, round 1", 250_000_000
         vm["host"] = to
         return 202, {"task": shown(t), "object": vm["id"]}
 
     def migrate_check(self, vm: dict, body: dict) -> tuple[int, dict]:
-        bad = body.get("host") == "host-3"
-        texts = ['host "esx3" is not connected', "it does not reach datastore shared1"] if bad else []
-        return 200, {"host": body.get("host"), "possible": not bad, "obstacles": [{"text": t} for t in texts]}
+        ways = {"host-1": [f'machine "{vm["name"]}" is on host "esx1" already'], "host-2": [],
+                "host-3": ['host "esx3" is not connected', "it does not reach datastore shared1"]}
+        items = [{"host": h, "possible": not o, "obstacles": o} for h, o in ways.items()]
+        for item in items:
+            if item["host"] == body.get("host"):
+                return 200, item
+        return 200, {"items": items}
 
     def snapshot(self, vm: dict, body: dict) -> tuple[int, dict]:
         check(body, ["name"], ["description", "memory", "quiesce"])
         oid = self.w.new_id("snap")
         o = self.w.add(oid, body["name"], vm["id"], description=body.get("description"), taken_at=TIME,
                        power_state=vm["power_state"], memory=body.get("memory", False), parent_snapshot=None)
-        return 202, {"task": shown(self.w.task("vm.snapshot", o, 2)), "object": oid}
+        t = self.w.task("vm.snapshot", o, 2)
+        if body.get("quiesce"):
+            t["result"] = {"paused_ms": 3, "quiesced": False,
+                           "quiesce_why_not": f'machine "{vm["name"]}": its agent does not answer'}
+        return 202, {"task": shown(t), "object": oid}
 
     def clone(self, vm: dict, body: dict) -> tuple[int, dict]:
         check(body, ["name"], ["linked", "snapshot", "host", "datastore", "power_on", "custspec", "notes"])
         made = self.create("vms", {"name": body["name"], "template": vm["template"]})
-        self.need(made[1]["object"])["notes"] = f"clone of {vm['name']}" + (" linked" if body.get("linked") else "")
+        then = f" at {self.need(body['snapshot'])['name']} of {body['snapshot']}" if "snapshot" in body else ""
+        self.need(made[1]["object"])["notes"] = (f"clone of {vm['name']}" + (" linked" if body.get("linked") else "")
+                                                 + then)
         return made
 
     def to_template(self, vm: dict, body: dict) -> tuple[int, dict]:

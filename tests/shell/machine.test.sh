@@ -34,6 +34,22 @@ What if: Performing "Move-VM" on "web-01": esx3
          it does not reach datastore shared1
 ## END
 
+#### what if: where a cluster could take it
+Move-VM web-01 -Destination Resources -Datastore shared1 -WhatIf
+## STDOUT:
+What if: Performing "Move-VM" on "web-01": Resources, disks to shared1
+         esx1: machine "web-01" is on host "esx1" already
+         esx2: nothing is in its way
+         esx3: host "esx3" is not connected
+         esx3: it does not reach datastore shared1
+## END
+
+#### a pool stands for its cluster
+Move-VM web-01 -Destination Resources | % VMHost
+## STDOUT:
+esx2
+## END
+
 #### what if: nothing in its way
 Move-VM web-01 -Destination esx2 -WhatIf; (Get-VM web-01).VMHost
 ## STDOUT:
@@ -60,11 +76,46 @@ PowerState  : PoweredOn
 
 ## END
 
+#### a snapshot that is not quiesced
+New-Snapshot web-01 before -Quiesce | % Name
+## STDOUT:
+before
+## END
+## STDERR-has: WARNING: snapshot "before" is not quiesced: machine "web-01": its agent does not answer
+
 #### back to a snapshot
-New-Snapshot web-01 before | Out-Null; Set-VM web-01 -Snapshot (Get-Snapshot web-01 before) | % Notes
+New-Snapshot web-01 before | Out-Null; Set-VM web-01 -Snapshot (Get-Snapshot web-01 before) -Confirm:$false | % Notes
 ## STDOUT:
 back to before
 ## END
+
+#### back to a snapshot asks
+New-Snapshot web-01 before | Out-Null; Set-VM web-01 -Snapshot before
+## STDOUT:
+## END
+## STDERR-has: "web-01" wants to be confirmed
+## status: 1
+
+#### each machine goes back to its own snapshot of that name
+Get-VM web-01,web-02 | New-Snapshot -Name before | Out-Null; Set-VM web-02 -Snapshot before -Confirm:$false | Out-Null; Get-VM web-01,web-02 | % { "$($_.Name) $($_.Notes)" }
+## STDOUT:
+web-01 
+web-02 back to before
+## END
+
+#### no machine goes back to another's snapshot
+New-Snapshot web-02 before | Out-Null; Set-VM web-01 -Snapshot (Get-Snapshot web-02 before) -Confirm:$false
+## STDOUT:
+## END
+## STDERR-has: Set-VM: machine "web-01" has no snapshot "before"
+## status: 1
+
+#### a snapshot goes alone
+New-Snapshot web-01 before | Out-Null; Set-VM web-01 -Snapshot before -NumCpu 2
+## STDOUT:
+## END
+## STDERR-has: Set-VM: -Snapshot goes alone
+## status: 1
 
 #### removing snapshots asks
 New-Snapshot web-01 before | Out-Null; Get-VM web-01 | Get-Snapshot | Remove-Snapshot
@@ -95,6 +146,14 @@ clone of db-01
 clone of db-01 linked
 ## END
 
+#### a clone as of a snapshot of that machine
+New-Snapshot web-01 before | Out-Null; New-Snapshot db-01 before | Out-Null; New-VM copy -VM db-01 -ReferenceSnapshot before | % Notes; New-VM copy -VM web-02 -ReferenceSnapshot before
+## STDOUT:
+clone of db-01 at before of snap-103
+## END
+## STDERR-has: New-VM: machine "web-02" has no snapshot "before"
+## status: 1
+
 #### a machine of nothing, or of two things
 New-VM x; New-VM x -VM db-01 -Template tiny
 ## STDOUT:
@@ -119,5 +178,35 @@ Name        : web
 AddressMode : Dhcp
 DnsServer   : 10.0.0.1,10.0.0.2
 SshKey      : ssh-ed25519 AAAA a
+
+## END
+
+#### customisation is changed
+New-OSCustomizationSpec web -Domain a.example | Out-Null; Set-OSCustomizationSpec web -Domain b.example | % Domain
+## STDOUT:
+b.example
+## END
+
+#### help with examples
+(Get-Help Move-VM) -match 'EXAMPLES\n    Get-VM web-01 \| Move-VM -Destination host-2\n        to a host'; (Get-Help Get-Date) -match 'EXAMPLES'
+## STDOUT:
+True
+False
+## END
+
+#### a template of no datastore
+New-Template x -Path '[nope] x.ova'
+## STDOUT:
+## END
+## STDERR-has: New-Template: there is no datastore "nope"
+## status: 1
+
+#### a task tells how far it is
+Move-VM web-01 -Destination esx2 -RunAsync | select Phase, BytesPerSecond, WaitingFor | fl
+## STDOUT:
+
+Phase          : copying memory, round 1
+BytesPerSecond : 250000000
+WaitingFor     :
 
 ## END
