@@ -13,6 +13,7 @@
 #include "proto/msg.h"
 
 #define STOP_TIMEOUT_MAX_MS (3600u * 1000)
+#define UNDO_STEPS          100u /* from an order to the one that undoes it */
 
 bool
 wish_is_same(struct order_name a, struct order_name b)
@@ -362,6 +363,14 @@ wait_behind(const struct wish *w)
 	g->n_waiting++;
 }
 
+/* It must not be lost because what it undoes is still at work. */
+static bool
+undoes(const struct wish *w, const struct guest_job *j)
+{
+	return !j->internal && j->name.task == w->name.task &&
+	       j->name.step + UNDO_STEPS == w->name.step;
+}
+
 /* True: the order is dealt with, for the guest has a job already. */
 static bool
 behind_job(const struct order_verb *v, const struct wish *w)
@@ -375,6 +384,8 @@ behind_job(const struct order_verb *v, const struct wish *w)
 	met = v->meet ? v->meet(w, j) : WISH_BUSY;
 	if (met == WISH_ACTS)
 		return false;
+	if (met == WISH_BUSY && undoes(w, j))
+		met = WISH_WAITS;
 	if (met == WISH_WAITS || (j->internal && !j->refuses)) {
 		wait_behind(w);
 		return true;

@@ -109,6 +109,27 @@ other_order_meanwhile_is_told_what_is_going_on(void **state)
 }
 
 static void
+what_undoes_an_order_waits_for_it(void **state)
+{
+	struct world *w = *state;
+	Drover__Order *o = world_start_order(w, 7, 1);
+	Drover__Order *undo = world_order(w, DROVER__ORDER__VERB_GUEST_STOP);
+	Drover__GuestStop *stop = NEW_BODY(undo, guest_stop, drover__guest_stop__init);
+	struct answer_wait a = { w, 2 };
+
+	undo->step = o->step + 100;
+	stop->guest = 7;
+	stop->mode = DROVER__STOP_MODE__STOP_KILL;
+	guests_order(w->guests, (struct order_name){ o->task, o->step }, o);
+	guests_order(w->guests, (struct order_name){ undo->task, undo->step }, undo);
+	bed_until(w->bed, world_is_answered, &a);
+	assert_int_equal(w->replies, 2);
+	assert_int_equal(world_state(w, 7), GUEST_STOPPED);
+	drover__order__free_unpacked(o, NULL);
+	drover__order__free_unpacked(undo, NULL);
+}
+
+static void
 cancelled_start_leaves_nothing(void **state)
 {
 	struct world *w = *state;
@@ -293,6 +314,7 @@ main(void)
 		T(generation_decides_over_a_start),
 		T(suspended_guest_goes_on),
 		T(other_order_meanwhile_is_told_what_is_going_on),
+		T(what_undoes_an_order_waits_for_it),
 		T(cancelled_start_leaves_nothing),
 		T(stop_that_is_not_obeyed_leaves_the_guest_running),
 		T(kill_does_not_wait_for_the_polite_stop),
