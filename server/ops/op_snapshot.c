@@ -314,18 +314,15 @@ write_merged(struct task_run *r, struct txn *t, const struct id_list *gone)
 		txn_del(t, gone->v[i]);
 }
 
+/*
+ * Part of it may be done: trying again goes on from there.  The snapshots stay marked,
+ * for in their images there may be what was written after them.
+ */
 static void
-merge_failed(struct task_run *r, struct txn *t, const struct id_list *gone)
+merge_failed(struct task_run *r, struct txn *t)
 {
 	struct vm *vm = txn_edit(t, r->entity);
 
-	for (size_t i = 0; i < gone->n; i++) {
-		struct snapshot *s = txn_edit(t, gone->v[i]);
-
-		if (s)
-			s->lifecycle = LIFE_READY;
-	}
-	/* Part of it may be done: trying again goes on from there. */
 	vm->needs_consolidation = true;
 }
 
@@ -339,7 +336,7 @@ merge_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
 		return;
 	snap_ids(json_get(r->args, "gone"), &gone);
 	if (rc) {
-		merge_failed(r, t, &gone);
+		merge_failed(r, t);
 		txn_event(t, EV_VM_CONSOLIDATION_NEEDED, r->entity, r->id, r->who.name,
 		    "Images of %s could not be merged: %.150s", vm->o.name, e->msg);
 	} else {
@@ -356,12 +353,18 @@ merge_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
 }
 
 static const struct task_step delete_steps[] = {
-	{ .name = "merge", .start = merge_start, .finish = run_order_finish },
+	{ .name = "merge",
+	    .start = merge_start,
+	    .finish = run_order_finish,
+	    .cancel = FLOW_CANCEL_LATE },
 	{ .name = NULL },
 };
 
 static const struct task_step consolidate_steps[] = {
-	{ .name = "merge", .start = merge_start, .finish = run_order_finish },
+	{ .name = "merge",
+	    .start = merge_start,
+	    .finish = run_order_finish,
+	    .cancel = FLOW_CANCEL_LATE },
 	{ .name = NULL },
 };
 
@@ -409,7 +412,9 @@ mark_gone(struct op_call *c, struct txn *t, const struct vm *vm, struct err *e)
 		if (!s || !(obj_id_is(s->o.id, c->entity) ||
 			      (children && descends(c->inv, s, c->entity))))
 			continue;
-		rc = snap_check_ready(s, e);
+		/* One whose images could not be merged is deleted again. */
+		if (s->lifecycle != LIFE_DELETING)
+			rc = snap_check_ready(s, e);
 		if (!rc)
 			rc = task_may_change(c->tasks, s->o.id, e);
 		if (rc)
@@ -460,13 +465,32 @@ snapshot_delete(struct op_call *c, struct txn *t, struct err *e)
 	return 0;
 }
 
+/* Those whose deletion has not come to its end go with it. */
+static json *
+half_gone(const struct inv *inv, const struct vm *vm)
+{
+	json *gone = json_new_array();
+	char id[OBJ_ID_TEXT];
+
+	for (size_t i = 0; i < vm->o.n_kids; i++) {
+		const struct snapshot *s = inv_snapshot(inv, vm->o.kids[i]);
+
+		if (s && s->lifecycle == LIFE_DELETING)
+			json_add_str(gone, obj_id_text(s->o.id, id));
+	}
+	return gone;
+}
+
 static int
 vm_consolidate(struct op_call *c, struct txn *t, struct err *e)
 {
 	const struct vm *vm = inv_vm(c->inv, c->entity);
 	int rc = snap_need_host(c, vm, SNAP_ANY_POWER, e);
 
-	return rc ? rc : check_plan(c, vm, e);
+	if (rc)
+		return rc;
+	json_set_json(c->args, "gone", half_gone(c->inv, vm));
+	return check_plan(c, vm, e);
 }
 
 /* clang-format off */

@@ -385,6 +385,61 @@ only_what_is_empty_and_unused_is_removed(void **state)
 	lab_free(l);
 }
 
+static void
+a_disk_does_not_grow_under_a_snapshot(void **state)
+{
+	struct lab *l = lab_new(1, 4096);
+	obj_id vm = lab_vm(l, "web", true);
+	const char *grow = "{'name':'disk-0','size_mb':4096}";
+
+	assert_int_equal(lab_do(l, "vm.snapshot", vm, "{'name':'before'}"), 0);
+	obj_id snapshot = l->object;
+	assert_int_equal(lab_do(l, "vm.disk_update", vm, grow), ERR_BAD_STATE);
+	assert_non_null(strstr(l->msg, "cannot grow while snapshot \"before\""));
+	assert_int_equal(
+	    lab_do(l, "vm.disk_remove", vm, "{'name':'disk-0'}"), ERR_UNSUPPORTED);
+	/* What stands on nothing, and what stands no more, grows. */
+	assert_int_equal(lab_do(l, "vm.disk_add", vm, "{'size_mb':10}"), 0);
+	assert_int_equal(
+	    lab_do(l, "vm.disk_update", vm, "{'name':'disk-1','size_mb':20}"), 0);
+	assert_int_equal(lab_do(l, "snapshot.delete", snapshot, NULL), 0);
+	assert_int_equal(lab_do(l, "vm.disk_update", vm, grow), 0);
+	lab_free(l);
+}
+
+static void
+a_snapshot_that_is_half_merged_is_not_gone_back_to(void **state)
+{
+	struct lab *l = lab_new(1, 4096);
+	obj_id vm = lab_vm(l, "web", true);
+	struct caller who = caller_server;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(lab_do(l, "vm.snapshot", vm, "{'name':'one'}"), 0);
+	obj_id one = l->object;
+	agent_fake_fail_next(l->agent[0], ERR_IO, "the disk broke");
+	assert_int_equal(lab_do(l, "snapshot.delete", one, NULL), ERR_IO);
+	assert_true(inv_vm(l->inv, vm)->needs_consolidation);
+	assert_int_equal(lab_do(l, "snapshot.revert", one, NULL), ERR_BAD_STATE);
+	/* Once begun there is no way back. */
+	agent_fake_hold(l->agent[0]);
+	assert_int_equal(lab_op(l, "snapshot.delete", one, NULL), 0);
+	lab_settle(l);
+	assert_int_equal(op_cancel(l->ops, l->task, &who, &e), ERR_BAD_STATE);
+	agent_fake_release(l->agent[0]);
+	assert_int_equal(lab_wait(l, l->task), 0);
+	assert_null(inv_snapshot(l->inv, one));
+
+	assert_int_equal(lab_do(l, "vm.snapshot", vm, "{'name':'two'}"), 0);
+	obj_id two = l->object;
+	agent_fake_fail_next(l->agent[0], ERR_IO, "the disk broke");
+	assert_int_equal(lab_do(l, "snapshot.delete", two, NULL), ERR_IO);
+	assert_int_equal(lab_do(l, "vm.consolidate", vm, NULL), 0);
+	assert_null(inv_snapshot(l->inv, two));
+	assert_false(inv_vm(l->inv, vm)->needs_consolidation);
+	lab_free(l);
+}
+
 static unsigned replies;
 static obj_id replied_task[2];
 
@@ -523,6 +578,8 @@ main(void)
 		cmocka_unit_test(sizes_change_hot_or_say_that_they_cannot),
 		cmocka_unit_test(what_a_host_says_of_a_number_is_told_of_a_name),
 		cmocka_unit_test(only_what_is_empty_and_unused_is_removed),
+		cmocka_unit_test(a_disk_does_not_grow_under_a_snapshot),
+		cmocka_unit_test(a_snapshot_that_is_half_merged_is_not_gone_back_to),
 		cmocka_unit_test(the_same_op_id_makes_one_machine),
 		cmocka_unit_test(a_role_that_is_too_low_is_denied),
 		cmocka_unit_test(two_administrators_cannot_lower_each_other),

@@ -55,6 +55,8 @@ function Take({ vm, run }: { vm: Vm; run: (what: Promise<unknown>) => void }) {
 function Line({ node, vm, run }: { node: Node; vm: Vm; run: (what: Promise<unknown>) => void }) {
   const { snapshot: s, depth } = node;
   const ready = s.lifecycle === "ready" && mayOperate();
+  // One whose images could not be merged stays "deleting", and is deleted again.
+  const removable = ready || (s.lifecycle === "deleting" && mayOperate());
   return (
     <li style={{ paddingLeft: `${depth * 18}px` }}>
       <span>
@@ -76,7 +78,7 @@ function Line({ node, vm, run }: { node: Node; vm: Vm; run: (what: Promise<unkno
       >
         Revert
       </button>
-      <button type="button" disabled={!ready} aria-label={`Delete ${s.name}`} onClick={() => run(call("DELETE", `/snapshots/${s.id}`))}>
+      <button type="button" disabled={!removable} aria-label={`Delete ${s.name}`} onClick={() => run(call("DELETE", `/snapshots/${s.id}`))}>
         Delete
       </button>
     </li>
