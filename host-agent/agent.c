@@ -414,6 +414,10 @@ open_stores(struct agent *a, struct err *e)
 		.boot_id = a->boot_id,
 		.disk = &a->disk,
 		.progress = a->progress,
+		.channel = a->to_hosts.channel,
+		.channel_addresses = a->to_hosts.addresses,
+		.n_channel_addresses = ARRAY_SIZE(a->to_hosts.addresses),
+		.flows = a->flows,
 	};
 
 	a->disk = (struct disk_conf){

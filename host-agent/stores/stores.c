@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/copy/copies.h"
 #include "host-agent/record/record.h"
 #include "host-agent/record/saver.h"
 #include "host-agent/stores/stores_int.h"
@@ -318,6 +319,24 @@ load(struct stores *s, struct err *e)
 	return 0;
 }
 
+static struct copies *
+open_copies(const struct stores_conf *c, const struct stores_ops *ops)
+{
+	const struct copies_conf conf = {
+		.loop = c->loop,
+		.flows = c->flows,
+		.workers = c->workers,
+		.disk = c->disk,
+		.channel = c->channel,
+		.addresses = c->channel_addresses,
+		.n_addresses = c->n_channel_addresses,
+		.progress = c->progress,
+	};
+	const struct copies_ops to = { ops->reply, ops->fail, ops->arg };
+
+	return copies_new(&conf, &to);
+}
+
 int
 stores_open(const struct stores_conf *c, const struct stores_ops *ops,
     struct stores **ret_s, struct err *e)
@@ -333,6 +352,7 @@ stores_open(const struct stores_conf *c, const struct stores_ops *ops,
 	list_init(&s->jobs);
 	list_init(&s->images);
 	list_init(&s->listed);
+	s->copies = open_copies(c, ops);
 	rc = load(s, e);
 	if (rc) {
 		stores_free(s);
@@ -355,6 +375,7 @@ stores_free(struct stores *s)
 	if (!s)
 		return;
 	store_images_drop(s);
+	copies_free(s->copies);
 	LIST_EACH_SAFE(struct store_job, j, &s->jobs, node) {
 		list_remove(&j->node);
 		j->owner = NULL;

@@ -17,6 +17,8 @@
 
 #define MAX_STORES 256u
 
+struct channel;
+struct flows;
 struct stores;
 
 struct stores_ops {
@@ -39,12 +41,17 @@ struct stores_conf {
 	const char *host_uuid, *boot_id;
 	const struct disk_conf *disk; /* borrowed */
 	struct progress *progress;    /* borrowed; NULL: nobody wants to know */
+	/* To other hosts, borrowed; NULL: no image goes to or comes from them. */
+	struct channel *channel;
+	const char *const *channel_addresses; /* they may change */
+	size_t n_channel_addresses;
+	struct flows *flows; /* borrowed */
 };
 
 /* Blocks on the list only; the datastores in it are attached by workers. */
 int stores_open(const struct stores_conf *c, const struct stores_ops *ops,
     struct stores **ret_s, struct err *e) WARN_UNUSED;
-/* Jobs that run keep what they use; free the workers after this. */
+/* After the flows. Jobs that run keep what they use; free the workers after this. */
 void stores_free(struct stores *s);
 
 /* Handlers of inbox.h for every verb that is STORES' in verb.def. */

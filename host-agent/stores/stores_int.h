@@ -9,6 +9,7 @@
 #include "host-agent/storage/tmpl.h"
 #include "host-agent/stores/stores.h"
 
+struct copies;
 struct saver;
 
 struct store {
@@ -76,6 +77,7 @@ struct stores {
 	struct list jobs;
 	struct list images;
 	struct list listed;
+	struct copies *copies; /* from and to other hosts */
 	size_t count;
 	size_t looks; /* under way */
 };

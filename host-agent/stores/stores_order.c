@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "host-agent/copy/copies.h"
 #include "host-agent/storage/ds_file.h"
 #include "host-agent/stores/stores_int.h"
 
@@ -243,6 +244,35 @@ start_template_delete(
 	    s, name, o, o->template_delete->datastore, work_template_delete, e);
 }
 
+/* ---- from host to host ---- */
+
+static int
+start_receive(
+    struct stores *s, struct order_name name, const Drover__Order *o, struct err *e)
+{
+	struct datastore *ds;
+	int rc = stores_get(s, o->image_receive->datastore, &ds, e);
+
+	return rc ? rc : copies_receive(s->copies, name, ds, o->image_receive, e);
+}
+
+static int
+start_send(
+    struct stores *s, struct order_name name, const Drover__Order *o, struct err *e)
+{
+	struct datastore *ds;
+	int rc = stores_get(s, o->image_send->datastore, &ds, e);
+
+	return rc ? rc : copies_send(s->copies, name, ds, o->image_send, e);
+}
+
+static int
+start_received(
+    struct stores *s, struct order_name name, const Drover__Order *o, struct err *e)
+{
+	return copies_received(s->copies, name, o->image_received, e);
+}
+
 static const struct store_verb verbs[] = {
 	{ DROVER__ORDER__VERB_DATASTORE_ATTACH, start_attach },
 	{ DROVER__ORDER__VERB_DATASTORE_DETACH, start_detach },
@@ -256,6 +286,9 @@ static const struct store_verb verbs[] = {
 	{ DROVER__ORDER__VERB_TEMPLATE_FROM_DISK, store_image_from_disk },
 	{ DROVER__ORDER__VERB_APPLIANCE_EXPORT, store_image_export },
 	{ DROVER__ORDER__VERB_TEMPLATE_DELETE, start_template_delete },
+	{ DROVER__ORDER__VERB_IMAGE_RECEIVE, start_receive },
+	{ DROVER__ORDER__VERB_IMAGE_SEND, start_send },
+	{ DROVER__ORDER__VERB_IMAGE_RECEIVED, start_received },
 };
 
 void
@@ -281,6 +314,9 @@ stores_cancel(void *arg, struct order_name name, const char *why)
 	struct stores *s = arg;
 	struct err e = ERR_INIT;
 
+	/* A copy answers when nothing is left of it. */
+	if (copies_cancel(s->copies, name, why))
+		return;
 	/* A blocking call ends by itself; only the making of an image can be given up.
 	 */
 	if (!store_image_cancel(s, name))
