@@ -1,6 +1,7 @@
 /*
  * agent_fake_int: the fake agent from the inside: agent_fake.c is its link, book and
- * journal, agent_fake_move.c what it does with a guest that moves.
+ * journal, agent_fake_work.c what it does with an order, agent_fake_move.c what it does
+ * with a guest that moves.
  */
 #pragma once
 #include "base/err.h"
@@ -10,6 +11,7 @@
 #define FAKE_MAGIC     0x66616b65u
 #define FAKE_MAX_PEERS 4
 #define MAX_STORES     8
+#define MB_BYTES       UINT64_C(0x100000)
 #define MAX_HELD       64
 
 struct fake_guest {
@@ -57,10 +59,25 @@ struct agent_fake {
 
 struct fake_guest *fake_guest_make(
     struct agent_fake *a, uint64_t number, const char *uuid);
-int fake_no_guest(uint64_t number, struct err *e);
 /* A guest is in the memory of this host. */
 bool fake_is_live(const struct fake_guest *g);
 
+/* agent_fake_work.c */
+/* What a reply may point to. */
+struct fake_results {
+	Drover__TemplateFacts tpl;
+	Drover__ArriveReady ready;
+	Drover__CopyFacts copy;
+	Drover__FileFacts file;
+	Drover__DatastoreStatus store;
+};
+
+int fake_do_order(struct agent_fake *a, const Drover__Order *o, struct err *e);
+/* Of an order that went well. */
+void fake_fill_result(struct agent_fake *a, const Drover__Order *o, Drover__Reply *r,
+    struct fake_results *to);
+void fake_fill_store(uint64_t number, Drover__DatastoreStatus *s);
+int fake_no_guest(uint64_t number, struct err *e);
 void fake_delete_disk(struct agent_fake *a, const Drover__DiskSpec *d);
 
 /* agent_fake_move.c */
