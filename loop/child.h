@@ -31,8 +31,8 @@ struct child_opts {
 	uint64_t rlimit_as_bytes; /* 0: none */
 	uint32_t rlimit_cpu_s;
 	uint64_t rlimit_file_bytes; /* no file grows beyond; 0: none */
-	uint32_t timeout_ms; /* SIGTERM, then SIGKILL 2 s later; 0: none */
-	bool detach;         /* own session; not killed by child_free: outlives us */
+	uint32_t timeout_ms;        /* SIGTERM, then SIGKILL 2 s later; 0: none */
+	bool detach; /* own session; not killed by child_free: outlives us */
 	/*
 	 * For what reads foreign data: no network, and where the kernel has Landlock
 	 * no file can be opened but programs, libraries and the ones passed on (by

@@ -443,8 +443,7 @@ tell_orphans(struct stage *st, const struct pending *p, const json *task)
 		struct val r = val_table(TABLE_RECORD, "DatastoreOrphan");
 		const json *ms = json_get(o, "modified_ms");
 		const char *path = text_of(o, "path");
-		AUTO_FREE char *full =
-		    xasprintf("[%s] %s", p->name, path ? path : "");
+		AUTO_FREE char *full = xasprintf("[%s] %s", p->name, path ? path : "");
 
 		table_set(r.table, "Name", val_text(full));
 		table_set(r.table, "Length", val_int((int64_t)size_of(o)));

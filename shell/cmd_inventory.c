@@ -137,8 +137,8 @@ report_missing(struct stage *st, const struct wish *w)
 		const char *name = val_at(w->names, i).text->s;
 		if (w->hit[i] || strpbrk(name, "*?["))
 			continue;
-		err_set(&e, ERR_NOT_FOUND, "there is no %s \"%s\"",
-		    kind_word(w->kind), name);
+		err_set(&e, ERR_NOT_FOUND, "there is no %s \"%s\"", kind_word(w->kind),
+		    name);
 		rc = stage_error(st, &e, val_at(w->names, i));
 	}
 	return rc;

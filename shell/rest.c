@@ -198,8 +198,7 @@ rest_get(struct shell *sh, const char *path, json **ret_j, struct err *e)
 }
 
 int
-rest_download(
-    struct shell *sh, const char *path, struct str *ret_body, struct err *e)
+rest_download(struct shell *sh, const char *path, struct str *ret_body, struct err *e)
 {
 	AUTO_FREE char *full = xasprintf(API "%s", path);
 	struct http_request q = { .method = "GET", .path = full };

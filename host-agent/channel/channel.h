@@ -25,23 +25,23 @@
 #include "base/err.h"
 #include "loop/post.h"
 
-#define CHANNEL_KEY_BYTES     32
-#define CHANNEL_NAME_MAX      32
-#define CHANNEL_STREAMS_MAX   256u /* at a time, both ways */
-#define CHANNEL_EXPECTED_MAX  256u
+#define CHANNEL_KEY_BYTES    32
+#define CHANNEL_NAME_MAX     32
+#define CHANNEL_STREAMS_MAX  256u /* at a time, both ways */
+#define CHANNEL_EXPECTED_MAX 256u
 
 struct channel;
 struct channel_stream;
 struct loop;
 struct ssl_ctx_st;
-struct workers;
 
 struct channel_opts {
-	struct ssl_ctx_st *accept_ctx, *dial_ctx; /* borrowed, changed by channel_set_ctx */
-	const char *address; /* to listen on; "" all */
-	uint16_t port;       /* 0: any */
-	uint64_t bytes_per_s; /* cap over all outgoing streams; 0: none */
-	uint32_t stall_ms;    /* 0: 10000 */
+	/* Borrowed, changed by channel_set_ctx. */
+	struct ssl_ctx_st *accept_ctx, *dial_ctx;
+	const char *address;   /* to listen on; "" all */
+	uint16_t port;         /* 0: any */
+	uint64_t bytes_per_s;  /* cap over all outgoing streams; 0: none */
+	uint32_t stall_ms;     /* 0: 10000 */
 	uint32_t handshake_ms; /* 0: 5000 */
 };
 
@@ -52,14 +52,14 @@ int channel_open(struct loop *l, const struct channel_opts *o, struct channel **
 void channel_free(struct channel *c);
 uint16_t channel_port(const struct channel *c);
 /* After certificates were renewed; streams that run keep theirs. Borrowed. */
-void channel_set_ctx(struct channel *c, struct ssl_ctx_st *accept_ctx,
-    struct ssl_ctx_st *dial_ctx);
+void channel_set_ctx(
+    struct channel *c, struct ssl_ctx_st *accept_ctx, struct ssl_ctx_st *dial_ctx);
 void channel_set_cap(struct channel *c, uint64_t bytes_per_s);
 
 struct channel_facts {
-	uint64_t in_bytes, out_bytes; /* of content, not of TLS */
+	uint64_t in_bytes, out_bytes;             /* of content, not of TLS */
 	uint64_t in_bytes_per_s, out_bytes_per_s; /* over about the last second */
-	bool is_up;                   /* connected and named */
+	bool is_up;                               /* connected and named */
 };
 
 /*

@@ -58,7 +58,7 @@ struct engine_cap_fact {
 /* What an engine can do on this host; filled by engine_probe. */
 struct engine_facts {
 	char version[64];
-	char accelerator[16];         /* "kvm", "tcg", "" */
+	char accelerator[16]; /* "kvm", "tcg", "" */
 	char machine[32]; /* newest machine type that it can run; "" if it has none */
 	char accelerator_reason[160]; /* why that one, for --probe */
 	bool usable;
@@ -67,8 +67,7 @@ struct engine_facts {
 };
 
 #define ENGINE_DISKS_MAX  16
-#define ENGINE_LAYERS_MAX 32 /* images in a chain, the one that is written among them \
-			      */
+#define ENGINE_LAYERS_MAX 32 /* images in a chain, with the one that is written */
 
 /* One disk of a guest, in the order of its spec.  disk_open() fills it. */
 struct engine_disk {

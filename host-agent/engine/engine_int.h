@@ -70,8 +70,8 @@ struct engine_ops {
 	int (*resize)(
 	    struct engine_guest *g, const Drover__GuestSpec *spec, struct err *e);
 	/* What the verb under way says, of engine_device.h. */
-	int (*device)(struct engine_guest *g, const struct engine_device *d,
-	    struct err *e);
+	int (*device)(
+	    struct engine_guest *g, const struct engine_device *d, struct err *e);
 	int (*query)(struct engine_guest *g, struct err *e);
 	int (*adopt)(
 	    struct engine_guest *g, const Drover__GuestSpec *spec, struct err *e);

@@ -84,7 +84,8 @@ struct engine_departure {
 void engine_move_out(
     struct engine_guest *g, const struct engine_departure *d, struct wake w);
 void engine_move_cancel(struct engine_guest *g);
-/* GIVEN → as it was before; see above for when that is allowed. RUNNING already: done. */
+/* GIVEN → as it was before; see above for when that is allowed. RUNNING: it
+ * is done already. */
 void engine_move_take_back(struct engine_guest *g, struct wake w);
 
 struct engine_progress {
@@ -101,6 +102,7 @@ struct engine_progress {
 const struct engine_progress *engine_progress(const struct engine_guest *g);
 
 enum engine_moving { ENGINE_MOVES_IN, ENGINE_MOVES_OUT };
+
 /*
  * As engine_adopt, for a guest whose record says that it was on its way.  MOVES_IN: 0
  * with state RUNNING (or PAUSED, if !run) where it had come whole, which is let go now;

@@ -1,13 +1,13 @@
 /*
  * What an order wants of a guest, whether it may have it, and the job that does it.
  */
-#include "host-agent/guest/guest_chain.h"
 #include "host-agent/guest/guest_order.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "host-agent/guest/guest_chain.h"
 #include "host-agent/guest/guest_change.h"
 #include "host-agent/guest/guest_spec.h"
 #include "proto/msg.h"
@@ -186,8 +186,7 @@ check_update(struct wish *w, struct err *e)
 	if (guest_spec_same(w->g->spec, w->spec))
 		return GUEST_ALREADY;
 	if (guests_spec_check(w->gs, w->spec, e) ||
-	    guest_change_check(w->g->spec, w->spec, e) ||
-	    check_held(w->g, w->spec, e))
+	    guest_change_check(w->g->spec, w->spec, e) || check_held(w->g, w->spec, e))
 		return GUEST_REFUSED;
 	return GUEST_GO;
 }

@@ -50,5 +50,5 @@ enum guest_verdict wish_check_known(struct wish *w, struct err *e);
 /* A reply with the guest's status. */
 Drover__Reply *wish_status(const struct guest *g);
 
-extern const struct order_verb guest_move_verbs[]; /* the last one has no check */
+extern const struct order_verb guest_move_verbs[];     /* the last one has no check */
 extern const struct order_verb guest_snapshot_verbs[]; /* likewise */

@@ -272,7 +272,8 @@ datastore_look(
 int
 datastore_path_is_users(const char *path, struct err *e)
 {
-	static const char *const ours[] = { DATASTORE_MARK, DS_BEATS, "vms", "templates" };
+	static const char *const ours[] = { DATASTORE_MARK, DS_BEATS, "vms",
+		"templates" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
 		size_t n = strlen(ours[i]);
@@ -328,14 +329,14 @@ is_there(int fd, const Drover__FileWrite *w)
 {
 	AUTO_FREE uint8_t *had = xmalloc(w->data.len + 1);
 
-	return w->data.len && pread(fd, had, w->data.len, (off_t)w->offset) ==
-				  (ssize_t)w->data.len &&
+	return w->data.len &&
+	       pread(fd, had, w->data.len, (off_t)w->offset) == (ssize_t)w->data.len &&
 	       !memcmp(had, w->data.data, w->data.len);
 }
 
 static int
-check_quota(const struct datastore *ds, const Drover__FileWrite *w, uint64_t had,
-    struct err *e)
+check_quota(
+    const struct datastore *ds, const Drover__FileWrite *w, uint64_t had, struct err *e)
 {
 	uint64_t used = 0;
 	int rc = w->quota_bytes ? ds_users_bytes(ds, &used, e) : 0;

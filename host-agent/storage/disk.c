@@ -259,9 +259,7 @@ memory_create(const struct datastore *ds, uint64_t guest, int *ret_fd, struct er
 	/* Never what is there: it may be a snapshot's too. */
 	int rc = memory_delete(ds, guest, e);
 
-	return rc ? rc
-		  : memory_path(
-			guest, O_RDWR | O_CREAT | O_EXCL, ds, ret_fd, e);
+	return rc ? rc : memory_path(guest, O_RDWR | O_CREAT | O_EXCL, ds, ret_fd, e);
 }
 
 int

@@ -33,10 +33,10 @@ struct stores_ops {
 
 struct stores_conf {
 	struct loop *loop;
-	struct workers *workers;      /* for datastores alone */
-	struct workers *savers;       /* for the list */
-	const char *path;             /* of the list; copied */
-	const char *roots;            /* as of datastore_attach; copied */
+	struct workers *workers; /* for datastores alone */
+	struct workers *savers;  /* for the list */
+	const char *path;        /* of the list; copied */
+	const char *roots;       /* as of datastore_attach; copied */
 	/* How this host signs its beats, borrowed; NULL: it leaves none. */
 	const char *host_uuid, *boot_id;
 	const struct disk_conf *disk; /* borrowed */

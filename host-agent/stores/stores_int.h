@@ -45,7 +45,7 @@ struct store_job {
 	uint64_t wall_ms;
 	struct ds_stale stale;
 	struct err beat_err;
-	Drover__Reply *reply;       /* result of an order */
+	Drover__Reply *reply; /* result of an order */
 	struct err e;
 	int (*work)(struct store_job *j);
 	void (*ended)(struct stores *s, struct store_job *j, int rc);

@@ -26,8 +26,8 @@ struct request {
 	size_t n_args;
 	char *authorization, *cookie, *csrf, *op_id, *origin, *host, *content_type;
 	char *if_match; /* If-Match, or If-Range */
-	char peer[64]; /* address, no port */
-	char id[24];   /* "r-…", in the answer, the log and the audit */
+	char peer[64];  /* address, no port */
+	char id[24];    /* "r-…", in the answer, the log and the audit */
 	uint8_t *body;
 	size_t body_len;
 	uint64_t received_us; /* mono */

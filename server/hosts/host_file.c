@@ -70,8 +70,8 @@ sum_json(const char *path, const Drover__FileSumFacts *s)
 }
 
 static void
-tell_data(const struct file_call *c, int rc, const struct err *e,
-    const Drover__Reply *reply)
+tell_data(
+    const struct file_call *c, int rc, const struct err *e, const Drover__Reply *reply)
 {
 	struct host_file_data d = { .n = 0 };
 

@@ -38,6 +38,7 @@ struct host_file_range {
 /* data is copied before the call returns. */
 void hosts_file_write(struct hosts *hs, obj_id datastore,
     const struct host_file_chunk *c, host_file_fn done, void *arg);
+
 /* A piece of a file as it is now. */
 struct host_file_data {
 	const void *data;

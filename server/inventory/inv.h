@@ -64,7 +64,7 @@ struct host { /* parent: cluster */
 	uint64_t memory_total_mb, memory_usage_mb, boot_time, last_seen;
 	json *engines;
 	json *cpu_flags, *channel_addresses; /* lists of texts */
-	uint32_t channel_port; /* 0: takes no transfers */
+	uint32_t channel_port;               /* 0: takes no transfers */
 };
 
 struct pool { /* parent: cluster (the root pool "Resources") or pool */
@@ -90,9 +90,9 @@ struct vm { /* parent: folder or datacenter */
 	/* [{name, network: "network-1", mac, address?, vlan?, rx_kbit_limit?,
 	 * tx_kbit_limit?}] */
 	json *nics;
-	obj_id snapshot; /* the one that its disks go on from, or none */
+	obj_id snapshot;          /* the one that its disks go on from, or none */
 	bool needs_consolidation; /* images that no snapshot needs lie in its chains */
-	json *seed; /* {meta_data, user_data, network_config}, or NULL */
+	json *seed;               /* {meta_data, user_data, network_config}, or NULL */
 	bool guest_agent;
 	uint64_t guest_heartbeat;
 	char *guest_host_name, *guest_os;
@@ -119,7 +119,7 @@ struct datastore { /* parent: datacenter */
 	bool shared, accessible;
 	struct id_list hosts, reachable_hosts;
 	uint64_t capacity_bytes, free_bytes;
-	uint64_t quota_bytes; /* of what users upload; 0: none */
+	uint64_t quota_bytes;        /* of what users upload; 0: none */
 	struct id_list silent_hosts; /* have left no beat there lately, as others see */
 	char *beat_error; /* of a host that reaches it and cannot leave its beat */
 };

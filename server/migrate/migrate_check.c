@@ -74,8 +74,8 @@ check_machine(const struct mig_view *v, struct mig_verdict *r)
 		break;
 	}
 	if (v->is_same_host && !count_moving(v))
-		against(r, ERR_INVALID, "machine \"%s\" is on host \"%s\" already", v->vm,
-		    v->to->name);
+		against(r, ERR_INVALID, "machine \"%s\" is on host \"%s\" already",
+		    v->vm, v->to->name);
 }
 
 static void

@@ -265,8 +265,8 @@ more_start(struct task_run *r)
 }
 
 static void
-detach_order(const struct task_run *r, Drover__DatastoreDetach *detach, Drover__Order *o,
-    uint32_t step)
+detach_order(const struct task_run *r, Drover__DatastoreDetach *detach,
+    Drover__Order *o, uint32_t step)
 {
 	drover__datastore_detach__init(detach);
 	drover__order__init(o);
@@ -287,8 +287,7 @@ more_undo(struct task_run *r)
 
 	detach_order(r, &detach, &o, UNDO_STEP(task_step(r)));
 	for (size_t i = 0; i < n; i++)
-		host_call_patient(
-		    run_ops(r)->hosts, more[i], &o, ATTACH_MS, WAKE_NONE);
+		host_call_patient(run_ops(r)->hosts, more[i], &o, ATTACH_MS, WAKE_NONE);
 	return FLOW_NEXT;
 }
 
@@ -348,8 +347,7 @@ update_gone(struct task_run *r)
 	hosts_forget_reach(run_ops(r)->hosts, r->entity);
 	for (size_t i = 0; ds && i < ds->hosts.n; i++) {
 		if (run_reply(r, ds->hosts.v[i], STEP_MORE))
-			hosts_note_reach(
-			    run_ops(r)->hosts, ds->hosts.v[i], r->entity);
+			hosts_note_reach(run_ops(r)->hosts, ds->hosts.v[i], r->entity);
 	}
 	run_forget(r);
 }
@@ -374,9 +372,8 @@ static const struct task_kind update_kind = {
 
 /* Machines there would lose their disks. */
 static int
-check_leaving(
-    const struct op_call *c, const struct datastore *ds, const struct id_list *stay,
-    struct err *e)
+check_leaving(const struct op_call *c, const struct datastore *ds,
+    const struct id_list *stay, struct err *e)
 {
 	INV_EACH(c->inv, KIND_VM, o)
 	{

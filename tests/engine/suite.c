@@ -352,8 +352,8 @@ suite_guest_second(struct suite_guest *sg)
 void
 suite_open_second(const struct suite_guest *sg, struct engine_disk *ret_d)
 {
-	*ret_d = (struct engine_disk){ .fd = open(
-					   sg->second_path, O_RDWR | O_CLOEXEC) };
+	*ret_d =
+	    (struct engine_disk){ .fd = open(sg->second_path, O_RDWR | O_CLOEXEC) };
 	assert_true(ret_d->fd >= 0);
 }
 
@@ -365,8 +365,9 @@ suite_boot(struct suite_guest *sg, suite_boot_fn fn, struct wake w)
 	AUTO_CLOSE int fd = open(sg->disk_path, O_RDWR | O_CLOEXEC);
 	AUTO_CLOSE int base =
 	    sg->disk.n_backing ? open(sg->layer.path, O_RDONLY | O_CLOEXEC) : -1;
-	struct engine_disk disks[2] = { {
-	    .fd = fd, .backing_fds = { base }, .n_backing = sg->disk.n_backing } };
+	struct engine_disk disks[2] = {
+		{ .fd = fd, .backing_fds = { base }, .n_backing = sg->disk.n_backing }
+	};
 	struct engine_boot b = { .spec = &sg->spec,
 		.disks = disks,
 		.tap_fds = &sg->tap,

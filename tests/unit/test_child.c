@@ -278,7 +278,8 @@ only_named_descriptors_are_passed(void **state)
 			      "ls /proc/$$/fd; true"),
 		   .pass_fds = twisted,
 		   .n_pass_fds = 3 });
-	assert_string_equal(w->out, "/dev/full\n/dev/zero\n/dev/full\n0\n1\n2\n3\n4\n5\n");
+	assert_string_equal(
+	    w->out, "/dev/full\n/dev/zero\n/dev/full\n0\n1\n2\n3\n4\n5\n");
 	close(open_fd);
 	close(a);
 	close(b);

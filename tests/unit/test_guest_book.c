@@ -77,8 +77,7 @@ move_survives_the_way_to_disk_and_back(void **state)
 	m->running = true;
 	guest_record_encode(&r, &b);
 	guest_record_fini(&r);
-	assert_int_equal(
-	    guest_record_decode((uint8_t *)b.s, b.len, &back, NULL), 0);
+	assert_int_equal(guest_record_decode((uint8_t *)b.s, b.len, &back, NULL), 0);
 	assert_int_equal(back.state, GUEST_LEAVING);
 	assert_int_equal(back.restart.task, 0);
 	assert_int_equal(back.move->generation, 8);

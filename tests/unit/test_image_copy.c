@@ -447,8 +447,8 @@ static void
 test_sparse_image_arrives_equal_and_sparse(void **state)
 {
 	struct world *w = *state;
-	const uint64_t places[] = { 0, MIB + 4096, 40 * MIB + 100, 64 * MIB + 512 - 70 * KIB,
-		UINT64_MAX };
+	const uint64_t places[] = { 0, MIB + 4096, 40 * MIB + 100,
+		64 * MIB + 512 - 70 * KIB, UINT64_MAX };
 	const Drover__CopyFacts *out, *in;
 	struct stat st;
 

@@ -4,6 +4,8 @@
  * Descriptors go to sets that QEMU numbers, for other sets come and go meanwhile; what
  * a disk has left behind is found by the names of its nodes.
  */
+#include "host-agent/engine/qemu/qemu_device.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,7 +16,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/engine/qemu/qemu_block.h"
-#include "host-agent/engine/qemu/qemu_device.h"
 
 #define NODES_MAX 256
 #define FDSET     "/dev/fdset/"

@@ -207,8 +207,8 @@ read_shift(const json *o, struct qemu_shift_to *ret_to, struct err *e)
 		rc = json_read_u64(o, "shift_datastore", JSON_OPTIONAL, 0, INT64_MAX,
 		    &ret_to->datastore, e);
 	if (!rc)
-		rc = json_read_str(o, "shift_path", JSON_OPTIONAL,
-		    sizeof(ret_to->path) - 1, &path, e);
+		rc = json_read_str(
+		    o, "shift_path", JSON_OPTIONAL, sizeof(ret_to->path) - 1, &path, e);
 	ret_to->slot = (unsigned)slot;
 	snprintf(ret_to->path, sizeof(ret_to->path), "%s", rc ? "" : path);
 	return rc;

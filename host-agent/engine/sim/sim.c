@@ -347,8 +347,7 @@ op_merge(struct engine_guest *g, const struct engine_merge *m, struct err *e)
 }
 
 static int
-op_disk_move(
-    struct engine_guest *g, const struct engine_disk_move *m, struct err *e)
+op_disk_move(struct engine_guest *g, const struct engine_disk_move *m, struct err *e)
 {
 	return sim_quick(g, e);
 }
