@@ -758,30 +758,6 @@ test_noise_at_the_door(void **state)
 	end_stream(&s);
 }
 
-static void
-test_greeting_is_checked(void **state)
-{
-	struct greeting g = { .name = "disk-0" }, got;
-	uint8_t said[GREETING_BYTES];
-	struct err e = ERR_INIT;
-
-	memset(g.key, 7, sizeof(g.key));
-	greeting_pack(&g, said);
-	assert_int_equal(greeting_unpack(said, &got, &e), 0);
-	assert_memory_equal(&g, &got, sizeof(g));
-	said[4] = 2;
-	assert_int_equal(greeting_unpack(said, &got, &e), ERR_UNSUPPORTED);
-	said[4] = 1;
-	said[5] = 0;
-	assert_int_equal(greeting_unpack(said, &got, &e), ERR_INVALID);
-	said[5] = CHANNEL_NAME_MAX + 1;
-	assert_int_equal(greeting_unpack(said, &got, &e), ERR_INVALID);
-	said[5] = 20;
-	assert_int_equal(greeting_unpack(said, &got, &e), ERR_INVALID);
-	said[0] = 'X';
-	assert_int_equal(greeting_unpack(said, &got, &e), ERR_INVALID);
-}
-
 #define TEST(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
 
 int
@@ -809,7 +785,6 @@ main(void)
 		TEST(test_pings_without_end_hold_nobody),
 		TEST(test_door_keeps_strangers_out),
 		TEST(test_noise_at_the_door),
-		cmocka_unit_test(test_greeting_is_checked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
