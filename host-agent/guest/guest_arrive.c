@@ -342,7 +342,9 @@ on_nobody_dialled(void *arg)
 static void
 not_measured(struct guest *g, const char *why)
 {
-	snprintf(g->arrival.why_not, sizeof(g->arrival.why_not), "%s", why);
+	/* Of a long reason the front says enough. */
+	snprintf(g->arrival.why_not, sizeof(g->arrival.why_not), "%.*s",
+	    (int)sizeof(g->arrival.why_not) - 1, why);
 }
 
 /* Its bytes came through the agent that ended. */
