@@ -199,6 +199,7 @@ vm_snapshot(struct op_call *c, struct txn *t, struct err *e)
 	s->num_cpu = vm->num_cpu;
 	s->memory_mb = vm->memory_mb;
 	snap_set_disks(&s->nics, vm->nics);
+	arg_set_id(c->args, "vm", c->entity);
 	c->object = s->o.id;
 	return 0;
 }

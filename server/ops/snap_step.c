@@ -27,7 +27,8 @@ snap_vm(struct task_run *r)
 void
 snap_locks(const struct inv *inv, obj_id entity, const json *args, struct lock_set *out)
 {
-	obj_id vm = vm_id_of(inv, entity);
+	/* A snapshot that is to be taken stands in no tree yet. */
+	obj_id vm = arg_has(args, "vm") ? arg_id(args, "vm") : vm_id_of(inv, entity);
 	const json *gone = json_get(args, "gone");
 
 	vm_locks(inv, vm, args, out);

@@ -7,8 +7,9 @@
  */
 #include "server/template/template_int.h"
 
-#define OP_TAKE   "vm.snapshot"
-#define OP_DELETE "snapshot.delete"
+#define ASK_AGAIN_MS 1000u
+#define OP_TAKE      "vm.snapshot"
+#define OP_DELETE    "snapshot.delete"
 
 struct at_work {
 	const char *op;
@@ -45,7 +46,7 @@ is_at_work(const struct task_run *r, const void *arg)
 	const struct at_work *w = arg;
 
 	return str_same(r->kind->op, w->op) &&
-	       (obj_id_is(r->entity, w->vm) ||
+	       (obj_id_is(r->entity, w->vm) || obj_id_is(run_arg_id(r, "vm"), w->vm) ||
 		   (!obj_id_none(w->snapshot) && obj_id_is(r->entity, w->snapshot)));
 }
 
@@ -72,6 +73,10 @@ freeze_start(struct task_run *r)
 
 	if (snap && snap->lifecycle == LIFE_READY)
 		return FLOW_NEXT;
+	if (arg_bool(r->args, "pause", false)) {
+		task_pause(r, ASK_AGAIN_MS);
+		return FLOW_WAIT;
+	}
 	if (await_other(r, OP_TAKE, snap))
 		return FLOW_WAIT;
 	json_set_str(args, "name", name);
@@ -87,10 +92,18 @@ freeze_start(struct task_run *r)
 	return FLOW_WAIT;
 }
 
+/* Other clones of the machine may hold it, each for as long as it copies. */
 enum flow_rc
 freeze_finish(struct task_run *r, int rc)
 {
-	if (!rc || rc == ERR_NOT_FOUND)
+	bool paused = arg_bool(r->args, "pause", false);
+	bool waits = !paused && rc == ERR_BUSY;
+
+	json_set_bool(r->args, "pause", waits);
+	task_set_waiting(r, waits ? task_err(r)->msg : NULL);
+	if (paused)
+		return FLOW_AGAIN;
+	if (!rc || rc == ERR_NOT_FOUND || waits)
 		return FLOW_AGAIN;
 	err_wrap(task_err(r), "the snapshot to clone from");
 	return FLOW_FAIL;

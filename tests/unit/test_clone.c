@@ -164,7 +164,7 @@ a_machine_becomes_a_template_and_a_machine_again(void **state)
 	struct lab *l = lab_watched(2, 8192);
 	obj_id vm = lab_vm(l, "web", true);
 
-	refused(l, "vm.to_template", vm, "{'name':'golden'}", "powered_on");
+	refused(l, "vm.to_template", vm, "{'name':'golden'}", "powered on");
 	ok(l, "vm.stop", vm, "{'mode':'kill'}");
 	ok(l, "vm.to_template", vm, "{'name':'golden','keep':true,'version':'2'}");
 	obj_id kept = l->object;
@@ -212,10 +212,26 @@ an_export_wants_a_machine_that_is_off(void **state)
 	obj_id vm = lab_vm(l, "web", true);
 	const char *args = "{'datastore':'datastore-1','path':'out/web.ova'}";
 
-	refused(l, "vm.export", vm, args, "powered_on");
+	refused(l, "vm.export", vm, args, "powered on");
 	ok(l, "vm.stop", vm, "{'mode':'kill'}");
 	ok(l, "vm.export", vm, args);
 	assert_int_equal(seen.exports, 1);
+	lab_free(l);
+}
+
+static void
+a_running_machine_is_cloned_twice_at_once(void **state)
+{
+	struct lab *l = lab_watched(1, 16384);
+	obj_id vm = lab_vm(l, "web", true);
+
+	assert_int_equal(lab_op(l, "vm.clone", vm, "{'name':'one'}"), 0);
+	obj_id task = l->task;
+	assert_int_equal(lab_op(l, "vm.clone", vm, "{'name':'two'}"), 0);
+	assert_int_equal(lab_wait(l, l->task), 0);
+	assert_int_equal(lab_wait(l, task), 0);
+	lab_advance(l, 5000);
+	assert_int_equal(inv_count(l->inv, KIND_VM), 3);
 	lab_free(l);
 }
 
@@ -388,6 +404,7 @@ main(void)
 		cmocka_unit_test(
 		    a_machine_that_cannot_be_removed_stays_beside_its_template),
 		cmocka_unit_test(an_export_wants_a_machine_that_is_off),
+		cmocka_unit_test(a_running_machine_is_cloned_twice_at_once),
 		cmocka_unit_test(two_exports_write_two_files),
 		cmocka_unit_test(what_is_cut_anywhere_ends_whole),
 		cmocka_unit_test(a_transfer_between_hosts_is_cut_anywhere),

@@ -408,6 +408,37 @@ a_disk_does_not_grow_under_a_snapshot(void **state)
 }
 
 static void
+a_snapshot_holds_its_machine(void **state)
+{
+	static const char *const ops[] = { "vm.stop", "vm.delete", "vm.suspend",
+		"vm.disk_add", "vm.snapshot" };
+	static const char *const args[] = { "{'mode':'kill'}", NULL, NULL,
+		"{'size_mb':10}", "{'name':'other'}" };
+	struct lab *l = lab_new(1, 4096);
+	obj_id vm = lab_vm(l, "web", true);
+
+	agent_fake_hold(l->agent[0]);
+	assert_int_equal(lab_op(l, "vm.snapshot", vm, "{'name':'one'}"), 0);
+	obj_id task = l->task;
+	for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
+		int rc = lab_op(l, ops[i], vm, args[i]);
+
+		if (rc != ERR_BUSY && rc != ERR_BAD_STATE)
+			fail_msg("%s: %d %s", ops[i], rc, l->msg);
+	}
+	agent_fake_release(l->agent[0]);
+	assert_int_equal(lab_wait(l, task), 0);
+	/* And it is held by others. */
+	agent_fake_hold(l->agent[0]);
+	assert_int_equal(lab_op(l, "vm.suspend", vm, NULL), 0);
+	task = l->task;
+	assert_int_equal(lab_op(l, "vm.snapshot", vm, "{'name':'two'}"), ERR_BUSY);
+	agent_fake_release(l->agent[0]);
+	assert_int_equal(lab_wait(l, task), 0);
+	lab_free(l);
+}
+
+static void
 a_snapshot_that_is_half_merged_is_not_gone_back_to(void **state)
 {
 	struct lab *l = lab_new(1, 4096);
@@ -579,6 +610,7 @@ main(void)
 		cmocka_unit_test(what_a_host_says_of_a_number_is_told_of_a_name),
 		cmocka_unit_test(only_what_is_empty_and_unused_is_removed),
 		cmocka_unit_test(a_disk_does_not_grow_under_a_snapshot),
+		cmocka_unit_test(a_snapshot_holds_its_machine),
 		cmocka_unit_test(a_snapshot_that_is_half_merged_is_not_gone_back_to),
 		cmocka_unit_test(the_same_op_id_makes_one_machine),
 		cmocka_unit_test(a_role_that_is_too_low_is_denied),
