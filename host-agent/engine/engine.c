@@ -279,7 +279,7 @@ engine_begin(struct engine_guest *g, enum engine_verb v, struct wake w)
 	struct loop *l = g->engine->loop;
 	struct err e = ERR_INIT;
 
-	if (g->busy && (v != ENGINE_KILL || g->verb == ENGINE_KILL)) {
+	if (g->busy && v != ENGINE_KILL) {
 		err_set(&e, ERR_BUSY, "vm-%" PRIu64 ": cannot %s: %s is under way",
 		    g->number, verb_names[v], verb_names[g->verb]);
 		post_wake(l, w, e.code, &e);

@@ -497,6 +497,18 @@ refuse_start(struct flow *f, void *arg)
 	return FLOW_WAIT;
 }
 
+/* It may have been killed, and take a while to end; its group cannot go before. */
+static enum flow_rc
+end_start(struct flow *f, void *arg)
+{
+	const struct guest_job *j = arg;
+
+	if (j->stays || !guest_is_live(j->g))
+		return FLOW_NEXT;
+	engine_kill(j->g->handle, flow_wake(f));
+	return FLOW_WAIT;
+}
+
 static enum flow_rc
 drop_disks_start(struct flow *f, void *arg)
 {
@@ -527,6 +539,7 @@ const struct flow_step guest_arrival_steps[] = {
 	{ "arrived", arrived_start, guest_finish_any, NULL, RECORD_MS },
 	{ "outage", outage_start, outage_finish, NULL, QUICK_MS },
 	{ "refuse", refuse_start, NULL, NULL, RECORD_MS },
+	{ "end", end_start, NULL, NULL, QUICK_MS },
 	{ "drop-disks", drop_disks_start, guest_finish_delete_images, NULL, DISK_MS },
 	{ "clear", guest_step_clear, NULL, NULL, 0 },
 	{ "drop-folder", drop_folder_start, guest_finish_folder, NULL, DISK_MS },
@@ -578,6 +591,7 @@ told_start(struct flow *f, void *arg)
 
 const struct flow_step guest_refuse_steps[] = {
 	{ "never", never_start, NULL, NULL, RECORD_MS },
+	{ "end", end_start, NULL, NULL, QUICK_MS },
 	{ "drop-disks", drop_disks_start, guest_finish_delete_images, NULL, DISK_MS },
 	{ "clear", guest_step_clear, NULL, NULL, 0 },
 	{ "drop-folder", drop_folder_start, guest_finish_folder, NULL, DISK_MS },

@@ -242,8 +242,10 @@ meet_refuse(const struct wish *w, struct guest_job *j)
 
 	if (j->verb == GV_ARRIVE && g->generation == w->o->guest_refuse->generation)
 		guest_job_cancel(j, "it was refused");
-	/* One that is whole already is not to be touched any more. */
-	else if (j->refuses && g->generation == w->o->guest_refuse->generation &&
+	/* One that is whole already is not to be touched any more; one that is being
+	 * adopted comes to an end by itself. */
+	else if (j->refuses && !j->adopts &&
+		 g->generation == w->o->guest_refuse->generation &&
 		 engine_guest_state(g->handle) == ENGINE_ARRIVING)
 		engine_kill(g->handle, WAKE_NONE);
 	return j->refuses || j->verb == GV_ARRIVE ? WISH_WAITS : WISH_BUSY;
@@ -264,7 +266,9 @@ check_refuse(struct wish *w, struct err *e)
 		    w->g->spec->name, generation, guest_state_name(w->g->state));
 		return GUEST_REFUSED;
 	}
-	if (guest_past_seen(w->gs->past, w->guest) >= generation)
+	/* Unless what it was said of would not end. */
+	if (guest_past_seen(w->gs->past, w->guest) >= generation &&
+	    !(w->g && w->g->state == GUEST_ARRIVING))
 		return GUEST_ALREADY;
 	return w->g ? GUEST_GO : make_bare_guest(w, e);
 }

@@ -200,6 +200,21 @@ kill_cuts_a_start_short(void **state)
 	suite_guest_free(sg);
 }
 
+static void
+kill_gets_through_while_another_one_is_under_way(void **state)
+{
+	struct suite *s = *state;
+	struct suite_guest *sg = suite_guest_new(s, 5, NULL, NULL);
+
+	start(sg);
+	engine_kill(sg->g, WAKE_NONE);
+	run(sg, verb_kill);
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
+	assert_int_equal(engine_guest_end(sg->g), ENGINE_END_ORDERED);
+	assert_int_equal(s->n_events, 0);
+	suite_guest_free(sg);
+}
+
 static int
 open_memory(const struct suite *s)
 {
@@ -718,6 +733,7 @@ main(int argc, char **argv)
 		BOTH(refuses_what_makes_no_sense),
 		BOTH(says_when_a_guest_does_not_shut_down),
 		BOTH(kill_cuts_a_start_short),
+		BOTH(kill_gets_through_while_another_one_is_under_way),
 		BOTH(suspends_and_goes_on),
 		BOTH(grows_but_does_not_shrink),
 		BOTH(outlives_the_agent),

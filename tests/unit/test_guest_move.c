@@ -533,6 +533,28 @@ turns(struct pair *p, unsigned n)
 		turn(p);
 }
 
+/* Its group and its wires cannot go before it has ended. */
+static void
+refused_guest_that_does_not_end_is_not_forgotten(void **state)
+{
+	struct pair *p = *state;
+
+	p->b->faults = "kill:7=stuck";
+	world_restart(p->b);
+	begin(p);
+	assert_int_equal(arrive(p), 0);
+	turns(p, 5);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(refuse(p), ERR_BUSY);
+		assert_int_equal(QUERY(p->b, GUEST), 0);
+	}
+	p->b->faults = NULL;
+	world_restart(p->b);
+	assert_int_equal(refuse(p), 0);
+	assert_int_equal(QUERY(p->b, GUEST), ERR_NOT_FOUND);
+	runs_at(p, p->a);
+}
+
 static void
 target_killed_anywhere(void **state)
 {
@@ -690,6 +712,7 @@ main(void)
 		T(guest_moves_and_each_order_can_be_repeated),
 		T(paused_guest_comes_paused),
 		T(refused_guest_never_comes),
+		T(refused_guest_that_does_not_end_is_not_forgotten),
 		T(what_did_not_come_is_refused_unasked),
 		T(question_is_a_refusal_where_nothing_is_known),
 		T(orders_that_make_no_sense_are_refused),
