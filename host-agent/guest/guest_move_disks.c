@@ -392,7 +392,8 @@ static enum flow_rc
 copy_cold(struct flow *f, struct guest_job *j, const struct leg *l)
 {
 	const struct guests_env *env = &j->g->gs->env;
-	struct disk_source from = { NULL, env->progress, j->name };
+	struct disk_source from = { NULL, env->progress, j->name,
+		order_of(j)->bytes_per_s };
 	struct disk_place at = { env->loop, env->blockers, env->disk, NULL };
 	Drover__DiskSource source = DROVER__DISK_SOURCE__INIT;
 	Drover__DiskSpec to = *l->to;
@@ -406,6 +407,7 @@ copy_cold(struct flow *f, struct guest_job *j, const struct leg *l)
 	source.backing = l->now->backing;
 	source.n_backing = l->now->n_backing;
 	to.source = &source;
+	to.size_bytes = 0; /* the source's */
 	j->disks_move->copying = COPYING_COLD;
 	disk_copy(&at, &to, &from, flow_wake(f));
 	return FLOW_WAIT;

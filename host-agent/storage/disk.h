@@ -41,6 +41,7 @@ struct disk_source {
 	struct datastore *ds;      /* of d->source; referenced */
 	struct progress *progress; /* NULL: nobody wants to know */
 	struct order_name order;   /* under whose name */
+	uint64_t bytes_per_s;      /* cap; 0: none */
 };
 
 /*

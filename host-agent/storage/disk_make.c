@@ -44,6 +44,7 @@ struct making {
 	struct img_source below; /* what it stands on; none: all is copied */
 	struct progress *progress;
 	struct order_name order;
+	uint64_t bytes_per_s;
 	bool
 	    is_clone; /* shares the source's blocks already, only the size is missing */
 };
@@ -183,6 +184,7 @@ fill(struct making *m, struct err *e)
 		.target = str_same(m->spec->format, "raw") ? IMG_TARGET_SIZED_RAW
 							   : IMG_TARGET_SIZED_QCOW2,
 		.target_fd = m->fd,
+		.bytes_per_s = m->bytes_per_s,
 	};
 	struct img_copy *c;
 
@@ -426,6 +428,7 @@ begin(const struct disk_place *at, const Drover__DiskSpec *d,
 		m->source_ds = datastore_ref(from->ds);
 		m->progress = from->progress;
 		m->order = from->order;
+		m->bytes_per_s = from->bytes_per_s;
 	}
 	rc = worker_run(m->workers, run_prepare, on_prepared, m, &m->err);
 	if (rc)

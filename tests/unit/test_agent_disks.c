@@ -22,10 +22,13 @@
 
 #define SKIPPED 77
 #define GUEST   7
-#define BYTES   (256u << 10)
+#define BYTES   (1u << 20)
 #define DISK    "vms/vm-7/disk-0.raw"
 #define LINKED  "vms/vm-7/disk-1.qcow2"
 #define CRASHED 137
+#define MOVE_MS 20000u
+#define CRAWL   1u /* bytes a second: it never ends */
+#define SLOW    (20u << 20)
 
 struct bench {
 	struct play *play;
@@ -33,6 +36,7 @@ struct bench {
 	uint32_t step;
 	uint64_t at; /* datastore that the disks are on */
 	bool runs;
+	pid_t pid;
 	bool is_linked; /* it has a second disk, which stands on a template */
 };
 
@@ -161,6 +165,7 @@ start(struct bench *b)
 	order(b, &o);
 	drover__guest_spec__free_unpacked(s.spec, NULL);
 	play_assert_running(b->play);
+	b->pid = b->play->reply->reply->guest->pid;
 	b->runs = true;
 }
 
@@ -188,11 +193,12 @@ sh(struct bench *b, const char *command)
 	assert_int_equal(system(line), 0); /* NOLINT(cert-env33-c): our own text */
 }
 
-/* To the other datastore; the answer is waited for, or the agent's end. */
+/* To the other datastore; ordered, and no more. */
 static void
-move(struct bench *b, bool crashes)
+begin_move(struct bench *b, uint64_t bytes_per_s, uint32_t deadline_ms)
 {
 	Drover__Order o = DROVER__ORDER__INIT;
+	Drover__Envelope envelope = DROVER__ENVELOPE__INIT;
 	Drover__GuestMoveDisks m = DROVER__GUEST_MOVE_DISKS__INIT;
 	Drover__DiskMove d[2] = { DROVER__DISK_MOVE__INIT, DROVER__DISK_MOVE__INIT };
 	Drover__DiskMove *moves[] = { &d[0], &d[1] };
@@ -207,13 +213,27 @@ move(struct bench *b, bool crashes)
 	}
 	o.verb_case = DROVER__ORDER__VERB_GUEST_MOVE_DISKS;
 	o.guest_move_disks = &m;
-	if (crashes) {
-		play_order(b->play, ++b->step, &o);
-		assert_int_equal(WEXITSTATUS(play_await_end(b->play)), CRASHED);
-	} else {
-		order(b, &o);
-	}
+	m.bytes_per_s = bytes_per_s;
+	o.task = 77;
+	o.step = ++b->step;
+	o.deadline_ms = deadline_ms;
+	envelope.body_case = DROVER__ENVELOPE__BODY_ORDER;
+	envelope.order = &o;
+	play_say(b->play, &envelope);
 	drover__guest_spec__free_unpacked(m.spec, NULL);
+}
+
+/* The answer is waited for, or the agent's end. */
+static void
+move(struct bench *b, bool crashes)
+{
+	unsigned replies = b->play->replies;
+
+	begin_move(b, 0, MOVE_MS);
+	if (crashes)
+		assert_int_equal(WEXITSTATUS(play_await_end(b->play)), CRASHED);
+	else
+		play_until(b->play, &b->play->replies, replies + 1);
 }
 
 static void
@@ -404,6 +424,68 @@ all_go_or_none(void **state)
 	link_holds(b);
 }
 
+/* More than goes at once however slow it is to be. */
+static void
+fill_much(struct bench *b)
+{
+	sh(b, "dd if=/dev/urandom of=1/" DISK " bs=1M seek=1 count=63 status=none && "
+	      "sha256sum < 1/" DISK " > sum");
+}
+
+static void
+move_is_given_up(void **state)
+{
+	struct bench *b = *state;
+	unsigned replies;
+
+	fill_much(b);
+	start(b);
+	replies = b->play->replies;
+	begin_move(b, CRAWL, 2000);
+	play_until(b->play, &b->play->replies, replies + 1);
+	assert_non_null(b->play->reply->reply->fault);
+	assert_false(bed_exists(place(b, 2, DISK)));
+	sh(b, "sha256sum < 1/" DISK " | cmp - sum");
+	move(b, false);
+	is_moved(b);
+	b->at = 2;
+	sh(b, "test ! -e 1/" DISK " && sha256sum < 2/" DISK " | cmp - sum");
+}
+
+/* The machine's process has it open: the copy is on. */
+static void
+await_copy(struct bench *b)
+{
+	uint64_t end = clock_mono_ms(clock_system()) + MOVE_MS;
+	AUTO_FREE char *command =
+	    xasprintf("ls -l /proc/%d/fd | grep -q 'stores/%c/" DISK "'", (int)b->pid,
+		(char)('0' + 3 - b->at));
+
+	while (system(command)) { /* NOLINT(cert-env33-c): our own text */
+		assert_true(clock_mono_ms(clock_system()) < end);
+		loop_turn(b->play->loop, 10);
+	}
+}
+
+/* What began while it ran ends by a copy of what it has left. */
+static void
+machine_that_ends_is_moved_all_the_same(void **state)
+{
+	struct bench *b = *state;
+	unsigned replies;
+
+	fill_much(b);
+	start(b);
+	replies = b->play->replies;
+	begin_move(b, SLOW, MOVE_MS);
+	await_copy(b);
+	assert_int_equal(kill(b->pid, SIGKILL), 0);
+	b->runs = false;
+	play_until(b->play, &b->play->replies, replies + 1);
+	play_assert_done(b->play);
+	sh(b, "test ! -e 1/" DISK " && sha256sum < 2/" DISK " | cmp - sum");
+}
+
 static void
 kill_at_each_step(struct bench *b)
 {
@@ -455,6 +537,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    linked_disk_stays_linked, setup_linked, teardown),
 		cmocka_unit_test_setup_teardown(all_go_or_none, setup_linked, teardown),
+		cmocka_unit_test_setup_teardown(move_is_given_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    machine_that_ends_is_moved_all_the_same, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    agent_killed_at_each_step, setup, teardown),
 		cmocka_unit_test_setup_teardown(
