@@ -13,7 +13,7 @@ static const struct task_step clone_steps[] = {
 	    .finish = freeze_finish,
 	    .undo = freeze_undo,
 	    .needed = is_live_clone },
-	{ .name = "place", .start = live_place_start, .finish = run_again },
+	{ .name = "place", .start = live_place_start, .finish = live_place_finish },
 	DEPLOY_QUEUE,
 	DEPLOY_CREATE,
 	{ .name = "merge",

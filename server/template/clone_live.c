@@ -158,12 +158,28 @@ enum flow_rc
 live_place_start(struct task_run *r)
 {
 	struct err *e = task_err(r);
+	int rc = 0;
 
-	if (is_live_clone(r) &&
-	    (task_lock_add(r, run_arg_id(r, "source"), LOCK_SHARED, e) ||
-		task_lock_add(r, run_arg_id(r, "snapshot"), LOCK_SHARED, e)))
-		return FLOW_FAIL;
-	return place_start(r);
+	if (is_live_clone(r))
+		rc = task_lock_add(r, run_arg_id(r, "source"), LOCK_SHARED, e);
+	if (!rc && is_live_clone(r))
+		rc = task_lock_add(r, run_arg_id(r, "snapshot"), LOCK_SHARED, e);
+	/* Another clone takes its snapshot. */
+	if (rc == ERR_BUSY) {
+		json_set_bool(r->args, "pause", true);
+		task_pause(r, ASK_AGAIN_MS);
+		return FLOW_WAIT;
+	}
+	return rc ? FLOW_FAIL : place_start(r);
+}
+
+enum flow_rc
+live_place_finish(struct task_run *r, int rc)
+{
+	if (!arg_bool(r->args, "pause", false))
+		return run_again(r, rc);
+	json_set_bool(r->args, "pause", false);
+	return FLOW_AGAIN;
 }
 
 enum flow_rc
@@ -174,6 +190,10 @@ merge_start(struct task_run *r)
 	if (!snap)
 		return FLOW_NEXT;
 	let_go(r, snap);
+	if (arg_bool(r->args, "pause", false)) {
+		task_pause(r, ASK_AGAIN_MS);
+		return FLOW_WAIT;
+	}
 	if (!await_other(r, OP_DELETE, snap))
 		delete_snapshot(r, snap->o.id);
 	return FLOW_WAIT;
@@ -183,5 +203,9 @@ merge_start(struct task_run *r)
 enum flow_rc
 merge_finish(struct task_run *r, int rc)
 {
-	return rc && rc != ERR_NOT_FOUND ? FLOW_NEXT : FLOW_AGAIN;
+	bool paused = arg_bool(r->args, "pause", false);
+	bool waits = !paused && rc == ERR_BUSY;
+
+	json_set_bool(r->args, "pause", waits);
+	return rc && rc != ERR_NOT_FOUND && !waits && !paused ? FLOW_NEXT : FLOW_AGAIN;
 }

@@ -81,6 +81,7 @@ enum flow_rc freeze_undo(struct task_run *r);
 /* With the step after it: what was frozen is what is copied. */
 void live_sources_write(struct task_run *r, struct txn *t);
 enum flow_rc live_place_start(struct task_run *r);
+enum flow_rc live_place_finish(struct task_run *r, int rc);
 enum flow_rc merge_start(struct task_run *r);
 enum flow_rc merge_finish(struct task_run *r, int rc);
 
