@@ -28,6 +28,7 @@
 #define READS      64  /* a tick; what comes faster waits */
 #define TAG_BYTES  4
 #define FRAME_MAX  128
+#define MACS_BYTES (2u * ETH_ALEN)
 
 /* The kernel says when an answer came: this thread may have been busy. */
 struct outage {
@@ -106,8 +107,8 @@ make_question(struct outage *o, const uint8_t own_mac[ETH_ALEN], uint32_t vlan)
 	memcpy(h.ether_shost, own_mac, ETH_ALEN);
 	memcpy(a.arp_sha, own_mac, ETH_ALEN);
 	memcpy(a.arp_tpa, &o->address, sizeof(a.arp_tpa));
-	memcpy(p, &h, 2 * ETH_ALEN);
-	p += 2 * ETH_ALEN;
+	memcpy(p, &h, MACS_BYTES);
+	p += MACS_BYTES;
 	if (vlan) {
 		memcpy(p, tag, TAG_BYTES);
 		p += TAG_BYTES;
