@@ -33,6 +33,7 @@ struct kept {
 	char *key;
 	const struct op_def *def;
 	obj_id entity;
+	char *asked; /* its arguments */
 	bool ended;
 	struct op_result result; /* extra and parts owned */
 	struct list waiting;
@@ -165,6 +166,7 @@ kept_free(struct ops *ops, struct kept *k)
 	list_remove(&k->node);
 	result_fini(&k->result);
 	free(k->key);
+	free(k->asked);
 	free(k);
 }
 
@@ -494,6 +496,7 @@ kept_add(struct ops *ops, const struct submission *s, char *key_take)
 	k->key = key_take;
 	k->def = s->c.def;
 	k->entity = s->c.entity;
+	k->asked = json_text(s->c.args);
 	list_init(&k->waiting);
 	list_add_tail(&ops->kept, &k->node);
 	map_put_str(ops->kept_by_id, k->key, k);
@@ -540,8 +543,14 @@ replay_later(struct submission *s, const struct op_result *result)
 static int
 replay(struct submission *s, struct kept *k, struct err *e)
 {
+	AUTO_FREE char *asked = json_text(s->c.args);
+
 	if (k->def != s->c.def || !obj_id_is(k->entity, s->c.entity))
 		return other_use(k->def->info.name, e);
+	if (!str_same(k->asked, asked))
+		return err_set(e, ERR_INVALID,
+		    "this op id was used with other arguments for %s",
+		    k->def->info.name);
 	if (k->ended) {
 		replay_later(s, &k->result);
 		return 0;

@@ -481,6 +481,15 @@ on_reply(const struct op_result *r, void *arg)
 	replied_task[replies++ % 2] = r->task;
 }
 
+static unsigned refused;
+
+static void
+on_other_use(const struct op_result *r, void *arg)
+{
+	assert_int_equal(r->rc, ERR_INVALID);
+	refused++;
+}
+
 static void
 the_same_op_id_makes_one_machine(void **state)
 {
@@ -501,6 +510,15 @@ the_same_op_id_makes_one_machine(void **state)
 	lab_advance(l, 1000);
 	assert_int_equal(replies, 2);
 	assert_int_equal(replied_task[0].v, replied_task[1].v);
+
+	/* What asks for something else is not answered with the first. */
+	AUTO(json) json *other = json_dup(args);
+	json_set_str(other, "name", "other");
+	r.args = other;
+	op_submit(l->ops, &r, on_other_use, NULL);
+	lab_settle(l);
+	assert_int_equal(refused, 1);
+	r.args = args;
 
 	/* Another server knows it from the task's row. */
 	obj_id first = replied_task[0];
