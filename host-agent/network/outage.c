@@ -7,6 +7,7 @@
 #include <net/if.h>
 #include <netinet/if_ether.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -28,7 +29,7 @@
 #define READS      64  /* a tick; what comes faster waits */
 #define TAG_BYTES  4
 #define FRAME_MAX  128
-#define MACS_BYTES (2u * ETH_ALEN)
+#define MACS_BYTES offsetof(struct ether_header, ether_type)
 
 /* The kernel says when an answer came: this thread may have been busy. */
 struct outage {
