@@ -26,18 +26,14 @@ wait_for(struct list *waiters, struct order_name name)
 	list_add_tail(waiters, &w->node);
 }
 
-/* The next one, taken off; false: nobody waits any more. */
-static bool
-next_waiter(struct list *waiters, struct order_name *ret_name)
+static struct order_name
+take_off(struct copy_waiter *w)
 {
-	struct copy_waiter *w = LIST_FIRST(struct copy_waiter, waiters, node);
+	struct order_name name = w->name;
 
-	if (!w)
-		return false;
-	*ret_name = w->name;
 	list_remove(&w->node);
 	free(w);
-	return true;
+	return name;
 }
 
 static bool
@@ -95,24 +91,21 @@ answer_end(struct image_copy *c, struct order_name name)
 void
 copy_say_ready(struct image_copy *c)
 {
-	struct order_name name;
-
 	c->is_ready = true;
-	while (next_waiter(&c->ready_waiters, &name))
-		answer_ready(c->owner, name);
+	LIST_EACH_SAFE(struct copy_waiter, w, &c->ready_waiters, node)
+		answer_ready(c->owner, take_off(w));
 }
 
 void
 copy_say_end(struct image_copy *c, const struct err *e)
 {
 	struct copies *cs = c->owner;
-	struct order_name name;
 
 	c->e = *e;
-	while (next_waiter(&c->ready_waiters, &name))
-		cs->ops.fail(cs->ops.arg, name, &c->e);
-	while (next_waiter(&c->end_waiters, &name))
-		answer_end(c, name);
+	LIST_EACH_SAFE(struct copy_waiter, w, &c->ready_waiters, node)
+		cs->ops.fail(cs->ops.arg, take_off(w), &c->e);
+	LIST_EACH_SAFE(struct copy_waiter, w, &c->end_waiters, node)
+		answer_end(c, take_off(w));
 }
 
 /* ---- all of them ---- */
@@ -120,12 +113,11 @@ copy_say_end(struct image_copy *c, const struct err *e)
 static void
 copy_free(struct image_copy *c)
 {
-	struct order_name name;
-
 	copy_let_go(c);
-	while (next_waiter(&c->ready_waiters, &name) ||
-	       next_waiter(&c->end_waiters, &name))
-		;
+	LIST_EACH_SAFE(struct copy_waiter, w, &c->ready_waiters, node)
+		take_off(w);
+	LIST_EACH_SAFE(struct copy_waiter, w, &c->end_waiters, node)
+		take_off(w);
 	list_remove(&c->node);
 	for (size_t i = 0; i < c->n_addresses; i++)
 		free(c->addresses[i]);

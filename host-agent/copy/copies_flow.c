@@ -173,12 +173,13 @@ connect_finish(struct flow *f, void *arg, int rc)
 
 	if (!rc)
 		return FLOW_NEXT;
-	if (rc == ERR_TIMEOUT && c->side == COPY_TAKES)
+	if (rc == ERR_TIMEOUT && c->side == COPY_TAKES) {
 		err_set(flow_err(f), ERR_TIMEOUT,
 		    "host %s has not begun to send \"%.80s\" within %u s", c->peer_uuid,
 		    c->path, c->owner->conf.dial_ms / 1000);
-	else
+	} else {
 		err_wrap(flow_err(f), "cannot reach host %s", c->peer_uuid);
+	}
 	return FLOW_FAIL;
 }
 

@@ -39,11 +39,12 @@ image_frame_pack(const struct image_frame *f, uint8_t to[IMAGE_HEAD_BYTES])
 static int
 check_begin(const struct image_frame *f, struct err *e)
 {
-	if (f->n || !f->bytes || f->bytes > IMAGE_BYTES_MAX || f->data > f->bytes)
+	if (f->n || !f->bytes || f->bytes > IMAGE_BYTES_MAX || f->data > f->bytes) {
 		return err_set(e, ERR_CORRUPT,
 		    "the other host speaks of an image of %" PRIu64
 		    " bytes with %" PRIu64 " of data",
 		    f->bytes, f->data);
+	}
 	return 0;
 }
 
@@ -80,11 +81,12 @@ image_frame_unpack(
 
 	if (from[0] < IMAGE_BEGIN || from[0] > IMAGE_VERDICT || from[2] || from[3])
 		return err_set(e, ERR_CORRUPT, "the other host sent what is no frame");
-	if (from[1] != VERSION)
+	if (from[1] != VERSION) {
 		return err_set(e, ERR_UNSUPPORTED,
 		    "the other host speaks version %u of copying images, and this one "
 		    "%u",
 		    from[1], VERSION);
+	}
 	f.kind = (enum image_frame_kind)from[0];
 	f.data = get(from + 16, 8);
 	if (f.kind == IMAGE_BEGIN)
@@ -104,16 +106,18 @@ take_piece(struct image_course *c, const struct image_frame *f, struct err *e)
 	bool fits = f->at <= c->bytes && f->n <= c->bytes - f->at;
 
 	if (!fits || f->at % IMAGE_BLOCK_BYTES ||
-	    (end % IMAGE_BLOCK_BYTES && end != c->bytes))
+	    (end % IMAGE_BLOCK_BYTES && end != c->bytes)) {
 		return err_set(e, ERR_CORRUPT,
 		    "the other host sent %u bytes at %" PRIu64
 		    " of an image of %" PRIu64,
 		    f->n, f->at, c->bytes);
-	if (f->at < c->next)
+	}
+	if (f->at < c->next) {
 		return err_set(e, ERR_CORRUPT,
 		    "the other host sent what is at %" PRIu64
 		    " after what is before %" PRIu64,
 		    f->at, c->next);
+	}
 	if (f->n > c->left)
 		return err_set(
 		    e, ERR_CORRUPT, "the other host sent more than it announced");

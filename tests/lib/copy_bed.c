@@ -22,7 +22,7 @@
 #include "tests/lib/make_certs.h"
 
 #define STORE_UUID "6e9bd5ae-6b9b-4a35-9f0d-2f1a3f6f0a%02zx"
-#define MIB        1048576u
+#define MIB        UINT64_C(1048576)
 
 static const char *const loopback[] = { "127.0.0.1" };
 
@@ -291,9 +291,9 @@ copy_bed_expect(struct copy_bed *w)
 	const Drover__Reply *ready;
 
 	copy_bed_receive(&w->host[B], 1, &o);
-	ready = copy_bed_answer(&w->host[B], 1)->reply;
-	if (!ready)
+	if (copy_bed_fault(&w->host[B], 1))
 		fail_msg("%s", w->host[B].answers[1].fault.msg);
+	ready = w->host[B].answers[1].reply;
 	assert_int_equal(ready->result_case, DROVER__REPLY__RESULT_ARRIVE_READY);
 	assert_string_equal(ready->arrive_ready->addresses[0], "127.0.0.1");
 	assert_int_equal(ready->arrive_ready->port, channel_port(w->host[B].channel));

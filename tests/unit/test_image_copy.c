@@ -19,8 +19,8 @@
 #include "tests/lib/proxy.h"
 
 #define UUID_C "3f2504e0-4f89-41d3-9a0c-0000000000cc"
-#define KIB    1024u
-#define MIB    1048576u
+#define KIB    UINT64_C(1024)
+#define MIB    UINT64_C(1048576)
 
 /* ---- what goes well ---- */
 

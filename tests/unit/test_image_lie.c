@@ -19,8 +19,8 @@
 #include "tests/lib/copy_bed.h"
 #include "tests/lib/waiter.h"
 
-#define MIB   1048576u
-#define BLOCK IMAGE_BLOCK_BYTES
+#define MIB   UINT64_C(1048576)
+#define BLOCK ((uint64_t)IMAGE_BLOCK_BYTES)
 
 static const char *const loopback[] = { "127.0.0.1" };
 
