@@ -1,7 +1,9 @@
 #include "shell/change.h"
 
+#include <inttypes.h>
 #include <string.h>
 
+#include "base/json_peek.h"
 #include "shell/rest.h"
 
 #define WAIT_MS 20000
@@ -19,14 +21,6 @@ object_path(const char *id, const char *action)
 	if (action)
 		str_addf(&b, "/%s", action);
 	return str_take(&b);
-}
-
-static const char *
-text_of(const json *o, const char *key)
-{
-	const json *v = o && json_what(o) == JSON_IS_OBJECT ? json_get(o, key) : NULL;
-
-	return v && json_what(v) == JSON_IS_STR ? json_str_value(v, NULL) : NULL;
 }
 
 /* The server names the object as a rule; where it does not, we do. */
@@ -47,8 +41,9 @@ report(struct stage *st, struct err *e, const char *name)
 static void
 add_pending(struct changes *c, const char *name, const json *answer)
 {
-	const char *task = text_of(json_get(answer, "task"), "id");
-	const char *object = task ? text_of(answer, "object") : text_of(answer, "id");
+	const char *task = json_peek_str(json_get(answer, "task"), "id");
+	const char *object =
+	    task ? json_peek_str(answer, "object") : json_peek_str(answer, "id");
 
 	c->v = xreallocarray(c->v, c->n + 1, sizeof(*c->v));
 	c->v[c->n++] = (struct pending){ xstrdup(name), xstrdup(task), xstrdup(object),
@@ -73,7 +68,7 @@ change_send(struct stage *st, struct changes *c, const char *method, const char 
 		add_pending(c, name, answer);
 	for (size_t i = 0; items && i < json_count(items); i++) {
 		const json *one = json_at(items, i);
-		const char *its = text_of(json_get(one, "task"), "entity_name");
+		const char *its = json_peek_str(json_get(one, "task"), "entity_name");
 		add_pending(c, its ? its : name, one);
 	}
 	return RUN_OK;
@@ -101,8 +96,9 @@ change_each(struct stage *st, struct val refs, const char *method, const char *a
 int
 task_fault(const json *task, struct err *e)
 {
-	const char *state = text_of(task, "state"), *code = text_of(task, "error_code");
-	const char *message = text_of(task, "error_message");
+	const char *state = json_peek_str(task, "state"),
+		   *code = json_peek_str(task, "error_code");
+	const char *message = json_peek_str(task, "error_message");
 
 	if (!state || strcmp(state, "error") != 0)
 		return 0;
@@ -110,29 +106,21 @@ task_fault(const json *task, struct err *e)
 	    message ? message : "the task failed");
 }
 
-static long long
-number_of(const json *o, const char *key)
-{
-	const json *v = json_get(o, key);
-
-	return v && json_what(v) == JSON_IS_INT ? (long long)json_int_value(v) : 0;
-}
-
 /* What the task waits for says more than its phase, and that more than its step. */
 static void
 show_progress(const struct shell *sh, const char *what, const json *task)
 {
-	const char *at = text_of(task, "waiting_for");
+	const char *at = json_peek_str(task, "waiting_for");
 
 	if (!sh->screen.tty)
 		return;
 	fputs("\r\033[K", sh->screen.err);
 	if (task) {
-		long long rate = number_of(task, "bytes_per_s");
-		at = at && *at ? at : text_of(task, "phase");
-		at = at && *at ? at : text_of(task, "step");
-		fprintf(sh->screen.err, "%s: %lld %% %s", what,
-		    number_of(task, "progress"), at ? at : "");
+		int64_t rate = json_peek_int(task, "bytes_per_s");
+		at = at && *at ? at : json_peek_str(task, "phase");
+		at = at && *at ? at : json_peek_str(task, "step");
+		fprintf(sh->screen.err, "%s: %" PRId64 " %% %s", what,
+		    json_peek_int(task, "progress"), at ? at : "");
 		if (rate > 0)
 			fprintf(sh->screen.err, ", %.1f MB/s", (double)rate / 1e6);
 	}
@@ -155,7 +143,7 @@ task_wait(
 		rc = rest_get(sh, path.s, &task, e);
 		if (rc < 0)
 			break;
-		const char *state = text_of(task, "state");
+		const char *state = json_peek_str(task, "state");
 		if (state && (!strcmp(state, "success") || !strcmp(state, "error")))
 			break;
 		show_progress(sh, what, task);

@@ -11,20 +11,13 @@
 
 #include <openssl/evp.h>
 
+#include "base/json_peek.h"
 #include "shell/body.h"
 #include "shell/change.h"
 #include "shell/rest.h"
 #include "shell/store_path.h"
 
 #define SUM_TEXT 65
-
-static const char *
-text_of(const json *o, const char *key)
-{
-	const json *v = o && json_what(o) == JSON_IS_OBJECT ? json_get(o, key) : NULL;
-
-	return v && json_what(v) == JSON_IS_STR ? json_str_value(v, NULL) : NULL;
-}
 
 static uint64_t
 size_of(const json *o)
@@ -51,7 +44,7 @@ static enum run
 put_item(struct stage *st, const struct store_path *in, const json *f)
 {
 	struct val r = val_table(TABLE_RECORD, "DatastoreItem");
-	const char *name = text_of(f, "path");
+	const char *name = json_peek_str(f, "path");
 	const json *folder = json_get(f, "is_folder");
 	bool is_folder =
 	    folder && json_what(folder) == JSON_IS_BOOL && json_bool_value(folder);
@@ -186,7 +179,7 @@ sum_there(struct shell *sh, const struct store_path *p, uint64_t *ret_bytes,
 	AUTO_FREE char *path = file_path(p, "checksum");
 	AUTO(json) json *answer = NULL;
 	int rc = rest_get(sh, path, &answer, e);
-	const char *sum = rc ? NULL : text_of(answer, "sha256");
+	const char *sum = rc ? NULL : json_peek_str(answer, "sha256");
 
 	if (rc)
 		return rc;
@@ -442,7 +435,7 @@ tell_orphans(struct stage *st, const struct pending *p, const json *task)
 		const json *o = json_at(list, i);
 		struct val r = val_table(TABLE_RECORD, "DatastoreOrphan");
 		const json *ms = json_get(o, "modified_ms");
-		const char *path = text_of(o, "path");
+		const char *path = json_peek_str(o, "path");
 		AUTO_FREE char *full = xasprintf("[%s] %s", p->name, path ? path : "");
 
 		table_set(r.table, "Name", val_text(full));
@@ -450,7 +443,7 @@ tell_orphans(struct stage *st, const struct pending *p, const json *task)
 		if (ms && json_what(ms) == JSON_IS_INT)
 			table_set(
 			    r.table, "LastWriteTime", val_time(json_int_value(ms)));
-		table_set(r.table, "Reason", val_text(text_of(o, "why")));
+		table_set(r.table, "Reason", val_text(json_peek_str(o, "why")));
 		table_set(r.table, "Datastore", val_text(p->name));
 		if (put(st, r) != RUN_OK)
 			return;

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "base/json_peek.h"
 #include "shell/body.h"
 #include "shell/change.h"
 #include "shell/rest.h"
@@ -15,22 +16,6 @@
 #define KBIT     1000
 
 enum { DEVICE_DISK, DEVICE_NIC };
-
-static const char *
-text_of(const json *o, const char *key)
-{
-	const json *v = o && json_what(o) == JSON_IS_OBJECT ? json_get(o, key) : NULL;
-
-	return v && json_what(v) == JSON_IS_STR ? json_str_value(v, NULL) : NULL;
-}
-
-static int64_t
-number_of(const json *o, const char *key)
-{
-	const json *v = json_get(o, key);
-
-	return v && json_what(v) == JSON_IS_INT ? json_int_value(v) : 0;
-}
 
 /* "name" of an id, "" where there is no such object any more. */
 static char *
@@ -51,22 +36,23 @@ static struct val
 disk_record(struct stage *st, const json *vm, const json *d)
 {
 	struct val r = val_table(TABLE_RECORD, "HardDisk");
-	AUTO_FREE char *store = name_of(st, text_of(d, "datastore"));
-	const char *path = text_of(d, "path");
+	AUTO_FREE char *store = name_of(st, json_peek_str(d, "datastore"));
+	const char *path = json_peek_str(d, "path");
 	AUTO_FREE char *file = xasprintf("[%s] %s", store, path ? path : "");
 	const json *backing = json_get(d, "backing");
 
-	table_set(r.table, "Parent", val_text(text_of(vm, "name")));
-	table_set(r.table, "Name", val_text(text_of(d, "name")));
-	table_set(
-	    r.table, "CapacityGB", val_real((double)number_of(d, "size_bytes") / GB));
-	table_set(r.table, "StorageFormat", val_text(text_of(d, "format")));
+	table_set(r.table, "Parent", val_text(json_peek_str(vm, "name")));
+	table_set(r.table, "Name", val_text(json_peek_str(d, "name")));
+	table_set(r.table, "CapacityGB",
+	    val_real((double)json_peek_int(d, "size_bytes") / GB));
+	table_set(r.table, "StorageFormat", val_text(json_peek_str(d, "format")));
 	table_set(r.table, "Filename", val_text(file));
 	table_set(
 	    r.table, "Layers", val_int(backing ? (int64_t)json_count(backing) + 1 : 1));
-	put_limit(r, "IopsLimit", number_of(d, "iops_limit"));
-	put_limit(r, "MBPerSecondLimit", number_of(d, "bytes_per_s_limit") / MB_BYTES);
-	table_set(r.table, "ParentId", val_text(text_of(vm, "id")));
+	put_limit(r, "IopsLimit", json_peek_int(d, "iops_limit"));
+	put_limit(
+	    r, "MBPerSecondLimit", json_peek_int(d, "bytes_per_s_limit") / MB_BYTES);
+	table_set(r.table, "ParentId", val_text(json_peek_str(vm, "id")));
 	return r;
 }
 
@@ -74,18 +60,18 @@ static struct val
 nic_record(struct stage *st, const json *vm, const json *n)
 {
 	struct val r = val_table(TABLE_RECORD, "NetworkAdapter");
-	AUTO_FREE char *network = name_of(st, text_of(n, "network"));
+	AUTO_FREE char *network = name_of(st, json_peek_str(n, "network"));
 
-	table_set(r.table, "Parent", val_text(text_of(vm, "name")));
-	table_set(r.table, "Name", val_text(text_of(n, "name")));
+	table_set(r.table, "Parent", val_text(json_peek_str(vm, "name")));
+	table_set(r.table, "Name", val_text(json_peek_str(n, "name")));
 	table_set(r.table, "Type", val_text("virtio"));
 	table_set(r.table, "NetworkName", val_text(network));
-	table_set(r.table, "MacAddress", val_text(text_of(n, "mac")));
-	table_set(r.table, "IPAddress", val_text(text_of(n, "address")));
-	put_limit(r, "VLanId", number_of(n, "vlan"));
-	put_limit(r, "ReceiveMbitLimit", number_of(n, "rx_kbit_limit") / KBIT);
-	put_limit(r, "TransmitMbitLimit", number_of(n, "tx_kbit_limit") / KBIT);
-	table_set(r.table, "ParentId", val_text(text_of(vm, "id")));
+	table_set(r.table, "MacAddress", val_text(json_peek_str(n, "mac")));
+	table_set(r.table, "IPAddress", val_text(json_peek_str(n, "address")));
+	put_limit(r, "VLanId", json_peek_int(n, "vlan"));
+	put_limit(r, "ReceiveMbitLimit", json_peek_int(n, "rx_kbit_limit") / KBIT);
+	put_limit(r, "TransmitMbitLimit", json_peek_int(n, "tx_kbit_limit") / KBIT);
+	table_set(r.table, "ParentId", val_text(json_peek_str(vm, "id")));
 	return r;
 }
 
@@ -106,7 +92,7 @@ put_devices(struct stage *st, const char *vm_id, int what, const char *pattern)
 	const json *list = json_get(vm, what == DEVICE_DISK ? "disks" : "nics");
 	for (size_t i = 0; list && rc == RUN_OK && i < json_count(list); i++) {
 		const json *d = json_at(list, i);
-		const char *name = text_of(d, "name");
+		const char *name = json_peek_str(d, "name");
 
 		if (pattern && !(name && wild_match(pattern, name)))
 			continue;
@@ -138,7 +124,8 @@ static void
 tell_device(struct stage *st, const struct pending *p, const json *task)
 {
 	const json *result = json_get(task, "result");
-	const char *vm = text_of(result, "vm"), *device = text_of(result, "device");
+	const char *vm = json_peek_str(result, "vm"),
+		   *device = json_peek_str(result, "device");
 
 	if (vm && device)
 		(void)put_devices(st, vm, st->cmd->arg, device);

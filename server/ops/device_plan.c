@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json_peek.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -10,14 +11,6 @@
 #define KBIT       1000u /* in an Mbit */
 #define DISK_START "disk-"
 #define NIC_START  "nic-"
-
-static const char *
-text_of(const json *o, const char *key)
-{
-	const json *v = o ? json_get(o, key) : NULL;
-
-	return v && json_what(v) == JSON_IS_STR ? json_str_value(v, NULL) : NULL;
-}
 
 static bool
 number_of(const json *o, const char *key, uint64_t *ret_n)
@@ -34,7 +27,7 @@ const json *
 device_find(const json *list, const char *name)
 {
 	for (size_t i = 0; list && name && i < json_count(list); i++) {
-		if (str_same(text_of(json_at(list, i), "name"), name))
+		if (str_same(json_peek_str(json_at(list, i), "name"), name))
 			return json_at(list, i);
 	}
 	return NULL;
@@ -70,7 +63,7 @@ pick_name(
 static int
 need(const json *list, const json *args, char out[16], struct err *e)
 {
-	const char *name = text_of(args, "name");
+	const char *name = json_peek_str(args, "name");
 
 	if (!name || strlen(name) >= 16 || !device_find(list, name))
 		return err_set(
@@ -104,7 +97,7 @@ set_disk_limits(json *d, const json *args)
 static int
 disk_add(const struct vm *vm, const json *args, struct device_lists *out, struct err *e)
 {
-	const char *format = text_of(args, "format");
+	const char *format = json_peek_str(args, "format");
 	uint64_t mb = 0, number = 0;
 	char id[OBJ_ID_TEXT];
 	json *d;
@@ -119,7 +112,7 @@ disk_add(const struct vm *vm, const json *args, struct device_lists *out, struct
 	    out->name, (unsigned long long)number, format);
 	d = json_new_object();
 	json_set_str(d, "name", out->name);
-	json_set_str(d, "datastore", text_of(args, "datastore"));
+	json_set_str(d, "datastore", json_peek_str(args, "datastore"));
 	json_set_str(d, "path", path);
 	json_set_str(d, "format", format);
 	json_set_u64(d, "size_bytes", mb * MB);
@@ -132,7 +125,7 @@ static json *
 entry(json *list, const char *name)
 {
 	for (size_t i = 0; i < json_count(list); i++) {
-		if (str_same(text_of(json_at(list, i), "name"), name))
+		if (str_same(json_peek_str(json_at(list, i), "name"), name))
 			return json_at(list, i);
 	}
 	return NULL;
@@ -144,7 +137,7 @@ without(const json *list, const char *name)
 	json *left = json_new_array();
 
 	for (size_t i = 0; i < json_count(list); i++) {
-		if (!str_same(text_of(json_at(list, i), "name"), name))
+		if (!str_same(json_peek_str(json_at(list, i), "name"), name))
 			json_add_json(left, json_dup(json_at(list, i)));
 	}
 	return left;
@@ -176,12 +169,12 @@ disk_update(const json *args, struct device_lists *out, struct err *e)
 static void
 set_nic(json *n, const json *args)
 {
-	const char *network = text_of(args, "network"), *address;
+	const char *network = json_peek_str(args, "network"), *address;
 	uint64_t v;
 
 	if (network)
 		json_set_str(n, "network", network);
-	address = text_of(args, "address");
+	address = json_peek_str(args, "address");
 	if (address && *address)
 		json_set_str(n, "address", address);
 	else if (address)
@@ -204,7 +197,7 @@ nic_add(const json *args, struct device_lists *out, struct err *e)
 		return rc;
 	n = json_new_object();
 	json_set_str(n, "name", out->name);
-	json_set_str(n, "mac", text_of(args, "mac"));
+	json_set_str(n, "mac", json_peek_str(args, "mac"));
 	set_nic(n, args);
 	json_add_json(out->nics, n);
 	return 0;

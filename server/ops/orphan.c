@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/json_peek.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -10,18 +11,10 @@
 #define MEMORY_START "snapshot-"
 #define MEMORY_END   ".mem"
 
-static const char *
-text_of(const json *o, const char *key)
-{
-	const json *v = o ? json_get(o, key) : NULL;
-
-	return v && json_what(v) == JSON_IS_STR ? json_str_value(v, NULL) : NULL;
-}
-
 static bool
 is_on(const json *o, obj_id datastore)
 {
-	const char *id = text_of(o, "datastore");
+	const char *id = json_peek_str(o, "datastore");
 	obj_id at;
 
 	return id && !obj_id_parse(id, KIND_DATASTORE, &at, NULL) &&
@@ -43,9 +36,9 @@ know_disks(const struct orphan_view *v, struct map *known, const json *disks)
 
 		if (!is_on(d, v->datastore))
 			continue;
-		know(known, text_of(d, "path"));
+		know(known, json_peek_str(d, "path"));
 		for (size_t k = 0; backing && k < json_count(backing); k++)
-			know(known, text_of(json_at(backing, k), "path"));
+			know(known, json_peek_str(json_at(backing, k), "path"));
 	}
 }
 
@@ -56,7 +49,7 @@ know_template(const struct orphan_view *v, struct map *known, const struct templ
 		know(known, t->path);
 	for (size_t i = 0; t->copies && i < json_count(t->copies); i++) {
 		if (is_on(json_at(t->copies, i), v->datastore))
-			know(known, text_of(json_at(t->copies, i), "path"));
+			know(known, json_peek_str(json_at(t->copies, i), "path"));
 	}
 }
 

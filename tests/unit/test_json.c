@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/json.h"
+#include "base/json_peek.h"
 #include "base/str.h"
 
 static json *
@@ -225,6 +226,22 @@ unknown_fields_are_named(void **state)
 	assert_int_equal(json_only(list, known, &e), ERR_INVALID);
 }
 
+static void
+what_is_absent_or_other_is_peeked_as_nothing(void **state)
+{
+	json *o = must_parse("{\"text\": \"a\", \"number\": -7}");
+
+	assert_string_equal(json_peek_str(o, "text"), "a");
+	assert_int_equal(json_peek_int(o, "number"), -7);
+	assert_null(json_peek_str(o, "number"));
+	assert_null(json_peek_str(o, "none"));
+	assert_int_equal(json_peek_int(o, "text"), 0);
+	assert_null(json_peek_str(json_get(o, "text"), "text"));
+	assert_null(json_peek_str(NULL, "text"));
+	assert_int_equal(json_peek_int(NULL, "number"), 0);
+	json_free(o);
+}
+
 int
 main(void)
 {
@@ -239,6 +256,7 @@ main(void)
 		cmocka_unit_test(fields_are_read_with_bounds),
 		cmocka_unit_test(absent_fields_keep_what_was_there),
 		cmocka_unit_test(unknown_fields_are_named),
+		cmocka_unit_test(what_is_absent_or_other_is_peeked_as_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
