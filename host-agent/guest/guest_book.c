@@ -2,9 +2,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/id.h"
@@ -316,7 +318,10 @@ guest_book_load(const char *folder,
 		rc = load_one(path, obj_id_number(id), &r, &why);
 		if (!rc) {
 			on_record(arg, &r);
-		} else if (rc != ERR_NOT_FOUND) {
+		} else if (rc == ERR_NOT_FOUND) {
+			/* Empty, where the agent ended while a guest was forgotten. */
+			(void)unlinkat(dirfd(dir), d->d_name, AT_REMOVEDIR);
+		} else {
 			set_aside(path, &why);
 			damaged++;
 		}

@@ -163,6 +163,7 @@ damaged_record_is_set_aside_and_the_others_load(void **state)
 	assert_int_equal(guest_book_load(b->dir, on_record, &l, &damaged, NULL), 0);
 	assert_int_equal(l.n, 2);
 	assert_int_equal(l.sum, 6);
+	assert_false(bed_exists(bed_path(b, "vm-6")));
 	assert_int_equal(damaged, 3);
 	assert_true(bed_exists(bed_path(b, "vm-3/record.damaged")));
 	assert_false(bed_exists(bed_path(b, "vm-3/record")));
