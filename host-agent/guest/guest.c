@@ -388,6 +388,7 @@ guest_on_engine_event(struct engine_guest *h, const struct engine_event *ev, voi
 	g->has_event = true;
 	g->event = ev->kind;
 	snprintf(g->event_reason, sizeof(g->event_reason), "%s", ev->reason);
+	guest_disks_on_event(g->job);
 }
 
 /* Does the engine still stand where the event left it? */

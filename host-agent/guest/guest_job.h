@@ -70,6 +70,8 @@ void guest_job_free(struct guest_job *j);
 void guest_job_close_fds(struct guest_job *j);
 void guest_update_free(struct guest_update *u);
 void guest_disks_free(struct guest_disks *d);
+/* The guest's engine has news; j may be about anything. */
+void guest_disks_on_event(const struct guest_job *j);
 void guest_update_cancel(struct guest_job *j, const char *why);
 /* Give it up: it ends with CANCELLED unless it is too late for that. */
 void guest_job_cancel(struct guest_job *j, const char *why);

@@ -27,7 +27,16 @@
 #define DISK_MS   120000u
 #define OVER_MS   300000u
 
-enum copying { COPYING_NOTHING, COPYING_LIVE, COPYING_CLEARS, COPYING_COLD };
+/* How long the engine may take to see that a process which it has lost is gone. */
+#define END_MS 5000u
+
+enum copying {
+	COPYING_NOTHING,
+	COPYING_LIVE,
+	COPYING_ENDS, /* the engine has lost the guest: does it end? */
+	COPYING_CLEARS,
+	COPYING_COLD,
+};
 
 struct guest_disks {
 	Drover__GuestSpec *before; /* the move */
@@ -46,6 +55,7 @@ struct guest_disks {
 	bool stays;   /* it did not get there: that is noted now */
 	enum copying copying;
 	struct wake wake; /* of the copy */
+	struct err lost;
 };
 
 void
@@ -413,6 +423,15 @@ copy_cold(struct flow *f, struct guest_job *j, const struct leg *l)
 	return FLOW_WAIT;
 }
 
+void
+guest_disks_on_event(const struct guest_job *j)
+{
+	const struct guest_disks *d = j->disks_move;
+
+	if (d && d->copying == COPYING_ENDS)
+		post_wake(j->g->gs->env.loop, d->wake, 0, NULL);
+}
+
 /* A guest that has ended meanwhile goes on as one that is down. */
 static enum flow_rc
 copy_start(struct flow *f, void *arg)
@@ -424,6 +443,10 @@ copy_start(struct flow *f, void *arg)
 	if (!l.is_on)
 		return FLOW_NEXT;
 	d->wake = flow_wake(f);
+	if (guest_is_live(j->g) && d->copying == COPYING_ENDS) {
+		flow_set_timeout(f, END_MS);
+		return FLOW_WAIT;
+	}
 	if (guest_is_live(j->g))
 		return copy_live(f, j, &l);
 	guest_job_close_fds(j);
@@ -447,8 +470,18 @@ copy_finish(struct flow *f, void *arg, int rc)
 
 	timer_free(MOVE(j->ticker));
 	d->copying = COPYING_NOTHING;
-	if (was == COPYING_LIVE && rc && rc != ERR_CANCELLED && !guest_is_live(j->g))
+	if (was == COPYING_LIVE && rc && rc != ERR_CANCELLED &&
+	    (rc == ERR_LOST || !guest_is_live(j->g))) {
+		d->lost = *flow_err(f);
+		d->copying = COPYING_ENDS;
 		return FLOW_AGAIN;
+	}
+	if (was == COPYING_ENDS && rc != ERR_CANCELLED) {
+		if (!guest_is_live(j->g))
+			return FLOW_AGAIN;
+		*flow_err(f) = d->lost;
+		return give_up(f, j);
+	}
 	if (rc)
 		return give_up(f, j);
 	if (was == COPYING_CLEARS) {
@@ -551,7 +584,8 @@ over_finish(struct flow *f, void *arg, int rc)
 	if (has_noted_back(d))
 		return FLOW_NEXT;
 	d->held = false;
-	if (rc && d->noted && guest_is_live(j->g))
+	/* One that is lost has gone over, or has ended with both the same. */
+	if (rc && rc != ERR_LOST && d->noted && guest_is_live(j->g))
 		return stays(f, j);
 	return FLOW_NEXT;
 }
