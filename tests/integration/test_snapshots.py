@@ -1,6 +1,6 @@
 """Snapshots of real machines: memory, trees, merges while they write, agents that die in between."""
-import os
 import json
+import os
 import re
 import subprocess
 import threading
