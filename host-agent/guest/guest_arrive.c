@@ -83,12 +83,7 @@ forget_undo(struct flow *f, void *arg)
 static Drover__DiskSpec **
 copied(const Drover__GuestArrive *o, const Drover__GuestSpec *spec)
 {
-	Drover__DiskSpec **disks =
-	    xcalloc(o->n_copied_disks + 1, sizeof(Drover__DiskSpec *));
-
-	for (size_t i = 0; i < o->n_copied_disks; i++)
-		disks[i] = guest_disk_dup(guest_disk_named(spec, o->copied_disks[i]));
-	return disks;
+	return guest_disks_named(spec, o->copied_disks, o->n_copied_disks);
 }
 
 /* From here on whatever lies where a disk is to come was made by this move. */

@@ -93,6 +93,16 @@ guest_images_of(const Drover__GuestSpec *guest, Drover__DiskSpec *const *disks,
 	return images;
 }
 
+Drover__DiskSpec **
+guest_disks_named(const Drover__GuestSpec *spec, char *const *names, size_t n)
+{
+	Drover__DiskSpec **disks = xcalloc(n + 1, sizeof(Drover__DiskSpec *));
+
+	for (size_t i = 0; i < n; i++)
+		disks[i] = guest_disk_dup(guest_disk_named(spec, names[i]));
+	return disks;
+}
+
 static int
 run_delete(struct guest_work *k)
 {

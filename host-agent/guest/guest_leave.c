@@ -253,6 +253,9 @@ leaving_start(struct flow *f, void *arg)
 	guest_transfer_free(MOVE(g->transfer));
 	guest_set_move(g, guest_move_record(o->generation, o->key, o->target_uuid));
 	g->move->running = g->state == GUEST_RUNNING;
+	g->move->spare_disks =
+	    guest_disks_named(g->spec, o->copied_disks, o->n_copied_disks);
+	g->move->n_spare_disks = o->n_copied_disks;
 	guest_set_state(g, GUEST_LEAVING, "ordered");
 	guest_save(g, flow_wake(f));
 	return FLOW_WAIT;
@@ -439,14 +442,19 @@ over_start(struct flow *f, void *arg)
 	return FLOW_WAIT;
 }
 
+/* Who was away when its move ended is released without being told of the disks that
+ * went along: the record has them. */
 static enum flow_rc
 left_disks_start(struct flow *f, void *arg)
 {
 	struct guest_job *j = arg;
 	const Drover__GuestRelease *o = j->order->guest_release;
+	const Drover__MoveRecord *m = j->from == GUEST_GIVEN ? j->g->move : NULL;
+	bool by_record = m && !o->n_delete_disks;
 	AUTO(guest_spec)
 	Drover__GuestSpec *images =
-	    guest_images_of(j->g->spec, o->delete_disks, o->n_delete_disks, NULL);
+	    guest_images_of(j->g->spec, by_record ? m->spare_disks : o->delete_disks,
+		by_record ? m->n_spare_disks : o->n_delete_disks, NULL);
 
 	return guest_step_delete_images(f, j, images);
 }

@@ -55,6 +55,9 @@ Drover__GuestSpec *guest_images_of(const Drover__GuestSpec *guest,
 Drover__DiskSpec *guest_disk_dup(const Drover__DiskSpec *d);
 const Drover__DiskSpec *guest_disk_named(
     const Drover__GuestSpec *spec, const char *name);
+/* Copies of all of them, which must be there. */
+Drover__DiskSpec **guest_disks_named(
+    const Drover__GuestSpec *spec, char *const *names, size_t n);
 /* Remove the images; a failure is logged and changes nothing. */
 enum flow_rc guest_step_delete_images(
     struct flow *f, const struct guest_job *j, const Drover__GuestSpec *images);
