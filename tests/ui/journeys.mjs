@@ -125,6 +125,36 @@ test("the filter narrows and says what it does not understand", async () => {
   await page.getByRole("searchbox").fill("");
 });
 
+test("a machine migrates; hosts that cannot take it say why", async () => {
+  const here = await row("ui-journey").locator("td").nth(3).textContent();
+  await row("ui-journey").getByLabel("Actions for ui-journey").selectOption("migrate");
+  const dialog = page.getByRole("dialog");
+  await dialog.getByText("already").first().waitFor();
+  assert.ok(await dialog.getByLabel(new RegExp(`^${here}`)).isDisabled());
+  await accessible("migrate");
+  await shot("migrate");
+  await dialog.locator("input[name=host]:not(:disabled)").first().check();
+  await dialog.getByRole("button", { name: "Migrate" }).click();
+  await page.getByRole("cell", { name: /done in .* s/ }).first().waitFor();
+  await page.waitForFunction(
+    (was) => [...document.querySelectorAll("tr[data-vm]")].some((r) => r.textContent.includes("ui-journey") && !r.textContent.includes(was)),
+    here,
+  );
+});
+
+test("a snapshot is taken and deleted", async () => {
+  await row("ui-journey").getByLabel("Actions for ui-journey").selectOption("snapshots");
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("New snapshot").fill("before");
+  await dialog.getByRole("button", { name: "Take" }).click();
+  await dialog.getByText("current").waitFor();
+  await accessible("snapshots");
+  await shot("snapshots");
+  await dialog.getByRole("button", { name: "Delete before" }).click();
+  await dialog.getByText("There is none yet.").waitFor();
+  await dialog.getByRole("button", { name: "Close" }).click();
+});
+
 test("a machine is powered off and deleted from its menu", async () => {
   await row("ui-journey").getByLabel("Actions for ui-journey").selectOption("kill");
   await page.getByRole("dialog").getByRole("button", { name: "Power off" }).click();

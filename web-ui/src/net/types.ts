@@ -56,7 +56,7 @@ export interface Datastore extends Obj {
 export interface MoveCheck {
   host: string;
   possible: boolean;
-  obstacles: { text: string }[];
+  obstacles: string[];
 }
 
 export interface MoveResult {
@@ -88,6 +88,9 @@ export interface Task extends Obj {
   state: "queued" | "running" | "success" | "error";
   step: string | null;
   progress: number;
+  phase?: string | null;
+  waiting_for?: string | null;
+  bytes_per_s?: number;
   result: unknown;
   error_message: string | null;
   user_name: string | null;

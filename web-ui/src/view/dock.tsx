@@ -15,11 +15,17 @@ function outcome(task: Task): string {
   return ` in ${(r.total_ms / 1000).toFixed(1)} s${outage}`;
 }
 
+/** What it waits for says more than its phase, and that more than its step. */
+function doing(task: Task): string {
+  const rate = task.bytes_per_s ? `, ${(task.bytes_per_s / 1e6).toFixed(1)} MB/s` : "";
+  return (task.waiting_for || task.phase || task.step || "") + rate;
+}
+
 function TaskState({ task }: { task: Task }) {
   if (task.state === "running")
     return (
       <span class="state busy">
-        <progress max={100} value={task.progress} aria-label={`${task.name} ${task.entity_name ?? ""}`} /> {task.step}
+        <progress max={100} value={task.progress} aria-label={`${task.name} ${task.entity_name ?? ""}`} /> {doing(task)}
       </span>
     );
   if (task.state === "queued") return <span class="state busy">… queued</span>;

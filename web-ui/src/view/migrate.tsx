@@ -17,9 +17,11 @@ async function look(vms: Vm[], datastore: string): Promise<Ways> {
       const { items } = await call<{ items: MoveCheck[] }>("POST", `/vms/${vm.id}/migrate-check`, body);
       for (const c of items) {
         const list = ways.get(c.host) ?? [];
-        for (const o of c.obstacles) list.push(vms.length > 1 ? `${vm.name}: ${o.text}` : o.text);
+        for (const o of c.obstacles) list.push(vms.length > 1 ? `${vm.name}: ${o}` : o);
         ways.set(c.host, list);
       }
+      if (vm.host && !items.some((c) => c.host === vm.host))
+        ways.set(vm.host, [...(ways.get(vm.host) ?? []), `${vm.name} is there already`]);
     }),
   );
   return ways;
