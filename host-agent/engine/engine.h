@@ -91,6 +91,9 @@ struct engine_boot {
 	    *join_cgroups; /* NULL-ended paths, as child_opts has them, or NULL */
 	int memory_fd; /* memory image of a suspended guest to go on from; -1: boot */
 	int seed_fd;   /* a disk more, for reading, after all others; -1: none */
+	/* The guest's group, below the root of every hierarchy, for an engine that
+	 * makes groups below it: "drover/vm-42"; NULL: it has none. */
+	const char *cgroup;
 };
 
 /* What is known of a guest; fresh after engine_query, engine_start and engine_adopt. */
@@ -229,6 +232,24 @@ struct engine_qemu_conf {
 /* Its verbs are flows of fs, the loop's registry. The conf's strings are copied. */
 struct engine *engine_qemu_new(
     struct loop *l, struct flows *fs, const struct engine_qemu_conf *conf);
+
+/* The wires of containers, which must be shut while what they carry is in no kernel. */
+typedef void (*engine_gate_fn)(void *arg, uint64_t guest, unsigned nic, bool open);
+
+struct engine_oci_conf {
+	const char *runtime;   /* "" finds runc; another that takes its arguments */
+	const char *criu;      /* "" finds the one of the machine, or Drover's own */
+	const char *stage;     /* drover-stage; "": beside this program */
+	const char *state_dir; /* for the runtime's own records: gone with a reboot */
+	uint32_t
+	    id_base; /* guest n has the 65536 ids from id_base + (n mod 16384) * 65536
+		      */
+	engine_gate_fn gate;
+	void *gate_arg;
+};
+/* As engine_qemu_new. */
+struct engine *engine_oci_new(
+    struct loop *l, struct flows *fs, const struct engine_oci_conf *conf);
 
 struct engine_sim_conf {
 	uint64_t seed;

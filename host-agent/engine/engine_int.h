@@ -7,6 +7,7 @@
  */
 #pragma once
 #include "host-agent/engine/engine_device.h"
+#include "host-agent/engine/engine_exec.h"
 #include "host-agent/engine/engine_move.h"
 #include "host-agent/engine/engine_snapshot.h"
 
@@ -101,6 +102,11 @@ struct engine_ops {
 	int (*merge_end)(struct engine_guest *g, struct err *e);
 	size_t (*chain_length)(struct engine_guest *g, unsigned slot);
 	const struct engine_inside *(*inside)(struct engine_guest *g);
+
+	/* See engine_exec.h; may be NULL. */
+	int (*exec)(struct engine_guest *g, const struct engine_exec *x, child_fn done,
+	    void *arg, struct child **ret_c, struct err *e);
+	int (*root)(struct engine_guest *g, struct engine_root *ret_r, struct err *e);
 
 	size_t (*console_tail)(struct engine_guest *g, char *buf, size_t cap);
 	int (*console_write)(

@@ -222,6 +222,11 @@ on_message(struct uplink *u, Drover__Envelope **m)
 	case DROVER__ENVELOPE__BODY_REPLY:
 	case DROVER__ENVELOPE__BODY_REPORT:
 	case DROVER__ENVELOPE__BODY_EVENT:
+	case DROVER__ENVELOPE__BODY_SESSION_OPEN:
+	case DROVER__ENVELOPE__BODY_SESSION_DATA:
+	case DROVER__ENVELOPE__BODY_SESSION_CREDIT:
+	case DROVER__ENVELOPE__BODY_SESSION_SIZE:
+	case DROVER__ENVELOPE__BODY_SESSION_END:
 	case DROVER__ENVELOPE__BODY__NOT_SET:
 	case _DROVER__ENVELOPE__BODY__CASE_IS_INT_SIZE:
 		log_warn("uplink", "the server sent a message of kind %d: ignored",

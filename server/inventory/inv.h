@@ -93,6 +93,12 @@ struct vm { /* parent: folder or datacenter */
 	obj_id snapshot;          /* the one that its disks go on from, or none */
 	bool needs_consolidation; /* images that no snapshot needs lie in its chains */
 	json *seed;               /* {meta_data, user_data, network_config}, or NULL */
+	enum guest_type guest_type;
+	/* Of a container: {args?, env?, cwd?, uid?, gid?, groups?, stop_signal?,
+	 * swap_limit_mb?, pids_limit?, io_weight?, devices?, host_name?, dns?}; as
+	 * proto/guest.proto has them. NULL: a machine. */
+	json *container;
+	json *counters; /* [{name, unit, current, peak, limit, failures}], or NULL */
 	bool guest_agent;
 	uint64_t guest_heartbeat;
 	char *guest_host_name, *guest_os;
@@ -110,7 +116,12 @@ struct template
 	uint64_t virtual_bytes, file_bytes, memory_mb;
 	uint32_t num_cpu;
 	char *version;
-	json *copies; /* [{datastore, path, format}]: the same on other datastores */
+	json *copies; /* [{datastore, path, format, layers?}]: the same on other
+		       * datastores
+		       */
+	enum guest_type guest_type;
+	json *layers;    /* of a container's, what path stands on: [{path, format}] */
+	json *container; /* how its image wants to be run, as struct vm has it */
 };
 
 struct datastore { /* parent: datacenter */

@@ -49,10 +49,11 @@ test_whole_object(void **state)
 	    "\"created_at\":\"2026-01-02T03:04:05.678Z\",\"uuid\":null,"
 	    "\"lifecycle\":\"creating\",\"power_state\":\"stalled\",\"power_reason\":null,"
 	    "\"host\":\"host-3\",\"pool\":null,\"template\":null,\"engine\":null,"
+	    "\"guest_type\":\"machine\",\"container\":null,"
 	    "\"num_cpu\":4,\"memory_mb\":1024,\"disks\":[\"d\"],\"nics\":null,"
 	    "\"ip_address\":null,\"datastores\":[],\"networks\":[\"network-1\",\"network-2\"],"
 	    "\"run_gen\":0,\"notes\":null,\"started_at\":\"2026-01-02T03:04:05.678Z\","
-	    "\"snapshot\":null,\"needs_consolidation\":false,"
+	    "\"snapshot\":null,\"needs_consolidation\":false,\"counters\":null,"
 	    "\"pid\":0,\"cpu_usage_mhz\":0,\"memory_usage_mb\":0,\"disk_usage_bytes\":0,"
 	    "\"guest_agent\":false,\"guest_heartbeat\":null,\"guest_host_name\":null,"
 	    "\"guest_os\":null,\"guest_addresses\":null}");
