@@ -98,6 +98,7 @@ arg_schema(const struct op_arg *a)
 		s = schema_of_type("boolean");
 		break;
 	case ARG_IDS:
+	case ARG_TEXTS:
 		s = schema_of_type("array");
 		json_set_json(s, "items", schema_of_type("string"));
 		break;

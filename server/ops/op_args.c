@@ -6,8 +6,9 @@
 #include "base/id.h"
 #include "base/str.h"
 
-#define MAX_ARGS 24
+#define MAX_ARGS 32
 #define MAX_IDS  1000
+#define MAX_ITEM 4096u /* bytes of one of ARG_TEXTS */
 /* Longer than any text that is taken, so that the checks below say what is wrong with
  * it. */
 #define MAX_ANY_TEXT 0x100000u
@@ -19,6 +20,18 @@ check_name(const struct op_arg *a, const json *args, struct err *e)
 	int rc = json_read_str(args, a->name, JSON_REQUIRED, MAX_ANY_TEXT, &s, e);
 
 	return rc ? rc : name_check(s, strlen(s), a->name, e);
+}
+
+static int
+check_plain(const struct op_arg *a, const char *s, size_t n, struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)s[i];
+		if ((c < 0x20 || c == 0x7f) && c != '\n' && c != '\t')
+			return err_set(e, ERR_INVALID,
+			    "%s: has a control character at byte %zu", a->name, i);
+	}
+	return 0;
 }
 
 static int
@@ -34,14 +47,34 @@ check_text(const struct op_arg *a, const json *args, struct err *e)
 		return err_set(e, ERR_INVALID,
 		    "%s: wants a text of %llu to %llu bytes, got %zu", a->name,
 		    (unsigned long long)a->min, (unsigned long long)a->max, n);
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)s[i];
-		if (a->type == ARG_TEXT && (c < 0x20 || c == 0x7f) && c != '\n' &&
-		    c != '\t')
+	return a->type == ARG_TEXT ? check_plain(a, s, n, e) : 0;
+}
+
+static int
+check_texts(const struct op_arg *a, const json *args, struct err *e)
+{
+	const json *list = json_get(args, a->name);
+	int rc = 0;
+
+	if (json_what(list) != JSON_IS_ARRAY)
+		return err_set(e, ERR_INVALID, "%s: wants a list of texts", a->name);
+	if (json_count(list) < a->min || json_count(list) > a->max)
+		return err_set(e, ERR_INVALID,
+		    "%s: has %zu entries, %llu to %llu may be", a->name,
+		    json_count(list), (unsigned long long)a->min,
+		    (unsigned long long)a->max);
+	for (size_t i = 0; !rc && i < json_count(list); i++) {
+		const json *j = json_at(list, i);
+		size_t n = 0;
+		const char *s =
+		    json_what(j) == JSON_IS_STR ? json_str_value(j, &n) : NULL;
+		if (!s || strlen(s) != n || n > MAX_ITEM)
 			return err_set(e, ERR_INVALID,
-			    "%s: has a control character at byte %zu", a->name, i);
+			    "%s: entry %zu is no text of up to %u bytes", a->name, i,
+			    MAX_ITEM);
+		rc = check_plain(a, s, n, e);
 	}
-	return 0;
+	return rc;
 }
 
 static int
@@ -179,6 +212,8 @@ check_one(const struct op_arg *a, const json *args, struct err *e)
 	case ARG_TEXT:
 	case ARG_SECRET:
 		return check_text(a, args, e);
+	case ARG_TEXTS:
+		return check_texts(a, args, e);
 	case ARG_U32:
 	case ARG_U64:
 		return check_number(a, args, e);

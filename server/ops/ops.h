@@ -28,6 +28,7 @@ enum op_arg_type {
 	ARG_IDS,
 	ARG_WORD,
 	ARG_SECRET,
+	ARG_TEXTS, /* a list of them, which may be empty */
 	ARG_OBJECT /* its members are the op's to check */
 };
 
@@ -35,7 +36,8 @@ struct op_arg {
 	const char *name;
 	enum op_arg_type type;
 	bool required;
-	uint64_t min, max; /* numbers; of ARG_TEXT and ARG_SECRET the length */
+	uint64_t min, max; /* numbers; of ARG_TEXT and ARG_SECRET the length, of
+			    * ARG_TEXTS how many */
 	uint32_t kinds;    /* ARG_ID(S): bit set of 1 << enum obj_kind */
 	const char *words; /* ARG_WORD: "acpi|kill" */
 	const char *help;

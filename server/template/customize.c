@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "server/ops/host_name.h"
 #include "server/template/custom_check.h"
 
 /* Both lists and both dictionaries count where two parts set the same key. */
