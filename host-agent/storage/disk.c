@@ -86,8 +86,8 @@ disk_spec_check(const Drover__DiskSpec *d, struct err *e)
 	return rc;
 }
 
-static bool
-takes_direct(int fd)
+bool
+image_takes_direct(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
 
@@ -176,7 +176,7 @@ disk_open(const struct datastore *ds, const Drover__DiskSpec *d,
 		disk_close(&open);
 		return err_wrap(e, "%s on datastore %s", d->name, datastore_name(ds));
 	}
-	open.direct = takes_direct(open.fd);
+	open.direct = image_takes_direct(open.fd);
 	*ret_d = open;
 	return 0;
 }

@@ -23,6 +23,8 @@ const char *qemu_img_program(const struct disk_conf *conf);
 /* Make the image the child's for as long as it runs, or root's again. */
 int disk_give(
     int fd, uint32_t uid, uint32_t gid, mode_t mode, struct err *e) WARN_UNUSED;
+/* Can its file system do without the page cache? */
+bool image_takes_direct(int fd);
 struct img_facts;
 
 /* One image of a chain as it must be. */
