@@ -96,6 +96,7 @@ cg_new(const char *root, const char *base, struct cg **ret_cg, struct err *e)
 		return err_set(
 		    e, ERR_INVALID, "\"%s\" is no name of a control group", base);
 	cg = xcalloc(1, sizeof(*cg));
+	cg->base = xstrdup(base);
 	/* v1 first: in the hybrid layout v2 is mounted too and has no controllers. */
 	rc = cg_v1_open(cg, root, base, &why);
 	if (rc == ERR_NOT_FOUND)
@@ -126,6 +127,8 @@ cg_free(struct cg *cg)
 	for (unsigned i = 0; i < cg->n_trees; i++)
 		free(cg->trees[i].path);
 	forget_entries(cg);
+	free(cg->base);
+	free(cg->guest_path);
 	free(cg);
 }
 
@@ -166,6 +169,14 @@ cg_guest_join(struct cg *cg, uint64_t guest)
 		cg->entries[i] = xasprintf("%s/%s", dir, cg->back->entry);
 	}
 	return (const char *const *)cg->entries;
+}
+
+const char *
+cg_guest_path(struct cg *cg, uint64_t guest)
+{
+	free(cg->guest_path);
+	cg->guest_path = xasprintf("%s/" GUEST_PREFIX "%" PRIu64, cg->base, guest);
+	return cg->guest_path;
 }
 
 int

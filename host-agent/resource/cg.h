@@ -32,9 +32,12 @@ const char *cg_version(const struct cg *cg); /* "v1" or "v2" */
 /* Make the guest's group where it is absent and set the values. */
 int cg_guest_set(struct cg *cg, uint64_t guest, const struct cg_values *v,
     struct err *e) WARN_UNUSED;
-/* What it enters its groups by, NULL-ended, for child_opts.join_cgroups; borrowed until the
- * next call. */
+/* What it enters its groups by, NULL-ended, for child_opts.join_cgroups; borrowed until
+ * the next call. */
 const char *const *cg_guest_join(struct cg *cg, uint64_t guest);
+/* Its group below the root of every hierarchy, "drover/vm-42", for engine_boot.cgroup;
+ * borrowed until the next call. */
+const char *cg_guest_path(struct cg *cg, uint64_t guest);
 int cg_guest_usage(
     struct cg *cg, uint64_t guest, struct cg_usage *ret_u, struct err *e) WARN_UNUSED;
 /* Remove the group; absent is fine. ERR_BUSY while a process is in it. */

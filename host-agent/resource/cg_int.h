@@ -18,6 +18,8 @@ struct cg {
 	struct cg_tree trees[CG_TREES_MAX];
 	unsigned n_trees;
 	char *entries[CG_TREES_MAX + 1];
+	char *base;       /* of the agent's group, below the root of each hierarchy */
+	char *guest_path; /* that was asked for last */
 };
 
 struct cg_back {

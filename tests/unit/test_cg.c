@@ -120,6 +120,7 @@ v1_is_one_tree_a_controller(void **state)
 	for (int i = 0; i < 3; i++)
 		assert_true(str_ends(join[i], "/lab/h1/vm-42/tasks"));
 	assert_null(join[3]);
+	assert_string_equal(cg_guest_path(cg, 42), "lab/h1/vm-42");
 	cg_free(cg);
 }
 
