@@ -200,6 +200,13 @@ json_add_str(json *a, const char *v)
 }
 
 void
+json_add_u64(json *a, uint64_t v)
+{
+	json_add_json(
+	    a, made(json_integer(v > INT64_MAX ? INT64_MAX : (json_int_t)v)));
+}
+
+void
 json_add_json(json *a, json *v_take)
 {
 	ASSERT(json_array_append_new(a, v_take ? v_take : json_null()) == 0);

@@ -36,6 +36,7 @@ void json_set_null(json *o, const char *key);
 void json_set_json(json *o, const char *key, json *v_take);
 void json_del(json *o, const char *key);
 void json_add_str(json *a, const char *v);
+void json_add_u64(json *a, uint64_t v); /* capped as json_set_u64 does */
 void json_add_json(json *a, json *v_take);
 
 enum json_type { JSON_IS_NULL, JSON_IS_BOOL, JSON_IS_INT, JSON_IS_REAL, JSON_IS_STR, JSON_IS_ARRAY, JSON_IS_OBJECT };

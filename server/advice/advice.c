@@ -4,8 +4,10 @@
 
 #include "base/mem.h"
 #include "server/advice/advice_int.h"
+#include "server/advice/engine_pick.h"
 
 #define MAX_COUNT 100u
+#define WORD_MAX  40u
 
 struct advice *
 advice_new(struct inv *inv, struct hosts *hosts)
@@ -80,7 +82,7 @@ advice_place(struct advice *a, const struct advice_guest *g, unsigned count,
 	if (!rc)
 		rc = sched_place_many(v, ids, count, SCHED_EXPLAIN, &plan, e);
 	if (!rc)
-		*ret_j = advice_plan_json(plan);
+		*ret_j = advice_plan_json(a->inv, plan, g->engine);
 	return rc;
 }
 
@@ -102,11 +104,29 @@ read_id(const struct advice *a, const json *body, const char *name, enum obj_kin
 	return 0;
 }
 
+/* Of a kind that is given: only hosts that can run it. */
+static int
+read_engine(
+    const struct advice *a, const json *body, struct advice_guest *g, struct err *e)
+{
+	const char *word = NULL;
+	int rc = json_read_str(body, "guest_type", JSON_OPTIONAL, WORD_MAX, &word, e);
+	int type = word ? guest_type_parse(word) : 0;
+
+	if (rc || !word)
+		return rc;
+	if (type < 0)
+		return err_set(e, ERR_INVALID,
+		    "guest_type: wants machine or container, got \"%s\"", word);
+	return engine_of_cluster(
+	    a->inv, g->cluster, (enum guest_type)type, &g->engine, e);
+}
+
 int
 advice_place_request(struct advice *a, const json *body, json **ret_j, struct err *e)
 {
 	static const char *const known[] = { "cluster", "num_cpu", "memory_mb",
-		"datastore", "network", "count", NULL };
+		"datastore", "network", "count", "guest_type", NULL };
 	struct advice_guest g = { .name = "machine" };
 	uint64_t num_cpu = 0, count = 1;
 	int rc = json_only(body, known, e);
@@ -127,6 +147,8 @@ advice_place_request(struct advice *a, const json *body, json **ret_j, struct er
 	if (!rc)
 		rc = json_read_u64(
 		    body, "count", JSON_OPTIONAL, 1, MAX_COUNT, &count, e);
+	if (!rc)
+		rc = read_engine(a, body, &g, e);
 	if (rc)
 		return rc;
 	g.num_cpu = (uint32_t)num_cpu;

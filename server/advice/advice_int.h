@@ -20,4 +20,6 @@ struct advice {
 int advice_view(const struct advice *a, const struct advice_guest *g, unsigned n,
     uint64_t *ret_ids, struct sched_view **ret_v, struct err *e) WARN_UNUSED;
 
-json *advice_plan_json(const struct sched_plan *p);
+/* engine: the one that the guests want, or NULL. */
+json *advice_plan_json(
+    const struct inv *inv, const struct sched_plan *p, const char *engine);

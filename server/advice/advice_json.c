@@ -1,7 +1,9 @@
 /*
  * A plan as the API shows it: ids as everywhere else, hosts best first.
  */
+#include "base/str.h"
 #include "server/advice/advice_int.h"
+#include "server/advice/engine_pick.h"
 
 static void
 set_id(json *o, const char *key, enum obj_kind kind, uint64_t number)
@@ -14,8 +16,21 @@ set_id(json *o, const char *key, enum obj_kind kind, uint64_t number)
 		json_set_null(o, key);
 }
 
+/* The host says itself why it has no use of the engine. */
+static void
+set_reason_text(
+    json *o, const struct host *h, const struct sched_reason *r, const char *engine)
+{
+	bool is_engine = r->code == SCHED_REASON_ENGINE && h && engine;
+	const char *why = is_engine ? engine_why_not(h, engine) : NULL;
+	AUTO_FREE char *text =
+	    why ? xasprintf("cannot use its %s engine: %s", engine, why) : NULL;
+
+	json_set_str(o, "text", text ? text : r->text);
+}
+
 static json *
-reasons_json(const struct sched_candidate *c)
+reasons_json(const struct host *h, const struct sched_candidate *c, const char *engine)
 {
 	json *list = json_new_array();
 
@@ -28,15 +43,17 @@ reasons_json(const struct sched_candidate *c)
 			json_set_u64(o, "free", r->free);
 			json_set_u64(o, "total", r->total);
 		}
-		json_set_str(o, "text", r->text);
+		set_reason_text(o, h, r, engine);
 		json_add_json(list, o);
 	}
 	return list;
 }
 
 static json *
-candidate_json(const struct sched_candidate *c)
+candidate_json(
+    const struct inv *inv, const struct sched_candidate *c, const char *engine)
 {
+	const struct host *h = inv_host(inv, obj_id_make(KIND_HOST, c->host));
 	json *o = json_new_object();
 
 	set_id(o, "host", KIND_HOST, c->host);
@@ -49,14 +66,14 @@ candidate_json(const struct sched_candidate *c)
 		json_set_u64(o, "memory_after_permille", c->memory_after_permille);
 		json_set_u64(o, "guests", c->guests);
 	} else {
-		json_set_json(o, "reasons", reasons_json(c));
+		json_set_json(o, "reasons", reasons_json(h, c, engine));
 	}
 	json_set_str(o, "text", c->text);
 	return o;
 }
 
 json *
-advice_plan_json(const struct sched_plan *p)
+advice_plan_json(const struct inv *inv, const struct sched_plan *p, const char *engine)
 {
 	json *o = json_new_object(), *items = json_new_array();
 
@@ -67,7 +84,8 @@ advice_plan_json(const struct sched_plan *p)
 		set_id(item, "host", KIND_HOST, m->to);
 		json_set_str(item, "text", m->text);
 		for (size_t k = 0; k < m->candidate_count; k++)
-			json_add_json(candidates, candidate_json(&m->candidates[k]));
+			json_add_json(
+			    candidates, candidate_json(inv, &m->candidates[k], engine));
 		json_set_json(item, "candidates", candidates);
 		json_add_json(items, item);
 	}

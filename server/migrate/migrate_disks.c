@@ -2,6 +2,7 @@
  * A machine's disks before and after.
  */
 #include "server/migrate/migrate_int.h"
+#include "server/ops/template_chain.h"
 
 #define BACKING "backing"
 
@@ -13,31 +14,6 @@ mig_disk_moves(const json *disk, const json *args)
 	return !obj_id_none(store) && !obj_id_is(arg_id(disk, "datastore"), store);
 }
 
-static json *
-layer(const char *path, const char *format)
-{
-	json *list = json_new_array(), *one = json_new_object();
-
-	json_set_str(one, "path", path);
-	json_set_str(one, "format", format);
-	json_add_json(list, one);
-	return list;
-}
-
-/* The template's image on a datastore as a chain of one, or NULL; free it. */
-static json *
-template_on(const struct template *tpl, obj_id store)
-{
-	if (obj_id_is(tpl->datastore, store))
-		return layer(tpl->path, tpl->format);
-	for (size_t i = 0; tpl->copies && i < json_count(tpl->copies); i++) {
-		const json *copy = json_at(tpl->copies, i);
-		if (obj_id_is(arg_id(copy, "datastore"), store))
-			return layer(arg_str(copy, "path"), arg_str(copy, "format"));
-	}
-	return NULL;
-}
-
 json *
 mig_base_on(const struct inv *inv, const struct vm *vm, const json *disk, obj_id store)
 {
@@ -46,8 +22,8 @@ mig_base_on(const struct inv *inv, const struct vm *vm, const json *disk, obj_id
 
 	if (!tpl || !backing)
 		return NULL;
-	AUTO(json) json *here = template_on(tpl, arg_id(disk, "datastore"));
-	return here && json_same(here, backing) ? template_on(tpl, store) : NULL;
+	AUTO(json) json *here = template_chain_on(tpl, arg_id(disk, "datastore"));
+	return here && json_same(here, backing) ? template_chain_on(tpl, store) : NULL;
 }
 
 static json *
@@ -70,8 +46,10 @@ mig_disks_after(
     const struct inv *inv, const struct vm *vm, const json *args, enum mig_chain chain)
 {
 	json *list = json_new_array();
-	bool keeps_chain = arg_bool(args, "keep_chain", chain == MIG_CHAIN_KEPT) &&
-			   chain != MIG_CHAIN_FLAT;
+	bool is_container = vm->guest_type == GUEST_CONTAINER;
+	bool wished = arg_bool(args, "keep_chain", chain == MIG_CHAIN_KEPT);
+	/* Nobody flattens the layers of a container. */
+	bool keeps_chain = is_container || (wished && chain != MIG_CHAIN_FLAT);
 
 	for (size_t i = 0; vm->disks && i < json_count(vm->disks); i++) {
 		const json *disk = json_at(vm->disks, i);

@@ -73,6 +73,54 @@ nic_spec(struct arena *a, const struct inv *inv, const json *j)
 	return n;
 }
 
+/* A list of texts as a message has it; an absent one is empty. */
+static char **
+texts(struct arena *a, const json *list, size_t *ret_n)
+{
+	size_t n = list ? json_count(list) : 0;
+	char **v = arena_array(a, n + 1, sizeof(*v));
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = copy(a, json_str_value(json_at(list, i), NULL));
+	*ret_n = n;
+	return v;
+}
+
+static Drover__ContainerSpec *
+container_spec(struct arena *a, const json *j)
+{
+	Drover__ContainerSpec *c = arena_alloc(a, sizeof(*c));
+	const json *groups = json_get(j, "groups");
+
+	drover__container_spec__init(c);
+	c->args = texts(a, json_get(j, "args"), &c->n_args);
+	c->env = texts(a, json_get(j, "env"), &c->n_env);
+	c->devices = texts(a, json_get(j, "devices"), &c->n_devices);
+	c->cwd = copy(a, arg_str(j, "cwd"));
+	c->stop_signal = copy(a, arg_str(j, "stop_signal"));
+	c->uid = (uint32_t)arg_u64(j, "uid", 0);
+	c->gid = (uint32_t)arg_u64(j, "gid", 0);
+	c->n_groups = groups ? json_count(groups) : 0;
+	c->groups = arena_array(a, c->n_groups + 1, sizeof(*c->groups));
+	for (size_t i = 0; i < c->n_groups; i++)
+		c->groups[i] = (uint32_t)json_int_value(json_at(groups, i));
+	c->swap_limit_mb = arg_u64(j, "swap_limit_mb", 0);
+	c->pids_limit = (uint32_t)arg_u64(j, "pids_limit", 0);
+	c->io_weight = (uint32_t)arg_u64(j, "io_weight", 0);
+	return c;
+}
+
+/* What a container says of itself comes before its network's. */
+static void
+fill_names(struct arena *a, const struct vm *vm, Drover__GuestSpec *s)
+{
+	const json *dns = json_get(vm->container, "dns");
+
+	s->host_name = copy(a, arg_str(vm->container, "host_name"));
+	if (dns && json_count(dns))
+		s->dns = texts(a, dns, &s->n_dns);
+}
+
 static void
 fill_dns(
     struct arena *a, const struct inv *inv, const struct vm *vm, Drover__GuestSpec *s)
@@ -136,6 +184,10 @@ vm_spec(struct arena *a, const struct inv *inv, const struct vm *vm)
 	fill_devices(a, inv, vm, s);
 	fill_dns(a, inv, vm, s);
 	s->seed = vm->seed ? seed_spec(a, vm->seed) : NULL;
+	if (vm->guest_type == GUEST_CONTAINER && vm->container) {
+		s->container = container_spec(a, vm->container);
+		fill_names(a, vm, s);
+	}
 	return s;
 }
 
@@ -184,22 +236,4 @@ vm_mac_pick(const struct inv *inv, obj_id vm, obj_id cluster, char out[18])
 		if (!mac_is_taken(inv, out))
 			return;
 	}
-}
-
-const char *
-host_engine(const struct host *h)
-{
-	const char *first = NULL;
-
-	for (size_t i = 0; h->engines && i < json_count(h->engines); i++) {
-		const json *en = json_at(h->engines, i);
-		const char *name = arg_str(en, "name");
-		if (!name || !arg_bool(en, "usable", false))
-			continue;
-		if (str_same(name, "qemu"))
-			return name;
-		if (!first)
-			first = name;
-	}
-	return first;
 }

@@ -16,5 +16,3 @@ json *vm_nics_one(obj_id network, const char *mac, uint32_t address);
  * A MAC of QEMU's range from the machine's number and its cluster, that no machine has.
  */
 void vm_mac_pick(const struct inv *inv, obj_id vm, obj_id cluster, char out[18]);
-/* The first engine that a host can use, "qemu" before others; NULL if none. */
-const char *host_engine(const struct host *h);

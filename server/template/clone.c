@@ -3,6 +3,7 @@
  * stopped machine's own or what a snapshot has frozen; of one that runs a snapshot is
  * taken for it (clone_live.c).
  */
+#include "server/ops/template_chain.h"
 #include "server/template/template_int.h"
 
 #define MB_BYTES UINT64_C(0x100000)
@@ -95,6 +96,35 @@ take_sources(struct op_call *c, const struct vm *vm, const json *disks, struct e
 	return 0;
 }
 
+/* The layers that a container's copy stands on are its template's where that lies. */
+static int
+settle_chain(struct op_call *c, const struct vm *vm, struct err *e)
+{
+	const struct template *tpl = inv_template(c->inv, vm->template_);
+	const json *disk = json_at(vm->disks, 0), *backing = json_get(disk, "backing");
+	obj_id from = arg_id(disk, "datastore"), to = arg_id(c->args, "datastore");
+
+	if (vm->guest_type != GUEST_CONTAINER || !backing)
+		return 0;
+	if (tpl)
+		arg_set_id(c->args, "base", tpl->o.id);
+	if (obj_id_is(from, to)) {
+		json_set_json(c->args, "chain", json_dup(backing));
+		return 0;
+	}
+	AUTO(json) json *here = tpl ? template_chain_on(tpl, from) : NULL;
+	AUTO(json) json *there = tpl ? template_chain_on(tpl, to) : NULL;
+	if (!here || !there || !json_same(here, backing)) {
+		return err_set(e, ERR_BAD_STATE,
+		    "datastore: container \"%s\" stands on %s%s%s, which is not on "
+		    "\"%s\": copy it there first",
+		    vm->o.name, tpl ? "template \"" : "layers", tpl ? tpl->o.name : "",
+		    tpl ? "\"" : "", inv_name(c->inv, to));
+	}
+	json_set_json(c->args, "chain", MOVE(there));
+	return 0;
+}
+
 /* It writes to its disks: they are frozen first. */
 static int
 settle_live(struct op_call *c, const struct vm *vm, struct err *e)
@@ -103,6 +133,12 @@ settle_live(struct op_call *c, const struct vm *vm, struct err *e)
 
 	if (rc)
 		return rc;
+	if (vm->guest_type == GUEST_CONTAINER) {
+		return err_set(e, ERR_BAD_STATE,
+		    "container \"%s\" is %s and writes to its disk; power it off to "
+		    "clone it",
+		    vm->o.name, power_state_text(vm->power_state));
+	}
 	if (!clone_live_possible() || arg_bool(c->args, "many", false)) {
 		return err_set(e, ERR_BAD_STATE,
 		    "machine \"%s\" is %s and writes to its disks; take a snapshot and "
@@ -145,6 +181,8 @@ static int
 vm_clone(struct op_call *c, struct txn *t, struct err *e)
 {
 	const struct vm *from = inv_vm(c->inv, c->entity);
+	const struct deploy_source source = { &from->o, from->guest_type,
+		from->container };
 	obj_id dc = inv_ancestor(c->inv, c->entity, KIND_DATACENTER);
 	struct vm *vm;
 	int rc = settle_source(c, from, e);
@@ -162,7 +200,9 @@ vm_clone(struct op_call *c, struct txn *t, struct err *e)
 		    "datastore: \"%s\" is in another datacenter than the machine",
 		    inv_name(c->inv, arg_id(c->args, "datastore")));
 	if (!rc)
-		rc = deploy_row(c, t, &vm, e);
+		rc = settle_chain(c, from, e);
+	if (!rc)
+		rc = deploy_row(c, &source, t, &vm, e);
 	if (rc)
 		return rc;
 	vm->template_ = from->template_;

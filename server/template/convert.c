@@ -220,6 +220,19 @@ check_no_snapshots(const struct op_call *c, const struct vm *vm, struct err *e)
 	    vm->o.name, inv_name(c->inv, vm->o.kids[0]));
 }
 
+/* What its containers begin with: all but what is one container's own. */
+static json *
+container_preset(const struct vm *vm)
+{
+	json *preset = vm->container ? json_dup(vm->container) : NULL;
+
+	if (preset) {
+		json_del(preset, "host_name");
+		json_del(preset, "dns");
+	}
+	return preset;
+}
+
 static int
 vm_to_template(struct op_call *c, struct txn *t, struct err *e)
 {
@@ -244,7 +257,10 @@ vm_to_template(struct op_call *c, struct txn *t, struct err *e)
 	struct template *tpl = obj;
 	tpl->lifecycle = LIFE_CREATING;
 	tpl->datastore = datastore;
-	tpl->format = xstrdup("qcow2");
+	tpl->guest_type = vm->guest_type;
+	tpl->container = container_preset(vm);
+	tpl->format = xstrdup(
+	    vm->guest_type == GUEST_CONTAINER ? FORMAT_CONTAINER : FORMAT_MACHINE);
 	tpl->num_cpu = vm->num_cpu;
 	tpl->memory_mb = vm->memory_mb;
 	text_set(&tpl->version, arg_str(c->args, "version"));
@@ -346,11 +362,16 @@ check_no_other_writes(const struct op_call *c, struct err *e)
 static int
 vm_export(struct op_call *c, struct txn *t, struct err *e)
 {
+	const struct vm *vm = inv_vm(c->inv, c->entity);
 	int rc = arg_exists(c->inv, c->args, "datastore", e);
 
+	if (vm->guest_type == GUEST_CONTAINER)
+		return err_set(e, ERR_UNSUPPORTED,
+		    "\"%s\" is a container, and an appliance is a machine: make a "
+		    "template of it instead",
+		    vm->o.name);
 	if (!rc)
-		rc = check_source(
-		    c, inv_vm(c->inv, c->entity), arg_id(c->args, "datastore"), e);
+		rc = check_source(c, vm, arg_id(c->args, "datastore"), e);
 	return rc ? rc : check_no_other_writes(c, e);
 }
 

@@ -525,9 +525,10 @@ template_delete_copy(struct op_call *c, struct txn *t, struct err *e)
 	const struct obj *user = tpl_user_on(c->inv, tpl, datastore);
 	if (user) {
 		return err_set(e, ERR_BAD_STATE,
-		    "the copy of template \"%s\" on \"%s\" carries the disk of machine "
+		    "the copy of template \"%s\" on \"%s\" carries the disk of %s "
 		    "\"%s\"",
-		    tpl->o.name, inv_name(c->inv, datastore), user->name);
+		    tpl->o.name, inv_name(c->inv, datastore), tpl_user_kind(user),
+		    user->name);
 	}
 	rc = need_reachable(c, datastore, &host, e);
 	if (!rc)

@@ -75,20 +75,20 @@ add_label(struct str *out, const char *name)
 		out->s[--out->len] = '\0';
 }
 
-static int
-make_host_name(const struct custom_spec *s, const struct custom_guest *g,
-    struct str *out, struct err *e)
+int
+custom_host_name(
+    const struct custom_spec *s, const char *name, struct str *out, struct err *e)
 {
 	const char *pattern = given(s->host_name) ? s->host_name : CUSTOM_NAME;
 
 	for (const char *at; (at = strstr(pattern, CUSTOM_NAME));) {
 		str_addn(out, pattern, (size_t)(at - pattern));
-		add_label(out, g->name);
+		add_label(out, name);
 		pattern = at + strlen(CUSTOM_NAME);
 	}
 	str_add(out, pattern);
 	int rc = host_label_check(str_cstr(out), e);
-	return rc ? err_wrap(e, "host_name of machine \"%s\"", g->name) : 0;
+	return rc ? err_wrap(e, "host_name of machine \"%s\"", name) : 0;
 }
 
 static void
@@ -244,7 +244,7 @@ customize_make(const struct custom_spec *s, const struct custom_guest *g,
     struct custom_seed *ret, struct err *e)
 {
 	AUTO(str) struct str host_name = STR_INIT;
-	int rc = make_host_name(s, g, &host_name, e);
+	int rc = custom_host_name(s, g->name, &host_name, e);
 
 	if (rc)
 		return rc;

@@ -36,6 +36,10 @@ int custom_spec_overlay(
 /* Every error names the field. */
 int custom_spec_check(const struct custom_spec *s, struct err *e) WARN_UNUSED;
 
+/* The host name of a guest with this name; fails when it becomes too long. */
+int custom_host_name(const struct custom_spec *s, const char *name, struct str *out,
+    struct err *e) WARN_UNUSED;
+
 struct custom_nic {
 	const char *mac;
 	const char *address; /* "10.1.2.3/24", or NULL: by DHCP */

@@ -4,9 +4,11 @@
  *
  * What it is made of is in the arguments: "template" (with "from", the datastore whose
  * image it is a clone or a copy of, and "full"), or "sources", the frozen disks of
- * another machine.
+ * another machine, with "chain", the layers that a container's copy stands on.
  */
+#include "server/advice/engine_pick.h"
 #include "server/ops/net_plan.h"
+#include "server/ops/template_chain.h"
 #include "server/ops/vm_address.h"
 #include "server/ops/vm_spec.h"
 #include "server/template/template_int.h"
@@ -25,8 +27,8 @@ void
 deploy_locks(
     const struct inv *inv, obj_id entity, const json *args, struct lock_set *out)
 {
-	static const char *const leans_on[] = { "template", "source", "snapshot",
-		"datastore", "from", "network", "cluster", "host" };
+	static const char *const leans_on[] = { "template", "source", "base",
+		"snapshot", "datastore", "from", "network", "cluster", "host" };
 
 	lock_set_add(out, entity, LOCK_EXCLUSIVE);
 	for (size_t i = 0; i < ARRAY_SIZE(leans_on); i++)
@@ -49,26 +51,11 @@ is_copy(const struct task_run *r)
 static int
 pick_address(struct task_run *r, obj_id network, uint32_t *ret_ip, struct err *e)
 {
-	const char *asked = arg_str(json_get(r->args, "customize"), "address");
+	const char *asked = arg_has(r->args, "ip_address")
+				? arg_str(r->args, "ip_address")
+				: arg_str(json_get(r->args, "customize"), "address");
 
 	return vm_address_pick(run_ops(r), network, asked, ret_ip, e);
-}
-
-/* What the cluster runs machines with: "qemu" where any host can. */
-static const char *
-cluster_engine(const struct task_run *r, obj_id cluster)
-{
-	const char *found = NULL;
-
-	INV_EACH(r->inv, KIND_HOST, o)
-	{
-		const char *engine = host_engine(inv_host(r->inv, o->id));
-		if (!engine || !obj_id_is(o->parent, cluster))
-			continue;
-		if (!found || str_same(engine, "qemu"))
-			found = engine;
-	}
-	return found;
 }
 
 /* What the disks take at first. */
@@ -104,13 +91,9 @@ place_start(struct task_run *r)
 		.source = is_copy(r) ? run_arg_id(r, "from") : OBJ_ID_NONE,
 		.network = run_arg_id(r, "network"),
 	};
-	g.engine = cluster_engine(r, g.cluster);
-	if (!g.engine) {
-		err_set(task_err(r), ERR_NO_CAPACITY,
-		    "no host of cluster \"%s\" has a usable engine",
-		    inv_name(r->inv, g.cluster));
+	if (engine_of_cluster(
+		r->inv, g.cluster, vm->guest_type, &g.engine, task_err(r)))
 		return run_wait_for_host(r);
-	}
 	if (pick_address(r, g.network, &address, task_err(r)))
 		return FLOW_FAIL;
 	if (run_hold_room(r, &g, address, task_err(r)))
@@ -224,7 +207,8 @@ write_placement(struct task_run *r, struct vm *vm)
 	if (!hold)
 		return;
 	vm->host = hold->host;
-	text_set(&vm->engine, host_engine(inv_host(r->inv, hold->host)));
+	text_set(
+	    &vm->engine, engine_of_host(inv_host(r->inv, hold->host), vm->guest_type));
 	if (!obj_id_none(network)) {
 		vm_mac_pick(r->inv, r->entity, hold->cluster, mac);
 		json_free(vm->nics);
@@ -236,17 +220,20 @@ write_placement(struct task_run *r, struct vm *vm)
 }
 
 static json *
-new_disk(const struct task_run *r, const char *name, uint64_t bytes)
+new_disk(
+    const struct task_run *r, const struct vm *vm, const char *name, uint64_t bytes)
 {
+	bool is_container = vm->guest_type == GUEST_CONTAINER;
+	const char *format = is_container ? FORMAT_CONTAINER : FORMAT_MACHINE;
 	json *d = json_new_object();
 	char id[OBJ_ID_TEXT];
 	AUTO_FREE char *path =
-	    xasprintf("vms/%s/%s.qcow2", obj_id_text(r->entity, id), name);
+	    xasprintf("vms/%s/%s.%s", obj_id_text(r->entity, id), name, format);
 
 	json_set_str(d, "name", name);
 	json_set_str(d, "datastore", obj_id_text(run_arg_id(r, "datastore"), id));
 	json_set_str(d, "path", path);
-	json_set_str(d, "format", "qcow2");
+	json_set_str(d, "format", format);
 	json_set_u64(d, "size_bytes", bytes);
 	return d;
 }
@@ -260,21 +247,35 @@ first_disk_bytes(const struct task_run *r, uint64_t source_bytes)
 }
 
 static json *
-disk_of_template(const struct task_run *r)
+disk_of_template(const struct task_run *r, const struct vm *vm)
 {
 	const struct template *tpl = inv_template(r->inv, run_arg_id(r, "template"));
-	struct tpl_place from;
+	json *chain = tpl ? template_chain_on(tpl, run_arg_id(r, "from")) : NULL;
 
-	if (!tpl || !tpl_place_on(tpl, run_arg_id(r, "from"), &from))
+	if (!chain)
 		return NULL;
-	json *d = new_disk(r, VM_DISK_ONE, first_disk_bytes(r, tpl->virtual_bytes));
+	uint64_t preset = vm->guest_type == GUEST_CONTAINER
+			      ? CONTAINER_DISK_MB * MB_BYTES
+			      : tpl->virtual_bytes;
+	json *d = new_disk(r, vm, VM_DISK_ONE, first_disk_bytes(r, preset));
 	if (is_copy(r))
-		return d;
-	json *layers = json_new_array(), *layer = json_new_object();
-	json_set_str(layer, "path", from.path);
-	json_set_str(layer, "format", from.format);
-	json_add_json(layers, layer);
-	json_set_json(d, "backing", layers);
+		json_free(chain);
+	else
+		json_set_json(d, "backing", chain);
+	return d;
+}
+
+/* One like another machine's; a container's stands on the same layers. */
+static json *
+disk_like(const struct task_run *r, const struct vm *vm, const json *source, bool first)
+{
+	const json *chain = json_get(r->args, "chain");
+	uint64_t bytes = arg_u64(source, "size_bytes", 0);
+	json *d = new_disk(
+	    r, vm, arg_str(source, "name"), first ? first_disk_bytes(r, bytes) : bytes);
+
+	if (chain)
+		json_set_json(d, "backing", json_dup(chain));
 	return d;
 }
 
@@ -284,13 +285,9 @@ write_disks(const struct task_run *r, struct vm *vm)
 	const json *sources = json_get(r->args, "sources");
 	json *list = json_new_array();
 
-	for (size_t i = 0; sources && i < json_count(sources); i++) {
-		const json *s = json_at(sources, i);
-		uint64_t bytes = arg_u64(s, "size_bytes", 0);
-		json_add_json(list, new_disk(r, arg_str(s, "name"),
-					i ? bytes : first_disk_bytes(r, bytes)));
-	}
-	json *one = sources ? NULL : disk_of_template(r);
+	for (size_t i = 0; sources && i < json_count(sources); i++)
+		json_add_json(list, disk_like(r, vm, json_at(sources, i), i == 0));
+	json *one = sources ? NULL : disk_of_template(r, vm);
 	if (one)
 		json_add_json(list, one);
 	json_free(vm->disks);

@@ -45,22 +45,22 @@ custom_json(const struct custom_spec *s)
 	return j;
 }
 
-/* An address of the machine's network, for one machine. */
-static int
-check_address(const struct op_call *c, const char *address, struct err *e)
+int
+custom_address_check(
+    const struct op_call *c, const char *what, const char *address, struct err *e)
 {
 	const struct network *n = inv_network(c->inv, arg_id(c->args, "network"));
 	struct net_plan p = { 0 };
 
 	if (!n || !n->cidr)
-		return err_set(e, ERR_INVALID,
-		    "customize: address: the machine's network has no cidr");
+		return err_set(
+		    e, ERR_INVALID, "%s: the guest's network has no cidr", what);
 	struct net_texts texts = { n->cidr, n->gateway, address, address, n->dns };
 	int rc = net_plan_check(&texts, &p, e);
 	if (rc || p.first == p.gateway)
 		return err_set(e, ERR_INVALID,
-		    "customize: address: %s is no free address of network \"%s\", %s",
-		    address, n->o.name, n->cidr);
+		    "%s: %s is no free address of network \"%s\", %s", what, address,
+		    n->o.name, n->cidr);
 	return 0;
 }
 
@@ -100,7 +100,7 @@ settle_custom(struct op_call *c, struct err *e)
 	if (rc)
 		return row ? err_wrap(e, "custspec \"%s\"", row->o.name) : rc;
 	if (s.address && s.address[0])
-		rc = check_address(c, s.address, e);
+		rc = custom_address_check(c, "customize: address", s.address, e);
 	if (!rc)
 		rc = check_makeable(c, &s, e);
 	if (!rc)

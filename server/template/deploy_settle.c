@@ -145,21 +145,37 @@ settle_place(struct op_call *c, obj_id dc, struct err *e)
 	return rc;
 }
 
+/* What makes it its own, each kind in its way. */
+static int
+settle_own(struct op_call *c, const struct deploy_source *from, json **ret_container,
+    struct err *e)
+{
+	return from->type == GUEST_CONTAINER
+		   ? settle_container(c, from->container, ret_container, e)
+		   : settle_custom(c, e);
+}
+
 int
-deploy_row(struct op_call *c, struct txn *t, struct vm **ret_vm, struct err *e)
+deploy_row(struct op_call *c, const struct deploy_source *from, struct txn *t,
+    struct vm **ret_vm, struct err *e)
 {
 	obj_id network = arg_id(c->args, "network");
 	obj_id datastore = arg_id(c->args, "datastore");
+	AUTO(json) json *container = NULL;
 	char uuid[UUID_TEXT];
 	void *obj;
-	int rc = settle_custom(c, e);
+	int rc = container_kind_check(c->args, from->type, from->o, e);
 
+	if (!rc)
+		rc = settle_own(c, from, &container, e);
 	if (!rc)
 		rc = txn_add(t, KIND_VM, arg_id(c->args, "parent"),
 		    arg_str(c->args, "name"), &obj, e);
 	if (rc)
 		return rc;
 	struct vm *vm = obj;
+	vm->guest_type = from->type;
+	vm->container = MOVE(container);
 	vm->uuid = xstrdup(uuid_make(uuid));
 	vm->lifecycle = LIFE_CREATING;
 	vm->power_state = POWER_OFF;
@@ -188,6 +204,9 @@ deploy_split(const json *args, json **ret_list, struct err *e)
 	if (custom && arg_has(custom, "address"))
 		return err_set(e, ERR_INVALID,
 		    "customize: address: is for one machine, not for %u", p.count);
+	if (arg_has(args, "ip_address"))
+		return err_set(e, ERR_INVALID,
+		    "ip_address: is for one container, not for %u", p.count);
 	*ret_list = json_new_array();
 	for (uint32_t i = 0; i < p.count; i++) {
 		json *one = json_dup(args);
@@ -264,7 +283,8 @@ check_disk_size(const struct op_call *c, const struct template *tpl, struct err 
 {
 	uint64_t asked = arg_u64(c->args, "disk_mb", 0) * MB_BYTES;
 
-	if (!asked || asked >= tpl->virtual_bytes)
+	/* A container's disk is its own: the template's lies below it. */
+	if (!asked || asked >= tpl->virtual_bytes || tpl->guest_type == GUEST_CONTAINER)
 		return 0;
 	return err_set(e, ERR_INVALID,
 	    "disk_mb: the disk of template \"%s\" has %llu MB and cannot become smaller",
@@ -276,6 +296,7 @@ static int
 from_template(
     struct op_call *c, const struct template *tpl, struct txn *t, struct err *e)
 {
+	const struct deploy_source from = { &tpl->o, tpl->guest_type, tpl->container };
 	obj_id dc = inv_ancestor(c->inv, tpl->o.id, KIND_DATACENTER);
 	struct vm *vm;
 	int rc = tpl_need_ready(tpl, e);
@@ -287,7 +308,7 @@ from_template(
 	if (!rc)
 		rc = check_disk_size(c, tpl, e);
 	if (!rc)
-		rc = deploy_row(c, t, &vm, e);
+		rc = deploy_row(c, &from, t, &vm, e);
 	if (rc)
 		return rc;
 	uint32_t num_cpu = tpl->num_cpu ? tpl->num_cpu : PRESET_CPU;
@@ -395,10 +416,15 @@ template_to_vm(struct op_call *c, struct txn *t, struct err *e)
 
 	if (name_is_pattern(arg_str(c->args, "name")))
 		return err_set(e, ERR_INVALID, "name: a template becomes one machine");
+	if (tpl->guest_type == GUEST_CONTAINER)
+		return err_set(e, ERR_UNSUPPORTED,
+		    "template \"%s\" is what its containers stand on: make one of it "
+		    "instead",
+		    tpl->o.name);
 	if (user)
 		return err_set(e, ERR_BAD_STATE,
-		    "template \"%s\" carries the disk of machine \"%s\"", tpl->o.name,
-		    user->name);
+		    "template \"%s\" carries the disk of %s \"%s\"", tpl->o.name,
+		    tpl_user_kind(user), user->name);
 	arg_set_id(c->args, "template", c->entity);
 	json_set_bool(c->args, "full", true);
 	int rc = removals_plan(c, tpl, e);

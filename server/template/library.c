@@ -2,6 +2,7 @@
  * The library of templates: an image on a datastore is checked by a host and moved to
  * where templates lie; it goes with all its copies.
  */
+#include "base/log.h"
 #include "server/template/template_int.h"
 
 enum { STEP_IMPORT };
@@ -25,6 +26,13 @@ delete_locks(
 		lock_set_add(out, tpl->datastore, LOCK_SHARED);
 }
 
+static bool
+is_container_format(const char *format)
+{
+	return str_same(format, "tar") || str_same(format, "oci") ||
+	       str_same(format, "docker");
+}
+
 static enum flow_rc
 import_start(struct task_run *r)
 {
@@ -33,12 +41,16 @@ import_start(struct task_run *r)
 	Drover__Order o = DROVER__ORDER__INIT;
 	AUTO_FREE char *path = xstrdup(arg_str(r->args, "path"));
 	AUTO_FREE char *format = xstrdup(arg_str(r->args, "format"));
+	AUTO_FREE char *reference = xstrdup(
+	    arg_has(r->args, "reference") ? arg_str(r->args, "reference") : "");
 
 	import.template_ = obj_id_number(r->entity);
 	import.datastore = obj_id_number(datastore);
 	import.path = path;
 	import.format = format;
 	import.keep_source = arg_bool(r->args, "keep_source", false);
+	import.container = is_container_format(format);
+	import.reference = reference;
 	o.verb_case = DROVER__ORDER__VERB_TEMPLATE_IMPORT;
 	o.template_import = &import;
 	return run_order(r, run_arg_id(r, "by_host"), &o, IMAGE_MS);
@@ -89,7 +101,28 @@ tpl_take_facts(struct template *tpl, const Drover__Reply *reply)
 	text_set(&tpl->sha256, f->sha256);
 	tpl->virtual_bytes = f->virtual_bytes;
 	tpl->file_bytes = f->file_bytes;
+	if (f->n_layers) {
+		json_free(tpl->layers);
+		tpl->layers = layers_json(f->layers, f->n_layers);
+	}
 	take_description(tpl, f);
+}
+
+/* The image says how it wants to be run, as far as nobody asked for something else. */
+static void
+take_container(struct task_run *r, struct template *tpl, const Drover__Reply *reply)
+{
+	bool is_said = reply && reply->result_case == DROVER__REPLY__RESULT_TEMPLATE &&
+		       reply->template_->container;
+	struct err e = ERR_INIT;
+
+	if (tpl->guest_type != GUEST_CONTAINER || !is_said)
+		return;
+	json_free(tpl->container);
+	tpl->container = container_json(reply->template_->container);
+	/* Checked when it was asked for. */
+	if (container_conf_lay(tpl->container, r->args, &e))
+		log_warn("template", "template \"%s\": %s", tpl->o.name, e.msg);
 }
 
 static void
@@ -104,7 +137,10 @@ import_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
 		return;
 	}
 	tpl->lifecycle = LIFE_READY;
-	tpl_take_facts(tpl, run_reply(r, run_arg_id(r, "by_host"), STEP_IMPORT));
+	const Drover__Reply *reply =
+	    run_reply(r, run_arg_id(r, "by_host"), STEP_IMPORT);
+	tpl_take_facts(tpl, reply);
+	take_container(r, tpl, reply);
 	txn_event(t, EV_TEMPLATE_ADDED, r->entity, r->id, r->who.name,
 	    "Added template %s on datastore %s", tpl->o.name,
 	    inv_name(r->inv, tpl->datastore));
@@ -144,13 +180,43 @@ check_parent(
 	return 0;
 }
 
+/* The format says of which kind its guests are; *ret_conf: of containers. */
+static int
+check_kind(const json *args, json **ret_conf, struct err *e)
+{
+	bool is_container = is_container_format(arg_str(args, "format"));
+	const char *asked = arg_str(args, "guest_type");
+	const char *kind = guest_type_text(is_container ? GUEST_CONTAINER : GUEST_MACHINE);
+	const char *only = arg_has(args, "reference") ? "reference"
+						      : container_arg_given(args);
+
+	if (asked && !str_same(asked, kind))
+		return err_set(e, ERR_INVALID, "guest_type: format %s is of %ss",
+		    arg_str(args, "format"), kind);
+	if (!is_container && only)
+		return err_set(e, ERR_INVALID,
+		    "%s: is of containers, and format %s is of machines", only,
+		    arg_str(args, "format"));
+	if (!is_container)
+		return 0;
+	AUTO(json) json *conf = json_new_object();
+	int rc = container_conf_lay(conf, args, e);
+	if (!rc)
+		*ret_conf = MOVE(conf);
+	return rc;
+}
+
 static int
 template_import(struct op_call *c, struct txn *t, struct err *e)
 {
 	obj_id datastore = arg_id(c->args, "datastore");
 	obj_id parent = OBJ_ID_NONE, host = OBJ_ID_NONE;
+	AUTO(json) json *container = NULL;
 	void *obj;
 	int rc = arg_exists(c->inv, c->args, "datastore", e);
+
+	if (!rc)
+		rc = check_kind(c->args, &container, e);
 
 	if (!rc)
 		rc = arg_exists(c->inv, c->args, "parent", e);
@@ -168,7 +234,10 @@ template_import(struct op_call *c, struct txn *t, struct err *e)
 	struct template *tpl = obj;
 	tpl->lifecycle = LIFE_CREATING;
 	tpl->datastore = datastore;
-	tpl->format = xstrdup(arg_str(c->args, "format"));
+	tpl->guest_type = container ? GUEST_CONTAINER : GUEST_MACHINE;
+	tpl->format = xstrdup(
+	    container ? FORMAT_CONTAINER : arg_str(c->args, "format"));
+	tpl->container = MOVE(container);
 	tpl->num_cpu = (uint32_t)arg_u64(c->args, "num_cpu", 0);
 	tpl->memory_mb = arg_u64(c->args, "memory_mb", 0);
 	text_set(&tpl->notes, arg_str(c->args, "notes"));
@@ -314,8 +383,8 @@ template_delete(struct op_call *c, struct txn *t, struct err *e)
 
 	if (user)
 		return err_set(e, ERR_BAD_STATE,
-		    "template \"%s\" carries the disk of machine \"%s\"", tpl->o.name,
-		    user->name);
+		    "template \"%s\" carries the disk of %s \"%s\"", tpl->o.name,
+		    tpl_user_kind(user), user->name);
 	int rc = removals_plan(c, tpl, e);
 	if (rc)
 		return rc;
@@ -351,8 +420,11 @@ static const struct op_arg import_args[] = {
 	{ .name = "datastore", .type = ARG_ID, .required = true, .kinds = KIND_BIT(DATASTORE),
 	  .help = "datastore where the image lies" },
 	{ .name = "path", .type = ARG_TEXT, .required = true, .min = 1, .max = 1024, .help = "of the image, below the datastore" },
-	{ .name = "format", .type = ARG_WORD, .required = true, .words = "qcow2|raw|vmdk|vhdx|vhd|ova",
-	  .help = "format of the image; all but qcow2 and raw are converted" },
+	{ .name = "format", .type = ARG_WORD, .required = true, .words = "qcow2|raw|vmdk|vhdx|vhd|ova|tar|oci|docker",
+	  .help = "format of the image; of a machine all but qcow2 and raw are converted; tar, oci and docker hold the root of containers" },
+	{ .name = "guest_type", .type = ARG_WORD, .words = "machine|container", .help = "what is made of it; refused if the format is of the other" },
+	{ .name = "reference", .type = ARG_TEXT, .min = 1, .max = 300, .help = "of a container: which image, where the file holds several" },
+	CONTAINER_ARGS,
 	PARENT("folder or datacenter to put it into"),
 	SIZES,
 	{ .name = "keep_source", .type = ARG_BOOL, .help = "copy the image instead of moving it" },

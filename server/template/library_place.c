@@ -11,13 +11,15 @@ tpl_places(const struct template *tpl, struct tpl_place out[PLACES_MAX])
 	size_t n = 0;
 
 	if (tpl->path)
-		out[n++] = (struct tpl_place){ tpl->datastore, tpl->path, tpl->format };
+		out[n++] = (struct tpl_place){ tpl->datastore, tpl->path, tpl->format,
+			tpl->layers };
 	for (size_t i = 0; tpl->copies && i < json_count(tpl->copies); i++) {
 		const json *j = json_at(tpl->copies, i);
 		if (n == PLACES_MAX)
 			break;
-		out[n++] = (struct tpl_place){ arg_id(j, "datastore"),
-			arg_str(j, "path"), arg_str(j, "format") };
+		out[n++] =
+		    (struct tpl_place){ arg_id(j, "datastore"), arg_str(j, "path"),
+			    arg_str(j, "format"), json_get(j, "layers") };
 	}
 	return n;
 }
@@ -37,19 +39,40 @@ tpl_place_on(const struct template *tpl, obj_id datastore, struct tpl_place *ret
 	return false;
 }
 
+static bool
+has_layer(const json *layers, const char *path)
+{
+	for (size_t i = 0; layers && i < json_count(layers); i++) {
+		if (str_same(arg_str(json_at(layers, i), "path"), path))
+			return true;
+	}
+	return false;
+}
+
 /* Does one of the disks stand on this image? */
 static bool
 stands_on(const json *disks, const struct tpl_place *p)
 {
 	for (size_t i = 0; disks && i < json_count(disks); i++) {
 		const json *d = json_at(disks, i);
-		const json *layers = json_get(d, "backing");
-		if (!obj_id_is(arg_id(d, "datastore"), p->datastore))
-			continue;
-		for (size_t k = 0; layers && k < json_count(layers); k++) {
-			if (str_same(arg_str(json_at(layers, k), "path"), p->path))
-				return true;
-		}
+		if (obj_id_is(arg_id(d, "datastore"), p->datastore) &&
+		    has_layer(json_get(d, "backing"), p->path))
+			return true;
+	}
+	return false;
+}
+
+/* A template made of a container stands on what the container stood on. */
+static bool
+is_below(const struct template *tpl, const struct tpl_place *p)
+{
+	struct tpl_place all[PLACES_MAX];
+	size_t n = tpl_places(tpl, all);
+
+	for (size_t i = 0; i < n; i++) {
+		if (obj_id_is(all[i].datastore, p->datastore) &&
+		    has_layer(all[i].layers, p->path))
+			return true;
 	}
 	return false;
 }
@@ -66,6 +89,11 @@ user_of(const struct inv *inv, const struct tpl_place *p)
 	{
 		if (stands_on(inv_snapshot(inv, o->id)->disks, p))
 			return inv_get(inv, o->parent);
+	}
+	INV_EACH(inv, KIND_TEMPLATE, o)
+	{
+		if (is_below(inv_template(inv, o->id), p))
+			return o;
 	}
 	return NULL;
 }
@@ -112,6 +140,12 @@ host_reaching(const struct op_call *c, obj_id a, obj_id b, obj_id cluster, obj_i
 			return o->id;
 	}
 	return OBJ_ID_NONE;
+}
+
+const char *
+tpl_user_kind(const struct obj *user)
+{
+	return obj_id_kind(user->id) == KIND_TEMPLATE ? "template" : "machine";
 }
 
 int

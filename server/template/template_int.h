@@ -3,6 +3,7 @@
  */
 #pragma once
 #include "base/arena.h"
+#include "server/ops/container_conf.h"
 #include "server/ops/vm_step.h"
 #include "server/template/customize.h"
 
@@ -18,21 +19,27 @@ extern const struct op_def custspec_defs[];
 #define PLACES_MAX  64u /* of one template's disk */
 #define VM_DISK_ONE "disk-0"
 
+#define FORMAT_MACHINE   "qcow2"
+#define FORMAT_CONTAINER "ext4"
+
 /* ---- library_place.c: where a template's disk lies ---- */
 
 struct tpl_place {
 	obj_id datastore;
 	const char *path, *format; /* the template's */
+	const json *layers;        /* what that stands on, or NULL */
 };
 
 /* Its own first, then the copies. */
 size_t tpl_places(const struct template *tpl, struct tpl_place out[PLACES_MAX]);
 bool tpl_place_on(const struct template *tpl, obj_id datastore, struct tpl_place *ret);
-/* A machine or snapshot whose chain ends in one of the template's images, or NULL. */
+/* A machine, one with such a snapshot, or a template whose chain has one of the
+ * template's images; NULL if there is none. */
 const struct obj *tpl_user(const struct inv *inv, const struct template *tpl);
 /* The same for its image on one datastore. */
 const struct obj *tpl_user_on(
     const struct inv *inv, const struct template *tpl, obj_id datastore);
+const char *tpl_user_kind(const struct obj *user); /* for people */
 bool reaches(const struct inv *inv, obj_id host, obj_id datastore);
 /*
  * A connected host that reaches both datastores, of a cluster unless that is none, and
@@ -63,6 +70,26 @@ bool removals_done(const struct task_run *r); /* that step or on_end */
 /* The template goes, and what is left of it in rows of machines. */
 void tpl_forget(struct task_run *r, struct txn *t, obj_id tpl);
 void tpl_take_facts(struct template *tpl, const Drover__Reply *reply);
+
+/* ---- container.c: what only containers have ---- */
+
+#define CONTAINER_DISK_MB     8192u /* what is not written takes no room */
+#define CONTAINER_DISK_MIN_MB 16u
+
+/* As vm.container and template.container keep it. */
+json *container_json(const Drover__ContainerSpec *c);
+json *layers_json(Drover__DiskLayer **v, size_t n);
+/* Refuse what a guest of this kind does not take; made_of: the template or the guest
+ * that it is made of. */
+int container_kind_check(const json *args, enum guest_type type,
+    const struct obj *made_of, struct err *e) WARN_UNUSED;
+/*
+ * The whole of what is said of a container that is made: preset is its template's, or
+ * another container's.  What a customisation says becomes arguments; an address is
+ * checked to be free.
+ */
+int settle_container(struct op_call *c, const json *preset, json **ret_conf,
+    struct err *e) WARN_UNUSED;
 
 /* ---- copy.c ---- */
 
@@ -95,9 +122,16 @@ Drover__DiskSource *disk_source(struct arena *a, const json *disk);
 /* Each choice that was left open is made and stored in the arguments; dc is where what
  * the machine is made of lies. */
 int settle_place(struct op_call *c, obj_id dc, struct err *e) WARN_UNUSED;
+/* What it is made of, a template or another guest. */
+struct deploy_source {
+	const struct obj *o;
+	enum guest_type type;
+	const json *container;
+};
+
 /* The machine's row, to be filled further. */
-int deploy_row(
-    struct op_call *c, struct txn *t, struct vm **ret_vm, struct err *e) WARN_UNUSED;
+int deploy_row(struct op_call *c, const struct deploy_source *from, struct txn *t,
+    struct vm **ret_vm, struct err *e) WARN_UNUSED;
 /* op_def.split: the name may be a pattern. */
 int deploy_split(const json *args, json **ret_list, struct err *e);
 
@@ -138,11 +172,14 @@ void deploy_on_end(struct task_run *r, struct txn *t, int rc, const struct err *
 	{ .name = "network", .type = ARG_ID, .kinds = KIND_BIT(NETWORK), .help = "without: the source's, or the datacenter's only one, if any" }, \
 	{ .name = "num_cpu", .type = ARG_U32, .min = 1, .max = VM_MAX_CPU, .help = "virtual CPUs; without: the source's" }, \
 	{ .name = "memory_mb", .type = ARG_U64, .min = VM_MIN_MB, .max = VM_MAX_MB, .help = "memory; without: the source's" }, \
-	{ .name = "disk_mb", .type = ARG_U64, .min = 1, .max = DISK_MAX_MB, .help = "size of the first disk, at least the source's; without: the source's" }, \
+	{ .name = "disk_mb", .type = ARG_U64, .min = 1, .max = DISK_MAX_MB, .help = "size of the first disk, at least the source's; without: the source's; of a container its quota" }, \
 	{ .name = "notes", .type = ARG_TEXT, .max = NOTES_MAX, .help = "for people" }, \
 	{ .name = "custspec", .type = ARG_ID, .kinds = KIND_BIT(CUSTSPEC), .help = "customisation specification" }, \
 	{ .name = "customize", .type = ARG_OBJECT, .help = "fields of a customisation specification, and address, that are laid over it" }, \
-	{ .name = "power_on", .type = ARG_BOOL, .help = "start it too" }
+	{ .name = "power_on", .type = ARG_BOOL, .help = "start it too" }, \
+	{ .name = "guest_type", .type = ARG_WORD, .words = "machine|container", .help = "what it shall be; refused if the source makes the other" }, \
+	{ .name = "ip_address", .type = ARG_TEXT, .min = 7, .max = 15, .help = "of a container: inside its network and free; without: the next free one" }, \
+	CONTAINER_ARGS
 /* clang-format on */
 
 #define DISK_MAX_MB (UINT64_C(64) << 20)
@@ -151,6 +188,9 @@ void deploy_on_end(struct task_run *r, struct txn *t, int rc, const struct err *
 
 /* custspec and customize become one object in the arguments, checked for this name. */
 int settle_custom(struct op_call *c, struct err *e) WARN_UNUSED;
+/* An address of the guest's network, for one guest; what names it in the error. */
+int custom_address_check(const struct op_call *c, const char *what, const char *address,
+    struct err *e) WARN_UNUSED;
 /* The seed of a machine that has its NICs; nothing if it is not customised. */
 void seed_write(const struct task_run *r, struct vm *vm);
 /* The fields of a stored specification. */
