@@ -12,6 +12,7 @@
 #include "host-agent/storage/disk_int.h"
 #include "host-agent/storage/ds_path.h"
 #include "host-agent/storage/img_copy.h"
+#include "host-agent/storage/img_ext4.h"
 #include "host-agent/storage/ovf.h"
 #include "host-agent/storage/tar.h"
 
@@ -102,6 +103,9 @@ run_prepare(void *job)
 	struct err *e = &x->err;
 	int rc = datastore_look(x->at.ds, &room, e);
 
+	if (!rc && img_format_is_ext4(x->source->format))
+		rc = err_set(e, ERR_UNSUPPORTED,
+		    "an appliance describes a machine, and this is a container's disk");
 	if (!rc)
 		rc = look_for(x, e);
 	if (!rc)

@@ -13,6 +13,7 @@
 #include "host-agent/storage/disk_int.h"
 #include "host-agent/storage/ds_path.h"
 #include "host-agent/storage/img_check.h"
+#include "host-agent/storage/img_ext4.h"
 
 #define QEMU_IMG_CPU_S  120
 #define QEMU_IMG_MEMORY (1ull << 30)
@@ -64,10 +65,24 @@ disk_backing_text(const char *path, const Drover__DiskLayer *below)
 	return xasprintf("%s%s", str_starts(rel, "../") ? "" : "./", rel);
 }
 
+/* Can an image of format f stand on one of format below? */
+static int
+check_pair(enum img_format f, enum img_format below, struct err *e)
+{
+	if ((f == IMG_EXT4) != (below == IMG_EXT4))
+		return err_set(e, ERR_INVALID,
+		    "an image of format ext4 stands on such images alone, and others "
+		    "never do");
+	if (f == IMG_RAW)
+		return err_set(
+		    e, ERR_INVALID, "only a qcow2 image can stand on another");
+	return 0;
+}
+
 int
 disk_spec_check(const Drover__DiskSpec *d, struct err *e)
 {
-	enum img_format f;
+	enum img_format f, below;
 	int rc = ds_path_check(d->path, e);
 
 	if (!rc)
@@ -76,12 +91,12 @@ disk_spec_check(const Drover__DiskSpec *d, struct err *e)
 		rc = err_set(e, ERR_INVALID, "a chain of %zu images: at most %d",
 		    d->n_backing + 1, ENGINE_LAYERS_MAX);
 	for (size_t i = 0; !rc && i < d->n_backing; i++) {
-		if (f != IMG_QCOW2)
-			return err_set(
-			    e, ERR_INVALID, "only a qcow2 image can stand on another");
 		rc = ds_path_check(d->backing[i]->path, e);
 		if (!rc)
-			rc = img_format_parse(d->backing[i]->format, &f, e);
+			rc = img_format_parse(d->backing[i]->format, &below, e);
+		if (!rc)
+			rc = check_pair(f, below, e);
+		f = below;
 	}
 	return rc;
 }
@@ -107,7 +122,8 @@ check_image(
 
 	if (!rc)
 		rc = img_check_fd(fd, f, IMG_BACKING_ALLOWED, ret_facts, e);
-	if (rc)
+	/* Which layers a file system stands on is the spec's alone to say. */
+	if (rc || f == IMG_EXT4)
 		return rc;
 	if (!str_same(ret_facts->backing, expected))
 		return err_set(e, ERR_CORRUPT,
@@ -151,7 +167,9 @@ open_layer(const struct datastore *ds, const Drover__DiskSpec *d, size_t i, int 
     struct img_facts *ret_facts, struct err *e)
 {
 	struct disk_image im = disk_image_at(d, i + 1);
-	int flags = engine_layer_is_own(d->backing[i]) ? O_RDWR : O_RDONLY;
+	bool writes =
+	    !img_format_is_ext4(im.format) && engine_layer_is_own(d->backing[i]);
+	int flags = writes ? O_RDWR : O_RDONLY;
 	int rc = disk_image_open(ds, &im, flags, ret_fd, ret_facts, e);
 
 	return rc ? err_wrap(e, "its base \"%.100s\"", im.path) : 0;

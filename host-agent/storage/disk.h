@@ -1,6 +1,10 @@
 /*
  * disk: the images of guests, made and opened on a datastore.
  *
+ * Those of machines are qcow2 or raw; a container's is a file system ("ext4") of the
+ * size of its quota, and what it stands on are layers that nothing ever changes, named
+ * by the spec alone (img_ext4.h, docs/adr/0019).
+ *
  * Images belong to root, mode 0600; engines get open descriptors.  What reads an
  * image's inside (qemu-img) is a child without rights, bounded in time and memory.
  */
@@ -51,7 +55,8 @@ struct disk_source {
  * is left of it then.  Else as disk_create.
  *
  * A d with a backing gets no more than the source's own image holds: what d stands on
- * must hold what lies below the source.
+ * must hold what lies below the source.  So it is with a container's always: d has as
+ * many layers as the source.
  */
 void disk_copy(const struct disk_place *at, const Drover__DiskSpec *d,
     const struct disk_source *from, struct wake w);

@@ -9,7 +9,9 @@
 
 #include "base/str.h"
 #include "host-agent/storage/disk_int.h"
+#include "host-agent/storage/ext4_image.h"
 #include "host-agent/storage/img_check.h"
+#include "host-agent/storage/img_ext4.h"
 #include "loop/worker.h"
 
 #define RESIZE_MS 60000
@@ -65,16 +67,32 @@ on_kept(void *job, int rc)
 }
 
 static void
+keep(struct growing *g)
+{
+	int rc = worker_run(g->workers, run_keep, on_kept, g, &g->err);
+
+	if (rc)
+		growing_end(g, rc);
+}
+
+static void
 on_resized(struct child *c, const struct child_result *r, void *arg)
 {
 	struct growing *g = arg;
-	int rc;
 
 	if (r->status || r->timed_out)
 		child_err(r, "qemu-img resize", &g->err);
-	rc = worker_run(g->workers, run_keep, on_kept, g, &g->err);
+	keep(g);
+}
+
+static void
+on_grown_ext4(void *arg, int rc, const struct err *e)
+{
+	struct growing *g = arg;
+
 	if (rc)
-		growing_end(g, rc);
+		g->err = *e;
+	keep(g);
 }
 
 /* What it stands on is none of the child's business, and it could not open it. */
@@ -89,6 +107,12 @@ start_child(struct growing *g, struct err *e)
 		NULL };
 	struct qemu_img run = { g->loop, g->conf, argv, g->fd, RESIZE_MS };
 
+	if (img_format_is_ext4(g->spec->format)) {
+		const struct ext4_tool t = { g->loop, g->conf, g->fd,
+			g->spec->size_bytes };
+
+		return ext4_grow_start(&t, on_grown_ext4, g, e);
+	}
 	snprintf(size, sizeof(size), "%" PRIu64, g->spec->size_bytes);
 	return qemu_img_start(&run, on_resized, g, &g->child, e);
 }
@@ -101,6 +125,21 @@ grow_raw(struct growing *g, struct err *e)
 		    "cannot make it longer");
 	g->is_done = true;
 	return 0;
+}
+
+/* A file that is large enough may hold a file system that is not, where an earlier
+ * start was cut short: so it is always looked at. */
+static int
+prepare_ext4(struct growing *g, struct err *e)
+{
+	if (g->spec->size_bytes % IMG_EXT4_BLOCK)
+		return err_set(e, ERR_INVALID,
+		    "size_bytes: a container's disk has whole blocks of %u",
+		    IMG_EXT4_BLOCK);
+	if (ftruncate(g->fd, (off_t)g->spec->size_bytes))
+		return err_sys(e, errno == EFBIG ? ERR_INVALID : ERR_IO, errno,
+		    "cannot make it longer");
+	return disk_give(g->fd, g->conf->uid, g->conf->gid, 0600, e);
 }
 
 static int
@@ -124,6 +163,8 @@ run_prepare(void *job)
 		return err_set(&g->err, ERR_INVALID,
 		    "it has %" PRIu64 " bytes and cannot shrink to %" PRIu64, now,
 		    wanted);
+	if (img_format_is_ext4(g->spec->format))
+		return prepare_ext4(g, &g->err);
 	if (wanted == now) {
 		g->is_done = true;
 		return 0;
@@ -144,11 +185,8 @@ on_prepared(void *job, int rc)
 		growing_end(g, rc);
 		return;
 	}
-	if (!start_child(g, &g->err))
-		return;
-	rc = worker_run(g->workers, run_keep, on_kept, g, &g->err);
-	if (rc)
-		growing_end(g, rc);
+	if (start_child(g, &g->err))
+		keep(g);
 }
 
 static Drover__DiskSpec *

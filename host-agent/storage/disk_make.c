@@ -12,8 +12,10 @@
 #include "base/str.h"
 #include "host-agent/storage/disk_int.h"
 #include "host-agent/storage/ds_path.h"
+#include "host-agent/storage/ext4_image.h"
 #include "host-agent/storage/img_check.h"
 #include "host-agent/storage/img_copy.h"
+#include "host-agent/storage/img_ext4.h"
 #include "loop/worker.h"
 
 #define CREATE_MS   20000
@@ -36,6 +38,8 @@ struct making {
 	int fd;
 	uint64_t bytes;
 	bool is_made; /* there before, or raw: no child is wanted */
+	bool is_ext4;
+	bool is_bare; /* a file system without its folders yet */
 	struct err err;
 
 	/* Of a copy. */
@@ -82,6 +86,8 @@ publish(const struct making *m, struct err *e)
 	int root = datastore_fd(m->ds), rc;
 
 	rc = disk_give(m->fd, 0, 0, 0600, e);
+	if (!rc && m->is_bare)
+		rc = ext4_furnish(m->fd, e);
 	if (!rc && fsync(m->fd))
 		rc = err_sys(e, ERR_IO, errno, "cannot sync it");
 	if (!rc)
@@ -163,13 +169,33 @@ on_tick(void *arg, const struct img_copied *c)
 }
 
 static void
-on_filled(void *arg, int rc, const struct err *e)
+on_grown(void *arg, int rc, const struct err *e)
 {
 	struct making *m = arg;
 
 	if (rc)
 		m->err = *e;
 	keep(m);
+}
+
+static int
+grow_ext4(struct making *m, struct err *e)
+{
+	const struct ext4_tool t = { m->loop, m->conf, m->fd, m->bytes };
+
+	return ext4_grow_start(&t, on_grown, m, e);
+}
+
+static void
+on_filled(void *arg, int rc, const struct err *e)
+{
+	struct making *m = arg;
+	bool grows = m->is_ext4 && m->bytes > m->source.virtual_bytes;
+
+	if (rc)
+		m->err = *e;
+	if (rc || !grows || grow_ext4(m, &m->err))
+		keep(m);
 }
 
 static int
@@ -181,8 +207,8 @@ fill(struct making *m, struct err *e)
 		.conf = m->conf,
 		.source = &m->source,
 		.below = m->below.n ? &m->below : NULL,
-		.target = str_same(m->spec->format, "raw") ? IMG_TARGET_SIZED_RAW
-							   : IMG_TARGET_SIZED_QCOW2,
+		.target = str_same(m->spec->format, "qcow2") ? IMG_TARGET_SIZED_QCOW2
+							     : IMG_TARGET_SIZED_RAW,
 		.target_fd = m->fd,
 		.bytes_per_s = m->bytes_per_s,
 	};
@@ -199,8 +225,11 @@ on_made(struct child *c, const struct child_result *r, void *arg)
 	struct making *m = arg;
 
 	if (r->status || r->timed_out)
-		child_err(
-		    r, m->is_clone ? "qemu-img resize" : "qemu-img create", &m->err);
+		child_err(r,
+		    m->is_ext4    ? "mke2fs"
+		    : m->is_clone ? "qemu-img resize"
+				  : "qemu-img create",
+		    &m->err);
 	if (m->err.code || !m->source_ds || m->is_clone || fill(m, &m->err))
 		keep(m);
 }
@@ -227,6 +256,57 @@ run_create(struct making *m, struct err *e)
 	return qemu_img_start(&run, on_made, m, &m->child, e);
 }
 
+static int
+run_create_ext4(struct making *m, struct err *e)
+{
+	const struct ext4_tool t = { m->loop, m->conf, m->fd, m->bytes };
+
+	if (m->is_clone)
+		return grow_ext4(m, e);
+	m->is_bare = true;
+	return ext4_make_start(&t, on_made, m, &m->child, e);
+}
+
+/* A container's quota has nothing to do with how large its layers are. */
+static int
+plan_size_ext4(const struct making *m, const struct datastore_room *room,
+    uint64_t *ret_bytes, struct err *e)
+{
+	uint64_t bytes = m->spec->size_bytes, least = m->source.virtual_bytes;
+	int rc;
+
+	if (bytes == 0)
+		bytes = least;
+	if (bytes < least)
+		return err_set(e, ERR_INVALID,
+		    "size_bytes: %" PRIu64 " is less than its source's %" PRIu64, bytes,
+		    least);
+	if (bytes < IMG_EXT4_BYTES_MIN || bytes % IMG_EXT4_BLOCK)
+		return err_set(e, ERR_INVALID,
+		    "size_bytes: a container's disk has %llu bytes at least and whole "
+		    "blocks of %u",
+		    (unsigned long long)IMG_EXT4_BYTES_MIN, IMG_EXT4_BLOCK);
+	rc = img_size_check(bytes, room->capacity_bytes, e);
+	if (!rc)
+		*ret_bytes = bytes;
+	return rc;
+}
+
+/* Each layer must be there and one of ours, before anything is made on it. */
+static int
+check_layers(const struct making *m, struct err *e)
+{
+	for (size_t i = 1; i <= m->spec->n_backing; i++) {
+		struct disk_image im = disk_image_at(m->spec, i);
+		AUTO_CLOSE int fd = -1;
+		struct img_facts facts;
+
+		if (disk_image_open(m->ds, &im, O_RDONLY, &fd, &facts, e))
+			return err_wrap(e, "its layer \"%.100s\"", im.path);
+	}
+	return 0;
+}
+
 /* The size the image is to have. */
 static int
 plan_size(const struct making *m, const struct datastore_room *room,
@@ -238,6 +318,8 @@ plan_size(const struct making *m, const struct datastore_room *room,
 	uint64_t bytes = d->size_bytes;
 	int rc = 0;
 
+	if (m->is_ext4)
+		return plan_size_ext4(m, room, ret_bytes, e);
 	if (d->n_backing) {
 		struct disk_image im = disk_image_at(d, 1);
 
@@ -306,11 +388,12 @@ fill_new(struct making *m, struct err *e)
 	bool raw = str_same(m->spec->format, "raw");
 	bool grows = m->bytes > m->source.virtual_bytes;
 
-	m->is_clone = m->source.n == 1 &&
-		      str_same(m->source.images[0].driver, m->spec->format) &&
-		      img_reflink(m->source.images[0].fd, m->fd);
+	m->is_clone =
+	    m->source.n == 1 &&
+	    (m->is_ext4 || str_same(m->source.images[0].driver, m->spec->format)) &&
+	    img_reflink(m->source.images[0].fd, m->fd);
 	m->is_made = m->is_clone ? raw || !grows : raw && !m->source_ds;
-	if (raw && ftruncate(m->fd, (off_t)m->bytes))
+	if ((raw || m->is_ext4) && ftruncate(m->fd, (off_t)m->bytes))
 		return err_sys(e, ERR_IO, errno, "cannot set its size");
 	if (m->is_made)
 		return publish(m, e);
@@ -351,7 +434,12 @@ open_source(struct making *m, const struct datastore_room *room, struct err *e)
 
 	if (rc)
 		return err_wrap(e, "its source");
-	if (m->spec->n_backing && open_below(m, e))
+	if (m->is_ext4 != img_format_is_ext4(m->spec->source->format) ||
+	    (m->is_ext4 && m->spec->n_backing != m->spec->source->n_backing))
+		return err_set(e, ERR_INVALID,
+		    "a container's disk is copied from a container's, onto as many "
+		    "layers");
+	if (!m->is_ext4 && m->spec->n_backing && open_below(m, e))
 		return err_wrap(e, "what it stands on");
 	if (source_bytes(m) > room->free_bytes)
 		return err_set(e, ERR_NO_CAPACITY,
@@ -375,6 +463,8 @@ run_prepare(void *job)
 	rc = datastore_look(m->ds, &room, e);
 	if (!rc && m->source_ds)
 		rc = open_source(m, &room, e);
+	if (!rc && m->is_ext4)
+		rc = check_layers(m, e);
 	if (!rc)
 		rc = plan_size(m, &room, &m->bytes, e);
 	if (rc)
@@ -391,11 +481,20 @@ static void
 on_prepared(void *job, int rc)
 {
 	struct making *m = job;
-	bool raw = str_same(m->spec->format, "raw");
+	bool fills = str_same(m->spec->format, "raw") ||
+		     (m->is_ext4 && m->source_ds && !m->is_clone);
 
-	if (rc || m->is_made)
+	if (rc || m->is_made) {
 		on_kept(m, rc);
-	else if (raw ? fill(m, &m->err) : run_create(m, &m->err))
+		return;
+	}
+	if (fills)
+		rc = fill(m, &m->err);
+	else if (m->is_ext4)
+		rc = run_create_ext4(m, &m->err);
+	else
+		rc = run_create(m, &m->err);
+	if (rc)
 		keep(m);
 }
 
@@ -424,6 +523,7 @@ begin(const struct disk_place *at, const Drover__DiskSpec *d,
 	m->spec = spec_dup(d);
 	m->new_path = xasprintf("%s.new", d->path);
 	m->fd = -1;
+	m->is_ext4 = img_format_is_ext4(d->format);
 	if (from) {
 		m->source_ds = datastore_ref(from->ds);
 		m->progress = from->progress;

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/storage/img_ext4.h"
 
 #define QCOW2_MAGIC   0x514649fbu
 #define V2_HEADER     72u
@@ -54,9 +55,11 @@ img_format_parse(const char *name, enum img_format *ret_f, struct err *e)
 		*ret_f = IMG_QCOW2;
 	else if (str_same(name, "raw"))
 		*ret_f = IMG_RAW;
+	else if (img_format_is_ext4(name))
+		*ret_f = IMG_EXT4;
 	else
-		return err_set(
-		    e, ERR_INVALID, "format: wants qcow2 or raw, got \"%.32s\"", name);
+		return err_set(e, ERR_INVALID,
+		    "format: wants qcow2, raw or ext4, got \"%.32s\"", name);
 	return 0;
 }
 
@@ -249,6 +252,8 @@ img_check(const struct img_head *h, enum img_format f, enum img_backing backing,
 
 	if (f == IMG_QCOW2) {
 		rc = check_qcow2(&v, backing, &facts, e);
+	} else if (f == IMG_EXT4) {
+		rc = img_ext4_check(h, &facts, NULL, e);
 	} else {
 		facts.virtual_bytes = v.file_bytes;
 		rc = img_size_check(v.file_bytes, 0, e);

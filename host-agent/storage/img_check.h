@@ -14,7 +14,7 @@
 	65536u /* hand over this much of the file's start, or all of it */
 #define IMG_BACKING_MAX 1023
 
-enum img_format { IMG_RAW, IMG_QCOW2 };
+enum img_format { IMG_RAW, IMG_QCOW2, IMG_EXT4 };
 
 enum img_backing { IMG_BACKING_REFUSED, IMG_BACKING_ALLOWED };
 
@@ -39,7 +39,7 @@ struct img_head {
 /*
  * The head of an image said to be of format f.  ERR_INVALID says what is wrong: no
  * image, truncated, encrypted, external data file, unknown features, a backing file
- * where none may be, absurd size.
+ * where none may be, absurd size; a file system that no host of ours made.
  */
 int img_check(const struct img_head *h, enum img_format f, enum img_backing backing,
     struct img_facts *ret_facts, struct err *e) WARN_UNUSED;

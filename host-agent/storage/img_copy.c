@@ -18,6 +18,7 @@
 #include "host-agent/storage/disk_int.h"
 #include "host-agent/storage/ds_path.h"
 #include "host-agent/storage/img_check.h"
+#include "host-agent/storage/img_ext4.h"
 #include "loop/timer.h"
 
 #define TICK_MS 1000u
@@ -63,7 +64,7 @@ img_lend(int fd, const struct disk_conf *conf, struct err *e)
 static const char *
 native_driver(const char *format)
 {
-	return str_same(format, "raw") ? "raw" : "qcow2";
+	return str_same(format, "qcow2") ? "qcow2" : "raw";
 }
 
 /* Users' files become a guest's disk by an import alone, which looks at them first. */
@@ -110,13 +111,15 @@ img_source_open(const struct datastore *ds, const Drover__DiskSource *s,
 {
 	struct img_source open = { .n = 0 };
 	struct disk_image im = { s->path, s->format, NULL };
+	/* Layers of files cannot be read as blocks: they stay what they are. */
+	size_t n_below = img_format_is_ext4(s->format) ? 0 : s->n_backing;
 	int rc = 0;
 
 	if (s->n_backing >= ENGINE_LAYERS_MAX)
 		return err_set(e, ERR_INVALID, "a chain of %zu images: at most %d",
 		    s->n_backing + 1, ENGINE_LAYERS_MAX);
-	for (size_t i = 0; i <= s->n_backing && !rc; i++) {
-		im.below = i < s->n_backing ? s->backing[i] : NULL;
+	for (size_t i = 0; i <= n_below && !rc; i++) {
+		im.below = i < n_below ? s->backing[i] : NULL;
 		rc = open_image(ds, &im, conf, &open, e);
 		if (im.below) {
 			im.path = im.below->path;

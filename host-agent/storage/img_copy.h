@@ -32,8 +32,9 @@ struct img_source {
 };
 
 /*
- * Open all of s; refuses a chain whose headers name anything else.  The child may read
- * the images from now on.  Blocking; any thread.
+ * Open all of s, of a container's disk its own image alone; refuses a chain whose
+ * headers name anything else.  The child may read the images from now on.  Blocking;
+ * any thread.
  */
 int img_source_open(const struct datastore *ds, const Drover__DiskSource *s,
     const struct disk_conf *conf, struct img_source *ret_s, struct err *e) WARN_UNUSED;

@@ -197,6 +197,9 @@ open_any(struct change *c, const Drover__DiskLayer *l, struct img_facts *ret_f,
 	int fd = -1;
 	int rc = img_format_parse(l->format, &f, e);
 
+	if (!rc && f == IMG_EXT4)
+		rc = err_set(
+		    e, ERR_UNSUPPORTED, "a container's layers have no snapshots");
 	if (!rc)
 		rc = ds_path_open(datastore_fd(c->ds), l->path, O_RDWR, 0, &fd, e);
 	if (rc)

@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "host-agent/storage/ds_path.h"
+#include "host-agent/storage/img_ext4.h"
 #include "host-agent/storage/tmpl_int.h"
 
 #define CHECK_MS   300000
@@ -237,6 +238,10 @@ parse_kind(const char *name, enum tmpl_kind *ret_kind, enum img_format *ret_form
 {
 	*ret_format = IMG_QCOW2;
 	*ret_foreign = IMG_VMDK;
+	if (img_format_is_ext4(name))
+		return err_set(e, ERR_UNSUPPORTED,
+		    "a file system that came from outside is never mounted: a "
+		    "container's root comes in as a tar archive");
 	if (!img_format_parse(name, ret_format, NULL))
 		*ret_kind = TMPL_NATIVE;
 	else if (str_same(name, "ova"))
