@@ -145,40 +145,60 @@ fill_stores(
 	return a->n_stores;
 }
 
+enum { FAKE_MACHINES, FAKE_CONTAINERS, FAKE_ENGINES };
+
 struct fake_facts {
 	Drover__HostFacts facts;
-	Drover__EngineFacts engine;
-	Drover__EngineFacts *engines[1];
+	Drover__EngineFacts engine[FAKE_ENGINES];
+	Drover__EngineFacts *engines[FAKE_ENGINES];
 	Drover__Capability live;
 	Drover__Capability *capabilities[1];
 };
 
 static void
-fill_facts(const struct agent_fake *a, struct fake_facts *to)
+fill_engines(struct agent_fake *a, struct fake_facts *to)
 {
-	static char sim[] = "sim", bridge[] = "br0", name[] = "fake", v1[] = "v1";
-	static char live[] = "live_migration", address[] = "10.9.0.1";
-	static char *bridges[] = { bridge }, *addresses[] = { address };
-	Drover__HostFacts *f = &to->facts;
+	static char live[] = "live_migration";
+	static char sim[] = "sim", qemu[] = "qemu", oci[] = "oci";
+	/* What is invented may be of either kind. */
+	char *names[FAKE_ENGINES] = {
+		[FAKE_MACHINES] = a->oci_why_not[0] ? qemu : sim,
+		[FAKE_CONTAINERS] = oci,
+	};
 
-	drover__host_facts__init(f);
-	drover__engine_facts__init(&to->engine);
-	to->engine.name = sim;
-	to->engine.usable = true;
 	drover__capability__init(&to->live);
 	to->live.name = live;
 	to->live.able = true;
 	to->capabilities[0] = &to->live;
-	to->engine.capabilities = to->capabilities;
-	to->engine.n_capabilities = 1;
-	to->engines[0] = &to->engine;
+	for (size_t i = 0; i < FAKE_ENGINES; i++) {
+		drover__engine_facts__init(&to->engine[i]);
+		to->engine[i].name = names[i];
+		to->engine[i].usable = true;
+		to->engine[i].capabilities = to->capabilities;
+		to->engine[i].n_capabilities = 1;
+		to->engines[i] = &to->engine[i];
+	}
+	to->engine[FAKE_CONTAINERS].usable = !a->oci_why_not[0];
+	to->engine[FAKE_CONTAINERS].why_not = a->oci_why_not;
+	to->facts.engines = to->engines;
+	to->facts.n_engines = FAKE_ENGINES;
+}
+
+static void
+fill_facts(struct agent_fake *a, struct fake_facts *to)
+{
+	static char bridge[] = "br0", name[] = "fake", v1[] = "v1";
+	static char address[] = "10.9.0.1";
+	static char *bridges[] = { bridge }, *addresses[] = { address };
+	Drover__HostFacts *f = &to->facts;
+
+	drover__host_facts__init(f);
+	fill_engines(a, to);
 	f->host_name = name;
 	f->cpu_cores = a->cpu_cores;
 	f->cpu_mhz = a->cpu_mhz;
 	f->memory_bytes = a->memory_mb * MB_BYTES;
 	f->cgroup = v1;
-	f->engines = to->engines;
-	f->n_engines = 1;
 	f->channel_addresses = addresses;
 	f->n_channel_addresses = 1;
 	f->channel_port = 7447;
@@ -495,6 +515,12 @@ agent_fake_watch(struct agent_fake *a, agent_fake_fn fn, void *arg)
 {
 	a->watcher = fn;
 	a->watcher_arg = arg;
+}
+
+void
+agent_fake_no_containers(struct agent_fake *a, const char *why)
+{
+	snprintf(a->oci_why_not, sizeof(a->oci_why_not), "%s", why);
 }
 
 void

@@ -36,6 +36,8 @@ int agent_fake_refused(const struct agent_fake *a);
 /* Told of each order that is worked on, before it is. */
 typedef void (*agent_fake_fn)(const Drover__Order *o, void *arg);
 void agent_fake_watch(struct agent_fake *a, agent_fake_fn fn, void *arg);
+/* Why it runs no containers, from its next dialling on; "": it does. */
+void agent_fake_no_containers(struct agent_fake *a, const char *why);
 /* Of the next order: do it but break the link before the reply. */
 void agent_fake_lose_next(struct agent_fake *a);
 /* Of the next order: do nothing, answer with this fault. */

@@ -51,7 +51,7 @@ struct agent_fake {
 	size_t n_peers;
 	struct agent_fake_trap trap;
 	bool is_trap_set, is_tripped, is_wire_cut, is_torn;
-	char obstacle[100];
+	char obstacle[100], oci_why_not[100];
 	unsigned doubled;
 	struct map *deleted; /* "datastore/path" of disks → the agent */
 	uint64_t seq, event, acked, written;
@@ -66,6 +66,8 @@ bool fake_is_live(const struct fake_guest *g);
 /* What a reply may point to. */
 struct fake_results {
 	Drover__TemplateFacts tpl;
+	Drover__DiskLayer layer, *layers[1];
+	Drover__ContainerSpec container;
 	Drover__ArriveReady ready;
 	Drover__CopyFacts copy;
 	Drover__FileFacts file;

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "loop/loop.h"
 #include "server/hosts/agent_fake_int.h"
 
@@ -182,6 +183,38 @@ fill_copy(const Drover__Order *o, Drover__Reply *r, struct fake_results *to)
 	}
 }
 
+/* The root of containers: one layer below it, and what its image runs. */
+static void
+fill_root(Drover__DiskSource *source, struct fake_results *to)
+{
+	static char path[] = "templates/1/disk.ext4", format[] = "ext4";
+	static char below[] = "templates/1/layer-1.ext4", init[] = "/bin/init";
+	static char *args[] = { init };
+
+	to->tpl.path = path;
+	to->tpl.format = format;
+	drover__disk_layer__init(&to->layer);
+	to->layer.path = below;
+	to->layer.format = format;
+	to->layers[0] = &to->layer;
+	to->tpl.layers = source ? source->backing : to->layers;
+	to->tpl.n_layers = source ? source->n_backing : ARRAY_SIZE(to->layers);
+	if (source)
+		return;
+	drover__container_spec__init(&to->container);
+	to->container.args = args;
+	to->container.n_args = ARRAY_SIZE(args);
+	to->tpl.container = &to->container;
+}
+
+static bool
+is_root(const Drover__Order *o)
+{
+	if (o->verb_case == DROVER__ORDER__VERB_TEMPLATE_IMPORT)
+		return o->template_import->container;
+	return str_same(o->template_from_disk->source->format, "ext4");
+}
+
 void
 fake_fill_result(struct agent_fake *a, const Drover__Order *o, Drover__Reply *r,
     struct fake_results *to)
@@ -197,6 +230,11 @@ fake_fill_result(struct agent_fake *a, const Drover__Order *o, Drover__Reply *r,
 		tpl->path = path;
 		tpl->format = format;
 		tpl->virtual_bytes = 1024 * MB_BYTES;
+		if (is_root(o))
+			fill_root(o->verb_case == DROVER__ORDER__VERB_TEMPLATE_FROM_DISK
+				      ? o->template_from_disk->source
+				      : NULL,
+			    to);
 		r->result_case = DROVER__REPLY__RESULT_TEMPLATE;
 		r->template_ = tpl;
 	}

@@ -129,7 +129,8 @@ seed_write(const struct task_run *r, struct vm *vm)
 	struct custom_seed seed;
 	struct err e = ERR_INIT;
 
-	if (!arg_has(r->args, "customize"))
+	/* A container is customised from outside. */
+	if (!arg_has(r->args, "customize") || vm->guest_type == GUEST_CONTAINER)
 		return;
 	const struct custom_nic of = { nic ? arg_str(nic, "mac") : "", address,
 		n ? n->gateway : NULL };

@@ -8,6 +8,31 @@
 struct seen seen;
 
 static void
+add_texts(struct str *b, const char *sep, char *const *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		str_addf(b, "%s%s", i || b->len ? sep : "", v[i]);
+}
+
+static void
+see_container(const Drover__GuestSpec *s)
+{
+	const Drover__ContainerSpec *c = s->container;
+	AUTO(str) struct str b = STR_INIT;
+
+	seen.container[0] = '\0';
+	if (!c)
+		return;
+	add_texts(&b, " ", c->args, c->n_args);
+	str_addf(&b, "; swap %llu, pids %u, weight %u, %s",
+	    (unsigned long long)c->swap_limit_mb, c->pids_limit, c->io_weight,
+	    s->host_name);
+	add_texts(&b, ", ", s->dns, s->n_dns);
+	add_texts(&b, ", ", c->devices, c->n_devices);
+	snprintf(seen.container, sizeof(seen.container), "%s", str_cstr(&b));
+}
+
+static void
 see_create(const Drover__GuestSpec *s)
 {
 	const Drover__DiskSpec *d = s->disks[0];
@@ -19,6 +44,8 @@ see_create(const Drover__GuestSpec *s)
 		.bytes = d->size_bytes,
 		.seeded = s->seed != NULL };
 	snprintf(to->path, sizeof(to->path), "%s", d->path);
+	snprintf(seen.engine, sizeof(seen.engine), "%s", s->engine);
+	see_container(s);
 	if (d->n_backing)
 		snprintf(to->base, sizeof(to->base), "%s", d->backing[0]->path);
 	if (d->source) {
