@@ -20,12 +20,14 @@
 #include "host-agent/channel/channel_int.h"
 
 #define QUEUE_LENGTH 128
+#define PLACE_BYTES  16
 #define PAUSE_MS     500 /* after accept failed, usually for want of descriptors */
 
 enum caller_state { AT_HANDSHAKE, AT_GREETING };
 
 struct caller {
 	struct wire wire;
+	uint8_t place[PLACE_BYTES];
 	enum caller_state state;
 	uint64_t until_us;
 	short wants;
@@ -160,6 +162,60 @@ address_text(const union address *a, char out[ADDRESS_TEXT])
 	snprintf(out, ADDRESS_TEXT, "%s:%u", ip, ntohs(a->v4.sin_port));
 }
 
+/*
+ * What shares a place at the door: an IPv4 address (also one that came to an IPv6
+ * socket), or the half of an IPv6 address that its owner cannot choose.
+ */
+static void
+place_of(const union address *a, uint8_t out[PLACE_BYTES])
+{
+	const uint8_t *v6 = a->v6.sin6_addr.s6_addr;
+
+	memset(out, 0, PLACE_BYTES);
+	if (a->any.sa_family == AF_INET)
+		memcpy(out, &a->v4.sin_addr, sizeof(a->v4.sin_addr));
+	else if (IN6_IS_ADDR_V4MAPPED(&a->v6.sin6_addr))
+		memcpy(out, v6 + 12, sizeof(a->v4.sin_addr));
+	else
+		memcpy(out + PLACE_BYTES / 2, v6, PLACE_BYTES / 2);
+}
+
+static size_t
+count_at(const struct door *d, const uint8_t place[PLACE_BYTES])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->n_callers; i++)
+		n += !memcmp(d->callers[i].place, place, PLACE_BYTES);
+	return n;
+}
+
+/* All places are taken: the address that has most of them gives up its oldest to one
+ * that has fewer, so that nobody keeps the others out. */
+static bool
+make_room(struct door *d, const uint8_t place[PLACE_BYTES])
+{
+	size_t most = count_at(d, place) + 1, oldest = d->n_callers;
+	struct err e = ERR_INIT;
+
+	for (size_t i = 0; i < d->n_callers; i++) {
+		size_t n = count_at(d, d->callers[i].place);
+		bool older = n == most && oldest < d->n_callers &&
+			     d->callers[i].until_us < d->callers[oldest].until_us;
+
+		if (n <= most && !older)
+			continue;
+		most = n;
+		oldest = i;
+	}
+	if (oldest == d->n_callers)
+		return false;
+	err_set(&e, ERR_BUSY,
+	    "made room for another host: %zu connections of this address waited", most);
+	refuse(d, oldest, &e);
+	return true;
+}
+
 static void
 take_newer_ctx(struct door *d)
 {
@@ -174,18 +230,22 @@ take_newer_ctx(struct door *d)
 static void
 admit(struct door *d, int fd, const union address *from)
 {
-	struct caller *c = &d->callers[d->n_callers];
+	struct caller *c;
 	char addr[ADDRESS_TEXT];
+	uint8_t place[PLACE_BYTES];
 	struct err e = ERR_INIT;
 
 	address_text(from, addr);
-	if (d->n_callers == CHANNEL_DOOR_MAX) {
+	place_of(from, place);
+	if (d->n_callers == CHANNEL_DOOR_MAX && !make_room(d, place)) {
 		refusal_log(&d->refusals, addr, "too many connections wait already");
 		close(fd);
 		return;
 	}
 	take_newer_ctx(d);
+	c = &d->callers[d->n_callers];
 	*c = (struct caller){ .wants = POLLIN };
+	memcpy(c->place, place, sizeof(place));
 	if (wire_open(&c->wire, d->ctx, fd, addr, &e)) {
 		refusal_log(&d->refusals, addr, e.msg);
 		return;

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/rng.h"
 #include "base/str.h"
 #include "host-agent/storage/disk_int.h"
 #include "host-agent/storage/ds_path.h"
@@ -20,6 +21,7 @@
 #define FILE_MODE  0600
 /* Where a machine's name is not fit for a file. */
 #define PLAIN_NAME "appliance"
+#define MARK_BYTES 8
 
 /*
  * Stages: prepare (worker) opens the disk and makes an empty file, copy (child) packs
@@ -86,9 +88,6 @@ make_file(
 
 		rc = ds_path_mkdirs(root, folder, 0711, e);
 	}
-	/* Left over from an export that was cut short. */
-	if (!rc)
-		rc = ds_path_remove(root, path, e);
 	if (!rc)
 		rc = ds_path_open(
 		    root, path, O_RDWR | O_CREAT | O_EXCL, FILE_MODE, ret_fd, e);
@@ -356,6 +355,19 @@ on_prepared(void *job, int rc)
 		end(x, rc);
 }
 
+/* Beside the user's files, and none of them: nobody else knows the names. */
+static void
+name_parts(struct appliance_export *x)
+{
+	uint8_t mark[MARK_BYTES];
+	char hex[2 * MARK_BYTES + 1];
+
+	rng_secret(mark, sizeof(mark));
+	hex_encode(mark, sizeof(mark), hex);
+	x->disk_path = xasprintf("%s.%s.disk.new", x->path, hex);
+	x->new_path = xasprintf("%s.%s.new", x->path, hex);
+}
+
 static void
 describe(struct appliance_export *x, const Drover__ApplianceExport *order)
 {
@@ -393,8 +405,7 @@ appliance_export_start(const struct tmpl_place *p, const Drover__ApplianceExport
 	x->done = done;
 	x->arg = arg;
 	x->path = xstrdup(order->path);
-	x->disk_path = xasprintf("%s.disk.new", order->path);
-	x->new_path = xasprintf("%s.new", order->path);
+	name_parts(x);
 	x->source = img_source_dup(order->source);
 	x->disk_fd = -1;
 	describe(x, order);

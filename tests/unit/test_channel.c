@@ -741,6 +741,39 @@ test_door_keeps_strangers_out(void **state)
 	end_stream(&s);
 }
 
+/* A connection from another address than the hosts'. */
+static int
+connect_as_stranger(uint16_t port)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in from = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+	ASSERT(fd >= 0 && !bind(fd, (struct sockaddr *)&from, sizeof(from)));
+	ASSERT(!connect(fd, (struct sockaddr *)&to, sizeof(to)));
+	return fd;
+}
+
+static void
+test_one_address_cannot_fill_the_door(void **state)
+{
+	struct world *w = *state;
+	int fds[CHANNEL_DOOR_MAX + 1];
+	struct stream s;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		fds[i] = connect_as_stranger(channel_port(w->b));
+	/* The last one was sent away, so all places are taken. */
+	assert_true(is_closed(fds[CHANNEL_DOOR_MAX]));
+	connect_both(w, &s);
+	assert_true(is_closed(fds[0]));
+	end_stream(&s);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		close(fds[i]);
+}
+
 static void
 test_noise_at_the_door(void **state)
 {
@@ -784,6 +817,7 @@ main(void)
 		TEST(test_channel_is_freed_with_streams),
 		TEST(test_pings_without_end_hold_nobody),
 		TEST(test_door_keeps_strangers_out),
+		TEST(test_one_address_cannot_fill_the_door),
 		TEST(test_noise_at_the_door),
 	};
 
