@@ -2,13 +2,14 @@
  * bench_sched: placement in a large cluster, "name value unit" a line.
  *
  * 2,500 hosts of two sizes, 45,000 running guests of 1 to 8 vCPU, 500 more to be
- * placed.
+ * placed; the same guests in 500 pools, two levels deep, sharing less than they want.
  */
 #include <stdio.h>
 
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/rng.h"
+#include "scheduler/divvy.h"
 #include "scheduler/sched.h"
 
 #define HOSTS      2500
@@ -17,6 +18,8 @@
 #define DATASTORES 50
 #define NEAR       8  /* datastores that a host reaches */
 #define SINGLES    50 /* guests placed one at a time */
+#define POOLS      500
+#define OUTER      20 /* of the pools, with the others in them */
 
 static void
 add_datastores(struct sched_view *v)
@@ -105,6 +108,36 @@ print_per_guest(const char *name, uint64_t start_us, size_t guests)
 	printf("%s %.1f us\n", name, (double)(now_us() - start_us) / (double)guests);
 }
 
+static struct divvy_node nodes[POOLS + RUNNING];
+
+static void
+bench_divvy(void)
+{
+	uint64_t start_us, wants = 0;
+	struct rng r;
+
+	rng_seed(&r, 1);
+	for (uint32_t i = 0; i < POOLS + RUNNING; i++) {
+		struct divvy_node *d = &nodes[i];
+
+		*d = (struct divvy_node){ .id = i + 1,
+			.parent = DIVVY_ROOT,
+			.kind = i < POOLS ? DIVVY_POOL : DIVVY_GUEST,
+			.limit = DIVVY_NO_LIMIT,
+			.shares = 500 + 500 * rng_below(&r, 8) };
+		if (i >= POOLS)
+			d->demand = rng_below(&r, 4000);
+		if (i >= OUTER)
+			d->parent = (uint32_t)rng_below(&r, i < POOLS ? OUTER : POOLS);
+		if (i >= POOLS && !rng_below(&r, 8))
+			d->reservation = rng_below(&r, 1000);
+		wants += d->demand;
+	}
+	start_us = now_us();
+	ASSERT(divvy(nodes, POOLS + RUNNING, wants / 2, NULL, NULL) == 0);
+	print_per_guest("divvy_45000_guests", start_us, 1);
+}
+
 int
 main(void)
 {
@@ -132,5 +165,6 @@ main(void)
 	place(v, guests, count, SCHED_BRIEF);
 	print_per_guest("sched_place_batch_500", start_us, 1);
 	sched_view_free(v);
+	bench_divvy();
 	return 0;
 }
