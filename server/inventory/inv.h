@@ -144,6 +144,7 @@ struct network { /* parent: datacenter */
 struct task {         /* parent: none */
 	struct obj o; /* name: the op, for people: "Create virtual machine" */
 	char *op, *entity_name, *step, *error_code, *error_message, *user_name, *op_id;
+	char *asked; /* digest of the arguments that came with op_id */
 	obj_id entity;
 	enum task_state state;
 	uint32_t step_index, progress; /* progress in percent */

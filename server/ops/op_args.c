@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include <openssl/sha.h>
+
 #include "base/assert.h"
 #include "base/id.h"
 #include "base/str.h"
@@ -251,4 +253,22 @@ op_args_check(const struct op_info *op, const json *args, struct err *e)
 		rc = args ? check_one(a, args, e) : 0;
 	}
 	return rc;
+}
+
+char *
+op_args_digest(const struct op_info *op, const json *args)
+{
+	AUTO(json) json *asked = args ? json_dup(args) : json_new_object();
+	bool has_members = json_what(asked) == JSON_IS_OBJECT;
+	uint8_t sum[SHA256_DIGEST_LENGTH];
+	char hex[2 * SHA256_DIGEST_LENGTH + 1];
+
+	for (const struct op_arg *a = op->args; has_members && a && a->name; a++) {
+		if (a->type == ARG_SECRET)
+			json_del(asked, a->name);
+	}
+	AUTO_FREE char *text = json_text(asked);
+	SHA256((const uint8_t *)text, strlen(text), sum);
+	hex_encode(sum, sizeof(sum), hex);
+	return xstrdup(hex);
 }

@@ -34,6 +34,7 @@ struct kept {
 	const struct op_def *def;
 	obj_id entity;
 	char *asked; /* its arguments */
+	char *digest;
 	bool ended;
 	struct op_result result; /* extra and parts owned */
 	struct list waiting;
@@ -167,6 +168,7 @@ kept_free(struct ops *ops, struct kept *k)
 	result_fini(&k->result);
 	free(k->key);
 	free(k->asked);
+	free(k->digest);
 	free(k);
 }
 
@@ -321,6 +323,7 @@ add_task(struct submission *s, struct txn *t, struct err *e)
 		.args = s->c.args,
 		.who = &s->c.who,
 		.op_id = op_id_of(s),
+		.asked = s->kept ? s->kept->digest : NULL,
 	};
 	int rc = task_add(s->c.tasks, t, &n, &s->runs[s->n], e);
 
@@ -342,6 +345,7 @@ add_record(struct submission *s, struct txn *t, struct err *e)
 	struct task *row = obj;
 	row->op = xstrdup(s->c.def->info.name);
 	row->op_id = xstrdup(op_id_of(s));
+	row->asked = xstrdup(s->kept->digest);
 	row->entity = obj_id_none(s->c.object) ? s->c.entity : s->c.object;
 	row->entity_name = xstrdup(entity_name(s, t));
 	row->state = TASK_SUCCESS;
@@ -497,6 +501,7 @@ kept_add(struct ops *ops, const struct submission *s, char *key_take)
 	k->def = s->c.def;
 	k->entity = s->c.entity;
 	k->asked = json_text(s->c.args);
+	k->digest = op_args_digest(&s->c.def->info, s->c.args);
 	list_init(&k->waiting);
 	list_add_tail(&ops->kept, &k->node);
 	map_put_str(ops->kept_by_id, k->key, k);
@@ -528,6 +533,13 @@ other_use(const char *op, struct err *e)
 	    e, ERR_INVALID, "this op id was used for another operation, %s", op);
 }
 
+static int
+other_args(const char *op, struct err *e)
+{
+	return err_set(
+	    e, ERR_INVALID, "this op id was used with other arguments for %s", op);
+}
+
 static void
 replay_later(struct submission *s, const struct op_result *result)
 {
@@ -548,9 +560,7 @@ replay(struct submission *s, struct kept *k, struct err *e)
 	if (k->def != s->c.def || !obj_id_is(k->entity, s->c.entity))
 		return other_use(k->def->info.name, e);
 	if (!str_same(k->asked, asked))
-		return err_set(e, ERR_INVALID,
-		    "this op id was used with other arguments for %s",
-		    k->def->info.name);
+		return other_args(k->def->info.name, e);
 	if (k->ended) {
 		replay_later(s, &k->result);
 		return 0;
@@ -597,11 +607,15 @@ static int
 replay_row(struct submission *s, const struct task *row, struct err *e)
 {
 	const struct op_def *def = s->c.def;
+	AUTO_FREE char *asked = op_args_digest(&def->info, s->c.args);
 	struct op_result result = { .object = row->entity };
 	AUTO(json) json *split = NULL;
 
 	if (!str_same(row->op, def->info.name) || !is_called_on(row, s->c.entity))
 		return other_use(row->op, e);
+	/* A row of an older build says nothing of it. */
+	if (row->asked && !str_same(row->asked, asked))
+		return other_args(row->op, e);
 	if (def->task)
 		result.task = row->o.id;
 	if (def->split && !def->split(s->c.args, &split, e) && split)

@@ -203,6 +203,7 @@ add_row(struct txn *t, const struct task_new *n, struct task **ret_row, struct e
 	row->args = n->args ? json_dup(n->args) : json_new_object();
 	row->user_name = xstrdup(n->who->name);
 	row->op_id = xstrdup(n->op_id);
+	row->asked = xstrdup(n->asked);
 	*ret_row = row;
 	return 0;
 }

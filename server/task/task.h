@@ -87,6 +87,7 @@ struct task_new {
 	const json *args;
 	const struct caller *who;
 	const char *op_id; /* or NULL */
+	const char *asked; /* digest of what came with it, or NULL */
 };
 
 /*

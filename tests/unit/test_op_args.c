@@ -146,6 +146,34 @@ a_name_of_ten_thousand_characters_is_refused(void **state)
 	assert_true(strlen(e.msg) < 200);
 }
 
+static char *
+digest(const char *op, const char *args)
+{
+	AUTO(json) json *j = NULL;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(json_parse(args, strlen(args), "args", &j, &e), 0);
+	return op_args_digest(op_find(op), j);
+}
+
+static void
+a_digest_tells_arguments_apart_but_for_secrets(void **state)
+{
+	AUTO_FREE char *web = digest("vm.create", "{\"name\":\"web\"}");
+	AUTO_FREE char *same = digest("vm.create", "{\"name\":\"web\"}");
+	AUTO_FREE char *db = digest("vm.create", "{\"name\":\"db\"}");
+	AUTO_FREE char *none = digest("vm.create", "[1]");
+	AUTO_FREE char *one =
+	    digest("user.create", "{\"name\":\"a\",\"password\":\"one\"}");
+	AUTO_FREE char *two =
+	    digest("user.create", "{\"name\":\"a\",\"password\":\"two\"}");
+
+	assert_string_equal(web, same);
+	assert_string_not_equal(web, db);
+	assert_string_not_equal(web, none);
+	assert_string_equal(one, two);
+}
+
 /* Every verb's table is sound, whoever wrote it. */
 static void
 tables_are_sound(void **state)
@@ -175,6 +203,7 @@ main(void)
 		cmocka_unit_test(good_arguments_pass),
 		cmocka_unit_test(bad_arguments_are_refused_by_name),
 		cmocka_unit_test(a_name_of_ten_thousand_characters_is_refused),
+		cmocka_unit_test(a_digest_tells_arguments_apart_but_for_secrets),
 		cmocka_unit_test(tables_are_sound),
 	};
 	template_register();

@@ -530,6 +530,12 @@ the_same_op_id_makes_one_machine(void **state)
 	assert_int_equal(replies, 3);
 	assert_int_equal(replied_task[0].v, first.v);
 	assert_int_equal(inv_count(l->inv, KIND_VM), 1);
+
+	/* And what was asked for under it. */
+	r.args = other;
+	op_submit(l->ops, &r, on_other_use, NULL);
+	lab_settle(l);
+	assert_int_equal(refused, 2);
 	lab_free(l);
 }
 
