@@ -28,6 +28,7 @@
 #include "host-agent/notify.h"
 #include "host-agent/record/record.h"
 #include "host-agent/resource/cg.h"
+#include "host-agent/session/sess.h"
 #include "host-agent/stores/stores.h"
 #include "loop/flow.h"
 #include "loop/tls.h"
@@ -64,6 +65,7 @@ struct agent {
 	struct uplink *uplink;
 	struct stores *stores;
 	struct guests *guests;
+	struct sess_set *sessions;
 	struct collect *collect;
 	struct wake adopted;
 };
@@ -89,6 +91,8 @@ on_changed(void *arg)
 
 	if (a->collect)
 		collect_changed(a->collect);
+	if (a->sessions)
+		sess_guests_changed(a->sessions);
 }
 
 static void
@@ -214,13 +218,64 @@ on_event_ack(void *arg, uint64_t id)
 	outbox_ack(((struct agent *)arg)->outbox, id);
 }
 
+static void
+on_session(void *arg, const Drover__Envelope *m)
+{
+	sess_message(((struct agent *)arg)->sessions, m);
+}
+
+static void
+on_link_down(void *arg)
+{
+	sess_link_down(((struct agent *)arg)->sessions);
+}
+
 static const struct uplink_events uplink_evs = {
 	.hello = make_hello,
 	.welcome = on_welcome,
 	.order = on_order,
 	.refuse = on_refused_order,
 	.event_ack = on_event_ack,
+	.session = on_session,
+	.down = on_link_down,
 };
+
+static int
+send_session(void *arg, Drover__Envelope *m, struct err *e)
+{
+	return uplink_send(((struct agent *)arg)->uplink, m, e);
+}
+
+struct wanted_guest {
+	uint64_t number;
+	bool known;
+	struct engine_guest *handle;
+};
+
+static void
+look_for(void *arg, const struct guest_view *v)
+{
+	struct wanted_guest *w = arg;
+
+	if (v->guest != w->number)
+		return;
+	w->known = true;
+	w->handle = v->handle;
+}
+
+static int
+find_guest(void *arg, uint64_t guest, struct engine_guest **ret_g, struct err *e)
+{
+	struct wanted_guest w = { .number = guest };
+
+	guests_each(((struct agent *)arg)->guests, look_for, &w);
+	if (!w.known)
+		return err_set(e, ERR_NOT_FOUND, "it is not on this host");
+	if (!w.handle)
+		return err_set(e, ERR_BAD_STATE, "it has not been started here");
+	*ret_g = w.handle;
+	return 0;
+}
 
 static int
 dial(void *arg, const struct uplink_call *call, struct link **ret_k, struct err *e)
@@ -480,7 +535,16 @@ open_inbox_and_collect(struct agent *a)
 		.arg = a,
 	};
 
+	const struct sess_conf sc = {
+		.loop = a->loop,
+		.workers = a->blockers,
+		.find = find_guest,
+		.send = send_session,
+		.arg = a,
+	};
+
 	a->inbox = inbox_new(a->loop, a->journal, handlers, send_reply, a);
+	a->sessions = sess_set_new(&sc);
 	a->collect = collect_new(&c);
 }
 
@@ -522,6 +586,7 @@ static void
 close_all(struct agent *a)
 {
 	uplink_free(a->uplink);
+	sess_set_free(MOVE(a->sessions));
 	collect_free(a->collect);
 	guests_free(a->guests);
 	flows_free(a->flows);

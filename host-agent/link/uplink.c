@@ -84,7 +84,8 @@ next_wait_ms(struct uplink *u)
 static void
 drop(struct uplink *u, const char *why)
 {
-	bool first = u->state == UPLINK_READY || !u->warned;
+	bool was_ready = u->state == UPLINK_READY;
+	bool first = was_ready || !u->warned;
 
 	timer_stop(u->greeting);
 	timer_stop(u->beat);
@@ -99,6 +100,8 @@ drop(struct uplink *u, const char *why)
 	u->next_server = (u->next_server + 1) % u->n_servers;
 	timer_after(u->retry, next_wait_ms(u));
 	u->failures++;
+	if (was_ready)
+		u->ev->down(u->arg);
 }
 
 static void
@@ -215,6 +218,13 @@ on_message(struct uplink *u, Drover__Envelope **m)
 	case DROVER__ENVELOPE__BODY_REFUSE:
 		on_refuse(u, (*m)->refuse);
 		break;
+	case DROVER__ENVELOPE__BODY_SESSION_OPEN:
+	case DROVER__ENVELOPE__BODY_SESSION_DATA:
+	case DROVER__ENVELOPE__BODY_SESSION_CREDIT:
+	case DROVER__ENVELOPE__BODY_SESSION_SIZE:
+	case DROVER__ENVELOPE__BODY_SESSION_END:
+		u->ev->session(u->arg, *m);
+		break;
 	case DROVER__ENVELOPE__BODY_PONG:
 		break;
 	case DROVER__ENVELOPE__BODY_HELLO:
@@ -222,11 +232,6 @@ on_message(struct uplink *u, Drover__Envelope **m)
 	case DROVER__ENVELOPE__BODY_REPLY:
 	case DROVER__ENVELOPE__BODY_REPORT:
 	case DROVER__ENVELOPE__BODY_EVENT:
-	case DROVER__ENVELOPE__BODY_SESSION_OPEN:
-	case DROVER__ENVELOPE__BODY_SESSION_DATA:
-	case DROVER__ENVELOPE__BODY_SESSION_CREDIT:
-	case DROVER__ENVELOPE__BODY_SESSION_SIZE:
-	case DROVER__ENVELOPE__BODY_SESSION_END:
 	case DROVER__ENVELOPE__BODY__NOT_SET:
 	case _DROVER__ENVELOPE__BODY__CASE_IS_INT_SIZE:
 		log_warn("uplink", "the server sent a message of kind %d: ignored",

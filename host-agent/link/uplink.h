@@ -37,6 +37,10 @@ struct uplink_events {
 	/* An order that must not be obeyed. */
 	void (*refuse)(void *arg, const Drover__Order *o, const struct err *why);
 	void (*event_ack)(void *arg, uint64_t id);
+	/* One of the session messages, borrowed. */
+	void (*session)(void *arg, const Drover__Envelope *m);
+	/* A link that had its welcome is gone: sessions end with it. */
+	void (*down)(void *arg);
 };
 
 /* One attempt. */

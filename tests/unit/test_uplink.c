@@ -22,7 +22,8 @@ struct world {
 	struct uplink *uplink;
 	struct link *server;
 	enum tls_role role;
-	unsigned dials, hellos, welcomes, orders, refused, acks, frames;
+	unsigned dials, hellos, welcomes, orders, refused, acks, frames, sessions,
+	    downs;
 	bool unreachable;
 	char last_host[64];
 	uint16_t last_port;
@@ -113,8 +114,20 @@ on_ack(void *arg, uint64_t id)
 	((struct world *)arg)->acks++;
 }
 
+static void
+on_session(void *arg, const Drover__Envelope *m)
+{
+	((struct world *)arg)->sessions++;
+}
+
+static void
+on_session_link_down(void *arg)
+{
+	((struct world *)arg)->downs++;
+}
+
 static const struct uplink_events evs = { on_hello, on_welcome, on_order, on_refuse,
-	on_ack };
+	on_ack, on_session, on_session_link_down };
 
 static void
 open_world(struct world *w)
@@ -360,6 +373,26 @@ three_missing_beats_end_the_link(void **state)
 	bed_settle(w->bed);
 	assert_int_equal(uplink_state(w->uplink), UPLINK_WAITING);
 	assert_int_equal(uplink_send(w->uplink, &m, NULL), ERR_LOST);
+	assert_int_equal(w->downs, 1);
+}
+
+static void
+sessions_come_in_and_end_with_the_link(void **state)
+{
+	struct world *w = *state;
+	Drover__Envelope m = DROVER__ENVELOPE__INIT;
+	Drover__SessionOpen open = DROVER__SESSION_OPEN__INIT;
+
+	link_up(w, 1);
+	m.body_case = DROVER__ENVELOPE__BODY_SESSION_OPEN;
+	m.session_open = &open;
+	say(w, 1, &m);
+	assert_int_equal(w->sessions, 1);
+	assert_int_equal(w->downs, 0);
+	link_free(w->server);
+	w->server = NULL;
+	bed_settle(w->bed);
+	assert_int_equal(w->downs, 1);
 }
 
 static void
@@ -425,6 +458,7 @@ main(void)
 		T(waits_grow_with_jitter_and_servers_take_turns),
 		T(refusal_is_waited_out),
 		T(three_missing_beats_end_the_link),
+		T(sessions_come_in_and_end_with_the_link),
 		T(pings_are_answered),
 		T(silent_server_and_garbage_are_left),
 		cmocka_unit_test(server_addresses),
