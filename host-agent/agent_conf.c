@@ -52,6 +52,9 @@ const struct conf_key agent_conf_keys[] = {
 	    "what goes wrong with them: verb:guest=fault, comma-separated" },
 	{ "network.bridges", CONF_LIST, AT(bridges), 0, 4000, "", CONF_RESTART,
 	    "bridges that guests may be on, whatever the server says; empty: any" },
+	{ "network.anti_spoof", CONF_BOOL, AT(anti_spoof), 0, 0, "yes", CONF_RESTART,
+	    "drop what a guest sends under another address than its own, where the "
+	    "kernel can (nftables on bridges)" },
 	{ "channel.address", CONF_TEXT, AT(channel_address), 0, 60, "", CONF_RESTART,
 	    "IP address where other hosts bring what they send here; empty: all, and "
 	    "they are told the one that leads to the server" },

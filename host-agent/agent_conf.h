@@ -21,6 +21,7 @@ struct agent_conf {
 	bool sim_enabled;
 	char *sim_faults;
 	char *bridges; /* list */
+	bool anti_spoof;
 	char *channel_address;
 	uint64_t channel_port, channel_mb_per_s;
 	char *cgroup_root, *cgroup_prefix;

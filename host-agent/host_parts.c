@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "host-agent/engine/engine.h"
+#include "host-agent/network/guard.h"
 #include "host-agent/network/port.h"
 #include "host-agent/resource/cg.h"
 
@@ -41,6 +42,29 @@ add_sim(struct host_parts *p, struct loop *l, const struct agent_conf *c, struct
 	return 0;
 }
 
+/* A host that cannot guard its ports runs guests all the same: it is said. */
+static void
+add_guard(struct host_parts *p, const struct agent_conf *c)
+{
+	struct err e = ERR_INIT;
+	int rc;
+
+	if (!p->nl)
+		rc = err_set(&e, ERR_UNAVAILABLE, "there are no network ports");
+	else if (c->anti_spoof)
+		rc = guard_on(p->nl, &e);
+	else
+		rc = guard_off(p->nl, &e);
+	if (rc && p->nl)
+		log_warn("agent", "guests can send under others' addresses: %s", e.msg);
+	if (!rc && !c->anti_spoof)
+		rc = err_set(&e, ERR_UNSUPPORTED, "network.anti_spoof is off");
+	if (rc)
+		snprintf(p->anti_spoof, sizeof(p->anti_spoof), "no: %.230s", e.msg);
+	else
+		snprintf(p->anti_spoof, sizeof(p->anti_spoof), "yes");
+}
+
 /* Without groups or links the host still runs what does not need them. */
 static void
 add_kernel(struct host_parts *p, const struct agent_conf *c, const char *group)
@@ -58,6 +82,7 @@ add_kernel(struct host_parts *p, const struct agent_conf *c, const char *group)
 		p->nl = NULL;
 		log_warn("agent", "no network ports: %s", e.msg);
 	}
+	add_guard(p, c);
 }
 
 int
@@ -115,6 +140,7 @@ host_parts_facts(const struct host_parts *p)
 		.engines = p->engines,
 		.n_engines = p->n_engines,
 		.cgroup = p->cgroup,
+		.anti_spoof = p->anti_spoof,
 		.bridges = (const char *const *)bridges,
 	};
 

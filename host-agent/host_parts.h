@@ -18,6 +18,7 @@ struct host_parts {
 	struct cg *cg;    /* NULL: none */
 	char cgroup[240]; /* "v1", "v2", "none: reason" */
 	struct nl *nl;    /* NULL: none */
+	char anti_spoof[240]; /* "yes", "no: reason" */
 	struct col_machine machine;
 	struct col_share share;
 };

@@ -84,6 +84,7 @@ facts_make(const struct facts_in *in)
 	f->agent_version = xstrdup(DROVER_VERSION);
 	f->boot_time_ms = in->machine->boot_time_ms;
 	f->cgroup = xstrdup(in->cgroup);
+	f->anti_spoof = xstrdup(in->anti_spoof);
 	f->machine = xstrdup(in->machine->product);
 	add_flags(f, in->machine->cpu_flags);
 	add_lists(f, in);
@@ -118,6 +119,7 @@ facts_print(const Drover__HostFacts *f, struct str *out)
 	    f->cpu_mhz, *f->cpu_model ? f->cpu_model : "unknown model");
 	str_addf(out, "memory:     %" PRIu64 " MB for guests\n", f->memory_bytes >> 20);
 	str_addf(out, "cgroups:    %s\n", f->cgroup);
+	str_addf(out, "anti-spoof: %s\n", f->anti_spoof);
 	str_add(out, "bridges:   ");
 	for (size_t i = 0; i < f->n_bridges; i++)
 		str_addf(out, " %s", f->bridges[i]);
@@ -170,6 +172,7 @@ facts_print_json(const Drover__HostFacts *f, struct str *out)
 	json_set_u64(o, "memory_bytes", f->memory_bytes);
 	json_set_str(o, "agent_version", f->agent_version);
 	json_set_str(o, "cgroup", f->cgroup);
+	json_set_str(o, "anti_spoof", f->anti_spoof);
 	for (size_t i = 0; i < f->n_bridges; i++)
 		json_add_str(bridges, f->bridges[i]);
 	json_set_json(o, "bridges", bridges);

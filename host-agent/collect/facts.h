@@ -14,6 +14,7 @@ struct facts_in {
 	struct engine *const *engines; /* probed */
 	size_t n_engines;
 	const char *cgroup;         /* "v1", "v2", "none: reason" */
+	const char *anti_spoof;     /* "yes", "no: reason" */
 	const char *const *bridges; /* NULL-ended, or NULL */
 };
 

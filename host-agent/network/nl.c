@@ -33,6 +33,7 @@ nl_free(struct nl *nl)
 	if (!nl)
 		return;
 	nl_socket_free(nl->sock);
+	nl_socket_free(nl->filter);
 	free(nl);
 }
 
@@ -122,6 +123,9 @@ read_link(struct nlmsghdr *h, struct nl_link *l)
 	a = nlmsg_find_attr(h, sizeof(*info), IFLA_IFNAME);
 	if (a)
 		nla_strlcpy(l->name, a, sizeof(l->name));
+	a = nlmsg_find_attr(h, sizeof(*info), IFLA_IFALIAS);
+	if (a)
+		nla_strlcpy(l->alias, a, sizeof(l->alias));
 	a = nlmsg_find_attr(h, sizeof(*info), IFLA_MTU);
 	if (a)
 		l->mtu = nla_get_u32(a);
@@ -220,8 +224,8 @@ nl_link_each(struct nl *nl, void (*on_link)(const struct nl_link *l, void *arg),
 	return 0;
 }
 
-/* A guest's tap takes part in nothing: no address of the host's may appear on its wire.
- */
+/* A guest's port takes part in nothing: no address of the host's may appear on its
+ * wire. */
 static void
 put_no_ipv6(struct nl_msg *m)
 {
@@ -251,12 +255,44 @@ nl_link_enslave(struct nl *nl, int index, int bridge, const uint8_t mac[6],
 	put_no_ipv6(m);
 	/* A kernel without IPv6 has nothing to switch off. */
 	(void)nl_ask(nl, m);
-	info.ifi_flags = IFF_UP;
-	info.ifi_change = IFF_UP;
 	m = request(RTM_SETLINK, 0, &info);
 	if (nla_put_u32(m, IFLA_MASTER, (uint32_t)bridge))
 		abort();
 	return nl_ask_or(nl, m, "cannot put it on the bridge", index, e);
+}
+
+int
+nl_link_up(struct nl *nl, int index, struct err *e)
+{
+	struct ifinfomsg info = { .ifi_family = AF_UNSPEC,
+		.ifi_index = index,
+		.ifi_flags = IFF_UP,
+		.ifi_change = IFF_UP };
+
+	return nl_ask_or(
+	    nl, request(RTM_SETLINK, 0, &info), "cannot take it up", index, e);
+}
+
+int
+nl_link_down(struct nl *nl, int index, struct err *e)
+{
+	struct ifinfomsg info = {
+		.ifi_family = AF_UNSPEC, .ifi_index = index, .ifi_change = IFF_UP
+	};
+
+	return nl_ask_or(
+	    nl, request(RTM_SETLINK, 0, &info), "cannot take it down", index, e);
+}
+
+int
+nl_link_note(struct nl *nl, int index, const char *text, struct err *e)
+{
+	struct ifinfomsg info = { .ifi_family = AF_UNSPEC, .ifi_index = index };
+	struct nl_msg *m = request(RTM_SETLINK, 0, &info);
+
+	if (nla_put_string(m, IFLA_IFALIAS, text))
+		abort();
+	return nl_ask_or(nl, m, "cannot note whose it is", index, e);
 }
 
 static int

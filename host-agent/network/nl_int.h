@@ -9,6 +9,7 @@
 
 struct nl {
 	struct nl_sock *sock;
+	struct nl_sock *filter; /* the packet filter's; NULL: ports are not guarded */
 };
 
 /* Send it and wait for the kernel's word; the message is freed.  A libnl code. */

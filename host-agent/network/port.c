@@ -11,12 +11,17 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/network/announce.h"
+#include "host-agent/network/guard.h"
 
 #define NIC_DIGITS    36
-#define TAP_PREFIX    "dvt"
+#define PORT_PREFIX   "dvt"
+#define INNER_PREFIX  "dvc"
 #define INTAKE_PREFIX "dvi"
+#define MAC_CHARS     17
 #define DEFAULT_VLAN  1 /* of a fresh port */
 
 /* Base 36 where decimal would be too long: 13 digits hold any 64-bit number. */
@@ -35,13 +40,19 @@ write_name(const char *prefix, uint64_t guest, unsigned nic, char buf[PORT_NAME_
 	for (uint64_t n = guest; n && at > 0; n /= NIC_DIGITS)
 		text[--at] = digits[n % NIC_DIGITS];
 	snprintf(buf, PORT_NAME_MAX, "%.13s%c%s", text + at, digits[nic % NIC_DIGITS],
-	    str_same(prefix, TAP_PREFIX) ? "" : "i");
+	    str_same(prefix, PORT_PREFIX) ? "" : prefix + 2);
 }
 
 void
 port_name(uint64_t guest, unsigned nic, char buf[PORT_NAME_MAX])
 {
-	write_name(TAP_PREFIX, guest, nic, buf);
+	write_name(PORT_PREFIX, guest, nic, buf);
+}
+
+void
+port_inner_name(uint64_t guest, unsigned nic, char buf[PORT_NAME_MAX])
+{
+	write_name(INNER_PREFIX, guest, nic, buf);
 }
 
 void
@@ -55,9 +66,9 @@ port_mac_parse(const char *s, uint8_t ret_mac[6], struct err *e)
 {
 	uint8_t mac[6] = { 0 };
 	unsigned all = 0;
-	bool good = strlen(s) == 17;
+	bool good = strlen(s) == MAC_CHARS;
 
-	for (int i = 0; i < 17 && good; i++) {
+	for (int i = 0; i < MAC_CHARS && good; i++) {
 		unsigned char c = (unsigned char)s[i];
 
 		if (i % 3 == 2) {
@@ -125,19 +136,19 @@ static int
 plug(struct nl *nl, const char *name, const struct nl_link *bridge,
     const struct port_spec *p, struct err *e)
 {
-	struct nl_link tap;
+	struct nl_link port;
 	uint8_t mac[6];
 	int rc = port_mac_parse(p->mac, mac, e);
 
 	if (!rc)
-		rc = nl_link_get(nl, name, &tap, e);
+		rc = nl_link_get(nl, name, &port, e);
 	if (rc)
 		return rc;
 	/* The guest's own would clash; the highest one never becomes the bridge's. */
 	mac[0] = 0xfe;
-	rc = nl_link_enslave(nl, tap.index, bridge->index, mac, bridge->mtu, e);
+	rc = nl_link_enslave(nl, port.index, bridge->index, mac, bridge->mtu, e);
 	if (!rc && p->vlan)
-		rc = nl_port_vlan(nl, tap.index, DEFAULT_VLAN, (uint16_t)p->vlan, e);
+		rc = nl_port_vlan(nl, port.index, DEFAULT_VLAN, (uint16_t)p->vlan, e);
 	return rc;
 }
 
@@ -162,15 +173,41 @@ limit(struct nl *nl, int index, const struct port_spec *from,
 	return rc;
 }
 
+int
+port_guard(struct nl *nl, const struct port_spec *p, struct err *e)
+{
+	struct guard_guest g = { .address = p->address ? p->address : "" };
+	char name[PORT_NAME_MAX];
+	int rc = port_mac_parse(p->mac, g.mac, e);
+
+	port_name(p->guest, p->nic, name);
+	return rc ? rc : guard_set(nl, name, &g, e);
+}
+
+/* All that a port needs before anything may pass it. */
 static int
-limit_new(struct nl *nl, const char *name, const struct port_spec *p, struct err *e)
+fit_out(struct nl *nl, const char *name, const struct nl_link *bridge,
+    const struct port_spec *p, struct err *e)
 {
 	struct port_spec none = *p;
-	struct nl_link tap;
-	int rc = nl_link_get(nl, name, &tap, e);
+	struct nl_link port;
+	int rc = plug(nl, name, bridge, p, e);
 
 	none.rx_kbit = none.tx_kbit = 0;
-	return rc ? rc : limit(nl, tap.index, &none, p, e);
+	if (!rc)
+		rc = nl_link_get(nl, name, &port, e);
+	if (!rc)
+		rc = limit(nl, port.index, &none, p, e);
+	return rc ? rc : port_guard(nl, p, e);
+}
+
+static int
+open_link(struct nl *nl, const char *name, struct err *e)
+{
+	struct nl_link port;
+	int rc = nl_link_get(nl, name, &port, e);
+
+	return rc ? rc : nl_link_up(nl, port.index, e);
 }
 
 int
@@ -186,18 +223,129 @@ port_add(struct nl *nl, const struct port_spec *p, int *ret_fd, struct err *e)
 	port_name(p->guest, p->nic, name);
 	rc = open_tap(name, &fd, e);
 	if (!rc)
-		rc = plug(nl, name, &bridge, p, e);
-	if (!rc && (p->rx_kbit || p->tx_kbit))
-		rc = limit_new(nl, name, p, e);
+		rc = fit_out(nl, name, &bridge, p, e);
+	if (!rc)
+		rc = open_link(nl, name, e);
 	if (rc)
 		return err_wrap(e, "port %s", name);
 	*ret_fd = MOVE_FD(fd);
 	return 0;
 }
 
+/* Whom it leads to and in which VLAN: all that its gate has to know. */
+static int
+note_guest(struct nl *nl, const char *name, const struct port_spec *p, struct err *e)
+{
+	char text[NL_ALIAS_MAX];
+	struct nl_link port;
+	int rc = nl_link_get(nl, name, &port, e);
+
+	if (rc)
+		return rc;
+	snprintf(text, sizeof(text), "%.*s vlan %u", MAC_CHARS, p->mac, p->vlan);
+	return nl_link_note(nl, port.index, text, e);
+}
+
+static int
+make_pair(struct nl *nl, const char *name, const struct nl_link *bridge,
+    const struct port_spec *p, struct err *e)
+{
+	char inner[PORT_NAME_MAX];
+	struct nl_pair pair = { name, inner, { 0 }, bridge->mtu };
+	int rc = port_mac_parse(p->mac, pair.mac, e);
+
+	port_inner_name(p->guest, p->nic, inner);
+	if (!rc)
+		rc = port_del(nl, p->guest, p->nic, e);
+	return rc ? rc : nl_pair_add(nl, &pair, e);
+}
+
+int
+port_pair_add(struct nl *nl, const struct port_spec *p, struct err *e)
+{
+	struct nl_link bridge;
+	char name[PORT_NAME_MAX];
+	int rc = find_bridge(nl, p->bridge, p->vlan, &bridge, e);
+
+	if (rc)
+		return rc;
+	port_name(p->guest, p->nic, name);
+	rc = make_pair(nl, name, &bridge, p, e);
+	if (rc)
+		return err_wrap(e, "port %s", name);
+	rc = note_guest(nl, name, p, e);
+	if (!rc)
+		rc = fit_out(nl, name, &bridge, p, e);
+	if (!rc)
+		return 0;
+	(void)!port_del(nl, p->guest, p->nic, NULL);
+	return err_wrap(e, "port %s", name);
+}
+
+/* Whom a pair leads to, as note_guest() has it. */
+static bool
+read_guest(const struct nl_link *port, uint8_t ret_mac[6], uint16_t *ret_vlan)
+{
+	char mac[MAC_CHARS + 1] = "";
+	unsigned vlan = 0;
+	struct err e = ERR_INIT;
+
+	if (sscanf(port->alias, "%17s vlan %u", mac, &vlan) != 2)
+		return false;
+	*ret_vlan = (uint16_t)vlan;
+	return port_mac_parse(mac, ret_mac, &e) == 0;
+}
+
+/* Its neighbours would find out by themselves, but only when it speaks. */
+static void
+show_place(struct nl *nl, const struct nl_link *port)
+{
+	struct err e = ERR_INIT;
+	uint16_t vlan;
+	uint8_t mac[6];
+
+	if (read_guest(port, mac, &vlan) &&
+	    (nl_port_learn(nl, port->index, mac, vlan, &e) ||
+		announce(port->master, mac, vlan, &e)))
+		log_info("network", "port %s: %s", port->name, e.msg);
+}
+
+static void
+hide_place(struct nl *nl, const struct nl_link *port)
+{
+	struct err e = ERR_INIT;
+	uint16_t vlan;
+	uint8_t mac[6];
+
+	if (read_guest(port, mac, &vlan) &&
+	    nl_port_forget(nl, port->index, mac, vlan, &e))
+		log_info("network", "port %s: %s", port->name, e.msg);
+}
+
+int
+port_gate(struct nl *nl, uint64_t guest, unsigned nic, bool open, struct err *e)
+{
+	struct nl_link port;
+	char name[PORT_NAME_MAX];
+	int rc;
+
+	port_name(guest, nic, name);
+	rc = nl_link_get(nl, name, &port, e);
+	if (!rc)
+		rc = open ? nl_link_up(nl, port.index, e)
+			  : nl_link_down(nl, port.index, e);
+	if (rc)
+		return err_wrap(e, "port %s", name);
+	if (open)
+		show_place(nl, &port);
+	else
+		hide_place(nl, &port);
+	return 0;
+}
+
 /* Back on a bridge it is in VLAN 1 again, as a fresh one. */
 static int
-rewire(struct nl *nl, const struct nl_link *tap, const struct port_spec *from,
+rewire(struct nl *nl, const struct nl_link *port, const struct port_spec *from,
     const struct port_spec *to, struct err *e)
 {
 	uint16_t was = (uint16_t)(from->vlan ? from->vlan : DEFAULT_VLAN);
@@ -211,12 +359,12 @@ rewire(struct nl *nl, const struct nl_link *tap, const struct port_spec *from,
 	if (rc)
 		return rc;
 	mac[0] = 0xfe;
-	if (tap->master != bridge.index) {
+	if (port->master != bridge.index) {
 		was = DEFAULT_VLAN;
-		rc = nl_link_enslave(nl, tap->index, bridge.index, mac, bridge.mtu, e);
+		rc = nl_link_enslave(nl, port->index, bridge.index, mac, bridge.mtu, e);
 	}
 	if (!rc && was != is)
-		rc = nl_port_vlan(nl, tap->index, was, is, e);
+		rc = nl_port_vlan(nl, port->index, was, is, e);
 	return rc;
 }
 
@@ -224,20 +372,24 @@ int
 port_set(struct nl *nl, const struct port_spec *from, const struct port_spec *to,
     struct err *e)
 {
-	struct nl_link tap;
+	struct nl_link port;
 	char name[PORT_NAME_MAX];
 	int rc;
 
 	port_name(to->guest, to->nic, name);
-	rc = nl_link_get(nl, name, &tap, e);
+	rc = nl_link_get(nl, name, &port, e);
 	if (!rc)
-		rc = rewire(nl, &tap, from, to, e);
+		rc = rewire(nl, &port, from, to, e);
 	if (!rc)
-		rc = limit(nl, tap.index, from, to, e);
+		rc = limit(nl, port.index, from, to, e);
+	if (!rc && *port.alias)
+		rc = note_guest(nl, name, to, e);
+	if (!rc)
+		rc = port_guard(nl, to, e);
 	return rc ? err_wrap(e, "port %s", name) : 0;
 }
 
-/* The tap goes with its holder, and that link with nobody. */
+/* A tap goes with its holder, and that link with nobody. */
 static void
 drop_intake(struct nl *nl, uint64_t guest, unsigned nic)
 {
@@ -253,16 +405,18 @@ int
 port_del(struct nl *nl, uint64_t guest, unsigned nic, struct err *e)
 {
 	struct err why = ERR_INIT;
-	struct nl_link tap;
+	struct nl_link port;
 	char name[PORT_NAME_MAX];
 	int rc;
 
 	port_name(guest, nic, name);
 	drop_intake(nl, guest, nic);
-	rc = nl_link_get(nl, name, &tap, &why);
+	rc = nl_link_get(nl, name, &port, &why);
 	if (!rc)
-		rc = nl_link_del(nl, tap.index, &why);
+		rc = nl_link_del(nl, port.index, &why);
 	if (!rc || rc == ERR_NOT_FOUND)
+		rc = guard_del(nl, name, &why);
+	if (!rc)
 		return 0;
 	return err_set(e, rc, "port %s: %s", name, why.msg);
 }

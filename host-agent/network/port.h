@@ -1,10 +1,16 @@
 /*
- * port: a guest's wire: a tap device on a bridge of this host.
+ * port: a guest's wire on a bridge of this host: a machine's is a tap device, a
+ * container's a pair of ends, of which one goes into its network namespace.
  *
- * The tap lives as long as somebody holds its descriptor: the guest's process keeps it,
- * and when that ends, however it ends, the tap is gone.
+ * A tap lives as long as somebody holds its descriptor: the guest's process keeps it,
+ * and when that ends, however it ends, the tap is gone.  A pair goes with the namespace
+ * that its inner end is in.
+ *
+ * Where guard_on() has been called, what a guest may not send is dropped at its port.
  */
 #pragma once
+#include <stdbool.h>
+
 #include "host-agent/network/nl.h"
 
 #define PORT_NAME_MAX 16
@@ -13,14 +19,18 @@ struct port_spec {
 	uint64_t guest;
 	unsigned nic; /* 0 for the first */
 	const char *bridge;
-	const char *mac; /* the guest's, "52:54:00:…" */
-	uint32_t vlan;   /* 0: untagged */
+	const char *mac;     /* the guest's, "52:54:00:…" */
+	const char *address; /* "10.1.2.3/24": the only one it sends from; "", NULL: any
+			      */
+	uint32_t vlan;       /* 0: untagged */
 	/* Towards the guest and from it; 0: no limit. */
 	uint64_t rx_kbit, tx_kbit;
 };
 
 /* "dvt42n0" of guest 42's first nic; at most 15 characters for any number. Pure. */
 void port_name(uint64_t guest, unsigned nic, char buf[PORT_NAME_MAX]);
+/* "dvc42n0": the end of a pair that is the container's. */
+void port_inner_name(uint64_t guest, unsigned nic, char buf[PORT_NAME_MAX]);
 /* "dvi42n0": the link that holds back what the guest sends. */
 void port_intake_name(uint64_t guest, unsigned nic, char buf[PORT_NAME_MAX]);
 /* Six bytes of "52:54:00:12:34:56"; refuses group and all-zero addresses. Pure. */
@@ -32,8 +42,24 @@ int port_mac_parse(const char *s, uint8_t ret_mac[6], struct err *e) WARN_UNUSED
  */
 int port_add(
     struct nl *nl, const struct port_spec *p, int *ret_fd, struct err *e) WARN_UNUSED;
-/* Make a port that is from another one: bridge, VLAN and limits; the guest keeps its
- * wire. Nothing is undone when it fails: the way back is the same call. */
+/*
+ * Make a pair, put its outer end (port_name) on the bridge, and leave it down: shut.
+ * The inner end (port_inner_name) has the guest's hardware address and waits in this
+ * network namespace for whoever moves it into the container's.  A leftover of that name
+ * is replaced.
+ */
+int port_pair_add(struct nl *nl, const struct port_spec *p, struct err *e) WARN_UNUSED;
+/*
+ * Take the outer end of a pair up or down.  One that opens tells the bridge and what is
+ * behind it where the guest is now; that they do not take it in is no failure.
+ */
+int port_gate(
+    struct nl *nl, uint64_t guest, unsigned nic, bool open, struct err *e) WARN_UNUSED;
+/* What may leave a port that is there already, as p has it. */
+int port_guard(struct nl *nl, const struct port_spec *p, struct err *e) WARN_UNUSED;
+/* Make a port that is from another one: bridge, VLAN, address and limits; the guest
+ * keeps its wire, open or shut as it was. Nothing is undone when it fails: the way back
+ * is the same call. */
 int port_set(struct nl *nl, const struct port_spec *from, const struct port_spec *to,
     struct err *e) WARN_UNUSED;
 /* Take it away, whoever holds it; absent is fine. */

@@ -1,13 +1,18 @@
 /*
  * Taps and bridges, in a network namespace of the test's own.
  */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -243,6 +248,112 @@ limits_come_and_go(void **state)
 }
 
 static void
+make_pair(struct nl *nl, const struct port_spec *p)
+{
+	struct err e = ERR_INIT;
+
+	if (port_pair_add(nl, p, &e))
+		fail_msg("port_pair_add: %s", e.msg);
+}
+
+static void
+pair_is_made_shut(void **state)
+{
+	struct nl *nl = *state;
+	struct port_spec p = { .guest = 42, .bridge = "br0", .mac = MAC };
+	struct nl_link outer, inner, bridge, left;
+	struct err e = ERR_INIT;
+
+	make_pair(nl, &p);
+	assert_int_equal(nl_link_get(nl, "dvt42n0", &outer, &e), 0);
+	assert_int_equal(nl_link_get(nl, "dvc42n0", &inner, &e), 0);
+	assert_int_equal(nl_link_get(nl, "br0", &bridge, &e), 0);
+	assert_int_equal(outer.master, bridge.index);
+	assert_false(outer.up || inner.up || inner.master);
+	assert_int_equal(inner.mtu, 1400);
+	assert_int_equal(outer.mtu, 1400);
+	sh("ip -o link show dvc42n0 | grep -q 52:54:00:12:34:56");
+	sh("ip -o link show dvt42n0 | grep -q fe:54:00:12:34:56");
+	/* A leftover is replaced, and a change leaves it shut. */
+	make_pair(nl, &p);
+	assert_int_equal(nl_link_get(nl, "dvt42n0", &left, &e), 0);
+	assert_int_not_equal(left.index, outer.index);
+	assert_int_equal(port_set(nl, &p, &p, &e), 0);
+	assert_int_equal(nl_link_get(nl, "dvt42n0", &left, &e), 0);
+	assert_false(left.up);
+	assert_int_equal(port_del(nl, 42, 0, &e), 0);
+	assert_int_equal(nl_link_get(nl, "dvt42n0", &left, &e), ERR_NOT_FOUND);
+	assert_int_equal(nl_link_get(nl, "dvc42n0", &left, &e), ERR_NOT_FOUND);
+	p.bridge = "none";
+	assert_int_equal(port_pair_add(nl, &p, &e), ERR_NOT_FOUND);
+}
+
+/* What a neighbour's bridge learns from. */
+static void
+hear_place(int fd)
+{
+	uint8_t frame[128];
+	struct pollfd p = { fd, POLLIN, 0 };
+
+	do {
+		assert_int_equal(poll(&p, 1, 5000), 1);
+		assert_true(recv(fd, frame, sizeof(frame), 0) > 12);
+	} while (memcmp(frame + 6, "\x52\x54\x00\x12\x34\x56", 6) != 0);
+}
+
+static void
+gate_opens_and_shuts(void **state)
+{
+	struct nl *nl = *state;
+	struct port_spec p = { .guest = 42, .bridge = "br0", .mac = MAC };
+	struct sockaddr_ll at = { .sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_ALL) };
+	struct nl_link l;
+	struct err e = ERR_INIT;
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	at.sll_ifindex = (int)if_nametoindex("br0");
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(port_gate(nl, 42, 0, true, &e), ERR_NOT_FOUND);
+	make_pair(nl, &p);
+	assert_int_equal(port_gate(nl, 42, 0, true, &e), 0);
+	assert_int_equal(nl_link_get(nl, "dvt42n0", &l, &e), 0);
+	assert_true(l.up);
+	hear_place(fd);
+	sh("bridge fdb show dev dvt42n0 | grep -q '52:54:00:12:34:56.*master br0 static'");
+	/* Open or shut, twice is once. */
+	assert_int_equal(port_gate(nl, 42, 0, true, &e), 0);
+	assert_int_equal(port_gate(nl, 42, 0, false, &e), 0);
+	assert_int_equal(port_gate(nl, 42, 0, false, &e), 0);
+	assert_int_equal(nl_link_get(nl, "dvt42n0", &l, &e), 0);
+	assert_false(l.up);
+	sh("! bridge fdb show dev dvt42n0 | grep -q 52:54:00:12:34:56");
+	close(fd);
+	assert_int_equal(port_del(nl, 42, 0, &e), 0);
+}
+
+static void
+pair_is_limited(void **state)
+{
+	struct nl *nl = *state;
+	struct port_spec p = { .guest = 12,
+		.bridge = "br0",
+		.mac = MAC,
+		.rx_kbit = 8000,
+		.tx_kbit = 4000 };
+	struct err e = ERR_INIT;
+
+	make_pair(nl, &p);
+	sh("tc qdisc show dev dvt12n0 | grep -q 'tbf .* rate 8Mbit'");
+	sh("tc filter show dev dvt12n0 ingress | grep -q 'Redirect to device dvi12n0'");
+	/* Anew, as when it comes back after a move. */
+	make_pair(nl, &p);
+	sh("tc qdisc show dev dvi12n0 | grep -q 'tbf .* rate 4Mbit'");
+	assert_int_equal(port_del(nl, 12, 0, &e), 0);
+	sh("! ip -o link show dvi12n0 2>/dev/null");
+}
+
+static void
 bridges_are_listed(void **state)
 {
 	char **names = NULL;
@@ -266,6 +377,12 @@ names_fit_and_differ(void **state)
 
 	port_name(42, 0, name);
 	assert_string_equal(name, "dvt42n0");
+	port_inner_name(42, 1, name);
+	assert_string_equal(name, "dvc42n1");
+	port_inner_name(UINT64_MAX, 7, name);
+	port_intake_name(UINT64_MAX, 7, other);
+	assert_true(strlen(name) < IFNAMSIZ);
+	assert_string_not_equal(name, other);
 	port_name(9999999, 99, name);
 	assert_true(strlen(name) < IFNAMSIZ);
 	port_name(UINT64_MAX, 7, name);
@@ -306,6 +423,9 @@ main(void)
 		NETNS(port_changes_its_vlan),
 		NETNS(port_moves_to_another_bridge),
 		NETNS(limits_come_and_go),
+		NETNS(pair_is_made_shut),
+		NETNS(gate_opens_and_shuts),
+		NETNS(pair_is_limited),
 		NETNS(bridges_are_listed),
 	};
 	int failed = cmocka_run_group_tests(pure, NULL, NULL);

@@ -1,0 +1,114 @@
+/*
+ * Two ends of a wire, and where a bridge looks for who is behind one of them.
+ */
+#include <linux/if_bridge.h>
+#include <linux/if_link.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <net/if.h>
+#include <netlink/attr.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host-agent/network/nl_int.h"
+
+/* The kernel dies with us if there is no memory. */
+static void
+put(struct nl_msg *m, int attr, const void *p, size_t n)
+{
+	if (nla_put(m, attr, (int)n, p))
+		abort();
+}
+
+static struct nlattr *
+open_nest(struct nl_msg *m, int attr)
+{
+	struct nlattr *n = nla_nest_start(m, attr);
+
+	if (!n)
+		abort();
+	return n;
+}
+
+static struct nl_msg *
+request(int type, int flags, const void *head, size_t n)
+{
+	struct nl_msg *m = nlmsg_alloc_simple(type, flags);
+
+	if (!m)
+		abort();
+	memcpy(nlmsg_reserve(m, n, NLMSG_ALIGNTO), head, n);
+	return m;
+}
+
+static void
+put_peer(struct nl_msg *m, const struct nl_pair *p)
+{
+	struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
+	struct nlattr *data = open_nest(m, IFLA_INFO_DATA);
+	struct nlattr *peer = open_nest(m, VETH_INFO_PEER);
+
+	if (nlmsg_append(m, &info, sizeof(info), NLMSG_ALIGNTO))
+		abort();
+	put(m, IFLA_IFNAME, p->inner, strlen(p->inner) + 1);
+	put(m, IFLA_ADDRESS, p->mac, sizeof(p->mac));
+	put(m, IFLA_MTU, &p->mtu, sizeof(p->mtu));
+	nla_nest_end(m, peer);
+	nla_nest_end(m, data);
+}
+
+int
+nl_pair_add(struct nl *nl, const struct nl_pair *p, struct err *e)
+{
+	struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
+	struct nl_msg *m =
+	    request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &info, sizeof(info));
+	struct nlattr *kind;
+
+	put(m, IFLA_IFNAME, p->outer, strlen(p->outer) + 1);
+	kind = open_nest(m, IFLA_LINKINFO);
+	put(m, IFLA_INFO_KIND, "veth", sizeof("veth"));
+	put_peer(m, p);
+	nla_nest_end(m, kind);
+	return nl_ask_or(nl, m, "cannot make a pair of links (veth)", 0, e);
+}
+
+static struct nl_msg *
+entry_message(int type, int flags, int index, const uint8_t mac[6], uint16_t vlan)
+{
+	/* A learnt one could not be told: a port that has just come up learns nothing
+	 * for a moment. */
+	const struct ndmsg entry = { .ndm_family = AF_BRIDGE,
+		.ndm_ifindex = index,
+		.ndm_state = NUD_NOARP,
+		.ndm_flags = NTF_MASTER };
+	struct nl_msg *m = request(type, flags, &entry, sizeof(entry));
+
+	put(m, NDA_LLADDR, mac, 6);
+	if (vlan)
+		put(m, NDA_VLAN, &vlan, sizeof(vlan));
+	return m;
+}
+
+int
+nl_port_learn(
+    struct nl *nl, int index, const uint8_t mac[6], uint16_t vlan, struct err *e)
+{
+	struct nl_msg *m =
+	    entry_message(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, index, mac, vlan);
+
+	return nl_ask_or(nl, m, "the bridge does not take in who is there", index, e);
+}
+
+int
+nl_port_forget(
+    struct nl *nl, int index, const uint8_t mac[6], uint16_t vlan, struct err *e)
+{
+	struct nl_msg *m = entry_message(RTM_DELNEIGH, 0, index, mac, vlan);
+	struct err why = ERR_INIT;
+	int rc =
+	    nl_ask_or(nl, m, "the bridge does not forget who is there", index, &why);
+
+	return rc && rc != ERR_NOT_FOUND ? err_set(e, rc, "%s", why.msg) : 0;
+}
