@@ -48,23 +48,24 @@ static void
 check_machine(const struct mig_view *v, struct mig_verdict *r)
 {
 	if (v->lifecycle != LIFE_READY)
-		against(r, ERR_BAD_STATE, "machine \"%s\" is %s", v->vm,
-		    vm_lifecycle_text(v->lifecycle));
+		against(r, ERR_BAD_STATE, "%s \"%s\" is %s", guest_type_text(v->type),
+		    v->vm, vm_lifecycle_text(v->lifecycle));
 	if (v->busy)
-		against(r, ERR_BUSY, "machine \"%s\" is in use by %s", v->vm, v->busy);
+		against(r, ERR_BUSY, "%s \"%s\" is in use by %s",
+		    guest_type_text(v->type), v->vm, v->busy);
 	switch (v->power) {
 	case POWER_STARTING:
 	case POWER_STALLED:
 	case POWER_UNKNOWN:
-		against(r, ERR_BAD_STATE, "the power state of machine \"%s\" is %s",
-		    v->vm, power_state_text(v->power));
+		against(r, ERR_BAD_STATE, "the power state of %s \"%s\" is %s",
+		    guest_type_text(v->type), v->vm, power_state_text(v->power));
 		break;
 	case POWER_SUSPENDED:
 		if (!v->is_same_host) {
 			against(r, ERR_BAD_STATE,
-			    "machine \"%s\" is suspended, and its memory is kept by "
+			    "%s \"%s\" is suspended, and its memory is kept by "
 			    "host \"%s\": start it or power it off first",
-			    v->vm, v->from->name);
+			    guest_type_text(v->type), v->vm, v->from->name);
 		}
 		break;
 	case POWER_OFF:
@@ -74,8 +75,8 @@ check_machine(const struct mig_view *v, struct mig_verdict *r)
 		break;
 	}
 	if (v->is_same_host && !count_moving(v))
-		against(r, ERR_INVALID, "machine \"%s\" is on host \"%s\" already",
-		    v->vm, v->to->name);
+		against(r, ERR_INVALID, "%s \"%s\" is on host \"%s\" already",
+		    guest_type_text(v->type), v->vm, v->to->name);
 }
 
 static void
@@ -105,12 +106,14 @@ check_hosts(const struct mig_view *v, struct mig_verdict *r)
 }
 
 static void
-check_can_move(const struct mig_host *h, struct mig_verdict *r)
+check_can_move(
+    const struct mig_view *v, const struct mig_host *h, struct mig_verdict *r)
 {
 	if (h->engine.there && h->engine.usable && !h->engine.can_move)
 		against(r, ERR_UNSUPPORTED,
-		    "the %s engine of host \"%s\" moves no running machine: %s",
-		    h->engine.name, h->name, h->engine.why_cannot_move);
+		    "the %s engine of host \"%s\" moves no running %s: %s",
+		    h->engine.name, h->name, guest_type_text(v->type),
+		    h->engine.why_cannot_move);
 }
 
 /* "pc-q35-7.2": the family ends before the version. */
@@ -165,15 +168,12 @@ has_flag(const struct mig_host *h, const char *flag)
 	return false;
 }
 
-/* An emulated processor needs none of its host's features. */
 static void
 check_cpu_flags(const struct mig_view *v, struct mig_verdict *r)
 {
 	AUTO(str) struct str names = STR_INIT;
 	size_t missing = 0;
 
-	if (!str_same(v->from->engine.accelerator, "kvm"))
-		return;
 	for (size_t i = 0; i < v->from->n_cpu_flags; i++) {
 		const char *flag = v->from->cpu_flags[i];
 		if (has_flag(v->to, flag))
@@ -185,8 +185,8 @@ check_cpu_flags(const struct mig_view *v, struct mig_verdict *r)
 		str_addf(&names, " and %zu more", missing - FLAGS_NAMED);
 	if (missing)
 		against(r, ERR_UNSUPPORTED,
-		    "the processor of host \"%s\" lacks what the machine may use: %s",
-		    v->to->name, str_cstr(&names));
+		    "the processor of host \"%s\" lacks what the %s may use: %s",
+		    v->to->name, guest_type_text(v->type), str_cstr(&names));
 }
 
 static void
@@ -201,33 +201,88 @@ check_channel(const struct mig_host *to, struct mig_verdict *r)
 		    to->name);
 }
 
-/* What only a machine that runs on needs. */
 static void
-check_live(const struct mig_view *v, struct mig_verdict *r)
+check_live_machine(const struct mig_view *v, struct mig_verdict *r)
 {
 	const char *here = v->from->engine.accelerator;
 	const char *there = v->to->engine.accelerator;
 
-	check_can_move(v->from, r);
-	check_can_move(v->to, r);
 	if (v->to->engine.usable && !str_same(here, there)) {
 		against(r, ERR_UNSUPPORTED,
 		    "the machine runs with %s on host \"%s\", host \"%s\" has %s",
 		    *here ? here : "no accelerator", v->from->name, v->to->name,
 		    *there ? there : "none");
-	} else if (v->to->engine.usable) {
+	} else if (v->to->engine.usable && str_same(here, "kvm")) {
+		/* An emulated processor needs none of its host's features. */
 		check_cpu_flags(v, r);
 	}
 	check_machine_type(v, r);
+}
+
+/* Its programs run on the processor and the kernel of the host itself. */
+static void
+check_live_container(const struct mig_view *v, struct mig_verdict *r)
+{
+	if (!str_same(v->from->arch, v->to->arch)) {
+		against(r, ERR_UNSUPPORTED,
+		    "the processor of host \"%s\" is of type %s, that of host \"%s\" of "
+		    "type %s",
+		    v->from->name, *v->from->arch ? v->from->arch : "unknown",
+		    v->to->name, *v->to->arch ? v->to->arch : "unknown");
+	} else if (v->to->engine.usable) {
+		check_cpu_flags(v, r);
+	}
+	if (v->power == POWER_PAUSED)
+		against(r, ERR_BAD_STATE,
+		    "container \"%s\" is paused, and what stands still cannot be "
+		    "moved: resume it or power it off first",
+		    v->vm);
+}
+
+/* What only a guest that runs on needs. */
+static void
+check_live(const struct mig_view *v, struct mig_verdict *r)
+{
+	check_can_move(v, v->from, r);
+	check_can_move(v, v->to, r);
+	if (v->type == GUEST_CONTAINER)
+		check_live_container(v, r);
+	else
+		check_live_machine(v, r);
 	for (size_t i = 0; i < v->n_shortages; i++)
 		against(
 		    r, ERR_NO_CAPACITY, "host \"%s\" %s", v->to->name, v->shortages[i]);
+}
+
+/* It never is without the layers that it stands on. */
+static void
+check_moving_root(
+    const struct mig_view *v, const struct mig_disk *d, struct mig_verdict *r)
+{
+	if (r->way == MIG_DISKS && v->power != POWER_OFF)
+		against(r, ERR_BAD_STATE,
+		    "container \"%s\" uses %s: power it off, or move it to another "
+		    "host with it",
+		    v->vm, d->name);
+	if (!v->keeps_chain)
+		against(r, ERR_UNSUPPORTED,
+		    "%s of a container always stands on %s: nobody flattens it",
+		    d->name, d->base);
+	if (d->has_base && !d->base_is_there)
+		against(r, ERR_BAD_STATE,
+		    "%s stands on %s, which is not on datastore \"%s\": copy it there "
+		    "first",
+		    d->name, d->base, v->store);
 }
 
 static void
 check_moving_disk(
     const struct mig_view *v, const struct mig_disk *d, struct mig_verdict *r)
 {
+	if (v->type == GUEST_CONTAINER) {
+		check_moving_root(v, d, r);
+		return;
+	}
 	if (r->way == MIG_LIVE && d->has_base && v->insists_on_chain) {
 		against(r, ERR_UNSUPPORTED,
 		    "%s stands on %s and is flattened on its way while the machine "

@@ -29,6 +29,7 @@ struct mig_host {
 	bool is_up;
 	const char *why_down; /* "not_responding: silent for 7 s" */
 	struct mig_engine engine;
+	const char *arch;             /* "x86_64", or "" */
 	const char *const *cpu_flags; /* sorted */
 	size_t n_cpu_flags;
 	uint32_t channel_port;
@@ -51,6 +52,7 @@ struct mig_nic {
 
 struct mig_view {
 	const char *vm;
+	enum guest_type type;
 	enum vm_lifecycle lifecycle;
 	enum power_state power;
 	const char *busy; /* "task-7 (vm.stop)", or NULL */

@@ -76,6 +76,7 @@ host_view(
 
 	if (!h) {
 		to->name = "none";
+		to->arch = "";
 		to->why_down = "gone";
 		return to;
 	}
@@ -84,6 +85,7 @@ host_view(
 	/* One that is expected back is waited for. */
 	to->is_up =
 	    hosts_is_up(env->hosts, host) || hosts_is_expected(env->hosts, host);
+	to->arch = arena_strdup(mem, text(h->machine));
 	to->why_down = arena_printf(mem, "%s%s%s", conn_state_text(h->connection_state),
 	    is_why ? ": " : "", is_why ? h->state_reason : "");
 	fill_engine(h, vm->engine && vm->engine[0] ? vm->engine : NULL, &to->engine);
@@ -209,6 +211,7 @@ mig_view_of(const struct mig_env *env, struct arena *mem, const struct vm *vm,
 	const struct inv *inv = env->inv;
 
 	v->vm = arena_strdup(mem, vm->o.name);
+	v->type = vm->guest_type;
 	v->lifecycle = vm->lifecycle;
 	v->power = vm->power_state;
 	v->busy = busy_with(env, mem, vm->o.id);

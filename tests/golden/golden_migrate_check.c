@@ -57,6 +57,7 @@ host(struct arena *mem, const json *o, const char *name)
 	h->engine.why_cannot_move = str_of(o, "why_cannot_move", "");
 	h->engine.accelerator = str_of(o, "accelerator", "kvm");
 	h->engine.machine = str_of(o, "machine", "pc-q35-7.2");
+	h->arch = str_of(o, "arch", "x86_64");
 	h->cpu_flags = texts(mem, o, "cpu_flags", &h->n_cpu_flags);
 	h->channel_port = (uint32_t)number(o, "port", 7447);
 	h->n_channel_addresses = (size_t)number(o, "addresses", 1);
@@ -105,6 +106,7 @@ fill_view(struct arena *mem, const json *o, struct mig_view *v)
 	const json *store = json_get(o, "store");
 
 	v->vm = str_of(o, "vm", "web");
+	v->type = (enum guest_type)guest_type_parse(str_of(o, "type", "machine"));
 	v->lifecycle =
 	    (enum vm_lifecycle)vm_lifecycle_parse(str_of(o, "lifecycle", "ready"));
 	v->power =

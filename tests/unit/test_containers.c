@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "server/inventory/inv_json.h"
+#include "server/migrate/migrate.h"
 #include "tests/lib/deploy_bed.h"
 
 /* A template of containers on the first datastore: template-2. */
@@ -316,6 +317,81 @@ a_container_becomes_a_template_that_stands_on_the_first(void **state)
 	lab_free(l);
 }
 
+static void
+a_copy_over_the_wire_brings_the_layers_along(void **state)
+{
+	struct lab *l = lab_watched(2, 8192);
+
+	make_stores(l);
+	ok(l, "template.import", OBJ_ID_NONE,
+	    "{'name':'local','datastore':'datastore-3','path':'a.tar','format':'oci'}");
+	obj_id tpl = l->object;
+	ok(l, "vm.create", OBJ_ID_NONE,
+	    "{'name':'ct','template':'template-2','datastore':'datastore-4'}");
+	assert_int_equal(seen.copies, 0);
+	assert_int_equal(seen.receives, 2);
+	assert_int_equal(seen.sends, 2);
+	is_json(inv_template(l->inv, tpl)->copies,
+	    "[{\"datastore\":\"datastore-4\",\"path\":\"templates/1/disk.ext4\","
+	    "\"format\":\"ext4\",\"layers\":["
+	    "{\"path\":\"templates/1/layer-1.ext4\",\"format\":\"ext4\"}]}]");
+	const struct vm *vm = inv_vm(l->inv, vm_named(l, "ct"));
+	assert_int_equal(vm->host.v, l->host[1].v);
+	assert_int_equal(json_count(json_get(json_at(vm->disks, 0), "backing")), 2);
+	lab_free(l);
+}
+
+static void
+what_only_machines_can_is_refused_with_a_reason(void **state)
+{
+	struct lab *l = lab_watched(1, 8192);
+
+	import_root(l, "");
+	obj_id ct = made(l, "ct-1", "")->o.id;
+	refused(l, "vm.snapshot", ct, "{'name':'a'}", "there are no snapshots");
+	refused(l, "vm.disk_add", ct, "{'size_mb':100}", "its one disk is its root");
+	refused(
+	    l, "vm.disk_remove", ct, "{'name':'disk-0'}", "its one disk is its root");
+	lab_free(l);
+}
+
+static void
+a_container_lives_and_moves_like_a_machine(void **state)
+{
+	struct lab *l = lab_watched(2, 8192);
+
+	make_stores(l);
+	agent_fake_meet(l->agent[0], l->agent[1]);
+	import_root(l, "");
+	obj_id ct = made(l, "ct-1", ",'power_on':true,'host':'host-1'")->o.id;
+	ok(l, "vm.migrate", ct, "{'host':'host-2'}");
+	assert_int_equal(inv_vm(l->inv, ct)->host.v, l->host[1].v);
+	assert_int_equal(lab_power(l, ct), POWER_ON);
+	ok(l, "vm.pause", ct, NULL);
+	refused(l, "vm.migrate", ct, "{'host':'host-1'}", "is paused");
+	ok(l, "vm.resume", ct, NULL);
+
+	/* With its disk: on the layers that are there. */
+	refused(l, "vm.migrate", ct, "{'host':'host-1','datastore':'datastore-2'}",
+	    "copy it there first");
+	ok(l, "template.copy", obj_id_make(KIND_TEMPLATE, 2),
+	    "{'datastore':'datastore-2'}");
+	ok(l, "vm.migrate", ct, "{'host':'host-1','datastore':'datastore-2'}");
+	const struct vm *vm = inv_vm(l->inv, ct);
+	assert_int_equal(vm->host.v, l->host[0].v);
+	is_json(vm->disks,
+	    "[{\"name\":\"disk-0\",\"datastore\":\"datastore-2\","
+	    "\"path\":\"vms/vm-1/disk-0.ext4\",\"format\":\"ext4\","
+	    "\"size_bytes\":8589934592,\"backing\":["
+	    "{\"path\":\"templates/1/disk.ext4\",\"format\":\"ext4\"},"
+	    "{\"path\":\"templates/1/layer-1.ext4\",\"format\":\"ext4\"}]}]");
+	ok(l, "vm.stop", ct, "{'mode':'kill'}");
+	ok(l, "vm.migrate", ct, "{'datastore':'datastore-1'}");
+	ok(l, "vm.suspend", made(l, "ct-2", ",'power_on':true")->o.id, NULL);
+	ok(l, "vm.delete", ct, NULL);
+	lab_free(l);
+}
+
 int
 main(void)
 {
@@ -332,8 +408,12 @@ main(void)
 		cmocka_unit_test(a_clone_is_a_copy_on_the_same_layers),
 		cmocka_unit_test(
 		    a_container_becomes_a_template_that_stands_on_the_first),
+		cmocka_unit_test(a_copy_over_the_wire_brings_the_layers_along),
+		cmocka_unit_test(what_only_machines_can_is_refused_with_a_reason),
+		cmocka_unit_test(a_container_lives_and_moves_like_a_machine),
 	};
 
+	ops_register(migrate_defs);
 	log_set_level(LOG_LEVEL_ERR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
