@@ -162,6 +162,11 @@ check_take(const struct op_call *c, const struct vm *vm, bool memory, struct err
 {
 	int rc = snap_need_host(c, vm, TAKE_POWER, e);
 
+	if (vm->guest_type == GUEST_CONTAINER)
+		return err_set(e, ERR_UNSUPPORTED,
+		    "\"%s\" is a container, of which there are no snapshots: make a "
+		    "template of it, or clone it",
+		    vm->o.name);
 	if (!rc && memory && vm->power_state != POWER_ON)
 		return err_set(e, ERR_BAD_STATE,
 		    "memory: machine \"%s\" is %s; its memory can be kept while it runs",

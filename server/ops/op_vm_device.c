@@ -286,6 +286,12 @@ check_machine(
 
 	if (rc)
 		return rc;
+	if (vm->guest_type == GUEST_CONTAINER &&
+	    (verb == DEVICE_DISK_ADD || verb == DEVICE_DISK_REMOVE))
+		return err_set(e, ERR_UNSUPPORTED,
+		    "\"%s\" is a container: its one disk is its root, which can only "
+		    "grow",
+		    vm->o.name);
 	/* A task that is on it is named by the lock. */
 	if (!task_works_on(c->tasks, vm->o.id))
 		rc = vm_need_power(vm, DEVICE_POWER, e);

@@ -14,20 +14,28 @@ layer_of(struct arena *a, const json *j)
 	return l;
 }
 
+Drover__DiskLayer **
+layers_of(struct arena *a, const json *list, size_t *ret_n)
+{
+	size_t n = list ? json_count(list) : 0;
+	Drover__DiskLayer **v = arena_array(a, n + 1, sizeof(*v));
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = layer_of(a, json_at(list, i));
+	*ret_n = n;
+	return v;
+}
+
 Drover__DiskSource *
 disk_source(struct arena *a, const json *disk)
 {
 	Drover__DiskSource *s = arena_alloc(a, sizeof(*s));
-	const json *layers = json_get(disk, "backing");
 
 	drover__disk_source__init(s);
 	s->datastore = obj_id_number(arg_id(disk, "datastore"));
 	s->path = arena_strdup(a, arg_str(disk, "path"));
 	s->format = arena_strdup(a, arg_str(disk, "format"));
-	s->n_backing = layers ? json_count(layers) : 0;
-	s->backing = arena_array(a, s->n_backing + 1, sizeof(Drover__DiskLayer *));
-	for (size_t i = 0; i < s->n_backing; i++)
-		s->backing[i] = layer_of(a, json_at(layers, i));
+	s->backing = layers_of(a, json_get(disk, "backing"), &s->n_backing);
 	return s;
 }
 

@@ -1,6 +1,6 @@
 /*
  * Copies of a template's image on other datastores, so that linked clones can lie
- * there.
+ * there; of one of containers with the layers that are its own.
  *
  * One task at a time makes copies of a template: where the copies lie is one field,
  * and one disk is read.  A host that reaches both datastores makes the copy; where none
@@ -12,7 +12,8 @@
 #define KEY_BYTES 32
 #define MINUTE_MS 60000u
 
-enum { PART_RECEIVE, PART_SEND };
+/* Of each file that is sent; the last is in a step of its own. */
+enum { PART_RECEIVE, PART_SEND, PARTS };
 
 struct pair {
 	obj_id tpl, datastore;
@@ -101,11 +102,11 @@ alone_start(struct task_run *r)
 
 	if (find_source(r, &from, task_err(r)))
 		return FLOW_FAIL;
-	AUTO_FREE char *path = xstrdup(from.path);
-	AUTO_FREE char *format = xstrdup(from.format);
+	AUTO(arena) struct arena *a = arena_new();
 	source.datastore = obj_id_number(from.datastore);
-	source.path = path;
-	source.format = format;
+	source.path = arena_strdup(a, from.path);
+	source.format = arena_strdup(a, from.format);
+	source.backing = layers_of(a, from.layers, &source.n_backing);
 	make.template_ = obj_id_number(r->entity);
 	make.datastore = obj_id_number(run_arg_id(r, "datastore"));
 	make.source = &source;
@@ -131,29 +132,65 @@ alone_undo(struct task_run *r)
 	return undo_on(r, "by_host");
 }
 
+/* Each file has its own. */
 static void
-read_key(const struct task_run *r, uint8_t key[KEY_BYTES])
+read_key(const struct task_run *r, unsigned file, uint8_t key[KEY_BYTES])
 {
 	struct err ignored = ERR_INIT;
 
-	/* It is ours: written by plan_transfer. */
+	/* It is ours: written by make_key. */
 	int rc = hex_decode(arg_str(r->args, "key"), key, KEY_BYTES, &ignored);
 	(void)rc;
+	key[KEY_BYTES - 1] ^= (uint8_t)file;
+}
+
+/* One of those that are sent; what others stand on comes first. */
+struct file {
+	unsigned number;
+	const char *path, *format;
+};
+
+/* One that lies in another template's folder is there already. */
+static bool
+is_own_layer(const struct tpl_place *from, const char *path)
+{
+	size_t folder = (size_t)(strrchr(from->path, '/') + 1 - from->path);
+
+	return strncmp(from->path, path, folder) == 0;
+}
+
+/* The number-th; false behind the last. */
+static bool
+file_at(const struct tpl_place *from, unsigned number, struct file *ret)
+{
+	size_t i = from->layers ? json_count(from->layers) : 0;
+	unsigned left = number;
+
+	while (i-- > 0) {
+		const json *l = json_at(from->layers, i);
+		if (!is_own_layer(from, arg_str(l, "path")) || left-- > 0)
+			continue;
+		*ret =
+		    (struct file){ number, arg_str(l, "path"), arg_str(l, "format") };
+		return true;
+	}
+	*ret = (struct file){ number, from->path, from->format };
+	return left == 0;
 }
 
 static enum flow_rc
-ask_receiver(struct task_run *r, const struct tpl_place *from)
+ask_receiver(struct task_run *r, const struct file *f)
 {
 	Drover__ImageReceive receive = DROVER__IMAGE_RECEIVE__INIT;
 	Drover__Order o = DROVER__ORDER__INIT;
 	const struct host *sender = inv_host(r->inv, run_arg_id(r, "sender"));
 	const struct template *tpl = inv_template(r->inv, r->entity);
-	AUTO_FREE char *path = xstrdup(from->path);
-	AUTO_FREE char *format = xstrdup(from->format);
+	AUTO_FREE char *path = xstrdup(f->path);
+	AUTO_FREE char *format = xstrdup(f->format);
 	AUTO_FREE char *uuid = xstrdup(sender && sender->uuid ? sender->uuid : "");
 	uint8_t key[KEY_BYTES];
 
-	read_key(r, key);
+	read_key(r, f->number, key);
 	receive.datastore = obj_id_number(run_arg_id(r, "datastore"));
 	receive.path = path;
 	receive.format = format;
@@ -162,22 +199,22 @@ ask_receiver(struct task_run *r, const struct tpl_place *from)
 	receive.size_bytes = tpl->file_bytes;
 	o.verb_case = DROVER__ORDER__VERB_IMAGE_RECEIVE;
 	o.image_receive = &receive;
-	return run_part(r, run_arg_id(r, "receiver"), PART_RECEIVE, &o, MINUTE_MS);
+	return run_part(r, run_arg_id(r, "receiver"), PARTS * f->number + PART_RECEIVE,
+	    &o, MINUTE_MS);
 }
 
 static enum flow_rc
-ask_sender(
-    struct task_run *r, const struct tpl_place *from, const Drover__ArriveReady *ready)
+ask_sender(struct task_run *r, const struct file *f, const Drover__ArriveReady *ready)
 {
 	Drover__ImageSend send = DROVER__IMAGE_SEND__INIT;
 	Drover__Order o = DROVER__ORDER__INIT;
 	const struct host *to = inv_host(r->inv, run_arg_id(r, "receiver"));
-	AUTO_FREE char *path = xstrdup(from->path);
+	AUTO_FREE char *path = xstrdup(f->path);
 	AUTO_FREE char *uuid = xstrdup(to && to->uuid ? to->uuid : "");
 	uint8_t key[KEY_BYTES];
 
-	read_key(r, key);
-	send.datastore = obj_id_number(from->datastore);
+	read_key(r, f->number, key);
+	send.datastore = obj_id_number(run_arg_id(r, "from"));
 	send.path = path;
 	send.key = (ProtobufCBinaryData){ sizeof(key), key };
 	send.target_uuid = uuid;
@@ -186,7 +223,22 @@ ask_sender(
 	send.port = ready->port;
 	o.verb_case = DROVER__ORDER__VERB_IMAGE_SEND;
 	o.image_send = &send;
-	return run_part(r, run_arg_id(r, "sender"), PART_SEND, &o, IMAGE_MS);
+	return run_part(
+	    r, run_arg_id(r, "sender"), PARTS * f->number + PART_SEND, &o, IMAGE_MS);
+}
+
+/* The first that the sender has not answered for; false: all have been sent. */
+static bool
+next_unsent(const struct task_run *r, const struct tpl_place *from, struct file *ret)
+{
+	unsigned n = 0;
+
+	while (file_at(from, n, ret)) {
+		if (!run_part_reply(r, run_arg_id(r, "sender"), PARTS * n + PART_SEND))
+			return true;
+		n++;
+	}
+	return false;
 }
 
 /*
@@ -196,32 +248,30 @@ ask_sender(
 static enum flow_rc
 send_start(struct task_run *r)
 {
-	const Drover__Reply *reply =
-	    run_part_reply(r, run_arg_id(r, "receiver"), PART_RECEIVE);
 	struct tpl_place from;
+	struct file f;
 
 	if (find_source(r, &from, task_err(r)))
 		return FLOW_FAIL;
+	if (!next_unsent(r, &from, &f))
+		return FLOW_NEXT;
+	const Drover__Reply *reply = run_part_reply(
+	    r, run_arg_id(r, "receiver"), PARTS * f.number + PART_RECEIVE);
 	if (!reply)
-		return ask_receiver(r, &from);
+		return ask_receiver(r, &f);
 	if (reply->result_case != DROVER__REPLY__RESULT_ARRIVE_READY) {
 		err_set(task_err(r), ERR_INTERNAL,
 		    "host %s does not say where it listens",
 		    inv_name(r->inv, run_arg_id(r, "receiver")));
 		return FLOW_FAIL;
 	}
-	return ask_sender(r, &from, reply->arrive_ready);
+	return ask_sender(r, &f, reply->arrive_ready);
 }
 
 static enum flow_rc
 send_finish(struct task_run *r, int rc)
 {
-	if (rc == ERR_LOST)
-		return FLOW_AGAIN;
-	if (rc)
-		return FLOW_FAIL;
-	return run_part_reply(r, run_arg_id(r, "sender"), PART_SEND) ? FLOW_NEXT
-								     : FLOW_AGAIN;
+	return rc && rc != ERR_LOST ? FLOW_FAIL : FLOW_AGAIN;
 }
 
 static enum flow_rc
@@ -236,17 +286,28 @@ receive_start(struct task_run *r)
 {
 	Drover__ImageReceived received = DROVER__IMAGE_RECEIVED__INIT;
 	Drover__Order o = DROVER__ORDER__INIT;
+	obj_id receiver = run_arg_id(r, "receiver");
 	uint8_t key[KEY_BYTES];
+	struct tpl_place from;
+	struct file f;
+	unsigned n = 0;
 
-	read_key(r, key);
+	if (find_source(r, &from, task_err(r)))
+		return FLOW_FAIL;
+	while (file_at(&from, n, &f) && run_part_reply(r, receiver, n))
+		n++;
+	if (!file_at(&from, n, &f))
+		return FLOW_NEXT;
+	read_key(r, n, key);
 	received.key = (ProtobufCBinaryData){ sizeof(key), key };
 	o.verb_case = DROVER__ORDER__VERB_IMAGE_RECEIVED;
 	o.image_received = &received;
-	return run_order(r, run_arg_id(r, "receiver"), &o, IMAGE_MS);
+	return run_part(r, receiver, n, &o, IMAGE_MS);
 }
 
 static void
-add_copy(struct template *tpl, obj_id datastore, const char *path, const char *format)
+add_copy(struct template *tpl, obj_id datastore, const char *path, const char *format,
+    json *layers_take)
 {
 	json *list = tpl->copies ? json_dup(tpl->copies) : json_new_array();
 	json *one = json_new_object();
@@ -255,6 +316,8 @@ add_copy(struct template *tpl, obj_id datastore, const char *path, const char *f
 	json_set_str(one, "datastore", obj_id_text(datastore, text));
 	json_set_str(one, "path", path);
 	json_set_str(one, "format", format);
+	if (layers_take)
+		json_set_json(one, "layers", layers_take);
 	json_add_json(list, one);
 	json_free(tpl->copies);
 	tpl->copies = list;
@@ -274,10 +337,14 @@ copy_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
 	if (alone_needed(r))
 		reply = run_reply(r, run_arg_id(r, "by_host"), step_named(r, "copy"));
 	if (reply && reply->result_case == DROVER__REPLY__RESULT_TEMPLATE)
-		add_copy(
-		    tpl, datastore, reply->template_->path, reply->template_->format);
+		add_copy(tpl, datastore, reply->template_->path,
+		    reply->template_->format,
+		    reply->template_->n_layers ? layers_json(reply->template_->layers,
+						     reply->template_->n_layers)
+					       : NULL);
 	else
-		add_copy(tpl, datastore, from.path, from.format);
+		add_copy(tpl, datastore, from.path, from.format,
+		    from.layers ? json_dup(from.layers) : NULL);
 	txn_event(t, EV_TEMPLATE_ADDED, r->entity, r->id, r->who.name,
 	    "Copied template %s to datastore %s", tpl->o.name,
 	    inv_name(r->inv, datastore));
@@ -297,7 +364,7 @@ static const struct task_step copy_steps[] = {
 	    .needed = pair_needed },
 	{ .name = "receive",
 	    .start = receive_start,
-	    .finish = run_order_finish,
+	    .finish = send_finish,
 	    .needed = pair_needed },
 	{ .name = NULL },
 };
@@ -396,6 +463,32 @@ plan_hosts(struct op_call *c, const struct template *tpl, struct err *e)
 	return 0;
 }
 
+/* What a template made of a container stands on is another's, and must be there. */
+static int
+need_others_there(
+    const struct op_call *c, const struct template *tpl, obj_id to, struct err *e)
+{
+	struct tpl_place from, there;
+
+	if (!tpl_place_on(tpl, arg_id(c->args, "from"), &from))
+		return 0;
+	INV_EACH(c->inv, KIND_TEMPLATE, o)
+	{
+		const struct template *other = inv_template(c->inv, o->id);
+		struct tpl_place below;
+		if (obj_id_is(o->id, tpl->o.id) ||
+		    !tpl_place_on(other, from.datastore, &below) ||
+		    !tpl_stands_on(&from, below.path) ||
+		    tpl_place_on(other, to, &there))
+			continue;
+		return err_set(e, ERR_BAD_STATE,
+		    "template \"%s\" stands on template \"%s\", which is not on "
+		    "datastore \"%s\": copy that there first",
+		    tpl->o.name, o->name, inv_name(c->inv, to));
+	}
+	return 0;
+}
+
 static void
 make_key(struct op_call *c)
 {
@@ -438,7 +531,8 @@ template_copy(struct op_call *c, struct txn *t, struct err *e)
 		    "template \"%s\" is being copied to datastore \"%s\" already",
 		    tpl->o.name, inv_name(c->inv, to));
 	make_key(c);
-	return plan_hosts(c, tpl, e);
+	rc = plan_hosts(c, tpl, e);
+	return rc ? rc : need_others_there(c, tpl, to, e);
 }
 
 /* ---- a copy goes ---- */

@@ -142,6 +142,12 @@ host_reaching(const struct op_call *c, obj_id a, obj_id b, obj_id cluster, obj_i
 	return OBJ_ID_NONE;
 }
 
+bool
+tpl_stands_on(const struct tpl_place *p, const char *path)
+{
+	return has_layer(p->layers, path);
+}
+
 const char *
 tpl_user_kind(const struct obj *user)
 {

@@ -33,6 +33,8 @@ struct tpl_place {
 /* Its own first, then the copies. */
 size_t tpl_places(const struct template *tpl, struct tpl_place out[PLACES_MAX]);
 bool tpl_place_on(const struct template *tpl, obj_id datastore, struct tpl_place *ret);
+/* Is the file one of the layers? */
+bool tpl_stands_on(const struct tpl_place *p, const char *path);
 /* A machine, one with such a snapshot, or a template whose chain has one of the
  * template's images; NULL if there is none. */
 const struct obj *tpl_user(const struct inv *inv, const struct template *tpl);
@@ -88,8 +90,8 @@ int container_kind_check(const json *args, enum guest_type type,
  * another container's.  What a customisation says becomes arguments; an address is
  * checked to be free.
  */
-int settle_container(struct op_call *c, const json *preset, json **ret_conf,
-    struct err *e) WARN_UNUSED;
+int settle_container(
+    struct op_call *c, const json *preset, json **ret_conf, struct err *e) WARN_UNUSED;
 
 /* ---- copy.c ---- */
 
@@ -116,12 +118,15 @@ enum flow_rc merge_finish(struct task_run *r, int rc);
 
 /* A disk of vm.disks as something to copy from; memory is the arena's. */
 Drover__DiskSource *disk_source(struct arena *a, const json *disk);
+/* What it stands on, as a message has it. */
+Drover__DiskLayer **layers_of(struct arena *a, const json *list, size_t *ret_n);
 
 /* ---- deploy_settle.c: a wish becomes a whole one ---- */
 
 /* Each choice that was left open is made and stored in the arguments; dc is where what
  * the machine is made of lies. */
 int settle_place(struct op_call *c, obj_id dc, struct err *e) WARN_UNUSED;
+
 /* What it is made of, a template or another guest. */
 struct deploy_source {
 	const struct obj *o;
