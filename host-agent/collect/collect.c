@@ -36,7 +36,8 @@ sample_guest(void *arg, const struct guest_view *v)
 	struct collect *k = arg;
 	struct guest_usage u;
 
-	if (v->pid > 0 &&
+	/* A container is more than its first process; guests_sample sees its group. */
+	if (v->pid > 0 && !v->spec->container &&
 	    !col_pid_read(k->conf.root, v->pid, &u.cpu_used_us, &u.memory_bytes, NULL))
 		guests_set_usage(k->conf.guests, v->guest, &u);
 }

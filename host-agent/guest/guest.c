@@ -11,6 +11,7 @@
 #include "host-agent/guest/guest_book.h"
 #include "host-agent/guest/guest_int.h"
 #include "host-agent/guest/guest_job.h"
+#include "host-agent/guest/guest_resource.h"
 #include "host-agent/guest/guest_spec.h"
 #include "host-agent/guest/guest_transfer.h"
 #include "host-agent/network/port.h"
@@ -49,6 +50,7 @@ guest_free(struct guest *g)
 		guest_waiting_drop(g, w);
 	guest_job_free(g->job);
 	guest_transfer_free(g->transfer);
+	guest_resources_drop(g);
 	engine_guest_free(g->handle);
 	saver_free(g->saver);
 	drover__guest_spec__free_unpacked(g->spec, NULL);
@@ -246,6 +248,7 @@ guest_status(const struct guest *g)
 		st->cpu_used_us = g->usage.cpu_used_us;
 		st->memory_used_bytes = g->usage.memory_bytes;
 		st->inside = inside_of(g);
+		guest_resources_status(g, st);
 	}
 	return st;
 }

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "host-agent/guest/guest_move.h"
 #include "host-agent/guest/guest_past.h"
+#include "host-agent/guest/guest_resource.h"
 #include "host-agent/guest/guest_spec.h"
 #include "host-agent/network/outage.h"
 #include "host-agent/resource/cg.h"
@@ -532,6 +533,7 @@ drop_record_start(struct flow *f, void *arg)
 const struct flow_step guest_arrival_steps[] = {
 	{ "come", come_start, come_finish, come_undo, 0 },
 	{ "arrived", arrived_start, guest_finish_any, NULL, RECORD_MS },
+	{ "disk-limits", guest_step_disk_limits, guest_finish_any, NULL, DISK_MS },
 	{ "outage", outage_start, outage_finish, NULL, QUICK_MS },
 	{ "refuse", refuse_start, NULL, NULL, RECORD_MS },
 	{ "end", end_start, NULL, NULL, QUICK_MS },

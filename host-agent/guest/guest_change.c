@@ -146,6 +146,9 @@ same_but_hot(const Drover__GuestSpec *a, const Drover__GuestSpec *b)
 	was.num_cpu = a->num_cpu;
 	was.memory_mb = a->memory_mb;
 	was.resources = a->resources;
+	/* Limits, and what its first process finds at its next start. */
+	if (a->container && b->container)
+		was.container = a->container;
 	was.name = a->name;
 	/* Found by the guest at its next start. */
 	was.host_name = a->host_name;

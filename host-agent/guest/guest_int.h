@@ -15,6 +15,7 @@
 
 struct guest_job;
 struct guest_past;
+struct guest_resources;
 struct guest_transfer;
 struct saver;
 
@@ -61,6 +62,7 @@ struct guest {
 	char event_reason[GUEST_REASON_MAX];
 
 	struct guest_usage usage;
+	struct guest_resources *resources; /* NULL: nothing is known of its group */
 	uint64_t disk_bytes;
 	bool sizing;              /* a worker sums up its disks */
 	uint64_t resume_after_ms; /* a stalled one is not resumed before this */

@@ -99,6 +99,7 @@ struct guest_work {
 	uint64_t bytes;
 	Drover__Offer *offer;
 	uint64_t number; /* of a snapshot */
+	dev_t image;     /* device that a disk is used by */
 	char *path;
 	struct err e;
 	int (*run)(struct guest_work *k);
@@ -135,7 +136,6 @@ enum flow_rc guest_step_wires(struct flow *f, void *arg);
 enum flow_rc guest_step_folder(struct flow *f, void *arg);
 enum flow_rc guest_finish_folder(struct flow *f, void *arg, int rc);
 enum flow_rc guest_step_unrecord(struct flow *f, void *arg);
-int guest_group_set(const struct guest *g, struct err *e) WARN_UNUSED;
 /* Remove the memory image; FLOW_NEXT if there can be none. */
 enum flow_rc guest_step_drop_memory(struct flow *f, void *arg);
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "host-agent/guest/guest_move.h"
+#include "host-agent/guest/guest_resource.h"
 #include "host-agent/guest/guest_snapshot.h"
 #include "host-agent/guest/guest_spec.h"
 #include "host-agent/network/port.h"
@@ -46,19 +47,6 @@ guest_step_clear(struct flow *f, void *arg)
 	if (!guest_is_live(j->g))
 		guest_clear_host(j->g);
 	return FLOW_NEXT;
-}
-
-int
-guest_group_set(const struct guest *g, struct err *e)
-{
-	struct cg_values v;
-
-	if (!g->gs->env.cg || guest_spec_invented(g->spec))
-		return 0;
-	cg_values_of(g->spec->resources, g->spec->num_cpu, &v);
-	if (cg_guest_set(g->gs->env.cg, g->number, &v, e))
-		return err_wrap(e, "vm %s", g->spec->name);
-	return 0;
 }
 
 /* ---- memory image of a suspended guest ---- */
@@ -198,7 +186,8 @@ guest_step_group(struct flow *f, void *arg)
 
 	if (j->found)
 		return FLOW_NEXT;
-	return guest_group_set(j->g, flow_err(f)) ? FLOW_FAIL : FLOW_NEXT;
+	guest_resources_begin(j->g);
+	return guest_group_set(j->g, j->g->spec, flow_err(f)) ? FLOW_FAIL : FLOW_NEXT;
 }
 
 enum flow_rc
@@ -328,6 +317,7 @@ const struct flow_step guest_start_steps[] = {
 	{ "leave-image", leave_image_start, NULL, NULL, RECORD_MS },
 	{ "boot", boot_start, NULL, boot_undo, BOOT_MS },
 	{ "started", started_start, guest_finish_any, NULL, RECORD_MS },
+	{ "disk-limits", guest_step_disk_limits, guest_finish_any, NULL, DISK_MS },
 	{ "forget-memory", forget_memory_start, forget_memory_finish, NULL, DISK_MS },
 	{ NULL },
 };
@@ -461,6 +451,7 @@ const struct flow_step guest_restart_steps[] = {
 	{ "wires", guest_step_wires, NULL, guest_step_clear, 0 },
 	{ "boot", boot_start, NULL, NULL, BOOT_MS },
 	{ "started", started_start, guest_finish_any, NULL, RECORD_MS },
+	{ "disk-limits", guest_step_disk_limits, guest_finish_any, NULL, DISK_MS },
 	{ NULL },
 };
 
@@ -703,6 +694,7 @@ const struct flow_step guest_adopt_steps[] = {
 	{ "adopt", adopt_start, adopt_finish, adopt_undo, QUICK_MS },
 	{ "settle", guest_step_settle, guest_finish_settle, NULL, DISK_MS },
 	{ "record", guest_step_record, guest_finish_any, NULL, RECORD_MS },
+	{ "disk-limits", guest_step_disk_limits, guest_finish_any, NULL, DISK_MS },
 	{ "drop-old", guest_step_drop_spare, guest_finish_delete_images, NULL,
 	    DISK_MS },
 	{ "forget", guest_step_forget_disks, guest_finish_any, NULL, RECORD_MS },

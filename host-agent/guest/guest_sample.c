@@ -2,11 +2,17 @@
  * What the guests need regularly: figures that only their engine or datastore can tell,
  * and, for a stalled one, a look whether it can go on.
  */
+#include "base/log.h"
 #include "base/mem.h"
 #include "host-agent/guest/guest_job.h"
+#include "host-agent/guest/guest_resource.h"
 #include "host-agent/guest/guest_spec.h"
 #include "host-agent/guest/guest_stall.h"
+#include "host-agent/resource/net_dev.h"
 #include "host-agent/stores/stores.h"
+
+/* Of this network namespace; /sys may be another's. */
+#define LINKS "/proc/self/net/dev"
 
 static int
 run_sizes(struct guest_work *k)
@@ -45,12 +51,19 @@ measure_disks(struct guest *g)
 void
 guests_sample(struct guests *gs)
 {
+	AUTO_FREE struct net_dev *links = NULL;
+	struct err e = ERR_INIT;
+	size_t n_links = 0;
+
+	if (net_dev_read(LINKS, &links, &n_links, &e))
+		log_debug("guest", "%s", e.msg);
 	MAP_EACH(gs->by_number, it) {
 		struct guest *g = it.value;
 
 		if (g->tentative)
 			continue;
 		measure_disks(g);
+		guest_resources_sample(g, links, n_links);
 		/* A process is read from /proc; asking its engine would hold up orders.
 		 */
 		if (!g->job && guest_is_live(g) && guest_spec_invented(g->spec))

@@ -14,6 +14,7 @@
 #include "host-agent/engine/engine_device.h"
 #include "host-agent/guest/guest_change.h"
 #include "host-agent/guest/guest_job.h"
+#include "host-agent/guest/guest_resource.h"
 #include "host-agent/network/port.h"
 #include "host-agent/stores/stores.h"
 
@@ -278,6 +279,10 @@ resize_start(struct flow *f, void *arg)
 	bool resizes = j->spec->num_cpu != j->old->num_cpu ||
 		       j->spec->memory_mb != j->old->memory_mb;
 
+	/* What a container may use is all that its size is. */
+	if (guest_is_live(j->g) && j->spec->container)
+		return guest_group_set(j->g, j->spec, flow_err(f)) ? FLOW_FAIL
+								   : FLOW_NEXT;
 	if (!guest_is_live(j->g) || !resizes)
 		return FLOW_NEXT;
 	engine_resize(j->g->handle, j->spec, flow_wake(f));
@@ -291,6 +296,9 @@ resize_undo(struct flow *f, void *arg)
 
 	if (!guest_is_live(j->g))
 		return FLOW_NEXT;
+	if (j->old->container)
+		return guest_group_set(j->g, j->old, flow_err(f)) ? FLOW_FAIL
+								  : FLOW_NEXT;
 	engine_resize(j->g->handle, j->old, flow_wake(f));
 	return FLOW_WAIT;
 }
@@ -368,6 +376,9 @@ change(struct flow *f, struct guest_job *j, size_t at, enum way way)
 		engine_grow_disk(h, &is, flow_wake(f));
 		break;
 	case CHANGE_DISK_LIMITS:
+		/* Its group has them. */
+		if (j->spec->container)
+			return FLOW_NEXT;
 		engine_limit_disk(h, way == THERE ? &is : &was, flow_wake(f));
 		break;
 	case CHANGE_NIC_NEW:
@@ -506,7 +517,7 @@ updated_start(struct flow *f, void *arg)
 	if (!str_same(j->old->engine, j->spec->engine))
 		guest_drop_handle(g);
 	guest_set_spec(g, j->spec);
-	if (guest_is_live(g) && guest_group_set(g, flow_err(f)))
+	if (guest_is_live(g) && guest_group_set(g, g->spec, flow_err(f)))
 		return FLOW_FAIL;
 	guest_save(g, flow_wake(f));
 	return FLOW_WAIT;
@@ -518,7 +529,7 @@ updated_undo(struct flow *f, void *arg)
 	struct guest_job *j = arg;
 
 	guest_set_spec(j->g, j->old);
-	if (guest_is_live(j->g) && guest_group_set(j->g, flow_err(f)))
+	if (guest_is_live(j->g) && guest_group_set(j->g, j->old, flow_err(f)))
 		log_warn("guest", "%s", flow_err(f)->msg);
 	guest_save(j->g, flow_wake(f));
 	return FLOW_WAIT;

@@ -2,82 +2,14 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/resource/cg_int.h"
 
 #define GUEST_PREFIX "vm-"
-
-int
-cg_make(const char *dir, struct err *e)
-{
-	AUTO_FREE char *path = xstrdup(dir);
-
-	for (char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
-		*p = '\0';
-		if (mkdir(path, 0755) && errno != EEXIST && errno != EROFS)
-			return err_sys(e, ERR_IO, errno, "cannot make %s", path);
-		*p = '/';
-	}
-	if (mkdir(path, 0755) && errno != EEXIST)
-		return err_sys(e, ERR_IO, errno, "cannot make %s", path);
-	return 0;
-}
-
-int
-cg_write(const char *dir, const char *file, const char *text, struct err *e)
-{
-	AUTO_FREE char *path = xasprintf("%s/%s", dir, file);
-	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t n = (ssize_t)strlen(text);
-
-	if (fd < 0 || write(fd, text, (size_t)n) != n)
-		return err_sys(
-		    e, ERR_IO, errno, "cannot write \"%s\" to %s", text, path);
-	return 0;
-}
-
-int
-cg_write_u64(const char *dir, const char *file, uint64_t v, struct err *e)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%" PRIu64, v);
-	return cg_write(dir, file, text, e);
-}
-
-int
-cg_read(const char *dir, const char *file, char *buf, size_t n, struct err *e)
-{
-	AUTO_FREE char *path = xasprintf("%s/%s", dir, file);
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? -1 : read(fd, buf, n - 1);
-
-	if (got < 0)
-		return err_sys(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno,
-		    "cannot read %s", path);
-	buf[got] = '\0';
-	return 0;
-}
-
-int
-cg_read_u64(const char *dir, const char *file, uint64_t *ret_v, struct err *e)
-{
-	char buf[64];
-	int rc = cg_read(dir, file, buf, sizeof(buf), e);
-
-	if (rc)
-		return rc;
-	buf[strcspn(buf, "\n")] = '\0';
-	return parse_u64(buf, 0, UINT64_MAX, file, ret_v, e);
-}
 
 static bool
 base_is_good(const char *base)
@@ -126,6 +58,8 @@ cg_free(struct cg *cg)
 		return;
 	for (unsigned i = 0; i < cg->n_trees; i++)
 		free(cg->trees[i].path);
+	for (unsigned i = 0; i < cg->n_others; i++)
+		free(cg->others[i].path);
 	forget_entries(cg);
 	free(cg->base);
 	free(cg->guest_path);
@@ -138,10 +72,32 @@ cg_version(const struct cg *cg)
 	return cg->back->version;
 }
 
+void
+cg_set_cpu_mhz(struct cg *cg, uint32_t mhz)
+{
+	cg->cpu_mhz = mhz;
+}
+
+uint32_t
+cg_cpu_mhz(const struct cg *cg)
+{
+	return cg->cpu_mhz;
+}
+
 static char *
 guest_dir(const struct cg_tree *t, uint64_t guest)
 {
 	return xasprintf("%s/" GUEST_PREFIX "%" PRIu64, t->path, guest);
+}
+
+static const struct cg_tree *
+tree_of(const struct cg *cg, const char *controller)
+{
+	for (unsigned i = 0; i < cg->n_trees; i++) {
+		if (str_same(cg->trees[i].controller, controller))
+			return &cg->trees[i];
+	}
+	return NULL;
 }
 
 int
@@ -149,6 +105,9 @@ cg_guest_set(struct cg *cg, uint64_t guest, const struct cg_values *v, struct er
 {
 	int rc = 0;
 
+	if (v->memory_bytes && !tree_of(cg, cg->back->memory))
+		return err_set(e, ERR_UNSUPPORTED,
+		    "the kernel cannot limit memory: there is no memory controller");
 	for (unsigned i = 0; i < cg->n_trees && !rc; i++) {
 		AUTO_FREE char *dir = guest_dir(&cg->trees[i], guest);
 
@@ -157,6 +116,21 @@ cg_guest_set(struct cg *cg, uint64_t guest, const struct cg_values *v, struct er
 			rc = cg->back->set(&cg->trees[i], dir, v, e);
 	}
 	return rc;
+}
+
+int
+cg_guest_set_disk(struct cg *cg, uint64_t guest, const struct cg_disk *d, struct err *e)
+{
+	const struct cg_tree *t = tree_of(cg, cg->back->disks);
+	AUTO_FREE char *dir = t ? guest_dir(t, guest) : NULL;
+
+	if (dir)
+		return cg->back->set_disk(dir, d, e);
+	if (!d->iops && !d->bytes_per_s)
+		return 0;
+	return err_set(e, ERR_UNSUPPORTED,
+	    "the kernel cannot limit what a group uses of a disk: there is no blkio "
+	    "controller");
 }
 
 const char *const *
@@ -195,15 +169,6 @@ cg_guest_usage(struct cg *cg, uint64_t guest, struct cg_usage *ret_u, struct err
 	return rc;
 }
 
-static int
-remove_group(const char *dir, struct err *e)
-{
-	if (rmdir(dir) && errno != ENOENT)
-		return err_sys(e, errno == EBUSY ? ERR_BUSY : ERR_IO, errno,
-		    "cannot remove %s", dir);
-	return 0;
-}
-
 int
 cg_guest_del(struct cg *cg, uint64_t guest, struct err *e)
 {
@@ -212,7 +177,25 @@ cg_guest_del(struct cg *cg, uint64_t guest, struct err *e)
 	for (unsigned i = 0; i < cg->n_trees && !rc; i++) {
 		AUTO_FREE char *dir = guest_dir(&cg->trees[i], guest);
 
-		rc = remove_group(dir, e);
+		rc = cg_remove(dir, e);
+	}
+	for (unsigned i = 0; i < cg->n_others && !rc; i++) {
+		AUTO_FREE char *dir = guest_dir(&cg->others[i], guest);
+
+		rc = cg_remove(dir, e);
+	}
+	return rc;
+}
+
+int
+cg_guest_counters(struct cg *cg, uint64_t guest, struct counters *to, struct err *e)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < cg->n_trees && !rc; i++) {
+		AUTO_FREE char *dir = guest_dir(&cg->trees[i], guest);
+
+		rc = cg->back->count(&cg->trees[i], dir, to, e);
 	}
 	return rc;
 }
@@ -249,6 +232,8 @@ cg_remove_base(struct cg *cg, struct err *e)
 	int rc = 0;
 
 	for (unsigned i = 0; i < cg->n_trees && !rc; i++)
-		rc = remove_group(cg->trees[i].path, e);
+		rc = cg_remove_empty(cg->trees[i].path, e);
+	for (unsigned i = 0; i < cg->n_others && !rc; i++)
+		rc = cg_remove_empty(cg->others[i].path, e);
 	return rc;
 }

@@ -3,13 +3,16 @@
  *
  * cgroup v1 (one mount for each controller) and v2 behind one interface; which one is
  * found at cg_new.  The root is given, so that tests use a tree of their own.  Files of
- * the kernel: writes are short, the calls are made on the loop thread.
+ * the kernel: the calls are short but for memory that is taken back; they are made on
+ * the loop thread.
  */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "host-agent/resource/cg_values.h"
+#include "host-agent/resource/counters.h"
 
 struct cg;
 
@@ -28,10 +31,31 @@ int cg_new(
     const char *root, const char *base, struct cg **ret_cg, struct err *e) WARN_UNUSED;
 void cg_free(struct cg *cg);                 /* groups stay */
 const char *cg_version(const struct cg *cg); /* "v1" or "v2" */
+/* How fast a CPU of this host is, for limits in MHz; 0, as at first: not known. */
+void cg_set_cpu_mhz(struct cg *cg, uint32_t mhz);
+uint32_t cg_cpu_mhz(const struct cg *cg);
 
-/* Make the guest's group where it is absent and set the values. */
+/*
+ * Make the guest's group where it is absent and set the values.  Of a group in use too:
+ * ERR_BUSY names what is used where that is more memory than it shall have, which then
+ * it keeps, with all else.  The kernel takes back caches meanwhile.
+ */
 int cg_guest_set(struct cg *cg, uint64_t guest, const struct cg_values *v,
     struct err *e) WARN_UNUSED;
+
+/*
+ * Limits of one disk, each way; 0: none.  In v1 the kernel does not know whose writes
+ * they are that its caches held back: what is read, written past the caches or synced
+ * is bounded, the rest not.
+ */
+struct cg_disk {
+	dev_t dev; /* of the whole device */
+	uint64_t iops;
+	uint64_t bytes_per_s;
+};
+
+int cg_guest_set_disk(
+    struct cg *cg, uint64_t guest, const struct cg_disk *d, struct err *e) WARN_UNUSED;
 /* What it enters its groups by, NULL-ended, for child_opts.join_cgroups; borrowed until
  * the next call. */
 const char *const *cg_guest_join(struct cg *cg, uint64_t guest);
@@ -40,7 +64,15 @@ const char *const *cg_guest_join(struct cg *cg, uint64_t guest);
 const char *cg_guest_path(struct cg *cg, uint64_t guest);
 int cg_guest_usage(
     struct cg *cg, uint64_t guest, struct cg_usage *ret_u, struct err *e) WARN_UNUSED;
-/* Remove the group; absent is fine. ERR_BUSY while a process is in it. */
+/*
+ * Add "memory", "swap", "kernel_memory", "cpu" and "processes", each where the kernel
+ * has it, of the group and those below it.  Failures: killings for lack of memory,
+ * forks that were refused, periods whose CPU time was used up.
+ */
+int cg_guest_counters(
+    struct cg *cg, uint64_t guest, struct counters *to, struct err *e) WARN_UNUSED;
+/* Remove the group and those below it, in every hierarchy; absent is fine.  ERR_BUSY
+ * while a process is in one. */
 int cg_guest_del(struct cg *cg, uint64_t guest, struct err *e) WARN_UNUSED;
 /* Numbers of the guests that have a group; returns how many, writes at most max. */
 int cg_guests(struct cg *cg, uint64_t *ret_guests, unsigned max, unsigned *ret_n,

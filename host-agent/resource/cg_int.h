@@ -11,12 +11,19 @@ struct cg_tree {
 	char *path;             /* of the agent's group */
 };
 
-#define CG_TREES_MAX 4
+#define CG_TREES_MAX  5
+#define CG_OTHERS_MAX 16
+#define CG_TEXT_MAX   4096
+#define CG_DEPTH_MAX  8 /* of groups below a guest's that count */
 
 struct cg {
 	const struct cg_back *back;
+	uint32_t cpu_mhz;
 	struct cg_tree trees[CG_TREES_MAX];
 	unsigned n_trees;
+	/* Where only an engine makes groups, of the same name (v1). */
+	struct cg_tree others[CG_OTHERS_MAX];
+	unsigned n_others;
 	char *entries[CG_TREES_MAX + 1];
 	char *base;       /* of the agent's group, below the root of each hierarchy */
 	char *guest_path; /* that was asked for last */
@@ -27,12 +34,18 @@ struct cg_back {
 	/* The file of a group that a process without other threads writes "0" into to
 	 * enter it. */
 	const char *entry;
+	/* Controllers that bound memory and that set_disk wants the group of. */
+	const char *memory, *disks;
 	/* Set the values of one guest's group in tree; dir is its path. */
 	int (*set)(const struct cg_tree *t, const char *dir, const struct cg_values *v,
 	    struct err *e);
 	/* Add what tree knows to u. */
 	int (*usage)(const struct cg_tree *t, const char *dir, struct cg_usage *u,
 	    struct err *e);
+	/* Add the counters that tree has. */
+	int (*count)(const struct cg_tree *t, const char *dir, struct counters *to,
+	    struct err *e);
+	int (*set_disk)(const char *dir, const struct cg_disk *d, struct err *e);
 };
 
 extern const struct cg_back cg_v1, cg_v2;
@@ -41,9 +54,29 @@ extern const struct cg_back cg_v1, cg_v2;
 int cg_v1_open(struct cg *cg, const char *root, const char *base, struct err *e);
 int cg_v2_open(struct cg *cg, const char *root, const char *base, struct err *e);
 
+/* ---- cg_file.c ---- */
+
 int cg_make(
     const char *dir, struct err *e); /* with its parents; there already is fine */
+bool cg_has(const char *dir, const char *file);
 int cg_write(const char *dir, const char *file, const char *text, struct err *e);
 int cg_write_u64(const char *dir, const char *file, uint64_t v, struct err *e);
 int cg_read(const char *dir, const char *file, char *buf, size_t n, struct err *e);
 int cg_read_u64(const char *dir, const char *file, uint64_t *ret_v, struct err *e);
+/* 0 where the file says that there is none. */
+int cg_read_limit(const char *dir, const char *file, uint64_t *ret_v, struct err *e);
+/* The number in the line "key 12". */
+int cg_read_key(
+    const char *dir, const char *file, const char *key, uint64_t *ret_v, struct err *e);
+
+/* A line of a file that each group keeps for itself alone. */
+struct cg_sum {
+	const char *file, *key;
+};
+
+/* Of dir and the groups below it. */
+uint64_t cg_sum(const char *dir, const struct cg_sum *s);
+/* The group alone, or with all below it; absent is fine. ERR_BUSY while a process is in
+ * one. */
+int cg_remove_empty(const char *dir, struct err *e);
+int cg_remove(const char *dir, struct err *e);

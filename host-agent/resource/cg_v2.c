@@ -1,11 +1,13 @@
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/resource/cg_int.h"
 
-#define TEXT_MAX 4096
+#define MB_BYTES UINT64_C(0x100000)
 
 static bool
 has_word(const char *text, const char *word)
@@ -26,8 +28,8 @@ has_word(const char *text, const char *word)
 static int
 hand_down(const char *dir, struct err *e)
 {
-	static const char *const wanted[] = { "cpu", "memory", "pids" };
-	char have[TEXT_MAX], word[16];
+	static const char *const wanted[] = { "cpu", "memory", "pids", "io" };
+	char have[CG_TEXT_MAX], word[16];
 	int rc = cg_read(dir, "cgroup.controllers", have, sizeof(have), e);
 
 	for (size_t i = 0; i < ARRAY_SIZE(wanted) && !rc; i++) {
@@ -43,7 +45,7 @@ int
 cg_v2_open(struct cg *cg, const char *root, const char *base, struct err *e)
 {
 	AUTO_FREE char *path = xasprintf("%s/%s", root, base);
-	char have[TEXT_MAX];
+	char have[CG_TEXT_MAX];
 	size_t at = strlen(root);
 	int rc = cg_read(root, "cgroup.controllers", have, sizeof(have), e);
 
@@ -70,33 +72,175 @@ cg_v2_open(struct cg *cg, const char *root, const char *base, struct err *e)
 	return rc;
 }
 
+/* ---- values ---- */
+
+/* Unlike v1 the kernel would kill for a limit below what is used; here it is asked to
+ * take back what it can, and then the limit is refused. */
+static int
+make_room(const char *dir, uint64_t bytes, struct err *e)
+{
+	uint64_t used = 0;
+
+	if (cg_read_u64(dir, "memory.current", &used, NULL) || used <= bytes)
+		return 0;
+	(void)cg_write_u64(dir, "memory.reclaim", used - bytes, NULL);
+	if (cg_read_u64(dir, "memory.current", &used, NULL) || used <= bytes)
+		return 0;
+	return err_set(e, ERR_BUSY,
+	    "cannot do with %" PRIu64 " MB of memory: %" PRIu64 " MB are in use",
+	    bytes / MB_BYTES, (used + MB_BYTES - 1) / MB_BYTES);
+}
+
+static int
+set_memory(const char *dir, const struct cg_values *v, struct err *e)
+{
+	int rc = v->memory_bytes ? make_room(dir, v->memory_bytes, e) : 0;
+
+	if (rc || !v->memory_bytes)
+		return rc;
+	rc = cg_write_u64(dir, "memory.max", v->memory_bytes, e);
+	if (rc || !cg_has(dir, "memory.swap.max"))
+		return rc;
+	return cg_write_u64(dir, "memory.swap.max", v->swap_bytes, e);
+}
+
+static int
+set_cpu(const char *dir, const struct cg_values *v, struct err *e)
+{
+	char text[48] = "max";
+	int rc = cg_write_u64(dir, "cpu.weight", v->cpu_weight, e);
+
+	if (rc || (!v->cpu_quota_us && !cg_has(dir, "cpu.max")))
+		return rc;
+	if (v->cpu_quota_us)
+		snprintf(text, sizeof(text), "%" PRIu64, v->cpu_quota_us);
+	snprintf(text + strlen(text), sizeof(text) - strlen(text), " %d", CG_PERIOD_US);
+	return cg_write(dir, "cpu.max", text, e);
+}
+
+static int
+set_weight(const char *dir, const struct cg_values *v, struct err *e)
+{
+	static const char *const files[] = { "io.weight", "io.bfq.weight" };
+	char text[32];
+
+	snprintf(text, sizeof(text), "default %u", v->io_weight);
+	for (size_t i = 0; v->io_weight && i < ARRAY_SIZE(files); i++) {
+		if (cg_has(dir, files[i]))
+			return cg_write(dir, files[i], text, e);
+	}
+	return 0;
+}
+
 static int
 v2_set(
     const struct cg_tree *t, const char *dir, const struct cg_values *v, struct err *e)
 {
-	int rc = cg_write_u64(dir, "cpu.weight", v->cpu_weight, e);
+	int rc = set_memory(dir, v, e);
 
-	return rc ? rc : cg_write_u64(dir, "pids.max", v->pids_max, e);
+	if (!rc)
+		rc = set_cpu(dir, v, e);
+	if (!rc)
+		rc = cg_write_u64(dir, "pids.max", v->pids_max, e);
+	if (!rc)
+		rc = set_weight(dir, v, e);
+	/* An engine makes a group below it, and then the kernel wants this one empty.
+	 */
+	return !rc && v->memory_bytes ? hand_down(dir, e) : rc;
 }
+
+static int
+set_disk(const char *dir, const struct cg_disk *d, struct err *e)
+{
+	char bytes[24] = "max", ops[24] = "max", text[160];
+
+	if (d->bytes_per_s)
+		snprintf(bytes, sizeof(bytes), "%" PRIu64, d->bytes_per_s);
+	if (d->iops)
+		snprintf(ops, sizeof(ops), "%" PRIu64, d->iops);
+	snprintf(text, sizeof(text), "%u:%u rbps=%s wbps=%s riops=%s wiops=%s",
+	    major(d->dev), minor(d->dev), bytes, bytes, ops, ops);
+	return cg_write(dir, "io.max", text, e);
+}
+
+/* ---- what is used ---- */
 
 static int
 v2_usage(const struct cg_tree *t, const char *dir, struct cg_usage *u, struct err *e)
 {
-	char stat[TEXT_MAX], *p;
-	int rc = cg_read(dir, "cpu.stat", stat, sizeof(stat), e);
+	int rc = cg_read_key(dir, "cpu.stat", "usage_usec", &u->cpu_used_us, e);
 
 	if (!rc)
 		rc = cg_read_u64(dir, "memory.current", &u->memory_bytes, e);
 	if (!rc)
 		rc = cg_read_u64(dir, "pids.current", &u->pids, e);
-	if (rc)
-		return rc;
-	p = strstr(stat, "usage_usec ");
-	if (!p)
-		return err_set(e, ERR_CORRUPT, "%s/cpu.stat has no usage_usec", dir);
-	p += strlen("usage_usec ");
-	p[strcspn(p, "\n")] = '\0';
-	return parse_u64(p, 0, UINT64_MAX, "usage_usec", &u->cpu_used_us, e);
+	return rc;
 }
 
-const struct cg_back cg_v2 = { "v2", "cgroup.procs", v2_set, v2_usage };
+/* Files of one resource, as the kernel names them in every controller. */
+struct files {
+	const char *name, *unit;
+	const char *current, *peak, *limit;
+	const char *events, *refused; /* file, and its line */
+};
+
+static int
+count_files(const char *dir, const struct files *f, struct counters *to, struct err *e)
+{
+	struct counter c = { .unit = f->unit, .tells = true };
+	int rc = cg_read_u64(dir, f->current, &c.current, e);
+
+	if (rc)
+		return rc;
+	snprintf(c.name, sizeof(c.name), "%s", f->name);
+	(void)cg_read_u64(dir, f->peak, &c.peak, NULL);
+	(void)cg_read_limit(dir, f->limit, &c.limit, NULL);
+	(void)cg_read_key(dir, f->events, f->refused, &c.failures, NULL);
+	counters_add(to, &c);
+	return 0;
+}
+
+static int
+count_cpu(const char *dir, struct counters *to, struct err *e)
+{
+	struct counter c = { .name = "cpu", .unit = COUNTER_US };
+	int rc = cg_read_key(dir, "cpu.stat", "usage_usec", &c.current, e);
+
+	if (rc)
+		return rc;
+	c.peak = c.current;
+	(void)cg_read_key(dir, "cpu.stat", "nr_throttled", &c.failures, NULL);
+	counters_add(to, &c);
+	return 0;
+}
+
+static int
+v2_count(const struct cg_tree *t, const char *dir, struct counters *to, struct err *e)
+{
+	static const struct files memory = { "memory", COUNTER_BYTES, "memory.current",
+		"memory.peak", "memory.max", "memory.events", "oom" };
+	static const struct files swap = { "swap", COUNTER_BYTES, "memory.swap.current",
+		"memory.swap.peak", "memory.swap.max", "memory.swap.events", "fail" };
+	static const struct files pids = { "processes", COUNTER_COUNT, "pids.current",
+		"pids.peak", "pids.max", "pids.events", "max" };
+	struct counter kernel = { .name = "kernel_memory", .unit = COUNTER_BYTES };
+	int rc = count_files(dir, &memory, to, e);
+
+	if (rc)
+		return rc;
+	if (cg_has(dir, swap.current))
+		(void)count_files(dir, &swap, to, NULL);
+	if (!cg_read_key(dir, "memory.stat", "kernel", &kernel.current, NULL))
+		counters_add(to, &kernel);
+	rc = count_cpu(dir, to, e);
+	return rc ? rc : count_files(dir, &pids, to, e);
+}
+
+const struct cg_back cg_v2 = { .version = "v2",
+	.entry = "cgroup.procs",
+	.memory = "",
+	.disks = "",
+	.set = v2_set,
+	.usage = v2_usage,
+	.count = v2_count,
+	.set_disk = set_disk };

@@ -6,6 +6,8 @@
 #define MAX_V1            262144
 #define MIN_V2            1
 #define MAX_V2            10000
+#define MIN_QUOTA_US      1000 /* the kernel's */
+#define MB_BYTES          UINT64_C(0x100000)
 
 static uint32_t
 within(uint64_t v, uint32_t min, uint32_t max)
@@ -15,13 +17,42 @@ within(uint64_t v, uint32_t min, uint32_t max)
 	return v > max ? max : (uint32_t)v;
 }
 
-void
-cg_values_of(const Drover__ResourceSpec *r, uint32_t num_cpu, struct cg_values *out)
+static uint64_t
+quota_of(const Drover__GuestSpec *spec, uint32_t cpu_mhz)
 {
-	uint64_t shares =
-	    r && r->cpu_shares ? r->cpu_shares : (uint64_t)NORMAL_SHARES * num_cpu;
+	const Drover__ResourceSpec *r = spec->resources;
+	uint64_t quota = spec->container ? (uint64_t)CG_PERIOD_US * spec->num_cpu : 0;
+	uint64_t capped = r && cpu_mhz ? r->cpu_limit_mhz * CG_PERIOD_US / cpu_mhz : 0;
 
-	out->cpu_shares = within(shares, MIN_V1, MAX_V1);
-	out->cpu_weight = within(shares / SHARES_PER_WEIGHT, MIN_V2, MAX_V2);
-	out->pids_max = num_cpu + CG_PIDS_SPARE;
+	if (capped && (!quota || capped < quota))
+		quota = capped < MIN_QUOTA_US ? MIN_QUOTA_US : capped;
+	return quota;
+}
+
+static void
+fill_container(const Drover__GuestSpec *spec, struct cg_values *out)
+{
+	const Drover__ContainerSpec *c = spec->container;
+
+	out->pids_max = c->pids_limit ? c->pids_limit : CG_PIDS_CONTAINER;
+	out->memory_bytes = spec->memory_mb * MB_BYTES;
+	out->swap_bytes = c->swap_limit_mb * MB_BYTES;
+	out->io_weight = c->io_weight ? c->io_weight : CG_IO_WEIGHT_NORMAL;
+}
+
+void
+cg_values_of(const Drover__GuestSpec *spec, uint32_t cpu_mhz, struct cg_values *out)
+{
+	const Drover__ResourceSpec *r = spec->resources;
+	uint64_t shares = r && r->cpu_shares ? r->cpu_shares
+					     : (uint64_t)NORMAL_SHARES * spec->num_cpu;
+
+	*out = (struct cg_values){
+		.cpu_shares = within(shares, MIN_V1, MAX_V1),
+		.cpu_weight = within(shares / SHARES_PER_WEIGHT, MIN_V2, MAX_V2),
+		.cpu_quota_us = quota_of(spec, cpu_mhz),
+		.pids_max = spec->num_cpu + CG_PIDS_SPARE,
+	};
+	if (spec->container)
+		fill_container(spec, out);
 }

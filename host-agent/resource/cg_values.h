@@ -9,19 +9,30 @@
 #include "base/err.h"
 #include "proto/guest.pb-c.h"
 
-/* Threads of a guest's process beside its CPUs: main loop, I/O workers, VNC, signals.
+/* Threads of a machine's process beside its CPUs: main loop, I/O workers, VNC, signals.
  */
 #define CG_PIDS_SPARE 192
+/* Processes and threads of a container whose settings say nothing of them. */
+#define CG_PIDS_CONTAINER   1024
+#define CG_IO_WEIGHT_NORMAL 100
+#define CG_PERIOD_US        100000 /* CPU time is rationed by such periods */
 
 struct cg_values {
-	uint32_t cpu_shares; /* v1: 2 … 262144 */
-	uint32_t cpu_weight; /* v2: 1 … 10000 */
+	uint32_t cpu_shares;   /* v1: 2 … 262144 */
+	uint32_t cpu_weight;   /* v2: 1 … 10000 */
+	uint64_t cpu_quota_us; /* in each period; 0: as much as there is */
 	uint32_t pids_max;
+	/* 0, of a machine: nothing is set, its process needs more than its guest has */
+	uint64_t memory_bytes;
+	uint64_t swap_bytes; /* besides, where memory_bytes is set */
+	uint32_t io_weight;  /* 1 … 1000; 0: as it is */
 };
 
 /*
  * Shares are relative among the guests of a host.  0 shares means normal: 1000 for each
- * CPU.  v2 weights keep the ratio: 1000 shares are weight 100.
+ * CPU.  v2 weights keep the ratio: 1000 shares are weight 100.  A container has its
+ * CPUs as a share of time, at most cpu_limit_mhz of a host whose CPUs do cpu_mhz (0:
+ * not known, and then such a limit is none).
  */
-void cg_values_of(const Drover__ResourceSpec *r /* NULL: normal */, uint32_t num_cpu,
-    struct cg_values *out);
+void cg_values_of(
+    const Drover__GuestSpec *spec, uint32_t cpu_mhz, struct cg_values *out);
