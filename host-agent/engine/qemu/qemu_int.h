@@ -81,6 +81,13 @@ struct qemu_leave {
 	uint64_t began_ms, stopped_ms;
 };
 
+/* Block jobs of an agent that has ended, until they have ended too. */
+struct qemu_left {
+	uint64_t changes, seen; /* of any job's status */
+	bool told, waits;
+	struct wake wake;
+};
+
 struct qemu_guest {
 	struct engine_guest g;
 	struct qemu *qemu;
@@ -143,6 +150,7 @@ struct qemu_guest {
 	struct qemu_device *device;   /* the last, or NULL */
 	json *limits;                 /* of its disks, to be set as it starts */
 	size_t next_limit;
+	struct qemu_left left; /* jobs that are ended as it is adopted */
 	/* As it was adopted: images in each disk's chain, and as the spec has them. */
 	size_t chain_length[ENGINE_DISKS_MAX], chain_noted[ENGINE_DISKS_MAX];
 };

@@ -21,5 +21,17 @@ enum flow_rc qemu_chains_step(struct flow *f, void *arg);
 enum flow_rc qemu_chains_finish(struct flow *f, void *arg, int rc);
 enum flow_rc qemu_jobs_step(struct flow *f, void *arg);
 enum flow_rc qemu_jobs_finish(struct flow *f, void *arg, int rc);
+/*
+ * A step that ends jobs which were left, and waits for their end: what follows finds
+ * the disks as they stay.  after says what is to become of a job.
+ */
+enum qemu_left_end { QEMU_LEFT_ALONE, QEMU_LEFT_FINALIZE, QEMU_LEFT_CANCEL };
+
+typedef enum qemu_left_end (*qemu_left_fn)(
+    const struct qemu_guest *q, const char *id, const char *status);
+enum flow_rc qemu_left_step(struct flow *f, struct qemu_guest *q);
+enum flow_rc qemu_left_finish(
+    struct flow *f, struct qemu_guest *q, int rc, qemu_left_fn after);
+void qemu_left_event(struct qemu_guest *q, const char *name);
 /* Take an event of a block job. */
 void qemu_merge_event(struct qemu_guest *q, const char *name, const json *data);

@@ -92,6 +92,7 @@ on_qmp_event(void *arg, const char *name, const json *data)
 	qemu_shift_event(q, name, data);
 	qemu_event_take(&q->trace, g->state, explained, name, data, &m);
 	qemu_merge_event(q, name, data);
+	qemu_left_event(q, name);
 	qemu_device_event(q, name, data);
 	if (m.moves)
 		engine_set_state(g, m.to, m.reason);

@@ -63,71 +63,122 @@ qemu_chains_finish(struct flow *f, void *arg, int rc)
 	return FLOW_NEXT;
 }
 
-enum flow_rc
-qemu_jobs_step(struct flow *f, void *arg)
+/* ---- jobs ---- */
+
+void
+qemu_left_event(struct qemu_guest *q, const char *name)
 {
-	return qemu_call_step(arg, f, "query-jobs", NULL);
+	if (!str_same(name, "JOB_STATUS_CHANGE"))
+		return;
+	q->left.changes++;
+	post_wake(q->g.engine->loop, q->left.wake, 0, NULL);
+}
+
+enum flow_rc
+qemu_left_step(struct flow *f, struct qemu_guest *q)
+{
+	struct qemu_left *l = &q->left;
+
+	if (l->waits && l->changes == l->seen) {
+		l->wake = flow_wake(f);
+		return FLOW_WAIT;
+	}
+	l->waits = false;
+	l->seen = l->changes;
+	return qemu_call_step(q, f, "query-jobs", NULL);
 }
 
 static void
-end_job(struct qemu_guest *q, const char *id, const char *status)
+tell_job(struct qemu_guest *q, const char *command, const char *id)
 {
-	static const struct {
-		const char *status, *command;
-	} steps[] = {
-		{ "pending", "job-finalize" },
-		{ "pending", "job-dismiss" },
-		{ "concluded", "job-dismiss" },
-	};
+	json *o = json_new_object();
 
+	json_set_str(o, "id", id);
+	qmp_call(q->qmp, command, o, WAKE_NONE);
+}
+
+/* Is it still on? */
+static bool
+end_job(struct qemu_guest *q, const json *job, qemu_left_fn after)
+{
+	const char *id = "", *status = "";
+	enum qemu_left_end end;
+
+	if (json_what(job) != JSON_IS_OBJECT ||
+	    json_read_str(job, "id", JSON_OPTIONAL, TEXT_MAX, &id, NULL) ||
+	    json_read_str(job, "status", JSON_OPTIONAL, TEXT_MAX, &status, NULL))
+		return false;
+	end = after(q, id, status);
+	if (end == QEMU_LEFT_ALONE)
+		return false;
+	if (str_same(status, "concluded")) {
+		tell_job(q, "job-dismiss", id);
+		return false;
+	}
+	if (!q->left.told) {
+		bool ends = end == QEMU_LEFT_FINALIZE;
+
+		log_notice("engine", "%s: job %s was %s when the agent ended: %s",
+		    q->who, id, status, ends ? "it ends" : "given up");
+		tell_job(q, ends ? "job-finalize" : "job-cancel", id);
+	}
+	return true;
+}
+
+static enum flow_rc
+left_over(struct qemu_guest *q)
+{
+	q->left.told = q->left.waits = false;
+	q->left.wake = WAKE_NONE;
+	return FLOW_NEXT;
+}
+
+/* A guest that does not tell is adopted all the same. */
+enum flow_rc
+qemu_left_finish(struct flow *f, struct qemu_guest *q, int rc, qemu_left_fn after)
+{
+	struct qemu_left *l = &q->left;
+	const json *jobs;
+
+	if (rc && l->waits)
+		log_warn("engine", "%s: jobs that were left do not end: %s", q->who,
+		    flow_err(f)->msg);
+	if (rc || !qemu_answers(q))
+		return left_over(q);
+	if (l->waits)
+		return FLOW_AGAIN;
+	jobs = qmp_result(q->qmp);
+	for (size_t i = 0; json_what(jobs) == JSON_IS_ARRAY && i < json_count(jobs);
+	     i++)
+		l->waits |= end_job(q, json_at(jobs, i), after);
+	l->told = true;
+	return l->waits ? FLOW_AGAIN : left_over(q);
+}
+
+/* One that has not got so far as to wait ends by itself. */
+static enum qemu_left_end
+after_merge(const struct qemu_guest *q, const char *id, const char *status)
+{
 	uint64_t disk = ENGINE_DISKS_MAX;
-	bool noted;
 
 	if (!str_starts(id, "merge-") ||
 	    parse_u64(id + strlen("merge-"), 0, ENGINE_DISKS_MAX - 1, "", &disk, NULL))
-		return;
-	noted = q->chain_noted[disk] < q->chain_length[disk];
-	log_notice("engine", "%s: job %s was %s when the agent ended: %s", q->who, id,
-	    status, noted ? "it ends" : "given up");
-	if (!noted && !str_same(status, "concluded")) {
-		json *o = json_new_object(), *d = json_new_object();
+		return QEMU_LEFT_ALONE;
+	if (q->chain_noted[disk] >= q->chain_length[disk])
+		return QEMU_LEFT_CANCEL;
+	if (str_same(status, "pending") || str_same(status, "concluded"))
+		return QEMU_LEFT_FINALIZE;
+	return QEMU_LEFT_ALONE;
+}
 
-		json_set_str(o, "id", id);
-		json_set_str(d, "id", id);
-		qmp_call(q->qmp, "job-cancel", o, WAKE_NONE);
-		qmp_call(q->qmp, "job-dismiss", d, WAKE_NONE);
-		return;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
-		json *o;
-
-		if (!str_same(steps[i].status, status))
-			continue;
-		o = json_new_object();
-		json_set_str(o, "id", id);
-		qmp_call(q->qmp, steps[i].command, o, WAKE_NONE);
-	}
+enum flow_rc
+qemu_jobs_step(struct flow *f, void *arg)
+{
+	return qemu_left_step(f, arg);
 }
 
 enum flow_rc
 qemu_jobs_finish(struct flow *f, void *arg, int rc)
 {
-	struct qemu_guest *q = arg;
-	const json *jobs;
-
-	if (rc || !qemu_answers(q))
-		return FLOW_NEXT;
-	jobs = qmp_result(q->qmp);
-	for (size_t i = 0; json_what(jobs) == JSON_IS_ARRAY && i < json_count(jobs);
-	     i++) {
-		const json *j = json_at(jobs, i);
-		const char *id = "", *status = "";
-
-		if (json_what(j) != JSON_IS_OBJECT ||
-		    json_read_str(j, "id", JSON_OPTIONAL, TEXT_MAX, &id, NULL) ||
-		    json_read_str(j, "status", JSON_OPTIONAL, TEXT_MAX, &status, NULL))
-			continue;
-		end_job(q, id, status);
-	}
-	return FLOW_NEXT;
+	return qemu_left_finish(f, arg, rc, after_merge);
 }

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "host-agent/engine/qemu/qemu_block.h"
 #include "host-agent/engine/qemu/qemu_chain.h"
+#include "host-agent/engine/qemu/qemu_live.h"
 
 /*
  * A mirror into nodes of its own, which is not finalised by itself: when it is PENDING
@@ -597,7 +598,15 @@ qemu_shift_adopt_step(struct flow *f, void *arg)
 {
 	struct qemu_guest *q = arg;
 
-	return *q->shift_to.path ? qemu_call_step(q, f, "query-jobs", NULL) : FLOW_NEXT;
+	return *q->shift_to.path ? qemu_left_step(f, q) : FLOW_NEXT;
+}
+
+static enum qemu_left_end
+after_shift(const struct qemu_guest *q, const char *id, const char *status)
+{
+	if (!str_starts(id, JOB_PREFIX))
+		return QEMU_LEFT_ALONE;
+	return q->shift_to.noted ? QEMU_LEFT_FINALIZE : QEMU_LEFT_CANCEL;
 }
 
 /* What it does not read from any more stays open in the process until that ends. */
@@ -605,23 +614,11 @@ enum flow_rc
 qemu_shift_adopt_finish(struct flow *f, void *arg, int rc)
 {
 	struct qemu_guest *q = arg;
-	const json *jobs;
-	const char *id;
 
-	if (rc || !qemu_answers(q))
+	if (qemu_left_finish(f, q, rc, after_shift) == FLOW_AGAIN)
+		return FLOW_AGAIN;
+	if (!qemu_answers(q))
 		return FLOW_NEXT;
-	jobs = qmp_result(q->qmp);
-	for (size_t i = 0; json_what(jobs) == JSON_IS_ARRAY && i < json_count(jobs);
-	     i++) {
-		id = text_of(json_at(jobs, i), "id");
-		if (!str_starts(id, JOB_PREFIX))
-			continue;
-		log_notice("engine", "%s: job %s was on when the agent ended: %s",
-		    q->who, id, q->shift_to.noted ? "it ends" : "given up");
-		qmp_call(q->qmp, q->shift_to.noted ? "job-finalize" : "job-cancel",
-		    named("id", id), WAKE_NONE);
-		qmp_call(q->qmp, "job-dismiss", named("id", id), WAKE_NONE);
-	}
 	*q->shift_to.path = '\0';
 	if (qemu_run_save(q, NULL))
 		log_warn("engine", "%s: cannot note where its disks are", q->who);
