@@ -142,10 +142,8 @@ check_arrive(struct wish *w, struct err *e)
 		return GUEST_REFUSED;
 	}
 	if (o->generation <= gen.seen) {
-		err_set(e, ERR_STALE,
-		    "vm %s: generation %" PRIu64
-		    " is over, this host has seen %" PRIu64,
-		    w->spec->name, o->generation, gen.seen);
+		(void)!guest_arrival_overtaken(
+		    w->spec->name, o->generation, gen.seen, e);
 		return GUEST_REFUSED;
 	}
 	if (guests_spec_check(w->gs, w->spec, e) || check_engine(w, w->spec, e) ||
@@ -210,10 +208,8 @@ check_arrived(struct wish *w, struct err *e)
 	if (has_come(w->g, o->generation))
 		return GUEST_ALREADY;
 	if (w->g && w->g->generation > o->generation) {
-		err_set(e, ERR_STALE,
-		    "vm %s: generation %" PRIu64
-		    " is over, this host has seen %" PRIu64,
-		    w->g->spec->name, o->generation, w->g->generation);
+		(void)!guest_generation_overtaken(
+		    w->g->spec->name, o->generation, w->g->generation, e);
 		return GUEST_REFUSED;
 	}
 	if (guest_past_seen(w->gs->past, w->guest) >= o->generation) {

@@ -112,6 +112,33 @@ guest_verb_check(enum guest_verb v, enum guest_state s, const char *name, struct
 	return GUEST_REFUSED;
 }
 
+int
+guest_generation_overtaken(
+    const char *name, uint64_t wanted, uint64_t seen, struct err *e)
+{
+	if (wanted == seen)
+		return err_set(e, ERR_STALE,
+		    "vm %s has been started here already and has ended since, or was"
+		    " refused: order its start again (generation %" PRIu64 ")",
+		    name, wanted);
+	return err_set(e, ERR_STALE,
+	    "vm %s: a later start or move (generation %" PRIu64
+	    ") has overtaken this one (%" PRIu64 "): look where it is now",
+	    name, seen, wanted);
+}
+
+int
+guest_arrival_overtaken(const char *name, uint64_t wanted, uint64_t seen, struct err *e)
+{
+	if (wanted != seen)
+		return guest_generation_overtaken(name, wanted, seen, e);
+	return err_set(e, ERR_STALE,
+	    "vm %s: this host was making ready for it and has given that up, as its"
+	    " agent was restarted or nobody began to send: order the move again"
+	    " (generation %" PRIu64 ")",
+	    name, wanted);
+}
+
 enum guest_verdict
 guest_generation_check(
     const struct guest_generation *g, uint64_t wanted, const char *name, struct err *e)
@@ -125,8 +152,6 @@ guest_generation_check(
 	}
 	if (wanted > g->seen || (wanted == g->seen && !g->ran))
 		return GUEST_GO;
-	err_set(e, ERR_STALE,
-	    "vm %s: generation %" PRIu64 " is over, this host has seen %" PRIu64, name,
-	    wanted, g->seen);
+	(void)!guest_generation_overtaken(name, wanted, g->seen, e);
 	return GUEST_REFUSED;
 }

@@ -69,5 +69,14 @@ struct guest_generation {
 	uint64_t seen;
 	bool ran, runs;
 };
+/*
+ * Why an order of a generation is not done that this host has met, or a later one: what
+ * has happened, and what is to be done.  ERR_STALE.
+ */
+int guest_generation_overtaken(
+    const char *name, uint64_t wanted, uint64_t seen, struct err *e) WARN_UNUSED;
+/* The same of an arrival. */
+int guest_arrival_overtaken(
+    const char *name, uint64_t wanted, uint64_t seen, struct err *e) WARN_UNUSED;
 enum guest_verdict guest_generation_check(
     const struct guest_generation *g, uint64_t wanted, const char *name, struct err *e);

@@ -441,7 +441,11 @@ what_did_not_come_is_refused_unasked(void **state)
 	assert_int_equal(arrive(p), 0);
 	world_restart(p->b);
 	assert_int_equal(arrive(p), ERR_STALE);
+	/* Whoever reads it knows what to do. */
+	assert_non_null(strstr(p->b->fault.msg, "agent was restarted"));
+	assert_non_null(strstr(p->b->fault.msg, "order the move again"));
 	assert_int_equal(world_start(p->b, GUEST, p->generation), ERR_STALE);
+	assert_non_null(strstr(p->b->fault.msg, "order its start again"));
 	runs_at(p, p->a);
 }
 

@@ -128,6 +128,8 @@ generations_never_go_back(void **state)
 		    guest_generation_check(&rows[i].g, rows[i].wanted, "web", &e),
 		    rows[i].want);
 		assert_int_equal(e.code, rows[i].code);
+		if (e.code == ERR_STALE && rows[i].wanted < rows[i].g.seen)
+			assert_non_null(strstr(e.msg, "overtaken"));
 	}
 }
 
