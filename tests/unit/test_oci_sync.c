@@ -278,7 +278,7 @@ full_disk_is_said(void **state)
 		skip();
 	close(b->to);
 	b->to = image(b, "small", BYTES);
-	for (unsigned c = 0; c < 4; c++)
+	for (unsigned c = 0; c < 64; c++)
 		put(b->from, c, "much");
 	begin_take(b);
 	(void)!oci_sync_first(b->out, &w, &e);
