@@ -77,6 +77,7 @@ add_kernel(struct host_parts *p, const struct agent_conf *c, const char *group)
 		log_warn("agent", "no control groups: %s", e.msg);
 	} else {
 		snprintf(p->cgroup, sizeof(p->cgroup), "%s", cg_version(p->cg));
+		cg_set_cpu_mhz(p->cg, p->share.mhz);
 	}
 	if (nl_new(&p->nl, &e)) {
 		p->nl = NULL;

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "server/hosts/guest_counters.h"
 #include "server/hosts/host_int.h"
 #include "server/hosts/host_sync.h"
 #include "server/task/task.h"
@@ -275,6 +276,19 @@ note_inside(struct vm *vm, const Drover__GuestInside *in)
 }
 
 static void
+note_counters(struct vm *vm, const Drover__GuestStatus *s)
+{
+	json *fresh = guest_counters_json(s->counters, s->n_counters);
+
+	if (!guest_counters_differ(vm->counters, fresh)) {
+		json_free(fresh);
+		return;
+	}
+	json_free(vm->counters);
+	vm->counters = fresh;
+}
+
+static void
 note_usage(struct host_rec *rec, const Drover__GuestStatus *s)
 {
 	struct inv *inv = rec->hs->inv;
@@ -290,6 +304,7 @@ note_usage(struct host_rec *rec, const Drover__GuestStatus *s)
 	vm->memory_usage_mb = s->memory_used_bytes / MB_BYTES;
 	vm->disk_usage_bytes = s->disk_used_bytes;
 	note_inside(vm, s->inside);
+	note_counters(vm, s);
 	inv_note_end(inv, id);
 }
 
@@ -438,6 +453,11 @@ write_event(struct host_rec *rec, struct txn *t, const struct vm *vm,
 		txn_event(t, EV_VM_RESET, vm->o.id, OBJ_ID_NONE, NULL,
 		    "%s was reset from within on host %s", vm->o.name,
 		    inv_name(rec->hs->inv, rec->id));
+		return true;
+	}
+	if (strcmp(ev->what, "refused") == 0) {
+		txn_event(t, EV_VM_RESOURCE_REFUSED, vm->o.id, OBJ_ID_NONE, NULL,
+		    "%s was refused %.150s", vm->o.name, ev->reason);
 		return true;
 	}
 	if (!guest_news(&k.known, &s, &change))
