@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -351,11 +352,28 @@ check_quota(
 	    (unsigned long long)w->quota_bytes, (unsigned long long)used, w->data.len);
 }
 
+/*
+ * One piece at a time where there is a quota: two that look and then write would both
+ * fit.  Other hosts are kept out by the file system's locks; one that has none lets
+ * each host exceed the quota by a piece.
+ */
+static int
+take_turn(const struct datastore *ds, const Drover__FileWrite *w)
+{
+	int fd = -1;
+
+	if (w->quota_bytes &&
+	    !ds_path_open(ds->root_fd, DATASTORE_MARK, O_RDWR, 0, &fd, NULL))
+		(void)!flock(fd, LOCK_EX);
+	return fd;
+}
+
 /* At the end of what is there, or from the start anew. */
 static int
 write_piece(const struct datastore *ds, int fd, const Drover__FileWrite *w,
     struct datastore_written *ret_w, struct err *e)
 {
+	AUTO_CLOSE int turn = take_turn(ds, w);
 	uint64_t had;
 	struct stat st;
 	int rc = fstat(fd, &st) ? err_sys(e, ERR_IO, errno, "cannot look at it") : 0;

@@ -2,8 +2,10 @@
  * What is read of a datastore's files, and what users may put there.
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,6 +202,62 @@ quota_bounds_what_users_put_there(void **state)
 	assert_string_equal(out, "1234/4");
 }
 
+#define WRITERS 4
+#define ROUNDS  50
+
+struct writer {
+	pthread_t thread;
+	pthread_barrier_t *start;
+	atomic_uint *fitted; /* how many fitted, of each round */
+	char name[8];
+};
+
+/* In each round there is room for one byte more. */
+static void *
+write_in_rounds(void *arg)
+{
+	struct writer *t = arg;
+	Drover__FileWrite w = DROVER__FILE_WRITE__INIT;
+	struct datastore_written done;
+	uint8_t byte = 'x';
+
+	w.path = t->name;
+	w.data.data = &byte;
+	w.data.len = 1;
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		w.quota_bytes = i + 1;
+		pthread_barrier_wait(t->start);
+		if (datastore_write(ds, &w, &done, NULL))
+			continue;
+		w.offset++;
+		t->fitted[i]++;
+	}
+	return NULL;
+}
+
+static void
+quota_holds_for_many_at_once(void **state)
+{
+	struct writer writers[WRITERS];
+	pthread_barrier_t start;
+	atomic_uint fitted[ROUNDS] = { 0 };
+
+	assert_int_equal(pthread_barrier_init(&start, NULL, WRITERS), 0);
+	for (int i = 0; i < WRITERS; i++) {
+		writers[i].start = &start;
+		writers[i].fitted = fitted;
+		snprintf(writers[i].name, sizeof(writers[i].name), "w%d", i);
+		assert_int_equal(pthread_create(&writers[i].thread, NULL,
+				     write_in_rounds, &writers[i]),
+		    0);
+	}
+	for (int i = 0; i < WRITERS; i++)
+		pthread_join(writers[i].thread, NULL);
+	pthread_barrier_destroy(&start);
+	for (int i = 0; i < ROUNDS; i++)
+		assert_int_equal(fitted[i], 1);
+}
+
 static void
 what_is_not_counted_is_no_way_past_the_quota(void **state)
 {
@@ -286,6 +344,7 @@ main(void)
 		PLACE(sums_are_sha256),
 		PLACE(pieces_follow_on_what_is_there),
 		PLACE(quota_bounds_what_users_put_there),
+		PLACE(quota_holds_for_many_at_once),
 		PLACE(what_is_not_counted_is_no_way_past_the_quota),
 		PLACE(names_too_long_are_the_askers_fault),
 		PLACE(scan_names_what_is_ours),
