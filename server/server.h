@@ -19,6 +19,7 @@ struct sessions;
 struct ssl_ctx_st;
 struct tasks;
 struct timer;
+struct visits;
 struct workers;
 
 /* How far the table of parts is gone through. */
@@ -43,6 +44,7 @@ struct server {
 	struct sessions *sessions;
 	struct tasks *tasks;
 	struct hosts *hosts;
+	struct visits *visits;
 	struct advice *advice;
 	struct ops *ops;
 	struct ssl_ctx_st *agents_ctx;

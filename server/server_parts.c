@@ -12,6 +12,7 @@
 #include "server/migrate/migrate.h"
 #include "server/ops/op_def.h"
 #include "server/server.h"
+#include "server/session/visit.h"
 #include "server/task/task.h"
 #include "server/task/task_recover.h"
 #include "server/template/template.h"
@@ -193,6 +194,19 @@ hosts_stop(struct server *s)
 }
 
 static enum part_rc
+visits_start(struct server *s, struct err *e)
+{
+	s->visits = visits_new(s->inv, s->hosts);
+	return PART_READY;
+}
+
+static void
+visits_stop(struct server *s)
+{
+	visits_free(MOVE(s->visits));
+}
+
+static enum part_rc
 advice_start(struct server *s, struct err *e)
 {
 	s->advice = advice_new(s->inv, s->hosts);
@@ -277,6 +291,7 @@ api_start(struct server *s, struct err *e)
 		.hosts = s->hosts,
 		.advice = s->advice,
 		.sessions = s->sessions,
+		.visits = s->visits,
 		.epoch = epoch_of,
 		.epoch_arg = s,
 	};
@@ -331,6 +346,7 @@ const struct server_part server_parts[] = {
 	{ "access", SERVER_WHOLE, access_start, access_stop },
 	{ "tasks", SERVER_WHOLE, tasks_start, tasks_stop },
 	{ "hosts", SERVER_WHOLE, hosts_start, hosts_stop },
+	{ "visits", SERVER_WHOLE, visits_start, visits_stop },
 	{ "advice", SERVER_WHOLE, advice_start, advice_stop },
 	{ "operations", SERVER_WHOLE, ops_start, ops_stop },
 	{ "recovery", SERVER_WHOLE, recovery_start, NULL },

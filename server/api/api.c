@@ -11,11 +11,13 @@
 #include "base/secret.h"
 #include "base/str.h"
 #include "server/api/api_int.h"
+#include "server/api/visitor.h"
 #include "server/api/watch.h"
 
-#define JSON_TYPE "application/json"
-#define COOKIE    "__Host-drover="
-#define BEARER    "Bearer "
+#define JSON_TYPE  "application/json"
+#define COOKIE     "__Host-drover="
+#define BEARER     "Bearer "
+#define WATCH_PATH "/api/v1/watch"
 
 static const struct route routes[] = {
 #define NONE          ROLE_NONE
@@ -271,12 +273,18 @@ authorize(struct api_call *c, struct err *e)
 	return 0;
 }
 
+static bool
+takes_bytes(const struct route *r)
+{
+	return r->handler == api_file_write || r->handler == api_vm_files_put;
+}
+
 static int
 read_body(struct api_call *c, struct err *e)
 {
 	const struct request *r = c->req;
 
-	if (!r->body_len || c->route->handler == api_file_write)
+	if (!r->body_len || takes_bytes(c->route))
 		return 0;
 	if (r->content_type && !str_starts(r->content_type, JSON_TYPE))
 		return err_set(e, ERR_INVALID, "the body must be %s, not %s", JSON_TYPE,
@@ -339,19 +347,27 @@ prepare(struct api_call *c, struct err *e)
 	return rc == 0 ? take_path_arg(c, e) : rc;
 }
 
-static void
-on_request(struct request *r_take, void *arg)
+struct api_call *
+api_call_of(struct api *a, struct request *r_take, struct err *e)
 {
-	struct api *a = arg;
 	struct api_call *c = xcalloc(1, sizeof(*c));
-	struct err e = ERR_INIT;
 
 	c->api = a;
 	list_add_tail(&a->calls, &c->node);
 	c->req = r_take;
 	snprintf(c->who.address, sizeof(c->who.address), "%s", r_take->peer);
 	snprintf(c->who.request_id, sizeof(c->who.request_id), "%s", r_take->id);
-	if (prepare(c, &e) < 0)
+	(void)prepare(c, e);
+	return c;
+}
+
+static void
+on_request(struct request *r_take, void *arg)
+{
+	struct err e = ERR_INIT;
+	struct api_call *c = api_call_of(arg, r_take, &e);
+
+	if (e.code)
 		api_reply_err(c, &e);
 	else
 		c->route->handler(c);
@@ -361,8 +377,12 @@ static void
 on_ws_open(uint64_t ws, struct request *r_take, void *arg)
 {
 	struct api *a = arg;
-	const struct session *ss = api_authenticate(a, r_take);
 
+	if (!str_same(r_take->path, WATCH_PATH)) {
+		enter_open(a->enters, ws, r_take);
+		return;
+	}
+	const struct session *ss = api_authenticate(a, r_take);
 	watch_open(a->watch, ws, ss ? ss->id : NULL);
 	request_free(r_take);
 }
@@ -370,25 +390,41 @@ on_ws_open(uint64_t ws, struct request *r_take, void *arg)
 static void
 on_ws_text(uint64_t ws, const char *text, size_t n, void *arg)
 {
-	watch_text(((struct api *)arg)->watch, ws, text, n);
+	struct api *a = arg;
+
+	if (!enter_text(a->enters, ws, text, n))
+		watch_text(a->watch, ws, text, n);
+}
+
+static void
+on_ws_binary(uint64_t ws, const uint8_t *p, size_t n, void *arg)
+{
+	enter_binary(((struct api *)arg)->enters, ws, p, n);
 }
 
 static void
 on_ws_drained(uint64_t ws, size_t n, void *arg)
 {
-	watch_drained(((struct api *)arg)->watch, ws, n);
+	struct api *a = arg;
+
+	if (!enter_drained(a->enters, ws, n))
+		watch_drained(a->watch, ws, n);
 }
 
 static void
 on_ws_closed(uint64_t ws, void *arg)
 {
-	watch_closed(((struct api *)arg)->watch, ws);
+	struct api *a = arg;
+
+	if (!enter_closed(a->enters, ws))
+		watch_closed(a->watch, ws);
 }
 
 const struct front_events api_front_events = {
 	.on_request = on_request,
 	.on_ws_open = on_ws_open,
 	.on_ws_text = on_ws_text,
+	.on_ws_binary = on_ws_binary,
 	.on_ws_drained = on_ws_drained,
 	.on_ws_closed = on_ws_closed,
 };
@@ -401,6 +437,8 @@ api_new(const struct api_deps *deps)
 
 	a->d = *deps;
 	list_init(&a->calls);
+	list_init(&a->visitors);
+	a->enters = enters_new(a);
 	rng_secret(raw, sizeof(raw));
 	hex_encode(raw, sizeof(raw), a->boot);
 	a->started_ms = clock_wall_ms(loop_clock(deps->loop));
@@ -429,6 +467,10 @@ api_free(struct api *a)
 {
 	if (!a)
 		return;
+	LIST_EACH_SAFE(struct visitor, v, &a->visitors, node) {
+		v->drop(v);
+	}
+	enters_free(a->enters);
 	doubt_free(a->doubt);
 	task_waits_free(a->waits);
 	watch_free(a->watch);

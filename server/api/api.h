@@ -13,6 +13,7 @@ struct hosts;
 struct inv;
 struct ops;
 struct sessions;
+struct visits;
 
 /* All borrowed; they outlive the API. */
 struct api_deps {
@@ -23,6 +24,7 @@ struct api_deps {
 	struct hosts *hosts;
 	struct advice *advice;
 	struct sessions *sessions;
+	struct visits *visits;
 	uint64_t (*epoch)(void *arg); /* of our leadership */
 	void *epoch_arg;
 };

@@ -29,6 +29,9 @@ struct api {
 	struct task_waits *waits;
 	struct doubt *doubt;
 	struct list calls;        /* under way */
+	struct list visitors;     /* in guests, see visitor.h */
+	struct enters *enters;
+	uint64_t last_transfer;
 	struct route_stat *stats; /* one a route */
 	char boot[33];
 	uint64_t started_ms; /* wall */
@@ -71,6 +74,10 @@ int api_need_body(struct api_call *c, const char *const *known);
 int api_arg_u64(struct api_call *c, const char *name, uint64_t preset, uint64_t max,
     uint64_t *ret_v);
 
+/* A call of r, with its route and caller as far as they were found; e tells what was
+ * not.  Without an answer: api_drop ends it. */
+struct api_call *api_call_of(struct api *a, struct request *r_take, struct err *e);
+
 /* Who a request is: bearer token or cookie; NULL if nobody. */
 const struct session *api_authenticate(struct api *a, const struct request *r);
 
@@ -99,6 +106,11 @@ HANDLER(token_revoke)
 HANDLER(password_change)
 HANDLER(enroll)
 HANDLER(disk_remove)
+HANDLER(vm_exec)
+HANDLER(vm_enter)
+HANDLER(vm_log)
+HANDLER(vm_files_get)
+HANDLER(vm_files_put)
 HANDLER(file_list)
 HANDLER(file_write)
 HANDLER(file_read)

@@ -11,7 +11,9 @@
 
 static const struct lws_protocols protocols[] = {
 	{ "http", front_http_callback, sizeof(struct http_conn), 0, 0, NULL, 0 },
-	{ "drover.v1", front_ws_callback, sizeof(struct ws_sock), 4096, 0, NULL, 0 },
+	{ WATCH_PROTOCOL, front_ws_callback, sizeof(struct ws_sock), 4096, 0, NULL, 0 },
+	{ SESSION_PROTOCOL, front_ws_callback, sizeof(struct ws_sock), 4096, 0, NULL,
+	    0 },
 	{ NULL, NULL, 0, 0, 0, NULL, 0 },
 };
 
@@ -40,6 +42,9 @@ on_core(void *p, void *arg)
 		break;
 	case MSG_WS_TEXT:
 		f->ev.on_ws_text(m->ws, m->text, m->n, f->ev_arg);
+		break;
+	case MSG_WS_BINARY:
+		f->ev.on_ws_binary(m->ws, (const uint8_t *)m->text, m->n, f->ev_arg);
 		break;
 	case MSG_WS_DRAINED:
 		f->ev.on_ws_drained(m->ws, m->n, f->ev_arg);
@@ -94,6 +99,9 @@ drain_cmds(struct front *f)
 		case CMD_WS_CLOSE:
 			front_ws_end(f, c);
 			break;
+		case CMD_WS_FINISH:
+			front_ws_drain(f, c);
+			break;
 		}
 		cmd_free(c);
 	}
@@ -134,17 +142,41 @@ front_reply(struct front *f, struct response *p_take)
 	queue_cmd(f, c);
 }
 
-void
-front_ws_send(struct front *f, uint64_t ws, char *text_take, size_t n)
+static void
+send_frame(struct front *f, uint64_t ws, const void *p, size_t n, bool binary)
 {
 	struct front_cmd *c = xcalloc(1, sizeof(*c));
 
 	c->kind = CMD_WS_SEND;
 	c->ws = ws;
 	c->buf = xmalloc(LWS_PRE + n);
-	memcpy(c->buf + LWS_PRE, text_take, n);
+	memcpy(c->buf + LWS_PRE, p, n);
 	c->n = n;
+	c->binary = binary;
+	queue_cmd(f, c);
+}
+
+void
+front_ws_send(struct front *f, uint64_t ws, char *text_take, size_t n)
+{
+	send_frame(f, ws, text_take, n, false);
 	free(text_take);
+}
+
+void
+front_ws_send_binary(struct front *f, uint64_t ws, uint8_t *p_take, size_t n)
+{
+	send_frame(f, ws, p_take, n, true);
+	free(p_take);
+}
+
+void
+front_ws_finish(struct front *f, uint64_t ws)
+{
+	struct front_cmd *c = xcalloc(1, sizeof(*c));
+
+	c->kind = CMD_WS_FINISH;
+	c->ws = ws;
 	queue_cmd(f, c);
 }
 

@@ -41,6 +41,8 @@ struct front_events {
 	/* A socket is open, not yet authenticated; r is its handshake. */
 	void (*on_ws_open)(uint64_t ws, struct request *r_take, void *arg);
 	void (*on_ws_text)(uint64_t ws, const char *text, size_t n, void *arg);
+	/* Of a session's socket only. */
+	void (*on_ws_binary)(uint64_t ws, const uint8_t *p, size_t n, void *arg);
 	/* n bytes handed over by front_ws_send have gone to the socket. */
 	void (*on_ws_drained)(uint64_t ws, size_t n, void *arg);
 	void (*on_ws_closed)(uint64_t ws, void *arg);
@@ -56,4 +58,8 @@ void front_free(struct front *f);
 void front_reply(struct front *f, struct response *p_take);
 /* Queue one text frame. A socket that has gone is no error: the frame is dropped. */
 void front_ws_send(struct front *f, uint64_t ws, char *text_take, size_t n);
+/* One binary frame. */
+void front_ws_send_binary(struct front *f, uint64_t ws, uint8_t *p_take, size_t n);
 void front_ws_close(struct front *f, uint64_t ws, uint16_t code, const char *reason);
+/* Close it when what is queued has gone. */
+void front_ws_finish(struct front *f, uint64_t ws);

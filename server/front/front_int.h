@@ -14,10 +14,15 @@
 
 #define MAX_HEADERS 8192 /* bytes of a request's head */
 
+/* What a WebSocket may be for, by its subprotocol. */
+#define WATCH_PROTOCOL   "drover.v1"
+#define SESSION_PROTOCOL "drover.session.v1"
+
 enum front_msg_kind {
 	MSG_REQUEST,
 	MSG_WS_OPEN,
 	MSG_WS_TEXT,
+	MSG_WS_BINARY,
 	MSG_WS_DRAINED,
 	MSG_WS_CLOSED
 };
@@ -31,7 +36,7 @@ struct front_msg {
 	size_t n;
 };
 
-enum front_cmd_kind { CMD_REPLY, CMD_WS_SEND, CMD_WS_CLOSE };
+enum front_cmd_kind { CMD_REPLY, CMD_WS_SEND, CMD_WS_CLOSE, CMD_WS_FINISH };
 
 /* Core to front. */
 struct front_cmd {
@@ -41,6 +46,7 @@ struct front_cmd {
 	struct response *resp;
 	uint8_t *buf; /* LWS_PRE bytes of room, then the frame */
 	size_t n;
+	bool binary;
 	uint16_t code;
 	char reason[64];
 };
@@ -95,6 +101,7 @@ struct ws_frame {
 	struct list_node node;
 	uint8_t *buf;
 	size_t n;
+	bool binary;
 };
 
 /* One WebSocket, as lws allocates it. */
@@ -104,6 +111,7 @@ struct ws_sock {
 	struct request *handshake;
 	struct list frames;
 	size_t drained; /* written, not yet told to the core */
+	bool is_session; /* of a guest, not a watch */
 	char *rx;
 	size_t rx_len;
 	bool closing;
@@ -124,6 +132,7 @@ bool front_to_core(struct front *f, struct front_msg *m_take);
 void front_http_reply(struct front *f, struct response *p_take);
 void front_ws_frame(struct front *f, struct front_cmd *c);
 void front_ws_end(struct front *f, const struct front_cmd *c);
+void front_ws_drain(struct front *f, const struct front_cmd *c);
 
 struct map *front_files_load(const char *root);
 void front_files_free(struct map *files);

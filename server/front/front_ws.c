@@ -7,6 +7,9 @@
 #include "server/front/front_int.h"
 
 #define WATCH_PATH "/api/v1/watch"
+/* The core knows whether the guest between the two is there. */
+#define SESSION_PATH_HEAD "/api/v1/vms/"
+#define SESSION_PATH_TAIL "/enter"
 /* Tell the core about written bytes at least this often. */
 #define DRAIN_STEP ((size_t)64 * 1024)
 /* How long a socket may take to say goodbye: who does not read never would. */
@@ -53,7 +56,7 @@ tell_core(struct front *f, struct ws_sock *s, enum front_msg_kind kind)
 	m->ws = s->number;
 	if (kind == MSG_WS_OPEN)
 		m->req = MOVE(s->handshake);
-	if (kind == MSG_WS_TEXT) {
+	if (kind == MSG_WS_TEXT || kind == MSG_WS_BINARY) {
 		m->text = MOVE(s->rx);
 		m->n = s->rx_len;
 		s->rx_len = 0;
@@ -66,6 +69,16 @@ tell_core(struct front *f, struct ws_sock *s, enum front_msg_kind kind)
 		close_soon(s);
 }
 
+/* A socket's path and its subprotocol say the same. */
+static bool
+path_fits(const struct request *r, bool is_session)
+{
+	if (!is_session)
+		return str_same(r->path, WATCH_PATH);
+	return str_starts(r->path, SESSION_PATH_HEAD) &&
+	       str_ends(r->path, SESSION_PATH_TAIL);
+}
+
 static int
 check_handshake(struct lws *wsi, struct ws_sock *s)
 {
@@ -74,7 +87,8 @@ check_handshake(struct lws *wsi, struct ws_sock *s)
 	memset(s, 0, sizeof(*s));
 	list_init(&s->frames);
 	s->wsi = wsi;
-	if (r->fault || strcmp(r->path, WATCH_PATH) != 0 || !origin_fits(r)) {
+	s->is_session = str_same(lws_get_protocol(wsi)->name, SESSION_PROTOCOL);
+	if (r->fault || !path_fits(r, s->is_session) || !origin_fits(r)) {
 		request_free(r);
 		return -1;
 	}
@@ -107,14 +121,16 @@ closed(struct front *f, struct ws_sock *s)
 static int
 receive(struct front *f, struct ws_sock *s, const void *in, size_t len)
 {
-	if (lws_frame_is_binary(s->wsi) || s->rx_len + len > FRONT_MAX_WS_RX)
+	bool binary = lws_frame_is_binary(s->wsi);
+
+	if ((binary && !s->is_session) || s->rx_len + len > FRONT_MAX_WS_RX)
 		return -1;
 	s->rx = xrealloc(s->rx, s->rx_len + len + 1);
 	memcpy(s->rx + s->rx_len, in, len);
 	s->rx_len += len;
 	s->rx[s->rx_len] = 0;
 	if (lws_is_final_fragment(s->wsi) && !lws_remaining_packet_payload(s->wsi))
-		tell_core(f, s, MSG_WS_TEXT);
+		tell_core(f, s, binary ? MSG_WS_BINARY : MSG_WS_TEXT);
 	return 0;
 }
 
@@ -125,7 +141,8 @@ write_one(struct front *f, struct ws_sock *s)
 
 	if (fr) {
 		list_remove(&fr->node);
-		int rc = lws_write(s->wsi, fr->buf + LWS_PRE, fr->n, LWS_WRITE_TEXT);
+		int rc = lws_write(s->wsi, fr->buf + LWS_PRE, fr->n,
+		    fr->binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT);
 		s->drained += fr->n;
 		bool bad = rc < (int)fr->n;
 		free(fr->buf);
@@ -155,6 +172,7 @@ front_ws_frame(struct front *f, struct front_cmd *c)
 	struct ws_frame *fr = xcalloc(1, sizeof(*fr));
 	fr->buf = MOVE(c->buf);
 	fr->n = c->n;
+	fr->binary = c->binary;
 	list_add_tail(&s->frames, &fr->node);
 	lws_callback_on_writable(s->wsi);
 }
@@ -168,6 +186,19 @@ front_ws_end(struct front *f, const struct front_cmd *c)
 	s->close_code = c->code;
 	snprintf(s->close_reason, sizeof(s->close_reason), "%s", c->reason);
 	close_soon(s);
+}
+
+void
+front_ws_drain(struct front *f, const struct front_cmd *c)
+{
+	struct ws_sock *s = map_get(f->socks, c->ws);
+
+	if (!s || s->closing)
+		return;
+	s->close_code = LWS_CLOSE_STATUS_NORMAL;
+	s->closing = true;
+	lws_set_timer_usecs(s->wsi, CLOSE_US);
+	lws_callback_on_writable(s->wsi);
 }
 
 int

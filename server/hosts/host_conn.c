@@ -301,6 +301,11 @@ take_message(struct conn *c, Drover__Envelope *m_take)
 		return;
 	case DROVER__ENVELOPE__BODY_PONG:
 		return;
+	case DROVER__ENVELOPE__BODY_SESSION_DATA:
+	case DROVER__ENVELOPE__BODY_SESSION_CREDIT:
+	case DROVER__ENVELOPE__BODY_SESSION_END:
+		host_session_take(c->rec, m);
+		return;
 	default:
 		err_set(&e, ERR_INVALID, "an agent does not send that");
 		conn_fault(c, &e);
@@ -382,6 +387,7 @@ conn_free(struct conn *c)
 	if (rec && rec->conn == c) {
 		rec->conn = NULL;
 		host_calls_down(rec);
+		host_session_down(rec);
 	}
 	c->magic = 0;
 	free(c);

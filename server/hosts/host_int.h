@@ -9,6 +9,7 @@
 #include "proto/msg.h"
 #include "server/hosts/host_call.h"
 #include "server/hosts/host_decide.h"
+#include "server/hosts/host_session.h"
 #include "server/hosts/hosts.h"
 #include "server/inventory/inv_life.h"
 #include "server/inventory/txn.h"
@@ -76,6 +77,8 @@ struct hosts {
 	struct map *recs;     /* host id → struct host_rec */
 	struct map *busy_vms; /* a change of it is on its way */
 	struct list pending;  /* of struct pending */
+	const struct host_session_events *session_ev; /* NULL: nobody wants them */
+	void *session_arg;
 	struct wake *waiting; /* for a host to come up */
 	size_t n_waiting;
 	struct timer *tick;
@@ -119,6 +122,10 @@ void host_leftover_order(struct host_rec *rec, const struct sync_finding *f);
 /* host_datastore.c */
 void host_take_datastores(struct host_rec *rec, size_t n, Drover__DatastoreStatus **v);
 void host_leave_datastores(struct host_rec *rec);
+
+/* host_session.c */
+void host_session_take(struct host_rec *rec, const Drover__Envelope *m);
+void host_session_down(struct host_rec *rec);
 
 /* host_call.c */
 typedef void (*call_fn)(

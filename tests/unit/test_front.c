@@ -86,6 +86,15 @@ on_ws_text(uint64_t ws, const char *text, size_t n, void *arg)
 }
 
 static void
+on_ws_binary(uint64_t ws, const uint8_t *p, size_t n, void *arg)
+{
+	struct fixture *f = arg;
+
+	front_ws_send_binary(f->front, ws, xmemdup(p, n), n);
+	front_ws_finish(f->front, ws);
+}
+
+static void
 on_ws_drained(uint64_t ws, size_t n, void *arg)
 {
 	((struct fixture *)arg)->drained += n;
@@ -97,8 +106,14 @@ on_ws_closed(uint64_t ws, void *arg)
 	((struct fixture *)arg)->closed++;
 }
 
-static const struct front_events events = { on_request, on_ws_open, on_ws_text,
-	on_ws_drained, on_ws_closed };
+static const struct front_events events = {
+	.on_request = on_request,
+	.on_ws_open = on_ws_open,
+	.on_ws_text = on_ws_text,
+	.on_ws_binary = on_ws_binary,
+	.on_ws_drained = on_ws_drained,
+	.on_ws_closed = on_ws_closed,
+};
 
 static void
 write_page(const struct fixture *f, const char *name, const char *text)
@@ -474,18 +489,25 @@ refuses_bodies_it_cannot_take(void **state)
 }
 
 static void
-ws_ask(struct client *c, const char *extra)
+ws_ask_for(struct client *c, const char *path, const char *extra)
 {
 	AUTO_FREE char *head =
-	    xasprintf("GET /api/v1/watch HTTP/1.1\r\nHost: here:1\r\n"
+	    xasprintf("GET %s HTTP/1.1\r\nHost: here:1\r\n"
 		      "Upgrade: websocket\r\nConnection: Upgrade\r\n"
 		      "Sec-WebSocket-Version: 13\r\n"
 		      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 		      "%s\r\n",
-		extra);
+		path, extra);
 	say_text(c, head);
 }
 
+static void
+ws_ask(struct client *c, const char *extra)
+{
+	ws_ask_for(c, "/api/v1/watch", extra);
+}
+
+#define SESSION  "Sec-WebSocket-Protocol: drover.session.v1\r\n"
 #define PROTOCOL "Sec-WebSocket-Protocol: drover.v1\r\n"
 #define BEARER   "Authorization: Bearer x\r\n"
 
@@ -536,6 +558,68 @@ ws_talk(struct client *c)
 	assert_int_equal(ws_hear(c, text), 0x88);
 	assert_int_equal((uint8_t)text[0] << 8 | (uint8_t)text[1], 4401);
 	hang_up(c);
+}
+
+/* What is sent just before the end still comes. */
+static void
+ws_visit(struct client *c)
+{
+	static const uint8_t frame[] = { 0x82, 0x83, 1, 2, 3, 4, 1 ^ 0, 2 ^ 0xff,
+		3 ^ 'x' };
+	char text[126];
+
+	dial(c);
+	ws_ask_for(c, "/api/v1/vms/vm-7/enter", SESSION "Origin: https://here:1\r\n");
+	AUTO_FREE char *answer = hear_answer(c);
+	expect(answer, "101");
+	expect(answer, "drover.session.v1");
+	assert_int_equal(ws_hear(c, text), 0x81);
+	say(c, frame, sizeof(frame));
+	assert_int_equal(ws_hear(c, text), 0x82);
+	assert_memory_equal(text, "\0\xffx", 3);
+	assert_int_equal(ws_hear(c, text), 0x88);
+	assert_int_equal((uint8_t)text[0] << 8 | (uint8_t)text[1], 1000);
+	hang_up(c);
+}
+
+static void
+sockets_into_guests_carry_bytes(void **state)
+{
+	play(*state, ws_visit);
+}
+
+/* Only a guest's socket takes bytes, and each is only for its own path. */
+static void
+ws_mismatch(struct client *c)
+{
+	static const uint8_t frame[] = { 0x82, 0x80, 1, 2, 3, 4 };
+	char text[126];
+
+	dial(c);
+	ws_ask_for(c, "/api/v1/vms/vm-7/enter", PROTOCOL BEARER);
+	assert_false(hear_more(c) && strstr(str_cstr(&c->in), " 101 "));
+	hang_up(c);
+	dial(c);
+	ws_ask(c, SESSION BEARER);
+	assert_false(hear_more(c) && strstr(str_cstr(&c->in), " 101 "));
+	hang_up(c);
+	dial(c);
+	ws_ask_for(c, "/api/v1/vms/vm-7/enter", SESSION "Origin: https://evil:1\r\n");
+	assert_false(hear_more(c) && strstr(str_cstr(&c->in), " 101 "));
+	hang_up(c);
+	dial(c);
+	ws_ask(c, PROTOCOL BEARER);
+	AUTO_FREE char *answer = hear_answer(c);
+	assert_int_equal(ws_hear(c, text), 0x81);
+	say(c, frame, sizeof(frame));
+	assert_int_equal(ws_hear(c, text), 0);
+	hang_up(c);
+}
+
+static void
+sockets_keep_to_what_they_are_for(void **state)
+{
+	play(*state, ws_mismatch);
 }
 
 static void
@@ -661,6 +745,8 @@ main(void)
 		FRONT_TEST(takes_a_mebibyte),
 		FRONT_TEST(refuses_bodies_it_cannot_take),
 		FRONT_TEST(sockets_talk_both_ways),
+		FRONT_TEST(sockets_into_guests_carry_bytes),
+		FRONT_TEST(sockets_keep_to_what_they_are_for),
 		FRONT_TEST(sockets_from_elsewhere_are_refused),
 		FRONT_TEST(an_endless_message_ends_the_socket),
 		FRONT_TEST(closes_a_socket_that_never_reads),
