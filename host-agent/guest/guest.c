@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "host-agent/engine/engine_device.h"
 #include "host-agent/engine/engine_snapshot.h"
 #include "host-agent/guest/guest_book.h"
 #include "host-agent/guest/guest_int.h"
@@ -14,7 +13,6 @@
 #include "host-agent/guest/guest_resource.h"
 #include "host-agent/guest/guest_spec.h"
 #include "host-agent/guest/guest_transfer.h"
-#include "host-agent/network/port.h"
 #include "host-agent/record/record.h"
 #include "host-agent/record/saver.h"
 #include "host-agent/resource/cg.h"
@@ -304,22 +302,6 @@ guest_follow_engine(struct guest *g, enum guest_state down)
 	}
 }
 
-struct port_spec
-guest_port(const struct guest *g, const Drover__GuestSpec *spec, size_t i)
-{
-	const Drover__NicSpec *c = spec->nics[i];
-
-	return (struct port_spec){
-		.guest = g->number,
-		.nic = engine_nic_slot(spec, i),
-		.bridge = c->bridge,
-		.mac = c->mac,
-		.vlan = c->vlan,
-		.rx_kbit = c->rx_kbit_limit,
-		.tx_kbit = c->tx_kbit_limit,
-	};
-}
-
 void
 guest_clear_host(struct guest *g)
 {
@@ -328,10 +310,8 @@ guest_clear_host(struct guest *g)
 
 	if (guest_spec_invented(g->spec))
 		return;
-	for (size_t i = 0; env->nl && i < g->spec->n_nics; i++) {
-		if (port_del(env->nl, g->number, engine_nic_slot(g->spec, i), &e))
-			log_warn("guest", "vm %s: %s", g->spec->name, e.msg);
-	}
+	for (size_t i = 0; i < g->spec->n_nics; i++)
+		guest_wire_drop(g, g->spec, i);
 	if (env->cg && cg_guest_del(env->cg, g->number, &e))
 		log_debug("guest", "vm %s: %s", g->spec->name, e.msg);
 }

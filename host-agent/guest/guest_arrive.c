@@ -220,6 +220,7 @@ let_in(struct guest_job *j, struct engine_guest *h, int seed_fd, struct wake w)
 		.join_cgroups = cg ? cg_guest_join(cg, g->number) : NULL,
 		.memory_fd = -1,
 		.seed_fd = seed_fd,
+		.cgroup = cg ? cg_guest_path(cg, g->number) : NULL,
 	};
 	const struct engine_arrival a = {
 		.shape = o->shape.data,

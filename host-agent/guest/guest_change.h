@@ -12,7 +12,7 @@ enum guest_change_kind {
 	CHANGE_DISK_GROWN,
 	CHANGE_DISK_LIMITS,
 	CHANGE_NIC_NEW,
-	CHANGE_NIC_SET, /* its bridge, VLAN or limits */
+	CHANGE_NIC_SET, /* its bridge, VLAN, address or limits */
 	CHANGE_NIC_GONE,
 	CHANGE_DISK_GONE,
 };

@@ -117,9 +117,23 @@ void guest_on_engine_event(
 void guest_replay_event(struct guest *g);
 /* Wires and control group of a guest that is down. */
 void guest_clear_host(struct guest *g);
-/* The wire of a card of spec, which is g's or is to be.  It borrows from spec. */
-struct port_spec guest_port(
-    const struct guest *g, const Drover__GuestSpec *spec, size_t i);
+
+/* ---- guest_wire.c: cards of a spec that is g's or is to be ---- */
+
+struct guest_wire {
+	const Drover__GuestSpec *spec;
+	size_t i; /* the card in it */
+};
+
+/* *ret_tap: the caller's; -1: it is a container's, or the guest is invented. */
+int guest_wire_make(const struct guest *g, const Drover__GuestSpec *spec, size_t i,
+    int *ret_tap, struct err *e) WARN_UNUSED;
+/* What cannot be taken away is logged. */
+void guest_wire_drop(const struct guest *g, const Drover__GuestSpec *spec, size_t i);
+int guest_wire_change(const struct guest *g, const struct guest_wire *from,
+    const struct guest_wire *to, struct err *e) WARN_UNUSED;
+/* See to it that they carry the guest's own frames alone, whoever made them. */
+void guest_wires_guard(const struct guest *g);
 
 /* ---- guests.c ---- */
 

@@ -129,7 +129,7 @@ enum flow_rc guest_finish_any(struct flow *f, void *arg, int rc);
 /* Descriptors of the guest's disks (guest_run.c). */
 enum flow_rc guest_step_open(struct flow *f, void *arg);
 enum flow_rc guest_undo_open(struct flow *f, void *arg);
-/* Its control group, its wires. */
+/* Its control group, its wires (guest_wire.c). */
 enum flow_rc guest_step_group(struct flow *f, void *arg);
 enum flow_rc guest_step_wires(struct flow *f, void *arg);
 /* The engine's folder and the record of a guest that is forgotten (guest_make.c). */

@@ -511,6 +511,7 @@ adopt_finish(struct flow *f, void *arg, int rc)
 	guest_follow_engine(g, GUEST_GIVEN);
 	if (g->state != GUEST_GIVEN)
 		guest_set_move(g, NULL);
+	guest_wires_guard(g);
 	guest_emit(g, "adopted", "");
 	return FLOW_NEXT;
 }

@@ -415,6 +415,13 @@ check_move_disks(struct wish *w, struct err *e)
 	}
 	if (guests_spec_check(w->gs, w->spec, e))
 		return GUEST_REFUSED;
+	if (guest_spec_is_container(w->g->spec) && guest_is_live(w->g)) {
+		err_set(e, ERR_UNSUPPORTED,
+		    "needs power off: the root of container %s cannot change place "
+		    "while it is mounted",
+		    w->g->spec->name);
+		return GUEST_REFUSED;
+	}
 	for (size_t i = 0; i < o->n_disks; i++) {
 		if (check_disk_move(w, o->disks[i], e))
 			return GUEST_REFUSED;

@@ -206,8 +206,8 @@ check_reset(struct wish *w, struct err *e)
 {
 	const struct guest *g = w->g;
 
-	w->goes_on = g && g->state == GUEST_STOPPED && w->o->guest_reset->graceful &&
-		     wish_is_same(g->restart, w->name);
+	w->goes_on =
+	    g && g->state == GUEST_STOPPED && wish_is_same(g->restart, w->name);
 	return wish_check_known(w, e);
 }
 
@@ -245,8 +245,10 @@ fill_reset(struct guest_job *j, const struct wish *w)
 {
 	j->graceful = w->o->guest_reset->graceful;
 	j->timeout_ms = stop_timeout(w->o->guest_reset->timeout_ms);
-	j->mode = DROVER__STOP_MODE__STOP_GRACEFUL;
-	return j->graceful ? guest_restart_steps : guest_reset_steps;
+	j->mode = j->graceful ? DROVER__STOP_MODE__STOP_GRACEFUL
+			      : DROVER__STOP_MODE__STOP_KILL;
+	return j->graceful || guest_spec_is_container(w->g->spec) ? guest_restart_steps
+								  : guest_reset_steps;
 }
 
 static const struct flow_step *

@@ -12,7 +12,6 @@
 #include "host-agent/guest/guest_resource.h"
 #include "host-agent/guest/guest_snapshot.h"
 #include "host-agent/guest/guest_spec.h"
-#include "host-agent/network/port.h"
 #include "host-agent/resource/cg.h"
 #include "host-agent/storage/seed.h"
 
@@ -190,28 +189,6 @@ guest_step_group(struct flow *f, void *arg)
 	return guest_group_set(j->g, j->g->spec, flow_err(f)) ? FLOW_FAIL : FLOW_NEXT;
 }
 
-enum flow_rc
-guest_step_wires(struct flow *f, void *arg)
-{
-	struct guest_job *j = arg;
-	const struct guest *g = j->g;
-	const Drover__GuestSpec *spec = g->spec;
-
-	if (j->found || guest_spec_invented(spec) || !spec->n_nics)
-		return FLOW_NEXT;
-	j->taps = xcalloc(spec->n_nics, sizeof(*j->taps));
-	for (size_t i = 0; i < spec->n_nics; i++) {
-		const struct port_spec p = guest_port(g, spec, i);
-
-		if (port_add(g->gs->env.nl, &p, &j->taps[i], flow_err(f))) {
-			err_wrap(flow_err(f), "nic %zu of vm %s", i, spec->name);
-			return FLOW_FAIL;
-		}
-		j->n_taps = i + 1;
-	}
-	return FLOW_NEXT;
-}
-
 static enum flow_rc
 leave_image_start(struct flow *f, void *arg)
 {
@@ -233,6 +210,7 @@ boot_start(struct flow *f, void *arg)
 		.tap_fds = j->taps,
 		.join_cgroups = cg ? cg_guest_join(cg, g->number) : NULL,
 		.memory_fd = j->memory_fd,
+		.cgroup = cg ? cg_guest_path(cg, g->number) : NULL,
 	};
 
 	if (j->found)
@@ -427,7 +405,10 @@ const struct flow_step guest_reset_steps[] = {
 	{ NULL },
 };
 
-/* Shut down and booted again as the same generation: ACPI knows no restart. */
+/*
+ * Shut down and booted again as the same generation: ACPI knows no restart.  Nor does
+ * a container, not even a hard one: its wires go with it.
+ */
 static enum flow_rc
 restarting_start(struct flow *f, void *arg)
 {
@@ -639,6 +620,7 @@ adopted(struct guest *g, const char *reason)
 	/* It outlived us: it may have been on its way up, but it is up. */
 	if (!g->started_ms)
 		g->started_ms = clock_wall_ms(loop_clock(g->gs->env.loop));
+	guest_wires_guard(g);
 	guest_follow_engine(g, GUEST_STOPPED);
 	guest_emit(g, "adopted", reason);
 }

@@ -1,8 +1,10 @@
 #include "host-agent/guest/guest_spec.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/evp.h>
@@ -16,6 +18,8 @@
 
 #define BRIDGE_NAME_MAX 15u
 #define VLAN_MAX        4094u
+#define FORMAT_ROOT     "ext4"
+#define PREFIX_MAX      32u
 
 bool
 guest_list_has(const char *list, const char *word)
@@ -42,6 +46,12 @@ bool
 guest_spec_invented(const Drover__GuestSpec *spec)
 {
 	return str_same(spec->engine, GUEST_ENGINE_INVENTED);
+}
+
+bool
+guest_spec_is_container(const Drover__GuestSpec *spec)
+{
+	return spec->container && !guest_spec_invented(spec);
 }
 
 static int
@@ -87,6 +97,27 @@ layers_check(const Drover__DiskSpec *d, const char *folder, struct err *e)
 }
 
 static int
+format_check(const Drover__GuestSpec *spec, const Drover__DiskSpec *d, struct err *e)
+{
+	if (spec->container && !str_same(d->format, FORMAT_ROOT))
+		return err_set(e, ERR_INVALID,
+		    "disk %s: format \"%.20s\" is not ext4, as a container's is",
+		    d->name, d->format);
+	if (!spec->container && !str_same(d->format, "qcow2") &&
+	    !str_same(d->format, "raw"))
+		return err_set(e, ERR_INVALID,
+		    "disk %s: format \"%.20s\" is not qcow2 or raw", d->name,
+		    d->format);
+	for (size_t i = 0; spec->container && i < d->n_backing; i++) {
+		if (!str_same(d->backing[i]->format, FORMAT_ROOT))
+			return err_set(e, ERR_INVALID,
+			    "disk %s: its layer %.100s is of format \"%.20s\", not ext4",
+			    d->name, d->backing[i]->path, d->backing[i]->format);
+	}
+	return 0;
+}
+
+static int
 disk_check(const Drover__GuestSpec *spec, size_t i, struct err *e)
 {
 	const Drover__DiskSpec *d = spec->disks[i];
@@ -103,16 +134,36 @@ disk_check(const Drover__GuestSpec *spec, size_t i, struct err *e)
 	}
 	if (!d->datastore)
 		return err_set(e, ERR_INVALID, "disk %s: no datastore", d->name);
-	if (!str_same(d->format, "qcow2") && !str_same(d->format, "raw"))
-		return err_set(e, ERR_INVALID,
-		    "disk %s: format \"%.20s\" is not qcow2 or raw", d->name,
-		    d->format);
+	if (format_check(spec, d, e))
+		return e->code;
 	snprintf(folder, sizeof(folder), "vms/vm-%" PRIu64 "/", spec->guest);
 	if (!str_starts(d->path, folder))
 		return err_set(e, ERR_DENIED, "disk %s: %.100s is not below %s",
 		    d->name, d->path, folder);
 	if (ds_path_check(d->path, e) || layers_check(d, folder, e))
 		return err_wrap(e, "disk %s", d->name);
+	return 0;
+}
+
+/* "10.1.2.3/24", or none; what it leads to is an address alone. */
+static int
+address_check(const Drover__NicSpec *c, struct err *e)
+{
+	const char *slash = strchrnul(c->address, '/');
+	AUTO_FREE char *alone = xstrndup(c->address, (size_t)(slash - c->address));
+	char *end = NULL;
+	struct in_addr a;
+	bool sound = !*c->address;
+
+	if (inet_pton(AF_INET, alone, &a) == 1 &&
+	    isdigit((unsigned char)slash[*slash == '/']))
+		sound = strtoul(slash + 1, &end, 10) <= PREFIX_MAX && !*end;
+	if (!sound)
+		return err_set(e, ERR_INVALID,
+		    "address: wants 10.1.2.3/24, got \"%.40s\"", c->address);
+	if (*c->gateway && inet_pton(AF_INET, c->gateway, &a) != 1)
+		return err_set(e, ERR_INVALID, "gateway: wants 10.1.2.1, got \"%.40s\"",
+		    c->gateway);
 	return 0;
 }
 
@@ -132,7 +183,7 @@ nic_check(const Drover__GuestSpec *spec, size_t i, const char *bridges, struct e
 	if (c->vlan > VLAN_MAX)
 		return err_set(e, ERR_INVALID, "nic %zu: VLAN %u is above %u", i,
 		    c->vlan, VLAN_MAX);
-	if (port_mac_parse(c->mac, mac, e))
+	if (port_mac_parse(c->mac, mac, e) || address_check(c, e))
 		return err_wrap(e, "nic %zu", i);
 	return 0;
 }
@@ -171,7 +222,7 @@ check_all(const Drover__GuestSpec *spec, const char *bridges, struct err *e)
 		if (nic_check(spec, i, bridges, e))
 			return e->code;
 	}
-	return 0;
+	return guest_container_check(spec, e);
 }
 
 int

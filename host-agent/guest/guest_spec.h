@@ -18,6 +18,13 @@
 /* Packed; a spec that the book takes must be read from it again. */
 #define GUEST_MAX_SPEC_BYTES (256u << 10)
 
+#define GUEST_MAX_DEVICES 64u
+#define GUEST_MAX_DNS     8u
+#define GUEST_MAX_PIDS    4194304u
+
+/* The engine whose guests are containers. */
+#define GUEST_ENGINE_CONTAINER "oci"
+
 /* An engine of this name invents its guests: no disks, wires or control groups are
  * made. */
 #define GUEST_ENGINE_INVENTED "sim"
@@ -34,6 +41,12 @@ void guest_spec_free(Drover__GuestSpec *spec); /* NULL is fine */
 void guest_spec_digest(const Drover__GuestSpec *spec, char out[65]);
 bool guest_spec_same(const Drover__GuestSpec *a, const Drover__GuestSpec *b);
 bool guest_spec_invented(const Drover__GuestSpec *spec);
+/* A real one: it has a root, wires and control groups of its own kind. */
+bool guest_spec_is_container(const Drover__GuestSpec *spec);
+
+/* guest_spec_container.c: what a container has besides what every guest has, as far as
+ * it is the host's matter; the rest is for its engine to check. */
+int guest_container_check(const Drover__GuestSpec *spec, struct err *e) WARN_UNUSED;
 /* Is word one of the comma-separated list? */
 bool guest_list_has(const char *list, const char *word);
 

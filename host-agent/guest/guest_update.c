@@ -15,7 +15,6 @@
 #include "host-agent/guest/guest_change.h"
 #include "host-agent/guest/guest_job.h"
 #include "host-agent/guest/guest_resource.h"
-#include "host-agent/network/port.h"
 #include "host-agent/stores/stores.h"
 
 #define RECORD_MS 20000u
@@ -313,42 +312,23 @@ plug_nic(struct guest_job *j, const Drover__GuestSpec *spec, size_t i, struct wa
 {
 	struct engine_device d = { .spec = spec, .i = i, .tap_fd = -1 };
 	AUTO_CLOSE int tap = -1;
+	int rc = guest_wire_make(j->g, spec, i, &tap, e);
 
-	if (!guest_spec_invented(spec)) {
-		struct port_spec p = guest_port(j->g, spec, i);
-		int rc = port_add(j->g->gs->env.nl, &p, &tap, e);
-
-		if (rc)
-			return err_wrap(
-			    e, "%s of vm %s", spec->nics[i]->name, spec->name);
-	}
+	if (rc)
+		return rc;
 	d.tap_fd = tap;
 	engine_plug_nic(j->g->handle, &d, w);
 	return 0;
-}
-
-static void
-drop_port(const struct guest_job *j, const Drover__GuestSpec *spec, size_t i)
-{
-	struct err e = ERR_INIT;
-
-	if (!guest_spec_invented(spec) && j->g->gs->env.nl &&
-	    port_del(j->g->gs->env.nl, j->g->number, engine_nic_slot(spec, i), &e))
-		log_warn("guest", "vm %s: %s", spec->name, e.msg);
 }
 
 static int
 rewire(const struct guest_job *j, const struct guest_change *c, enum way way,
     struct err *e)
 {
-	struct port_spec was, is;
+	const struct guest_wire was = { j->old, c->was }, is = { j->spec, c->is };
 
-	if (guest_spec_invented(j->spec))
-		return 0;
-	was = guest_port(j->g, j->old, c->was);
-	is = guest_port(j->g, j->spec, c->is);
-	return port_set(
-	    j->g->gs->env.nl, way == THERE ? &was : &is, way == THERE ? &is : &was, e);
+	return guest_wire_change(
+	    j->g, way == THERE ? &was : &is, way == THERE ? &is : &was, e);
 }
 
 /* One change, or its reverse.  FLOW_NEXT: done already. */
@@ -414,9 +394,9 @@ changed(struct guest_job *j, size_t at, enum way way, int rc)
 	bool there = way == THERE;
 
 	if (is_of(c, CHANGE_NIC_NEW) && there == (rc != 0))
-		drop_port(j, j->spec, c->is);
+		guest_wire_drop(j->g, j->spec, c->is);
 	if (is_of(c, CHANGE_NIC_GONE) && there == (rc == 0))
-		drop_port(j, j->old, c->was);
+		guest_wire_drop(j->g, j->old, c->was);
 }
 
 static enum flow_rc

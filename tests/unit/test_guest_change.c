@@ -196,6 +196,30 @@ disks_never_shrink(void **state)
 
 #define PAIRED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+/* A machine asks for its address; those inside a container are told at its start. */
+static void
+another_ip_address_is_the_guests_matter(void **state)
+{
+	struct pair *p = *state;
+
+	put(&p->b->nics[0]->address, "10.1.2.3/24");
+	assert_changes(p, "set nic 0 0");
+	assert_hot(p, GUEST_HELD_UP, "");
+	assert_hot(p, GUEST_HELD_SAVED, "");
+	for (int i = 0; i < 2; i++) {
+		Drover__GuestSpec *s = i ? p->b : p->a;
+
+		s->container = xcalloc(1, sizeof(*s->container));
+		drover__container_spec__init(s->container);
+	}
+	assert_hot(p, GUEST_HELD_UP, "IP address");
+	put(&p->b->nics[0]->address, "");
+	put(&p->b->nics[0]->gateway, "10.1.2.1");
+	assert_hot(p, GUEST_HELD_UP, "IP address");
+	put(&p->b->nics[0]->gateway, "");
+	assert_hot(p, GUEST_HELD_UP, "");
+}
+
 int
 main(void)
 {
@@ -204,6 +228,7 @@ main(void)
 		PAIRED(cards_change_in_place),
 		PAIRED(what_a_running_guest_keeps),
 		PAIRED(disks_never_shrink),
+		PAIRED(another_ip_address_is_the_guests_matter),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -155,6 +155,96 @@ absurd_sizes_are_refused(void **state)
 	drover__guest_spec__free_unpacked(s, NULL);
 }
 
+static Drover__GuestSpec *
+container_spec(void)
+{
+	Drover__GuestSpec *s = full_spec();
+	Drover__DiskSpec *d = s->disks[0];
+
+	put(&s->engine, "oci");
+	put(&d->path, "vms/vm-42/disk-0.ext4");
+	put(&d->format, "ext4");
+	put(&d->backing[0]->path, "templates/template-1/layer-0.ext4");
+	put(&d->backing[0]->format, "ext4");
+	s->container = xcalloc(1, sizeof(*s->container));
+	drover__container_spec__init(s->container);
+	return s;
+}
+
+static void
+machines_and_containers_are_told_apart(void **state)
+{
+	Drover__GuestSpec *s = container_spec();
+	Drover__ContainerSpec *c = s->container;
+	Drover__SeedSpec seed = DROVER__SEED_SPEC__INIT;
+
+	assert_refused(s, 0, "");
+	assert_true(guest_spec_is_container(s));
+	assert_text(s, &s->disks[0]->format, "qcow2", ERR_INVALID);
+	assert_text(s, &s->disks[0]->backing[0]->format, "qcow2", ERR_INVALID);
+	assert_text(s, &s->engine, "qemu", ERR_INVALID);
+	/* One that is only invented. */
+	assert_text(s, &s->engine, "sim", 0);
+	s->seed = &seed;
+	assert_refused(s, ERR_INVALID, "seed");
+	s->seed = NULL;
+	s->container = NULL;
+	assert_refused(s, ERR_INVALID, "not qcow2 or raw");
+	s->n_disks = 0;
+	assert_refused(s, ERR_INVALID, "it is a machine");
+	s->container = c;
+	assert_refused(s, ERR_INVALID, "no root");
+	s->n_disks = 1;
+	drover__guest_spec__free_unpacked(s, NULL);
+}
+
+static void
+containers_settings_are_checked(void **state)
+{
+	Drover__GuestSpec *s = container_spec();
+	Drover__ContainerSpec *c = s->container;
+
+	c->devices = xcalloc(1, sizeof(char *));
+	c->devices[0] = xstrdup("/dev/net/tun");
+	c->n_devices = 1;
+	s->dns = xcalloc(1, sizeof(char *));
+	s->dns[0] = xstrdup("10.0.0.1");
+	s->n_dns = 1;
+	assert_refused(s, 0, "");
+	assert_text(s, &c->devices[0], "/dev/../etc/shadow", ERR_INVALID);
+	assert_text(s, &c->devices[0], "/dev/", ERR_INVALID);
+	assert_text(s, &c->devices[0], "/dev/a b", ERR_INVALID);
+	assert_text(s, &c->devices[0], "net/tun", ERR_INVALID);
+	assert_text(s, &s->dns[0], "2001:db8::53", 0);
+	assert_text(s, &s->dns[0], "ns.example\nsearch x", ERR_INVALID);
+	assert_text(s, &s->host_name, "web-1.example", 0);
+	assert_text(s, &s->host_name, "web 1", ERR_INVALID);
+	assert_text(s, &s->host_name, "-web", ERR_INVALID);
+	c->pids_limit = GUEST_MAX_PIDS + 1;
+	assert_refused(s, ERR_INVALID, "processes");
+	c->pids_limit = 0;
+	c->swap_limit_mb = 1ull << 60;
+	assert_refused(s, ERR_INVALID, "swap");
+	drover__guest_spec__free_unpacked(s, NULL);
+}
+
+static void
+addresses_are_checked(void **state)
+{
+	Drover__GuestSpec *s = full_spec();
+	Drover__NicSpec *c = s->nics[0];
+
+	assert_text(s, &c->address, "10.1.2.3/24", 0);
+	assert_text(s, &c->address, "10.1.2.3", ERR_INVALID);
+	assert_text(s, &c->address, "10.1.2.3/", ERR_INVALID);
+	assert_text(s, &c->address, "10.1.2.3/33", ERR_INVALID);
+	assert_text(s, &c->address, "10.1.2.3/24x", ERR_INVALID);
+	assert_text(s, &c->address, "2001:db8::1/64", ERR_INVALID);
+	assert_text(s, &c->gateway, "10.1.2.1", 0);
+	assert_text(s, &c->gateway, "10.1.2.1/24", ERR_INVALID);
+	drover__guest_spec__free_unpacked(s, NULL);
+}
+
 static void
 lists_are_words(void **state)
 {
@@ -193,6 +283,9 @@ main(void)
 		cmocka_unit_test(disk_stays_in_its_guests_folder),
 		cmocka_unit_test(texts_are_checked),
 		cmocka_unit_test(absurd_sizes_are_refused),
+		cmocka_unit_test(machines_and_containers_are_told_apart),
+		cmocka_unit_test(containers_settings_are_checked),
+		cmocka_unit_test(addresses_are_checked),
 		cmocka_unit_test(lists_are_words),
 		cmocka_unit_test(digest_names_the_spec),
 	};
