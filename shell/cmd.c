@@ -82,6 +82,7 @@ static const struct {
 	{ "clear", "Clear-Host" },
 	{ "epcsv", "Export-Csv" },
 	{ "ipcsv", "Import-Csv" },
+	{ "Get-UserBeancounter", "Get-VMCounter" },
 	{ "New-Network", "New-VirtualPortGroup" },
 	{ "Get-Network", "Get-VirtualPortGroup" },
 	{ "Remove-Network", "Remove-VirtualPortGroup" },

@@ -67,3 +67,22 @@ Get-DatastoreItem iso
 ## END
 ## STDERR-has: wants "[datastore] folder/file"
 ## status: 1
+
+#### counters
+Get-VM web-01 | Get-VMCounter
+## STDOUT:
+
+VM              Name                   Current           Peak          Limit Failures Unit
+--              ----                   -------           ----          ----- -------- ----
+web-01          memory                    4096           8192          65536        3 bytes
+web-01          processes                    5                                      0 count
+
+## END
+
+#### counters of a name, by the old name
+Get-UserBeancounter web-01 mem* | % { "$($_.VM) $($_.Name) $($_.Current) $($_.Peak) $($_.Limit) $($_.Failures) $($_.Unit)" }; Get-VM | Get-VMCounter | ? Failures -gt 0 | % Name; "[$((Get-VMCounter web-01 processes).Limit)]"
+## STDOUT:
+web-01 memory 4096 8192 65536 3 bytes
+memory
+[]
+## END

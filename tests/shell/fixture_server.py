@@ -100,6 +100,9 @@ class World:
         self.add("template-1", "tiny", "dc-1", lifecycle="ready", datastore="datastore-1", path="tiny.qcow2",
                  format="qcow2", virtual_bytes=GB, file_bytes=GB // 8, num_cpu=1, memory_mb=192)
         self.vm("vm-1", "web-01", "folder-1", "host-1", "powered_on", 2, 2048)
+        self.objects["vm-1"]["counters"] = [
+            {"name": "memory", "unit": "bytes", "current": 4096, "peak": 8192, "limit": 65536, "failures": 3},
+            {"name": "processes", "unit": "count", "current": 5, "peak": 0, "limit": 0, "failures": 0}]
         self.vm("vm-2", "db-01", "dc-1", "host-2", "powered_off", 4, 8192)
         self.vm("vm-3", "web-02", "folder-1", "host-2", "powered_off", 1, 192)
         self.add("user-1", "admin", None, role="administrator", enabled=True, last_login=TIME)
