@@ -1,5 +1,6 @@
 #include "shell/body.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -46,6 +47,46 @@ body_text(struct stage *st, json *body, const char *param, const char *key)
 {
 	if (has_arg(st, param))
 		json_set_str(body, key, get_text(st, param));
+}
+
+void
+body_word(struct stage *st, json *body, const char *param, const char *key)
+{
+	if (!has_arg(st, param))
+		return;
+	AUTO_FREE char *word = xstrdup(get_text(st, param));
+	for (char *p = word; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	json_set_str(body, key, word);
+}
+
+void
+body_texts(struct stage *st, json *body, const char *param, const char *key)
+{
+	struct val v = get_arg(st, param);
+	json *list;
+
+	if (!has_arg(st, param))
+		return;
+	list = json_new_array();
+	for (size_t i = 0; i < val_count(v); i++) {
+		AUTO_FREE char *s = val_cstr(val_at(v, i));
+		json_add_str(list, s);
+	}
+	json_set_json(body, key, list);
+}
+
+void
+body_settings(struct stage *st, json *body)
+{
+	body_text(st, body, "HostName", "host_name");
+	body_texts(st, body, "DnsServer", "dns");
+	body_number(st, body, "SwapMB", "swap_limit_mb");
+	body_number(st, body, "ProcessLimit", "pids_limit");
+	body_number(st, body, "IoWeight", "io_weight");
+	body_texts(st, body, "Command", "args");
+	body_texts(st, body, "Environment", "env");
+	body_texts(st, body, "Device", "devices");
 }
 
 void

@@ -48,6 +48,8 @@ struct cmd_ops {
 	void (*fini)(struct stage *st);
 };
 
+#define ONLY_CONTAINERS 0x100 /* beside KIND_VM, of a Get- */
+
 struct cmd {
 	const char *name;
 	const struct cmd_ops *ops;

@@ -1,7 +1,6 @@
 /*
  * cmd_custspec: how clones are made their own.
  */
-#include <ctype.h>
 
 #include "shell/body.h"
 #include "shell/change.h"
@@ -37,12 +36,7 @@ fill(struct stage *st, json *body)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		body_text(st, body, fields[i].param, fields[i].key);
-	if (has_arg(st, "AddressMode")) {
-		AUTO_FREE char *mode = xstrdup(get_text(st, "AddressMode"));
-		for (char *p = mode; *p; p++)
-			*p = (char)tolower((unsigned char)*p);
-		json_set_str(body, "address_mode", mode);
-	}
+	body_word(st, body, "AddressMode", "address_mode");
 	add_list(st, body, "DnsServer", ",", "dns");
 	add_list(st, body, "SshKey", "\n", "ssh_keys");
 }

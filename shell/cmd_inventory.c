@@ -9,6 +9,7 @@
 /* What one Get- asks for; -Name, -Id and -Location have been read. */
 struct wish {
 	enum obj_kind kind;
+	bool only_containers;
 	struct val names, ids, places;
 	bool *hit; /* of each name: has it been found */
 };
@@ -68,6 +69,22 @@ fits_name(const struct wish *w, const char *name, const char *id)
 	return any;
 }
 
+/* Get-Container leaves machines out as if there were none. */
+static bool
+is_wanted_kind(const struct wish *w, struct val record)
+{
+	const struct val *kind = table_get(record.table, "Kind");
+
+	return !w->only_containers ||
+	       (kind && kind->type == VAL_TEXT && !strcmp(kind->text->s, "Container"));
+}
+
+static const char *
+word_of(const struct wish *w)
+{
+	return w->only_containers ? "container" : kind_word(w->kind);
+}
+
 static bool
 fits(struct stage *st, const struct wish *w, const json *o, struct val record)
 {
@@ -77,7 +94,7 @@ fits(struct stage *st, const struct wish *w, const json *o, struct val record)
 
 	for (size_t i = 0; i < val_count(w->places) && !place; i++)
 		place = is_at(st->sh, o, val_at(w->places, i));
-	return place && fits_name(w, s, field(o, "id"));
+	return place && is_wanted_kind(w, record) && fits_name(w, s, field(o, "id"));
 }
 
 /* Filters that only some kinds have: -State, -Status, -Datastore. */
@@ -137,8 +154,7 @@ report_missing(struct stage *st, const struct wish *w)
 		const char *name = val_at(w->names, i).text->s;
 		if (w->hit[i] || strpbrk(name, "*?["))
 			continue;
-		err_set(&e, ERR_NOT_FOUND, "there is no %s \"%s\"", kind_word(w->kind),
-		    name);
+		err_set(&e, ERR_NOT_FOUND, "there is no %s \"%s\"", word_of(w), name);
 		rc = stage_error(st, &e, val_at(w->names, i));
 	}
 	return rc;
@@ -167,10 +183,16 @@ put_by_id(struct stage *st, const struct wish *w)
 		struct err e = ERR_INIT;
 		struct val r = VAL_NONE;
 		if (inventory_get(st->sh, w->kind, val_at(w->ids, i).text->s, &r, &e) <
-		    0)
+		    0) {
 			rc = stage_error(st, &e, val_at(w->ids, i));
-		else
+		} else if (is_wanted_kind(w, r)) {
 			rc = put(st, r);
+		} else {
+			err_set(&e, ERR_NOT_FOUND, "%s is no %s",
+			    val_at(w->ids, i).text->s, word_of(w));
+			rc = stage_error(st, &e, val_at(w->ids, i));
+			val_free(r);
+		}
 	}
 	return rc;
 }
@@ -200,7 +222,9 @@ put_listed(struct stage *st, struct wish *w, struct val datastores)
 static enum run
 inventory_process(struct stage *st, struct val v)
 {
-	struct wish w = { .kind = (enum obj_kind)st->cmd->arg,
+	int kind = st->cmd->arg & ~ONLY_CONTAINERS;
+	struct wish w = { .kind = (enum obj_kind)kind,
+		.only_containers = st->cmd->arg & ONLY_CONTAINERS,
 		.names = get_arg(st, "Name"),
 		.ids = get_arg(st, "Id") };
 	bool has_store = w.kind == KIND_VM || w.kind == KIND_TEMPLATE;

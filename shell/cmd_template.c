@@ -52,9 +52,13 @@ format_of(struct stage *st, const char *path)
 {
 	const char *given = get_text(st, "Format");
 
-	static const char *const known[] = { "qcow2", "vmdk", "vhdx", "vhd", "ova" };
+	static const char *const known[] = { "qcow2", "vmdk", "vhdx", "vhd", "ova",
+		"tar" };
 	const char *dot = strrchr(path, '.');
 
+	if (!given && get_text(st, "Kind") &&
+	    !strcasecmp(get_text(st, "Kind"), "Container"))
+		return "tar";
 	for (size_t i = 0; dot && !given && i < ARRAY_SIZE(known); i++) {
 		if (!strcasecmp(dot + 1, known[i]))
 			return known[i];
@@ -159,6 +163,10 @@ template_of_file(struct stage *st)
 	body_number(st, body, "MemoryMB", "memory_mb");
 	body_text(st, body, "Notes", "notes");
 	body_text(st, body, "Version", "version");
+	body_text(st, body, "Reference", "reference");
+	body_word(st, body, "Kind", "guest_type");
+	body_texts(st, body, "Command", "args");
+	body_texts(st, body, "Environment", "env");
 	if (get_switch(st, "KeepSource"))
 		json_set_bool(body, "keep_source", true);
 	if (rc == RUN_OK)

@@ -94,6 +94,17 @@ new_vm_source(struct stage *st, json *body, const char **ret_vm, struct val *kee
 }
 
 static enum run
+disk_size(struct stage *st, json *body)
+{
+	if (has_arg(st, "DiskMB") && has_arg(st, "DiskGB"))
+		return throw_new(st->sh, st->node, ERR_INVALID,
+		    "-DiskMB and -DiskGB cannot both be given");
+	if (has_arg(st, "DiskMB"))
+		return body_amount(st, body, "DiskMB", 1, "disk_mb");
+	return body_amount(st, body, "DiskGB", 1024, "disk_mb");
+}
+
+static enum run
 new_vm_body(struct stage *st, json *body)
 {
 	static const struct {
@@ -118,7 +129,10 @@ new_vm_body(struct stage *st, json *body)
 	if (rc == RUN_OK)
 		rc = body_memory(st, body);
 	if (rc == RUN_OK)
-		rc = body_amount(st, body, "DiskGB", 1024, "disk_mb");
+		rc = disk_size(st, body);
+	body_word(st, body, "Kind", "guest_type");
+	body_text(st, body, "IPAddress", "ip_address");
+	body_settings(st, body);
 	if (rc == RUN_OK && has_arg(st, "Notes"))
 		json_set_str(body, "notes", get_text(st, "Notes"));
 	if (rc == RUN_OK && get_switch(st, "PowerOn"))

@@ -3,9 +3,9 @@
 New-VM -Name a -Template tiny
 ## STDOUT:
 
-Name                 PowerState Num CPUs MemoryGB
-----                 ---------- -------- --------
-a                    PoweredOff 1        0.188
+Name                 PowerState Num CPUs MemoryGB Kind
+----                 ---------- -------- -------- ----
+a                    PoweredOff 1        0.188    Machine
 
 ## END
 
@@ -21,6 +21,53 @@ MemoryMB   : 1536
 Notes      : hi
 PowerState : PoweredOn
 
+## END
+
+#### new container
+New-VM -Kind Container -Template tiny -Name ct-1 -IPAddress 10.1.2.3 -HostName web -DiskMB 64 -SwapMB 32 -ProcessLimit 50 -IoWeight 10 -DnsServer 10.0.0.1,10.0.0.2 -Command /bin/sh,-c,'sleep 1' -Environment A=1 -Device /dev/fuse | select Name, Kind, IPAddress, ProvisionedSpaceGB, Container | ConvertTo-Json -Compress
+## STDOUT:
+{"Name":"ct-1","Kind":"Container","IPAddress":"10.1.2.3","ProvisionedSpaceGB":0.0625,"Container":{"host_name":"web","dns":["10.0.0.1","10.0.0.2"],"swap_limit_mb":32,"pids_limit":50,"io_weight":10,"args":["/bin/sh","-c","sleep 1"],"env":["A=1"],"devices":["/dev/fuse"]}}
+## END
+
+#### containers alone
+New-VM -Kind container -Template tiny -Name ct-1 | Out-Null; (Get-Container).Name; (Get-VM).Count; Get-VM | Group-Object Kind -NoElement | % { "$($_.Count) $($_.Name)" }
+## STDOUT:
+ct-1
+4
+3 Machine
+1 Container
+## END
+
+#### a machine is no container
+Get-Container web-01
+## STDERR-has: there is no container "web-01"
+## status: 1
+
+#### nor by its id
+Get-Container -Id vm-1
+## STDERR-has: vm-1 is no container
+## status: 1
+
+#### what a container may be is said in words
+New-VM -Kind Zone -Template tiny -Name a
+## STDERR-has: Machine
+## status: 1
+
+#### two sizes of one disk
+New-VM a -Template tiny -DiskMB 5 -DiskGB 1
+## STDERR-has: -DiskMB and -DiskGB cannot both be given
+## status: 1
+
+#### template of containers
+'x' | Set-Content root.tar; New-Template busybox -Path root.tar -Kind Container -Datastore shared1 -Environment A=1 | select Kind, Format, Path | ConvertTo-Json -Compress
+## STDOUT:
+{"Kind":"Container","Format":"tar","Path":"upload/busybox.tar"}
+## END
+
+#### template of an image that docker saved
+'x' | Set-Content web.img; New-Template web -Path web.img -Format docker -Reference web:1 -Datastore shared1 | select Format, Path | ConvertTo-Json -Compress
+## STDOUT:
+{"Format":"docker","Path":"upload/web.docker"}
 ## END
 
 #### new machine in a pool or cluster

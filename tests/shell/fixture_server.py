@@ -31,13 +31,17 @@ FIELDS = {
                  ["vlan", "cidr", "gateway", "range_first", "range_last", "dns"]),
     "datastores": (["name", "datacenter", "path", "hosts", "shared"], []),
     "templates": (["name", "datastore", "path", "format"],
-                  ["parent", "num_cpu", "memory_mb", "notes", "version", "keep_source"]),
+                  ["parent", "num_cpu", "memory_mb", "notes", "version", "keep_source", "guest_type",
+                   "reference", "args", "env"]),
     "vms": (["name", "template"], ["parent", "cluster", "pool", "host", "datastore", "network", "num_cpu",
-                                   "memory_mb", "notes", "power_on", "full", "custspec", "disk_mb"]),
+                                   "memory_mb", "notes", "power_on", "full", "custspec", "disk_mb", "guest_type",
+                                   "ip_address", "host_name", "dns", "swap_limit_mb", "pids_limit", "io_weight",
+                                   "args", "env", "devices"]),
     "custspecs": (["name"], ["host_name", "domain", "address_mode", "dns", "ssh_keys", "user_name", "user_data",
                              "notes"]),
     "users": (["name", "password"], ["role"]),
 }
+CONTAINER = ("host_name", "dns", "swap_limit_mb", "pids_limit", "io_weight", "args", "env", "devices")
 TASKS = {"vms", "datastores", "templates"}
 
 
@@ -110,8 +114,8 @@ class World:
                  step=None, progress=100, user_name="admin", started_at=TIME, finished_at=TIME)
 
     def vm(self, oid: str, name: str, parent: str, host: str | None, power: str, cpus: int, mb: int) -> dict:
-        return self.add(oid, name, parent, lifecycle="ready", power_state=power, host=host, pool="pool-1",
-                        template="template-1", engine="qemu", num_cpu=cpus, memory_mb=mb, notes=None,
+        return self.add(oid, name, parent, guest_type="machine", lifecycle="ready", power_state=power, host=host,
+                        pool="pool-1", template="template-1", engine="qemu", num_cpu=cpus, memory_mb=mb, notes=None,
                         disks=[{"name": "disk0", "datastore": "datastore-1", "path": name, "format": "qcow2",
                                 "size_bytes": GB}],
                         nics=[], ip_address="10.1.0.9" if power == "powered_on" else None,
@@ -202,6 +206,11 @@ class Api:
             o = self.w.vm(oid, name, body.get("parent", "dc-1"), body.get("host", "host-1"), power,
                           body.get("num_cpu", 1), body.get("memory_mb", 192))
             o["notes"] = body.get("notes")
+            if body.get("guest_type") == "container":
+                o["guest_type"] = "container"
+                o["ip_address"] = body.get("ip_address")
+                o["container"] = {k: body[k] for k in CONTAINER if k in body}
+                o["disks"][0]["size_bytes"] = body.get("disk_mb", 8192) << 20
             if o["memory_mb"] > 1 << 20:
                 del self.w.objects[oid]
                 raise Refused(409, "no_capacity",
@@ -216,10 +225,13 @@ class Api:
         return 201, shown(o)
 
     def patch(self, o: dict, body: dict) -> tuple[int, dict]:
-        known = {"vm": ["name", "notes", "num_cpu", "memory_mb", "parent"], "user": ["role", "password", "enabled"],
+        settings = ["host_name", "dns", "swap_limit_mb", "pids_limit", "io_weight", "args", "env", "devices"]
+        known = {"vm": ["name", "notes", "num_cpu", "memory_mb", "parent", *settings], "user": ["role", "password", "enabled"],
                  "custspec": ["name", *FIELDS["custspecs"][1]]}
         check(body, [], known.get(o["kind"], ["name"]))
         o.update({k: v for k, v in body.items() if k != "password"})
+        if any(k in body for k in settings):
+            o["notes"] = " ".join(f"{k}={body[k]}" for k in settings if k in body)
         if o["kind"] == "vm":
             return 202, {"task": shown(self.w.task("vm.update", o, 1)), "object": o["id"]}
         return 200, shown(o)

@@ -3,11 +3,11 @@
 Get-VM
 ## STDOUT:
 
-Name                 PowerState Num CPUs MemoryGB
-----                 ---------- -------- --------
-web-01               PoweredOn  2        2.000
-db-01                PoweredOff 4        8.000
-web-02               PoweredOff 1        0.188
+Name                 PowerState Num CPUs MemoryGB Kind
+----                 ---------- -------- -------- ----
+web-01               PoweredOn  2        2.000    Machine
+db-01                PoweredOff 4        8.000    Machine
+web-02               PoweredOff 1        0.188    Machine
 
 ## END
 
@@ -15,9 +15,9 @@ web-02               PoweredOff 1        0.188
 Get-VM web-01
 ## STDOUT:
 
-Name                 PowerState Num CPUs MemoryGB
-----                 ---------- -------- --------
-web-01               PoweredOn  2        2.000
+Name                 PowerState Num CPUs MemoryGB Kind
+----                 ---------- -------- -------- ----
+web-01               PoweredOn  2        2.000    Machine
 
 ## END
 
