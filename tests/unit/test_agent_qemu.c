@@ -11,7 +11,7 @@
 
 #include "base/mem.h"
 #include "host-agent/record/record.h"
-#include "tests/lib/agent_play.h"
+#include "tests/lib/play_orders.h"
 
 #define SKIPPED 77
 #define GUEST   7
@@ -40,105 +40,22 @@ machine_spec(void)
 }
 
 static void
-order(struct play *p, Drover__Order *o)
-{
-	static uint32_t step;
-	unsigned replies = p->replies;
-
-	play_order(p, ++step, o);
-	play_until(p, &p->replies, replies + 1);
-	play_assert_done(p);
-}
-
-static void
-attach(struct play *p)
-{
-	Drover__Order o = DROVER__ORDER__INIT;
-	Drover__DatastoreAttach a = DROVER__DATASTORE_ATTACH__INIT;
-	Drover__DatastoreSpec s = DROVER__DATASTORE_SPEC__INIT;
-	char name[] = "shared", type[] = "dir";
-	char uuid[] = "3f2504e0-4f89-41d3-9a0c-0305e82c3302";
-	AUTO_FREE char *path = xstrdup(bed_path(p->bed, "stores/one"));
-
-	s.datastore = 1;
-	s.name = name;
-	s.type = type;
-	s.uuid = uuid;
-	s.path = path;
-	s.create = true;
-	a.spec = &s;
-	o.verb_case = DROVER__ORDER__VERB_DATASTORE_ATTACH;
-	o.datastore_attach = &a;
-	order(p, &o);
-	assert_true(p->reply->reply->datastore->reachable);
-}
-
-static void
 create(struct play *p)
 {
-	Drover__Order o = DROVER__ORDER__INIT;
-	Drover__GuestCreate c = DROVER__GUEST_CREATE__INIT;
+	Drover__GuestSpec *spec = machine_spec();
 
-	c.spec = machine_spec();
-	o.verb_case = DROVER__ORDER__VERB_GUEST_CREATE;
-	o.guest_create = &c;
-	order(p, &o);
-	drover__guest_spec__free_unpacked(c.spec, NULL);
+	play_create(p, spec);
+	drover__guest_spec__free_unpacked(spec, NULL);
 }
 
 static pid_t
 start(struct play *p, uint64_t generation)
 {
-	Drover__Order o = DROVER__ORDER__INIT;
-	Drover__GuestStart s = DROVER__GUEST_START__INIT;
+	Drover__GuestSpec *spec = machine_spec();
+	pid_t pid = play_start(p, spec, generation);
 
-	s.guest = GUEST;
-	s.generation = generation;
-	s.spec = machine_spec();
-	o.verb_case = DROVER__ORDER__VERB_GUEST_START;
-	o.guest_start = &s;
-	order(p, &o);
-	drover__guest_spec__free_unpacked(s.spec, NULL);
-	play_assert_running(p);
-	assert_true(p->reply->reply->guest->pid > 0);
-	return p->reply->reply->guest->pid;
-}
-
-static void
-suspend(struct play *p)
-{
-	Drover__Order o = DROVER__ORDER__INIT;
-	Drover__GuestSuspend s = DROVER__GUEST_SUSPEND__INIT;
-
-	s.guest = GUEST;
-	o.verb_case = DROVER__ORDER__VERB_GUEST_SUSPEND;
-	o.guest_suspend = &s;
-	order(p, &o);
-}
-
-static void
-stop(struct play *p)
-{
-	Drover__Order o = DROVER__ORDER__INIT;
-	Drover__GuestStop s = DROVER__GUEST_STOP__INIT;
-
-	s.guest = GUEST;
-	s.mode = DROVER__STOP_MODE__STOP_KILL;
-	o.verb_case = DROVER__ORDER__VERB_GUEST_STOP;
-	o.guest_stop = &s;
-	order(p, &o);
-}
-
-static void
-delete_guest(struct play *p)
-{
-	Drover__Order o = DROVER__ORDER__INIT;
-	Drover__GuestDelete d = DROVER__GUEST_DELETE__INIT;
-
-	d.guest = GUEST;
-	o.verb_case = DROVER__ORDER__VERB_GUEST_DELETE;
-	o.guest_delete = &d;
-	order(p, &o);
+	drover__guest_spec__free_unpacked(spec, NULL);
+	return pid;
 }
 
 static int
@@ -172,7 +89,7 @@ machine_outlives_the_agent(void **state)
 	pid_t pid;
 
 	play_run_agent(p);
-	attach(p);
+	play_attach(p);
 	create(p);
 	assert_true(bed_exists(bed_path(p->bed, "stores/one/vms/vm-7/disk-0.qcow2")));
 	pid = start(p, 1);
@@ -186,9 +103,7 @@ machine_outlives_the_agent(void **state)
 	assert_int_equal(p->hello->hello->guests[0]->pid, pid);
 	assert_int_equal(start(p, 1), pid);
 
-	suspend(p);
-	assert_int_equal(
-	    p->reply->reply->guest->state, DROVER__GUEST_STATE__GUEST_SUSPENDED);
+	play_suspend(p, GUEST);
 	assert_true(bed_exists(bed_path(p->bed, "stores/one/vms/vm-7/memory.img")));
 	pid = start(p, 2);
 	assert_false(bed_exists(bed_path(p->bed, "stores/one/vms/vm-7/memory.img")));
@@ -200,8 +115,8 @@ machine_outlives_the_agent(void **state)
 	assert_non_null(strstr(p->event->event->reason, "SIGKILL"));
 
 	start(p, 3);
-	stop(p);
-	delete_guest(p);
+	play_stop(p, GUEST, DROVER__STOP_MODE__STOP_KILL);
+	play_delete(p, GUEST);
 	assert_false(bed_exists(bed_path(p->bed, "stores/one/vms/vm-7")));
 	assert_false(bed_exists(bed_path(p->bed, "run/vm-7")));
 	assert_int_equal(play_end_agent(p, SIGTERM), 0);
@@ -215,7 +130,7 @@ machine_that_died_meanwhile_is_told(void **state)
 	pid_t pid;
 
 	play_run_agent(p);
-	attach(p);
+	play_attach(p);
 	create(p);
 	pid = start(p, 1);
 	assert_int_equal(play_end_agent(p, SIGTERM), 0);
@@ -227,7 +142,7 @@ machine_that_died_meanwhile_is_told(void **state)
 	    p->hello->hello->guests[0]->state, DROVER__GUEST_STATE__GUEST_FAILED);
 	play_until(p, &p->events, 1);
 	assert_string_equal(p->event->event->what, "died");
-	delete_guest(p);
+	play_delete(p, GUEST);
 	assert_int_equal(play_end_agent(p, SIGTERM), 0);
 }
 
