@@ -69,6 +69,8 @@ on_order(const Drover__Order *o, void *arg)
 	seen.exports += o->verb_case == DROVER__ORDER__VERB_APPLIANCE_EXPORT;
 	if (o->verb_case == DROVER__ORDER__VERB_GUEST_CREATE)
 		see_create(o->guest_create->spec);
+	if (o->verb_case == DROVER__ORDER__VERB_GUEST_UPDATE)
+		see_container(o->guest_update->spec);
 }
 
 struct lab *

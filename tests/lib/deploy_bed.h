@@ -20,7 +20,7 @@ struct seen {
 	unsigned n;
 	unsigned copies, sends, receives, deletes, exports;
 	char user_data[2000], meta_data[200], network[1000]; /* of the last seed */
-	char engine[10], container[300]; /* of the last guest that was made */
+	char engine[10], container[300]; /* of the last that was made or changed */
 };
 
 /* Since the last lab_watched. */
