@@ -4,12 +4,15 @@
  *
  * Both are operations of their own, as anybody could ask for them.  Between them the
  * clone leans on the machine and on the snapshot, so that nobody merges what is read.
+ * What a clone that fails leaves is merged by a task of its own: an undo is done once,
+ * and others may be at the machine for as long as they like.
  */
 #include "server/template/template_int.h"
 
 #define ASK_AGAIN_MS 1000u
 #define OP_TAKE      "vm.snapshot"
 #define OP_DELETE    "snapshot.delete"
+#define OP_TIDY      "snapshot.tidy"
 
 struct at_work {
 	const char *op;
@@ -52,10 +55,9 @@ is_at_work(const struct task_run *r, const void *arg)
 
 /* Wait for the task that is at it, if there is one. */
 static bool
-await_other(struct task_run *r, const char *op, const struct snapshot *snap)
+await_other(struct task_run *r, const char *op, obj_id vm, const struct snapshot *snap)
 {
-	const struct at_work w = { op, run_arg_id(r, "live"),
-		snap ? snap->o.id : OBJ_ID_NONE };
+	const struct at_work w = { op, vm, snap ? snap->o.id : OBJ_ID_NONE };
 	const struct task_run *at_it = task_run_search(r->tasks, is_at_work, &w);
 
 	if (at_it)
@@ -77,7 +79,7 @@ freeze_start(struct task_run *r)
 		task_pause(r, ASK_AGAIN_MS);
 		return FLOW_WAIT;
 	}
-	if (await_other(r, OP_TAKE, snap))
+	if (await_other(r, OP_TAKE, run_arg_id(r, "live"), snap))
 		return FLOW_WAIT;
 	json_set_str(args, "name", name);
 	json_set_str(
@@ -110,10 +112,10 @@ freeze_finish(struct task_run *r, int rc)
 }
 
 static void
-delete_snapshot(struct task_run *r, obj_id snapshot)
+submit_on(struct task_run *r, const char *op, obj_id snapshot)
 {
 	const struct op_request request = {
-		.op = OP_DELETE,
+		.op = op,
 		.entity = snapshot,
 		.who = &r->who,
 	};
@@ -136,7 +138,7 @@ freeze_undo(struct task_run *r)
 	if (!snap)
 		return FLOW_NEXT;
 	let_go(r, snap);
-	delete_snapshot(r, snap->o.id);
+	submit_on(r, OP_TIDY, snap->o.id);
 	return FLOW_WAIT;
 }
 
@@ -182,21 +184,29 @@ live_place_finish(struct task_run *r, int rc)
 	return FLOW_AGAIN;
 }
 
+/* Others may be at the machine: then it is asked again and again. */
+static enum flow_rc
+merge(struct task_run *r, const struct snapshot *snap)
+{
+	if (!snap)
+		return FLOW_NEXT;
+	if (arg_bool(r->args, "pause", false)) {
+		task_pause(r, ASK_AGAIN_MS);
+		return FLOW_WAIT;
+	}
+	if (!await_other(r, OP_DELETE, snap->o.parent, snap))
+		submit_on(r, OP_DELETE, snap->o.id);
+	return FLOW_WAIT;
+}
+
 enum flow_rc
 merge_start(struct task_run *r)
 {
 	const struct snapshot *snap = own_snapshot(r);
 
-	if (!snap)
-		return FLOW_NEXT;
-	let_go(r, snap);
-	if (arg_bool(r->args, "pause", false)) {
-		task_pause(r, ASK_AGAIN_MS);
-		return FLOW_WAIT;
-	}
-	if (!await_other(r, OP_DELETE, snap))
-		delete_snapshot(r, snap->o.id);
-	return FLOW_WAIT;
+	if (snap)
+		let_go(r, snap);
+	return merge(r, snap);
 }
 
 /* The clone is whole: a snapshot that stays is for its owner to see. */
@@ -209,3 +219,53 @@ merge_finish(struct task_run *r, int rc)
 	json_set_bool(r->args, "pause", waits);
 	return rc && rc != ERR_NOT_FOUND && !waits && !paused ? FLOW_NEXT : FLOW_AGAIN;
 }
+
+/* ---- what a clone that failed has left ---- */
+
+static enum flow_rc
+tidy_start(struct task_run *r)
+{
+	return merge(r, inv_snapshot(r->inv, r->entity));
+}
+
+static enum flow_rc
+tidy_finish(struct task_run *r, int rc)
+{
+	bool paused = arg_bool(r->args, "pause", false);
+	bool waits = !paused && rc == ERR_BUSY;
+
+	json_set_bool(r->args, "pause", waits);
+	task_set_waiting(r, waits ? task_err(r)->msg : NULL);
+	return paused || !rc || rc == ERR_NOT_FOUND || waits ? FLOW_AGAIN : FLOW_FAIL;
+}
+
+static void
+no_locks(const struct inv *inv, obj_id entity, const json *args, struct lock_set *out)
+{
+}
+
+static const struct task_step tidy_steps[] = {
+	{ .name = "merge", .start = tidy_start, .finish = tidy_finish },
+	{ .name = NULL },
+};
+
+static const struct task_kind tidy_kind = {
+	.op = OP_TIDY,
+	.title = "Merge a failed clone's snapshot",
+	.steps = tidy_steps,
+	.locks = no_locks,
+};
+
+static int
+tidy_apply(struct op_call *c, struct txn *t, struct err *e)
+{
+	return 0;
+}
+
+const struct op_def tidy_defs[] = {
+	{ .info = { OP_TIDY, "Merge a failed clone's snapshot", KIND_SNAPSHOT,
+	      ROLE_OPERATOR, true, NULL },
+	    .apply = tidy_apply,
+	    .task = &tidy_kind },
+	{ .info = { .name = NULL } },
+};

@@ -9,6 +9,7 @@ template_register(void)
 	ops_register(copy_defs);
 	ops_register(deploy_defs);
 	ops_register(clone_defs);
+	ops_register(tidy_defs);
 	ops_register(convert_defs);
 	ops_register(custspec_defs);
 }

@@ -113,6 +113,8 @@ enum flow_rc live_place_start(struct task_run *r);
 enum flow_rc live_place_finish(struct task_run *r, int rc);
 enum flow_rc merge_start(struct task_run *r);
 enum flow_rc merge_finish(struct task_run *r, int rc);
+/* The task that merges what a failed clone has left. */
+extern const struct op_def tidy_defs[];
 
 /* ---- convert.c ---- */
 

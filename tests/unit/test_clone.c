@@ -235,6 +235,52 @@ a_running_machine_is_cloned_twice_at_once(void **state)
 	lab_free(l);
 }
 
+static bool
+is_copying(struct lab *l, obj_id task)
+{
+	return str_same(inv_task(l->inv, task)->step, "create");
+}
+
+static void
+begin_clone(struct lab *l, obj_id vm, const char *args)
+{
+	if (lab_op(l, "vm.clone", vm, args))
+		fail_msg("%s: %s", args, l->msg);
+	lab_advance(l, 3000);
+}
+
+/* It cannot be merged as long as another clone copies from the machine. */
+static void
+a_clone_that_fails_leaves_no_snapshot(void **state)
+{
+	struct lab *l = lab_watched(3, 8192);
+	obj_id vm = lab_vm(l, "web", true), live, other;
+	struct err e = ERR_INIT;
+
+	ok(l, "vm.snapshot", vm, "{'name':'base'}");
+	assert_true(obj_id_is(inv_vm(l->inv, vm)->host, l->host[0]));
+	agent_fake_hold(l->agent[1]);
+	agent_fake_hold(l->agent[2]);
+	begin_clone(l, vm, "{'name':'live','host':'host-2'}");
+	live = l->task;
+	begin_clone(l, vm, "{'name':'other','host':'host-3','snapshot':'snap-1'}");
+	other = l->task;
+	assert_true(is_copying(l, live) && is_copying(l, other));
+	assert_int_equal(op_cancel(l->ops, live, &caller_server, &e), 0);
+	agent_fake_release(l->agent[1]);
+	assert_int_equal(lab_wait(l, live), ERR_CANCELLED);
+	lab_advance(l, 5000);
+	assert_int_equal(inv_count(l->inv, KIND_SNAPSHOT), 2);
+	agent_fake_release(l->agent[2]);
+	assert_int_equal(lab_wait(l, other), 0);
+	lab_advance(l, 5000);
+	wait_for_all(l);
+	/* The one that somebody took stays. */
+	assert_int_equal(inv_count(l->inv, KIND_SNAPSHOT), 1);
+	assert_int_equal(inv_count(l->inv, KIND_VM), 2);
+	lab_free(l);
+}
+
 static void
 two_exports_write_two_files(void **state)
 {
@@ -405,6 +451,7 @@ main(void)
 		    a_machine_that_cannot_be_removed_stays_beside_its_template),
 		cmocka_unit_test(an_export_wants_a_machine_that_is_off),
 		cmocka_unit_test(a_running_machine_is_cloned_twice_at_once),
+		cmocka_unit_test(a_clone_that_fails_leaves_no_snapshot),
 		cmocka_unit_test(two_exports_write_two_files),
 		cmocka_unit_test(what_is_cut_anywhere_ends_whole),
 		cmocka_unit_test(a_transfer_between_hosts_is_cut_anywhere),
