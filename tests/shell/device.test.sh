@@ -86,3 +86,9 @@ web-01 memory 4096 8192 65536 3 bytes
 memory
 []
 ## END
+
+#### settings of a container are changed
+Set-VM web-01 -SwapMB 64 -ProcessLimit 200 -IoWeight 50 -HostName inside -DnsServer 10.0.0.1,10.0.0.2 -Command /bin/sh,-c -Environment A=b -Device /dev/net/tun | % Notes
+## STDOUT:
+host_name=inside dns=['10.0.0.1', '10.0.0.2'] swap_limit_mb=64 pids_limit=200 io_weight=50 args=['/bin/sh', '-c'] env=['A=b'] devices=['/dev/net/tun']
+## END
