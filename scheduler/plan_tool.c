@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "scheduler/plan_balance.h"
 #include "scheduler/sched.h"
 
 #define MAX_FILE_BYTES ((size_t)256 << 20)
@@ -20,12 +21,16 @@ struct tool {
 	bool wants_all_unplaced;
 	bool wants_json;
 	bool wants_explanation;
+	bool wants_drs;
+	struct plan_balance balance;
 };
 
 static const char usage_text[] =
     "usage: drover-plan place FILE.json (--guest ID ... | --all-unplaced) [--json] "
     "[--explain]\n"
     "       drover-plan check FILE.json\n"
+    "       drover-plan balance --format drs [--target SCORE] [--moves N] "
+    "[--iterations N] [--seed N] FILE.drs\n"
     "       drover-plan --help | --version\n";
 
 static const char help_text[] =
@@ -38,6 +43,13 @@ static const char help_text[] =
     "  --json         print the plan as JSON\n"
     "  --explain      print what became of every host\n"
     "check            say whether the snapshot is in order, and what it holds\n"
+    "balance          plan moves until the load is even: \"M seconds guest from to\"\n"
+    "  --format drs   FILE is in the plain text of scenarios\n"
+    "  --target SCORE good enough: sum of the deviations of CPU and memory load "
+    "(default 0)\n"
+    "  --moves N      no more guests than that\n"
+    "  --iterations N tries for a better plan after the greedy one (default 0)\n"
+    "  --seed N       of these (default 1)\n"
     "\n"
     "Exit code: 0 done, 1 a guest found no host, 2 bad usage or input.\n";
 
@@ -81,18 +93,26 @@ read_stream(FILE *f, const char *path, struct str *ret_text, struct err *e)
 }
 
 static int
-load_view(struct tool *t, struct sched_view **ret_view, struct err *e)
+read_file(struct tool *t, struct str *ret_text, struct err *e)
 {
-	AUTO(str) struct str text = STR_INIT;
 	bool is_stdin = !strcmp(t->path, "-");
 	FILE *f = is_stdin ? t->in : fopen(t->path, "re");
 	int rc;
 
 	if (!f)
 		return err_sys(e, ERR_IO, errno, "cannot open %s", t->path);
-	rc = read_stream(f, t->path, &text, e);
+	rc = read_stream(f, t->path, ret_text, e);
 	if (!is_stdin)
 		fclose(f);
+	return rc;
+}
+
+static int
+load_view(struct tool *t, struct sched_view **ret_view, struct err *e)
+{
+	AUTO(str) struct str text = STR_INIT;
+	int rc = read_file(t, &text, e);
+
 	if (rc)
 		return rc;
 	return sched_view_from_json(str_cstr(&text), text.len, t->path, ret_view, e);
@@ -162,12 +182,45 @@ run_check(struct tool *t, const struct sched_view *v)
 }
 
 static int
+run_balance(struct tool *t)
+{
+	AUTO(str) struct str text = STR_INIT;
+	struct err e = ERR_INIT;
+
+	if (read_file(t, &text, &e))
+		return fail(t, &e);
+	return plan_balance_run(
+	    &t->balance, str_cstr(&text), text.len, t->path, t->out, t->err);
+}
+
+static bool
+is_balance(const struct tool *t)
+{
+	return t->command && !strcmp(t->command, "balance");
+}
+
+static int
+check_balance_usage(struct tool *t)
+{
+	if (!t->path)
+		return complain(t, "say which scenario file");
+	if (!t->wants_drs)
+		return complain(t, "balance wants --format drs");
+	if (t->guest_count || t->wants_all_unplaced || t->wants_json ||
+	    t->wants_explanation)
+		return complain(t, "balance takes no option of place");
+	return PLAN_EXIT_OK;
+}
+
+static int
 check_usage(struct tool *t)
 {
 	bool is_place = t->command && !strcmp(t->command, "place");
 
 	if (!t->command)
-		return complain(t, "say what to do: place or check");
+		return complain(t, "say what to do: place, check or balance");
+	if (is_balance(t))
+		return check_balance_usage(t);
 	if (!is_place && strcmp(t->command, "check") != 0)
 		return complain_option(t, "is no command", t->command);
 	if (!t->path)
@@ -182,10 +235,53 @@ check_usage(struct tool *t)
 	return PLAN_EXIT_OK;
 }
 
+/* The whole of an option's value as a number up to most. */
+static int
+take_number(struct tool *t, double most, double *ret_x)
+{
+	char *end;
+	double x = strtod(optarg, &end);
+
+	if (end == optarg || *end || !(x >= 0 && x <= most))
+		return complain_option(t, "is no number in its range", optarg);
+	*ret_x = x;
+	return PLAN_EXIT_OK;
+}
+
+static int
+take_balance_option(struct tool *t, int option)
+{
+	double x = 0;
+	int rc;
+
+	if (option == 'f') {
+		if (strcmp(optarg, "drs") != 0)
+			return complain_option(t, "is no format", optarg);
+		t->wants_drs = true;
+		return PLAN_EXIT_OK;
+	}
+	rc = take_number(t, option == 't' ? 1000 : UINT32_MAX, &x);
+	if (option == 't')
+		t->balance.target = x;
+	else if (option == 'm')
+		t->balance.moves = (uint32_t)x;
+	else if (option == 'i')
+		t->balance.tries = (uint32_t)x;
+	else
+		t->balance.seed = (uint64_t)x;
+	return rc;
+}
+
 static int
 take_option(struct tool *t, int option, char **argv)
 {
 	switch (option) {
+	case 'f':
+	case 't':
+	case 'm':
+	case 'i':
+	case 's':
+		return take_balance_option(t, option);
 	case 'g':
 		if (t->guest_count == MAX_GUEST_ARGS)
 			return complain(t, "too many --guest");
@@ -217,6 +313,11 @@ read_arguments(struct tool *t, int argc, char **argv, bool *ret_done)
 		{ "all-unplaced", no_argument, NULL, 'a' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "explain", no_argument, NULL, 'e' },
+		{ "format", required_argument, NULL, 'f' },
+		{ "target", required_argument, NULL, 't' },
+		{ "moves", required_argument, NULL, 'm' },
+		{ "iterations", required_argument, NULL, 'i' },
+		{ "seed", required_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
@@ -247,7 +348,10 @@ read_arguments(struct tool *t, int argc, char **argv, bool *ret_done)
 int
 plan_tool_run(int argc, char **argv, FILE *in, FILE *out, FILE *err)
 {
-	struct tool t = { .in = in, .out = out, .err = err };
+	struct tool t = { .in = in,
+		.out = out,
+		.err = err,
+		.balance = { .moves = UINT32_MAX, .seed = 1 } };
 	AUTO(sched_view) struct sched_view *v = NULL;
 	struct err e = ERR_INIT;
 	bool done = false;
@@ -258,9 +362,12 @@ plan_tool_run(int argc, char **argv, FILE *in, FILE *out, FILE *err)
 	rc = check_usage(&t);
 	if (rc)
 		return rc;
-	if (load_view(&t, &v, &e))
-		return fail(&t, &e);
-	rc = !strcmp(t.command, "check") ? run_check(&t, v) : run_place(&t, v);
+	if (is_balance(&t))
+		rc = run_balance(&t);
+	else if (load_view(&t, &v, &e))
+		rc = fail(&t, &e);
+	else
+		rc = !strcmp(t.command, "check") ? run_check(&t, v) : run_place(&t, v);
 	if (fflush(out) || ferror(out)) {
 		fputs("drover-plan: cannot write the answer\n", err);
 		return PLAN_EXIT_BAD;

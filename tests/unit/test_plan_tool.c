@@ -119,6 +119,28 @@ test_bad_usage(void **state)
 	    "there is no guest nobody");
 }
 
+static const char scenario[] = "H 0 a 1000 1 1000\nH 1 b 1000 1 1000\n"
+			       "V 0 x 0 1 100 400 0 0 0 1 1 0\n"
+			       "V 1 y 0 1 100 400 0 0 0 1 1 0\n";
+
+static void
+test_balance(void **state)
+{
+	expect(RUN(scenario, "balance", "--format", "drs", "-"), PLAN_EXIT_OK,
+	    " x a b\n# done score 0.00000000, 1 guests, 1 moves, 0 rules broken", "");
+	expect(RUN(scenario, "balance", "--format", "drs", "--moves", "0", "-"),
+	    PLAN_EXIT_OK, "0 guests, 0 moves", "");
+	expect(RUN("V", "balance", "--format", "drs", "-"), PLAN_EXIT_BAD, "",
+	    "-: line 1: wrong number of words for: \"V\"");
+	expect(RUN("", "balance", "-"), PLAN_EXIT_BAD, "", "wants --format drs");
+	expect(RUN("", "balance", "--format", "xml", "-"), PLAN_EXIT_BAD, "",
+	    "xml: is no format");
+	expect(RUN("", "balance", "--format", "drs", "--moves", "-1", "-"),
+	    PLAN_EXIT_BAD, "", "-1: is no number in its range");
+	expect(RUN("", "balance", "--format", "drs", "--json", "-"), PLAN_EXIT_BAD, "",
+	    "takes no option of place");
+}
+
 int
 main(void)
 {
@@ -127,6 +149,7 @@ main(void)
 		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_help_and_version),
 		cmocka_unit_test(test_bad_usage),
+		cmocka_unit_test(test_balance),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

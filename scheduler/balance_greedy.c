@@ -1,0 +1,369 @@
+/*
+ * Best improvement: the single move that lowers the score most, again and again.
+ *
+ * Of hosts of equal capacity only those are worth trying that no other one beats in
+ * both CPU and memory: the front.  All guests are tried against the fronts by the
+ * first-order gain, without a root, in arrays that the compiler makes vectors of; the
+ * best few of them are judged exactly.
+ */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "scheduler/balance_int.h"
+
+#define SHORT_LIST 24u
+#define HOPELESS   (-1e9f)
+#define NO_STEP    1e-9
+
+struct bal_screen {
+	float *cpu, *mem;                 /* of each guest */
+	float *cpu_share, *mem_share;     /* of its host's capacity */
+	float *host_x, *host_y;           /* its host's loads */
+	float *gain;                      /* best found, to first order */
+	uint32_t *to;                     /* and where */
+	uint32_t *front, *sorted;         /* hosts; room for all */
+	uint32_t *front_from, *kind_from; /* of each kind; one more at the end */
+};
+
+static float *
+floats(struct bal *b)
+{
+	return arena_array(b->arena, b->guest_count + 1, sizeof(float));
+}
+
+static uint32_t *
+indexes(struct bal *b, uint32_t n)
+{
+	return arena_array(b->arena, (size_t)n + 2, sizeof(uint32_t));
+}
+
+/* Hosts by kind, in the order of their ids. */
+static void
+sort_kinds(struct bal *b, struct bal_screen *s)
+{
+	for (uint32_t i = 0; i < b->host_count; i++)
+		s->kind_from[b->hosts[i].kind + 1]++;
+	for (uint32_t k = 0; k < b->kind_count; k++)
+		s->kind_from[k + 1] += s->kind_from[k];
+}
+
+static void
+screen_host(const struct bal *b, uint32_t host)
+{
+	const struct bal_host *h = &b->hosts[host];
+	struct bal_screen *s = b->screen;
+	float x = (float)(h->cpu / h->cpu_cap), y = (float)(h->mem / h->mem_cap);
+
+	for (uint32_t k = 0; k < h->guest_count; k++) {
+		uint32_t g = h->guests[k];
+
+		s->cpu_share[g] = (float)(b->guests[g].cpu / h->cpu_cap);
+		s->mem_share[g] = (float)(b->guests[g].mem / h->mem_cap);
+		s->host_x[g] = x;
+		s->host_y[g] = y;
+	}
+}
+
+static void
+screen_init(struct bal *b)
+{
+	struct bal_screen *s = arena_alloc(b->arena, sizeof(*s));
+
+	s->cpu = floats(b);
+	s->mem = floats(b);
+	s->cpu_share = floats(b);
+	s->mem_share = floats(b);
+	s->host_x = floats(b);
+	s->host_y = floats(b);
+	s->gain = floats(b);
+	s->to = indexes(b, b->guest_count);
+	s->front = indexes(b, b->host_count);
+	s->sorted = indexes(b, b->host_count);
+	s->front_from = indexes(b, b->kind_count);
+	s->kind_from = indexes(b, b->kind_count);
+	b->screen = s;
+	sort_kinds(b, s);
+	for (uint32_t g = 0; g < b->guest_count; g++) {
+		s->cpu[g] = (float)b->guests[g].cpu;
+		s->mem[g] = (float)b->guests[g].mem;
+	}
+	for (uint32_t i = 0; i < b->host_count; i++)
+		screen_host(b, i);
+}
+
+/* ---- fronts ---- */
+
+static bool
+is_emptier(const struct bal *b, uint32_t p, uint32_t q)
+{
+	const struct bal_host *x = &b->hosts[p], *y = &b->hosts[q];
+
+	if (x->cpu != y->cpu)
+		return x->cpu < y->cpu;
+	if (x->mem != y->mem)
+		return x->mem < y->mem;
+	return p < q;
+}
+
+/* Nearly sorted from the last time: two hosts have changed since. */
+static void
+sort_hosts(const struct bal *b, uint32_t *list, uint32_t n)
+{
+	for (uint32_t i = 1; i < n; i++) {
+		uint32_t host = list[i], k = i;
+
+		for (; k > 0 && is_emptier(b, host, list[k - 1]); k--)
+			list[k] = list[k - 1];
+		list[k] = host;
+	}
+}
+
+static void
+fill_sorted(struct bal *b)
+{
+	struct bal_screen *s = b->screen;
+	uint32_t *at = indexes(b, b->kind_count);
+
+	for (uint32_t i = 0; i < b->host_count; i++) {
+		uint32_t k = b->hosts[i].kind;
+
+		s->sorted[s->kind_from[k] + at[k]++] = i;
+	}
+}
+
+static void
+find_fronts(struct bal *b)
+{
+	struct bal_screen *s = b->screen;
+	uint32_t n = 0;
+
+	for (uint32_t k = 0; k < b->kind_count; k++) {
+		uint32_t from = s->kind_from[k], to = s->kind_from[k + 1];
+		double least = DBL_MAX;
+
+		s->front_from[k] = n;
+		sort_hosts(b, s->sorted + from, to - from);
+		for (uint32_t i = from; i < to; i++) {
+			const struct bal_host *h = &b->hosts[s->sorted[i]];
+
+			if (h->closed || h->mem >= least)
+				continue;
+			least = h->mem;
+			s->front[n++] = s->sorted[i];
+		}
+	}
+	s->front_from[b->kind_count] = n;
+}
+
+/* ---- the first-order gain ---- */
+
+/* Weights are the slopes of the two deviations. */
+struct slope {
+	float wx, wy, mean_x, mean_y;
+};
+
+static struct slope
+slope_now(const struct bal *b)
+{
+	double n = b->host_count, mx = b->sums.sx / n, my = b->sums.sy / n;
+	double vx = b->sums.qx / n - mx * mx, vy = b->sums.qy / n - my * my;
+
+	return (struct slope){
+		.wx = (float)(1 / ((vx > 0 ? sqrt(vx) : 0) + 1e-5)),
+		.wy = (float)(1 / ((vy > 0 ? sqrt(vy) : 0) + 1e-5)),
+		.mean_x = (float)mx,
+		.mean_y = (float)my,
+	};
+}
+
+/* Where the machine has wider vectors the linker's choice at start takes them. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define WIDE_VECTORS __attribute__((target_clones("avx2", "default")))
+#else
+#define WIDE_VECTORS
+#endif
+
+WIDE_VECTORS static void
+try_target(const struct bal *b, uint32_t to, const struct slope *w)
+{
+	const struct bal_host *h = &b->hosts[to];
+	const struct bal_screen *s = b->screen;
+	const float per_mhz = (float)(1 / h->cpu_cap), per_mb = (float)(1 / h->mem_cap);
+	const float x = 2 * ((float)(h->cpu / h->cpu_cap) - w->mean_x);
+	const float y = 2 * ((float)(h->mem / h->mem_cap) - w->mean_y);
+	const float cpu_free = (float)(h->cpu_cap - h->cpu);
+	const float mem_free = (float)(h->mem_cap - h->mem);
+	const float wx = w->wx, wy = w->wy;
+	const float *restrict cpu = s->cpu, *restrict mem = s->mem;
+	float *restrict gain = s->gain;
+	uint32_t *restrict best_to = s->to;
+	const uint32_t n = b->guest_count;
+
+	for (uint32_t g = 0; g < n; g++) {
+		float d = cpu[g] * per_mhz, e = mem[g] * per_mb;
+		float found = -wx * d * (x + d) - wy * e * (y + e);
+
+		/* Without branches, or it is no vector. */
+		int fits = (cpu[g] <= cpu_free) & (mem[g] <= mem_free);
+		float worth = fits ? found : HOPELESS, was = gain[g];
+		int better = worth > was;
+		uint32_t was_to = best_to[g];
+
+		gain[g] = better ? worth : was;
+		best_to[g] = better ? to : was_to;
+	}
+}
+
+static void
+add_source(const struct bal *b, const struct slope *w)
+{
+	const struct bal_screen *s = b->screen;
+	const float *restrict d = s->cpu_share, *restrict e = s->mem_share;
+	const float *restrict x = s->host_x, *restrict y = s->host_y;
+	const float wx = w->wx, wy = w->wy, mx = w->mean_x, my = w->mean_y;
+	float *restrict gain = s->gain;
+
+	for (uint32_t g = 0; g < b->guest_count; g++)
+		gain[g] += wx * d[g] * (2 * (x[g] - mx) - d[g]) +
+			   wy * e[g] * (2 * (y[g] - my) - e[g]);
+}
+
+static void
+screen_all(struct bal *b, const struct slope *w)
+{
+	const struct bal_screen *s = b->screen;
+
+	for (uint32_t g = 0; g < b->guest_count; g++) {
+		s->gain[g] = HOPELESS;
+		s->to[g] = BAL_NONE;
+	}
+	for (uint32_t i = 0; i < s->front_from[b->kind_count]; i++)
+		try_target(b, s->front[i], w);
+	add_source(b, w);
+}
+
+/* ---- the best, exactly ---- */
+
+struct choice {
+	double gain;
+	uint32_t guest, to;
+};
+
+static void
+judge(const struct bal *b, uint32_t guest, uint32_t to, struct choice *c)
+{
+	double gain;
+
+	if (!bal_fits(b, guest, to))
+		return;
+	gain = b->score - bal_after(b, guest, to);
+	if (gain > c->gain)
+		*c = (struct choice){ gain, guest, to };
+}
+
+static void
+judge_fronts(const struct bal *b, uint32_t guest, struct choice *c)
+{
+	const struct bal_screen *s = b->screen;
+
+	for (uint32_t i = 0; i < s->front_from[b->kind_count]; i++)
+		judge(b, guest, s->front[i], c);
+}
+
+/* The front may be closed to it by a rule. */
+static void
+judge_everywhere(const struct bal *b, uint32_t guest, struct choice *c)
+{
+	for (uint32_t to = 0; to < b->host_count; to++)
+		judge(b, guest, to, c);
+}
+
+/* Would any target be good enough for what it leaves behind? */
+static bool
+may_gain(const struct bal *b, uint32_t g)
+{
+	return b->screen->gain[g] > 0 || b->guests[g].ruled;
+}
+
+static double
+choose(struct bal *b, bool may_move_more, struct choice *c)
+{
+	uint32_t list[SHORT_LIST], n = 0;
+	const float *gain = b->screen->gain;
+
+	for (uint32_t g = 0; g < b->guest_count; g++) {
+		const struct bal_guest *v = &b->guests[g];
+		uint32_t k;
+
+		if (v->fixed || !may_gain(b, g) || (v->at == v->home && !may_move_more))
+			continue;
+		if (v->ruled) {
+			judge_everywhere(b, g, c);
+			continue;
+		}
+		if (b->screen->to[g] == v->at ||
+		    (n == SHORT_LIST && gain[g] <= gain[list[n - 1]]))
+			continue;
+		k = n < SHORT_LIST ? n++ : n - 1;
+		for (; k > 0 && gain[list[k - 1]] < gain[g]; k--)
+			list[k] = list[k - 1];
+		list[k] = g;
+	}
+	for (uint32_t k = 0; k < n; k++)
+		judge_fronts(b, list[k], c);
+	return c->gain;
+}
+
+double
+bal_best_move(struct bal *b, bool may_move_more, uint32_t *ret_guest, uint32_t *ret_to)
+{
+	struct choice c = { NO_STEP, BAL_NONE, BAL_NONE };
+	struct slope w = slope_now(b);
+
+	if (!b->screen) {
+		screen_init(b);
+		fill_sorted(b);
+	}
+	find_fronts(b);
+	screen_all(b, &w);
+	choose(b, may_move_more, &c);
+	*ret_guest = c.guest;
+	*ret_to = c.to;
+	return c.guest == BAL_NONE ? 0 : c.gain;
+}
+
+static bool
+step(struct bal *b, const struct bal_limits *l)
+{
+	uint32_t u, v;
+	double gain = bal_best_move(b, b->moved < l->max_moved, &u, &v);
+
+	if (gain > 0 && gain >= l->min_gain) {
+		uint32_t from = b->guests[u].at;
+
+		bal_apply(b, u, v);
+		screen_host(b, from);
+		screen_host(b, v);
+		return true;
+	}
+	gain = bal_best_swap(b, l->max_moved - b->moved, &u, &v);
+	if (gain <= 0 || gain < l->min_gain)
+		return false;
+	bal_swap(b, u, v);
+	screen_host(b, b->guests[u].at);
+	screen_host(b, b->guests[v].at);
+	return true;
+}
+
+void
+bal_greedy(struct bal *b, const struct bal_limits *l)
+{
+	uint32_t most = b->guest_count * 4 + 64;
+
+	for (uint32_t n = 1; n <= most && b->score > l->target && step(b, l); n++) {
+		if (n % BAL_RESUM == 0)
+			bal_resum(b);
+	}
+}

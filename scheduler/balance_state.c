@@ -1,0 +1,272 @@
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scheduler/balance_int.h"
+
+static void
+put(struct bal *b, uint32_t guest, uint32_t host)
+{
+	struct bal_guest *g = &b->guests[guest];
+	struct bal_host *h = &b->hosts[host];
+
+	if (h->guest_count == h->guest_room) {
+		uint32_t room = h->guest_room * 2 + 32;
+		uint32_t *more = arena_array(b->arena, room, sizeof(*more));
+
+		if (h->guest_count)
+			memcpy(more, h->guests, h->guest_count * sizeof(*more));
+		h->guests = more;
+		h->guest_room = room;
+	}
+	g->at = host;
+	g->pos = h->guest_count;
+	h->guests[h->guest_count++] = guest;
+	h->cpu += g->cpu;
+	h->mem += g->mem;
+}
+
+static void
+take(struct bal *b, uint32_t guest)
+{
+	const struct bal_guest *g = &b->guests[guest];
+	struct bal_host *h = &b->hosts[g->at];
+	uint32_t last = h->guests[--h->guest_count];
+
+	h->guests[g->pos] = last;
+	b->guests[last].pos = g->pos;
+	h->cpu -= g->cpu;
+	h->mem -= g->mem;
+}
+
+static void
+count_host(struct bal_sums *s, const struct bal_host *h, double sign)
+{
+	double x = h->cpu / h->cpu_cap, y = h->mem / h->mem_cap;
+
+	s->sx += sign * x;
+	s->qx += sign * x * x;
+	s->sy += sign * y;
+	s->qy += sign * y * y;
+}
+
+static double
+deviation(double sum, double squares, double n)
+{
+	double variance = squares / n - (sum / n) * (sum / n);
+
+	return variance > 0 ? sqrt(variance) : 0;
+}
+
+double
+bal_score_of(const struct bal *b, const struct bal_sums *s)
+{
+	double n = b->host_count;
+
+	return deviation(s->sx, s->qx, n) + deviation(s->sy, s->qy, n);
+}
+
+/* The guests of each host are few: adding them up anew costs nothing. */
+void
+bal_resum(struct bal *b)
+{
+	b->sums = (struct bal_sums){ 0 };
+	for (uint32_t i = 0; i < b->host_count; i++) {
+		struct bal_host *h = &b->hosts[i];
+
+		h->cpu = 0;
+		h->mem = 0;
+	}
+	for (uint32_t i = 0; i < b->guest_count; i++) {
+		struct bal_host *h = &b->hosts[b->guests[i].at];
+
+		h->cpu += b->guests[i].cpu;
+		h->mem += b->guests[i].mem;
+	}
+	for (uint32_t i = 0; i < b->host_count; i++)
+		count_host(&b->sums, &b->hosts[i], 1);
+	b->score = bal_score_of(b, &b->sums);
+}
+
+/* What hosts of equal capacity have in common is worked out once for all of them. */
+static void
+find_kinds(struct bal *b)
+{
+	uint32_t *first = arena_array(b->arena, b->host_count + 1, sizeof(*first));
+
+	for (uint32_t i = 0; i < b->host_count; i++) {
+		struct bal_host *h = &b->hosts[i];
+		uint32_t k = 0;
+
+		while (
+		    k < b->kind_count && (b->hosts[first[k]].cpu_cap != h->cpu_cap ||
+					     b->hosts[first[k]].mem_cap != h->mem_cap))
+			k++;
+		if (k == b->kind_count)
+			first[b->kind_count++] = i;
+		h->kind = k;
+	}
+}
+
+static void
+index_rules(struct bal *b)
+{
+	uint32_t at = 0;
+
+	b->rule_from = arena_array(b->arena, b->guest_count + 2, sizeof(uint32_t));
+	for (uint32_t i = 0; i < b->rule_count; i++) {
+		at += b->rules[i].guest_count;
+		for (uint32_t k = 0; k < b->rules[i].guest_count; k++)
+			b->rule_from[b->rules[i].guests[k] + 2]++;
+	}
+	b->rule_of = arena_array(b->arena, at + 1, sizeof(uint32_t));
+	for (uint32_t g = 2; g < b->guest_count + 2; g++)
+		b->rule_from[g] += b->rule_from[g - 1];
+	for (uint32_t i = 0; i < b->rule_count; i++) {
+		for (uint32_t k = 0; k < b->rules[i].guest_count; k++) {
+			uint32_t g = b->rules[i].guests[k];
+
+			b->guests[g].ruled = true;
+			b->rule_of[b->rule_from[g + 1]++] = i;
+		}
+	}
+}
+
+void
+bal_init(struct bal *b)
+{
+	find_kinds(b);
+	index_rules(b);
+	for (uint32_t g = 0; g < b->guest_count; g++)
+		put(b, g, b->guests[g].home);
+	bal_resum(b);
+}
+
+static void
+note_step(struct bal *b, uint32_t guest, uint32_t from, uint32_t to)
+{
+	if (b->step_count == b->step_room) {
+		uint32_t room = b->step_room * 2 + 1024;
+		struct bal_step *more = arena_array(b->arena, room, sizeof(*more));
+
+		if (b->step_count)
+			memcpy(more, b->steps, b->step_count * sizeof(*more));
+		b->steps = more;
+		b->step_room = room;
+	}
+	b->steps[b->step_count++] = (struct bal_step){ guest, from, to };
+}
+
+void
+bal_apply(struct bal *b, uint32_t guest, uint32_t to)
+{
+	struct bal_guest *g = &b->guests[guest];
+	uint32_t from = g->at;
+
+	b->moved -= from != g->home;
+	b->moved += to != g->home;
+	count_host(&b->sums, &b->hosts[from], -1);
+	count_host(&b->sums, &b->hosts[to], -1);
+	take(b, guest);
+	put(b, guest, to);
+	count_host(&b->sums, &b->hosts[from], 1);
+	count_host(&b->sums, &b->hosts[to], 1);
+	b->score = bal_score_of(b, &b->sums);
+	note_step(b, guest, from, to);
+}
+
+/* What the sums would be if d MHz and m MB left one host for the other. */
+static struct bal_sums
+shifted(const struct bal *b, uint32_t from, uint32_t to, double d, double m)
+{
+	const struct bal_host *f = &b->hosts[from], *t = &b->hosts[to];
+	double xf = f->cpu / f->cpu_cap, xt = t->cpu / t->cpu_cap;
+	double yf = f->mem / f->mem_cap, yt = t->mem / t->mem_cap;
+	double df = d / f->cpu_cap, dt = d / t->cpu_cap;
+	double ef = m / f->mem_cap, et = m / t->mem_cap;
+
+	return (struct bal_sums){
+		.sx = b->sums.sx - df + dt,
+		.qx = b->sums.qx - df * (2 * xf - df) + dt * (2 * xt + dt),
+		.sy = b->sums.sy - ef + et,
+		.qy = b->sums.qy - ef * (2 * yf - ef) + et * (2 * yt + et),
+	};
+}
+
+double
+bal_after(const struct bal *b, uint32_t guest, uint32_t to)
+{
+	const struct bal_guest *g = &b->guests[guest];
+	struct bal_sums s = shifted(b, g->at, to, g->cpu, g->mem);
+
+	return bal_score_of(b, &s);
+}
+
+double
+bal_after_swap(const struct bal *b, uint32_t u, uint32_t v)
+{
+	const struct bal_guest *p = &b->guests[u], *q = &b->guests[v];
+	struct bal_sums s = shifted(b, p->at, q->at, p->cpu - q->cpu, p->mem - q->mem);
+
+	return bal_score_of(b, &s);
+}
+
+/* ---- rules ---- */
+
+static bool
+rule_allows(const struct bal *b, const struct bal_rule *r, uint32_t guest, uint32_t to)
+{
+	switch (r->kind) {
+	case BAL_ONLY_ON:
+		return r->hosts[to];
+	case BAL_NEVER_ON:
+		return !r->hosts[to];
+	case BAL_APART:
+	case BAL_TOGETHER:
+		break;
+	}
+	for (uint32_t k = 0; k < r->guest_count; k++) {
+		uint32_t other = r->guests[k];
+
+		if (other != guest &&
+		    (b->guests[other].at == to) != (r->kind == BAL_TOGETHER))
+			return false;
+	}
+	return true;
+}
+
+bool
+bal_rules_allow(const struct bal *b, uint32_t guest, uint32_t to)
+{
+	for (uint32_t i = b->rule_from[guest]; i < b->rule_from[guest + 1]; i++) {
+		if (!rule_allows(b, &b->rules[b->rule_of[i]], guest, to))
+			return false;
+	}
+	return true;
+}
+
+uint32_t
+bal_rules_broken(const struct bal *b)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < b->rule_count; i++) {
+		const struct bal_rule *r = &b->rules[i];
+
+		for (uint32_t k = 0; k < r->guest_count; k++)
+			n += !rule_allows(
+			    b, r, r->guests[k], b->guests[r->guests[k]].at);
+	}
+	return n;
+}
+
+bool
+bal_fits(const struct bal *b, uint32_t guest, uint32_t to)
+{
+	const struct bal_guest *g = &b->guests[guest];
+	const struct bal_host *h = &b->hosts[to];
+
+	return to != g->at && !g->fixed && !h->closed &&
+	       h->mem + g->mem <= h->mem_cap && h->cpu + g->cpu <= h->cpu_cap &&
+	       (!g->ruled || bal_rules_allow(b, guest, to));
+}

@@ -1,0 +1,20 @@
+/*
+ * plan_balance: drover-plan balance, on the plain text of drs_file.
+ *
+ * Prints a line "M seconds guest source target" for each move, in an order in which
+ * each can be made, and remarks behind #.
+ */
+#pragma once
+#include <stdint.h>
+#include <stdio.h>
+
+struct plan_balance {
+	double target;  /* score that is good enough */
+	uint32_t moves; /* guests that may move */
+	uint32_t tries; /* of the search after the greedy plan; 0: none */
+	uint64_t seed;  /* of the search */
+};
+
+/* An exit code of plan_tool. */
+int plan_balance_run(const struct plan_balance *o, const char *text, size_t n,
+    const char *what, FILE *out, FILE *err);
