@@ -7,6 +7,7 @@
 readonly ANSWER_SECONDS=120 CONNECT_SECONDS=60 SHUTDOWN_SECONDS=20
 readonly SERVICE_PORT=7000
 readonly DATACENTER=dc1 CLUSTER=cluster1 STORE=shared NETWORK="VM Network" TEMPLATE=tiny
+readonly CONTAINER_TEMPLATE=busybox
 readonly STATE_ON=PoweredOn
 
 # Run a script of the admin shell as the lab's administrator; the first error ends it.
@@ -155,6 +156,34 @@ make_template()
 		-NumCpu 1 -MemoryMB 192"
 }
 
+# Why no host runs containers; nothing if one does.
+why_no_containers()
+{
+	# shellcheck disable=SC2016  # expanded by the admin shell
+	drover '$oci = @(Get-VMHost | ForEach-Object { $_.Engines } | Where-Object name -eq oci)
+		if (-not $oci) {
+			"no host has an engine for them"
+		} elseif (-not ($oci | Where-Object usable)) {
+			$oci[0].why_not
+		}'
+}
+
+# The root of containers, likewise, where the machine can have any.
+make_container_template()
+{
+	local cache why
+	why=$(why_no_containers)
+	if [[ -n $why ]]; then
+		echo "no containers: $why"
+		return
+	fi
+	cache=$(setting build)/container
+	mkdir -p "$cache"
+	flock "$cache" "$here/container-template" busybox "$cache/busybox.tar" "$cache"
+	ensure Template "$CONTAINER_TEMPLATE" "-Path '$cache/busybox.tar' -Kind Container \
+		-Datastore '$STORE' -NumCpu 1 -MemoryMB 64"
+}
+
 machine_name()
 {
 	printf 'vm-%02d' "$1"
@@ -174,18 +203,18 @@ do_machines_answer()
 {
 	local state address name
 	while read -r _ state address name; do
-		[[ $name =~ ^vm-[0-9][0-9]$ && $state == "$STATE_ON" ]] || continue
+		[[ $name =~ ^(vm-[0-9][0-9]|ct-[0-9]+)$ && $state == "$STATE_ON" ]] || continue
 		[[ $(greeting_of "$address") == "$name "* ]] || return 1
 	done < <(vm_lines)
 }
 
-# Make machine $1 unless it is there; start it unless it runs.
+# Make machine or container $1 of template $2 unless it is there; start it unless it runs.
 ensure_machine()
 {
-	local name=$1
+	local name=$1 template=$2
 	drover "\$vm = Get-VM | Where-Object Name -eq '$name'
 		if (-not \$vm) {
-			New-VM -Name '$name' -Template '$TEMPLATE' -ResourcePool '$CLUSTER' \
+			New-VM -Name '$name' -Template '$template' -ResourcePool '$CLUSTER' \
 				-Datastore '$STORE' -NetworkName '$NETWORK' -PowerOn | Out-Null
 		} elseif (\$vm.PowerState -ne '$STATE_ON') {
 			Start-VM \$vm | Out-Null
@@ -199,7 +228,18 @@ make_machines()
 	# What an interrupted run ordered is still on its way.
 	drover 'Get-Task -Status Running | Wait-Task | Out-Null'
 	for ((number = 1; number <= $(setting vms); number++)); do
-		ensure_machine "$(machine_name "$number")"
+		ensure_machine "$(machine_name "$number")" "$TEMPLATE"
+	done
+	wait_for_machines
+}
+
+# Containers ct-1 to ct-N.
+make_containers()
+{
+	local number
+	[[ -z $(why_no_containers) ]] || return 0
+	for ((number = 1; number <= $(setting containers); number++)); do
+		ensure_machine "ct-$number" "$CONTAINER_TEMPLATE"
 	done
 	wait_for_machines
 }
@@ -287,4 +327,11 @@ print_welcome()
 		    $drover -c 'Get-VMHost | Sort-Object MemoryUsageGB'
 		    $drover -c 'New-VM web-01 -Template tiny -ResourcePool $CLUSTER | Start-VM'
 	END
+	if (($(setting containers) > 0)) && [[ -z $(why_no_containers) ]]; then
+		cat >&3 <<-END
+			    $drover -c 'Get-Container'
+			    $drover -c "Invoke-VMScript ct-1 'ps'"
+			    $drover -c 'Enter-VM ct-1'
+		END
+	fi
 }

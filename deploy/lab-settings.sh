@@ -7,7 +7,7 @@
 
 readonly SETTINGS_NAME=lab.conf
 readonly FIRST_PORT=8443
-declare -A settings=([hosts]=3 [vms]=6 [engine]=qemu [save]=yes [build]="")
+declare -A settings=([hosts]=3 [vms]=6 [containers]=1 [engine]=qemu [save]=yes [build]="")
 settings_read=no
 
 read_settings()
@@ -71,6 +71,7 @@ check_settings()
 {
 	check_count hosts "${settings[hosts]}" 1 50
 	check_count vms "${settings[vms]}" 0 99
+	check_count containers "${settings[containers]}" 0 99
 	[[ ${settings[engine]} == qemu || ${settings[engine]} == sim ]] ||
 		lab_die "--engine is qemu or sim, not \"${settings[engine]}\""
 	[[ ${settings[build]} == "$root/build" || -x ${settings[build]}/bin/droverd ]] ||

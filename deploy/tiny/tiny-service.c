@@ -44,6 +44,7 @@
 #define NEWS_PATH    "/dev/console"
 #define FILL_PATH    "/state/fill"
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
+#define OWN_ID_PATH  "/run/boot-id" /* of a container, whose kernel is its host's */
 #define SEED_PATH    "/tmp/seed"
 #define MAX_SEED     16384
 
@@ -116,7 +117,9 @@ run_hello(int fd, const uint64_t *args)
 	char name[MAX_LINE / 2] = "";
 	char boot_id[40] = "";
 	gethostname(name, sizeof(name) - 1);
-	FILE *file = fopen(BOOT_ID_PATH, "re");
+	FILE *file = fopen(OWN_ID_PATH, "re");
+	if (file == NULL)
+		file = fopen(BOOT_ID_PATH, "re");
 	if (file == NULL || fscanf(file, "%39s", boot_id) != 1)
 		snprintf(boot_id, sizeof(boot_id), "unknown");
 	if (file != NULL)

@@ -41,8 +41,8 @@ def alive(pid: int) -> bool:
 
 
 class Lab:
-    def __init__(self, folder: Path, hosts: int, vms: int, engine: str) -> None:
-        self.dir, self.hosts, self.vms, self.engine = folder, hosts, vms, engine
+    def __init__(self, folder: Path, hosts: int, vms: int, engine: str, containers: int = 0) -> None:
+        self.dir, self.hosts, self.vms, self.engine, self.containers = folder, hosts, vms, engine, containers
         self._api: Optional[Api] = None
 
     def quickstart(self, *words: str, env: Optional[dict[str, str]] = None) -> str:
@@ -61,7 +61,7 @@ class Lab:
     def up(self, env: Optional[dict[str, str]] = None) -> None:
         self.quickstart(
             "--build-dir", str(BUILD), "--engine", self.engine, "--hosts", str(self.hosts),
-            "--vms", str(self.vms), "--no-save", "up", env=env,
+            "--vms", str(self.vms), "--containers", str(self.containers), "--no-save", "up", env=env,
         )
 
     def destroy(self) -> None:

@@ -95,7 +95,7 @@ def lab() -> Iterator[Quickstart]:
     folder = Path(tempfile.mkdtemp(prefix="drover-quickstart-"))
     q = Quickstart(folder)
     try:
-        q.order("--build-dir", str(BUILD), "--hosts", str(HOSTS), "--vms", str(MACHINES))
+        q.order("--build-dir", str(BUILD), "--hosts", str(HOSTS), "--vms", str(MACHINES), "--containers", "0")
         yield q
     finally:
         q.destroy()
