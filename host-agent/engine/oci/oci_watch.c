@@ -1,0 +1,116 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "host-agent/engine/oci/oci_int.h"
+
+/* Since Linux 6.15 a pidfd tells the status of a process that was not our child. */
+struct pidfd_end {
+	uint64_t mask;
+	uint64_t cgroup;
+	uint32_t ids[11];
+	int32_t exit_code;
+};
+
+#define PIDFD_GET_END  _IOWR(0xFF, 11, struct pidfd_end)
+#define PIDFD_END_EXIT (1u << 3)
+
+static void
+on_gone(void *arg)
+{
+	struct oci_guest *c = arg;
+	struct pidfd_end end = { .mask = PIDFD_END_EXIT };
+
+	if (c->pidfd >= 0 && !ioctl(c->pidfd, PIDFD_GET_END, &end)) {
+		c->status_known = (end.mask & PIDFD_END_EXIT) != 0;
+		c->status = end.exit_code;
+	}
+	c->ended = true;
+	oci_unwatch(c);
+	post_wake(c->g.engine->loop, c->exit_wake, 0, NULL);
+	if (!c->shows_end)
+		oci_bury(c);
+}
+
+int
+oci_watch(struct oci_guest *c, struct err *e)
+{
+	int rc;
+
+	oci_unwatch(c);
+	c->ended = c->status_known = false;
+	rc = pid_watch_new(
+	    c->g.engine->loop, c->run.pid, c->run.ticks, on_gone, c, &c->watch, e);
+	if (rc)
+		return rc;
+	c->pidfd = pidfd_open(c->run.pid, 0);
+	c->g.stat.pid = c->run.pid;
+	c->g.stat.start_ticks = c->run.ticks;
+	return 0;
+}
+
+void
+oci_unwatch(struct oci_guest *c)
+{
+	if (c->watch)
+		pid_watch_free(MOVE(c->watch));
+	if (c->pidfd >= 0)
+		close(c->pidfd);
+	c->pidfd = -1;
+}
+
+void
+oci_program(const struct oci_guest *c, char *buf, size_t n)
+{
+	char path[64];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)c->run.pid);
+	len = readlink(path, buf, n - 1);
+	buf[len > 0 ? len : 0] = '\0';
+}
+
+/* ---- what it uses ---- */
+
+/* The number in a file of the guest's group, behind key if there is one. */
+static uint64_t
+group_number(
+    const struct oci_guest *c, const char *tree, const char *file, const char *key)
+{
+	AUTO_FREE char *path =
+	    xasprintf(OCI_CGROUPS "/%s%s/%s", tree, c->run.cgroup, file);
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char buf[1024];
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
+	const char *at = buf;
+
+	if (n <= 0)
+		return 0;
+	buf[n] = '\0';
+	if (key)
+		at = strstr(buf, key);
+	return at ? strtoull(at + (key ? strlen(key) : 0), NULL, 10) : 0;
+}
+
+void
+oci_stat(struct oci_guest *c)
+{
+	struct engine_stat *s = &c->g.stat;
+	bool v2 = !access(OCI_CGROUPS "/cgroup.controllers", F_OK);
+
+	s->num_cpu = c->spec ? c->spec->num_cpu : 0;
+	s->memory_mb = c->spec ? c->spec->memory_mb : 0;
+	if (!*c->run.cgroup)
+		return;
+	s->cpu_used_us = v2 ? group_number(c, "", "cpu.stat", "usage_usec ")
+			    : group_number(c, "cpuacct/", "cpuacct.usage", NULL) / 1000;
+	s->memory_used_bytes =
+	    v2 ? group_number(c, "", "memory.current", NULL)
+	       : group_number(c, "memory/", "memory.usage_in_bytes", NULL);
+}
