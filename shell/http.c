@@ -200,6 +200,9 @@ take_header(const char *line, struct head *head, struct http_reply *r)
 		head->chunked = strcasestr(v, "chunked") != NULL;
 	} else if (n == 10 && !strncasecmp(line, "connection", n)) {
 		head->close = strcasestr(v, "close") != NULL;
+	} else if (n == 17 && !strncasecmp(line, "x-drover-transfer", n)) {
+		if (parse_u64(v, 1, INT64_MAX, "transfer", &r->transfer, NULL))
+			r->transfer = 0;
 	} else if (n == 11 && !strncasecmp(line, "retry-after", n)) {
 		uint64_t s = 0;
 		if (parse_u64(v, 0, 3600, "delay", &s, NULL) == 0)
@@ -261,13 +264,29 @@ read_reply(struct http *h, struct http_reply *r, struct err *e)
 	return rc;
 }
 
-static void
-add_head(const struct http *h, const struct http_request *q, struct str *b)
+char *
+http_host(const struct http *h)
 {
 	bool v6 = strchr(h->host, ':') != NULL;
 
-	str_addf(b, "%s %s HTTP/1.1\r\nHost: %s%s%s:%s\r\nAccept: application/json\r\n",
-	    q->method, q->path, v6 ? "[" : "", h->host, v6 ? "]" : "", h->port);
+	return xasprintf("%s%s%s:%s", v6 ? "[" : "", h->host, v6 ? "]" : "", h->port);
+}
+
+SSL *
+http_dial(const struct http *h, int *ret_fd, struct err *e)
+{
+	const struct http_conf conf = { .host = h->host, .port = h->port };
+
+	return tls_client_open(h->ctx, &conf, ret_fd, e);
+}
+
+static void
+add_head(const struct http *h, const struct http_request *q, struct str *b)
+{
+	AUTO_FREE char *host = http_host(h);
+
+	str_addf(b, "%s %s HTTP/1.1\r\nHost: %s\r\nAccept: application/json\r\n",
+	    q->method, q->path, host);
 	if (q->bearer)
 		str_addf(b, "Authorization: Bearer %s\r\n", q->bearer);
 	if (q->op_id)
@@ -287,8 +306,7 @@ try_call(
 	int rc;
 
 	if (!h->ssl) {
-		struct http_conf conf = { .host = h->host, .port = h->port };
-		h->ssl = tls_client_open(h->ctx, &conf, &h->fd, e);
+		h->ssl = http_dial(h, &h->fd, e);
 		if (!h->ssl)
 			return e->code;
 	}

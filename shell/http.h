@@ -7,6 +7,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -30,6 +31,7 @@ struct http_request {
 struct http_reply {
 	int status;
 	unsigned retry_after_s;
+	uint64_t transfer; /* X-Drover-Transfer, 0: none */
 	struct str body;
 };
 

@@ -295,3 +295,56 @@ rest_upload(struct shell *sh, const struct piece *p, struct err *e)
 	str_fini(&path);
 	return rc;
 }
+
+static char *
+guest_path(const struct guest_piece *p)
+{
+	struct str b = STR_INIT;
+
+	str_addf(&b, API "/vms/%s/files?path=", p->vm);
+	url_add(&b, p->path);
+	if (p->transfer)
+		str_addf(&b, "&transfer=%llu&offset=%llu",
+		    (unsigned long long)p->transfer, (unsigned long long)p->offset);
+	return str_take(&b);
+}
+
+int
+rest_guest_put(struct shell *sh, struct guest_piece *p, struct err *e)
+{
+	AUTO_FREE char *path = guest_path(p);
+	AUTO_FREE char *full = xasprintf("%s&last=%d", path, p->last);
+	AUTO(json) json *j = NULL;
+	struct http_request q = { .method = "PUT",
+		.path = full,
+		.body = p->data,
+		.body_len = p->n,
+		.content_type = "application/x-tar" };
+	int rc = call_json(sh, &q, &j, e);
+
+	if (!rc)
+		rc = json_read_u64(
+		    j, "transfer", JSON_OPTIONAL, 0, INT64_MAX, &p->transfer, e);
+	return rc;
+}
+
+int
+rest_guest_get(
+    struct shell *sh, struct guest_piece *p, struct str *ret_body, struct err *e)
+{
+	AUTO_FREE char *full = guest_path(p);
+	struct http_request q = { .method = "GET", .path = full };
+	struct http_reply r = { 0 };
+	struct site *s;
+	int rc = site_need(sh, &s, e);
+
+	if (rc < 0)
+		return rc;
+	q.bearer = s->token ? secret_cstr(s->token) : NULL;
+	rc = call(sh, &q, &r, e);
+	if (rc < 0)
+		return rc;
+	*ret_body = r.body;
+	p->transfer = r.transfer;
+	return 0;
+}

@@ -38,5 +38,19 @@ int rest_upload(struct shell *sh, const struct piece *p, struct err *e) WARN_UNU
 int rest_download(struct shell *sh, const char *path, struct str *ret_body,
     struct err *e) WARN_UNUSED;
 
+/* A piece of a tar into a guest or out of it. */
+struct guest_piece {
+	const char *vm, *path; /* its id; where inside */
+	uint64_t transfer; /* 0: the first piece; filled in by it, 0: it was the last */
+	uint64_t offset;
+	bool last;
+	const void *data;
+	size_t n;
+};
+
+int rest_guest_put(struct shell *sh, struct guest_piece *p, struct err *e) WARN_UNUSED;
+int rest_guest_get(struct shell *sh, struct guest_piece *p, struct str *ret_body,
+    struct err *e) WARN_UNUSED;
+
 /* s as part of a query or path, %XX where needed. */
 void url_add(struct str *b, const char *s);
