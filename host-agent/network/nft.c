@@ -219,11 +219,20 @@ put_table(struct nft_batch *b)
 	add(b, m);
 }
 
+/* For nft alone, which lists the names only if it is told how their bytes lie. */
+struct byte_order {
+	uint8_t what, n_value;
+	uint8_t value[sizeof(uint32_t)];
+};
+
 static void
 put_map(struct nft_batch *b)
 {
+	const uint32_t host = 1;
+	struct byte_order text_order = { .n_value = sizeof(host) };
 	struct nl_msg *m = message(NFT_MSG_NEWSET, NLM_F_CREATE);
 
+	memcpy(text_order.value, &host, sizeof(host));
 	put_text(m, NFTA_SET_TABLE, TABLE);
 	put_text(m, NFTA_SET_NAME, PORTS);
 	put_u32(m, NFTA_SET_FLAGS, NFT_SET_MAP);
@@ -231,6 +240,7 @@ put_map(struct nft_batch *b)
 	put_u32(m, NFTA_SET_KEY_LEN, IFNAMSIZ);
 	put_u32(m, NFTA_SET_DATA_TYPE, NFT_DATA_VERDICT);
 	put_u32(m, NFTA_SET_ID, PORTS_ID);
+	put(m, NFTA_SET_USERDATA, &text_order, sizeof(text_order));
 	add(b, m);
 }
 

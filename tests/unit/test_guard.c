@@ -387,7 +387,8 @@ rules_follow_the_card(void **state)
 	if (port_set(b->nl, &was, &is, &e))
 		fail_msg("port_set: %s", e.msg);
 	assert_false(passes(b, udp(MAC, THEIRS, 5000, 53)));
-	sh("nft list chain bridge drover dvt42n0 >/dev/null");
+	/* And people see whom they hold for. */
+	sh("nft list table bridge drover | grep -q '\"dvt42n0\" : jump dvt42n0'");
 	assert_int_equal(port_del(b->nl, 42, 0, &e), 0);
 	sh("! nft list table bridge drover | grep -q dvt42n0");
 	/* As a tap that has gone with its holder leaves them. */
