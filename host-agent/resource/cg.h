@@ -44,7 +44,8 @@ int cg_guest_set(struct cg *cg, uint64_t guest, const struct cg_values *v,
     struct err *e) WARN_UNUSED;
 
 /*
- * Limits of one disk, each way; 0: none.  In v1 the kernel does not know whose writes
+ * Limits of one disk, each way; 0: none; of the group and those that are below it by
+ * now.  In v1 the kernel does not know whose writes
  * they are that its caches held back: what is read, written past the caches or synced
  * is bounded, the rest not.
  */

@@ -18,6 +18,11 @@
 #define NO_LIMIT (UINT64_C(1) << 62) /* v1 says "none" with the largest page */
 #define OPEN_MAX 16                  /* folders that are open at a time */
 
+struct cg_sum {
+	const char *file, *key;
+	uint64_t sum;
+};
+
 int
 cg_make(const char *dir, struct err *e)
 {
@@ -124,32 +129,51 @@ cg_read_key(
 	return err_set(e, ERR_CORRUPT, "%s/%s has no %s", dir, file, key);
 }
 
-/* What a group below cannot tell adds nothing: it may go at any moment. */
-static uint64_t
-sum_below(const char *dir, const struct cg_sum *s, unsigned depth)
+static int
+each(const char *dir, const struct cg_visit *v, unsigned depth, struct err *e)
 {
-	uint64_t sum = 0, v;
-	DIR *d = depth < CG_DEPTH_MAX ? opendir(dir) : NULL;
+	int rc = v->fn(dir, v->arg, e);
+	DIR *d = !rc && depth < CG_DEPTH_MAX ? opendir(dir) : NULL;
 	const struct dirent *m;
 
-	if (!cg_read_key(dir, s->file, s->key, &v, NULL))
-		sum = v;
-	while (d && (m = readdir(d)) != NULL) {
+	while (!rc && d && (m = readdir(d)) != NULL) {
 		if (m->d_type != DT_DIR || m->d_name[0] == '.')
 			continue;
 		AUTO_FREE char *below = xasprintf("%s/%s", dir, m->d_name);
 
-		sum += sum_below(below, s, depth + 1);
+		rc = each(below, v, depth + 1, e);
 	}
 	if (d)
 		closedir(d);
-	return sum;
+	return rc;
+}
+
+int
+cg_each(const char *dir, const struct cg_visit *v, struct err *e)
+{
+	return each(dir, v, 0, e);
+}
+
+/* What a group below cannot tell adds nothing: it may go at any moment. */
+static int
+add_one(const char *dir, void *arg, struct err *e)
+{
+	struct cg_sum *s = arg;
+	uint64_t v = 0;
+
+	(void)cg_read_key(dir, s->file, s->key, &v, NULL);
+	s->sum += v;
+	return 0;
 }
 
 uint64_t
-cg_sum(const char *dir, const struct cg_sum *s)
+cg_sum(const char *dir, const char *file, const char *key)
 {
-	return sum_below(dir, s, 0);
+	struct cg_sum s = { file, key, 0 };
+	const struct cg_visit v = { add_one, &s };
+
+	(void)cg_each(dir, &v, NULL);
+	return s.sum;
 }
 
 int

@@ -69,13 +69,15 @@ int cg_read_limit(const char *dir, const char *file, uint64_t *ret_v, struct err
 int cg_read_key(
     const char *dir, const char *file, const char *key, uint64_t *ret_v, struct err *e);
 
-/* A line of a file that each group keeps for itself alone. */
-struct cg_sum {
-	const char *file, *key;
+struct cg_visit {
+	int (*fn)(const char *dir, void *arg, struct err *e);
+	void *arg;
 };
 
-/* Of dir and the groups below it. */
-uint64_t cg_sum(const char *dir, const struct cg_sum *s);
+/* dir and the groups below it, until one fails. */
+int cg_each(const char *dir, const struct cg_visit *v, struct err *e);
+/* Of dir and the groups below it: a line that each keeps for itself alone. */
+uint64_t cg_sum(const char *dir, const char *file, const char *key);
 /* The group alone, or with all below it; absent is fine. ERR_BUSY while a process is in
  * one. */
 int cg_remove_empty(const char *dir, struct err *e);

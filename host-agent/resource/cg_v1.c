@@ -114,7 +114,6 @@ count_kernel(const char *dir, struct counters *to)
 static int
 count_memory(const char *dir, struct counters *to, struct err *e)
 {
-	static const struct cg_sum killed = { "memory.oom_control", "oom_kill" };
 	struct counter c = { .name = "memory", .unit = COUNTER_BYTES, .tells = true };
 	int rc = cg_read_u64(dir, "memory.usage_in_bytes", &c.current, e);
 
@@ -124,7 +123,7 @@ count_memory(const char *dir, struct counters *to, struct err *e)
 		rc = cg_read_limit(dir, MEMORY, &c.limit, e);
 	if (rc)
 		return rc;
-	c.failures = cg_sum(dir, &killed);
+	c.failures = cg_sum(dir, "memory.oom_control", "oom_kill");
 	counters_add(to, &c);
 	count_swap(dir, &c, to);
 	count_kernel(dir, to);
@@ -201,7 +200,6 @@ pids_used(const char *dir, struct cg_usage *u, struct err *e)
 static int
 count_pids(const char *dir, struct counters *to, struct err *e)
 {
-	static const struct cg_sum refused = { "pids.events", "max" };
 	struct counter c = {
 		.name = "processes", .unit = COUNTER_COUNT, .tells = true
 	};
@@ -212,7 +210,7 @@ count_pids(const char *dir, struct counters *to, struct err *e)
 	if (rc)
 		return rc;
 	(void)cg_read_u64(dir, "pids.peak", &c.peak, NULL);
-	c.failures = cg_sum(dir, &refused);
+	c.failures = cg_sum(dir, "pids.events", "max");
 	counters_add(to, &c);
 	return 0;
 }
@@ -233,8 +231,10 @@ set_weight(const char *dir, const struct cg_values *v, struct err *e)
 }
 
 static int
-set_disk(const char *dir, const struct cg_disk *d, struct err *e)
+set_disk_of(const char *dir, void *arg, struct err *e)
 {
+	const struct cg_disk *d = arg;
+
 	const struct {
 		const char *file;
 		uint64_t limit;
@@ -254,6 +254,16 @@ set_disk(const char *dir, const struct cg_disk *d, struct err *e)
 		rc = cg_write(dir, all[i].file, text, e);
 	}
 	return rc;
+}
+
+/* Here a limit binds the processes of the group itself, and those are below. */
+static int
+set_disk(const char *dir, const struct cg_disk *d, struct err *e)
+{
+	struct cg_disk copy = *d;
+	const struct cg_visit v = { set_disk_of, &copy };
+
+	return cg_each(dir, &v, e);
 }
 
 /* Memory, which may be refused, before what never is; time before its ration. */

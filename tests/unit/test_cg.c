@@ -216,6 +216,8 @@ v1_bounds_a_container(void **state)
 	make_file(t, "blkio/d/vm-1/blkio.throttle.write_bps_device", "........");
 	make_file(t, "blkio/d/vm-1/blkio.throttle.read_iops_device", "........");
 	make_file(t, "blkio/d/vm-1/blkio.throttle.write_iops_device", "........");
+	sh("cp -r %s/blkio/d/vm-1 %s/ct && mv %s/ct %s/blkio/d/vm-1", t->root, t->root,
+	    t->root, t->root);
 	cg = open_cg(t, "d");
 	if (cg_guest_set(cg, 1, &v, &e) || cg_guest_set_disk(cg, 1, &d, &e))
 		fail_msg("%s", e.msg);
@@ -228,6 +230,7 @@ v1_bounds_a_container(void **state)
 	expect_file(t, "blkio/d/vm-1/blkio.bfq.weight", "300");
 	expect_file(t, "blkio/d/vm-1/blkio.throttle.read_bps_device", "7:3 1024");
 	expect_file(t, "blkio/d/vm-1/blkio.throttle.write_iops_device", "7:3 50");
+	expect_file(t, "blkio/d/vm-1/ct/blkio.throttle.read_bps_device", "7:3 1024");
 	cg_free(cg);
 }
 
