@@ -13,12 +13,14 @@ def test_journeys(lab: Lab) -> None:
         pytest.skip("node or chromium is not here")
     tiny = lab.find("templates", "tiny")
     lab.api().do("POST", "/vms", {"name": "ui-witness", "template": tiny["id"], "power_on": True})
+    containers = any(t["name"] == "busybox" for t in lab.api().get("/templates")["items"])
     ran = subprocess.run(
         [node, "--test", str(ROOT / "tests/ui/journeys.mjs")],
         env={
             **os.environ,
             "DROVER_URL": f"https://127.0.0.1:{lab.port}",
             "DROVER_USER": "admin",
+            "DROVER_CONTAINERS": "1" if containers else "",
             "DROVER_PASSWORD": lab.password,
         },
         stdin=subprocess.DEVNULL,

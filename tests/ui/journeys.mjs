@@ -125,8 +125,35 @@ test("the filter narrows and says what it does not understand", async () => {
   await page.getByRole("searchbox").fill("");
 });
 
+test("a container is made of its template, and tells what it uses", { skip: !process.env.DROVER_CONTAINERS }, async () => {
+  await page.getByRole("button", { name: "New machine" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Name", { exact: true }).fill("ui-container");
+  await dialog.getByLabel("Template").selectOption({ label: "busybox (containers)" });
+  await dialog.getByLabel("Processes").fill("100");
+  await accessible("new container");
+  await dialog.getByRole("button", { name: "Create" }).click();
+  await row("ui-container").getByText("Powered on").waitFor();
+  await page.getByRole("searchbox").fill("kind:container");
+  await page.waitForFunction(() => document.querySelectorAll("tr[data-vm]").length === 1);
+  await page.getByRole("searchbox").fill("");
+  const menu = row("ui-container").getByLabel("Actions for ui-container");
+  assert.equal(await menu.locator("option[value=snapshots]").count(), 0);
+  await menu.selectOption("counters");
+  await dialog.getByRole("cell", { name: "memory", exact: true }).waitFor();
+  await accessible("counters");
+  await shot("counters");
+  await dialog.getByRole("button", { name: "Close" }).click();
+  await menu.selectOption("kill");
+  await dialog.getByRole("button", { name: "Power off" }).click();
+  await menu.locator("option[value=delete]").waitFor({ state: "attached" });
+  await menu.selectOption("delete");
+  await dialog.getByRole("button", { name: "Delete from disk" }).click();
+  await row("ui-container").waitFor({ state: "detached" });
+});
+
 test("a machine migrates; hosts that cannot take it say why", async () => {
-  const here = await row("ui-journey").locator("td").nth(3).textContent();
+  const here = await row("ui-journey").locator("td").nth(4).textContent();
   await row("ui-journey").getByLabel("Actions for ui-journey").selectOption("migrate");
   const dialog = page.getByRole("dialog");
   await dialog.getByText("already").first().waitFor();

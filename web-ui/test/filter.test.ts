@@ -8,6 +8,7 @@ const row: Row = {
   vm: {
     id: "vm-7",
     name: "web-01",
+    guest_type: "container",
     ip_address: "10.0.0.17",
     power_state: "powered_on",
     num_cpu: 2,
@@ -27,8 +28,8 @@ test("bare words match name, id, address and host", () => {
 });
 
 test("fields match whole values, with wildcards and alternatives", () => {
-  for (const q of ["power:on", "name:web*", "host:host-1|host-2", "-power:off"]) assert.ok(hits(q), q);
-  for (const q of ["power:off", "name:web", "host:host-1"]) assert.ok(!hits(q), q);
+  for (const q of ["power:on", "name:web*", "host:host-1|host-2", "-power:off", "kind:container"]) assert.ok(hits(q), q);
+  for (const q of ["power:off", "name:web", "host:host-1", "kind:machine"]) assert.ok(!hits(q), q);
 });
 
 test("numbers compare, with units", () => {

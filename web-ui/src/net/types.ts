@@ -17,7 +17,21 @@ export type PowerState =
   | "suspended"
   | "unknown";
 
+export type GuestType = "machine" | "container";
+
+/** One resource of a guest: what it has now, had at most, may have, and how often it was refused more. */
+export interface Counter {
+  name: string;
+  unit: string;
+  current: number;
+  peak: number;
+  limit: number;
+  failures: number;
+}
+
 export interface Vm extends Obj {
+  guest_type: GuestType;
+  counters: Counter[] | null;
   power_state: PowerState;
   power_reason: string | null;
   lifecycle: string;
@@ -76,6 +90,7 @@ export interface Host extends Obj {
 }
 
 export interface Template extends Obj {
+  guest_type: GuestType;
   lifecycle: string;
   num_cpu: number;
   memory_mb: number;

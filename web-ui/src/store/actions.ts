@@ -7,10 +7,12 @@ export interface Action {
   id: string;
   title: string;
   from: PowerState[];
+  /** Of a container, where that differs; none: containers do not have it. */
+  ofContainers?: PowerState[];
   /** A word that the user has to agree to. */
   confirm?: string;
   /** There is more to ask first, in a dialog of its own. */
-  opens?: "migrate" | "snapshots" | "clone";
+  opens?: "migrate" | "snapshots" | "clone" | "counters";
   run(vm: Vm): Promise<unknown>;
 }
 
@@ -27,9 +29,24 @@ export const actions: Action[] = [
   { id: "pause", title: "Pause", from: ["powered_on"], run: post("pause", {}) },
   { id: "resume", title: "Resume", from: ["paused"], run: post("resume", {}) },
   { id: "suspend", title: "Suspend", from: ["powered_on", "paused"], run: post("suspend", {}) },
-  { id: "migrate", title: "Migrate…", from: ["powered_on", "paused", "powered_off", "suspended"], opens: "migrate", run: asked },
-  { id: "snapshots", title: "Snapshots…", from: anyState, opens: "snapshots", run: asked },
-  { id: "clone", title: "Clone…", from: ["powered_on", "powered_off", "paused"], opens: "clone", run: asked },
+  {
+    id: "migrate",
+    title: "Migrate…",
+    from: ["powered_on", "paused", "powered_off", "suspended"],
+    ofContainers: ["powered_on", "powered_off", "suspended"],
+    opens: "migrate",
+    run: asked,
+  },
+  { id: "snapshots", title: "Snapshots…", from: anyState, ofContainers: [], opens: "snapshots", run: asked },
+  {
+    id: "clone",
+    title: "Clone…",
+    from: ["powered_on", "powered_off", "paused"],
+    ofContainers: ["powered_off"],
+    opens: "clone",
+    run: asked,
+  },
+  { id: "counters", title: "Counters…", from: ["powered_on", "paused"], opens: "counters", run: asked },
   {
     id: "kill",
     title: "Power off",
@@ -54,7 +71,8 @@ export const actions: Action[] = [
 ];
 
 export const fits = (a: Action, vm: Vm): boolean =>
-  vm.lifecycle === "ready" && a.from.includes(vm.power_state);
+  vm.lifecycle === "ready" &&
+  ((vm.guest_type === "container" && a.ofContainers) || a.from).includes(vm.power_state);
 
 /** Each machine fails alone; refusals are said in the server's words. */
 export async function perform(a: Action, vms: Vm[]): Promise<void> {

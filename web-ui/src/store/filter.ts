@@ -13,6 +13,7 @@ const texts: Record<string, (r: Row) => string> = {
   id: (r) => r.vm.id,
   ip: (r) => r.vm.ip_address ?? "",
   host: (r) => r.host,
+  kind: (r) => r.vm.guest_type,
   power: (r) => r.vm.power_state.replace("powered_", ""),
 };
 const numbers: Record<string, (r: Row) => number> = {

@@ -8,6 +8,7 @@ import { Dialog } from "../ui/dialog.tsx";
 import { VmState } from "../ui/state.tsx";
 import { gb } from "../ui/text.ts";
 import { Clone } from "./clone.tsx";
+import { Counters } from "./counters.tsx";
 import { Migrate } from "./migrate.tsx";
 import { NewVm } from "./new-vm.tsx";
 import { Snapshots } from "./snapshots.tsx";
@@ -21,6 +22,7 @@ interface Column {
 
 const columns: Column[] = [
   { id: "name", title: "Name", value: (r) => r.vm.name },
+  { id: "kind", title: "Kind", value: (r) => r.vm.guest_type },
   { id: "power", title: "State", value: (r) => r.vm.power_state },
   { id: "host", title: "Host", value: (r) => r.host },
   { id: "ip", title: "Address", value: (r) => r.vm.ip_address ?? "" },
@@ -111,6 +113,7 @@ function FleetRow({ row }: { row: Row }) {
       <td>
         <strong>{vm.name}</strong> <span class="dim">{vm.id}</span>
       </td>
+      <td>{vm.guest_type}</td>
       <td>
         <VmState vm={vm} />
       </td>
@@ -178,6 +181,7 @@ function Opened() {
   const one = now?.vms[0];
   if (!now || !one) return null;
   if (now.what === "migrate") return <Migrate vms={now.vms} onClose={close} />;
+  if (now.what === "counters") return <Counters vm={one} onClose={close} />;
   if (now.what === "snapshots") return <Snapshots vm={one} onClose={close} />;
   return <Clone vm={one} onClose={close} />;
 }
@@ -209,7 +213,7 @@ export function Fleet() {
           id="filter"
           aria-label="Filter"
           aria-invalid={bad ? "true" : "false"}
-          placeholder="Filter: web*  power:on  host:host-1  mem>=2gb  -test"
+          placeholder="Filter: web*  power:on  kind:container  mem>=2gb  -test"
           value={filterText.value}
           onInput={(e) => (filterText.value = e.currentTarget.value)}
         />

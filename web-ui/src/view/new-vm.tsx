@@ -4,10 +4,40 @@ import type { Obj, Template } from "../net/types.ts";
 import { inventory } from "../store/collection.ts";
 import { Dialog } from "../ui/dialog.tsx";
 
+/** What only containers have. */
+function ContainerFields() {
+  return (
+    <>
+      <label>
+        Address
+        <input name="ip_address" pattern="[0-9.]{7,15}" placeholder="the next free one" />
+      </label>
+      <label>
+        Host name
+        <input name="host_name" maxLength={64} placeholder="as its name" />
+      </label>
+      <label>
+        Disk quota (MB)
+        <input name="disk_mb" type="number" min="16" placeholder="8192" />
+      </label>
+      <label>
+        Swap (MB)
+        <input name="swap_limit_mb" type="number" min="0" placeholder="none" />
+      </label>
+      <label>
+        Processes
+        <input name="pids_limit" type="number" min="0" placeholder="as the host allows" />
+      </label>
+    </>
+  );
+}
+
 export function NewVm({ onClose }: { onClose: () => void }) {
   const templates = inventory.all<Template>("template").filter((t) => t.lifecycle === "ready");
   const clusters = inventory.all<Obj>("cluster");
   const specs = inventory.all<Obj>("custspec");
+  const template = useSignal(templates[0]?.id ?? "");
+  const container = templates.find((t) => t.id === template.value)?.guest_type === "container";
   const failed = useSignal("");
   const busy = useSignal(false);
 
@@ -22,7 +52,8 @@ export function NewVm({ onClose }: { onClose: () => void }) {
     if (form.get("full") === "on") body.full = true;
     if (form.get("custspec")) body.custspec = String(form.get("custspec"));
     if (form.get("cluster")) body.cluster = String(form.get("cluster"));
-    for (const k of ["num_cpu", "memory_mb"]) if (form.get(k)) body[k] = Number(form.get(k));
+    for (const k of ["ip_address", "host_name"]) if (form.get(k)) body[k] = String(form.get(k)).trim();
+    for (const k of ["num_cpu", "memory_mb", "disk_mb", "swap_limit_mb", "pids_limit"]) if (form.get(k)) body[k] = Number(form.get(k));
     busy.value = true;
     try {
       await call("POST", "/vms", body);
@@ -42,10 +73,10 @@ export function NewVm({ onClose }: { onClose: () => void }) {
         </label>
         <label>
           Template
-          <select name="template" required>
+          <select name="template" required value={template.value} onChange={(e) => (template.value = e.currentTarget.value)}>
             {templates.map((t) => (
               <option key={t.id} value={t.id}>
-                {t.name}
+                {t.guest_type === "container" ? `${t.name} (containers)` : t.name}
               </option>
             ))}
           </select>
@@ -81,9 +112,13 @@ export function NewVm({ onClose }: { onClose: () => void }) {
             </select>
           </label>
         )}
-        <label class="check">
-          <input name="full" type="checkbox" /> Copy the disk instead of sharing the template's
-        </label>
+        {container ? (
+          <ContainerFields />
+        ) : (
+          <label class="check">
+            <input name="full" type="checkbox" /> Copy the disk instead of sharing the template's
+          </label>
+        )}
         <label class="check">
           <input name="power_on" type="checkbox" checked /> Power on
         </label>
