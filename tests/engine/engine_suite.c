@@ -1,6 +1,6 @@
 /*
  * The conformance suite: what every engine must do alike, and then what only real
- * processes can show.  engine_suite sim | qemu
+ * processes can show.  engine_suite sim | qemu | oci
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +24,7 @@
 #include "host-agent/resource/cg.h"
 #include "tests/engine/device_suite.h"
 #include "tests/engine/move_suite.h"
+#include "tests/engine/oci_suite.h"
 #include "tests/engine/suite.h"
 #include "tests/lib/borrow.h"
 
@@ -99,7 +100,8 @@ knows_what_it_can_do(void **state)
 	assert_true(f->usable);
 	assert_true(*f->version);
 	assert_true(engine_can(s->engine, ENGINE_CAP_PAUSE));
-	assert_true(engine_can(s->engine, ENGINE_CAP_LIVE_MIGRATION));
+	if (kind != SUITE_OCI)
+		assert_true(engine_can(s->engine, ENGINE_CAP_LIVE_MIGRATION));
 	assert_false(engine_can(s->engine, ENGINE_CAP_POST_COPY));
 	for (int cap = 0; cap < ENGINE_CAPS_; cap++)
 		assert_true(f->caps[cap].able || *f->caps[cap].why_not);
@@ -753,10 +755,28 @@ main(int argc, char **argv)
 		BOTH(failed_start_leaves_nothing),
 		BOTH(real_guest_lives_its_life),
 	};
+	static const struct CMUnitTest oci_alike[] = {
+		BOTH(knows_what_it_can_do),
+		BOTH(starts_and_is_killed),
+		BOTH(pauses_resumes_resets),
+		BOTH(refuses_what_makes_no_sense),
+		BOTH(says_when_a_guest_does_not_shut_down),
+		BOTH(kill_cuts_a_start_short),
+		BOTH(kill_gets_through_while_another_one_is_under_way),
+		BOTH(outlives_the_agent),
+		BOTH(adopts_nothing_where_nothing_runs),
+	};
 	int failed;
 
+	if (argc == 2 && str_same(argv[1], "oci")) {
+		kind = SUITE_OCI;
+		if (!oci_suite_can())
+			return SKIPPED;
+		failed = cmocka_run_group_tests(oci_alike, NULL, NULL);
+		return failed + oci_suite_run() ? 1 : 0;
+	}
 	if (argc != 2 || (!str_same(argv[1], "sim") && !str_same(argv[1], "qemu"))) {
-		fprintf(stderr, "usage: %s sim|qemu\n", argv[0]);
+		fprintf(stderr, "usage: %s sim|qemu|oci\n", argv[0]);
 		return 2;
 	}
 	kind = str_same(argv[1], "qemu") ? SUITE_QEMU : SUITE_SIM;

@@ -15,11 +15,13 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "host-agent/engine/engine_int.h"
+#include "tests/engine/ct_image.h"
 #include "tests/lib/borrow.h"
 
 #define DISK_BYTES (16 << 20)
 #define TURN_MS    50
 #define UNPLUG_MS  1000
+#define IDS_FROM   1000000000u
 
 /* One verb on its way. */
 struct suite_running {
@@ -162,6 +164,20 @@ on_event(struct engine_guest *g, const struct engine_event *ev, void *arg)
 
 static char *sim_script;
 
+static struct engine *
+make_oci(struct suite *s)
+{
+	AUTO_FREE char *dir = xasprintf("%s/oci", s->dir);
+	const struct engine_oci_conf oc = {
+		.runtime = getenv("DROVER_RUNTIME"),
+		.stage = STAGE_PROGRAM,
+		.state_dir = dir,
+		.id_base = IDS_FROM,
+	};
+
+	return engine_oci_new(s->loop, s->flows, &oc);
+}
+
 static void
 make_engine(struct suite *s)
 {
@@ -180,6 +196,8 @@ make_engine(struct suite *s)
 	s->flows = flows_new(s->loop);
 	if (s->kind == SUITE_QEMU)
 		s->engine = engine_qemu_new(s->loop, s->flows, &qc);
+	else if (s->kind == SUITE_OCI)
+		s->engine = make_oci(s);
 	else
 		assert_int_equal(engine_sim_new(s->loop, &sc, &s->engine, &e), 0);
 	assert_int_equal(run(&r, &e), 0);
@@ -195,6 +213,14 @@ drop_engine(struct suite *s)
 	loop_free(s->loop);
 }
 
+static void
+make_layer(const struct suite *s)
+{
+	AUTO_FREE char *path = xasprintf("%s/layer", s->dir);
+
+	ct_image_layer(path);
+}
+
 struct suite *
 suite_new(enum suite_kind kind, const char *sim_faults)
 {
@@ -203,8 +229,12 @@ suite_new(enum suite_kind kind, const char *sim_faults)
 	s->kind = kind;
 	snprintf(s->dir, sizeof(s->dir), "/tmp/drover-engine-XXXXXX");
 	assert_non_null(mkdtemp(s->dir));
-	/* The guests' own user must be able to enter its working folder only. */
-	chmod(s->dir, 0700);
+	/* The guests' own user must be able to enter its working folder only; a
+	 * container's ids look up what is in theirs. */
+	chmod(s->dir, kind == SUITE_OCI ? 0711 : 0700);
+	snprintf(s->group, sizeof(s->group), "drover-suite-%d", (int)getpid());
+	if (kind == SUITE_OCI)
+		make_layer(s);
 	sim_script = xstrdup(sim_faults);
 	make_engine(s);
 	return s;
@@ -221,6 +251,18 @@ static void
 remove_tree(const char *dir)
 {
 	AUTO_FREE char *command = xasprintf("rm -rf -- '%s'", dir);
+
+	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): our own path */
+}
+
+/* Left by the runtime in hierarchies that nobody else has groups in. */
+static void
+remove_groups(const struct suite *s)
+{
+	AUTO_FREE char *command =
+	    xasprintf("find /sys/fs/cgroup -mindepth 1 -depth -type d -path '*/%s*' "
+		      "-exec rmdir {} +",
+		s->group);
 
 	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): our own path */
 }
@@ -242,7 +284,7 @@ end_left_over(struct suite *s, struct suite_guest *sg)
 {
 	pid_t pid = engine_guest_stat(sg->g)->pid;
 
-	if (s->kind == SUITE_QEMU && pid > 0)
+	if (s->kind != SUITE_SIM && pid > 0)
 		kill(pid, SIGKILL);
 	engine_guest_free(sg->g);
 	free(sg);
@@ -255,6 +297,8 @@ suite_free(struct suite *s)
 		if (s->guests[i])
 			end_left_over(s, s->guests[i]);
 	drop_engine(s);
+	if (s->kind == SUITE_OCI)
+		remove_groups(s);
 	remove_tree(s->dir);
 	free(sim_script);
 	sim_script = NULL;
@@ -270,6 +314,36 @@ make_disk(const char *path, const void *boot)
 	assert_int_equal(ftruncate(fd, DISK_BYTES), 0);
 	if (boot)
 		assert_int_equal(pwrite(fd, boot, 512, 0), 512);
+}
+
+void
+suite_guest_script(struct suite_guest *sg, const char *script)
+{
+	static const char *const words[] = { "/bin/sh", "-c" };
+
+	sg->container.n_args = 0;
+	for (size_t i = 0; script && i < ARRAY_SIZE(words); i++)
+		sg->args[sg->container.n_args++] = borrow(words[i]);
+	if (script)
+		sg->args[sg->container.n_args++] = borrow(script);
+	sg->container.args = sg->args;
+}
+
+static void
+make_container(struct suite_guest *sg)
+{
+	const struct suite *s = sg->suite;
+
+	ct_image_own(sg->disk_path, NULL);
+	drover__container_spec__init(&sg->container);
+	suite_guest_script(sg, "while :; do sleep 1000; done");
+	sg->spec.container = &sg->container;
+	sg->disk.format = borrow("ext4");
+	snprintf(sg->layer_path, sizeof(sg->layer_path), "%s/layer", s->dir);
+	sg->layer.path = sg->layer_path;
+	sg->layer.format = borrow("ext4");
+	sg->disk.n_backing = 1;
+	snprintf(sg->cgroup, sizeof(sg->cgroup), "%s/vm-%" PRIu64, s->group, sg->number);
 }
 
 void
@@ -291,7 +365,8 @@ suite_guest_new(struct suite *s, uint64_t number, const char *folder, const void
 	    folder ? folder : s->dir, number);
 	snprintf(sg->uuid, sizeof(sg->uuid), "6e9bd5ae-0000-4000-8000-%012" PRIx64,
 	    (uint64_t)getpid() << 16 | number);
-	make_disk(sg->disk_path, boot);
+	if (s->kind != SUITE_OCI)
+		make_disk(sg->disk_path, boot);
 	drover__guest_spec__init(&sg->spec);
 	drover__disk_spec__init(&sg->disk);
 	drover__disk_layer__init(&sg->layer);
@@ -308,6 +383,8 @@ suite_guest_new(struct suite *s, uint64_t number, const char *folder, const void
 	sg->spec.n_disks = 1;
 	sg->spec.disks = sg->disks;
 	sg->tap = -1;
+	if (s->kind == SUITE_OCI)
+		make_container(sg);
 	suite_guest_handle(sg);
 	remember(s, NULL, sg);
 	return sg;
@@ -372,11 +449,13 @@ suite_boot(struct suite_guest *sg, suite_boot_fn fn, struct wake w)
 		.disks = disks,
 		.tap_fds = &sg->tap,
 		.join_cgroups = sg->join_cgroups,
+		.cgroup = *sg->cgroup ? sg->cgroup : NULL,
 		.memory_fd = start_memory_fd,
 		.seed_fd = -1 };
 
 	assert_true(fd >= 0);
-	disks[0].direct = fcntl(fd, F_SETFL, O_DIRECT) == 0;
+	if (sg->suite->kind != SUITE_OCI)
+		disks[0].direct = fcntl(fd, F_SETFL, O_DIRECT) == 0;
 	if (sg->spec.n_disks == 2)
 		suite_open_second(sg, &disks[1]);
 	fn(sg, &b, w);

@@ -14,7 +14,7 @@
 #define SUITE_GID     64000u
 #define SUITE_MAC     "52:54:00:00:00:11"
 
-enum suite_kind { SUITE_SIM, SUITE_QEMU };
+enum suite_kind { SUITE_SIM, SUITE_QEMU, SUITE_OCI };
 
 struct suite_event {
 	enum engine_event_kind kind;
@@ -27,6 +27,7 @@ struct suite {
 	struct flows *flows;
 	struct engine *engine;
 	char dir[64]; /* all files of the suite */
+	char group[32]; /* of its containers' groups */
 	struct suite_event events[SUITE_EVENTS];
 	unsigned n_events;
 	struct suite_guest *guests[SUITE_GUESTS]; /* not freed yet */
@@ -50,6 +51,10 @@ struct suite_guest {
 	Drover__NicSpec *nics[1];
 	int tap; /* closed with the start; -1: none */
 	const char *const *join_cgroups;
+	/* Of a container. */
+	char cgroup[64], layer_path[96];
+	Drover__ContainerSpec container;
+	char *args[3];
 };
 
 typedef void (*suite_verb)(struct suite_guest *sg, struct wake w);
@@ -66,6 +71,8 @@ void suite_free(struct suite *s);
 struct suite_guest *suite_guest_new(
     struct suite *s, uint64_t number, const char *folder, const void *boot);
 void suite_guest_free(struct suite_guest *sg);   /* kills it */
+/* A container's first process is a shell that runs script; NULL: /sbin/init. */
+void suite_guest_script(struct suite_guest *sg, const char *script);
 void suite_guest_handle(struct suite_guest *sg); /* makes g anew */
 
 void suite_guest_wire(struct suite_guest *sg); /* gives it a nic on its tap */

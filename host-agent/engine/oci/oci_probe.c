@@ -43,11 +43,6 @@ version_start(struct flow *f, void *arg)
 	struct oci_probe *p = arg;
 	const char *const argv[] = { p->oci->runtime, "--version", NULL };
 
-	if (access(p->oci->runtime, X_OK)) {
-		err_sys(flow_err(f), ERR_UNAVAILABLE, errno, "no runtime %s",
-		    p->oci->runtime);
-		return FLOW_FAIL;
-	}
 	return oci_program_run(p->c, argv, flow_wake(f), flow_err(f)) ? FLOW_FAIL
 								      : FLOW_WAIT;
 }
@@ -98,6 +93,8 @@ host_start(struct flow *f, void *arg)
 
 	if (geteuid() != 0)
 		err_set(e, ERR_UNAVAILABLE, "containers take root");
+	else if (access(p->oci->runtime, X_OK))
+		err_sys(e, ERR_UNAVAILABLE, errno, "no runtime %s", p->oci->runtime);
 	else if (access("/proc/self/ns/user", F_OK))
 		err_set(e, ERR_UNAVAILABLE, "the kernel has no user namespaces");
 	else if (access(OCI_CGROUPS "/cgroup.controllers", F_OK) &&
@@ -139,6 +136,17 @@ make_tree(const char *dir, struct err *e)
 }
 
 static enum flow_rc
+folder_start(struct flow *f, void *arg)
+{
+	struct oci_probe *p = arg;
+
+	snprintf(p->c->run.cgroup, sizeof(p->c->run.cgroup), "%s", p->cgroup);
+	return oci_dir_prepare(p->c, flow_err(f)) || make_tree(p->c->g.dir, flow_err(f))
+		   ? FLOW_FAIL
+		   : FLOW_NEXT;
+}
+
+static enum flow_rc
 image_start(struct flow *f, void *arg)
 {
 	struct oci_probe *p = arg;
@@ -149,10 +157,7 @@ image_start(struct flow *f, void *arg)
 
 	if (p->images == IMAGES)
 		return FLOW_NEXT;
-	snprintf(p->c->run.cgroup, sizeof(p->c->run.cgroup), "%s", p->cgroup);
-	if ((!p->images && (oci_dir_prepare(p->c, flow_err(f)) ||
-			       make_tree(p->c->g.dir, flow_err(f)))) ||
-	    oci_program_run(p->c, argv, flow_wake(f), flow_err(f)))
+	if (oci_program_run(p->c, argv, flow_wake(f), flow_err(f)))
 		return FLOW_FAIL;
 	return FLOW_WAIT;
 }
@@ -223,9 +228,10 @@ clear_start(struct flow *f, void *arg)
 }
 
 static const struct flow_step probe_steps[] = {
-	{ "version", version_start, version_finish, NULL, PROBE_MS },
 	{ "host", host_start, NULL, NULL, 0 },
 	{ "clear before", clear_start, NULL, NULL, PROBE_MS },
+	{ "folder", folder_start, NULL, NULL, 0 },
+	{ "version", version_start, version_finish, NULL, PROBE_MS },
 	{ "images", image_start, image_finish, NULL, PROBE_MS },
 	{ "container", container_start, container_finish, clear_start, PROBE_MS },
 	{ "clear", clear_start, NULL, NULL, PROBE_MS },
