@@ -442,19 +442,32 @@ over_start(struct flow *f, void *arg)
 	return FLOW_WAIT;
 }
 
-/* Who was away when its move ended is released without being told of the disks that
- * went along: the record has them. */
+/*
+ * Who was away when its move ended is released without being told of the disks that
+ * went along.  The record has them: of a guest that was given away those of its move,
+ * of one that was down all, less what is in use by now.
+ */
 static enum flow_rc
 left_disks_start(struct flow *f, void *arg)
 {
 	struct guest_job *j = arg;
 	const Drover__GuestRelease *o = j->order->guest_release;
+	const Drover__GuestSpec *spec = j->g->spec;
 	const Drover__MoveRecord *m = j->from == GUEST_GIVEN ? j->g->move : NULL;
-	bool by_record = m && !o->n_delete_disks;
+	const Drover__GuestSpec kept = { .disks = o->kept_disks,
+		.n_disks = o->n_kept_disks };
+	Drover__DiskSpec **left = o->delete_disks;
+	size_t n = o->n_delete_disks;
+
+	if (!n && m) {
+		left = m->spare_disks;
+		n = m->n_spare_disks;
+	} else if (!n && o->n_kept_disks) {
+		left = spec->disks;
+		n = spec->n_disks;
+	}
 	AUTO(guest_spec)
-	Drover__GuestSpec *images =
-	    guest_images_of(j->g->spec, by_record ? m->spare_disks : o->delete_disks,
-		by_record ? m->n_spare_disks : o->n_delete_disks, NULL);
+	Drover__GuestSpec *images = guest_images_of(spec, left, n, &kept);
 
 	return guest_step_delete_images(f, j, images);
 }

@@ -3,6 +3,7 @@
  * move's own orders.  Each is sent now or never: one that came late could meet the
  * guest's next move.
  */
+#include "base/arena.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "server/hosts/host_int.h"
@@ -50,9 +51,70 @@ on_reply(void *arg, int rc, const struct err *e, const Drover__Reply *reply)
 		    e->msg);
 }
 
+static char *
+text_of(struct arena *mem, const json *o, const char *key)
+{
+	const char *s = json_str_value(json_get(o, key), NULL);
+
+	return arena_strdup(mem, s ? s : "");
+}
+
+static Drover__DiskSpec *
+kept_disk(struct arena *mem, const json *j)
+{
+	Drover__DiskSpec *d = arena_alloc(mem, sizeof(*d));
+	const json *backing = json_get(j, "backing");
+	size_t n = backing ? json_count(backing) : 0;
+	obj_id datastore = OBJ_ID_NONE;
+	struct err ignored = ERR_INIT;
+
+	drover__disk_spec__init(d);
+	if (!obj_id_parse(
+		text_of(mem, j, "datastore"), KIND_DATASTORE, &datastore, &ignored))
+		d->datastore = obj_id_number(datastore);
+	d->path = text_of(mem, j, "path");
+	d->backing = arena_array(mem, n + 1, sizeof(*d->backing));
+	for (size_t i = 0; i < n; i++) {
+		Drover__DiskLayer *l = arena_alloc(mem, sizeof(*l));
+
+		drover__disk_layer__init(l);
+		l->path = text_of(mem, json_at(backing, i), "path");
+		d->backing[d->n_backing++] = l;
+	}
+	return d;
+}
+
+static void
+keep_disks(struct arena *mem, const json *disks, Drover__GuestRelease *to)
+{
+	size_t n = disks ? json_count(disks) : 0;
+	Drover__DiskSpec **all =
+	    arena_array(mem, to->n_kept_disks + n + 1, sizeof(*all));
+
+	for (size_t i = 0; i < to->n_kept_disks; i++)
+		all[i] = to->kept_disks[i];
+	for (size_t i = 0; i < n; i++)
+		all[to->n_kept_disks++] = kept_disk(mem, json_at(disks, i));
+	to->kept_disks = all;
+}
+
+/* Without them nothing is deleted. */
+static void
+keep_all_in_use(struct arena *mem, const struct inv *inv, const struct vm *vm,
+    Drover__GuestRelease *to)
+{
+	keep_disks(mem, vm->disks, to);
+	INV_EACH(inv, KIND_SNAPSHOT, o)
+	{
+		if (obj_id_is(o->parent, vm->o.id))
+			keep_disks(mem, inv_snapshot(inv, o->id)->disks, to);
+	}
+}
+
 /* What to order, and what to call it. */
 static const char *
-fill(const struct inv *inv, const struct sync_finding *f, struct leftover_order *to)
+fill(struct arena *mem, const struct inv *inv, const struct sync_finding *f,
+    struct leftover_order *to)
 {
 	const struct vm *vm = inv_vm(inv, obj_id_make(KIND_VM, f->number));
 
@@ -62,6 +124,8 @@ fill(const struct inv *inv, const struct sync_finding *f, struct leftover_order 
 		drover__guest_release__init(&to->release);
 		to->release.guest = f->number;
 		to->release.generation = vm ? vm->run_gen : f->status->generation;
+		if (vm)
+			keep_all_in_use(mem, inv, vm, &to->release);
 		to->o.verb_case = DROVER__ORDER__VERB_GUEST_RELEASE;
 		to->o.guest_release = &to->release;
 		return "release";
@@ -90,8 +154,9 @@ void
 host_leftover_order(struct host_rec *rec, const struct sync_finding *f)
 {
 	struct hosts *hs = rec->hs;
+	AUTO(arena) struct arena *mem = arena_new();
 	struct leftover_order order;
-	const char *verb = fill(hs->inv, f, &order);
+	const char *verb = fill(mem, hs->inv, f, &order);
 
 	if (!verb || map_get(rec->leftovers, f->number))
 		return;

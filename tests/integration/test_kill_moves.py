@@ -374,6 +374,25 @@ def test_the_source_is_killed(mover: Mover, case: Case) -> None:
     kill_an_agent(mover, "source", case)
 
 
+def test_a_source_that_was_away_deletes_what_it_sent(lab: Lab) -> None:
+    """The machine is off, so that its host has all of its disks still when the move has ended without it."""
+    made = make(lab, "sent", power_on=False)
+    source = made["host"]
+    target = next(h["id"] for h in lab.all("hosts") if h["id"] != source)
+    act(lab, made["id"], "migrate", {"datastore": local_store(lab, source)["id"]})
+    assert len(disk_files(lab, made["id"])) == 1
+    renew_agent(lab, source, "agent.release.end.before")
+    lab.api().do("POST", f"/vms/{made['id']}/migrate", {"host": target, "datastore": local_store(lab, target)["id"]})
+    assert not alive(lab.pid(agent_of(lab, source))) and len(disk_files(lab, made["id"])) == 2
+    heal(lab)
+    wait_for("the old image to go", lambda: len(disk_files(lab, made["id"])) == 1)
+    after = vm(lab, made["id"])
+    assert disk_files(lab, made["id"]) == [f"{local_store(lab, target)['name']}/{after['disks'][0]['path']}"]
+    act(lab, made["id"], "start")
+    Service(after["ip_address"]).close()
+    remove(lab, made["id"])
+
+
 @pytest.mark.parametrize("case", usual(TARGET), ids=name_of)
 def test_the_target_is_killed(mover: Mover, case: Case) -> None:
     kill_an_agent(mover, "target", case)

@@ -577,6 +577,48 @@ what_is_off_is_sent_with_its_checksums(void **state)
 	lab_free(b.l);
 }
 
+/* What the last release to a host said stays. */
+static char kept[200];
+
+static void
+note_release(const Drover__Order *o, void *arg)
+{
+	const Drover__GuestRelease *r = o->guest_release;
+
+	if (o->verb_case != DROVER__ORDER__VERB_GUEST_RELEASE)
+		return;
+	assert_int_equal(r->n_kept_disks, 1);
+	snprintf(kept, sizeof(kept), "%llu/%s",
+	    (unsigned long long)r->kept_disks[0]->datastore, r->kept_disks[0]->path);
+}
+
+/* It still has the images that went elsewhere, and is told which are in use. */
+static void
+a_source_that_was_away_is_told_what_stays(void **state)
+{
+	struct bed b = bed_new(2, false);
+	struct agent_fake *source = b.l->agent[b.from];
+	obj_id here = bed_local_store(&b, b.from, "here");
+	obj_id there = bed_local_store(&b, b.to, "there");
+	struct agent_fake_trap cut = { .verb = V(GUEST_RELEASE),
+		.when = FAKE_BEFORE,
+		.harm = FAKE_LINK_BREAKS,
+		.victim = source };
+
+	assert_int_equal(bed_move_disks(&b, here), 0);
+	agent_fake_set_trap(source, &cut);
+	assert_int_equal(bed_move_disks(&b, there), 0);
+	agent_fake_watch(source, note_release, NULL);
+	lab_dial(b.l);
+	lab_advance(b.l, 1000);
+	bed_report(b.l);
+	lab_settle(b.l);
+	AUTO_FREE char *want = xasprintf(
+	    "%llu/vms/vm-1/disk-0.qcow2", (unsigned long long)obj_id_number(there));
+	assert_string_equal(kept, want);
+	lab_free(b.l);
+}
+
 static void
 a_cold_move_that_fails_changes_nothing(void **state)
 {
@@ -645,6 +687,7 @@ main(void)
 		cmocka_unit_test(disks_move_while_the_machine_stays),
 		cmocka_unit_test(a_machine_follows_its_disks_to_where_they_are_reached),
 		cmocka_unit_test(what_is_off_is_sent_with_its_checksums),
+		cmocka_unit_test(a_source_that_was_away_is_told_what_stays),
 		cmocka_unit_test(a_cold_move_that_fails_changes_nothing),
 		cmocka_unit_test(images_that_cannot_be_sent_are_given_up),
 	};
