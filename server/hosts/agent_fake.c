@@ -437,6 +437,14 @@ on_frame(struct link *k, const uint8_t *p, size_t n, void *arg)
 		}
 		take_order(a, m->order);
 		break;
+	case DROVER__ENVELOPE__BODY_SESSION_OPEN:
+	case DROVER__ENVELOPE__BODY_SESSION_DATA:
+	case DROVER__ENVELOPE__BODY_SESSION_CREDIT:
+	case DROVER__ENVELOPE__BODY_SESSION_SIZE:
+	case DROVER__ENVELOPE__BODY_SESSION_END:
+		if (a->server_of_sessions)
+			a->server_of_sessions(m, a->server_arg);
+		break;
 	default:
 		break;
 	}
@@ -515,6 +523,19 @@ agent_fake_watch(struct agent_fake *a, agent_fake_fn fn, void *arg)
 {
 	a->watcher = fn;
 	a->watcher_arg = arg;
+}
+
+void
+agent_fake_serve(struct agent_fake *a, agent_fake_session_fn fn, void *arg)
+{
+	a->server_of_sessions = fn;
+	a->server_arg = arg;
+}
+
+void
+agent_fake_say(struct agent_fake *a, Drover__Envelope *m)
+{
+	send_msg(a, m);
 }
 
 void

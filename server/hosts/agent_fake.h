@@ -38,6 +38,10 @@ typedef void (*agent_fake_fn)(const Drover__Order *o, void *arg);
 void agent_fake_watch(struct agent_fake *a, agent_fake_fn fn, void *arg);
 /* Why it runs no containers, from its next dialling on; "": it does. */
 void agent_fake_no_containers(struct agent_fake *a, const char *why);
+/* Told of each session message; what it says about it goes out with agent_fake_say. */
+typedef void (*agent_fake_session_fn)(const Drover__Envelope *m, void *arg);
+void agent_fake_serve(struct agent_fake *a, agent_fake_session_fn fn, void *arg);
+void agent_fake_say(struct agent_fake *a, Drover__Envelope *m);
 /* Of the next order: do it but break the link before the reply. */
 void agent_fake_lose_next(struct agent_fake *a);
 /* Of the next order: do nothing, answer with this fault. */

@@ -46,6 +46,8 @@ struct agent_fake {
 	unsigned orders, works;
 	agent_fake_fn watcher;
 	void *watcher_arg;
+	agent_fake_session_fn server_of_sessions;
+	void *server_arg;
 	struct map *never; /* guest → uint64_t: generations up to it are refused */
 	struct agent_fake *peers[FAKE_MAX_PEERS];
 	size_t n_peers;
