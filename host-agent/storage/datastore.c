@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "host-agent/storage/ds_file.h"
 #include "host-agent/storage/ds_path.h"
+#include "host-agent/storage/layer_pool.h"
 #include "proto/msg.h"
 
 #define MARK_MAX 64
@@ -273,7 +274,7 @@ datastore_look(
 int
 datastore_path_is_users(const char *path, struct err *e)
 {
-	static const char *const ours[] = { DATASTORE_MARK, DS_BEATS, "vms",
+	static const char *const ours[] = { DATASTORE_MARK, DS_BEATS, LAYER_POOL, "vms",
 		"templates" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {

@@ -21,6 +21,7 @@ struct workers;
 struct disk_conf {
 	const char *qemu_img; /* "" is /usr/bin/qemu-img */
 	uint32_t uid, gid; /* of the child that reads and writes images; 0: our own */
+	const char *unpack; /* "" or NULL: the drover-unpack beside our own program */
 };
 
 /* Outlives what is made with it; ds is referenced. */

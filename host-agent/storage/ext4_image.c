@@ -15,10 +15,9 @@
 #define RESIZE "/sbin/resize2fs"
 #define IMAGE  "/dev/fd/3"
 
-#define MAKE_MS  20000
-#define CHECK_MS 600000
-#define CPU_S    600
-#define MEMORY   (2ull << 30)
+#define TOOL_MS 600000
+#define CPU_S   600
+#define MEMORY  (2ull << 30)
 
 /* Bytes a file's node is made for: many small files are the rule. */
 #define BYTES_A_NODE "8192"
@@ -33,8 +32,8 @@ static const char *const tool_env[] = { "LANG=C.UTF-8", "MKE2FS_CONFIG=/dev/null
 	NULL };
 
 static int
-run_tool(const struct ext4_tool *t, const char *const *argv, uint32_t timeout_ms,
-    child_fn done, void *arg, struct child **ret_c, struct err *e)
+run_tool(const struct ext4_tool *t, const char *const *argv, child_fn done, void *arg,
+    struct child **ret_c, struct err *e)
 {
 	struct child_opts o = {
 		.argv = argv,
@@ -43,7 +42,7 @@ run_tool(const struct ext4_tool *t, const char *const *argv, uint32_t timeout_ms
 		.n_pass_fds = 1,
 		.rlimit_as_bytes = MEMORY,
 		.rlimit_cpu_s = CPU_S,
-		.timeout_ms = timeout_ms,
+		.timeout_ms = TOOL_MS,
 		/* resize2fs wants to see that the image is not mounted. */
 		.confine = !str_same(argv[0], RESIZE),
 	};
@@ -68,7 +67,7 @@ ext4_make_start(const struct ext4_tool *t, child_fn done, void *arg,
 
 	snprintf(journal, sizeof(journal), "size=%s",
 	    t->bytes < LARGE_BYTES ? JOURNAL_MB : JOURNAL_MB_MORE);
-	return run_tool(t, argv, MAKE_MS, done, arg, ret_c, e);
+	return run_tool(t, argv, done, arg, ret_c, e);
 }
 
 /* ---- the folders of a new image ---- */
@@ -206,7 +205,7 @@ on_checked(struct child *c, const struct child_result *r, void *arg)
 
 	if (!sound || r->timed_out)
 		child_err(r, "e2fsck", &e);
-	else if (!run_tool(&g->t, argv, CHECK_MS, on_resized, g, &g->child, &e))
+	else if (!run_tool(&g->t, argv, on_resized, g, &g->child, &e))
 		return;
 	grow_end(g, &e);
 }
@@ -221,7 +220,7 @@ ext4_grow_start(const struct ext4_tool *t, ext4_done_fn done, void *arg, struct 
 	g->t = *t;
 	g->done = done;
 	g->arg = arg;
-	rc = run_tool(t, argv, CHECK_MS, on_checked, g, &g->child, e);
+	rc = run_tool(t, argv, on_checked, g, &g->child, e);
 	if (rc)
 		free(g);
 	return rc;

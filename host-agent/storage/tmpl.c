@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "host-agent/storage/ds_path.h"
 #include "host-agent/storage/img_ext4.h"
+#include "host-agent/storage/layer_pool.h"
 #include "host-agent/storage/tmpl_int.h"
 
 #define CHECK_MS   300000
@@ -303,13 +304,31 @@ tmpl_import_cancel(struct tmpl_import *im)
 	end(im, ERR_CANCELLED);
 }
 
+/* What a container's template has below its disk. */
+static int
+delete_layers(int root, const char *folder, struct err *e)
+{
+	int rc = 0;
+
+	for (size_t i = 1; !rc && i < ENGINE_LAYERS_MAX; i++) {
+		AUTO_FREE char *path = xasprintf("%s/layer-%zu.ext4", folder, i);
+		AUTO_FREE char *made = xasprintf("%s.new", path);
+
+		rc = ds_path_remove(root, path, e);
+		if (!rc)
+			rc = ds_path_remove(root, made, e);
+	}
+	return rc;
+}
+
 int
 tmpl_delete(const struct datastore *ds, uint64_t tmpl, struct err *e)
 {
-	static const char *const files[] = { "disk.qcow2", "disk.raw", "disk.qcow2.new",
-		"disk.raw.new" };
+	static const char *const files[] = { "disk.qcow2", "disk.raw", "disk.ext4",
+		"disk.qcow2.new", "disk.raw.new", "disk.ext4.new" };
 	AUTO_FREE char *folder = tmpl_folder(tmpl);
-	int root = datastore_fd(ds), rc = 0;
+	int root = datastore_fd(ds);
+	int rc = layer_pool_forget(ds, tmpl, e);
 
 	for (size_t i = 0; i < ARRAY_SIZE(files) && !rc; i++) {
 		AUTO_FREE char *path = xasprintf("%s/%s", folder, files[i]);
@@ -317,6 +336,9 @@ tmpl_delete(const struct datastore *ds, uint64_t tmpl, struct err *e)
 		rc = ds_path_remove(root, path, e);
 	}
 	if (!rc)
+		rc = delete_layers(root, folder, e);
+	if (!rc)
 		rc = ds_path_remove(root, folder, e);
+	layer_pool_sweep(ds);
 	return rc ? err_wrap(e, "datastore %s", datastore_name(ds)) : 0;
 }

@@ -4,11 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <openssl/evp.h>
 
 #include "base/str.h"
 #include "host-agent/storage/ds_path.h"
@@ -271,29 +270,6 @@ tmpl_run_bring(void *job)
 /* ---- the last stage: keep ---- */
 
 static int
-hash_file(struct tmpl_import *im, struct err *e)
-{
-	AUTO_FREE uint8_t *buf = xmalloc(CHUNK);
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	uint8_t sum[SHA256_LEN];
-	uint64_t at = 0;
-	ssize_t n = 0;
-	bool good = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) == 1;
-
-	while (good && (n = pread(im->fd, buf, CHUNK, (off_t)at)) > 0) {
-		good = EVP_DigestUpdate(md, buf, (size_t)n) == 1;
-		at += (uint64_t)n;
-	}
-	good = good && n == 0 && EVP_DigestFinal_ex(md, sum, NULL) == 1;
-	EVP_MD_CTX_free(md);
-	if (!good)
-		return err_sys(e, ERR_IO, n < 0 ? errno : EIO, "cannot hash it");
-	im->file_bytes = at;
-	hex_encode(sum, sizeof(sum), im->sha256);
-	return 0;
-}
-
-static int
 keep_file(struct tmpl_import *im, struct err *e)
 {
 	int root = datastore_fd(im->at.ds);
@@ -314,7 +290,7 @@ tmpl_run_keep(void *job)
 {
 	struct tmpl_import *im = job;
 	struct err *e = &im->err;
-	int rc = hash_file(im, e);
+	int rc = img_sum(im->fd, im->sha256, &im->file_bytes, e);
 
 	if (!rc)
 		rc = img_check_fd(

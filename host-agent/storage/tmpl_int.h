@@ -7,10 +7,9 @@
 #include "host-agent/storage/img_check.h"
 #include "host-agent/storage/img_copy.h"
 #include "host-agent/storage/img_foreign.h"
+#include "host-agent/storage/img_sum.h"
 #include "host-agent/storage/ovf.h"
 #include "host-agent/storage/tmpl.h"
-
-#define SHA256_LEN 32
 
 /* Where the template's disk comes from. */
 enum tmpl_kind {
@@ -54,7 +53,7 @@ struct tmpl_import {
 	struct ovf ovf;
 	struct img_facts facts;
 	uint64_t file_bytes;
-	char sha256[2 * SHA256_LEN + 1];
+	char sha256[IMG_SUM_LEN + 1];
 	struct err err;
 };
 

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "base/mem.h"
+#include "host-agent/storage/img_ext4.h"
 #include "host-agent/stores/stores_int.h"
 
 static struct running_image *
@@ -114,7 +115,10 @@ store_image_import(
 	if (rc)
 		return rc;
 	ri = image_new(s, name);
-	rc = tmpl_import_start(&place, t, on_template, ri, &ri->import, e);
+	if (t->container)
+		rc = root_import_start(&place, t, on_template, ri, &ri->root, e);
+	else
+		rc = tmpl_import_start(&place, t, on_template, ri, &ri->import, e);
 	return image_begun(s, ri, rc);
 }
 
@@ -133,7 +137,10 @@ store_image_from_disk(
 	if (rc)
 		return rc;
 	ri = image_new(s, name);
-	rc = tmpl_from_disk_start(&place, t, on_template, ri, &ri->import, e);
+	if (img_format_is_ext4(t->source->format))
+		rc = root_from_disk_start(&place, t, on_template, ri, &ri->root, e);
+	else
+		rc = tmpl_from_disk_start(&place, t, on_template, ri, &ri->import, e);
 	return image_begun(s, ri, rc);
 }
 
@@ -161,6 +168,8 @@ give_up(struct running_image *ri)
 {
 	if (ri->import)
 		tmpl_import_cancel(ri->import);
+	else if (ri->root)
+		root_import_cancel(ri->root);
 	else
 		appliance_export_cancel(ri->export);
 	list_remove(&ri->node);

@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "host-agent/storage/appliance.h"
 #include "host-agent/storage/ds_file.h"
+#include "host-agent/storage/root_import.h"
 #include "host-agent/storage/tmpl.h"
 #include "host-agent/stores/stores.h"
 
@@ -56,7 +57,9 @@ struct running_image {
 	struct list_node node;
 	struct stores *owner;
 	struct order_name name;
-	struct tmpl_import *import; /* NULL: it is an export */
+	/* One of these. */
+	struct tmpl_import *import;
+	struct root_import *root;
 	struct appliance_export *export;
 };
 

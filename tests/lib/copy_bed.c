@@ -138,7 +138,7 @@ copy_bed_setup(void **state)
 	w->flows = flows_new(w->loop);
 	w->workers = workers_new(w->loop, 1, 128);
 	w->certs = certs_new("image copy");
-	w->disk = (struct disk_conf){ "", 0, 0 };
+	w->disk = (struct disk_conf){ .uid = 0 };
 	memset(w->key, 7, sizeof(w->key));
 	open_host(w, A, COPY_BED_A);
 	open_host(w, B, COPY_BED_B);

@@ -52,7 +52,7 @@ image_bed_setup(void **state)
 	if (datastore_attach(&s, b->root, &b->ds, &e))
 		fail_msg("attach: %s", e.msg);
 	image_bed_sh("mkdir %s/up", b->path);
-	b->conf = (struct disk_conf){ "", 64999, 64999 };
+	b->conf = (struct disk_conf){ .uid = 64999, .gid = 64999 };
 	b->loop = loop_new(clock_system());
 	b->flows = flows_new(b->loop);
 	b->workers = workers_new(b->loop, 1, 16);

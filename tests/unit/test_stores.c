@@ -104,7 +104,7 @@ setup(void **state)
 	log_set_level(LOG_LEVEL_ERR);
 	assert_int_equal(log_to_file("/dev/null", NULL), 0);
 	w->bed = bed_new();
-	w->disk = (struct disk_conf){ "", 64000, 64000 };
+	w->disk = (struct disk_conf){ .uid = 64000, .gid = 64000 };
 	w->list = xstrdup(bed_path(w->bed, "datastores"));
 	w->roots = xstrdup(bed_path(w->bed, "allowed"));
 	assert_int_equal(record_dir_make(w->roots, 0755, NULL), 0);
