@@ -46,6 +46,15 @@ const struct conf_key agent_conf_keys[] = {
 	    "900000000", CONF_RESTART, "vm-N runs as this user id plus N" },
 	{ "engine.qemu.gid", CONF_UINT, AT(qemu_gid), 1, 4000000000, "900000000",
 	    CONF_RESTART, "and with this group id" },
+	{ "engine.oci.enabled", CONF_BOOL, AT(oci_enabled), 0, 0, "yes", CONF_RESTART,
+	    "run containers with an OCI runtime" },
+	{ "engine.oci.runtime", CONF_PATH, AT(oci_runtime), 0, 0, "/usr/sbin/runc",
+	    CONF_RESTART, "the runtime program: runc, or one that takes its arguments" },
+	{ "engine.oci.criu", CONF_PATH, AT(oci_criu), 0, 0, "", CONF_RESTART,
+	    "the criu program; empty: the machine's own, or the one beside Drover" },
+	{ "engine.oci.id_base", CONF_UINT, AT(oci_id_base), 65536, 3221160000,
+	    "1000000000", CONF_RESTART,
+	    "container N has the 65536 user and group ids from here plus N times as many" },
 	{ "engine.sim.enabled", CONF_BOOL, AT(sim_enabled), 0, 0, "no", CONF_RESTART,
 	    "also take guests that are only invented, for tests" },
 	{ "engine.sim.faults", CONF_TEXT, AT(sim_faults), 0, 1000, "", CONF_RESTART,
@@ -132,7 +141,7 @@ agent_conf_check(const struct agent_conf *c, struct err *e)
 		    "channel.address: \"%s\" is no IP address", c->channel_address);
 	if (log_level_parse(c->log_level, &level, e))
 		return err_wrap(e, "log.level");
-	if (!c->qemu_enabled && !c->sim_enabled)
+	if (!c->qemu_enabled && !c->oci_enabled && !c->sim_enabled)
 		return err_set(e, ERR_INVALID, "no engine is enabled");
 	return 0;
 }

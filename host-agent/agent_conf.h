@@ -18,6 +18,9 @@ struct agent_conf {
 	bool qemu_enabled;
 	char *qemu_accel, *qemu_binary, *qemu_img;
 	uint64_t qemu_uid_base, qemu_gid;
+	bool oci_enabled;
+	char *oci_runtime, *oci_criu;
+	uint64_t oci_id_base;
 	bool sim_enabled;
 	char *sim_faults;
 	char *bridges; /* list */

@@ -25,6 +25,35 @@ add_qemu(
 	return 0;
 }
 
+static void
+on_gate(void *arg, uint64_t guest, unsigned nic, bool open)
+{
+	const struct host_parts *p = arg;
+	struct err e = ERR_INIT;
+
+	if (p->nl && port_gate(p->nl, guest, nic, open, &e))
+		log_warn("agent", "a container's wire cannot be %s: %s",
+		    open ? "opened" : "shut", e.msg);
+}
+
+static int
+add_oci(
+    struct host_parts *p, struct loop *l, struct flows *fs, const struct agent_conf *c)
+{
+	AUTO_FREE char *dir = xasprintf("%s/oci", c->run_dir);
+	const struct engine_oci_conf oc = {
+		.runtime = c->oci_runtime,
+		.criu = c->oci_criu,
+		.state_dir = dir,
+		.id_base = (uint32_t)c->oci_id_base,
+		.gate = on_gate,
+		.gate_arg = p,
+	};
+
+	p->engines[p->n_engines++] = engine_oci_new(l, fs, &oc);
+	return 0;
+}
+
 static int
 add_sim(struct host_parts *p, struct loop *l, const struct agent_conf *c, struct err *e)
 {
@@ -99,6 +128,8 @@ host_parts_init(struct host_parts *p, struct loop *l, struct flows *fs,
 	add_kernel(p, c, group);
 	if (c->qemu_enabled)
 		rc = add_qemu(p, l, fs, c);
+	if (!rc && c->oci_enabled)
+		rc = add_oci(p, l, fs, c);
 	if (!rc && c->sim_enabled)
 		rc = add_sim(p, l, c, e);
 	if (rc)
