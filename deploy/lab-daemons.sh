@@ -11,6 +11,7 @@ readonly HOST_MEMORY_MAX_MB=4096
 readonly GUEST_UID_BASE=900000000 GUEST_UID_RANGE=65536 GUEST_UID_LABS=16384
 
 readonly ADMINISTRATOR=admin
+readonly HOST_PROGRAMS=(drover-agent drover-stage drover-init drover-unpack drover-criu-probe)
 
 # The folder as the daemons see it.
 run_dir()
@@ -51,6 +52,33 @@ replace_program()
 {
 	mkdir -p "$dir/bin"
 	replace_file "$dir/bin/$1" <"$(setting build)/bin/$1" && chmod 0755 "$dir/bin/$1"
+}
+
+# The agent and what it starts beside it; true if anything changed.
+copy_host_programs()
+{
+	local name build changed=1
+	build=$(setting build)
+	for name in "${HOST_PROGRAMS[@]}"; do
+		[[ -e $build/bin/$name ]] || continue
+		replace_program "$name" && changed=0
+	done
+	if [[ -d $build/criu ]]; then
+		rm -rf "$dir/criu.new"
+		cp -R --reflink=auto "$build/criu" "$dir/criu.new"
+		replace_folder "$dir/criu.new" "$dir/criu" && changed=0
+	fi
+	return "$changed"
+}
+
+# What containers are moved with, where the programs are: other labs take it as it is.
+# Without it they run, and move while they are off.
+make_criu()
+{
+	local build
+	[[ $(setting engine) == qemu ]] || return 0
+	build=$(setting build)
+	flock "$build" "$here/criu" "$build/criu" || echo "containers will not move while they run"
 }
 
 is_running()

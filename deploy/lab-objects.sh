@@ -111,7 +111,7 @@ are_hosts_connected()
 make_hosts()
 {
 	local number program=fresh state
-	! replace_program drover-agent || program=stale
+	! copy_host_programs || program=stale
 	for ((number = 1; number <= $(setting hosts); number++)); do
 		state=$program
 		! write_agent_settings "$number" || state=stale
