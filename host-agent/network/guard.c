@@ -196,29 +196,21 @@ guard_set(struct nl *nl, const char *port, const struct guard_guest *g, struct e
 	return rc ? err_wrap(e, "cannot guard it") : 0;
 }
 
-static int
-drop(struct nl *nl, void (*put)(struct nft_batch *b, const char *port),
-    const char *port, struct err *e)
+int
+guard_del(struct nl *nl, const char *port, struct err *e)
 {
 	struct err why = ERR_INIT;
 	struct nft_batch b;
 	int rc;
 
-	nft_begin(&b);
-	put(&b, port);
-	rc = nft_commit(nl->filter, &b, &why);
-	return rc && rc != ERR_NOT_FOUND ? err_set(e, rc, "%s", why.msg) : 0;
-}
-
-int
-guard_del(struct nl *nl, const char *port, struct err *e)
-{
-	int rc;
-
 	if (!nl->filter)
 		return 0;
-	rc = drop(nl, nft_del_jump, port, e);
-	return rc ? rc : drop(nl, nft_del_chain, port, e);
+	/* They were made together: one that is absent has taken the other along. */
+	nft_begin(&b);
+	nft_del_jump(&b, port);
+	nft_del_chain(&b, port);
+	rc = nft_commit(nl->filter, &b, &why);
+	return rc && rc != ERR_NOT_FOUND ? err_set(e, rc, "%s", why.msg) : 0;
 }
 
 static int

@@ -246,17 +246,31 @@ note_guest(struct nl *nl, const char *name, const struct port_spec *p, struct er
 	return nl_link_note(nl, port.index, text, e);
 }
 
+/* A tap goes with its holder, and that link with nobody. */
+static void
+drop_intake(struct nl *nl, uint64_t guest, unsigned nic)
+{
+	struct nl_link intake;
+	char name[PORT_NAME_MAX];
+
+	port_intake_name(guest, nic, name);
+	if (!nl_link_get(nl, name, &intake, NULL))
+		(void)!nl_link_del(nl, intake.index, NULL);
+}
+
 static int
 make_pair(struct nl *nl, const char *name, const struct nl_link *bridge,
     const struct port_spec *p, struct err *e)
 {
 	char inner[PORT_NAME_MAX];
 	struct nl_pair pair = { name, inner, { 0 }, bridge->mtu };
+	struct nl_link left;
 	int rc = port_mac_parse(p->mac, pair.mac, e);
 
 	port_inner_name(p->guest, p->nic, inner);
-	if (!rc)
-		rc = port_del(nl, p->guest, p->nic, e);
+	drop_intake(nl, p->guest, p->nic);
+	if (!rc && !nl_link_get(nl, name, &left, NULL))
+		rc = nl_link_del(nl, left.index, e);
 	return rc ? rc : nl_pair_add(nl, &pair, e);
 }
 
@@ -387,18 +401,6 @@ port_set(struct nl *nl, const struct port_spec *from, const struct port_spec *to
 	if (!rc)
 		rc = port_guard(nl, to, e);
 	return rc ? err_wrap(e, "port %s", name) : 0;
-}
-
-/* A tap goes with its holder, and that link with nobody. */
-static void
-drop_intake(struct nl *nl, uint64_t guest, unsigned nic)
-{
-	struct nl_link intake;
-	char name[PORT_NAME_MAX];
-
-	port_intake_name(guest, nic, name);
-	if (!nl_link_get(nl, name, &intake, NULL))
-		(void)!nl_link_del(nl, intake.index, NULL);
 }
 
 int
