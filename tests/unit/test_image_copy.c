@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/storage/img_ext4.h"
 #include "tests/lib/borrow.h"
 #include "tests/lib/copy_bed.h"
 #include "tests/lib/proxy.h"
@@ -479,6 +480,47 @@ test_what_is_no_image_is_not_kept(void **state)
 	copy_bed_is_clean(w);
 }
 
+/* A layer of a container, or what is called one. */
+static int
+copy_layer(struct copy_bed *w)
+{
+	Drover__ImageReceive o = copy_bed_to_receive(w);
+
+	o.format = borrow("ext4");
+	copy_bed_receive(&w->host[B], 1, &o);
+	copy_bed_received(&w->host[B], 2);
+	assert_int_equal(copy_bed_fault(&w->host[B], 1), 0);
+	copy_bed_send(&w->host[A], 1, 0);
+	return copy_bed_fault(&w->host[B], 2);
+}
+
+static void
+test_what_is_no_layer_is_not_kept(void **state)
+{
+	struct copy_bed *w = *state;
+
+	copy_bed_small_image(w);
+	assert_int_equal(copy_layer(w), ERR_INVALID);
+	copy_bed_is_clean(w);
+}
+
+static void
+test_layer_is_kept(void **state)
+{
+	struct copy_bed *w = *state;
+	AUTO_FREE char *file = copy_bed_file(&w->host[A], COPY_FROM);
+	AUTO_FREE char *command = xasprintf("/sbin/mke2fs -q -F -b 4096 -L "
+					    "%s -O %s %s 8M 2>/dev/null",
+	    IMG_EXT4_LABEL, IMG_EXT4_FEATURES, file);
+
+	if (access("/sbin/mke2fs", X_OK))
+		skip();
+	copy_bed_small_image(w);
+	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): our own */
+	assert_int_equal(copy_layer(w), 0);
+	copy_bed_is_same(w);
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown(t, copy_bed_setup, copy_bed_teardown)
 
 int
@@ -512,6 +554,8 @@ main(void)
 		TEST(test_cut_near_the_end),
 		TEST(test_leftovers_do_not_stand_in_the_way),
 		TEST(test_what_is_no_image_is_not_kept),
+		TEST(test_what_is_no_layer_is_not_kept),
+		TEST(test_layer_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
