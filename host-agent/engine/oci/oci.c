@@ -7,7 +7,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "host-agent/engine/oci/oci_int.h"
+#include "host-agent/engine/oci/oci_move.h"
 
 #define PRESET_RUNTIME "/usr/sbin/runc"
 #define GUESTS_OF_IDS  16384u
@@ -161,6 +161,7 @@ op_guest_free(struct engine_guest *g)
 	struct oci_guest *c = oci_guest_of(g);
 
 	c->detached = true;
+	oci_move_drop(c);
 	oci_child_drop(c);
 	oci_unwatch(c);
 	if (c->n_flows == 0) {
@@ -233,10 +234,18 @@ static const struct engine_ops oci_ops = {
 	.reset = oci_op_reset,
 	.pause = oci_op_pause,
 	.resume = oci_op_resume,
+	.suspend = oci_op_suspend,
 	.resize = oci_op_resize,
 	.device = oci_op_device,
 	.query = op_query,
 	.adopt = oci_op_adopt,
+	.move_offer = oci_op_move_offer,
+	.move_in = oci_op_move_in,
+	.move_wait = oci_op_move_wait,
+	.move_out = oci_op_move_out,
+	.move_cancel = oci_op_move_cancel,
+	.take_back = oci_op_take_back,
+	.adopt_moving = oci_op_adopt_moving,
 	.exec = oci_op_exec,
 	.root = oci_op_root,
 	.console_tail = oci_op_console_tail,

@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "host-agent/engine/oci/oci_int.h"
+#include "host-agent/engine/oci/oci_move.h"
 
 #define CLEAR_MS 45000
 
@@ -108,6 +108,9 @@ oci_op_adopt(struct engine_guest *g, const Drover__GuestSpec *spec, struct err *
 		return err_set(
 		    e, ERR_NOT_FOUND, "%s does not run any more: %s", c->who, why.msg);
 	}
+	if (c->run.phase == OCI_SAVING || c->run.phase == OCI_LEAVING ||
+	    c->run.phase == OCI_GIVEN)
+		return oci_move_adopt(c, e);
 	if (c->run.phase == OCI_STARTING || c->run.phase == OCI_ARRIVING) {
 		clear_away(c, "it was still being started");
 		return 0;

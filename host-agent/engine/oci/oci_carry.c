@@ -27,7 +27,7 @@ struct oci_carry {
 	_Atomic uint64_t bytes;
 	struct lane lanes[OCI_CARRY_LANES];
 	unsigned n_lanes, n_under_way;
-	struct err e; /* of the first that failed since it was last asked for */
+	struct err e; /* of the first that failed: it stays */
 	struct wake wake;
 	bool is_awaited, ends;
 };
@@ -118,7 +118,6 @@ tell(struct oci_carry *c)
 		return;
 	c->is_awaited = false;
 	post_wake(c->loop, c->wake, c->e.code, &c->e);
-	err_clear(&c->e);
 }
 
 static void

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "host-agent/engine/oci/oci_int.h"
+#include "host-agent/engine/oci/oci_move.h"
 
 #define LOOK_MS    3 /* between two looks at what is left */
 #define GONE_MS    15000
@@ -366,8 +366,10 @@ on_cleared(void *owner, struct flow *f, int rc, const struct err *e)
 	struct loop *l = c->g.engine->loop;
 
 	c->clearing = NULL;
-	if (oci_flow_ended(c) && !rc && !c->ground.n)
+	if (oci_flow_ended(c) && !rc && !c->ground.n) {
+		oci_move_forget(c);
 		oci_run_drop(c);
+	}
 	for (unsigned i = 0; i < k->n_waiters; i++)
 		post_wake(l, k->waiters[i], rc, e);
 	free(k);

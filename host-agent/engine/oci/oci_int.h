@@ -13,6 +13,7 @@
 #include "base/list.h"
 #include "host-agent/engine/engine_int.h"
 #include "host-agent/engine/oci/oci_config.h"
+#include "host-agent/engine/oci/oci_criu.h"
 #include "loop/child.h"
 #include "loop/flow.h"
 
@@ -32,6 +33,7 @@ struct oci {
 	struct flows *flows;
 	char *runtime, *criu, *stage, *init; /* programs, absolute */
 	char *state_dir, *runtime_root;
+	struct oci_criu_facts criu_facts;
 	uint32_t id_base;
 	bool has_time_ns;
 	engine_gate_fn gate;

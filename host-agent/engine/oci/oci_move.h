@@ -9,7 +9,7 @@
  * oci.c's table takes the ops.  oci_op_start calls oci_move_start where there is a
  * memory_fd; oci_op_adopt calls oci_move_adopt where the record's phase is SAVING,
  * LEAVING, GIVEN or ARRIVING; oci_clear calls oci_move_forget before the record goes;
- * op_guest_free calls oci_move_drop.
+ * op_guest_free and oci_op_kill call oci_move_drop.
  */
 #pragma once
 #include "host-agent/engine/oci/oci_int.h"
@@ -32,5 +32,5 @@ int oci_move_start(struct oci_guest *c, const struct engine_boot *b, struct err 
 int oci_move_adopt(struct oci_guest *c, struct err *e);
 /* The folder's part of it: nothing is to come back. */
 void oci_move_forget(struct oci_guest *c);
-/* The threads and descriptors of what is under way. */
+/* What is under way ends: threads, descriptors, an arrival. */
 void oci_move_drop(struct oci_guest *c);

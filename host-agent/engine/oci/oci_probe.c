@@ -227,6 +227,22 @@ clear_start(struct flow *f, void *arg)
 	return FLOW_WAIT;
 }
 
+static enum flow_rc
+criu_start(struct flow *f, void *arg)
+{
+	struct oci_probe *p = arg;
+
+	return oci_criu_step(p->c, f);
+}
+
+static enum flow_rc
+criu_finish(struct flow *f, void *arg, int rc)
+{
+	struct oci_probe *p = arg;
+
+	return oci_criu_finish(p->c, f, rc);
+}
+
 static const struct flow_step probe_steps[] = {
 	{ "host", host_start, NULL, NULL, 0 },
 	{ "clear before", clear_start, NULL, NULL, PROBE_MS },
@@ -235,6 +251,7 @@ static const struct flow_step probe_steps[] = {
 	{ "images", image_start, image_finish, NULL, PROBE_MS },
 	{ "container", container_start, container_finish, clear_start, PROBE_MS },
 	{ "clear", clear_start, NULL, NULL, PROBE_MS },
+	{ "criu", criu_start, criu_finish, NULL, 3 * PROBE_MS },
 	{ NULL, NULL, NULL, NULL, 0 },
 };
 

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "host-agent/engine/oci/oci_int.h"
+#include "host-agent/engine/oci/oci_move.h"
 #include "host-agent/engine/oci/oci_signal.h"
 #include "host-agent/network/port.h"
 
@@ -157,8 +157,7 @@ oci_op_start(struct engine_guest *g, const struct engine_boot *b, struct err *e)
 	if (!b->cgroup)
 		return err_set(e, ERR_UNAVAILABLE, "it has no control group");
 	if (b->memory_fd >= 0)
-		return err_set(
-		    e, ERR_UNSUPPORTED, "a container cannot go on from an image");
+		return oci_move_start(c, b, e);
 	oci_name(c);
 	oci_spec_take(c, b->spec);
 	c->run = (struct oci_run){ .phase = OCI_NONE };
@@ -257,6 +256,7 @@ oci_op_kill(struct engine_guest *g, struct err *e)
 
 	if (c->verb_flow)
 		flow_cancel(c->verb_flow, "cut short by kill");
+	oci_move_drop(c);
 	oci_ground_drop(c);
 	c->asked = OCI_ASKED_KILL;
 	c->shows_end = true;

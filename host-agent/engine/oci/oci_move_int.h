@@ -1,0 +1,92 @@
+/*
+ * oci_move_int: what the files of suspends and moves share.
+ *
+ * A flow of theirs that goes wrong is not undone step by step: it notes the reason
+ * (oci_move_fail), its further steps pass, and the last ones bring the container back.
+ */
+#pragma once
+#include "host-agent/engine/oci/oci_carry.h"
+#include "host-agent/engine/oci/oci_move.h"
+
+#define OCI_SAVE_MS  600000 /* CRIU writes what memory there is */
+#define OCI_LOOK_MS  100
+#define OCI_ENDED_MS 5
+
+struct oci_move {
+	struct oci_carry *carry; /* NULL: nothing goes anywhere */
+	unsigned n_lanes;
+	bool was_paused;
+	bool saved; /* its processes are in images/, and nowhere else */
+	bool fails; /* for the reason in why */
+	struct err why;
+	bool is_cancelled, is_late;
+	bool may_load;      /* of an adoption: from its images */
+	unsigned n_unwired; /* of its wires, from the first on, are out of it */
+	uint32_t give_up_ms;
+	uint64_t began_ms, shut_ms, saved_ms, ended_ms, sent_ms;
+	struct flow *arrival;
+};
+
+/* ---- oci_move.c: what is under way ---- */
+
+/* With streams: lane 0 from or to the images, the others of disks. */
+struct oci_move *oci_move_new(struct oci_guest *c);
+/* Notes flow_err(f); always FLOW_NEXT. */
+enum flow_rc oci_move_fail(struct flow *f, struct oci_guest *c);
+/* The wait was ended by somebody else than the container's own move: leave all as is.
+ */
+bool oci_move_is_cut(const struct oci_guest *c, int rc);
+/* Wait for the carry; looks at progress meanwhile. */
+enum flow_rc oci_move_carry_step(struct flow *f, void *arg);
+enum flow_rc oci_move_carry_finish(struct flow *f, void *arg, int rc);
+/* Threads and descriptors go. */
+enum flow_rc oci_move_undo(struct flow *f, void *arg);
+
+/* ---- oci_move_files.c: what is in the folder ---- */
+
+char *oci_move_path(const struct oci_guest *c, const char *name);
+/* An empty images/; returns it open. */
+int oci_move_images(const struct oci_guest *c, int *ret_fd, struct err *e);
+bool oci_move_has_images(const struct oci_guest *c);
+/* Find the image and the layers of the container that is up, and note them. */
+int oci_move_note_files(struct oci_guest *c, struct err *e);
+/* They become c->ground. */
+int oci_move_open_files(struct oci_guest *c, struct err *e);
+/* Which loop devices are on them, into c->run. */
+void oci_move_find_loops(struct oci_guest *c);
+/* Nobody uses its own image any more. */
+bool oci_move_image_is_free(const struct oci_guest *c);
+/* The reason in CRIU's log, or what else e says. */
+void oci_move_criu_says(const struct oci_guest *c, const char *log, struct err *e);
+
+/* ---- oci_move_save.c: steps ---- */
+
+enum flow_rc oci_save_shut_step(struct flow *f, void *arg); /* wires, images/, note */
+enum flow_rc oci_save_dump_step(struct flow *f, void *arg);
+enum flow_rc oci_save_dump_finish(struct flow *f, void *arg, int rc);
+enum flow_rc oci_save_ended_step(struct flow *f, void *arg);
+enum flow_rc oci_save_ended_finish(struct flow *f, void *arg, int rc);
+
+/* ---- oci_move_load.c: steps ---- */
+
+/* Each does nothing where there is nothing to bring back. */
+enum flow_rc oci_load_step(struct flow *f, void *arg);
+enum flow_rc oci_load_finish(struct flow *f, void *arg, int rc);
+enum flow_rc oci_load_pause_step(struct flow *f, void *arg);
+enum flow_rc oci_load_pause_finish(struct flow *f, void *arg, int rc);
+/* Its record, its wires, its state. */
+void oci_load_up(struct oci_guest *c, const char *why);
+/* The end of a move or a suspend that came to nothing: up again, or lost for good. */
+enum flow_rc oci_stay_step(struct flow *f, void *arg);
+enum flow_rc oci_stay_finish(struct flow *f, void *arg, int rc);
+
+/* ---- oci_move_wires.c: steps ---- */
+
+enum flow_rc oci_freeze_step(struct flow *f, void *arg);
+enum flow_rc oci_freeze_finish(struct flow *f, void *arg, int rc);
+enum flow_rc oci_unwire_step(struct flow *f, void *arg);
+enum flow_rc oci_unwire_finish(struct flow *f, void *arg, int rc);
+/* Back, where it was not ended. */
+enum flow_rc oci_rewire_step(struct flow *f, void *arg);
+enum flow_rc oci_rewire_finish(struct flow *f, void *arg, int rc);
+enum flow_rc oci_unfreeze_step(struct flow *f, void *arg);
