@@ -73,6 +73,8 @@ struct pool { /* parent: cluster (the root pool "Resources") or pool */
 	char *cpu_shares_level, *mem_shares_level;
 	uint64_t cpu_shares, cpu_reservation_mhz, cpu_limit_mhz;
 	uint64_t mem_shares, mem_reservation_mb, mem_limit_mb; /* limit 0: none */
+	bool cpu_expandable, mem_expandable; /* may borrow reservation from the parent */
+	bool scalable_shares; /* pools in it count by the shares of what runs there */
 };
 
 struct vm { /* parent: folder or datacenter */
@@ -98,6 +100,10 @@ struct vm { /* parent: folder or datacenter */
 	 * swap_limit_mb?, pids_limit?, io_weight?, devices?, host_name?, dns?}; as
 	 * proto/guest.proto has them. NULL: a machine. */
 	json *container;
+	/* NULL: "normal"; the numbers count for "custom" only; limit 0: none */
+	char *cpu_shares_level, *mem_shares_level;
+	uint64_t cpu_shares, cpu_reservation_mhz, cpu_limit_mhz;
+	uint64_t mem_shares, mem_reservation_mb, mem_limit_mb;
 	json *counters; /* [{name, unit, current, peak, limit, failures}], or NULL */
 	bool guest_agent;
 	uint64_t guest_heartbeat;

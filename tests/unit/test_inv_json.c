@@ -53,7 +53,10 @@ test_whole_object(void **state)
 	    "\"num_cpu\":4,\"memory_mb\":1024,\"disks\":[\"d\"],\"nics\":null,"
 	    "\"ip_address\":null,\"datastores\":[],\"networks\":[\"network-1\",\"network-2\"],"
 	    "\"run_gen\":0,\"notes\":null,\"started_at\":\"2026-01-02T03:04:05.678Z\","
-	    "\"snapshot\":null,\"needs_consolidation\":false,\"counters\":null,"
+	    "\"snapshot\":null,\"needs_consolidation\":false,"
+	    "\"cpu_shares_level\":null,\"cpu_shares\":0,\"cpu_reservation_mhz\":0,"
+	    "\"cpu_limit_mhz\":0,\"mem_shares_level\":null,\"mem_shares\":0,"
+	    "\"mem_reservation_mb\":0,\"mem_limit_mb\":0,\"counters\":null,"
 	    "\"pid\":0,\"cpu_usage_mhz\":0,\"memory_usage_mb\":0,\"disk_usage_bytes\":0,"
 	    "\"guest_agent\":false,\"guest_heartbeat\":null,\"guest_host_name\":null,"
 	    "\"guest_os\":null,\"guest_addresses\":null}");
