@@ -57,10 +57,9 @@ vm_need_power(const struct vm *vm, unsigned allowed, struct err *e)
 	AUTO(str) struct str is = STR_INIT;
 	add_words(&is, power_state_text(vm->power_state));
 	bool why = vm->power_reason && vm->power_reason[0];
-	return err_set(e, ERR_BAD_STATE,
-	    "machine \"%s\" is %s%s%.80s%s; this wants it %s", vm->o.name,
-	    str_cstr(&is), why ? " (" : "", why ? vm->power_reason : "", why ? ")" : "",
-	    str_cstr(&wanted));
+	return err_set(e, ERR_BAD_STATE, "%s \"%s\" is %s%s%.80s%s; this wants it %s",
+	    guest_type_text(vm->guest_type), vm->o.name, str_cstr(&is), why ? " (" : "",
+	    why ? vm->power_reason : "", why ? ")" : "", str_cstr(&wanted));
 }
 
 int
@@ -68,7 +67,8 @@ vm_need_ready(const struct vm *vm, struct err *e)
 {
 	if (vm->lifecycle == LIFE_READY)
 		return 0;
-	return err_set(e, ERR_BAD_STATE, "machine \"%s\" is %s", vm->o.name,
+	return err_set(e, ERR_BAD_STATE, "%s \"%s\" is %s",
+	    guest_type_text(vm->guest_type), vm->o.name,
 	    vm_lifecycle_text(vm->lifecycle));
 }
 
