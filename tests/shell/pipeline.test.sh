@@ -436,6 +436,10 @@ PARAMETERS
 OUTPUT
     VirtualMachine
 
+EXAMPLES
+    Suspend-VM web-01; Start-VM web-01
+        its memory goes to disk, and it goes on from there
+
 ## END
 
 #### get help of nothing
