@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "shell/change.h"
 #include "shell/inside.h"
 #include "shell/rest.h"
@@ -24,6 +25,7 @@ extern char **environ;
 
 struct script {
 	struct str out, err;
+	uint64_t begun_ms;
 	bool cut;
 };
 
@@ -74,6 +76,8 @@ put_result(struct stage *st, struct val vm, struct script *s, int exit_code)
 		    MAX_SCRIPT_OUTPUT >> 20);
 	table_set(r.table, "VM", val_ref(vm));
 	table_set(r.table, "ExitCode", val_int(exit_code));
+	table_set(r.table, "Duration",
+	    val_span((int64_t)(clock_mono_ms(clock_system()) - s->begun_ms)));
 	table_set(r.table, "ScriptOutput", output_of(&s->out));
 	table_set(r.table, "ScriptError", output_of(&s->err));
 	st->sh->exit_code = exit_code;
@@ -88,7 +92,7 @@ run_script(struct stage *st, struct val vm)
 								       : "/bin/sh",
 		"-c", get_text(st, "ScriptText"), NULL };
 	AUTO(json) json *start = start_of(args, false);
-	struct script s = { STR_INIT, STR_INIT, false };
+	struct script s = { STR_INIT, STR_INIT, clock_mono_ms(clock_system()), false };
 	struct inside_end end = { 0 };
 	struct err e = ERR_INIT;
 	const struct inside in = {
@@ -394,11 +398,15 @@ copy_out(
 {
 	const char *const args[] = { "tar", "-C", to, "--no-same-owner", "-xf", "-",
 		NULL };
+	struct stat st;
 	struct guest_piece p = { .vm = vm, .path = from };
 	struct err ended = ERR_INIT;
 	struct tar_pipe t;
-	int rc = tar_begin(args, STDIN_FILENO, &t, e);
+	int rc;
 
+	if (stat(to, &st) || !S_ISDIR(st.st_mode))
+		return err_set(e, ERR_NOT_FOUND, "there is no folder %s here", to);
+	rc = tar_begin(args, STDIN_FILENO, &t, e);
 	if (rc)
 		return rc;
 	do {
