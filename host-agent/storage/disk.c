@@ -82,7 +82,7 @@ check_pair(enum img_format f, enum img_format below, struct err *e)
 int
 disk_spec_check(const Drover__DiskSpec *d, struct err *e)
 {
-	enum img_format f, below;
+	enum img_format f = IMG_RAW, below = IMG_RAW;
 	int rc = ds_path_check(d->path, e);
 
 	if (!rc)

@@ -224,12 +224,12 @@ on_made(struct child *c, const struct child_result *r, void *arg)
 {
 	struct making *m = arg;
 
+	const char *what = m->is_ext4    ? "mke2fs"
+			   : m->is_clone ? "qemu-img resize"
+					 : "qemu-img create";
+
 	if (r->status || r->timed_out)
-		child_err(r,
-		    m->is_ext4    ? "mke2fs"
-		    : m->is_clone ? "qemu-img resize"
-				  : "qemu-img create",
-		    &m->err);
+		child_err(r, what, &m->err);
 	if (m->err.code || !m->source_ds || m->is_clone || fill(m, &m->err))
 		keep(m);
 }
@@ -281,11 +281,12 @@ plan_size_ext4(const struct making *m, const struct datastore_room *room,
 		return err_set(e, ERR_INVALID,
 		    "size_bytes: %" PRIu64 " is less than its source's %" PRIu64, bytes,
 		    least);
-	if (bytes < IMG_EXT4_BYTES_MIN || bytes % IMG_EXT4_BLOCK)
+	if (bytes < IMG_EXT4_BYTES_MIN || bytes % IMG_EXT4_BLOCK) {
 		return err_set(e, ERR_INVALID,
 		    "size_bytes: a container's disk has %llu bytes at least and whole "
 		    "blocks of %u",
 		    (unsigned long long)IMG_EXT4_BYTES_MIN, IMG_EXT4_BLOCK);
+	}
 	rc = img_size_check(bytes, room->capacity_bytes, e);
 	if (!rc)
 		*ret_bytes = bytes;

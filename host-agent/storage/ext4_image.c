@@ -28,6 +28,7 @@
 
 #define REPAIRED 1 /* e2fsck's exit status */
 
+static const char features[] = IMG_EXT4_FEATURES ",has_journal";
 static const char *const tool_env[] = { "LANG=C.UTF-8", "MKE2FS_CONFIG=/dev/null",
 	NULL };
 
@@ -60,8 +61,8 @@ ext4_make_start(const struct ext4_tool *t, child_fn done, void *arg,
 {
 	char journal[16];
 	const char *argv[] = { MKE2FS, "-q", "-F", "-b", "4096", "-I", "256", "-i",
-		BYTES_A_NODE, "-m", "0", "-L", IMG_EXT4_LABEL, "-O",
-		IMG_EXT4_FEATURES ",has_journal", "-J", journal, "-E",
+		BYTES_A_NODE, "-m", "0", "-L", IMG_EXT4_LABEL, "-O", features, "-J",
+		journal, "-E",
 		"nodiscard,root_owner=0:0,lazy_itable_init=1,lazy_journal_init=1",
 		IMAGE, NULL };
 

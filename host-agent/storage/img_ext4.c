@@ -72,11 +72,12 @@ check_features(const uint8_t *sb, struct err *e)
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		uint32_t strange = le32_at(sb, words[i].at) & ~words[i].known;
 
-		if (strange)
+		if (strange) {
 			return err_set(e, ERR_INVALID,
 			    "the file system has %s features that ours have not "
 			    "(bits %#x)",
 			    words[i].name, strange);
+		}
 	}
 	return 0;
 }
@@ -108,11 +109,12 @@ img_ext4_check(const struct img_head *h, struct img_facts *ret_facts,
 		    "the file system is damaged: the kernel has seen errors in it");
 	blocks = (uint64_t)le32_at(sb, AT_BLOCKS_HI) << 32 | le32_at(sb, AT_BLOCKS_LO);
 	if (!blocks || blocks > FS_BYTES_MAX / IMG_EXT4_BLOCK ||
-	    blocks * IMG_EXT4_BLOCK > h->file_bytes)
+	    blocks * IMG_EXT4_BLOCK > h->file_bytes) {
 		return err_set(e, ERR_INVALID,
 		    "the file system of %llu blocks does not fit in its file of %llu "
 		    "bytes",
 		    (unsigned long long)blocks, (unsigned long long)h->file_bytes);
+	}
 	facts.virtual_bytes = h->file_bytes;
 	*ret_facts = facts;
 	if (ret_fs_bytes)

@@ -335,11 +335,12 @@ root_import_start(const struct tmpl_place *p, const Drover__TemplateImport *orde
 	if (rc)
 		return rc;
 	if (!str_same(format, "tar") && !str_same(format, "oci") &&
-	    !str_same(format, "docker"))
+	    !str_same(format, "docker")) {
 		return err_set(e, ERR_INVALID,
 		    "format: wants tar, oci or docker for a container's root, got "
 		    "\"%.32s\"",
 		    format);
+	}
 	if (str_same(format, "tar") && *order->reference)
 		return err_set(e, ERR_INVALID,
 		    "reference: an archive of files holds no image of a name");

@@ -69,11 +69,12 @@ bring_disk(struct root_import *im, struct err *e)
 {
 	const Drover__DiskSource *d = im->disk;
 
-	if (d->n_backing >= ROOT_LAYERS_MAX)
+	if (d->n_backing >= ROOT_LAYERS_MAX) {
 		return err_set(e, ERR_INVALID,
 		    "a template of %zu layers, and containers on it would have one too "
 		    "many",
 		    d->n_backing + 1);
+	}
 	im->n = d->n_backing + 1;
 	im->layers[im->n - 1].from = im->disk_top;
 	for (size_t i = 0; i < d->n_backing; i++)

@@ -259,7 +259,7 @@ tmpl_import_start(const struct tmpl_place *p, const Drover__TemplateImport *orde
 	struct tmpl_import *im;
 	enum img_format format;
 	enum img_foreign foreign;
-	enum tmpl_kind kind;
+	enum tmpl_kind kind = TMPL_NATIVE;
 	int rc = ds_path_check(order->path, e);
 
 	if (!rc)

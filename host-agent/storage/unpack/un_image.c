@@ -186,8 +186,8 @@ choose_platform(struct plan *p, const struct un_desc **ret_d, struct err *e)
 static int
 find_manifest(struct plan *p, json **ret_j, struct err *e)
 {
-	const struct un_desc *d = NULL;
-	json *j;
+	const struct un_desc *d = &p->index.entries[0];
+	json *j = NULL;
 	int rc = read_doc(p, "index.json", NULL, &j, e);
 
 	if (!rc)
@@ -226,7 +226,7 @@ check_config(const struct plan *p, size_t n_layers, struct err *e)
 static int
 plan_oci(struct plan *p, struct err *e)
 {
-	json *j;
+	json *j = NULL;
 	int rc = find_manifest(p, &j, e);
 
 	if (!rc)
@@ -293,7 +293,7 @@ static int
 plan_docker(struct plan *p, struct err *e)
 {
 	char digest[UN_DIGEST_LEN + 1];
-	json *j;
+	json *j = NULL;
 	int rc = read_doc(p, "manifest.json", NULL, &j, e);
 
 	if (!rc)

@@ -135,7 +135,7 @@ count_content(struct pass *p, const struct item *it, struct err *e)
 			p->need.blocks += piece.at % IMG_EXT4_BLOCK ? 2 : 1;
 		bytes += rc ? 0 : piece.n;
 	} while (!rc && piece.n);
-	p->need.blocks += bytes / IMG_EXT4_BLOCK + FILE_SPARE;
+	p->need.blocks += bytes ? bytes / IMG_EXT4_BLOCK + FILE_SPARE : 0;
 	p->facts.bytes += bytes;
 	return rc ? err_wrap(e, "\"%.100s\"", it->path) : 0;
 }
@@ -150,7 +150,7 @@ count_item(struct pass *p, const struct item *it, struct err *e)
 	memcpy(p->before, it->path, sizeof(p->before));
 	p->need.nodes += folders + 1;
 	p->need.blocks += folders;
-	p->need.name_bytes += strlen(it->path) + NAME_ROOM * (folders + 1);
+	p->need.name_bytes += strlen(it->path) + (uint64_t)NAME_ROOM * (folders + 1);
 	if (it->mark != UN_MARK_NONE)
 		return 0;
 	if (type == AE_IFDIR || (target && strlen(target) > LINK_INLINE))

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +18,8 @@
 /* Bitmaps, descriptors and what extents of large files take. */
 #define SPARE_SHARE 32u
 #define WHOLE       (1u << 20)
+
+static const char features[] = IMG_EXT4_FEATURES;
 
 static uint64_t
 nodes_of(const struct un_need *n)
@@ -39,11 +42,13 @@ un_need_bytes(const struct un_need *n)
 static int
 run(const char *const *argv, struct err *e)
 {
-	char *const *args = (char *const *)(uintptr_t)argv;
+	char *const *args;
 	pid_t pid;
-	int status = 0;
-	int sys = posix_spawn(&pid, argv[0], NULL, NULL, args, environ);
+	int status = 0, sys;
 
+	/* It takes them as if it could write to them, and does not. */
+	memcpy(&args, &argv, sizeof(args));
+	sys = posix_spawn(&pid, argv[0], NULL, NULL, args, environ);
 	if (sys)
 		return err_sys(e, ERR_IO, sys, "cannot run %s", argv[0]);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -58,7 +63,7 @@ un_mkfs(const char *path, const struct un_need *n, struct err *e)
 {
 	char nodes[24], blocks[24];
 	const char *argv[] = { MKE2FS, "-q", "-F", "-b", "4096", "-I", "256", "-N",
-		nodes, "-m", "0", "-L", IMG_EXT4_LABEL, "-O", IMG_EXT4_FEATURES, "-E",
+		nodes, "-m", "0", "-L", IMG_EXT4_LABEL, "-O", features, "-E",
 		"nodiscard,root_owner=0:0,lazy_itable_init=1", path, blocks, NULL };
 
 	if (truncate(path, (off_t)un_need_bytes(n)))

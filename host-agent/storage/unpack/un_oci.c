@@ -116,7 +116,7 @@ parse_desc(const json *j, struct un_desc *d, struct err *e)
 int
 un_index_parse(const json *j, struct un_index *ret, struct err *e)
 {
-	const json *list;
+	const json *list = NULL;
 	int rc = array_in(j, "manifests", UN_MANIFESTS_MAX, &list, e);
 
 	ret->n = 0;
@@ -139,7 +139,7 @@ need_media(const struct un_desc *d, enum un_media media, struct err *e)
 int
 un_manifest_parse(const json *j, struct un_manifest *ret, struct err *e)
 {
-	const json *layers;
+	const json *layers = NULL;
 	int rc = parse_desc(json_get(j, "config"), &ret->config, e);
 
 	ret->n = 0;
@@ -188,7 +188,7 @@ parse_words(const json *j, const char *key, struct un_words *w, struct err *e)
 static int
 parse_diff_ids(const json *j, struct un_config *ret, struct err *e)
 {
-	const json *fs = object_in(j, "rootfs"), *list;
+	const json *fs = object_in(j, "rootfs"), *list = NULL;
 	int rc = fs ? array_in(fs, "diff_ids", UN_LAYERS_MAX, &list, e)
 		    : err_set(e, ERR_INVALID, "rootfs: is missing");
 
