@@ -12,3 +12,5 @@ ALTER TABLE vms ADD mem_shares_level text;
 ALTER TABLE vms ADD mem_shares bigint NOT NULL DEFAULT 0;
 ALTER TABLE vms ADD mem_reservation_mb bigint NOT NULL DEFAULT 0;
 ALTER TABLE vms ADD mem_limit_mb bigint NOT NULL DEFAULT 0;
+
+UPDATE pools SET cpu_expandable = false, mem_expandable = false WHERE is_root;
