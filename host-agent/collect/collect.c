@@ -123,9 +123,9 @@ on_tick(void *arg)
 	struct collect *k = arg;
 
 	sample(k);
+	guests_sample(k->conf.guests);
 	send_report(k);
 	stores_sample(k->conf.stores);
-	guests_sample(k->conf.guests);
 }
 
 static void
