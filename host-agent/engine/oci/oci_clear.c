@@ -15,7 +15,9 @@
 
 #define LOOK_MS    3 /* between two looks at what is left */
 #define GONE_MS    15000
-#define SEARCH_AT  5 /* looks before processes outside of its group are searched for */
+/* Looks before processes outside of its group are searched for, and between searches. */
+#define SEARCH_AT    5
+#define SEARCH_EVERY 100
 #define WAITERS    4
 #define DEPTH_MAX  8 /* of groups that a container makes in its own */
 #define TREES_MAX  24
@@ -240,7 +242,7 @@ is_gone(struct oci_clearing *k)
 		free(dirs[i]);
 	}
 	k->looks++;
-	if (k->looks > SEARCH_AT)
+	if (k->looks % SEARCH_EVERY == SEARCH_AT)
 		left += kill_staged(c);
 	*k->left = '\0';
 	if (left)

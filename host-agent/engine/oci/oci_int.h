@@ -102,6 +102,7 @@ struct oci_guest {
 
 	/* Of the verb under way. */
 	uint32_t timeout_ms;
+	uint64_t deadline_ms;
 	size_t next_nic;   /* whose wire is taken out */
 	unsigned drop_nic; /* its slot + 1, when it is out; 0: none */
 	const char *device_args[OCI_DEVICE_ARGS + 1]; /* of the stage that plugs */

@@ -12,7 +12,8 @@
 #include "host-agent/engine/oci/oci_signal.h"
 #include "host-agent/network/port.h"
 
-#define CLEAR_MS 45000 /* clearing has deadlines of its own */
+#define CLEAR_MS     45000 /* clearing has deadlines of its own */
+#define ASK_AGAIN_MS 2000
 
 /* ---- how it ended ---- */
 
@@ -178,44 +179,54 @@ oci_op_start(struct engine_guest *g, const struct engine_boot *b, struct err *e)
 
 /* ---- stop and kill ---- */
 
-static enum flow_rc
-ask_start(struct flow *f, void *arg)
+static void
+ask(const struct oci_guest *c)
 {
-	struct oci_guest *c = arg;
 	char exe[256];
 	int signo;
 
-	if (oci_is_gone(c) || c->ended || c->pidfd < 0)
-		return FLOW_NEXT;
 	oci_program(c, exe, sizeof(exe));
 	signo = oci_stop_signal(c->spec, exe);
-	if (!pidfd_send_signal(c->pidfd, signo, NULL, 0) || errno == ESRCH)
-		return FLOW_NEXT;
-	err_sys(flow_err(f), ERR_IO, errno, "%s: cannot signal process %d", c->who,
-	    (int)c->run.pid);
-	return FLOW_FAIL;
+	if (pidfd_send_signal(c->pidfd, signo, NULL, 0) && errno != ESRCH)
+		log_warn("engine", "%s: cannot signal process %d: %s", c->who,
+		    (int)c->run.pid, strerror(errno));
 }
 
+static uint64_t
+time_left(const struct oci_guest *c)
+{
+	uint64_t now = loop_now_ms(c->g.engine->loop);
+
+	return c->deadline_ms > now ? c->deadline_ms - now : 0;
+}
+
+/* One that has only just begun does not hear, so it is asked again. */
 static enum flow_rc
-gone_start(struct flow *f, void *arg)
+asked_start(struct flow *f, void *arg)
 {
 	struct oci_guest *c = arg;
+	uint64_t left = time_left(c);
 
 	if (oci_is_gone(c) || c->ended || c->pidfd < 0)
 		return FLOW_NEXT;
+	if (left > ASK_AGAIN_MS)
+		left = ASK_AGAIN_MS;
 	/* A wait of 0 would be one without a deadline. */
-	flow_set_timeout(f, c->timeout_ms ? c->timeout_ms : 1);
+	flow_set_timeout(f, left ? (uint32_t)left : 1);
+	ask(c);
 	c->exit_wake = flow_wake(f);
 	return FLOW_WAIT;
 }
 
 static enum flow_rc
-gone_finish(struct flow *f, void *arg, int rc)
+asked_finish(struct flow *f, void *arg, int rc)
 {
 	struct oci_guest *c = arg;
 
 	if (!rc || oci_is_gone(c))
 		return FLOW_NEXT;
+	if (rc == ERR_TIMEOUT && time_left(c))
+		return FLOW_AGAIN;
 	if (rc == ERR_TIMEOUT)
 		err_set(flow_err(f), ERR_TIMEOUT,
 		    "%s did not shut down within %u s; it runs on", c->who,
@@ -224,8 +235,7 @@ gone_finish(struct flow *f, void *arg, int rc)
 }
 
 static const struct flow_step stop_steps[] = {
-	{ "ask", ask_start, NULL, NULL, 0 },
-	{ "gone", gone_start, gone_finish, NULL, 1 },
+	{ "ask", asked_start, asked_finish, NULL, 1 },
 	{ "clear", oci_clear_step, NULL, NULL, CLEAR_MS },
 	{ "down", down_start, NULL, NULL, 0 },
 	{ NULL, NULL, NULL, NULL, 0 },
@@ -237,6 +247,7 @@ oci_op_stop(struct engine_guest *g, uint32_t timeout_ms, struct err *e)
 	struct oci_guest *c = oci_guest_of(g);
 
 	c->timeout_ms = timeout_ms;
+	c->deadline_ms = loop_now_ms(g->engine->loop) + timeout_ms;
 	c->asked = OCI_ASKED_SHUTDOWN;
 	c->shows_end = true;
 	oci_run_flow(c, "oci stop", stop_steps);

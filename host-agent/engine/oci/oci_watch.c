@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/pidfd.h>
@@ -20,17 +21,61 @@ struct pidfd_end {
 
 #define PIDFD_GET_END  _IOWR(0xFF, 11, struct pidfd_end)
 #define PIDFD_END_EXIT (1u << 3)
+/* Fields of /proc/PID/stat. */
+#define STAT_STATE 3
+#define STAT_START 22
+#define STAT_EXIT  52
+
+/* Field n of /proc/PID/stat; from is behind the name, where field 3 begins. */
+static const char *
+stat_field(const char *from, int n)
+{
+	for (int field = 2; field < n && from; field++)
+		from = strchr(from + 1, ' ');
+	return from ? from + 1 : "";
+}
+
+/* Until its parent has taken notice the process tells itself how it ended. */
+static bool
+read_zombie(const struct oci_guest *c, int *ret_status)
+{
+	char path[64], buf[1024];
+	AUTO_CLOSE int fd = -1;
+	const char *from;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)c->run.pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
+	buf[n > 0 ? n : 0] = '\0';
+	/* The name in parentheses may hold anything. */
+	from = strrchr(buf, ')');
+	if (!from || *stat_field(from, STAT_STATE) != 'Z' ||
+	    strtoull(stat_field(from, STAT_START), NULL, 10) != c->run.ticks)
+		return false;
+	*ret_status = (int)strtol(stat_field(from, STAT_EXIT), NULL, 10);
+	return true;
+}
+
+/* And afterwards its descriptor does. */
+static bool
+read_reaped(const struct oci_guest *c, int *ret_status)
+{
+	struct pidfd_end end = { .mask = PIDFD_END_EXIT };
+
+	if (c->pidfd < 0 || ioctl(c->pidfd, PIDFD_GET_END, &end) ||
+	    !(end.mask & PIDFD_END_EXIT))
+		return false;
+	*ret_status = end.exit_code;
+	return true;
+}
 
 static void
 on_gone(void *arg)
 {
 	struct oci_guest *c = arg;
-	struct pidfd_end end = { .mask = PIDFD_END_EXIT };
 
-	if (c->pidfd >= 0 && !ioctl(c->pidfd, PIDFD_GET_END, &end)) {
-		c->status_known = (end.mask & PIDFD_END_EXIT) != 0;
-		c->status = end.exit_code;
-	}
+	c->status_known = read_zombie(c, &c->status) || read_reaped(c, &c->status);
 	c->ended = true;
 	oci_unwatch(c);
 	post_wake(c->g.engine->loop, c->exit_wake, 0, NULL);
