@@ -42,6 +42,7 @@ main()
 	"$root/bench/bench_migrate.py" --lab "$work/lab"
 	"$root/bench/bench_clone.py" --lab "$work/lab"
 	"$root/bench/bench_snapshot.py" --lab "$work/lab"
+	"$root/bench/bench_exec.py" --lab "$work/lab"
 	"$root/bench/bench_neighbour.py" --lab "$work/lab"
 	"$build/bin/bench_sched"
 	"$build/bin/bench_shell"
