@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "host-agent/storage/disk_int.h"
 #include "host-agent/storage/ds_path.h"
+#include "host-agent/storage/ext4_blank.h"
 #include "host-agent/storage/ext4_image.h"
 #include "host-agent/storage/img_check.h"
 #include "host-agent/storage/img_copy.h"
@@ -88,6 +89,8 @@ publish(const struct making *m, struct err *e)
 	rc = disk_give(m->fd, 0, 0, 0600, e);
 	if (!rc && m->is_bare)
 		rc = ext4_furnish(m->fd, e);
+	if (!rc && m->is_bare)
+		ext4_blank_keep(m->ds, m->fd, m->bytes);
 	if (!rc && fsync(m->fd))
 		rc = err_sys(e, ERR_IO, errno, "cannot sync it");
 	if (!rc)
@@ -396,6 +399,8 @@ fill_new(struct making *m, struct err *e)
 	m->is_made = m->is_clone ? raw || !grows : raw && !m->source_ds;
 	if ((raw || m->is_ext4) && ftruncate(m->fd, (off_t)m->bytes))
 		return err_sys(e, ERR_IO, errno, "cannot set its size");
+	if (m->is_ext4 && !m->source_ds)
+		m->is_made = ext4_blank_take(m->ds, m->fd, m->bytes);
 	if (m->is_made)
 		return publish(m, e);
 	return disk_give(m->fd, m->conf->uid, m->conf->gid, 0600, e);

@@ -23,7 +23,7 @@ struct ext4_tool {
 /* Start mke2fs on an empty file of that many bytes: a container's own image. */
 int ext4_make_start(const struct ext4_tool *t, child_fn done, void *arg,
     struct child **ret_c, struct err *e) WARN_UNUSED;
-/* Lay the folders into what it made.  Blocking. */
+/* Lay the folders into what it made; not synced yet.  Blocking. */
 int ext4_furnish(int fd, struct err *e) WARN_UNUSED;
 
 typedef void (*ext4_done_fn)(void *arg, int rc, const struct err *e);

@@ -23,8 +23,8 @@
 
 /* has_journal, ext_attr, dir_index. */
 #define COMPAT_KNOWN (0x4u | 0x8u | 0x20u)
-/* filetype, recover, extents, 64bit, flex_bg. */
-#define INCOMPAT_KNOWN (0x2u | 0x4u | 0x40u | 0x80u | 0x200u)
+/* filetype, recover, extents, 64bit, flex_bg, metadata_csum_seed. */
+#define INCOMPAT_KNOWN (0x2u | 0x4u | 0x40u | 0x80u | 0x200u | 0x2000u)
 /* sparse_super, large_file, huge_file, dir_nlink, extra_isize, metadata_csum. */
 #define RO_COMPAT_KNOWN (0x1u | 0x2u | 0x8u | 0x20u | 0x40u | 0x400u)
 

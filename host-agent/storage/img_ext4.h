@@ -16,7 +16,8 @@
 /* The features that our images have, as mke2fs takes them; a layer has no journal. */
 #define IMG_EXT4_FEATURES                                                     \
 	"none,ext_attr,dir_index,filetype,extent,64bit,flex_bg,sparse_super," \
-	"large_file,huge_file,dir_nlink,extra_isize,metadata_csum"
+	"large_file,huge_file,dir_nlink,extra_isize,metadata_csum,"           \
+	"metadata_csum_seed"
 
 /*
  * Is it one of ours?  ret_fs_bytes (may be NULL): of the file system, which may be

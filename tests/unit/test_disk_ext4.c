@@ -174,6 +174,46 @@ sizes_must_fit(void **state)
 	check_image(b, DISK);
 }
 
+static void
+put_file(const struct image_bed *b, const char *path, const char *name)
+{
+	image_bed_sh("head -c 3000000 /dev/urandom >%s/%s", b->root, name);
+	image_bed_sh("/sbin/debugfs -w -R 'write %s/%s /upper/%s' %s/%s 2>/dev/null "
+		     ">/dev/null",
+	    b->root, name, name, b->path, path);
+}
+
+/* The second of a size is copied from what was kept of the first. */
+static void
+blanks_become_disks_of_their_own(void **state)
+{
+	struct image_bed *b = *state;
+	Drover__DiskSpec d;
+	char path[64];
+
+	for (int i = 1; i <= 3; i++) {
+		snprintf(path, sizeof(path), "vms/vm-%d/disk-0.ext4", i);
+		init_disk(&d, path, 1024 * MIB);
+		must(b, CREATE, &d);
+		check_image(b, path);
+		if (i == 2) {
+			image_bed_sh("chmod 0600 %s/.drover-layers/blank-1.ext4 && "
+				     "printf x | dd of=%s/.drover-layers/blank-1.ext4 "
+				     "bs=1 seek=1080 conv=notrunc status=none",
+			    b->path, b->path);
+		}
+		assert_true(image_bed_has(b, ".drover-layers/blank-1.ext4"));
+		/* Nothing that is written to one is seen by the next. */
+		put_file(b, path, "a");
+	}
+	image_bed_sh("for i in 1 2 3; do /sbin/dumpe2fs -h %s/vms/vm-$i/disk-0.ext4 "
+		     "2>/dev/null | grep UUID; done | sort -u | wc -l | grep -qx 3",
+	    b->path);
+	image_bed_sh("! /sbin/debugfs -R 'stat /upper/a' "
+		     "%s/.drover-layers/blank-1.ext4 2>/dev/null | grep -q Inode",
+	    b->path);
+}
+
 /* A layer as the agent makes them, by hand. */
 static void
 make_layer(struct image_bed *b, const char *path)
@@ -264,15 +304,6 @@ others_file_systems_are_never_opened(void **state)
 	image_bed_sh("truncate -s 16M %s", path);
 	image_bed_sh("/sbin/debugfs -w -R 'ssv state 3' %s 2>/dev/null", path);
 	open_refused(b, "damaged");
-}
-
-static void
-put_file(const struct image_bed *b, const char *path, const char *name)
-{
-	image_bed_sh("head -c 3000000 /dev/urandom >%s/%s", b->root, name);
-	image_bed_sh("/sbin/debugfs -w -R 'write %s/%s /upper/%s' %s/%s 2>/dev/null "
-		     ">/dev/null",
-	    b->root, name, name, b->path, path);
 }
 
 static void
@@ -368,6 +399,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(containers_disk_is_made_and_opened,
+		    image_bed_setup, image_bed_teardown),
+		cmocka_unit_test_setup_teardown(blanks_become_disks_of_their_own,
 		    image_bed_setup, image_bed_teardown),
 		cmocka_unit_test_setup_teardown(
 		    sizes_must_fit, image_bed_setup, image_bed_teardown),

@@ -1,0 +1,15 @@
+/*
+ * ext4_blank: new file systems of whole GiB, kept to be copied: the few blocks that
+ * they have are written in a fraction of the time that mke2fs takes.
+ *
+ * They lie in the datastore's pool (layer_pool.h), one a size, and are made from the
+ * first image of it.  What cannot be kept or copied is no failure.  Blocking; any
+ * thread.
+ */
+#pragma once
+#include "host-agent/storage/datastore.h"
+
+/* Fill the empty file of that many bytes; false: nothing of it is there. */
+bool ext4_blank_take(const struct datastore *ds, int fd, uint64_t bytes);
+/* Nobody has written to the image yet: others may begin like it. */
+void ext4_blank_keep(const struct datastore *ds, int fd, uint64_t bytes);
