@@ -180,7 +180,8 @@ fail(const char *program, long why)
 	quit(why == -ENOENT ? 127 : 126);
 }
 
-/* The old outputs stay open until the program runs: they hear why it does not. */
+/* The old output stays open, as 12, until the program runs: it hears why it does not,
+ * and who looks sees that it does not yet. */
 static void
 take_console(void)
 {
@@ -192,7 +193,6 @@ take_console(void)
 		say("cannot open /dev/console\n");
 		quit(126);
 	}
-	call(__NR_dup3, 0, 10, O_CLOEXEC, 0);
 	call(__NR_dup3, 2, 12, O_CLOEXEC, 0);
 	call(__NR_dup3, in, 0, 0, 0);
 	call(__NR_dup3, out, 1, 0, 0);
@@ -218,7 +218,6 @@ begin(long *stack)
 
 	if (argc > 1 && same(argv[1], "-p")) {
 		take_console();
-		call(__NR_close, 10, 0, 0, 0);
 		call(__NR_close, 12, 0, 0, 0);
 		wait_for_ever();
 	}

@@ -141,9 +141,8 @@ expect_fails(struct suite_guest *sg, const char *words)
 {
 	struct err e = ERR_INIT;
 
-	assert_int_not_equal(suite_start(sg, -1, &e), 0);
-	if (!strstr(e.msg, words))
-		fail_msg("start: %s", e.msg);
+	if (!suite_start(sg, -1, &e) || !strstr(e.msg, words))
+		fail_msg("start, not \"%s\": \"%s\"", words, e.msg);
 	assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
 	expect_nothing_left(sg->suite);
 }

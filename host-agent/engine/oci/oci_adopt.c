@@ -73,9 +73,12 @@ settle_start(struct flow *f, void *arg)
 	if (oci_is_gone(c))
 		return FLOW_FAIL;
 	if (c->ended) {
-		err_set(flow_err(f), ERR_NOT_FOUND, "%s ended meanwhile", c->who);
+		oci_set_ended(c);
+		err_set(flow_err(f), ERR_NOT_FOUND, "%s does not run any more: %s",
+		    c->who, c->g.reason);
 		return FLOW_FAIL;
 	}
+	c->shows_end = false;
 	if (c->run.phase != OCI_UP) {
 		c->run.phase = OCI_UP;
 		if (oci_run_save(c, flow_err(f)))
@@ -87,8 +90,18 @@ settle_start(struct flow *f, void *arg)
 	return FLOW_NEXT;
 }
 
+/* It may end while it is settled. */
+static enum flow_rc
+ended_start(struct flow *f, void *arg)
+{
+	struct oci_guest *c = arg;
+
+	return c->ended ? oci_clear_step(f, arg) : FLOW_NEXT;
+}
+
 static const struct flow_step adopt_steps[] = {
 	{ "freezer", freezer_start, freezer_finish, NULL, OCI_RUNTIME_MS + 5000 },
+	{ "ended", ended_start, NULL, NULL, CLEAR_MS },
 	{ "settle", settle_start, NULL, NULL, 0 },
 	{ NULL, NULL, NULL, NULL, 0 },
 };
@@ -98,6 +111,7 @@ oci_op_adopt(struct engine_guest *g, const Drover__GuestSpec *spec, struct err *
 {
 	struct oci_guest *c = oci_guest_of(g);
 	struct err why = ERR_INIT;
+	char program[64];
 	int rc;
 
 	oci_name(c);
@@ -115,12 +129,15 @@ oci_op_adopt(struct engine_guest *g, const Drover__GuestSpec *spec, struct err *
 		clear_away(c, "it was still being started");
 		return 0;
 	}
-	if (oci_watch(c, &why)) {
+	oci_program(c, program, sizeof(program));
+	/* A dead one that its parent has not taken notice of has no program. */
+	if (oci_watch(c, &why) || !*program) {
 		clear_away(c, "its first process is gone");
 		return 0;
 	}
 	/* Until it is as its record says; what is known is that it lives. */
 	engine_set_state(g, ENGINE_RUNNING, "adopted");
+	c->shows_end = true;
 	oci_run_flow(c, "oci adopt", adopt_steps);
 	return 0;
 }

@@ -311,18 +311,19 @@ remove_tree(const char *dir)
 	rmdir(dir);
 }
 
-/* Its record may be half written: then we know as well what was to be deleted. */
+/* Its record may be half written, or half deleted by a runtime that was killed. */
 static enum flow_rc
 delete_finish(struct flow *f, void *arg, int rc)
 {
 	struct oci_clearing *k = arg;
 	AUTO_FREE char *path = xasprintf("%s/%s", k->c->oci->runtime_root, k->c->who);
 
-	if (rc) {
+	if (rc == ERR_CANCELLED)
+		return FLOW_FAIL;
+	if (rc)
 		log_warn("engine", "%s: the runtime cannot delete it: %s", k->c->who,
 		    flow_err(f)->msg);
-		remove_tree(path);
-	}
+	remove_tree(path);
 	return FLOW_NEXT;
 }
 

@@ -341,14 +341,29 @@ oci_launched_finish(struct flow *f, void *arg, int rc)
 	return rc ? FLOW_FAIL : FLOW_NEXT;
 }
 
-/* Until then its first process is ours, and may find nothing to become. */
+/* Until it runs its first process holds the log that it would say its failure in, at
+ * its own place or where drover-init keeps it. */
 static bool
 is_itself(const struct oci_guest *c)
 {
-	char exe[64];
+	static const int fds[] = { STDERR_FILENO, 12 };
+	AUTO_FREE char *log = log_path(c);
+	struct stat ours, st;
+	char path[64];
 
-	oci_program(c, exe, sizeof(exe));
-	return !str_same(exe, OCI_INIT_INSIDE) || c->g.number == 0;
+	/* A dead one has no program: its end is about to be told. */
+	oci_program(c, path, sizeof(path));
+	if (!*path)
+		return false;
+	if (stat(log, &ours))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)c->run.pid, fds[i]);
+		if (!stat(path, &st) && st.st_dev == ours.st_dev &&
+		    st.st_ino == ours.st_ino)
+			return false;
+	}
+	return true;
 }
 
 enum flow_rc
