@@ -115,13 +115,28 @@ is_in_group(const struct oci_guest *c)
 	return is;
 }
 
+/* One that has ended may still be there for its parent to see. */
+static bool
+watch_living(struct oci_guest *c)
+{
+	char exe[64];
+
+	if (oci_watch(c, NULL))
+		return false;
+	oci_program(c, exe, sizeof(exe));
+	if (*exe)
+		return true;
+	oci_unwatch(c);
+	return false;
+}
+
 /* The one that the record names, or one that was restored when nobody looked. */
 static bool
 lives(struct oci_guest *c)
 {
 	const struct oci_run was = c->run;
 
-	if (was.pid && !oci_watch(c, NULL))
+	if (was.pid && watch_living(c))
 		return true;
 	free(MOVE(c->child_out));
 	if (!runtime_knows(c) || oci_launched(c, was.phase, NULL)) {

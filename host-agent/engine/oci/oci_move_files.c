@@ -1,12 +1,17 @@
 #include <dirent.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/loop.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
+#include <linux/xattr.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "base/json.h"
 #include "base/log.h"
@@ -14,8 +19,9 @@
 #include "base/str.h"
 #include "host-agent/engine/oci/oci_move_int.h"
 
-#define FILES_MAX 262144
-#define WHY_MAX   160
+#define FILES_MAX   262144
+#define MAGIC_BYTES 8 /* at the beginning of an image */
+#define WHY_MAX     160
 
 char *
 oci_move_path(const struct oci_guest *c, const char *name)
@@ -39,11 +45,35 @@ remove_folder(const char *path)
 	rmdir(path);
 }
 
+/* A restore reads the folder as root of the host and as root inside, and nobody else is
+ * to: what is in it is the container's memory. */
 static int
-make_folder(const char *path, struct err *e)
+let_in(const char *path, uint32_t id)
+{
+	const struct {
+		struct posix_acl_xattr_header head;
+		struct posix_acl_xattr_entry entries[5];
+	} acl = {
+		{ htole32(POSIX_ACL_XATTR_VERSION) },
+		{
+		    { htole16(ACL_USER_OBJ), htole16(7),
+			htole32((uint32_t)ACL_UNDEFINED_ID) },
+		    { htole16(ACL_USER), htole16(5), htole32(id) },
+		    { htole16(ACL_GROUP_OBJ), 0, htole32((uint32_t)ACL_UNDEFINED_ID) },
+		    { htole16(ACL_MASK), htole16(5),
+			htole32((uint32_t)ACL_UNDEFINED_ID) },
+		    { htole16(ACL_OTHER), 0, htole32((uint32_t)ACL_UNDEFINED_ID) },
+		},
+	};
+
+	return setxattr(path, XATTR_NAME_POSIX_ACL_ACCESS, &acl, sizeof(acl), 0);
+}
+
+static int
+make_folder(const char *path, uint32_t id, struct err *e)
 {
 	remove_folder(path);
-	if (mkdir(path, 0700))
+	if (mkdir(path, 0700) || let_in(path, id))
 		return err_sys(e, ERR_IO, errno, "cannot make %s", path);
 	return 0;
 }
@@ -53,16 +83,87 @@ oci_move_images(const struct oci_guest *c, int *ret_fd, struct err *e)
 {
 	AUTO_FREE char *images = oci_move_path(c, "images");
 	AUTO_FREE char *work = oci_move_path(c, "work");
-	int rc = make_folder(images, e);
+	uint32_t id = oci_id_base(c->oci, c->g.number);
+	int rc = make_folder(images, id, e);
 
 	if (!rc)
-		rc = make_folder(work, e);
+		rc = make_folder(work, id, e);
 	if (rc)
 		return rc;
 	*ret_fd = open(images, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (*ret_fd < 0)
 		return err_sys(e, ERR_IO, errno, "cannot open %s", images);
 	return 0;
+}
+
+/* ---- whose ids they are ---- */
+
+/* A protobuf number. */
+static size_t
+put_varint(uint8_t *to, uint64_t v)
+{
+	size_t n = 0;
+
+	for (; v >= 0x80; v >>= 7)
+		to[n++] = (uint8_t)(v | 0x80);
+	to[n++] = (uint8_t)v;
+	return n;
+}
+
+/* CRIU's uid_gid_extent as field number field: 0 … 65535 are the ids from base on. */
+static size_t
+put_extent(uint8_t *to, unsigned field, uint32_t base)
+{
+	uint8_t extent[24];
+	size_t n = 0;
+
+	extent[n++] = 1 << 3;
+	n += put_varint(extent + n, 0);
+	extent[n++] = 2 << 3;
+	n += put_varint(extent + n, base);
+	extent[n++] = 3 << 3;
+	n += put_varint(extent + n, OCI_IDS);
+	to[0] = (uint8_t)(field << 3 | 2);
+	to[1] = (uint8_t)n;
+	memcpy(to + 2, extent, n);
+	return n + 2;
+}
+
+/* Magic numbers, a length, an entry; only the entry is another. */
+static int
+write_map(int dir, const char *name, uint32_t base, struct err *e)
+{
+	AUTO_CLOSE int fd = openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	uint8_t buf[MAGIC_BYTES + sizeof(uint32_t) + 64];
+	size_t n = MAGIC_BYTES + sizeof(uint32_t);
+	uint32_t len;
+
+	if (fd < 0 || pread(fd, buf, MAGIC_BYTES, 0) != MAGIC_BYTES)
+		return err_sys(e, ERR_CORRUPT, errno, "image %s", name);
+	n += put_extent(buf + n, 1, base);
+	n += put_extent(buf + n, 2, base);
+	len = htole32((uint32_t)(n - MAGIC_BYTES - sizeof(len)));
+	memcpy(buf + MAGIC_BYTES, &len, sizeof(len));
+	if (pwrite(fd, buf, n, 0) != (ssize_t)n || ftruncate(fd, (off_t)n))
+		return err_sys(e, ERR_IO, errno, "image %s", name);
+	return 0;
+}
+
+int
+oci_move_map_ids(const struct oci_guest *c, struct err *e)
+{
+	AUTO_FREE char *images = oci_move_path(c, "images");
+	DIR *d = opendir(images);
+	const struct dirent *f;
+	int rc = 0;
+
+	while (d && !rc && (f = readdir(d)))
+		if (str_starts(f->d_name, "userns-"))
+			rc = write_map(
+			    dirfd(d), f->d_name, oci_id_base(c->oci, c->g.number), e);
+	if (d)
+		closedir(d);
+	return rc;
 }
 
 /* CRIU writes its inventory last. */
@@ -267,6 +368,17 @@ oci_move_find_loops(struct oci_guest *c)
 		if (!find_loop(c->ground.fds[i], &c->run.loops[i]))
 			return;
 	c->run.n_loops = c->ground.n;
+}
+
+void
+oci_move_name_image(struct oci_guest *c)
+{
+	char path[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", c->ground.fds[0]);
+	n = readlink(path, c->run.image, sizeof(c->run.image) - 1);
+	c->run.image[n > 0 ? n : 0] = '\0';
 }
 
 bool

@@ -41,6 +41,8 @@ begin(struct oci_guest *c, const struct engine_boot *b, unsigned n_lanes, int st
 	rc = oci_dir_prepare(c, e);
 	if (!rc)
 		rc = oci_ground_take(c, b, e);
+	/* Until the launch it is somebody else who uses it. */
+	*c->run.image = '\0';
 	if (!rc)
 		rc = oci_run_save(c, e);
 	if (!rc)

@@ -16,11 +16,8 @@ phase_of(const struct oci_guest *c)
 static int
 prepare(struct oci_guest *c, struct err *e)
 {
-	AUTO_CLOSE int images = -1;
-	int rc = oci_move_images(c, &images, e);
+	int rc = oci_move_note_files(c, e);
 
-	if (!rc)
-		rc = oci_move_note_files(c, e);
 	if (rc)
 		return rc;
 	c->run.phase = phase_of(c);
@@ -91,6 +88,9 @@ oci_save_ended_step(struct flow *f, void *arg)
 	if (!c->move->saved)
 		return FLOW_NEXT;
 	if (c->ended && oci_move_image_is_free(c)) {
+		/* Whoever uses it from now on is somebody else. */
+		c->run.n_loops = 0;
+		*c->run.image = '\0';
 		c->move->ended_ms = loop_now_ms(c->g.engine->loop);
 		return FLOW_NEXT;
 	}

@@ -266,8 +266,8 @@ get_file(struct pack *p, int dir_fd, uint64_t max_bytes, struct err *e)
 		return err_set(
 		    e, ERR_TOO_LARGE, "images: more than %" PRIu64 " bytes", max_bytes);
 	fd = openat(
-	    dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
+	    dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0 || fchmod(fd, 0644))
 		return err_sys(
 		    e, errno == EEXIST ? ERR_CORRUPT : ERR_IO, errno, "image %s", name);
 	p->files++;

@@ -24,7 +24,7 @@ int oci_pack_seal(const struct oci_wire *w, struct err *e) WARN_UNUSED;
 /* How many bytes oci_pack and the seal will write. */
 int oci_pack_size(int dir_fd, uint64_t *ret_bytes, struct err *e) WARN_UNUSED;
 /*
- * Into an empty folder; what a failure leaves there is the caller's.  ERR_LOST: it was
+ * Into an empty folder, files that all may read; what a failure leaves there is the caller's.  ERR_LOST: it was
  * cut short.  ERR_CORRUPT: it is no such stream, or was changed.  ERR_TOO_LARGE: more
  * than max_bytes in files.
  */
