@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "host-agent/guest/guest_int.h"
+#include "host-agent/resource/cg_values.h"
 
 struct guest_job {
 	uint32_t magic;
@@ -100,6 +101,8 @@ struct guest_work {
 	Drover__Offer *offer;
 	uint64_t number; /* of a snapshot */
 	dev_t image;     /* device that a disk is used by */
+	struct cg *cg;
+	struct cg_values values; /* for the guest's group */
 	char *path;
 	struct err e;
 	int (*run)(struct guest_work *k);

@@ -17,8 +17,6 @@
 #include "host-agent/resource/loop_dev.h"
 #include "host-agent/resource/net_dev.h"
 
-#define SYS "/sys"
-
 struct guest_resources {
 	struct counters now;
 	bool begun;  /* told, of now, is true */
@@ -84,12 +82,39 @@ guest_group_set(struct guest *g, const Drover__GuestSpec *spec, struct err *e)
 }
 
 static int
+run_bound(struct guest_work *k)
+{
+	if (cg_guest_set(k->cg, k->guest, &k->values, &k->e))
+		return err_wrap(&k->e, "vm %s", k->spec->name);
+	return 0;
+}
+
+enum flow_rc
+guest_step_bound(struct flow *f, struct guest_job *j, const Drover__GuestSpec *spec)
+{
+	struct cg *cg = j->g->gs->env.cg;
+	Drover__GuestSpec diskless = DROVER__GUEST_SPEC__INIT;
+	struct guest_work *k;
+
+	if (!cg || guest_spec_invented(spec))
+		return FLOW_NEXT;
+	diskless.guest = spec->guest;
+	diskless.name = spec->name;
+	if (guest_work_new(j->g, &diskless, &k, flow_err(f)))
+		return FLOW_FAIL;
+	k->cg = cg;
+	cg_values_of(spec, cg_cpu_mhz(cg), &k->values);
+	k->run = run_bound;
+	return guest_step_work(f, j, k);
+}
+
+static int
 run_find_image(struct guest_work *k)
 {
 	AUTO_FREE char *path =
 	    xasprintf("%s/%s", datastore_path(k->stores[0]), k->spec->disks[0]->path);
 
-	return loop_dev_find(SYS, path, &k->image, &k->e);
+	return loop_dev_find(path, &k->image, &k->e);
 }
 
 static void

@@ -280,8 +280,7 @@ resize_start(struct flow *f, void *arg)
 
 	/* What a container may use is all that its size is. */
 	if (guest_is_live(j->g) && j->spec->container)
-		return guest_group_set(j->g, j->spec, flow_err(f)) ? FLOW_FAIL
-								   : FLOW_NEXT;
+		return guest_step_bound(f, j, j->spec);
 	if (!guest_is_live(j->g) || !resizes)
 		return FLOW_NEXT;
 	engine_resize(j->g->handle, j->spec, flow_wake(f));
@@ -296,8 +295,7 @@ resize_undo(struct flow *f, void *arg)
 	if (!guest_is_live(j->g))
 		return FLOW_NEXT;
 	if (j->old->container)
-		return guest_group_set(j->g, j->old, flow_err(f)) ? FLOW_FAIL
-								  : FLOW_NEXT;
+		return guest_step_bound(f, j, j->old);
 	engine_resize(j->g->handle, j->old, flow_wake(f));
 	return FLOW_WAIT;
 }

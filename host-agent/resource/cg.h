@@ -3,8 +3,8 @@
  *
  * cgroup v1 (one mount for each controller) and v2 behind one interface; which one is
  * found at cg_new.  The root is given, so that tests use a tree of their own.  Files of
- * the kernel: the calls are short but for memory that is taken back; they are made on
- * the loop thread.
+ * the kernel: calls are short and are made on the loop thread, but for memory that is
+ * to be taken back, which takes a while: cg_guest_set may be called on any thread.
  */
 #pragma once
 #include <stdbool.h>

@@ -2,81 +2,61 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <limits.h>
-#include <stdio.h>
+#include <fcntl.h>
+#include <linux/loop.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
 
-#define PREFIX "loop"
+#define BLOCK_DIR "/sys/block"
+#define PREFIX    "loop"
 
+/* Devices that nobody uses have no such folder, and opening them is not for free. */
 static bool
-read_line(const char *sys, const char *name, const char *file, char *buf, int n)
+is_used(const char *name)
 {
-	AUTO_FREE char *path = xasprintf("%s/block/%s/%s", sys, name, file);
-	FILE *f = fopen(path, "re");
-	bool got = f && fgets(buf, n, f);
+	AUTO_FREE char *path = xasprintf(BLOCK_DIR "/%s/loop", name);
 
-	if (f)
-		fclose(f);
-	if (got)
-		buf[strcspn(buf, "\n")] = '\0';
-	return got;
+	return access(path, F_OK) == 0;
 }
 
-/* The kernel tells the path under which the file was opened. */
+/* The path that the kernel tells is of the mounts of whoever set it up. */
 static bool
-is_backed_by(const char *sys, const char *name, const struct stat *want)
+is_on(const char *name, const struct stat *file, dev_t *ret_dev)
 {
-	char path[PATH_MAX];
+	AUTO_FREE char *path = xasprintf("/dev/%s", name);
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct loop_info64 info;
 	struct stat st;
 
-	return read_line(sys, name, "loop/backing_file", path, sizeof(path)) &&
-	       !stat(path, &st) && st.st_dev == want->st_dev &&
-	       st.st_ino == want->st_ino;
-}
-
-static bool
-read_dev(const char *sys, const char *name, dev_t *ret_dev)
-{
-	char text[32], *colon;
-	uint64_t major, minor;
-
-	if (!read_line(sys, name, "dev", text, sizeof(text)))
+	if (fd < 0 || ioctl(fd, LOOP_GET_STATUS64, &info) || fstat(fd, &st) ||
+	    info.lo_device != file->st_dev || info.lo_inode != file->st_ino)
 		return false;
-	colon = strchr(text, ':');
-	if (!colon)
-		return false;
-	*colon = '\0';
-	if (parse_u64(text, 0, UINT32_MAX, "major", &major, NULL) ||
-	    parse_u64(colon + 1, 0, UINT32_MAX, "minor", &minor, NULL))
-		return false;
-	*ret_dev = makedev((unsigned)major, (unsigned)minor);
+	*ret_dev = st.st_rdev;
 	return true;
 }
 
 int
-loop_dev_find(const char *sys, const char *path, dev_t *ret_dev, struct err *e)
+loop_dev_find(const char *path, dev_t *ret_dev, struct err *e)
 {
-	AUTO_FREE char *dir = xasprintf("%s/block", sys);
 	const struct dirent *m;
-	struct stat want;
+	struct stat file;
 	bool found = false;
 	DIR *d;
 
-	if (stat(path, &want))
+	if (stat(path, &file))
 		return err_sys(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, errno,
 		    "cannot look at %s", path);
-	d = opendir(dir);
+	d = opendir(BLOCK_DIR);
 	if (!d)
-		return err_sys(e, ERR_IO, errno, "cannot open %s", dir);
+		return err_sys(e, ERR_IO, errno, "cannot open " BLOCK_DIR);
 	while (!found && (m = readdir(d)) != NULL)
-		found = str_starts(m->d_name, PREFIX) &&
-			is_backed_by(sys, m->d_name, &want) &&
-			read_dev(sys, m->d_name, ret_dev);
+		found = str_starts(m->d_name, PREFIX) && is_used(m->d_name) &&
+			is_on(m->d_name, &file, ret_dev);
 	closedir(d);
 	if (!found)
 		return err_set(e, ERR_NOT_FOUND, "no loop device has %s", path);

@@ -6,7 +6,5 @@
 
 #include "base/err.h"
 
-/* sys is "/sys" but in tests, path the file's absolute one.  ERR_NOT_FOUND: it has
- * none. Blocks on the file system that the file is on. */
-int loop_dev_find(
-    const char *sys, const char *path, dev_t *ret_dev, struct err *e) WARN_UNUSED;
+/* ERR_NOT_FOUND: it has none.  Blocks on the file system that the file is on. */
+int loop_dev_find(const char *path, dev_t *ret_dev, struct err *e) WARN_UNUSED;
