@@ -25,6 +25,7 @@
 #include "tests/engine/device_suite.h"
 #include "tests/engine/move_suite.h"
 #include "tests/engine/oci_suite.h"
+#include "tests/engine/snapshot_suite.h"
 #include "tests/engine/suite.h"
 #include "tests/lib/borrow.h"
 
@@ -798,6 +799,6 @@ main(int argc, char **argv)
 				    : cmocka_run_group_tests(qemu_only, NULL, NULL);
 	failed += move_suite_run(kind);
 	if (kind == SUITE_QEMU)
-		failed += disk_suite_run();
+		failed += disk_suite_run() + snapshot_suite_run();
 	return failed ? 1 : 0;
 }

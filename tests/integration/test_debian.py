@@ -3,7 +3,7 @@ import shutil
 import socket
 import subprocess
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Iterator, Optional
 
 import pytest
 from conftest import BUILD, Lab, wait_for
@@ -39,15 +39,36 @@ def console(lab: Lab, vm_id: str) -> str:
     return "".join(p.read_text(errors="replace") for p in lab.dir.glob(f"hosts/*/**/{vm_id}/console.log"))
 
 
-def test_cloud_init_takes_name_and_address_from_the_seed(lab: Lab, debian: dict[str, Any]) -> None:
+@pytest.fixture(scope="module")
+def machine(lab: Lab, debian: dict[str, Any]) -> Iterator[dict[str, Any]]:
     started = lab.api().call("POST", "/vms", {
         "name": "deb-1", "template": debian["id"], "num_cpu": 1, "memory_mb": 512, "power_on": True,
         "customize": {"host_name": "deb-inside"},
     })
     lab.api().wait(started["task"])
-    vm = lab.api().get(f"/vms/{started['object']}")
-    text = wait_for("ssh to answer at the address of the seed", lambda: banner(vm["ip_address"]), START_S)
+    made = lab.api().get(f"/vms/{started['object']}")
+    yield made
+    lab.api().do("POST", f"/vms/{made['id']}/stop", {"mode": "kill"})
+    lab.api().do("DELETE", f"/vms/{made['id']}")
+
+
+def test_cloud_init_takes_name_and_address_from_the_seed(lab: Lab, machine: dict[str, Any]) -> None:
+    text = wait_for("ssh to answer at the address of the seed", lambda: banner(machine["ip_address"]), START_S)
     assert text.startswith(b"SSH-2.0")
-    wait_for("the name of the seed on the console", lambda: "deb-inside login" in console(lab, vm["id"]), START_S)
-    lab.api().do("POST", f"/vms/{vm['id']}/stop", {"mode": "kill"})
-    lab.api().do("DELETE", f"/vms/{vm['id']}")
+    wait_for("the name of the seed on the console", lambda: "deb-inside login" in console(lab, machine["id"]), START_S)
+
+
+def test_its_agent_makes_snapshots_quiet(lab: Lab, machine: dict[str, Any]) -> None:
+    def inside() -> bool:
+        seen = lab.api().get(f"/vms/{machine['id']}")
+        return seen["guest_host_name"] == "deb-inside" and machine["ip_address"] in str(seen["guest_addresses"])
+
+    wait_for("its agent to tell name and address", inside, START_S)
+    task = lab.api().do("POST", f"/vms/{machine['id']}/snapshots", {"name": "quiet", "quiesce": True})
+    assert task["result"]["quiesced"], task["result"]
+    snapshot = lab.api().get(f"/vms/{machine['id']}/snapshots")["items"][0]
+    assert snapshot["quiesced"] and not snapshot["memory"]
+    # Its file systems are let go again: somebody who connects makes it write.
+    assert wait_for("ssh to answer afterwards", lambda: banner(machine["ip_address"]), START_S)
+    lab.api().do("DELETE", f"/snapshots/{snapshot['id']}")
+    assert not lab.api().get(f"/vms/{machine['id']}/snapshots")["items"]
