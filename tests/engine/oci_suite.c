@@ -347,7 +347,7 @@ terminals_work(void **state)
 	struct suite *s = *state;
 	struct suite_guest *sg = suite_guest_new(s, 25, NULL, NULL);
 	static const char *const args[] = { "sh", "-c",
-		"[ -t 0 ] && echo at $(readlink /proc/self/fd/1); read x; echo got-$x; "
+		"[ -t 0 ] && echo at $(readlink /proc/self/fd/0); read x; echo got-$x; "
 		"exit 5",
 		NULL };
 	AUTO_CLOSE int master =

@@ -13,15 +13,16 @@
 #include "base/str.h"
 #include "host-agent/engine/oci/oci_move.h"
 
-#define LOOK_MS    3 /* between two looks at what is left */
-#define GONE_MS    15000
-/* Looks before processes outside of its group are searched for, and between searches. */
+#define LOOK_MS 3 /* between two looks at what is left */
+#define GONE_MS 15000
+/* Looks before processes outside of its group are searched for, and between searches.
+ */
 #define SEARCH_AT    5
 #define SEARCH_EVERY 100
-#define WAITERS    4
-#define DEPTH_MAX  8 /* of groups that a container makes in its own */
-#define TREES_MAX  24
-#define V1_FREEZER OCI_CGROUPS "/freezer"
+#define WAITERS      4
+#define DEPTH_MAX    8 /* of groups that a container makes in its own */
+#define TREES_MAX    24
+#define V1_FREEZER   OCI_CGROUPS "/freezer"
 
 struct oci_clearing {
 	struct oci_guest *c;
