@@ -6,7 +6,7 @@ from typing import Any, Iterator
 
 import pytest
 from conftest import Lab, refused, wait_for
-from test_guests import Service, make, remove, vm
+from test_guests import Service, agent_of, make, remove, vm
 
 MB = 1 << 20
 HOG = "x=a; while :; do x=$x$x; done"
@@ -123,6 +123,21 @@ def test_memory_in_use_is_not_taken(lab: Lab, box: dict[str, Any]) -> None:
     run(lab, box["id"], "rm /dev/shm/x")
     change(lab, box["id"], memory_mb=32)
     wait_for("the new limit", lambda: counters(lab, box["id"])["memory"]["limit"] == 32 * MB)
+
+
+def test_limits_outlive_the_agent(lab: Lab, box: dict[str, Any]) -> None:
+    killings = counter(lab, box["id"], "memory")["failures"]
+    told = len(refusals(lab, box["id"]))
+    lab.kill(agent_of(lab, box["host"]))
+    lab.up()
+    wait_for("the host to be back", lambda: lab.api().get(f"/hosts/{box['host']}")["connection_state"] == "connected")
+    change(lab, box["id"], memory_mb=80)
+    now = wait_for("the new limit", lambda: (c := counters(lab, box["id"]).get("memory")) and c["limit"] == 80 * MB and c)
+    assert now["failures"] == killings and len(refusals(lab, box["id"])) == told, "what was told is not told again"
+    lab.api().do("PATCH", f"/vms/{box['id']}/disks/disk-0", {"mb_per_s_limit": 1})
+    began = time.monotonic()
+    assert run(lab, box["id"], "dd if=/dev/zero of=/slow bs=65536 count=32 conv=fsync; rm /slow")["exit_code"] == 0
+    assert time.monotonic() - began > 1, "the new agent knows the device of its disk"
 
 
 def test_settings_are_checked(lab: Lab, box: dict[str, Any]) -> None:
