@@ -1,9 +1,13 @@
 #include "tests/engine/ct_image.h"
 
+#include <fcntl.h>
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -41,4 +45,24 @@ ct_image_own(const char *path, const char *before)
 	sh(xasprintf("t=%s.tree; mkdir -p $t/upper $t/work $t/log && (cd $t; %s) && "
 		     "truncate -s 16M %s && mke2fs -q -F -t ext4 -d $t %s && rm -r $t",
 	    path, before ? before : ":", path, path));
+}
+
+unsigned
+ct_image_loops(const char *part)
+{
+	unsigned n = 0;
+	glob_t g;
+
+	if (glob("/sys/block/loop*/loop/backing_file", 0, NULL, &g))
+		return 0;
+	for (size_t i = 0; i < g.gl_pathc; i++) {
+		AUTO_CLOSE int fd = open(g.gl_pathv[i], O_RDONLY | O_CLOEXEC);
+		char buf[512];
+		ssize_t got = fd < 0 ? 0 : read(fd, buf, sizeof(buf) - 1);
+
+		buf[got > 0 ? got : 0] = '\0';
+		n += strstr(buf, part) != NULL;
+	}
+	globfree(&g);
+	return n;
 }

@@ -45,26 +45,6 @@ oci_suite_can(void)
 
 /* ---- nothing stays ---- */
 
-static unsigned
-loops_on(const char *part)
-{
-	unsigned n = 0;
-	glob_t g;
-
-	if (glob("/sys/block/loop*/loop/backing_file", 0, NULL, &g))
-		return 0;
-	for (size_t i = 0; i < g.gl_pathc; i++) {
-		AUTO_CLOSE int fd = open(g.gl_pathv[i], O_RDONLY | O_CLOEXEC);
-		char buf[512];
-		ssize_t got = fd < 0 ? 0 : read(fd, buf, sizeof(buf) - 1);
-
-		buf[got > 0 ? got : 0] = '\0';
-		n += strstr(buf, part) != NULL;
-	}
-	globfree(&g);
-	return n;
-}
-
 static size_t
 paths_like(const char *pattern)
 {
@@ -83,7 +63,7 @@ expect_nothing_left(const struct suite *s)
 	AUTO_FREE char *groups = xasprintf("/sys/fs/cgroup/*/%s/*/ct", s->group);
 	AUTO_FREE char *records = xasprintf("%s/oci/runtime/*", s->dir);
 
-	assert_int_equal(loops_on(s->dir), 0);
+	assert_int_equal(ct_image_loops(s->dir), 0);
 	assert_int_equal(paths_like(groups), 0);
 	assert_int_equal(paths_like(records), 0);
 }
@@ -551,8 +531,8 @@ layers_are_shared(void **state)
 
 	start(one);
 	start(two);
-	assert_int_equal(loops_on(layer), 1);
-	assert_int_equal(loops_on(s->dir), 3);
+	assert_int_equal(ct_image_loops(layer), 1);
+	assert_int_equal(ct_image_loops(s->dir), 3);
 	run(one, verb_kill);
 	expect_inside(two, "echo here", "here\n");
 	suite_guest_free(one);
