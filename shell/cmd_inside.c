@@ -19,8 +19,6 @@
 #define MAX_SCRIPT_OUTPUT (64u << 20) /* of each stream */
 #define DEFAULT_LOG_BYTES 65536
 
-extern char **environ;
-
 /* ---- Invoke-VMScript ---- */
 
 struct script {
@@ -355,7 +353,7 @@ copy_in(
 {
 	AUTO_FREE char *path = xstrdup(from);
 	size_t n = strlen(path);
-	struct tar_pipe t;
+	struct tar_pipe t = { .fd = -1 };
 	struct guest_piece p = { .vm = vm, .path = to };
 	int rc;
 
@@ -401,7 +399,7 @@ copy_out(
 	struct stat st;
 	struct guest_piece p = { .vm = vm, .path = from };
 	struct err ended = ERR_INIT;
-	struct tar_pipe t;
+	struct tar_pipe t = { .fd = -1 };
 	int rc;
 
 	if (stat(to, &st) || !S_ISDIR(st.st_mode))

@@ -156,11 +156,11 @@ wait_for_news(struct stay *r, uint64_t until_ms, struct err *e)
 	uint64_t now = now_ms(), end = r->heard_ms + SILENCE_MS;
 
 	end = until_ms && until_ms < end ? until_ms : end;
+	if (until_ms && now >= until_ms)
+		return err_set(
+		    e, ERR_TIMEOUT, "the program did not end in time and was ended");
 	if (now >= end)
-		return until_ms && now >= until_ms
-			   ? err_set(e, ERR_TIMEOUT,
-				 "the program did not end in time and was ended")
-			   : err_set(e, ERR_LOST, "the server says nothing any more");
+		return err_set(e, ERR_LOST, "the server says nothing any more");
 	const struct timespec wait = { (time_t)((end - now) / 1000),
 		(long)((end - now) % 1000) * 1000000 };
 	if (ppoll(fds, ARRAY_SIZE(fds), &wait, raw_tty_wait_mask()) < 0 &&

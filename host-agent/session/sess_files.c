@@ -253,7 +253,7 @@ sess_get_open(struct sess_set *ss, const Drover__SessionOpen *o, struct err *e)
 	struct files_sess *f = NULL;
 	int rc = open_files(ss, o, o->get->path, &f, e);
 
-	if (!rc)
+	if (f)
 		f->get = true;
 	return rc;
 }
@@ -264,7 +264,7 @@ sess_put_open(struct sess_set *ss, const Drover__SessionOpen *o, struct err *e)
 	struct files_sess *f = NULL;
 	int rc = open_files(ss, o, o->put->path, &f, e);
 
-	if (!rc)
+	if (f)
 		sess_grant(&f->s, MAX_SESSION_WINDOW);
 	return rc;
 }

@@ -225,7 +225,7 @@ enter(struct pack *p, int dir_fd, const char *leaf, struct err *e)
 	d = fdopendir(fd);
 	if (!d)
 		return root_err(e, errno, "folder", str_cstr(&p->name));
-	fd = -1;
+	(void)MOVE_FD(fd);
 	p->levels[p->n_levels++] = (struct level){ d, p->name.len };
 	return 0;
 }
@@ -388,7 +388,7 @@ pack_new(const struct engine_root *root, const char *path, struct pack **ret_p,
 	struct pack *p;
 	int rc = open_parent(root, path, &leaf, &dir_fd, e);
 
-	if (rc)
+	if (!leaf)
 		return rc;
 	if (fstatat(dir_fd, leaf, &st, AT_SYMLINK_NOFOLLOW))
 		return root_err(e, errno, "path", path);

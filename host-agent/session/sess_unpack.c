@@ -445,15 +445,21 @@ make_leaf(struct unpack *u, int dir_fd, const char *leaf, struct err *e)
 	}
 }
 
+static const char *
+kind_text(char type)
+{
+	if (type == '3' || type == '4')
+		return "devices";
+	return type == 'S' ? "sparse files" : "members of an unknown type";
+}
+
 static int
 check_member(const struct unpack *u, const struct member *m, struct err *e)
 {
 	if (!strchr("012567", m->type))
 		return err_set(e, ERR_UNSUPPORTED,
 		    "member \"%.120s\": %s are not unpacked", m->name,
-		    m->type == '3' || m->type == '4' ? "devices"
-		    : m->type == 'S'                 ? "sparse files"
-						     : "members of an unknown type");
+		    kind_text(m->type));
 	if (m->uid >= u->n_ids || m->gid >= u->n_ids)
 		return err_set(e, ERR_INVALID,
 		    "member \"%.120s\": its owner %u:%u is none of the guest's %u",
@@ -468,7 +474,8 @@ begin_member(struct unpack *u, struct err *e)
 	AUTO_CLOSE int dir_fd = -1;
 	char *leaf = NULL;
 
-	if (check_member(u, &u->m, e) || clean_name(u->m.name, "member", &name, e))
+	if (check_member(u, &u->m, e) || clean_name(u->m.name, "member", &name, e) ||
+	    !name)
 		return e->code;
 	if (!*name)
 		return 0; /* the folder itself stays as it is */
@@ -507,7 +514,7 @@ static int
 take_header(struct unpack *u, struct err *e)
 {
 	char type = u->block[156] ? (char)u->block[156] : '0';
-	uint64_t size;
+	uint64_t size = 0;
 
 	if (is_zero(u->block)) {
 		u->at = AT_END;

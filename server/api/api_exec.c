@@ -11,7 +11,7 @@
 #define EXEC_WINDOW   ((size_t)256 * 1024)
 #define DEFAULT_SECS  60u
 #define MAX_SECS      80u /* the front gives an answer 90 */
-#define LOG_SECS      30u
+#define LOG_MS        30000u
 #define MAX_LOG_BYTES 262144u
 #define PRESET_LOG    65536u
 
@@ -272,7 +272,7 @@ on_log_late(void *arg)
 {
 	struct err e = ERR_INIT;
 
-	err_set(&e, ERR_TIMEOUT, "the host did not answer within %u s", LOG_SECS);
+	err_set(&e, ERR_TIMEOUT, "the host did not answer within %u s", LOG_MS / 1000);
 	end_log_with(arg, &e);
 }
 
@@ -303,5 +303,5 @@ api_vm_log(struct api_call *c)
 		return;
 	}
 	visit_grant(g->v.visit, VISIT_OUT, MAX_LOG_BYTES);
-	timer_after(g->timer, LOG_SECS * 1000);
+	timer_after(g->timer, LOG_MS);
 }

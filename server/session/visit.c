@@ -178,6 +178,7 @@ end_visit(struct visit *v, const struct visit_end *end)
 {
 	struct visit_taker to = v->to;
 
+	ASSERT(list_linked(&v->node));
 	list_remove(&v->node);
 	free(v);
 	to.ev->ended(to.arg, end);
@@ -499,25 +500,23 @@ on_message(void *arg, obj_id host, const Drover__Envelope *m)
 		take_end(v, m->session_end);
 }
 
-/* One at a time: whoever hears of it may close others. */
-static struct visit *
-any_on(struct visits *vs, obj_id host)
-{
-	LIST_EACH(struct visit, v, &vs->all, node) {
-		if (obj_id_is(v->host, host))
-			return v;
-	}
-	return NULL;
-}
-
 static void
 on_down(void *arg, obj_id host)
 {
 	struct visits *vs = arg;
+	struct list lost;
 	struct visit *v;
 	struct err e = ERR_INIT;
 
+	list_init(&lost);
+	LIST_EACH_SAFE(struct visit, each, &vs->all, node) {
+		if (!obj_id_is(each->host, host))
+			continue;
+		list_remove(&each->node);
+		list_add_tail(&lost, &each->node);
+	}
 	err_set(&e, ERR_LOST, "the link to host \"%s\" broke", inv_name(vs->inv, host));
-	while ((v = any_on(vs, host)) != NULL)
+	/* Whoever hears of it may close others of them. */
+	while ((v = LIST_FIRST(struct visit, &lost, node)) != NULL)
 		fail(v, &e);
 }
