@@ -185,8 +185,12 @@ fill_copy(const Drover__Order *o, Drover__Reply *r, struct fake_results *to)
 
 /* The root of containers: one layer below it, and what its image runs. */
 static void
-fill_root(Drover__DiskSource *source, struct fake_results *to)
+fill_root(const Drover__Order *o, struct fake_results *to)
 {
+	const Drover__DiskSource *source =
+	    o->verb_case == DROVER__ORDER__VERB_TEMPLATE_FROM_DISK
+		? o->template_from_disk->source
+		: NULL;
 	static char path[] = "templates/1/disk.ext4", format[] = "ext4";
 	static char below[] = "templates/1/layer-1.ext4", init[] = "/bin/init";
 	static char *args[] = { init };
@@ -231,10 +235,7 @@ fake_fill_result(struct agent_fake *a, const Drover__Order *o, Drover__Reply *r,
 		tpl->format = format;
 		tpl->virtual_bytes = 1024 * MB_BYTES;
 		if (is_root(o))
-			fill_root(o->verb_case == DROVER__ORDER__VERB_TEMPLATE_FROM_DISK
-				      ? o->template_from_disk->source
-				      : NULL,
-			    to);
+			fill_root(o, to);
 		r->result_case = DROVER__REPLY__RESULT_TEMPLATE;
 		r->template_ = tpl;
 	}

@@ -109,11 +109,12 @@ static void
 check_can_move(
     const struct mig_view *v, const struct mig_host *h, struct mig_verdict *r)
 {
-	if (h->engine.there && h->engine.usable && !h->engine.can_move)
+	if (h->engine.there && h->engine.usable && !h->engine.can_move) {
 		against(r, ERR_UNSUPPORTED,
 		    "the %s engine of host \"%s\" moves no running %s: %s",
 		    h->engine.name, h->name, guest_type_text(v->type),
 		    h->engine.why_cannot_move);
+	}
 }
 
 /* "pc-q35-7.2": the family ends before the version. */
@@ -232,11 +233,12 @@ check_live_container(const struct mig_view *v, struct mig_verdict *r)
 	} else if (v->to->engine.usable) {
 		check_cpu_flags(v, r);
 	}
-	if (v->power == POWER_PAUSED)
+	if (v->power == POWER_PAUSED) {
 		against(r, ERR_BAD_STATE,
 		    "container \"%s\" is paused, and what stands still cannot be "
 		    "moved: resume it or power it off first",
 		    v->vm);
+	}
 }
 
 /* What only a guest that runs on needs. */
@@ -259,20 +261,22 @@ static void
 check_moving_root(
     const struct mig_view *v, const struct mig_disk *d, struct mig_verdict *r)
 {
-	if (r->way == MIG_DISKS && v->power != POWER_OFF)
+	if (r->way == MIG_DISKS && v->power != POWER_OFF) {
 		against(r, ERR_BAD_STATE,
 		    "container \"%s\" uses %s: power it off, or move it to another "
 		    "host with it",
 		    v->vm, d->name);
+	}
 	if (!v->keeps_chain)
 		against(r, ERR_UNSUPPORTED,
 		    "%s of a container always stands on %s: nobody flattens it",
 		    d->name, d->base);
-	if (d->has_base && !d->base_is_there)
+	if (d->has_base && !d->base_is_there) {
 		against(r, ERR_BAD_STATE,
 		    "%s stands on %s, which is not on datastore \"%s\": copy it there "
 		    "first",
 		    d->name, d->base, v->store);
+	}
 }
 
 static void

@@ -60,11 +60,12 @@ check_texts(const struct op_arg *a, const json *args, struct err *e)
 
 	if (json_what(list) != JSON_IS_ARRAY)
 		return err_set(e, ERR_INVALID, "%s: wants a list of texts", a->name);
-	if (json_count(list) < a->min || json_count(list) > a->max)
+	if (json_count(list) < a->min || json_count(list) > a->max) {
 		return err_set(e, ERR_INVALID,
 		    "%s: has %zu entries, %llu to %llu may be", a->name,
 		    json_count(list), (unsigned long long)a->min,
 		    (unsigned long long)a->max);
+	}
 	for (size_t i = 0; !rc && i < json_count(list); i++) {
 		const json *j = json_at(list, i);
 		size_t n = 0;

@@ -112,11 +112,12 @@ refuse_inner(const struct custom_spec *s, struct err *e)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		if (rows[i].value && rows[i].value[0])
+		if (rows[i].value && rows[i].value[0]) {
 			return err_set(e, ERR_UNSUPPORTED,
 			    "customize: %s: of a container only host_name, address "
 			    "and dns can be customised",
 			    rows[i].name);
+		}
 	}
 	if (s->address_mode && s->address_mode[0] &&
 	    !str_same(s->address_mode, "network"))

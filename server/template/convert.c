@@ -18,7 +18,7 @@ Drover__DiskLayer **
 layers_of(struct arena *a, const json *list, size_t *ret_n)
 {
 	size_t n = list ? json_count(list) : 0;
-	Drover__DiskLayer **v = arena_array(a, n + 1, sizeof(*v));
+	Drover__DiskLayer **v = arena_array(a, n + 1, sizeof(Drover__DiskLayer *));
 
 	for (size_t i = 0; i < n; i++)
 		v[i] = layer_of(a, json_at(list, i));
@@ -373,11 +373,12 @@ vm_export(struct op_call *c, struct txn *t, struct err *e)
 	const struct vm *vm = inv_vm(c->inv, c->entity);
 	int rc = arg_exists(c->inv, c->args, "datastore", e);
 
-	if (vm->guest_type == GUEST_CONTAINER)
+	if (vm->guest_type == GUEST_CONTAINER) {
 		return err_set(e, ERR_UNSUPPORTED,
 		    "\"%s\" is a container, and an appliance is a machine: make a "
 		    "template of it instead",
 		    vm->o.name);
+	}
 	if (!rc)
 		rc = check_source(c, vm, arg_id(c->args, "datastore"), e);
 	return rc ? rc : check_no_other_writes(c, e);

@@ -323,6 +323,15 @@ add_copy(struct template *tpl, obj_id datastore, const char *path, const char *f
 	tpl->copies = list;
 }
 
+/* As the host that made the copy says, else as they were sent. */
+static json *
+layers_after(const Drover__TemplateFacts *f, const struct tpl_place *from)
+{
+	if (f)
+		return f->n_layers ? layers_json(f->layers, f->n_layers) : NULL;
+	return from->layers ? json_dup(from->layers) : NULL;
+}
+
 static void
 copy_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
 {
@@ -336,15 +345,12 @@ copy_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
 		return;
 	if (alone_needed(r))
 		reply = run_reply(r, run_arg_id(r, "by_host"), step_named(r, "copy"));
-	if (reply && reply->result_case == DROVER__REPLY__RESULT_TEMPLATE)
-		add_copy(tpl, datastore, reply->template_->path,
-		    reply->template_->format,
-		    reply->template_->n_layers ? layers_json(reply->template_->layers,
-						     reply->template_->n_layers)
-					       : NULL);
-	else
-		add_copy(tpl, datastore, from.path, from.format,
-		    from.layers ? json_dup(from.layers) : NULL);
+	const Drover__TemplateFacts *f =
+	    reply && reply->result_case == DROVER__REPLY__RESULT_TEMPLATE
+		? reply->template_
+		: NULL;
+	add_copy(tpl, datastore, f ? f->path : from.path, f ? f->format : from.format,
+	    layers_after(f, &from));
 	txn_event(t, EV_TEMPLATE_ADDED, r->entity, r->id, r->who.name,
 	    "Copied template %s to datastore %s", tpl->o.name,
 	    inv_name(r->inv, datastore));

@@ -416,11 +416,12 @@ template_to_vm(struct op_call *c, struct txn *t, struct err *e)
 
 	if (name_is_pattern(arg_str(c->args, "name")))
 		return err_set(e, ERR_INVALID, "name: a template becomes one machine");
-	if (tpl->guest_type == GUEST_CONTAINER)
+	if (tpl->guest_type == GUEST_CONTAINER) {
 		return err_set(e, ERR_UNSUPPORTED,
 		    "template \"%s\" is what its containers stand on: make one of it "
 		    "instead",
 		    tpl->o.name);
+	}
 	if (user)
 		return err_set(e, ERR_BAD_STATE,
 		    "template \"%s\" carries the disk of %s \"%s\"", tpl->o.name,
