@@ -129,11 +129,21 @@ cg_read_key(
 	return err_set(e, ERR_CORRUPT, "%s/%s has no %s", dir, file, key);
 }
 
+/* Its files are many to read through, and a folder counts the folders in it. */
+static bool
+is_leaf(const char *dir)
+{
+	struct stat st;
+
+	return !stat(dir, &st) && st.st_nlink == 2;
+}
+
 static int
 each(const char *dir, const struct cg_visit *v, unsigned depth, struct err *e)
 {
 	int rc = v->fn(dir, v->arg, e);
-	DIR *d = !rc && depth < CG_DEPTH_MAX ? opendir(dir) : NULL;
+	bool deeper = !rc && depth < CG_DEPTH_MAX && !is_leaf(dir);
+	DIR *d = deeper ? opendir(dir) : NULL;
 	const struct dirent *m;
 
 	while (!rc && d && (m = readdir(d)) != NULL) {
