@@ -68,13 +68,12 @@ guest_group_set(struct guest *g, const Drover__GuestSpec *spec, struct err *e)
 
 	if (guest_spec_invented(spec))
 		return 0;
+	if (!cg && spec->container)
+		return err_set(e, ERR_UNAVAILABLE,
+		    "vm %s: nothing would bound it, this host has no control groups",
+		    spec->name);
 	if (!cg)
-		return spec->container
-			   ? err_set(e, ERR_UNAVAILABLE,
-				 "vm %s: nothing would bound it, this host has no "
-				 "control groups",
-				 spec->name)
-			   : 0;
+		return 0;
 	cg_values_of(spec, cg_cpu_mhz(cg), &v);
 	if (cg_guest_set(cg, g->number, &v, e) || set_disk_limits(g, spec, e))
 		return err_wrap(e, "vm %s", spec->name);
