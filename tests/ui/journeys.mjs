@@ -182,13 +182,40 @@ test("a snapshot is taken and deleted", async () => {
   await dialog.getByRole("button", { name: "Close" }).click();
 });
 
+async function remove(name) {
+  await row(name).getByLabel(`Actions for ${name}`).selectOption("delete");
+  await page.getByRole("dialog").getByRole("button", { name: "Delete from disk" }).click();
+  await row(name).waitFor({ state: "detached" });
+}
+
+test("a pattern makes several machines", async () => {
+  await page.getByRole("button", { name: "New machine" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Name").fill("ui-many-{1..2}");
+  await dialog.getByRole("button", { name: "Create" }).click();
+  for (const name of ["ui-many-1", "ui-many-2"]) {
+    await row(name).getByText("Powered off").waitFor();
+    await remove(name);
+  }
+});
+
+test("a machine that runs is cloned", async () => {
+  await row("ui-journey").getByLabel("Actions for ui-journey").selectOption("clone");
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Name").fill("ui-clone");
+  await accessible("clone");
+  await shot("clone");
+  await dialog.getByRole("button", { name: "Clone" }).click();
+  await row("ui-clone").getByText("Powered off").waitFor();
+  await row("ui-journey").getByText("Powered on").waitFor();
+  await remove("ui-clone");
+});
+
 test("a machine is powered off and deleted from its menu", async () => {
   await row("ui-journey").getByLabel("Actions for ui-journey").selectOption("kill");
   await page.getByRole("dialog").getByRole("button", { name: "Power off" }).click();
   await row("ui-journey").getByText("Powered off").waitFor();
-  await row("ui-journey").getByLabel("Actions for ui-journey").selectOption("delete");
-  await page.getByRole("dialog").getByRole("button", { name: "Delete from disk" }).click();
-  await row("ui-journey").waitFor({ state: "detached" });
+  await remove("ui-journey");
 });
 
 test("logging out ends it", async () => {
