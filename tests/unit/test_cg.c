@@ -266,6 +266,13 @@ kernel_bounds_and_counts(void **state)
 		cg_free(cg);
 		skip();
 	}
+	/* Memory alone is never above memory and swap, on the way up and down. */
+	v.memory_bytes *= 2;
+	if (cg_guest_set(cg, 5, &v, &e))
+		fail_msg("%s", e.msg);
+	v.memory_bytes /= 2;
+	if (cg_guest_set(cg, 5, &v, &e))
+		fail_msg("%s", e.msg);
 	join = cg_guest_join(cg, 5);
 	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
 	pid = fork();

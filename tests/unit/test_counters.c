@@ -20,8 +20,10 @@ expect_counter(
 {
 	const struct counter *one = counters_find(c, name);
 
-	if (!one)
+	if (!one) {
 		fail_msg("no counter %s", name);
+		return;
+	}
 	assert_int_equal(one->current, current);
 	assert_int_equal(one->failures, failures);
 }
