@@ -14,6 +14,7 @@
 #include "host-agent/engine/oci/oci_move.h"
 
 #define LOOK_MS 3 /* between two looks at what is left */
+#define DEAD_MS 5000
 #define GONE_MS 15000
 /* Looks before processes outside of its group are searched for, and between searches.
  */
@@ -275,6 +276,24 @@ kill_start(struct flow *f, void *arg)
 	return FLOW_NEXT;
 }
 
+/* A runtime looks only now and then whether what it has killed is gone. */
+static enum flow_rc
+dead_start(struct flow *f, void *arg)
+{
+	struct oci_clearing *k = arg;
+
+	if (!k->c->watch || k->c->ended)
+		return FLOW_NEXT;
+	k->c->gone_wake = flow_wake(f);
+	return FLOW_WAIT;
+}
+
+static enum flow_rc
+dead_finish(struct flow *f, void *arg, int rc)
+{
+	return rc == ERR_CANCELLED ? FLOW_FAIL : FLOW_NEXT;
+}
+
 static bool
 runtime_knows(const struct oci_guest *c)
 {
@@ -288,7 +307,9 @@ delete_start(struct flow *f, void *arg)
 {
 	struct oci_clearing *k = arg;
 	struct oci_guest *c = k->c;
-	const char *const args[] = { "delete", "--force", c->who, NULL };
+	const char *const force[] = { "delete", "--force", c->who, NULL };
+	const char *const plain[] = { "delete", c->who, NULL };
+	const char *const *args = c->ended ? plain : force;
 
 	if (!runtime_knows(c))
 		return FLOW_NEXT;
@@ -357,6 +378,7 @@ gone_finish(struct flow *f, void *arg, int rc)
 
 static const struct flow_step clear_steps[] = {
 	{ "kill", kill_start, NULL, NULL, 0 },
+	{ "dead", dead_start, dead_finish, NULL, DEAD_MS },
 	{ "delete", delete_start, delete_finish, NULL, OCI_RUNTIME_MS + 5000 },
 	{ "gone", gone_start, gone_finish, NULL, LOOK_MS },
 	{ NULL, NULL, NULL, NULL, 0 },

@@ -1,7 +1,7 @@
 /*
  * oci_config: what a container's runtime is told of it: config.json.
  *
- * Pure.  Choices that others might question are in docs/adr/0020.
+ * Pure.  Choices that others might question are in docs/adr/0024.
  */
 #pragma once
 #include <stdbool.h>

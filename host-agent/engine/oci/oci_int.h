@@ -99,6 +99,7 @@ struct oci_guest {
 	bool shows_end; /* the verb under way reports the end itself */
 	enum oci_asked asked;
 	struct wake exit_wake; /* waits for the end of the first process */
+	struct wake gone_wake; /* the same, of what clears up */
 
 	/* Of the verb under way. */
 	uint32_t timeout_ms;

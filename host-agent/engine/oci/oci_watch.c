@@ -79,6 +79,7 @@ on_gone(void *arg)
 	c->ended = true;
 	oci_unwatch(c);
 	post_wake(c->g.engine->loop, c->exit_wake, 0, NULL);
+	post_wake(c->g.engine->loop, c->gone_wake, 0, NULL);
 	if (!c->shows_end)
 		oci_bury(c);
 }
