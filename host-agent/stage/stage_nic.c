@@ -326,21 +326,45 @@ move_in(const struct nic *n, struct err *e)
 	return rc ? err_wrap(e, "%s", n->name) : 0;
 }
 
+/* The one that every namespace has; a restored container's is down. */
+static int
+take_up_lo(pid_t pid, struct err *e)
+{
+	AUTO_CLOSE int netns = -1;
+	int rc = open_netns(pid, &netns, e);
+	struct nl_sock *s;
+
+	if (!rc)
+		rc = enter(netns, e);
+	if (rc)
+		return rc;
+	s = dial(e);
+	if (!s)
+		return e->code;
+	rc = link_up(s, LOOPBACK, NULL, e);
+	nl_socket_free(s);
+	return rc;
+}
+
 int
 stage_cmd_nic(char **args, struct err *e)
 {
 	struct nic n = { .pid = 0 };
+	bool only_lo;
 	int rc = 0;
 
 	if (args[0] && args[1] && str_same(args[0], "--pid")) {
 		rc = parse_pid(args[1], &n.pid, e);
 		args += 2;
 	}
-	if (!rc)
+	only_lo = args[0] && !args[1] && str_same(args[0], "lo");
+	if (!rc && !only_lo)
 		rc = take_nic(args, &n, e);
 	if (!rc && !n.pid)
 		rc = read_state(&n.pid, e);
-	return rc ? rc : move_in(&n, e);
+	if (rc)
+		return rc;
+	return only_lo ? take_up_lo(n.pid, e) : move_in(&n, e);
 }
 
 /* ---- the way back ---- */

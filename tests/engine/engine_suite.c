@@ -24,6 +24,7 @@
 #include "host-agent/resource/cg.h"
 #include "tests/engine/device_suite.h"
 #include "tests/engine/move_suite.h"
+#include "tests/engine/oci_move_suite.h"
 #include "tests/engine/oci_suite.h"
 #include "tests/engine/snapshot_suite.h"
 #include "tests/engine/suite.h"
@@ -774,6 +775,8 @@ main(int argc, char **argv)
 		if (!oci_suite_can())
 			return SKIPPED;
 		failed = cmocka_run_group_tests(oci_alike, NULL, NULL);
+		if (oci_move_suite_can())
+			failed += move_suite_run(kind) + oci_move_suite_run();
 		return failed + oci_suite_run() ? 1 : 0;
 	}
 	if (argc != 2 || (!str_same(argv[1], "sim") && !str_same(argv[1], "qemu"))) {

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -256,6 +257,7 @@ target_is_killed(void **state)
 	const struct wire_opts slow = { WIRE_WHOLE, 0, 200000 };
 	struct pair p;
 	struct err e = ERR_INIT;
+	int left;
 
 	pair_start(&p, *state, memory_writer_sector);
 	pair_connect(&p, &slow);
@@ -263,10 +265,12 @@ target_is_killed(void **state)
 	suite_await(p.suite, pair_is_under_way, &p);
 	pair_run(p.to, verb_kill);
 	assert_int_equal(suite_end(p.comes, &e), ERR_CANCELLED);
-	assert_int_equal(suite_end(p.leaves, &e), ERR_LOST);
+	left = suite_end(p.leaves, &e);
+	/* What is small may have left before. */
+	if (kind != SUITE_OCI || left)
+		assert_int_equal(left, ERR_LOST);
 	pair_disconnect(&p);
-	pair_expect(p.from, ENGINE_RUNNING);
-	pair_expect(p.to, ENGINE_DOWN);
+	expect_one_runs(&p, left, ERR_CANCELLED);
 	pair_end(&p);
 }
 
@@ -516,7 +520,12 @@ move_suite_run(enum suite_kind k)
 	int failed;
 
 	kind = k;
+	/* CRIU wants one. */
+	if (k == SUITE_OCI)
+		assert_int_equal(system("ip link set lo up"), 0); /* NOLINT(cert-env33-c) */
 	failed = cmocka_run_group_tests(alike, NULL, NULL);
+	if (k == SUITE_OCI)
+		return failed;
 	failed += k == SUITE_SIM ? cmocka_run_group_tests(sim_only, NULL, NULL)
 				 : cmocka_run_group_tests(qemu_only, NULL, NULL);
 	return failed;

@@ -40,6 +40,7 @@ void pair_expect(const struct suite_guest *sg, enum engine_state want);
 bool pair_is_under_way(void *arg);
 
 /* What they work on is the pair that was begun last. */
+void verb_offer(struct suite_guest *sg, struct wake w);
 void verb_move_in(struct suite_guest *sg, struct wake w);
 void verb_move_wait(struct suite_guest *sg, struct wake w);
 void verb_move_out(struct suite_guest *sg, struct wake w);

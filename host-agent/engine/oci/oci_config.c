@@ -381,6 +381,18 @@ hook_of(const struct oci_config_in *in, size_t i)
 	return o;
 }
 
+/* What a wire's hook does besides. */
+static json *
+lo_hook(const struct oci_config_in *in)
+{
+	json *o = json_new_object();
+
+	json_set_str(o, "path", in->stage);
+	json_set_json(o, "args", TEXTS("drover-stage", "nic", "lo"));
+	json_set_u64(o, "timeout", HOOK_S);
+	return o;
+}
+
 static json *
 hooks_of(const struct oci_config_in *in)
 {
@@ -388,6 +400,8 @@ hooks_of(const struct oci_config_in *in)
 
 	for (size_t i = 0; i < in->spec->n_nics; i++)
 		json_add_json(prestart, hook_of(in, i));
+	if (!in->spec->n_nics)
+		json_add_json(prestart, lo_hook(in));
 	json_set_json(o, "prestart", prestart);
 	return o;
 }
