@@ -407,6 +407,7 @@ Get-Command Get-VM* | % Name
 Get-VM
 Get-VMHost
 Get-VMCounter
+Get-VMLog
 ## END
 
 #### get command by verb
