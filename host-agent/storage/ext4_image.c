@@ -172,17 +172,18 @@ ext4_furnish(int fd, struct err *e)
 	return err_set(e, ERR_IO, "cannot lay its folders (ext2fs error %ld)", rc);
 }
 
-/* ---- growing ---- */
+/* ---- other sizes ---- */
 
-struct grow {
+struct resize {
 	struct ext4_tool t;
+	const char *const *argv; /* of resize2fs */
 	struct child *child;
 	ext4_done_fn done;
 	void *arg;
 };
 
 static void
-grow_end(struct grow *g, const struct err *e)
+resize_end(struct resize *g, const struct err *e)
 {
 	g->done(g->arg, e->code, e);
 	free(g);
@@ -195,36 +196,54 @@ on_resized(struct child *c, const struct child_result *r, void *arg)
 
 	if (r->status || r->timed_out)
 		child_err(r, "resize2fs", &e);
-	grow_end(arg, &e);
+	resize_end(arg, &e);
 }
 
 static void
 on_checked(struct child *c, const struct child_result *r, void *arg)
 {
-	static const char *const argv[] = { RESIZE, IMAGE, NULL };
-	struct grow *g = arg;
+	struct resize *g = arg;
 	struct err e = ERR_INIT;
 	bool sound = WIFEXITED(r->status) && WEXITSTATUS(r->status) <= REPAIRED;
 
 	if (!sound || r->timed_out)
 		child_err(r, "e2fsck", &e);
-	else if (!run_tool(&g->t, argv, on_resized, g, &g->child, &e))
+	else if (!run_tool(&g->t, g->argv, on_resized, g, &g->child, &e))
 		return;
-	grow_end(g, &e);
+	resize_end(g, &e);
 }
 
-int
-ext4_grow_start(const struct ext4_tool *t, ext4_done_fn done, void *arg, struct err *e)
+static int
+resize_start(const struct ext4_tool *t, const char *const *resize, ext4_done_fn done,
+    void *arg, struct err *e)
 {
 	static const char *const argv[] = { E2FSCK, "-f", "-p", IMAGE, NULL };
-	struct grow *g = xcalloc(1, sizeof(*g));
+	struct resize *g = xcalloc(1, sizeof(*g));
 	int rc;
 
 	g->t = *t;
+	g->argv = resize;
 	g->done = done;
 	g->arg = arg;
 	rc = run_tool(t, argv, on_checked, g, &g->child, e);
 	if (rc)
 		free(g);
 	return rc;
+}
+
+int
+ext4_grow_start(const struct ext4_tool *t, ext4_done_fn done, void *arg, struct err *e)
+{
+	static const char *const argv[] = { RESIZE, IMAGE, NULL };
+
+	return resize_start(t, argv, done, arg, e);
+}
+
+int
+ext4_shrink_start(
+    const struct ext4_tool *t, ext4_done_fn done, void *arg, struct err *e)
+{
+	static const char *const argv[] = { RESIZE, "-M", IMAGE, NULL };
+
+	return resize_start(t, argv, done, arg, e);
 }

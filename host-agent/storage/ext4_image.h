@@ -34,3 +34,6 @@ typedef void (*ext4_done_fn)(void *arg, int rc, const struct err *e);
  */
 int ext4_grow_start(
     const struct ext4_tool *t, ext4_done_fn done, void *arg, struct err *e) WARN_UNUSED;
+/* The same, but as small as what is in it allows, and the file with it. */
+int ext4_shrink_start(
+    const struct ext4_tool *t, ext4_done_fn done, void *arg, struct err *e) WARN_UNUSED;

@@ -167,9 +167,10 @@ on_unpacked(struct child *c, const struct child_result *r, void *arg)
 		end(im, im->err.code);
 }
 
-/* The container may have been stopped in the middle of something. */
+/* The container may have been stopped in the middle of something, and its quota is no
+ * matter of the template. */
 static void
-on_repaired(void *arg, int rc, const struct err *e)
+on_shrunk(void *arg, int rc, const struct err *e)
 {
 	struct root_import *im = arg;
 
@@ -180,11 +181,11 @@ on_repaired(void *arg, int rc, const struct err *e)
 }
 
 static void
-repair(struct root_import *im)
+shrink(struct root_import *im)
 {
 	const struct ext4_tool t = { im->at.loop, &im->conf, im->layers[im->next].fd,
 		im->copied.virtual_bytes };
-	int rc = ext4_grow_start(&t, on_repaired, im, &im->err);
+	int rc = ext4_shrink_start(&t, on_shrunk, im, &im->err);
 
 	/* It is short and cannot be called off: what is given up waits for it. */
 	im->on_worker = !rc;
@@ -204,7 +205,7 @@ on_copied(void *arg, int rc, const struct err *e)
 	if (rc)
 		end(im, rc);
 	else if (is_top)
-		repair(im);
+		shrink(im);
 	else
 		work(im, root_run_keep_layer, on_layer_kept);
 }

@@ -600,6 +600,7 @@ container_becomes_a_template_on_its_layers(void **state)
 		fail_msg("%s", b->err.msg);
 	assert_string_equal(last.facts->path, "templates/template-5/disk.ext4");
 	assert_int_equal(last.facts->n_layers, 2);
+	assert_true(last.facts->virtual_bytes < 64 * MIB);
 	assert_string_equal(
 	    last.facts->layers[1]->path, "templates/template-5/layer-2.ext4");
 	assert_int_equal(names_of(b, "templates/template-5/layer-2.ext4"), 3);
