@@ -327,6 +327,11 @@ on_ended(void *owner, struct flow *f, int rc, const struct err *e)
 	struct oci *oci = p->oci;
 	struct wake w = p->wake;
 
+	/* One that does not get here leaves its record to the next. */
+	remove_groups(p->cgroup);
+	if (*p->earlier)
+		remove_groups(p->earlier);
+	remove_files(p);
 	show_facts(oci, rc, e);
 	if (rc)
 		log_warn("engine", "oci: %s", e->msg);
@@ -341,13 +346,7 @@ oci_probe_drop(struct oci *oci)
 
 	if (!p)
 		return;
-	if (p->c) {
-		remove_groups(p->cgroup);
-		if (*p->earlier)
-			remove_groups(p->earlier);
-		remove_files(p);
-		engine_guest_free(&p->c->g);
-	}
+	engine_guest_free(&p->c->g);
 	free(p);
 }
 
