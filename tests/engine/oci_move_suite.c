@@ -1,11 +1,15 @@
 #include "tests/engine/oci_move_suite.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +18,7 @@
 
 #include "base/mem.h"
 #include "host-agent/engine/engine_exec.h"
+#include "host-agent/network/port.h"
 #include "tests/engine/pair.h"
 
 #define OUT_MAX 2048
@@ -271,6 +276,104 @@ its_disk_goes_along(void **state)
 	pair_end(&p);
 }
 
+/* ---- its wire ---- */
+
+#define ECHO_PORT 7777
+
+static void
+wire_up(struct suite_guest *sg, struct nl *nl)
+{
+	static char name[] = "nic-0", gateway[] = "10.77.0.1";
+	struct port_spec port = {
+		.guest = sg->number, .bridge = "br0", .mac = SUITE_MAC
+	};
+	struct err e = ERR_INIT;
+
+	suite_guest_wire(sg);
+	sg->nic.name = name;
+	sg->nic.gateway = gateway;
+	if (port_pair_add(nl, &port, &e) || port_gate(nl, sg->number, 0, true, &e))
+		fail_msg("port: %s", e.msg);
+}
+
+static int
+connect_to_echo(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+		.sin_port = htons(ECHO_PORT),
+		.sin_addr.s_addr = htonl(0x0a4d0011) };
+	const struct timeval soon = { .tv_sec = 20 };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon));
+	if (connect(fd, (struct sockaddr *)&a, sizeof(a)))
+		fail_msg("connect: %s", strerror(errno));
+	return fd;
+}
+
+static void
+expect_echo(int fd, int i)
+{
+	char said[16], heard[16] = "";
+	int n = snprintf(said, sizeof(said), "%05d\n", i);
+
+	assert_int_equal(send(fd, said, (size_t)n, MSG_NOSIGNAL), n);
+	assert_int_equal(recv(fd, heard, (size_t)n, MSG_WAITALL), n);
+	assert_string_equal(said, heard);
+}
+
+static void
+listen_inside(struct suite_guest *sg)
+{
+	expect_inside(sg,
+	    "/bin/busybox --install -s /bin 2>/dev/null; "
+	    "(setsid nc -ll -p 7777 -e cat </dev/null >/dev/null 2>&1 &); "
+	    "while ! netstat -ltn | grep -q :7777; do sleep 0.05; done");
+}
+
+static void
+connections_from_outside_are_kept(void **state)
+{
+	struct suite *s = *state;
+	struct nl *nl = NULL;
+	struct err e = ERR_INIT;
+	struct pair p;
+	int fd;
+
+	/* NOLINTNEXTLINE(cert-env33-c): our own text */
+	assert_int_equal(system("ip link add br0 type bridge && ip link set br0 up && "
+				"ip addr add 10.77.0.1/24 dev br0"),
+	    0);
+	assert_int_equal(nl_new(&nl, &e), 0);
+	pair_of(&p, s);
+	p.from = suite_guest_new(s, 31, NULL, NULL);
+	p.to = pair_target(s, p.from, 32);
+	p.arrival.run = true;
+	p.departure.give_up_ms = 30000;
+	wire_up(p.from, nl);
+	wire_up(p.to, nl);
+	if (suite_start(p.from, -1, &e))
+		fail_msg("start: %s", e.msg);
+	listen_inside(p.from);
+	fd = connect_to_echo();
+	for (int i = 0; i < 4; i++) {
+		expect_echo(fd, i);
+		move(&p);
+		expect_echo(fd, 100 + i);
+	}
+	suspended_fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	assert_int_equal(suite_run(p.from, verb_suspend, &e), ERR_NO_CAPACITY);
+	close(suspended_fd);
+	expect_echo(fd, 200);
+	close(fd);
+	pair_end(&p);
+	for (uint64_t g = 31; g <= 32; g++)
+		assert_int_equal(port_del(nl, g, 0, &e), 0);
+	nl_free(nl);
+	/* NOLINTNEXTLINE(cert-env33-c): our own text */
+	assert_int_equal(system("ip link del br0"), 0);
+}
+
 /* ---- what keeps it here ---- */
 
 static void
@@ -335,6 +438,7 @@ oci_move_suite_run(void)
 		ALONE(half_a_memory_is_refused),
 		ALONE(runs_on_when_it_cannot_be_suspended),
 		ALONE(its_disk_goes_along),
+		ALONE(connections_from_outside_are_kept),
 		ALONE(sessions_are_named),
 	};
 
