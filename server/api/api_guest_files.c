@@ -193,6 +193,9 @@ on_ended(void *arg, const struct visit_end *end)
 	t->over = true;
 	if (end->rc)
 		t->why = *end->err;
+	else if (t->kind == VISIT_PUT && !t->last)
+		err_set(&t->why, ERR_INTERNAL,
+		    "the guest's host ended the transfer before its last piece");
 	if (!t->call)
 		return; /* who comes for the next piece is told */
 	if (t->kind == VISIT_GET)

@@ -129,8 +129,11 @@ on_room(void *arg)
 {
 	struct enter *x = arg;
 	size_t more = visit_room(x->v.visit) - x->may_come;
-	json *j = message("credit");
+	json *j;
 
+	if (x->in_ended)
+		return;
+	j = message("credit");
 	x->may_come += more;
 	json_set_u64(j, "bytes", more);
 	say(x, j);

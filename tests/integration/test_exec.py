@@ -186,6 +186,25 @@ def test_pipes_over_a_socket(lab: Lab, ct: str) -> None:
     assert end["exit_code"] == 0 and heard == b"x" * 640000
 
 
+def test_credit_that_comes_after_the_end_of_input_is_nobodys(lab: Lab, ct: str) -> None:
+    async def talk() -> dict[str, Any]:
+        async with entering(lab, ct) as ws:
+            await ws.send(json.dumps({"type": "start", "args": ["/bin/sh", "-c", "sleep 1; wc -c"], "tty": False}))
+            credit = (await until(ws, "credit", bytearray()))["bytes"]
+            for _ in range(3):
+                await ws.send(b"\0" + b"x" * 16000)
+            assert credit >= 48000
+            await ws.send(json.dumps({"type": "end"}))
+            while True:
+                frame = await asyncio.wait_for(ws.recv(), DEADLINE)
+                if isinstance(frame, bytes):
+                    assert frame == b"\x0148000\n"
+                elif (message := json.loads(frame))["type"] != "started":
+                    return dict(message)
+
+    assert asyncio.run(talk()) == {"type": "end", "exit_code": 0, "signal": 0}
+
+
 def test_a_program_waits_for_who_does_not_read(lab: Lab, ct: str) -> None:
     """Without bound it would fill the server's memory."""
     async def idle() -> None:
