@@ -57,8 +57,8 @@ paths_like(const char *pattern)
 	return n;
 }
 
-static void
-expect_nothing_left(const struct suite *s)
+void
+oci_expect_nothing_left(const struct suite *s)
 {
 	AUTO_FREE char *groups = xasprintf("/sys/fs/cgroup/*/%s/*/ct", s->group);
 	AUTO_FREE char *records = xasprintf("%s/oci/runtime/*", s->dir);
@@ -84,7 +84,7 @@ tear_down(void **state)
 	for (size_t i = 0; i < SUITE_GUESTS; i++)
 		if (s->guests[i])
 			suite_guest_free(s->guests[i]);
-	expect_nothing_left(s);
+	oci_expect_nothing_left(s);
 	suite_free(s);
 	return 0;
 }
@@ -124,7 +124,7 @@ expect_fails(struct suite_guest *sg, const char *words)
 	if (!suite_start(sg, -1, &e) || !strstr(e.msg, words))
 		fail_msg("start, not \"%s\": \"%s\"", words, e.msg);
 	assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
-	expect_nothing_left(sg->suite);
+	oci_expect_nothing_left(sg->suite);
 }
 
 /* ---- programs inside ---- */
@@ -419,7 +419,7 @@ death_is_an_event(void **state)
 	assert_string_equal(s->events[0].reason, "its first process exited with 3");
 	assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
 	assert_int_equal(engine_guest_end(sg->g), ENGINE_END_DIED);
-	expect_nothing_left(s);
+	oci_expect_nothing_left(s);
 	suite_guest_script(sg, "while :; do sleep 1000; done");
 	start(sg);
 	kill(engine_guest_stat(sg->g)->pid, SIGKILL);
@@ -603,7 +603,7 @@ adopts_what_was_cut_short(void **state)
 			assert_int_equal(e.code, ERR_NOT_FOUND);
 			assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
 		}
-		expect_nothing_left(s);
+		oci_expect_nothing_left(s);
 	}
 	suite_guest_free(sg);
 }
@@ -619,14 +619,14 @@ adopts_the_dead(void **state)
 	kill(engine_guest_stat(sg->g)->pid, SIGKILL);
 	come_back(s, sg);
 	assert_int_equal(suite_run(sg, verb_adopt, &e), ERR_NOT_FOUND);
-	expect_nothing_left(s);
+	oci_expect_nothing_left(s);
 	start(sg);
 	/* A kill, a stop and a reset that nobody saw the end of. */
 	engine_kill(sg->g, WAKE_NONE);
 	come_back(s, sg);
 	(void)!suite_run(sg, verb_adopt, &e);
 	run(sg, verb_kill);
-	expect_nothing_left(s);
+	oci_expect_nothing_left(s);
 	start(sg);
 	engine_reset(sg->g, WAKE_NONE);
 	loop_turn(s->loop, 20);
@@ -775,6 +775,7 @@ oci_suite_run(void)
 		CASE(links_lead_nowhere),
 		CASE(adopts_what_was_cut_short),
 		CASE(adopts_the_dead),
+		CASE(oci_agent_dies_at_any_moment),
 		CASE(fork_bombs_are_bounded),
 		CASE(wires_are_put_in),
 	};
