@@ -122,11 +122,12 @@ stage_fs(unsigned loop, enum stage_use use, int userns_fd, int *ret_fd, struct e
 	    (use == STAGE_READ &&
 		(fsconfig(fs, FSCONFIG_SET_FLAG, "ro", NULL, 0) ||
 		    fsconfig(fs, FSCONFIG_SET_FLAG, "noload", NULL, 0))) ||
-	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0)) {
 		return refused(fs,
 		    use == STAGE_READ ? "cannot mount a layer"
 				      : "cannot mount the image",
 		    e);
+	}
 	mnt = fsmount(fs, FSMOUNT_CLOEXEC,
 	    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 	if (mnt < 0)

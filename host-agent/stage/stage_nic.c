@@ -56,16 +56,16 @@ link_name_check(const char *s, struct err *e)
 static int
 parse_mac(const char *s, uint8_t mac[MAC_BYTES], struct err *e)
 {
-	char hex[2 * MAC_BYTES + 1];
+	char hex[sizeof("000000000000")];
 
-	if (strlen(s) != 3 * MAC_BYTES - 1)
+	if (strlen(s) != sizeof("00:00:00:00:00:00") - 1)
 		return err_set(e, ERR_INVALID, "\"%.40s\" is no MAC address", s);
 	for (size_t i = 0; i < MAC_BYTES; i++) {
 		if (i && s[3 * i - 1] != ':')
 			return err_set(e, ERR_INVALID, "\"%s\" is no MAC address", s);
-		memcpy(hex + 2 * i, s + 3 * i, 2);
+		memcpy(&hex[2 * i], &s[3 * i], 2);
 	}
-	hex[2 * MAC_BYTES] = '\0';
+	hex[sizeof(hex) - 1] = '\0';
 	if (hex_decode(hex, mac, MAC_BYTES, NULL) || mac[0] & 1)
 		return err_set(e, ERR_INVALID, "\"%s\" is no MAC address", s);
 	return 0;
@@ -226,7 +226,7 @@ link_up(struct nl_sock *s, int index, const uint8_t *mac, struct err *e)
 {
 	struct nl_msg *m = link_request(index, IFF_UP);
 
-	if (mac)
+	if (mac != NULL)
 		put(m, IFLA_ADDRESS, mac, MAC_BYTES);
 	return ask(s, m, "cannot take a link up", e);
 }

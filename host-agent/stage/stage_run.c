@@ -175,7 +175,7 @@ stage_cmd_run(char **args, struct err *e)
 
 	if (!rc)
 		rc = set_stage(&r, &m, e);
-	if (rc)
+	if (rc || !program)
 		return rc;
 	if (chdir("/"))
 		return err_sys(e, ERR_IO, errno, "cannot enter /");

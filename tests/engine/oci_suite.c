@@ -393,7 +393,7 @@ console_is_kept(void **state)
 	struct terminal t = { .words = "hello there" };
 	void *arg[] = { sg, &t };
 	struct inside in;
-	AUTO_FREE char *all = xmalloc(ENGINE_CONSOLE_MAX * 2);
+	AUTO_FREE char *all = xmalloc(ENGINE_CONSOLE_MAX);
 
 	suite_guest_script(sg, "echo hello there; while :; do sleep 1000; done");
 	start(sg);

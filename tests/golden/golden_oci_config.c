@@ -59,7 +59,7 @@ take_device(struct ct_case *c, char *value)
 	struct oci_device *d = &c->in.devices[c->in.n_devices++];
 	char *words[MAX_WORDS] = { NULL };
 
-	split(value, words);
+	ASSERT(split(value, words) == 3 && words[1] && words[2]);
 	d->path = words[0];
 	d->major = (unsigned)strtoul(words[1], NULL, 10);
 	d->minor = (unsigned)strtoul(words[2], NULL, 10);
@@ -71,6 +71,7 @@ take_user(struct ct_case *c, char *value)
 	char *words[MAX_WORDS] = { NULL };
 	size_t n = split(value, words);
 
+	ASSERT(words[0] && words[1]);
 	c->ct.uid = (uint32_t)strtoul(words[0], NULL, 10);
 	c->ct.gid = (uint32_t)strtoul(words[1], NULL, 10);
 	for (size_t i = 2; i < n; i++)

@@ -247,14 +247,14 @@ is_gone(struct oci_clearing *k)
 	if (k->looks % SEARCH_EVERY == SEARCH_AT)
 		left += kill_staged(c);
 	*k->left = '\0';
-	if (left)
-		snprintf(k->left, sizeof(k->left), "%u of its processes", left);
-	else if (c->pidfd >= 0 && !c->ended)
+	/* Where the ground is held the device is, too. */
+	if (!c->ground.n && image_in_use(&c->run))
+		snprintf(k->left, sizeof(k->left), "its image's loop device");
+	if (c->pidfd >= 0 && !c->ended)
 		snprintf(
 		    k->left, sizeof(k->left), "its first process %d", (int)c->run.pid);
-	/* Where the ground is held the device is, too. */
-	else if (!c->ground.n && image_in_use(&c->run))
-		snprintf(k->left, sizeof(k->left), "its image's loop device");
+	if (left)
+		snprintf(k->left, sizeof(k->left), "%u of its processes", left);
 	return !*k->left;
 }
 

@@ -125,8 +125,8 @@ forget_nic(Drover__GuestSpec *spec, unsigned slot)
 		return;
 	drover__nic_spec__free_unpacked(spec->nics[i], NULL);
 	spec->n_nics--;
-	memmove(spec->nics + i, spec->nics + i + 1,
-	    (spec->n_nics - i) * sizeof(*spec->nics));
+	for (; i < spec->n_nics; i++)
+		spec->nics[i] = spec->nics[i + 1];
 }
 
 static enum flow_rc

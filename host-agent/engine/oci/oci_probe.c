@@ -52,7 +52,8 @@ static int
 check_version(struct oci *oci, const char *said, struct err *e)
 {
 	char name[32] = "", number[48] = "";
-	unsigned major = 0, minor = 0;
+	unsigned long major, minor;
+	char *dot;
 
 	if (sscanf(said, "%31s version %47s", name, number) != 2)
 		return err_set(e, ERR_UNAVAILABLE,
@@ -61,8 +62,9 @@ check_version(struct oci *oci, const char *said, struct err *e)
 	    name, number);
 	if (!str_same(name, "runc"))
 		return 0;
-	if (sscanf(number, "%u.%u", &major, &minor) != 2 || major < RUNC_MAJOR ||
-	    (major == RUNC_MAJOR && minor < RUNC_MINOR))
+	major = strtoul(number, &dot, 10);
+	minor = *dot == '.' ? strtoul(dot + 1, NULL, 10) : 0;
+	if (major < RUNC_MAJOR || (major == RUNC_MAJOR && minor < RUNC_MINOR))
 		return err_set(
 		    e, ERR_UNAVAILABLE, "runc %s is too old: 1.1 is needed", number);
 	oci->has_time_ns = (major > RUNC_MAJOR || minor >= TIME_NS_FROM) &&
