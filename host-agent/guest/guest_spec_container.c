@@ -40,11 +40,11 @@ devices_check(const Drover__ContainerSpec *c, struct err *e)
 		return err_set(e, ERR_INVALID, "devices: %zu, at most %u", c->n_devices,
 		    GUEST_MAX_DEVICES);
 	for (size_t i = 0; i < c->n_devices; i++) {
-		if (!is_device(c->devices[i]))
-			return err_set(e, ERR_INVALID,
-			    "devices: \"%.80s\" is no path of a device, such as "
-			    "/dev/net/tun",
-			    c->devices[i]);
+		if (is_device(c->devices[i]))
+			continue;
+		return err_set(e, ERR_INVALID,
+		    "devices: \"%.80s\" is no path of a device, such as /dev/net/tun",
+		    c->devices[i]);
 	}
 	return 0;
 }

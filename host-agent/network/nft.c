@@ -55,12 +55,11 @@ open_nest(struct nl_msg *m, int attr)
 static struct nl_msg *
 message(int type, int flags)
 {
-	const struct nfgenmsg head = { .nfgen_family = NFPROTO_BRIDGE };
+	struct nfgenmsg head = { .nfgen_family = NFPROTO_BRIDGE };
 	struct nl_msg *m =
 	    nlmsg_alloc_simple(NFNL_SUBSYS_NFTABLES << 8 | type, NLM_F_REQUEST | flags);
 
-	if (!m ||
-	    nlmsg_append(m, (void *)(uintptr_t)&head, sizeof(head), NLMSG_ALIGNTO))
+	if (!m || nlmsg_append(m, &head, sizeof(head), NLMSG_ALIGNTO))
 		abort();
 	return m;
 }

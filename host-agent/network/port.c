@@ -7,6 +7,7 @@
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@
 #define INNER_PREFIX  "dvc"
 #define INTAKE_PREFIX "dvi"
 #define MAC_CHARS     17
+#define NOTE_VLAN     " vlan "
 #define DEFAULT_VLAN  1 /* of a fresh port */
 
 /* Base 36 where decimal would be too long: 13 digits hold any 64-bit number. */
@@ -242,7 +244,7 @@ note_guest(struct nl *nl, const char *name, const struct port_spec *p, struct er
 
 	if (rc)
 		return rc;
-	snprintf(text, sizeof(text), "%.*s vlan %u", MAC_CHARS, p->mac, p->vlan);
+	snprintf(text, sizeof(text), "%.*s" NOTE_VLAN "%u", MAC_CHARS, p->mac, p->vlan);
 	return nl_link_note(nl, port.index, text, e);
 }
 
@@ -300,14 +302,14 @@ port_pair_add(struct nl *nl, const struct port_spec *p, struct err *e)
 static bool
 read_guest(const struct nl_link *port, uint8_t ret_mac[6], uint16_t *ret_vlan)
 {
-	char mac[MAC_CHARS + 1] = "";
-	unsigned vlan = 0;
+	const char *vlan = strstr(port->alias, NOTE_VLAN);
+	AUTO_FREE char *mac = xstrndup(port->alias, MAC_CHARS);
 	struct err e = ERR_INIT;
 
-	if (sscanf(port->alias, "%17s vlan %u", mac, &vlan) != 2)
+	if (!vlan || port_mac_parse(mac, ret_mac, &e))
 		return false;
-	*ret_vlan = (uint16_t)vlan;
-	return port_mac_parse(mac, ret_mac, &e) == 0;
+	*ret_vlan = (uint16_t)strtoul(vlan + strlen(NOTE_VLAN), NULL, 10);
+	return true;
 }
 
 /* Its neighbours would find out by themselves, but only when it speaks. */
