@@ -44,8 +44,15 @@ class Quickstart(Lab):
         entry = book["servers"][book["default"]]
         return Api(entry["address"], entry["port"], entry["ca"], entry["token"])
 
+    def guests(self, kind: str) -> list[dict[str, Any]]:
+        return [vm for vm in self.saved().get("/vms?sort=name")["items"] if vm["guest_type"] == kind]
+
     def machines(self) -> list[dict[str, Any]]:
-        return self.saved().get("/vms?sort=name")["items"]
+        return self.guests("machine")
+
+    def runs_containers(self) -> bool:
+        engines = [e for h in self.saved().get("/hosts")["items"] for e in h["engines"]]
+        return any(e["name"] == "oci" and e["usable"] for e in engines)
 
     def agents(self) -> list[int]:
         return [self.pid(f"agent-{n + 1}") for n in range(HOSTS)]
@@ -77,6 +84,8 @@ def traces(name: str, folder: Path) -> list[str]:
     found += [line for line in Path("/proc/mounts").read_text().splitlines() if name in line]
     found += output("find", "/sys/fs/cgroup", "-type", "d", "-name", f"drover-{name[3:]}").split()
     found += [str(p) for p in Path("/run/drover").glob(f"{name}*")]
+    backings = [p.read_text().strip() for p in Path("/sys/block").glob("loop*/loop/backing_file")]
+    found += [f"loop device of {b}" for b in backings if f"/{name}/" in b]
     for process in Path("/proc").glob("[0-9]*"):
         try:
             line = (process / "cmdline").read_bytes().decode(errors="replace")
@@ -95,7 +104,7 @@ def lab() -> Iterator[Quickstart]:
     folder = Path(tempfile.mkdtemp(prefix="drover-quickstart-"))
     q = Quickstart(folder)
     try:
-        q.order("--build-dir", str(BUILD), "--hosts", str(HOSTS), "--vms", str(MACHINES), "--containers", "0")
+        q.order("--build-dir", str(BUILD), "--hosts", str(HOSTS), "--vms", str(MACHINES))
         yield q
     finally:
         q.destroy()
@@ -103,13 +112,20 @@ def lab() -> Iterator[Quickstart]:
 
 
 def test_machines_run_on_all_hosts_and_answer(lab: Quickstart) -> None:
-    vms = lab.shell("Get-VM")
+    vms = lab.shell("Get-VM | Where-Object Kind -eq Machine")
     assert len(vms) == MACHINES
     assert {vm["PowerState"] for vm in vms} == {"PoweredOn"}
     machines = lab.machines()
     assert len({vm["host"] for vm in machines}) == HOSTS
     for vm in machines:
         assert hello(vm["ip_address"]).startswith(vm["name"] + " ")
+
+
+def test_a_container_runs_beside_them(lab: Quickstart) -> None:
+    names = [vm["Name"] for vm in lab.shell("Get-Container | Select-Object Name, IPAddress")]
+    assert names == (["ct-1"] if lab.runs_containers() else [])
+    for vm in lab.guests("container"):
+        assert hello(vm["ip_address"]).startswith("ct-1 ")
 
 
 def test_password_and_saved_server_are_private(lab: Quickstart) -> None:
@@ -153,6 +169,7 @@ def test_stop_and_start_bring_back_what_ran(lab: Quickstart) -> None:
     states = {vm["name"]: vm["power_state"] for vm in lab.machines()}
     assert states.pop("vm-02") == "powered_off"
     assert set(states.values()) == {"powered_on"}
+    assert all(hello(vm["ip_address"]) for vm in lab.guests("container"))
 
 
 def test_destroy_leaves_nothing(lab: Quickstart) -> None:
