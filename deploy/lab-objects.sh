@@ -226,7 +226,7 @@ make_machines()
 {
 	local number
 	# What an interrupted run ordered is still on its way.
-	drover 'Get-Task -Status Running | Wait-Task | Out-Null'
+	drover 'Get-Task -Status Running | Wait-Task -ErrorAction SilentlyContinue | Out-Null'
 	for ((number = 1; number <= $(setting vms); number++)); do
 		ensure_machine "$(machine_name "$number")" "$TEMPLATE"
 	done
@@ -326,6 +326,7 @@ print_welcome()
 		    $drover -c 'Get-VM'
 		    $drover -c 'Get-VMHost | Sort-Object MemoryUsageGB'
 		    $drover -c 'New-VM web-01 -Template tiny -ResourcePool $CLUSTER | Start-VM'
+		    $drover -c 'Move-VM web-01 -Destination $CLUSTER'
 	END
 	if (($(setting containers) > 0)) && [[ -z $(why_no_containers) ]]; then
 		cat >&3 <<-END

@@ -129,7 +129,7 @@ test("a container is made of its template, and tells what it uses", { skip: !pro
   await page.getByRole("button", { name: "New machine" }).click();
   const dialog = page.getByRole("dialog");
   await dialog.getByLabel("Name", { exact: true }).fill("ui-container");
-  await dialog.getByLabel("Template").selectOption({ label: "busybox (containers)" });
+  await dialog.locator("select[name=template]").selectOption({ label: "busybox (containers)" });
   await dialog.getByLabel("Processes").fill("100");
   await accessible("new container");
   await dialog.getByRole("button", { name: "Create" }).click();
@@ -192,6 +192,7 @@ test("a pattern makes several machines", async () => {
   await page.getByRole("button", { name: "New machine" }).click();
   const dialog = page.getByRole("dialog");
   await dialog.getByLabel("Name").fill("ui-many-{1..2}");
+  await dialog.getByLabel("Power on").uncheck();
   await dialog.getByRole("button", { name: "Create" }).click();
   for (const name of ["ui-many-1", "ui-many-2"]) {
     await row(name).getByText("Powered off").waitFor();
