@@ -777,6 +777,7 @@ oci_suite_run(void)
 		CASE(adopts_the_dead),
 		CASE(oci_agent_dies_at_any_moment),
 		CASE(fork_bombs_are_bounded),
+		CASE(oci_disk_grows_or_says_why_not),
 		CASE(wires_are_put_in),
 	};
 

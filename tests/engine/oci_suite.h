@@ -10,5 +10,7 @@ int oci_suite_run(void);
 
 /* No loop device, group or record of the runtime. */
 void oci_expect_nothing_left(const struct suite *s);
+/* oci_disk.c */
+void oci_disk_grows_or_says_why_not(void **state);
 /* oci_death.c */
 void oci_agent_dies_at_any_moment(void **state);
