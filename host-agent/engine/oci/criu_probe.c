@@ -31,11 +31,13 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define INSTALLED "/usr/lib/drover/criu/criu"
-#define TRY_S     12
-#define ALIVE     42 /* what the process says when its connection is still good */
-#define TEXT_MAX  4096
-#define SUBJECT   "--be-saved"
+#define INSTALLED   "/usr/lib/drover/criu/criu"
+#define TRY_S       12
+#define ALIVE       42 /* what the process says when its connection is still good */
+#define VERSION_MAX 32
+#define WORDS_MAX   16 /* of a command line */
+#define TEXT_MAX    4096
+#define SUBJECT     "--be-saved"
 
 static bool
 own_path(char path[TEXT_MAX])
@@ -87,8 +89,7 @@ static int
 subject(void)
 {
 	const int ready = STDOUT_FILENO;
-
-	int ends[2], null = open("/dev/null", O_RDWR);
+	int ends[2], null;
 	sigset_t none, term;
 	char byte = 'x';
 
@@ -118,15 +119,20 @@ subject(void)
 static int
 run(const char *const *args)
 {
+	char *own[WORDS_MAX + 1] = { NULL };
 	int status = 0;
 	pid_t pid = fork();
 
 	if (pid == 0) {
 		int null = open("/dev/null", O_RDWR);
 
+		for (size_t i = 0; i < WORDS_MAX && args[i]; i++)
+			own[i] = xstrdup(args[i]);
+
 		for (int fd = 0; fd < 3; fd++)
 			dup2(null, fd);
-		execv(args[0], (char *const *)(uintptr_t)args);
+		if (own[0])
+			execv(own[0], own);
 		_exit(127);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
@@ -313,13 +319,13 @@ ask(const char *criu)
 }
 
 static void
-read_version(const char *criu, char version[32])
+read_version(const char *criu, char version[VERSION_MAX])
 {
 	AUTO_FREE char *command = NULL;
 	char line[128];
 	FILE *f;
 
-	strcpy(version, "?");
+	snprintf(version, VERSION_MAX, "?");
 	if (strchr(criu, '\''))
 		return;
 	command = xasprintf("'%s' --version 2>/dev/null", criu);
@@ -406,7 +412,7 @@ keep(const char *cache, const char *key, const char *answer)
 static int
 find(char *const *programs, size_t n, struct str *answer)
 {
-	char version[32] = "";
+	char version[VERSION_MAX] = "";
 	bool any = false;
 
 	for (size_t i = 0; i < n; i++) {

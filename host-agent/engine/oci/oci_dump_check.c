@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -160,17 +161,21 @@ check_parent(struct check *k, const char *pid)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%s/stat", pid);
 	FILE *f = fopen(path, "re");
-	char line[512] = "", parent[16], ns[LINK_LEN];
-	const char *end;
-	int ppid = 0;
+	char line[512] = "", parent[24], ns[LINK_LEN];
+	char *end, *rest;
+	long ppid;
 
 	if (!f)
 		return;
 	end = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
 	fclose(f);
-	if (!end || sscanf(end, ") %*c %d", &ppid) != 1 || ppid <= 0)
+	/* ") S 4711 …" */
+	if (!end || strlen(end) < 5)
 		return;
-	snprintf(parent, sizeof(parent), "%d", ppid);
+	ppid = strtol(end + 4, &rest, 10);
+	if (rest == end + 4 || ppid <= 0)
+		return;
+	snprintf(parent, sizeof(parent), "%ld", ppid);
 	if (read_link(parent, "ns/pid", ns) && !str_same(ns, k->root_ns))
 		say(k, pid, "was started from outside: a session is open");
 }

@@ -68,7 +68,7 @@ measure(struct oci_sync *s, struct err *e)
 		    e, ERR_UNSUPPORTED, "the image is no file that can travel");
 	s->bytes = (uint64_t)st.st_size;
 	s->chunks = (s->bytes + OCI_SYNC_CHUNK - 1) / OCI_SYNC_CHUNK;
-	s->parts = xcalloc((s->chunks + PART - 1) / PART + 1, sizeof(*s->parts));
+	s->parts = xcalloc((s->chunks + PART - 1) / PART + 1, sizeof(void *));
 	return 0;
 }
 
@@ -370,9 +370,9 @@ write_chunk(struct oci_sync *s, uint64_t chunk, struct err *e)
 	for (size_t i = 0; !rc && i < n; i += BLOCK) {
 		size_t len = n - i < BLOCK ? n - i : BLOCK;
 
-		if (!is_zeros(s->buf + i, len))
-			rc = write_run(
-			    s, chunk * OCI_SYNC_CHUNK + i, s->buf + i, len, e);
+		if (is_zeros(s->buf + i, len))
+			continue;
+		rc = write_run(s, chunk * OCI_SYNC_CHUNK + i, s->buf + i, len, e);
 	}
 	return rc;
 }
