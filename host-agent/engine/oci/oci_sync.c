@@ -337,11 +337,12 @@ write_run(struct oci_sync *s, uint64_t at, const uint8_t *p, size_t n, struct er
 
 		if (r < 0 && errno == EINTR)
 			continue;
-		if (r < 0)
-			return err_sys(e,
-			    errno == ENOSPC || errno == EDQUOT ? ERR_NO_CAPACITY
-							       : ERR_IO,
-			    errno, "cannot write the image");
+		if (r < 0) {
+			bool full = errno == ENOSPC || errno == EDQUOT;
+
+			return err_sys(e, full ? ERR_NO_CAPACITY : ERR_IO, errno,
+			    "cannot write the image");
+		}
 		p += r;
 		at += (uint64_t)r;
 		n -= (size_t)r;
