@@ -1,6 +1,7 @@
 #include "tests/lib/proxy.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -9,14 +10,33 @@
 #include "base/assert.h"
 
 int
-proxy_connect(uint16_t port)
+proxy_connect_from(uint16_t port, uint32_t address)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in from = { .sin_family = AF_INET };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	ASSERT(fd >= 0 && !connect(fd, (struct sockaddr *)&a, sizeof(a)));
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	from.sin_addr.s_addr = htonl(address);
+	ASSERT(fd >= 0 && !bind(fd, (struct sockaddr *)&from, sizeof(from)));
+	ASSERT(!connect(fd, (struct sockaddr *)&to, sizeof(to)));
 	return fd;
+}
+
+int
+proxy_connect(uint16_t port)
+{
+	return proxy_connect_from(port, INADDR_LOOPBACK);
+}
+
+bool
+proxy_is_closed(int fd)
+{
+	struct pollfd p = { fd, POLLIN, 0 };
+	char c;
+
+	return poll(&p, 1, 5000) > 0 && recv(fd, &c, 1, MSG_DONTWAIT) <= 0 &&
+	       errno != EAGAIN;
 }
 
 static bool

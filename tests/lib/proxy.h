@@ -4,6 +4,7 @@
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum proxy_mode {
@@ -25,3 +26,7 @@ void proxy_start(struct proxy *p, uint16_t target);
 void proxy_end(struct proxy *p);
 /* A connection to that port of loopback. */
 int proxy_connect(uint16_t port);
+/* From another address of this machine's loopback, in host order. */
+int proxy_connect_from(uint16_t port, uint32_t address);
+/* Within 5 s; set errno to 0 before. */
+bool proxy_is_closed(int fd);

@@ -707,16 +707,6 @@ test_pings_without_end_hold_nobody(void **state)
 	close(s.to_fd);
 }
 
-static bool
-is_closed(int fd)
-{
-	struct pollfd p = { fd, POLLIN, 0 };
-	char c;
-
-	return poll(&p, 1, 5000) > 0 && recv(fd, &c, 1, MSG_DONTWAIT) <= 0 &&
-	       errno != EAGAIN;
-}
-
 static void
 test_door_keeps_strangers_out(void **state)
 {
@@ -730,7 +720,7 @@ test_door_keeps_strangers_out(void **state)
 	/* Those that are too many at once, the silent ones when their time is up. */
 	for (size_t i = ARRAY_SIZE(fds); i-- > 0;) {
 		errno = 0;
-		assert_true(is_closed(fds[i]));
+		assert_true(proxy_is_closed(fds[i]));
 		if (i == CHANNEL_DOOR_MAX)
 			assert_true(clock_mono_ms(clock_system()) - begun < STALL);
 	}
@@ -741,21 +731,6 @@ test_door_keeps_strangers_out(void **state)
 	end_stream(&s);
 }
 
-/* A connection from another address than the hosts'. */
-static int
-connect_as_stranger(uint16_t port)
-{
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
-	struct sockaddr_in from = { .sin_family = AF_INET };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
-	ASSERT(fd >= 0 && !bind(fd, (struct sockaddr *)&from, sizeof(from)));
-	ASSERT(!connect(fd, (struct sockaddr *)&to, sizeof(to)));
-	return fd;
-}
-
 static void
 test_one_address_cannot_fill_the_door(void **state)
 {
@@ -764,11 +739,11 @@ test_one_address_cannot_fill_the_door(void **state)
 	struct stream s;
 
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-		fds[i] = connect_as_stranger(channel_port(w->b));
+		fds[i] = proxy_connect_from(channel_port(w->b), INADDR_LOOPBACK + 1);
 	/* The last one was sent away, so all places are taken. */
-	assert_true(is_closed(fds[CHANNEL_DOOR_MAX]));
+	assert_true(proxy_is_closed(fds[CHANNEL_DOOR_MAX]));
 	connect_both(w, &s);
-	assert_true(is_closed(fds[0]));
+	assert_true(proxy_is_closed(fds[0]));
 	end_stream(&s);
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		close(fds[i]);
