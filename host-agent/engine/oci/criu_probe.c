@@ -283,17 +283,33 @@ remove_folder(const char *path)
 	rmdir(path);
 }
 
+/* One that was killed has left its folder to the next. */
+static char *
+make_folder(const char *cache)
+{
+	char *dir =
+	    cache ? xasprintf("%s.try", cache) : xstrdup("/tmp/drover-criu-XXXXXX");
+
+	if (cache)
+		remove_folder(dir);
+	if (cache ? !mkdir(dir, 0700) : mkdtemp(dir) != NULL)
+		return dir;
+	free(dir);
+	return NULL;
+}
+
 /* What came of it; a text of one line, or more where it is able. */
 static char *
-ask(const char *criu)
+ask(const char *criu, const char *cache)
 {
-	char dir[] = "/tmp/drover-criu-XXXXXX", text[TEXT_MAX] = "";
+	AUTO_FREE char *dir = make_folder(cache);
+	char text[TEXT_MAX] = "";
 	size_t n;
 	int ends[2], status;
 	FILE *from, *to;
 	pid_t pid;
 
-	if (!mkdtemp(dir) || pipe2(ends, O_CLOEXEC))
+	if (!dir || pipe2(ends, O_CLOEXEC))
 		return xasprintf(
 		    "cannot make a folder to try it in: %s", strerror(errno));
 	pid = fork();
@@ -410,7 +426,7 @@ keep(const char *cache, const char *key, const char *answer)
 }
 
 static int
-find(char *const *programs, size_t n, struct str *answer)
+find(char *const *programs, size_t n, const char *cache, struct str *answer)
 {
 	char version[VERSION_MAX] = "";
 	bool any = false;
@@ -422,7 +438,7 @@ find(char *const *programs, size_t n, struct str *answer)
 			continue;
 		any = true;
 		read_version(programs[i], version);
-		text = ask(programs[i]);
+		text = ask(programs[i], cache);
 		if (str_starts(text, "able\n")) {
 			str_addf(answer, "program %s\nversion %s\n%s", programs[i],
 			    version, text + strlen("able\n"));
@@ -463,7 +479,7 @@ main(int argc, char **argv)
 			add_key(&key, programs[i]);
 	rc = cache && !repeat(cache, str_cstr(&key)) ? -1 : 0;
 	if (!rc) {
-		rc = find(programs, ARRAY_SIZE(programs), &answer);
+		rc = find(programs, ARRAY_SIZE(programs), cache, &answer);
 		fputs(str_cstr(&answer), stdout);
 		if (!rc && cache)
 			keep(cache, str_cstr(&key), str_cstr(&answer));
