@@ -738,10 +738,12 @@ main(int argc, char **argv)
 		BOTH(says_when_a_guest_does_not_shut_down),
 		BOTH(kill_cuts_a_start_short),
 		BOTH(kill_gets_through_while_another_one_is_under_way),
-		BOTH(suspends_and_goes_on),
-		BOTH(grows_but_does_not_shrink),
 		BOTH(outlives_the_agent),
 		BOTH(adopts_nothing_where_nothing_runs),
+	};
+	static const struct CMUnitTest machines[] = {
+		BOTH(suspends_and_goes_on),
+		BOTH(grows_but_does_not_shrink),
 		BOTH(devices_are_plugged),
 	};
 	static const struct CMUnitTest sim_only[] = {
@@ -757,24 +759,13 @@ main(int argc, char **argv)
 		BOTH(failed_start_leaves_nothing),
 		BOTH(real_guest_lives_its_life),
 	};
-	static const struct CMUnitTest oci_alike[] = {
-		BOTH(knows_what_it_can_do),
-		BOTH(starts_and_is_killed),
-		BOTH(pauses_resumes_resets),
-		BOTH(refuses_what_makes_no_sense),
-		BOTH(says_when_a_guest_does_not_shut_down),
-		BOTH(kill_cuts_a_start_short),
-		BOTH(kill_gets_through_while_another_one_is_under_way),
-		BOTH(outlives_the_agent),
-		BOTH(adopts_nothing_where_nothing_runs),
-	};
 	int failed;
 
 	if (argc == 2 && str_same(argv[1], "oci")) {
 		kind = SUITE_OCI;
 		if (!oci_suite_can())
 			return SKIPPED;
-		failed = cmocka_run_group_tests(oci_alike, NULL, NULL);
+		failed = cmocka_run_group_tests(alike, NULL, NULL);
 		if (oci_move_suite_can())
 			failed += move_suite_run(kind) + oci_move_suite_run();
 		return failed + oci_suite_run() ? 1 : 0;
@@ -798,6 +789,7 @@ main(int argc, char **argv)
 		return SKIPPED;
 	}
 	failed = cmocka_run_group_tests(alike, NULL, NULL);
+	failed += cmocka_run_group_tests(machines, NULL, NULL);
 	failed += kind == SUITE_SIM ? cmocka_run_group_tests(sim_only, NULL, NULL)
 				    : cmocka_run_group_tests(qemu_only, NULL, NULL);
 	failed += move_suite_run(kind);

@@ -65,7 +65,8 @@ mistakes_are_named(void **state)
 		    "cgroup.prefix" },
 		{ "[server]\naddress = a:1\n[cgroup]\nprefix = /x\n", "cgroup.prefix" },
 		{ "[server]\naddress = a:1\n[log]\nlevel = loud\n", "log.level" },
-		{ "[server]\naddress = a:1\n[engine.qemu]\nenabled = no\n",
+		{ "[server]\naddress = a:1\n[engine.qemu]\nenabled = no\n"
+		  "[engine.oci]\nenabled = no\n",
 		    "no engine" },
 		{ "[server]\naddress = a:1\n[host]\nmemory_mb = -1\n",
 		    "host.memory_mb" },
