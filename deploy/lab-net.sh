@@ -143,8 +143,9 @@ list_netns()
 # The lab's cgroups, deepest first, under every controller.
 list_cgroups()
 {
+	# Some go away by themselves while they are looked for.
 	find /sys/fs/cgroup -maxdepth 2 -type d -name "$(lab_cgroup "$dir")" \
-		-exec find {} -depth -type d \; 2>/dev/null
+		-exec find {} -depth -type d \; 2>/dev/null || true
 }
 
 # Every process that runs in the lab's namespaces or cgroups.
