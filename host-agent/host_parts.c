@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "host-agent/engine/engine.h"
+#include "host-agent/engine/engine_kind.h"
 #include "host-agent/network/guard.h"
 #include "host-agent/network/port.h"
 #include "host-agent/resource/cg.h"

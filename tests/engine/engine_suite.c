@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/engine/engine_kind.h"
 #include "host-agent/network/port.h"
 #include "host-agent/resource/cg.h"
 #include "tests/engine/device_suite.h"

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "host-agent/engine/engine_int.h"
+#include "host-agent/engine/engine_kind.h"
 #include "tests/engine/ct_image.h"
 #include "tests/lib/borrow.h"
 

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "host-agent/channel/channel.h"
+#include "host-agent/engine/engine_kind.h"
 #include "host-agent/stores/stores.h"
 #include "loop/flow.h"
 

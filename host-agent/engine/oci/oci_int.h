@@ -12,6 +12,7 @@
 #pragma once
 #include "base/list.h"
 #include "host-agent/engine/engine_int.h"
+#include "host-agent/engine/engine_kind.h"
 #include "host-agent/engine/oci/oci_config.h"
 #include "host-agent/engine/oci/oci_criu.h"
 #include "loop/child.h"

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "host-agent/engine/engine_kind.h"
 #include "host-agent/engine/qemu/console.h"
 #include "host-agent/engine/qemu/qemu_args.h"
 #include "host-agent/engine/qemu/qemu_device.h"

@@ -7,6 +7,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "host-agent/engine/engine_kind.h"
 #include "host-agent/engine/sim/sim_int.h"
 #include "loop/timer.h"
 
