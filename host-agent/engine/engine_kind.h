@@ -1,7 +1,8 @@
 /*
  * engine_kind: the kinds of engine, and what each wants to know to be made.
  *
- * For whoever makes engines; everybody else is content with engine.h.  Loop thread only.
+ * For whoever makes engines; everybody else is content with engine.h.  Loop thread
+ * only.
  */
 #pragma once
 #include <stdbool.h>
