@@ -117,6 +117,16 @@ check_can_move(
 	}
 }
 
+static void
+check_post_copy(
+    const struct mig_view *v, const struct mig_host *h, struct mig_verdict *r)
+{
+	if (v->wants_post_copy && h->engine.there && !h->engine.can_post_copy)
+		against(r, ERR_UNSUPPORTED,
+		    "post_copy: the %s engine of host \"%s\" cannot: %s",
+		    h->engine.name, h->name, h->engine.why_no_post_copy);
+}
+
 /* "pc-q35-7.2": the family ends before the version. */
 static const char *
 version_of(const char *machine)
@@ -247,6 +257,8 @@ check_live(const struct mig_view *v, struct mig_verdict *r)
 {
 	check_can_move(v, v->from, r);
 	check_can_move(v, v->to, r);
+	check_post_copy(v, v->from, r);
+	check_post_copy(v, v->to, r);
 	if (v->type == GUEST_CONTAINER)
 		check_live_container(v, r);
 	else

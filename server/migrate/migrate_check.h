@@ -21,6 +21,8 @@ struct mig_engine {
 	const char *why_not; /* not usable */
 	bool can_move;
 	const char *why_cannot_move;
+	bool can_post_copy;
+	const char *why_no_post_copy;
 	const char *accelerator, *machine; /* "" if it has none */
 };
 
@@ -62,6 +64,7 @@ struct mig_view {
 	bool store_reached; /* by the target */
 	bool store_reached_from;
 	uint64_t store_free_mb, store_need_mb;
+	bool wants_post_copy;
 	bool keeps_chain;      /* if it can */
 	bool insists_on_chain; /* as it was asked for */
 	const struct mig_disk *disks;

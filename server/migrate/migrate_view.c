@@ -29,12 +29,18 @@ fill_capability(const json *en, struct mig_engine *to)
 	const json *list = json_get(en, "capabilities");
 
 	to->why_cannot_move = "it does not say that it can";
+	to->why_no_post_copy = to->why_cannot_move;
 	for (size_t i = 0; list && i < json_count(list); i++) {
 		const json *c = json_at(list, i);
-		if (!str_same(arg_str(c, "name"), "live_migration"))
-			continue;
-		to->can_move = arg_bool(c, "able", false);
-		to->why_cannot_move = text(arg_str(c, "why_not"));
+		const char *name = arg_str(c, "name");
+
+		if (str_same(name, "live_migration")) {
+			to->can_move = arg_bool(c, "able", false);
+			to->why_cannot_move = text(arg_str(c, "why_not"));
+		} else if (str_same(name, "post_copy")) {
+			to->can_post_copy = arg_bool(c, "able", false);
+			to->why_no_post_copy = text(arg_str(c, "why_not"));
+		}
 	}
 }
 
@@ -214,6 +220,7 @@ mig_view_of(const struct mig_env *env, struct arena *mem, const struct vm *vm,
 	v->type = vm->guest_type;
 	v->lifecycle = vm->lifecycle;
 	v->power = vm->power_state;
+	v->wants_post_copy = arg_bool(args, "post_copy", false);
 	v->busy = busy_with(env, mem, vm->o.id);
 	v->is_same_host = obj_id_is(to->host, vm->host);
 	v->is_same_datacenter = obj_id_is(inv_ancestor(inv, to->host, KIND_DATACENTER),

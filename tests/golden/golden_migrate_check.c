@@ -55,6 +55,8 @@ host(struct arena *mem, const json *o, const char *name)
 	h->engine.why_not = str_of(o, "why_not", "");
 	h->engine.can_move = flag(o, "can_move", true);
 	h->engine.why_cannot_move = str_of(o, "why_cannot_move", "");
+	h->engine.can_post_copy = flag(o, "can_post_copy", true);
+	h->engine.why_no_post_copy = str_of(o, "why_no_post_copy", "");
 	h->engine.accelerator = str_of(o, "accelerator", "kvm");
 	h->engine.machine = str_of(o, "machine", "pc-q35-7.2");
 	h->arch = str_of(o, "arch", "x86_64");
@@ -106,6 +108,7 @@ fill_view(struct arena *mem, const json *o, struct mig_view *v)
 	const json *store = json_get(o, "store");
 
 	v->vm = str_of(o, "vm", "web");
+	v->wants_post_copy = flag(o, "post_copy", false);
 	v->type = (enum guest_type)guest_type_parse(str_of(o, "type", "machine"));
 	v->lifecycle =
 	    (enum vm_lifecycle)vm_lifecycle_parse(str_of(o, "lifecycle", "ready"));
