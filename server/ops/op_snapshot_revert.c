@@ -5,6 +5,7 @@
 #include "server/ops/snap_plan.h"
 #include "server/ops/snap_step.h"
 #include "server/ops/vm_spec.h"
+#include "server/pools/pool_tree.h"
 
 #define REVERT_MS 900000u
 #define STOP_MS   60000u
@@ -141,6 +142,9 @@ place_start(struct task_run *r)
 	struct err *e = task_err(r);
 
 	if (!vm || hosts_need_up(run_ops(r)->hosts, vm->host, e))
+		return FLOW_FAIL;
+	struct pool_claim claim = pool_claim_of(vm);
+	if (pool_admit_guest(r->inv, vm->pool, vm->o.id, &claim, e))
 		return FLOW_FAIL;
 	struct advice_guest g = {
 		.vm = vm->o.id,

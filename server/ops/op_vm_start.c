@@ -3,11 +3,20 @@
  * stored step.
  */
 #include "server/ops/vm_step.h"
+#include "server/pools/pool_tree.h"
 
 enum { STEP_PLACE, STEP_START };
 
 #define MAY_START \
 	(POWER_BIT(POWER_OFF) | POWER_BIT(POWER_SUSPENDED) | POWER_BIT(POWER_UNKNOWN))
+
+static int
+admit(const struct inv *inv, const struct vm *vm, struct err *e)
+{
+	struct pool_claim claim = pool_claim_of(vm);
+
+	return pool_admit_guest(inv, vm->pool, vm->o.id, &claim, e);
+}
 
 static enum flow_rc
 place_start(struct task_run *r)
@@ -16,7 +25,7 @@ place_start(struct task_run *r)
 	struct err *e = task_err(r);
 
 	if (!vm || vm_need_ready(vm, e) || vm_need_power(vm, MAY_START, e) ||
-	    hosts_need_up(run_ops(r)->hosts, vm->host, e))
+	    hosts_need_up(run_ops(r)->hosts, vm->host, e) || admit(r->inv, vm, e))
 		return FLOW_FAIL;
 	struct advice_guest g = {
 		.vm = vm->o.id,
@@ -44,7 +53,11 @@ order_start(struct task_run *r)
 {
 	const struct vm *vm = run_vm(r);
 
-	return vm ? run_spec_order(r, VERB_START, vm, VM_ORDER_MS) : FLOW_FAIL;
+	/* Another start may have been admitted at the same moment: both count by now.
+	 */
+	if (!vm || admit(r->inv, vm, task_err(r)))
+		return FLOW_FAIL;
+	return run_spec_order(r, VERB_START, vm, VM_ORDER_MS);
 }
 
 static void
@@ -101,7 +114,9 @@ vm_start(struct op_call *c, struct txn *t, struct err *e)
 	rc = vm_need_ready(vm, e);
 	if (!rc)
 		rc = vm_need_power(vm, MAY_START, e);
-	return rc ? rc : hosts_need_up(c->hosts, vm->host, e);
+	if (!rc)
+		rc = hosts_need_up(c->hosts, vm->host, e);
+	return rc ? rc : admit(c->inv, vm, e);
 }
 
 /* clang-format off */

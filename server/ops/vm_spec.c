@@ -7,9 +7,7 @@
 #include "base/str.h"
 #include "server/ops/net_plan.h"
 #include "server/ops/ops_int.h"
-
-#define SHARES_PER_CPU 1000 /* vSphere's "normal" */
-#define SHARES_PER_MB  10
+#include "server/pools/pool_tree.h"
 
 static char *
 copy(struct arena *a, const char *s)
@@ -164,23 +162,36 @@ seed_spec(struct arena *a, const json *j)
 	return s;
 }
 
+static Drover__ResourceSpec *
+resource_spec(struct arena *a, const struct vm *vm)
+{
+	Drover__ResourceSpec *r = arena_alloc(a, sizeof(*r));
+
+	drover__resource_spec__init(r);
+	r->cpu_shares =
+	    pool_cpu_shares(vm->cpu_shares_level, vm->cpu_shares, vm->num_cpu);
+	r->cpu_reservation_mhz = vm->cpu_reservation_mhz;
+	r->cpu_limit_mhz = vm->cpu_limit_mhz;
+	r->mem_shares =
+	    pool_mem_shares(vm->mem_shares_level, vm->mem_shares, vm->memory_mb);
+	r->mem_reservation_mb = vm->mem_reservation_mb;
+	r->mem_limit_mb = vm->mem_limit_mb;
+	return r;
+}
+
 Drover__GuestSpec *
 vm_spec(struct arena *a, const struct inv *inv, const struct vm *vm)
 {
 	Drover__GuestSpec *s = arena_alloc(a, sizeof(*s));
-	Drover__ResourceSpec *r = arena_alloc(a, sizeof(*r));
 
 	drover__guest_spec__init(s);
-	drover__resource_spec__init(r);
-	r->cpu_shares = (uint64_t)vm->num_cpu * SHARES_PER_CPU;
-	r->mem_shares = vm->memory_mb * SHARES_PER_MB;
 	s->guest = obj_id_number(vm->o.id);
 	s->uuid = copy(a, vm->uuid);
 	s->name = copy(a, vm->o.name);
 	s->engine = copy(a, vm->engine);
 	s->num_cpu = vm->num_cpu;
 	s->memory_mb = vm->memory_mb;
-	s->resources = r;
+	s->resources = resource_spec(a, vm);
 	fill_devices(a, inv, vm, s);
 	fill_dns(a, inv, vm, s);
 	s->seed = vm->seed ? seed_spec(a, vm->seed) : NULL;

@@ -208,6 +208,98 @@ a_lost_host_makes_the_tree_invalid(void **state)
 	lab_free(l);
 }
 
+/* ---- guests ---- */
+
+static obj_id
+make_guest(struct lab *l, obj_id pool, const char *name)
+{
+	char id[OBJ_ID_TEXT];
+	AUTO_FREE char *args =
+	    xasprintf("{'name':'%s','template':'template-1','pool':'%s'}", name,
+		obj_id_text(pool, id));
+
+	assert_int_equal(lab_do(l, "vm.create", OBJ_ID_NONE, args), 0);
+	return l->object;
+}
+
+static void
+set_guest(struct lab *l, obj_id vm, const char *args)
+{
+	if (lab_do(l, "vm.update", vm, args))
+		fail_msg("%s: %s", args, l->msg);
+}
+
+static void
+a_guest_keeps_what_it_is_given(void **state)
+{
+	struct lab *l = lab_new(1, 8192);
+	obj_id vm = make_guest(l, make(l, l->cluster, "a", ""), "web");
+	const struct vm *v;
+
+	set_guest(l, vm,
+	    "{'cpu_shares_level':'high','cpu_reservation_mhz':500,"
+	    "'cpu_limit_mhz':900,'mem_shares':77}");
+	v = inv_vm(l->inv, vm);
+	assert_string_equal(v->cpu_shares_level, "high");
+	assert_string_equal(v->mem_shares_level, "custom");
+	assert_int_equal(v->mem_shares, 77);
+	assert_int_equal(v->cpu_reservation_mhz, 500);
+	expect_refused(l, "vm.update", vm, "{'cpu_limit_mhz':400}", ERR_INVALID,
+	    "the CPU limit of 400 MHz is below the reservation of 500");
+	expect_refused(l, "vm.update", vm, "{'mem_reservation_mb':999999}", ERR_INVALID,
+	    "the memory reservation of 999999 MB is above");
+	expect_refused(l, "vm.update", vm, "{'cpu_shares_level':'custom'}", ERR_INVALID,
+	    "cpu_shares_level: custom wants cpu_shares");
+	lab_free(l);
+}
+
+/* vSphere's first example, in hundreds of MHz: the second of the child's borrows. */
+static void
+a_start_borrows_what_the_parent_has_free(void **state)
+{
+	struct lab *l = lab_new(1, 8192);
+	obj_id parent = make(l, l->cluster, "parent",
+	    "'cpu_reservation_mhz':600,'cpu_expandable':false");
+	obj_id child = make(l, parent, "child", "'cpu_reservation_mhz':200");
+	obj_id beside = make_guest(l, parent, "beside");
+	obj_id first = make_guest(l, child, "first");
+	obj_id second = make_guest(l, child, "second");
+
+	set_guest(l, beside, "{'cpu_reservation_mhz':300}");
+	set_guest(l, first, "{'cpu_reservation_mhz':200}");
+	set_guest(l, second, "{'cpu_reservation_mhz':200}");
+	assert_int_equal(lab_do(l, "vm.start", beside, NULL), 0);
+	assert_int_equal(lab_do(l, "vm.start", first, NULL), 0);
+	expect_refused(l, "vm.start", second, NULL, ERR_NO_CAPACITY,
+	    "pool \"parent\" lacks 100 MHz of CPU");
+	set_guest(l, beside, "{'cpu_reservation_mhz':100}");
+	assert_int_equal(lab_do(l, "vm.start", second, NULL), 0);
+	expect_refused(l, "vm.update", beside, "{'cpu_reservation_mhz':300}",
+	    ERR_NO_CAPACITY, "pool \"parent\" lacks 100 MHz of CPU");
+	lab_free(l);
+}
+
+static void
+a_guest_that_runs_moves_where_it_is_admitted(void **state)
+{
+	struct lab *l = lab_new(1, 8192);
+	obj_id wide = make(l, l->cluster, "wide", "");
+	obj_id narrow = make(l, l->cluster, "narrow",
+	    "'cpu_reservation_mhz':100,'cpu_expandable':false");
+	obj_id vm = make_guest(l, wide, "web");
+	char id[OBJ_ID_TEXT];
+	AUTO_FREE char *move = xasprintf("{'pool':'%s'}", obj_id_text(narrow, id));
+
+	set_guest(l, vm, "{'cpu_reservation_mhz':200}");
+	assert_int_equal(lab_do(l, "vm.start", vm, NULL), 0);
+	expect_refused(l, "vm.update", vm, move, ERR_NO_CAPACITY,
+	    "pool \"narrow\" lacks 100 MHz of CPU");
+	set_guest(l, vm, "{'cpu_reservation_mhz':100}");
+	set_guest(l, vm, move);
+	assert_true(obj_id_is(inv_vm(l->inv, vm)->pool, narrow));
+	lab_free(l);
+}
+
 int
 main(void)
 {
@@ -220,6 +312,9 @@ main(void)
 		cmocka_unit_test(pools_lie_at_most_eight_deep),
 		cmocka_unit_test(what_a_pool_held_goes_to_its_parent),
 		cmocka_unit_test(a_lost_host_makes_the_tree_invalid),
+		cmocka_unit_test(a_guest_keeps_what_it_is_given),
+		cmocka_unit_test(a_start_borrows_what_the_parent_has_free),
+		cmocka_unit_test(a_guest_that_runs_moves_where_it_is_admitted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
