@@ -6,6 +6,7 @@
 
 #define MAX_AMOUNT 1e12
 #define MAX_CPUS   4096
+#define MB_PER_GB  1024.0
 
 json *
 body_named(const struct stage *st)
@@ -113,6 +114,39 @@ body_amount(
 	return RUN_OK;
 }
 
+/* PowerCLI's -1 for "no limit" is 0 here. */
+static void
+put_limit(struct stage *st, json *body, const char *param, const char *key)
+{
+	body_number(st, body, param, key);
+	if (has_arg(st, param) && json_int_value(json_get(body, key)) < 0)
+		json_set_u64(body, key, 0);
+}
+
+enum run
+body_resources(struct stage *st, json *body)
+{
+	struct val limit = get_arg(st, "MemLimitGB");
+	bool none = limit.type == VAL_REAL ? limit.d < 0 : limit.i < 0;
+	enum run rc;
+
+	body_word(st, body, "CpuSharesLevel", "cpu_shares_level");
+	body_number(st, body, "NumCpuShares", "cpu_shares");
+	body_number(st, body, "CpuReservationMhz", "cpu_reservation_mhz");
+	put_limit(st, body, "CpuLimitMhz", "cpu_limit_mhz");
+	body_word(st, body, "MemSharesLevel", "mem_shares_level");
+	body_number(st, body, "NumMemShares", "mem_shares");
+	body_number(st, body, "MemReservationMB", "mem_reservation_mb");
+	put_limit(st, body, "MemLimitMB", "mem_limit_mb");
+	rc = body_amount(st, body, "MemReservationGB", MB_PER_GB, "mem_reservation_mb");
+	if (rc != RUN_OK || !has_arg(st, "MemLimitGB") || !none)
+		return rc == RUN_OK ? body_amount(st, body, "MemLimitGB", MB_PER_GB,
+					  "mem_limit_mb")
+				    : rc;
+	json_set_u64(body, "mem_limit_mb", 0);
+	return RUN_OK;
+}
+
 enum run
 body_memory(struct stage *st, json *body)
 {
@@ -120,7 +154,7 @@ body_memory(struct stage *st, json *body)
 		return throw_new(st->sh, st->node, ERR_INVALID,
 		    "-MemoryMB and -MemoryGB cannot both be given");
 	if (has_arg(st, "MemoryGB"))
-		return body_amount(st, body, "MemoryGB", 1024, "memory_mb");
+		return body_amount(st, body, "MemoryGB", MB_PER_GB, "memory_mb");
 	return body_amount(st, body, "MemoryMB", 1, "memory_mb");
 }
 

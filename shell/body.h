@@ -18,6 +18,8 @@ void body_word(struct stage *st, json *body, const char *param, const char *key)
 void body_texts(struct stage *st, json *body, const char *param, const char *key);
 /* What only containers have, when they are made and later: -HostName, -SwapMB … */
 void body_settings(struct stage *st, json *body);
+/* Shares, reservations and limits of pools and guests: -CpuSharesLevel … */
+enum run body_resources(struct stage *st, json *body);
 /* $true or $false, or a switch. */
 void body_bool(struct stage *st, json *body, const char *param, const char *key);
 /* Amounts that may be fractions, in units of the field: -DiskGB 1.5 as disk_mb. */

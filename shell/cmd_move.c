@@ -64,21 +64,8 @@ move_begin(struct stage *st)
 	return changes_of(st, KIND_VM);
 }
 
-/* Each cluster has one pool: it stands for the cluster's hosts. */
-static enum run
-read_pool(struct stage *st, const char *id, json *move)
-{
-	const struct known *pool = known_get(st->sh, id);
-
-	if (!pool || !pool->parent)
-		return throw_new(st->sh, st->node, ERR_NOT_FOUND,
-		    "-Destination: the cluster of pool %s is not known", id);
-	json_set_str(move, "cluster", pool->parent);
-	return RUN_OK;
-}
-
-/* -Destination says by its kind what is to change: where it runs, or where it is kept.
- */
+/* -Destination says by its kind what is to change: where it runs, what it is part of,
+ * or where it is kept. */
 static enum run
 read_destination(struct stage *st, json *move, json *change)
 {
@@ -92,7 +79,7 @@ read_destination(struct stage *st, json *move, json *change)
 	if (obj_id_kind(o) == KIND_HOST || obj_id_kind(o) == KIND_CLUSTER)
 		json_set_str(move, kind_prefix(obj_id_kind(o)), id);
 	else if (obj_id_kind(o) == KIND_POOL)
-		rc = read_pool(st, id, move);
+		json_set_str(change, "pool", id);
 	else
 		json_set_str(change, "parent", id);
 	val_free(keep);

@@ -4,37 +4,13 @@
 #include "shell/body.h"
 #include "shell/change.h"
 
-#define GIB_MB 1024.0
-
-/* PowerCLI's -1 for "no limit" is 0 here. */
-static void
-set_limit(struct stage *st, json *body, const char *param, const char *key)
-{
-	body_number(st, body, param, key);
-	if (has_arg(st, param) && json_int_value(json_get(body, key)) < 0)
-		json_set_u64(body, key, 0);
-}
-
 static enum run
 fill(struct stage *st, json *body)
 {
-	enum run rc;
-
-	body_word(st, body, "CpuSharesLevel", "cpu_shares_level");
-	body_number(st, body, "NumCpuShares", "cpu_shares");
-	body_number(st, body, "CpuReservationMhz", "cpu_reservation_mhz");
-	set_limit(st, body, "CpuLimitMhz", "cpu_limit_mhz");
 	body_bool(st, body, "CpuExpandableReservation", "cpu_expandable");
-	body_word(st, body, "MemSharesLevel", "mem_shares_level");
-	body_number(st, body, "NumMemShares", "mem_shares");
-	body_number(st, body, "MemReservationMB", "mem_reservation_mb");
-	set_limit(st, body, "MemLimitMB", "mem_limit_mb");
 	body_bool(st, body, "MemExpandableReservation", "mem_expandable");
 	body_bool(st, body, "ScalableShares", "scalable_shares");
-	rc = body_amount(st, body, "MemReservationGB", GIB_MB, "mem_reservation_mb");
-	return rc == RUN_OK
-		   ? body_amount(st, body, "MemLimitGB", GIB_MB, "mem_limit_mb")
-		   : rc;
+	return body_resources(st, body);
 }
 
 static enum run

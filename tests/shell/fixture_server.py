@@ -42,6 +42,8 @@ FIELDS = {
     "users": (["name", "password"], ["role"]),
 }
 CONTAINER = ("host_name", "dns", "swap_limit_mb", "pids_limit", "io_weight", "args", "env", "devices")
+RESOURCES = tuple(f"{r}_{k}" for r, unit in (("cpu", "mhz"), ("mem", "mb"))
+                  for k in ("shares_level", "shares", f"reservation_{unit}", f"limit_{unit}"))
 TASKS = {"vms", "datastores", "templates"}
 
 
@@ -226,7 +228,8 @@ class Api:
 
     def patch(self, o: dict, body: dict) -> tuple[int, dict]:
         settings = ["host_name", "dns", "swap_limit_mb", "pids_limit", "io_weight", "args", "env", "devices"]
-        known = {"vm": ["name", "notes", "num_cpu", "memory_mb", "parent", *settings], "user": ["role", "password", "enabled"],
+        known = {"vm": ["name", "notes", "num_cpu", "memory_mb", "parent", "pool", *RESOURCES, *settings],
+                 "user": ["role", "password", "enabled"],
                  "custspec": ["name", *FIELDS["custspecs"][1]]}
         check(body, [], known.get(o["kind"], ["name"]))
         o.update({k: v for k, v in body.items() if k != "password"})

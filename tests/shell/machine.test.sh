@@ -35,20 +35,40 @@ What if: Performing "Move-VM" on "web-01": esx3
 ## END
 
 #### what if: where a cluster could take it
-Move-VM web-01 -Destination Resources -Datastore shared1 -WhatIf
+Move-VM web-01 -Destination main -Datastore shared1 -WhatIf
 ## STDOUT:
-What if: Performing "Move-VM" on "web-01": Resources, disks to shared1
+What if: Performing "Move-VM" on "web-01": main, disks to shared1
          esx1: machine "web-01" is on host "esx1" already
          esx2: nothing is in its way
          esx3: host "esx3" is not connected
          esx3: it does not reach datastore shared1
 ## END
 
-#### a pool stands for its cluster
-Move-VM web-01 -Destination Resources | % VMHost
+#### to a cluster: to the best of its hosts
+Move-VM web-01 -Destination main | % VMHost
 ## STDOUT:
 esx2
 ## END
+
+#### to a pool: its host stays
+Move-VM web-01 -Destination Resources | % { "$($_.ResourcePool) $($_.VMHost)" }
+## STDOUT:
+Resources esx1
+## END
+
+#### what a guest may use is a record that stands for it
+Get-VM web-01 | Get-VMResourceConfiguration | Set-VMResourceConfiguration -CpuSharesLevel High -CpuLimitMhz 900 -MemReservationGB 0.5 -MemLimitMB -1 | % Name; Get-VMResourceConfiguration web-01 | % { "$($_.CpuSharesLevel) $($_.CpuReservationMhz) $($_.CpuLimitMhz) $($_.MemSharesLevel) $($_.MemReservationMB) $($_.MemReservationGB) $($_.MemLimitMB)" }
+## STDOUT:
+web-01
+High 0 900 Normal 512 0.5 -1
+## END
+
+#### a guest's settings are changed by something
+Set-VMResourceConfiguration web-01
+## STDOUT:
+## END
+## STDERR-has: Set-VMResourceConfiguration wants something to change
+## status: 1
 
 #### what if: nothing in its way
 Move-VM web-01 -Destination esx2 -WhatIf; (Get-VM web-01).VMHost

@@ -406,6 +406,7 @@ Get-Command Get-VM* | % Name
 ## STDOUT:
 Get-VM
 Get-VMHost
+Get-VMResourceConfiguration
 Get-VMCounter
 Get-VMLog
 ## END
