@@ -47,6 +47,7 @@ CONCERNS = {
     "TEMPLATE": "a template",
     "OBJECT": "any other object of the inventory",
     "USER": "who logs in",
+    "RULE": "a rule of a cluster",
     "TASK": "a task",
     "SERVER": "droverd",
     "DATABASE": "PostgreSQL",

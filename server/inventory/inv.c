@@ -123,6 +123,8 @@ GETTER(task, KIND_TASK)
 GETTER(user, KIND_USER)
 GETTER(snapshot, KIND_SNAPSHOT)
 GETTER(custspec, KIND_CUSTSPEC)
+GETTER(rule, KIND_RULE)
+GETTER(rec, KIND_REC)
 #undef GETTER
 
 /* Where the id is, or would be, in the array. */

@@ -50,6 +50,7 @@ struct cluster { /* parent: datacenter */
 	struct obj o;
 	bool drs_enabled, ha_enabled;
 	char *drs_automation_level;
+	uint32_t drs_threshold; /* 1: mandatory moves only … 5: any gain */
 	uint32_t ha_failover_level;
 	uint32_t memory_overcommit_permille; /* 1000: no more than there is */
 	uint32_t vcpus_per_core;
@@ -65,6 +66,7 @@ struct host { /* parent: cluster */
 	json *engines;
 	json *cpu_flags, *channel_addresses; /* lists of texts */
 	uint32_t channel_port;               /* 0: takes no transfers */
+	enum maintenance_state maintenance;
 };
 
 struct pool { /* parent: cluster (the root pool "Resources") or pool */
@@ -104,6 +106,7 @@ struct vm { /* parent: folder or datacenter */
 	char *cpu_shares_level, *mem_shares_level;
 	uint64_t cpu_shares, cpu_reservation_mhz, cpu_limit_mhz;
 	uint64_t mem_shares, mem_reservation_mb, mem_limit_mb;
+	char *drs_automation; /* instead of the cluster's level; NULL: as that */
 	json *counters; /* [{name, unit, current, peak, limit, failures}], or NULL */
 	bool guest_agent;
 	uint64_t guest_heartbeat;
@@ -192,6 +195,28 @@ struct custspec { /* parent: none; how a clone is made its own */
 	char *ssh_keys, *user_name, *user_data, *notes;
 };
 
+struct rule { /* parent: the cluster */
+	struct obj o;
+	enum rule_type type;
+	bool enabled;
+	struct id_list vms;   /* of the cluster */
+	struct id_list hosts; /* of a rule between guests and hosts */
+	char *conflict;       /* why it was disabled, or NULL */
+};
+
+struct rec { /* parent: the cluster; name: what it says, in one line */
+	struct obj o;
+	obj_id vm, from, to;
+	uint32_t priority; /* 1: must be, 2 … 5: worth less and less */
+	char *reason;      /* code, "balanceCpu" */
+	char *text;        /* why, for people */
+	enum rec_state state;
+	char *note;    /* why it is stale or failed */
+	json *factors; /* loads before and after, rules, alternatives, cost, benefit */
+	json *inputs;  /* what the factors can be worked out from again */
+	obj_id task;   /* that carries it out, or none */
+};
+
 struct inv;
 
 /* NULL if there is none. */
@@ -212,6 +237,8 @@ INV_GETTER(task)
 INV_GETTER(user)
 INV_GETTER(snapshot)
 INV_GETTER(custspec)
+INV_GETTER(rule)
+INV_GETTER(rec)
 #undef INV_GETTER
 /* Every object of a kind in id order; NULL at the end. Start with OBJ_ID_NONE. */
 const struct obj *inv_next(const struct inv *inv, enum obj_kind kind, obj_id after);

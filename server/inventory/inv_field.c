@@ -37,6 +37,8 @@ enum {
 	FIRST_user = PLACE_user_role,
 	FIRST_snapshot = PLACE_snapshot_description,
 	FIRST_custspec = PLACE_custspec_host_name,
+	FIRST_rule = PLACE_rule_type,
+	FIRST_rec = PLACE_rec_vm,
 };
 
 #define STR  .type = FIELD_STR
@@ -89,7 +91,9 @@ static const struct kind_range {
 	[KIND_TASK] = { FIRST_task, FIRST_user },
 	[KIND_USER] = { FIRST_user, FIRST_snapshot },
 	[KIND_SNAPSHOT] = { FIRST_snapshot, FIRST_custspec },
-	[KIND_CUSTSPEC] = { FIRST_custspec, PLACE_custspec_notes + 1 },
+	[KIND_CUSTSPEC] = { FIRST_custspec, FIRST_rule },
+	[KIND_RULE] = { FIRST_rule, FIRST_rec },
+	[KIND_REC] = { FIRST_rec, PLACE_rec_task + 1 },
 };
 
 const struct field *

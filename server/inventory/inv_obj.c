@@ -20,6 +20,8 @@ static const size_t sizes[KIND_COUNT_] = {
 	[KIND_USER] = sizeof(struct user),
 	[KIND_SNAPSHOT] = sizeof(struct snapshot),
 	[KIND_CUSTSPEC] = sizeof(struct custspec),
+	[KIND_RULE] = sizeof(struct rule),
+	[KIND_REC] = sizeof(struct rec),
 };
 
 size_t
@@ -31,7 +33,7 @@ kind_size(enum obj_kind kind)
 bool
 kind_has_unique_names(enum obj_kind kind)
 {
-	return kind != KIND_TASK;
+	return kind != KIND_TASK && kind != KIND_REC;
 }
 
 struct obj *

@@ -4,6 +4,7 @@
 #include "server/db/db.h"
 #include "server/hosts/host_enroll.h"
 #include "server/ops/ops_int.h"
+#include "server/rules/rules.h"
 
 /* The host that the token is for: one of that name in the cluster enrols again. */
 static int
@@ -102,6 +103,7 @@ host_delete(struct op_call *c, struct txn *t, struct err *e)
 	txn_event(t, EV_HOST_REMOVED, c->entity, OBJ_ID_NONE, c->who.name,
 	    "Removed host %s", name);
 	forget(c, t);
+	rules_forget(c->inv, t, c->entity);
 	txn_del(t, c->entity);
 	return 0;
 }

@@ -3,8 +3,10 @@
  */
 #include "server/ops/ops_int.h"
 
-#define SHARES_NORMAL_CPU 4000
-#define SHARES_NORMAL_MEM 163840
+#define SHARES_NORMAL_CPU    4000
+#define SHARES_NORMAL_MEM    163840
+#define DRS_THRESHOLD_NORMAL 3
+#define DRS_THRESHOLD_MAX    5
 
 void
 created_event(struct op_call *c, struct txn *t, const struct obj *o)
@@ -135,6 +137,17 @@ add_root_pool(struct txn *t, obj_id cluster, struct err *e)
 	return 0;
 }
 
+static void
+fill_drs(const json *args, struct cluster *cl)
+{
+	const char *level = arg_str(args, "drs_automation_level");
+
+	cl->drs_enabled = arg_bool(args, "drs_enabled", cl->drs_enabled);
+	cl->drs_threshold = (uint32_t)arg_u64(args, "drs_threshold", cl->drs_threshold);
+	if (level)
+		text_set(&cl->drs_automation_level, level);
+}
+
 static int
 cluster_create(struct op_call *c, struct txn *t, struct err *e)
 {
@@ -148,6 +161,8 @@ cluster_create(struct op_call *c, struct txn *t, struct err *e)
 		return rc;
 	struct cluster *cl = obj;
 	cl->drs_automation_level = xstrdup("manual");
+	cl->drs_threshold = DRS_THRESHOLD_NORMAL;
+	fill_drs(c->args, cl);
 	cl->ha_failover_level = 1;
 	cl->memory_overcommit_permille =
 	    (uint32_t)arg_u64(c->args, "memory_overcommit_permille", 1000);
@@ -165,10 +180,20 @@ cluster_update(struct op_call *c, struct txn *t, struct err *e)
 	    c->args, "memory_overcommit_permille", cl->memory_overcommit_permille);
 	cl->vcpus_per_core =
 	    (uint32_t)arg_u64(c->args, "vcpus_per_core", cl->vcpus_per_core);
+	fill_drs(c->args, cl);
 	return apply_rename(c, t, e);
 }
 
-/* Its root pool goes with it. */
+/* Its root pool goes with it, and what was only said about it. */
+static bool
+goes_along(const struct op_call *c, obj_id kid)
+{
+	const struct pool *p = inv_pool(c->inv, kid);
+
+	return obj_id_kind(kid) == KIND_RULE || obj_id_kind(kid) == KIND_REC ||
+	       (p && p->is_root && !p->o.n_kids);
+}
+
 static int
 cluster_delete(struct op_call *c, struct txn *t, struct err *e)
 {
@@ -176,10 +201,9 @@ cluster_delete(struct op_call *c, struct txn *t, struct err *e)
 	int rc = task_may_change(c->tasks, c->entity, e);
 
 	for (size_t i = 0; !rc && i < cl->o.n_kids; i++) {
-		const struct pool *p = inv_pool(c->inv, cl->o.kids[i]);
-		if (p && p->is_root && !p->o.n_kids) {
-			rc = task_may_change(c->tasks, p->o.id, e);
-			txn_del(t, p->o.id);
+		if (goes_along(c, cl->o.kids[i])) {
+			rc = task_may_change(c->tasks, cl->o.kids[i], e);
+			txn_del(t, cl->o.kids[i]);
 			continue;
 		}
 		rc = err_set(e, ERR_BAD_STATE,
@@ -202,6 +226,12 @@ cluster_delete(struct op_call *c, struct txn *t, struct err *e)
 	.help = "memory that may be given to machines, in permille of what hosts have" }
 #define VCPUS { .name = "vcpus_per_core", .type = ARG_U32, .min = 1, .max = 1024, \
 	.help = "most virtual CPUs on one core" }
+#define DRS \
+	{ .name = "drs_enabled", .type = ARG_BOOL, .help = "look for better places for its guests" }, \
+	{ .name = "drs_automation_level", .type = ARG_WORD, .words = "manual|partially_automated|fully_automated", \
+	  .help = "what is done with what is found; fully: guests are moved" }, \
+	{ .name = "drs_threshold", .type = ARG_U32, .min = 1, .max = DRS_THRESHOLD_MAX, \
+	  .help = "1: only moves that must be; 3: good gains; 5: any gain" }
 
 static const struct op_arg name_new_args[] = { NAME_NEW, { 0 } };
 static const struct op_arg name_change_args[] = { NAME_CHANGE, { 0 } };
@@ -219,8 +249,8 @@ static const struct op_arg cluster_create_args[] = {
 	NAME_NEW,
 	{ .name = "datacenter", .type = ARG_ID, .required = true, .kinds = KIND_BIT(DATACENTER),
 	  .help = "datacenter to put it into" },
-	OVERCOMMIT, VCPUS, { 0 } };
-static const struct op_arg cluster_update_args[] = { NAME_CHANGE, OVERCOMMIT, VCPUS, { 0 } };
+	OVERCOMMIT, VCPUS, DRS, { 0 } };
+static const struct op_arg cluster_update_args[] = { NAME_CHANGE, OVERCOMMIT, VCPUS, DRS, { 0 } };
 
 const struct op_def op_place_defs[] = {
 	{ .info = { "datacenter.create", "Create datacenter", KIND_NONE, ROLE_ADMINISTRATOR, false, name_new_args },

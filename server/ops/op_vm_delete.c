@@ -2,6 +2,7 @@
  * A machine and its disks go. Safe to repeat: what is gone is gone.
  */
 #include "server/ops/vm_step.h"
+#include "server/rules/rules.h"
 
 #define MAY_DELETE \
 	(POWER_BIT(POWER_OFF) | POWER_BIT(POWER_SUSPENDED) | POWER_BIT(POWER_UNKNOWN))
@@ -36,6 +37,7 @@ on_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
 	const struct vm *row = inv_vm(r->inv, r->entity);
 	for (size_t i = 0; i < row->o.n_kids; i++)
 		txn_del(t, row->o.kids[i]);
+	rules_forget(r->inv, t, r->entity);
 	txn_del(t, r->entity);
 }
 

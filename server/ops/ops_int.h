@@ -42,6 +42,7 @@ struct ops {
 /* Each file's verbs, ended by a NULL name. */
 extern const struct op_def op_place_defs[];
 extern const struct op_def op_pool_defs[];
+extern const struct op_def op_rule_defs[];
 extern const struct op_def op_network_defs[];
 extern const struct op_def op_datastore_defs[];
 extern const struct op_def op_datastore_scan_defs[];

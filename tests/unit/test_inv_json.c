@@ -56,7 +56,8 @@ test_whole_object(void **state)
 	    "\"snapshot\":null,\"needs_consolidation\":false,"
 	    "\"cpu_shares_level\":null,\"cpu_shares\":0,\"cpu_reservation_mhz\":0,"
 	    "\"cpu_limit_mhz\":0,\"mem_shares_level\":null,\"mem_shares\":0,"
-	    "\"mem_reservation_mb\":0,\"mem_limit_mb\":0,\"counters\":null,"
+	    "\"mem_reservation_mb\":0,\"mem_limit_mb\":0,"
+	    "\"drs_automation\":null,\"counters\":null,"
 	    "\"pid\":0,\"cpu_usage_mhz\":0,\"memory_usage_mb\":0,\"disk_usage_bytes\":0,"
 	    "\"guest_agent\":false,\"guest_heartbeat\":null,\"guest_host_name\":null,"
 	    "\"guest_os\":null,\"guest_addresses\":null}");

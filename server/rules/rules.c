@@ -1,0 +1,133 @@
+#include "server/rules/rules.h"
+
+#include "base/str.h"
+#include "server/event/event.h"
+#include "server/inventory/txn.h"
+
+bool
+rule_is_among_guests(enum rule_type type)
+{
+	return type == RULE_TOGETHER || type == RULE_APART;
+}
+
+bool
+rule_is_strict(enum rule_type type)
+{
+	return type == RULE_APART || type == RULE_MUST_RUN_ON ||
+	       type == RULE_MUST_NOT_RUN_ON;
+}
+
+static bool
+is_running(const struct vm *vm)
+{
+	return vm->power_state != POWER_OFF && vm->power_state != POWER_SUSPENDED;
+}
+
+/* The other guest that is in the way on host, or none. */
+static const struct vm *
+find_other(const struct inv *inv, const struct rule *r, obj_id vm, obj_id host,
+    rule_where_fn where, const void *arg)
+{
+	for (size_t i = 0; i < r->vms.n; i++) {
+		const struct vm *other = inv_vm(inv, r->vms.v[i]);
+		if (!other || obj_id_is(other->o.id, vm) || !is_running(other))
+			continue;
+		bool is_there = obj_id_is(where(arg, other), host);
+		if (is_there == (r->type == RULE_APART))
+			return other;
+	}
+	return NULL;
+}
+
+static bool
+is_followed(const struct rule *r, obj_id host)
+{
+	bool runs_on = r->type == RULE_MUST_RUN_ON || r->type == RULE_SHOULD_RUN_ON;
+
+	return id_list_has(&r->hosts, host) == runs_on;
+}
+
+static enum rule_verdict
+judge(const struct inv *inv, const struct rule *r, obj_id vm, obj_id host,
+    rule_where_fn where, const void *arg, struct str *why)
+{
+	enum rule_verdict bad = rule_is_strict(r->type) ? RULE_BROKEN : RULE_BENT;
+
+	if (rule_is_among_guests(r->type)) {
+		const struct vm *other = find_other(inv, r, vm, host, where, arg);
+		if (!other)
+			return RULE_FOLLOWED;
+		str_addf(why, "rule \"%s\" keeps it %s \"%s\"", r->o.name,
+		    r->type == RULE_APART ? "apart from" : "together with",
+		    other->o.name);
+		return bad;
+	}
+	if (is_followed(r, host))
+		return RULE_FOLLOWED;
+	str_addf(why, "rule \"%s\" keeps it off that host", r->o.name);
+	return bad;
+}
+
+enum rule_verdict
+rules_judge(const struct inv *inv, obj_id vm, obj_id host, rule_where_fn where,
+    const void *arg, struct str *why)
+{
+	enum rule_verdict worst = RULE_FOLLOWED;
+	AUTO(str) struct str text = STR_INIT;
+
+	INV_EACH(inv, KIND_RULE, o)
+	{
+		const struct rule *r = inv_rule(inv, o->id);
+		if (!r->enabled || !id_list_has(&r->vms, vm))
+			continue;
+		str_reset(&text);
+		enum rule_verdict v = judge(inv, r, vm, host, where, arg, &text);
+		if (v <= worst)
+			continue;
+		worst = v;
+		str_reset(why);
+		str_add(why, str_cstr(&text));
+	}
+	return worst;
+}
+
+static void
+drop(struct id_list *l, obj_id id)
+{
+	size_t to = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		if (!obj_id_is(l->v[i], id))
+			l->v[to++] = l->v[i];
+	}
+	l->n = to;
+}
+
+static bool
+has_sense(const struct rule *r)
+{
+	if (rule_is_among_guests(r->type))
+		return r->vms.n >= 2;
+	return r->vms.n && r->hosts.n;
+}
+
+void
+rules_forget(const struct inv *inv, struct txn *t, obj_id member)
+{
+	INV_EACH(inv, KIND_RULE, o)
+	{
+		const struct rule *now = inv_rule(inv, o->id);
+		if (!id_list_has(&now->vms, member) &&
+		    !id_list_has(&now->hosts, member))
+			continue;
+		struct rule *r = txn_edit(t, o->id);
+		drop(&r->vms, member);
+		drop(&r->hosts, member);
+		if (has_sense(r))
+			continue;
+		txn_event(t, EV_OBJECT_REMOVED, o->id, OBJ_ID_NONE, NULL,
+		    "Removed rule %s: without %s it says nothing", o->name,
+		    inv_name(inv, member));
+		txn_del(t, o->id);
+	}
+}

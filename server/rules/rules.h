@@ -1,0 +1,55 @@
+/*
+ * rules: which guests of a cluster run together, apart, on which hosts and on which
+ * not.
+ *
+ * A rule counts while it is enabled.  Apart and must are never broken to place a guest;
+ * should, and together, which two guests can only come to one after the other, are
+ * followed where that is possible, and the balancer makes up for the rest.
+ *
+ * Core thread; nothing is kept between calls.
+ */
+#pragma once
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/id.h"
+#include "server/inventory/inv.h"
+
+struct str;
+struct txn;
+
+#define RULE_MAX_MEMBERS 1000u
+
+/* Is it about guests alone, and not about hosts? */
+bool rule_is_among_guests(enum rule_type type);
+/* Must it hold when a guest is placed? */
+bool rule_is_strict(enum rule_type type);
+
+/*
+ * Could the rule stand beside those of its cluster?  self is its id if it is stored
+ * already. ERR_INVALID names a member that is no good, or the rule that it contradicts.
+ * Of two rules between guests and hosts that no host can satisfy the older one wins:
+ * then *ret_conflict (caller frees) says why this one has to be disabled.
+ */
+int rules_admit(const struct inv *inv, obj_id cluster, obj_id self,
+    const struct rule *wanted, char **ret_conflict, struct err *e) WARN_UNUSED;
+
+enum rule_verdict {
+	RULE_FOLLOWED,
+	RULE_BENT,   /* one that should be followed would not be */
+	RULE_BROKEN, /* one that must not be broken would be */
+};
+
+/* Where a guest is, or will be in a moment. */
+typedef obj_id (*rule_where_fn)(const void *arg, const struct vm *vm);
+
+/*
+ * What the rules say to vm on host, with the others where where says.  why gets the
+ * worst: "rule \"web\" keeps it apart from web-02".
+ */
+enum rule_verdict rules_judge(const struct inv *inv, obj_id vm, obj_id host,
+    rule_where_fn where, const void *arg, struct str *why);
+
+/* A guest or host is going: no rule names it any more, and one that has lost its sense
+ * goes too. */
+void rules_forget(const struct inv *inv, struct txn *t, obj_id member);
