@@ -394,6 +394,12 @@ sessions_are_named(void **state)
 	assert_true(o->n_obstacles > 0);
 	if (!strstr(o->obstacles[0], "(sleep) was started from outside"))
 		fail_msg("%s", o->obstacles[0]);
+	suspended_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	assert_int_equal(suite_run(sg, verb_suspend, &e), ERR_BAD_STATE);
+	close(suspended_fd);
+	if (!strstr(e.msg, "(sleep) was started from outside"))
+		fail_msg("%s", e.msg);
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_RUNNING);
 	child_kill(c, SIGKILL);
 	suite_await(s, exec_ended, &in);
 	suite_guest_free(sg);

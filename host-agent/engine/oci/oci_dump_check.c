@@ -1,222 +1,45 @@
 #include "host-agent/engine/oci/oci_dump_check.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/engine/oci/oci_holds.h"
 #include "host-agent/engine/oci/oci_move.h"
 
-#define OBSTACLES_MAX 32 /* more are not read by anybody */
-#define PROCS_MAX     65536
-#define LINK_LEN      256
-#define MEM_MAJOR     1 /* null, zero, full, random, urandom, kmsg */
-#define TTY_MAJOR     5 /* tty, ptmx */
-#define PTS_MAJOR     136
-
-/* ---- what can be saved ---- */
-
-const char *
-oci_dump_obstacle(const char *link)
-{
-	static const struct {
-		const char *begins, *what;
-	} all[] = {
-		{ "anon_inode:[io_uring]", "io_uring" },
-		{ "anon_inode:[perf_event]", "a performance counter" },
-		{ "anon_inode:bpf", "a BPF program or map" },
-		{ "anon_inode:[bpf", "a BPF program or map" },
-		{ "anon_inode:[userfaultfd]", "userfaultfd" },
-		{ "anon_inode:kvm", "a virtual machine" },
-		{ "anon_inode:[fanotify]", "a fanotify watch" },
-		{ "anon_inode:[landlock", "a Landlock rule set" },
-		{ "anon_inode:seccomp", "a seccomp listener" },
-		{ "/dev/net/tun", "/dev/net/tun" },
-		{ "/dev/fuse", "/dev/fuse" },
-		{ "/dev/kvm", "/dev/kvm" },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
-		if (str_starts(link, all[i].begins))
-			return all[i].what;
-	return NULL;
-}
-
-/* A device that only its own kernel knows. */
-static bool
-is_foreign_device(const struct stat *st)
-{
-	unsigned kind = major(st->st_rdev);
-
-	if (S_ISBLK(st->st_mode))
-		return true;
-	return S_ISCHR(st->st_mode) && kind != MEM_MAJOR && kind != TTY_MAJOR &&
-	       (kind < PTS_MAJOR || kind > PTS_MAJOR + 7);
-}
-
-/* ---- one process ---- */
-
-struct check {
-	struct oci_guest *c;
-	char root_ns[LINK_LEN], net_ns[LINK_LEN]; /* of its first process */
-	unsigned n_procs, n_said;
-};
-
-static bool
-read_link(const char *pid, const char *name, char buf[LINK_LEN])
-{
-	AUTO_FREE char *path = xasprintf("/proc/%s/%s", pid, name);
-	ssize_t n = readlink(path, buf, LINK_LEN - 1);
-
-	buf[n > 0 ? n : 0] = '\0';
-	return n > 0;
-}
-
-static void
-say(struct check *k, const char *pid, const char *what)
-{
-	AUTO_FREE char *path = xasprintf("/proc/%s/comm", pid);
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	AUTO_FREE char *text = NULL;
-	char name[32] = "?";
-	ssize_t n = fd < 0 ? 0 : read(fd, name, sizeof(name) - 1);
-
-	if (k->n_said++ >= OBSTACLES_MAX)
-		return;
-	if (n > 0) {
-		name[n] = '\0';
-		name[strcspn(name, "\n")] = '\0';
-	}
-	for (char *p = name; *p; p++)
-		if ((unsigned char)*p < ' ' || (unsigned char)*p >= 0x7f)
-			*p = '?';
-	text = xasprintf("process %s (%s) %s", pid, name, what);
-	engine_offer_obstacle(&k->c->g, text);
-}
-
-static void
-check_fd(struct check *k, const char *pid, const char *fd)
-{
-	AUTO_FREE char *name = xasprintf("fd/%s", fd);
-	AUTO_FREE char *path = xasprintf("/proc/%s/%s", pid, name);
-	AUTO_FREE char *what = NULL;
-	char link[LINK_LEN];
-	struct stat st;
-
-	if (!read_link(pid, name, link))
-		return;
-	if (oci_dump_obstacle(link))
-		what = xasprintf("uses %s", oci_dump_obstacle(link));
-	else if (*link == '/' && !stat(path, &st) && is_foreign_device(&st))
-		what = xasprintf("has the device %.64s open", link);
-	if (what)
-		say(k, pid, what);
-}
-
-static void
-check_fds(struct check *k, const char *pid)
-{
-	AUTO_FREE char *path = xasprintf("/proc/%s/fd", pid);
-	DIR *d = opendir(path);
-	const struct dirent *f;
-
-	while (d && (f = readdir(d)))
-		if (*f->d_name != '.')
-			check_fd(k, pid, f->d_name);
-	if (d)
-		closedir(d);
-}
-
-static void
-check_status(struct check *k, const char *pid)
-{
-	AUTO_FREE char *path = xasprintf("/proc/%s/status", pid);
-	FILE *f = fopen(path, "re");
-	char line[256];
-
-	while (f && fgets(line, sizeof(line), f)) {
-		uint64_t tracer = 0;
-
-		line[strcspn(line, "\n")] = '\0';
-		if (str_starts(line, "TracerPid:\t") &&
-		    !parse_u64(line + 11, 0, INT32_MAX, "pid", &tracer, NULL) && tracer)
-			say(k, pid, "is being traced by a debugger");
-	}
-	if (f)
-		fclose(f);
-}
-
-/* Who was put in from outside and is not a child of anything inside. */
-static void
-check_parent(struct check *k, const char *pid)
-{
-	AUTO_FREE char *path = xasprintf("/proc/%s/stat", pid);
-	FILE *f = fopen(path, "re");
-	char line[512] = "", parent[24], ns[LINK_LEN];
-	char *end, *rest;
-	long ppid;
-
-	if (!f)
-		return;
-	end = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
-	fclose(f);
-	/* ") S 4711 …" */
-	if (!end || strlen(end) < 5)
-		return;
-	ppid = strtol(end + 4, &rest, 10);
-	if (rest == end + 4 || ppid <= 0)
-		return;
-	snprintf(parent, sizeof(parent), "%ld", ppid);
-	if (read_link(parent, "ns/pid", ns) && !str_same(ns, k->root_ns))
-		say(k, pid, "was started from outside: a session is open");
-}
-
-static void
-check_process(struct check *k, const char *pid)
-{
-	char net[LINK_LEN];
-	bool is_first = (uint64_t)k->c->run.pid == strtoull(pid, NULL, 10);
-
-	k->n_procs++;
-	check_fds(k, pid);
-	check_status(k, pid);
-	if (!is_first)
-		check_parent(k, pid);
-	if (read_link(pid, "ns/net", net) && !str_same(net, k->net_ns))
-		say(k, pid, "has a network namespace of its own");
-}
+/* ---- what stays behind ---- */
 
 void
 oci_dump_check(struct oci_guest *c)
 {
-	struct check k = { .c = c };
-	char first[16], ns[LINK_LEN];
-	DIR *proc = opendir("/proc");
-	const struct dirent *d;
-	uint64_t pid;
+	struct oci_holds h = { .n = 0 };
+	struct err e = ERR_INIT;
 
-	snprintf(first, sizeof(first), "%d", (int)c->run.pid);
-	if (!proc || !read_link(first, "ns/pid", k.root_ns) ||
-	    !read_link(first, "ns/net", k.net_ns)) {
-		if (proc)
-			closedir(proc);
-		engine_offer_obstacle(&c->g, "its processes cannot be looked at");
-		return;
-	}
-	while (k.n_procs < PROCS_MAX && (d = readdir(proc)))
-		if (!parse_u64(d->d_name, 2, INT32_MAX, "pid", &pid, NULL) &&
-		    read_link(d->d_name, "ns/pid", ns) && str_same(ns, k.root_ns))
-			check_process(&k, d->d_name);
-	closedir(proc);
+	if (oci_holds_find(c->run.pid, &h, &e))
+		engine_offer_obstacle(&c->g, e.msg);
+	for (size_t i = 0; i < h.n; i++)
+		engine_offer_obstacle(&c->g, h.v[i]);
+	oci_holds_fini(&h);
+}
+
+int
+oci_dump_refuse(const struct oci_guest *c, struct err *e)
+{
+	struct oci_holds h = { .n = 0 };
+	int rc = oci_holds_find(c->run.pid, &h, e);
+
+	if (!rc && h.n == 1)
+		rc = err_set(e, ERR_BAD_STATE, "%s", h.v[0]);
+	else if (!rc && h.n)
+		rc = err_set(
+		    e, ERR_BAD_STATE, "%s, and %zu more reasons", h.v[0], h.n - 1);
+	oci_holds_fini(&h);
+	return rc;
 }
 
 /* ---- what the target must have ---- */

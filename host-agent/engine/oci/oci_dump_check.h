@@ -1,18 +1,16 @@
 /*
  * oci_dump_check: may a container leave, and what must the other host have?
  *
- * What CRIU cannot save is looked for in /proc before anything begins: all of it at
- * once, each named by the process that has it.
+ * What CRIU cannot save (oci_holds.h) is looked for before anything begins: all of it
+ * at once, each named by the process that has it.
  */
 #pragma once
 #include "host-agent/engine/oci/oci_int.h"
 
-/* What a process has open, as /proc/PID/fd names it; a device says what it is by
- * itself.  NULL: it can be saved. */
-const char *oci_dump_obstacle(const char *link);
-
 /* An obstacle of the offer for each thing that stays behind. */
 void oci_dump_check(struct oci_guest *c);
+/* The same for a suspend, which asks nobody: ERR_BAD_STATE with the first reason. */
+int oci_dump_refuse(const struct oci_guest *c, struct err *e) WARN_UNUSED;
 
 /* What the target must be able to run; a JSON object's text, caller frees. */
 char *oci_shape_text(const struct oci_guest *c);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/engine/oci/oci_dump_check.h"
 #include "host-agent/engine/oci/oci_move_int.h"
 #include "host-agent/engine/oci/oci_pack.h"
 
@@ -193,7 +194,10 @@ int
 oci_op_suspend(struct engine_guest *g, int memory_fd, struct err *e)
 {
 	struct oci_guest *c = oci_guest_of(g);
-	int rc = begin(c, 1, memory_fd, e);
+	int rc = oci_dump_refuse(c, e);
+
+	if (!rc)
+		rc = begin(c, 1, memory_fd, e);
 
 	if (rc) {
 		oci_move_drop(c);
