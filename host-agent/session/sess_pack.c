@@ -193,6 +193,8 @@ add_file(struct pack *p, int dir_fd, const char *leaf, struct err *e)
 		return root_err(e, errno, "file", str_cstr(&p->name));
 	if (!S_ISREG(st.st_mode))
 		return 0;
+	if (root_check_read(fd, str_cstr(&p->name), e))
+		return e->code;
 	add_header(p, &st, '0', "");
 	p->file_left = (uint64_t)st.st_size;
 	p->pad = padding(p->file_left);
@@ -213,6 +215,9 @@ enter(struct pack *p, int dir_fd, const char *leaf, struct err *e)
 	if (fd < 0 || fstat(fd, &st))
 		return root_err(e, errno, "folder", str_cstr(&p->name));
 	str_addc(&p->name, '/');
+	if ((!p->device || st.st_dev == p->device) &&
+	    root_check_read(fd, str_cstr(&p->name), e))
+		return e->code;
 	add_header(p, &st, '5', "");
 	if (!p->n_levels && !p->device)
 		p->device = st.st_dev;
@@ -390,6 +395,8 @@ pack_new(const struct engine_root *root, const char *path, struct pack **ret_p,
 
 	if (!leaf)
 		return rc;
+	if (root_check_read(dir_fd, path, e))
+		return e->code;
 	if (fstatat(dir_fd, leaf, &st, AT_SYMLINK_NOFOLLOW))
 		return root_err(e, errno, "path", path);
 	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))

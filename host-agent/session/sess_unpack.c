@@ -36,6 +36,7 @@ enum unpack_at {
 
 struct unpack {
 	int base_fd;
+	dev_t root_dev;
 	enum root_rule rule;
 	uint32_t id_base, n_ids;
 	enum unpack_at at;
@@ -78,8 +79,9 @@ int
 unpack_new(const struct engine_root *root, const char *path, struct unpack **ret_u,
     struct err *e)
 {
+	AUTO_CLOSE int fd = -1;
 	struct unpack *u;
-	int fd;
+	struct stat st;
 
 	if (*path != '/')
 		return err_set(
@@ -87,8 +89,13 @@ unpack_new(const struct engine_root *root, const char *path, struct unpack **ret
 	fd = root_open(root->fd, path, O_PATH | O_DIRECTORY, ROOT_INSIDE);
 	if (fd < 0)
 		return root_err(e, errno, "path", path);
+	if (fstat(root->fd, &st))
+		return root_err(e, errno, "path", "/");
+	if (root_check_write(fd, st.st_dev, path, e))
+		return e->code;
 	u = xcalloc(1, sizeof(*u));
-	u->base_fd = fd;
+	u->base_fd = MOVE_FD(fd);
+	u->root_dev = st.st_dev;
 	/* Only there absolute links mean what they mean inside. */
 	u->rule = path[strspn(path, "/")] ? ROOT_BELOW : ROOT_INSIDE;
 	u->id_base = root->id_base;
@@ -293,13 +300,30 @@ clean_name(const char *given, const char *what, char **ret_name, struct err *e)
 }
 
 static int
-own(const struct unpack *u, int dir_fd, const char *leaf, const struct member *m,
-    struct err *e)
+own(const struct unpack *u, int fd, const struct member *m, struct err *e)
 {
-	if (fchownat(dir_fd, leaf, u->id_base + m->uid, u->id_base + m->gid,
-		AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+	if (fchownat(fd, "", u->id_base + m->uid, u->id_base + m->gid, AT_EMPTY_PATH))
 		return root_err(e, errno, "member", m->name);
 	return 0;
+}
+
+/* What has just been made may have been replaced meanwhile, by a mount of something of
+ * the host's even. */
+static int
+own_made(
+    const struct unpack *u, int dir_fd, const char *leaf, mode_t type, struct err *e)
+{
+	AUTO_CLOSE int fd = openat(dir_fd, leaf, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return root_err(e, errno, "member", u->m.name);
+	if ((st.st_mode & S_IFMT) != type)
+		return err_set(e, ERR_DENIED,
+		    "member \"%.120s\" was replaced in the guest meanwhile", u->m.name);
+	if (root_check_read(fd, u->m.name, e))
+		return e->code;
+	return own(u, fd, &u->m, e);
 }
 
 /* The mode last: a change of owner takes bits away. */
@@ -309,7 +333,7 @@ finish_fd(const struct unpack *u, int fd, const struct member *m, struct err *e)
 	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
 		{ .tv_sec = (time_t)m->mtime } };
 
-	if (own(u, fd, "", m, e))
+	if (own(u, fd, m, e))
 		return e->code;
 	if (fchmod(fd, m->mode) || futimens(fd, times))
 		return root_err(e, errno, "member", m->name);
@@ -331,6 +355,8 @@ make_folder(const struct unpack *u, int dir_fd, const char *leaf,
 	    openat(dir_fd, leaf, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return root_err(e, errno, "member", m->name);
+	if (root_check_write(fd, u->root_dev, m->name, e))
+		return e->code;
 	return finish_fd(u, fd, m, e);
 }
 
@@ -350,6 +376,8 @@ make_way(const struct unpack *u, const char *path, struct err *e)
 	    root_open(u->base_fd, slash ? part : ".", O_PATH | O_DIRECTORY, u->rule);
 	if (dir_fd < 0)
 		return root_err(e, errno, "folder", path);
+	if (root_check_write(dir_fd, u->root_dev, path, e))
+		return e->code;
 	way.name = part;
 	if (mkdirat(dir_fd, leaf, 0700))
 		return errno == EEXIST ? 0 : root_err(e, errno, "folder", path);
@@ -363,7 +391,7 @@ open_folder(const struct unpack *u, const char *path, int *ret_fd, struct err *e
 
 	*ret_fd = root_open(u->base_fd, path, O_PATH | O_DIRECTORY, u->rule);
 	if (*ret_fd >= 0)
-		return 0;
+		return root_check_write(*ret_fd, u->root_dev, path, e);
 	if (errno != ENOENT)
 		return root_err(e, errno, "folder", path);
 	for (char *slash = strchr(part, '/');; slash = strchr(slash + 1, '/')) {
@@ -378,7 +406,8 @@ open_folder(const struct unpack *u, const char *path, int *ret_fd, struct err *e
 		*slash = '/';
 	}
 	*ret_fd = root_open(u->base_fd, path, O_PATH | O_DIRECTORY, u->rule);
-	return *ret_fd < 0 ? root_err(e, errno, "folder", path) : 0;
+	return *ret_fd < 0 ? root_err(e, errno, "folder", path)
+			   : root_check_write(*ret_fd, u->root_dev, path, e);
 }
 
 /* The folder that a cleaned name is in; *ret_leaf points into the name. */
@@ -435,11 +464,11 @@ make_leaf(struct unpack *u, int dir_fd, const char *leaf, struct err *e)
 	case '2':
 		if (symlinkat(m->link, dir_fd, leaf))
 			return root_err(e, errno, "link", m->name);
-		return own(u, dir_fd, leaf, m, e);
+		return own_made(u, dir_fd, leaf, S_IFLNK, e);
 	case '6':
 		if (mkfifoat(dir_fd, leaf, m->mode))
 			return root_err(e, errno, "fifo", m->name);
-		return own(u, dir_fd, leaf, m, e);
+		return own_made(u, dir_fd, leaf, S_IFIFO, e);
 	default:
 		return make_file(u, dir_fd, leaf, e);
 	}

@@ -734,6 +734,47 @@ a_tar_that_climbs_is_refused(void **state)
 	}
 }
 
+/* The agent's rights are not the guest's: proc would give it the host's memory. */
+static void
+the_kernels_files_stay_where_they_are(void **state)
+{
+	static const char *const no_files[] = { "/proc/version", "/proc/self/status",
+		"/proc/sys/kernel", "/sys/kernel", "/proc" };
+	struct world w;
+
+	for (size_t i = 0; i < ARRAY_SIZE(no_files); i++) {
+		static char top[] = "/";
+
+		open_world(&w);
+		w.guest.dir = top;
+		get(&w, no_files[i]);
+		wait_end(&w);
+		assert_int_equal(w.fault, ERR_DENIED);
+		assert_int_equal(w.out.len, 0);
+		close_world(&w);
+	}
+}
+
+/* Nor are they for what is mounted over a folder: the host would pay for its memory. */
+static void
+only_its_own_disk_is_written_to(void **state)
+{
+	static const char *const others[] = { "/proc", "/sys/fs", "/dev/shm" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+		static char top[] = "/";
+		struct world w;
+
+		open_world(&w);
+		w.guest.dir = top;
+		put(&w, others[i]);
+		say(&w, "", 0, true);
+		wait_end(&w);
+		assert_int_equal(w.fault, ERR_DENIED);
+		close_world(&w);
+	}
+}
+
 /* A mount that a session holds is one that another host must not make. */
 static void
 a_guest_that_stops_ends_what_reads_its_files(void **state)
@@ -772,6 +813,8 @@ main(void)
 		cmocka_unit_test(no_link_leads_out_of_the_root),
 		cmocka_unit_test(a_tar_goes_in_whole),
 		cmocka_unit_test(a_tar_that_climbs_is_refused),
+		cmocka_unit_test(the_kernels_files_stay_where_they_are),
+		cmocka_unit_test(only_its_own_disk_is_written_to),
 		cmocka_unit_test(a_guest_that_stops_ends_what_reads_its_files),
 	};
 
