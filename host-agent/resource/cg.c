@@ -9,8 +9,6 @@
 #include "base/str.h"
 #include "host-agent/resource/cg_int.h"
 
-#define GUEST_PREFIX "vm-"
-
 static bool
 base_is_good(const char *base)
 {
@@ -29,6 +27,7 @@ cg_new(const char *root, const char *base, struct cg **ret_cg, struct err *e)
 		    e, ERR_INVALID, "\"%s\" is no name of a control group", base);
 	cg = xcalloc(1, sizeof(*cg));
 	cg->base = xstrdup(base);
+	cg->places = map_new_u64();
 	/* v1 first: in the hybrid layout v2 is mounted too and has no controllers. */
 	rc = cg_v1_open(cg, root, base, &why);
 	if (rc == ERR_NOT_FOUND)
@@ -38,6 +37,7 @@ cg_new(const char *root, const char *base, struct cg **ret_cg, struct err *e)
 		return err_set(
 		    e, ERR_UNAVAILABLE, "control groups cannot be used: %s", why.msg);
 	}
+	cg_places_find(cg);
 	*ret_cg = cg;
 	return 0;
 }
@@ -61,6 +61,9 @@ cg_free(struct cg *cg)
 	for (unsigned i = 0; i < cg->n_others; i++)
 		free(cg->others[i].path);
 	forget_entries(cg);
+	MAP_EACH(cg->places, it)
+		free(it.value);
+	map_free(cg->places);
 	free(cg->base);
 	free(cg->guest_path);
 	free(cg);
@@ -84,10 +87,21 @@ cg_cpu_mhz(const struct cg *cg)
 	return cg->cpu_mhz;
 }
 
-static char *
-guest_dir(const struct cg_tree *t, uint64_t guest)
+char *
+cg_dir(const struct cg_tree *t, uint64_t guest, const char *place)
 {
-	return xasprintf("%s/" GUEST_PREFIX "%" PRIu64, t->path, guest);
+	bool in_pool = t->has_pools && *place;
+
+	return xasprintf("%s/%s%s" CG_GUEST "%" PRIu64, t->path, in_pool ? place : "",
+	    in_pool ? "/" : "", guest);
+}
+
+static char *
+guest_dir(const struct cg *cg, const struct cg_tree *t, uint64_t guest)
+{
+	const struct cg_place *p = cg_place_of(cg, guest);
+
+	return cg_dir(t, guest, p ? p->path : "");
 }
 
 static const struct cg_tree *
@@ -109,7 +123,7 @@ cg_guest_set(struct cg *cg, uint64_t guest, const struct cg_values *v, struct er
 		return err_set(e, ERR_UNSUPPORTED,
 		    "the kernel cannot limit memory: there is no memory controller");
 	for (unsigned i = 0; i < cg->n_trees && !rc; i++) {
-		AUTO_FREE char *dir = guest_dir(&cg->trees[i], guest);
+		AUTO_FREE char *dir = cg_dir(&cg->trees[i], guest, v->place);
 
 		rc = cg_make(dir, e);
 		if (!rc)
@@ -122,7 +136,7 @@ int
 cg_guest_set_disk(struct cg *cg, uint64_t guest, const struct cg_disk *d, struct err *e)
 {
 	const struct cg_tree *t = tree_of(cg, cg->back->disks);
-	AUTO_FREE char *dir = t ? guest_dir(t, guest) : NULL;
+	AUTO_FREE char *dir = t ? guest_dir(cg, t, guest) : NULL;
 
 	if (dir)
 		return cg->back->set_disk(dir, d, e);
@@ -138,7 +152,7 @@ cg_guest_join(struct cg *cg, uint64_t guest)
 {
 	forget_entries(cg);
 	for (unsigned i = 0; i < cg->n_trees; i++) {
-		AUTO_FREE char *dir = guest_dir(&cg->trees[i], guest);
+		AUTO_FREE char *dir = guest_dir(cg, &cg->trees[i], guest);
 
 		cg->entries[i] = xasprintf("%s/%s", dir, cg->back->entry);
 	}
@@ -148,8 +162,13 @@ cg_guest_join(struct cg *cg, uint64_t guest)
 const char *
 cg_guest_path(struct cg *cg, uint64_t guest)
 {
+	const struct cg_place *p = cg_place_of(cg, guest);
+	/* Where it can be carried it begins beside its pool, in every hierarchy. */
+	const char *place = p && !cg->back->carries ? p->path : "";
+
 	free(cg->guest_path);
-	cg->guest_path = xasprintf("%s/" GUEST_PREFIX "%" PRIu64, cg->base, guest);
+	cg->guest_path = xasprintf(
+	    "%s/%s%s" CG_GUEST "%" PRIu64, cg->base, place, *place ? "/" : "", guest);
 	return cg->guest_path;
 }
 
@@ -160,7 +179,7 @@ cg_guest_usage(struct cg *cg, uint64_t guest, struct cg_usage *ret_u, struct err
 	int rc = 0;
 
 	for (unsigned i = 0; i < cg->n_trees && !rc; i++) {
-		AUTO_FREE char *dir = guest_dir(&cg->trees[i], guest);
+		AUTO_FREE char *dir = guest_dir(cg, &cg->trees[i], guest);
 
 		rc = cg->back->usage(&cg->trees[i], dir, &u, e);
 	}
@@ -169,18 +188,28 @@ cg_guest_usage(struct cg *cg, uint64_t guest, struct cg_usage *ret_u, struct err
 	return rc;
 }
 
+static int
+remove_entrance(const struct cg_tree *t, uint64_t guest, struct err *e)
+{
+	AUTO_FREE char *dir = cg_dir(t, guest, "");
+
+	return cg_remove(dir, e);
+}
+
 int
 cg_guest_del(struct cg *cg, uint64_t guest, struct err *e)
 {
 	int rc = 0;
 
 	for (unsigned i = 0; i < cg->n_trees && !rc; i++) {
-		AUTO_FREE char *dir = guest_dir(&cg->trees[i], guest);
+		AUTO_FREE char *dir = guest_dir(cg, &cg->trees[i], guest);
 
 		rc = cg_remove(dir, e);
+		if (!rc && cg->trees[i].has_pools)
+			rc = remove_entrance(&cg->trees[i], guest, e);
 	}
 	for (unsigned i = 0; i < cg->n_others && !rc; i++) {
-		AUTO_FREE char *dir = guest_dir(&cg->others[i], guest);
+		AUTO_FREE char *dir = guest_dir(cg, &cg->others[i], guest);
 
 		rc = cg_remove(dir, e);
 	}
@@ -193,7 +222,7 @@ cg_guest_counters(struct cg *cg, uint64_t guest, struct counters *to, struct err
 	int rc = 0;
 
 	for (unsigned i = 0; i < cg->n_trees && !rc; i++) {
-		AUTO_FREE char *dir = guest_dir(&cg->trees[i], guest);
+		AUTO_FREE char *dir = guest_dir(cg, &cg->trees[i], guest);
 
 		rc = cg->back->count(&cg->trees[i], dir, to, e);
 	}
@@ -213,8 +242,8 @@ cg_guests(
 	while ((m = readdir(d)) != NULL) {
 		uint64_t guest;
 
-		if (!str_starts(m->d_name, GUEST_PREFIX) ||
-		    parse_u64(m->d_name + strlen(GUEST_PREFIX), 0, UINT64_MAX, "guest",
+		if (!str_starts(m->d_name, CG_GUEST) ||
+		    parse_u64(m->d_name + strlen(CG_GUEST), 0, UINT64_MAX, "guest",
 			&guest, NULL))
 			continue;
 		if (n < max)
@@ -231,6 +260,7 @@ cg_remove_base(struct cg *cg, struct err *e)
 {
 	int rc = 0;
 
+	cg_pools_drop_empty(cg);
 	for (unsigned i = 0; i < cg->n_trees && !rc; i++)
 		rc = cg_remove_empty(cg->trees[i].path, e);
 	for (unsigned i = 0; i < cg->n_others && !rc; i++)

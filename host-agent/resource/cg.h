@@ -5,6 +5,9 @@
  * found at cg_new.  The root is given, so that tests use a tree of their own.  Files of
  * the kernel: calls are short and are made on the loop thread, but for memory that is
  * to be taken back, which takes a while: cg_guest_set may be called on any thread.
+ *
+ * Groups of pools lie between the agent's group and those of guests: in v2, and in v1
+ * where CPU time is divided.
  */
 #pragma once
 #include <stdbool.h>
@@ -42,6 +45,34 @@ uint32_t cg_cpu_mhz(const struct cg *cg);
  */
 int cg_guest_set(struct cg *cg, uint64_t guest, const struct cg_values *v,
     struct err *e) WARN_UNUSED;
+
+/* Fill in where its group lies and what it weighs there, for cg_guest_set. */
+void cg_values_place(const struct cg *cg, uint64_t guest, struct cg_values *v);
+
+/* What a pool or a guest gets of the pool it lies in. */
+struct cg_slice {
+	uint64_t id;
+	uint64_t pool; /* 0: it lies in the agent's own group */
+	uint32_t cpu_shares, cpu_weight;
+	uint64_t cpu_quota_us; /* 0: as much as there is */
+};
+
+struct cg_pools {
+	const struct cg_slice *pools; /* those that hold others before them */
+	size_t n_pools;
+	const struct cg_slice *guests;
+	size_t n_guests;
+};
+
+/*
+ * Make the groups of pools as they are told, whole: weights, quotas, and the guests in
+ * them.  A guest that runs is carried over with all its processes in v1; in v2 it stays
+ * where it is until its group is made anew.  Groups of other pools go once they are
+ * empty. Goes on past a failure; the first one is told.
+ */
+int cg_pools_set(struct cg *cg, const struct cg_pools *s, struct err *e) WARN_UNUSED;
+/* Carry over what an engine has put beside the guest's group since. */
+int cg_guest_gather(struct cg *cg, uint64_t guest, struct err *e) WARN_UNUSED;
 
 /*
  * Limits of one disk, each way; 0: none; of the group and those that are below it by

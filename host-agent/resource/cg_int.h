@@ -2,6 +2,7 @@
  * cg_int: what the two versions of cgroups implement behind cg.
  */
 #pragma once
+#include "base/map.h"
 #include "host-agent/resource/cg.h"
 
 /* One hierarchy the guests' groups are in: v1 has one for each controller, v2 just one.
@@ -9,6 +10,17 @@
 struct cg_tree {
 	const char *controller; /* v1: "cpu"; v2: "" */
 	char *path;             /* of the agent's group */
+	bool has_pools;         /* guests' groups lie in those of their pools */
+};
+
+#define CG_GUEST      "vm-"
+#define CG_POOL       "pool-"
+#define CG_POOLS_DEEP 8
+
+/* Where a guest's group lies in the trees that have pools, and what it weighs. */
+struct cg_place {
+	char path[CG_PLACE_MAX];
+	uint32_t cpu_shares, cpu_weight; /* 0: its own */
 };
 
 #define CG_TREES_MAX  5
@@ -25,8 +37,9 @@ struct cg {
 	struct cg_tree others[CG_OTHERS_MAX];
 	unsigned n_others;
 	char *entries[CG_TREES_MAX + 1];
-	char *base;       /* of the agent's group, below the root of each hierarchy */
-	char *guest_path; /* that was asked for last */
+	char *base;         /* of the agent's group, below the root of each hierarchy */
+	char *guest_path;   /* that was asked for last */
+	struct map *places; /* guest → struct cg_place; absent: in no pool */
 };
 
 struct cg_back {
@@ -46,6 +59,14 @@ struct cg_back {
 	int (*count)(const struct cg_tree *t, const char *dir, struct counters *to,
 	    struct err *e);
 	int (*set_disk)(const char *dir, const struct cg_disk *d, struct err *e);
+
+	/* Of groups where CPU time is divided.  May processes that run be carried from
+	 * one to another? */
+	bool carries;
+	int (*make_pool)(const char *dir, struct err *e); /* NULL: nothing more */
+	int (*set_weight)(const char *dir, const struct cg_slice *s, struct err *e);
+	uint64_t (*quota)(const char *dir); /* 0: none */
+	int (*set_quota)(const char *dir, uint64_t quota_us, struct err *e);
 };
 
 extern const struct cg_back cg_v1, cg_v2;
@@ -53,6 +74,18 @@ extern const struct cg_back cg_v1, cg_v2;
 /* Make the agent's group in each hierarchy found below root. */
 int cg_v1_open(struct cg *cg, const char *root, const char *base, struct err *e);
 int cg_v2_open(struct cg *cg, const char *root, const char *base, struct err *e);
+
+/* ---- cg.c ---- */
+
+/* Of a guest's group that lies in place; malloc'd. */
+char *cg_dir(const struct cg_tree *t, uint64_t guest, const char *place);
+
+/* ---- cg_pool.c ---- */
+
+struct cg_place *cg_place_of(const struct cg *cg, uint64_t guest); /* NULL: none */
+/* Where guests' groups were left by an agent before this one. */
+void cg_places_find(struct cg *cg);
+void cg_pools_drop_empty(struct cg *cg);
 
 /* ---- cg_file.c ---- */
 

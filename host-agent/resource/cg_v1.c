@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -132,19 +133,47 @@ count_memory(const char *dir, struct counters *to, struct err *e)
 
 /* ---- CPU ---- */
 
-static int
-set_cpu(const char *dir, const struct cg_values *v, struct err *e)
+static uint64_t
+quota_of(const char *dir)
 {
-	int rc = cg_write_u64(dir, "cpu.shares", v->cpu_shares, e);
+	uint64_t us;
 
-	if (rc || (!v->cpu_quota_us && !cg_has(dir, "cpu.cfs_quota_us")))
-		return rc;
+	/* "-1": none */
+	return cg_read_u64(dir, "cpu.cfs_quota_us", &us, NULL) ? 0 : us;
+}
+
+static int
+set_quota(const char *dir, uint64_t quota_us, struct err *e)
+{
+	int rc;
+
+	if (!quota_us && !cg_has(dir, "cpu.cfs_quota_us"))
+		return 0;
 	rc = cg_write_u64(dir, "cpu.cfs_period_us", CG_PERIOD_US, e);
 	if (rc)
 		return rc;
-	if (!v->cpu_quota_us)
+	if (!quota_us)
 		return cg_write(dir, "cpu.cfs_quota_us", "-1", e);
-	return cg_write_u64(dir, "cpu.cfs_quota_us", v->cpu_quota_us, e);
+	return cg_write_u64(dir, "cpu.cfs_quota_us", quota_us, e);
+}
+
+static int
+set_cpu_weight(const char *dir, const struct cg_slice *s, struct err *e)
+{
+	return cg_write_u64(dir, "cpu.shares", s->cpu_shares, e);
+}
+
+/* The kernel refuses a group more than the one around it has. */
+static int
+set_cpu(const char *dir, const struct cg_values *v, struct err *e)
+{
+	AUTO_FREE char *around = xasprintf("%s/..", dir);
+	uint64_t most = quota_of(around), quota = v->cpu_quota_us;
+	int rc = cg_write_u64(dir, "cpu.shares", v->cpu_shares, e);
+
+	if (rc)
+		return rc;
+	return set_quota(dir, quota && most && most < quota ? most : quota, e);
 }
 
 static int
@@ -333,6 +362,29 @@ open_tree(struct cg *cg, const char *root, const char *base, const char *control
 	return cg_make(t->path, e);
 }
 
+/* Pools divide CPU time.  Whose time is counted in the same hierarchy has no other
+ * place. */
+static void
+note_pools(struct cg *cg)
+{
+	struct stat of_cpu = { 0 }, st;
+
+	for (unsigned i = 0; i < cg->n_trees; i++) {
+		struct cg_tree *t = &cg->trees[i];
+
+		t->has_pools = str_same(t->controller, "cpu");
+		if (t->has_pools && stat(t->path, &of_cpu))
+			of_cpu.st_ino = 0;
+	}
+	for (unsigned i = 0; of_cpu.st_ino && i < cg->n_trees; i++) {
+		struct cg_tree *t = &cg->trees[i];
+
+		if (!stat(t->path, &st) && st.st_dev == of_cpu.st_dev &&
+		    st.st_ino == of_cpu.st_ino)
+			t->has_pools = true;
+	}
+}
+
 /* A runtime makes its groups in every hierarchy that there is. */
 static void
 note_others(struct cg *cg, const char *root, const char *base)
@@ -348,8 +400,8 @@ note_others(struct cg *cg, const char *root, const char *base)
 			known = str_same(m->d_name, parts[i].controller);
 		if (known || !is_mounted(root, m->d_name))
 			continue;
-		*t = (struct cg_tree){ "",
-			xasprintf("%s/%s/%s", root, m->d_name, base) };
+		*t = (struct cg_tree){ .controller = "",
+			.path = xasprintf("%s/%s/%s", root, m->d_name, base) };
 		cg->n_others++;
 	}
 	if (d)
@@ -368,8 +420,10 @@ cg_v1_open(struct cg *cg, const char *root, const char *base, struct err *e)
 	if (!rc && cg->n_trees == 0)
 		return err_set(
 		    e, ERR_NOT_FOUND, "no controller is mounted below %s", root);
-	if (!rc)
+	if (!rc) {
 		note_others(cg, root, base);
+		note_pools(cg);
+	}
 	return rc;
 }
 
@@ -382,4 +436,8 @@ const struct cg_back cg_v1 = { .version = "v1",
 	.set = v1_set,
 	.usage = v1_usage,
 	.count = v1_count,
-	.set_disk = set_disk };
+	.set_disk = set_disk,
+	.carries = true,
+	.set_weight = set_cpu_weight,
+	.quota = quota_of,
+	.set_quota = set_quota };

@@ -55,7 +55,9 @@ cg_v2_open(struct cg *cg, const char *root, const char *base, struct err *e)
 	if (!has_word(have, "cpu") || !has_word(have, "memory"))
 		return err_set(
 		    e, ERR_UNSUPPORTED, "%s has no cpu and memory controller", root);
-	cg->trees[0] = (struct cg_tree){ "", xstrdup(path) };
+	cg->trees[0] = (struct cg_tree){
+		.controller = "", .path = xstrdup(path), .has_pools = true
+	};
 	cg->n_trees = 1;
 	rc = cg_make(path, e);
 	/* Root, each group on the way, and the agent's own. */
@@ -104,18 +106,43 @@ set_memory(const char *dir, const struct cg_values *v, struct err *e)
 	return cg_write_u64(dir, "memory.swap.max", v->swap_bytes, e);
 }
 
+static uint64_t
+quota_of(const char *dir)
+{
+	char text[64];
+	uint64_t us;
+
+	if (cg_read(dir, "cpu.max", text, sizeof(text), NULL))
+		return 0;
+	text[strcspn(text, " \n")] = '\0';
+	return parse_u64(text, 0, UINT64_MAX, "cpu.max", &us, NULL) ? 0 : us;
+}
+
+static int
+set_quota(const char *dir, uint64_t quota_us, struct err *e)
+{
+	char text[48] = "max";
+
+	if (!quota_us && !cg_has(dir, "cpu.max"))
+		return 0;
+	if (quota_us)
+		snprintf(text, sizeof(text), "%" PRIu64, quota_us);
+	snprintf(text + strlen(text), sizeof(text) - strlen(text), " %d", CG_PERIOD_US);
+	return cg_write(dir, "cpu.max", text, e);
+}
+
+static int
+set_cpu_weight(const char *dir, const struct cg_slice *s, struct err *e)
+{
+	return cg_write_u64(dir, "cpu.weight", s->cpu_weight, e);
+}
+
 static int
 set_cpu(const char *dir, const struct cg_values *v, struct err *e)
 {
-	char text[48] = "max";
 	int rc = cg_write_u64(dir, "cpu.weight", v->cpu_weight, e);
 
-	if (rc || (!v->cpu_quota_us && !cg_has(dir, "cpu.max")))
-		return rc;
-	if (v->cpu_quota_us)
-		snprintf(text, sizeof(text), "%" PRIu64, v->cpu_quota_us);
-	snprintf(text + strlen(text), sizeof(text) - strlen(text), " %d", CG_PERIOD_US);
-	return cg_write(dir, "cpu.max", text, e);
+	return rc ? rc : set_quota(dir, v->cpu_quota_us, e);
 }
 
 static int
@@ -243,4 +270,8 @@ const struct cg_back cg_v2 = { .version = "v2",
 	.set = v2_set,
 	.usage = v2_usage,
 	.count = v2_count,
-	.set_disk = set_disk };
+	.set_disk = set_disk,
+	.make_pool = hand_down,
+	.set_weight = set_cpu_weight,
+	.quota = quota_of,
+	.set_quota = set_quota };

@@ -17,16 +17,36 @@ within(uint64_t v, uint32_t min, uint32_t max)
 	return v > max ? max : (uint32_t)v;
 }
 
+uint32_t
+cg_shares_v1(uint64_t shares)
+{
+	return within(shares, MIN_V1, MAX_V1);
+}
+
+uint32_t
+cg_shares_v2(uint64_t shares)
+{
+	return within(shares / SHARES_PER_WEIGHT, MIN_V2, MAX_V2);
+}
+
+uint64_t
+cg_quota_us(uint64_t limit_mhz, uint32_t cpu_mhz)
+{
+	uint64_t quota = cpu_mhz ? limit_mhz * CG_PERIOD_US / cpu_mhz : 0;
+
+	if (!limit_mhz || !cpu_mhz)
+		return 0;
+	return quota < MIN_QUOTA_US ? MIN_QUOTA_US : quota;
+}
+
 static uint64_t
 quota_of(const Drover__GuestSpec *spec, uint32_t cpu_mhz)
 {
 	const Drover__ResourceSpec *r = spec->resources;
 	uint64_t quota = spec->container ? (uint64_t)CG_PERIOD_US * spec->num_cpu : 0;
-	uint64_t capped = r && cpu_mhz ? r->cpu_limit_mhz * CG_PERIOD_US / cpu_mhz : 0;
+	uint64_t capped = r ? cg_quota_us(r->cpu_limit_mhz, cpu_mhz) : 0;
 
-	if (capped && (!quota || capped < quota))
-		quota = capped < MIN_QUOTA_US ? MIN_QUOTA_US : capped;
-	return quota;
+	return capped && (!quota || capped < quota) ? capped : quota;
 }
 
 static void
@@ -48,8 +68,8 @@ cg_values_of(const Drover__GuestSpec *spec, uint32_t cpu_mhz, struct cg_values *
 					     : (uint64_t)NORMAL_SHARES * spec->num_cpu;
 
 	*out = (struct cg_values){
-		.cpu_shares = within(shares, MIN_V1, MAX_V1),
-		.cpu_weight = within(shares / SHARES_PER_WEIGHT, MIN_V2, MAX_V2),
+		.cpu_shares = cg_shares_v1(shares),
+		.cpu_weight = cg_shares_v2(shares),
 		.cpu_quota_us = quota_of(spec, cpu_mhz),
 		.pids_max = spec->num_cpu + CG_PIDS_SPARE,
 	};

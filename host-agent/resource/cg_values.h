@@ -16,6 +16,7 @@
 #define CG_PIDS_CONTAINER   1024
 #define CG_IO_WEIGHT_NORMAL 100
 #define CG_PERIOD_US        100000 /* CPU time is rationed by such periods */
+#define CG_PLACE_MAX        256    /* of "pool-1/pool-3": eight of the longest */
 
 struct cg_values {
 	uint32_t cpu_shares;   /* v1: 2 … 262144 */
@@ -24,8 +25,9 @@ struct cg_values {
 	uint32_t pids_max;
 	/* 0, of a machine: nothing is set, its process needs more than its guest has */
 	uint64_t memory_bytes;
-	uint64_t swap_bytes; /* besides, where memory_bytes is set */
-	uint32_t io_weight;  /* 1 … 1000; 0: as it is */
+	uint64_t swap_bytes;      /* besides, where memory_bytes is set */
+	uint32_t io_weight;       /* 1 … 1000; 0: as it is */
+	char place[CG_PLACE_MAX]; /* pools that its group lies in; "": none */
 };
 
 /*
@@ -36,3 +38,8 @@ struct cg_values {
  */
 void cg_values_of(
     const Drover__GuestSpec *spec, uint32_t cpu_mhz, struct cg_values *out);
+/* Of a pool: CPU time in each period; 0: as much as there is. */
+uint64_t cg_quota_us(uint64_t limit_mhz, uint32_t cpu_mhz);
+/* Shares as each version takes them. */
+uint32_t cg_shares_v1(uint64_t shares);
+uint32_t cg_shares_v2(uint64_t shares);

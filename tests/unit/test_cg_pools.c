@@ -1,0 +1,295 @@
+/*
+ * Groups of pools on the kernel's own control groups, and of v2 on a tree of files.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "tests/lib/cg_tree.h"
+
+struct kernel {
+	struct cg *cg;
+	char base[64];
+};
+
+static void
+set(struct kernel *k, const struct cg_pools *p)
+{
+	struct err e = ERR_INIT;
+
+	if (cg_pools_set(k->cg, p, &e))
+		fail_msg("%s", e.msg);
+}
+
+static bool
+open_kernel(struct kernel *k)
+{
+	struct err e = ERR_INIT;
+
+	snprintf(k->base, sizeof(k->base), "drover-pools-%d", (int)getpid());
+	k->cg = NULL;
+	if (cg_new(KERNEL_ROOT, k->base, &k->cg, &e))
+		return false;
+	if (str_same(cg_version(k->cg), "v1"))
+		return true;
+	cg_free(k->cg);
+	return false;
+}
+
+/* What a file of the CPU hierarchy says, up to its first blank. */
+static char *
+cpu_file(const struct kernel *k, const char *group, const char *file)
+{
+	AUTO_FREE char *path = xasprintf(
+	    KERNEL_ROOT "/cpu/%s%s%s/%s", k->base, *group ? "/" : "", group, file);
+	char text[64] = "";
+	FILE *f = fopen(path, "re");
+
+	if (f && !fgets(text, sizeof(text), f))
+		text[0] = '\0';
+	if (f)
+		fclose(f);
+	text[strcspn(text, " \n")] = '\0';
+	return xstrdup(f ? text : "absent");
+}
+
+static void
+expect_cpu(
+    const struct kernel *k, const char *group, const char *file, const char *text)
+{
+	AUTO_FREE char *is = cpu_file(k, group, file);
+
+	if (!str_same(is, text))
+		fail_msg("%s/%s is %s, not %s", group, file, is, text);
+}
+
+/* A process that waits in the group, with a child that does. */
+static pid_t
+inhabit(const char *const *join)
+{
+	int ready[2];
+	char c;
+
+	assert_int_equal(pipe(ready), 0);
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (; *join; join++) {
+			FILE *f = fopen(*join, "we");
+
+			if (!f || fputs("0", f) < 0 || fclose(f))
+				_exit(1);
+		}
+		if (write(ready[1], "x", 1) != 1)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	return pid;
+}
+
+static void
+end(pid_t pid)
+{
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+#define QUOTA(id, in, us)             \
+	{                             \
+		id, in, 1000, 100, us \
+	}
+
+static void
+a_guest_that_runs_is_carried_from_pool_to_pool(void **state)
+{
+	const struct cg_slice pools[] = { QUOTA(1, 0, 80000), QUOTA(2, 1, 50000) };
+	const struct cg_slice in_2 = { 9, 2, 3000, 300, 200000 };
+	const struct cg_slice in_none = QUOTA(9, 0, 0);
+	struct cg_values v = { .cpu_shares = 500, .cpu_weight = 50, .pids_max = 99 };
+	struct err e = ERR_INIT;
+	struct kernel k;
+
+	if (!open_kernel(&k))
+		skip();
+	assert_int_equal(cg_guest_set(k.cg, 9, &v, &e), 0);
+	pid_t pid = inhabit(cg_guest_join(k.cg, 9));
+	AUTO_FREE char *text = xasprintf("%d", (int)pid);
+
+	set(&k, &(struct cg_pools){ pools, 2, &in_2, 1 });
+	expect_cpu(&k, "pool-1/pool-2/vm-9", "cgroup.procs", text);
+	expect_cpu(&k, "pool-1/pool-2/vm-9", "cpu.shares", "3000");
+	/* No more than what is around it. */
+	expect_cpu(&k, "pool-1/pool-2/vm-9", "cpu.cfs_quota_us", "50000");
+	expect_cpu(&k, "pool-1", "cpu.cfs_quota_us", "80000");
+
+	/* Another agent finds it there; memory stays where it is charged. */
+	cg_free(k.cg);
+	assert_int_equal(cg_new(KERNEL_ROOT, k.base, &k.cg, &e), 0);
+	assert_true(strstr(cg_guest_join(k.cg, 9)[0], "/pool-") == NULL);
+	set(&k, &(struct cg_pools){ NULL, 0, &in_none, 1 });
+	expect_cpu(&k, "vm-9", "cgroup.procs", text);
+	expect_cpu(&k, "pool-1", "cpu.shares", "absent");
+	end(pid);
+	assert_int_equal(cg_guest_del(k.cg, 9, &e), 0);
+	assert_int_equal(cg_remove_base(k.cg, &e), 0);
+	cg_free(k.cg);
+}
+
+static void
+limits_go_down_and_up_in_an_order_the_kernel_takes(void **state)
+{
+	const struct cg_slice wide[] = { QUOTA(1, 0, 90000), QUOTA(2, 1, 80000) };
+	const struct cg_slice tight[] = { QUOTA(1, 0, 20000), QUOTA(2, 1, 10000) };
+	const struct cg_slice none[] = { QUOTA(1, 0, 0), QUOTA(2, 1, 0) };
+	const struct cg_slice guest = QUOTA(9, 2, 70000);
+	struct cg_values v = { .cpu_shares = 500, .pids_max = 99 };
+	struct err e = ERR_INIT;
+	struct kernel k;
+
+	if (!open_kernel(&k))
+		skip();
+	set(&k, &(struct cg_pools){ wide, 2, &guest, 1 });
+	cg_values_place(k.cg, 9, &v);
+	assert_string_equal(v.place, "pool-1/pool-2");
+	v.cpu_quota_us = 85000;
+	if (cg_guest_set(k.cg, 9, &v, &e))
+		fail_msg("%s", e.msg);
+	expect_cpu(&k, "pool-1/pool-2/vm-9", "cpu.cfs_quota_us", "80000");
+	set(&k, &(struct cg_pools){ tight, 2, &guest, 1 });
+	expect_cpu(&k, "pool-1", "cpu.cfs_quota_us", "20000");
+	expect_cpu(&k, "pool-1/pool-2/vm-9", "cpu.cfs_quota_us", "10000");
+	set(&k, &(struct cg_pools){ none, 2, &guest, 1 });
+	expect_cpu(&k, "pool-1/pool-2", "cpu.cfs_quota_us", "-1");
+	expect_cpu(&k, "pool-1/pool-2/vm-9", "cpu.cfs_quota_us", "70000");
+	/* A pool that moves takes along who is in it. */
+	const struct cg_slice moved[] = { QUOTA(2, 0, 30000), QUOTA(1, 2, 0) };
+	set(&k, &(struct cg_pools){ moved, 2, &guest, 1 });
+	expect_cpu(&k, "pool-2/vm-9", "cpu.cfs_quota_us", "30000");
+	expect_cpu(&k, "pool-1", "cpu.shares", "absent");
+	assert_int_equal(cg_guest_del(k.cg, 9, &e), 0);
+	assert_int_equal(cg_remove_base(k.cg, &e), 0);
+	cg_free(k.cg);
+}
+
+static void
+what_an_engine_puts_beside_it_is_gathered(void **state)
+{
+	const struct cg_slice pool = QUOTA(1, 0, 0), guest = QUOTA(9, 1, 0);
+	struct cg_values v = { .cpu_shares = 500, .pids_max = 99 };
+	struct err e = ERR_INIT;
+	struct kernel k;
+
+	if (!open_kernel(&k))
+		skip();
+	set(&k, &(struct cg_pools){ &pool, 1, &guest, 1 });
+	cg_values_place(k.cg, 9, &v);
+	assert_int_equal(cg_guest_set(k.cg, 9, &v, &e), 0);
+	AUTO_FREE char *entrance =
+	    xasprintf(KERNEL_ROOT "/cpu/%s/ct", cg_guest_path(k.cg, 9));
+	AUTO_FREE char *tasks = xasprintf("%s/tasks", entrance);
+	const char *const join[] = { tasks, NULL };
+
+	sh("mkdir -p %s", entrance);
+	pid_t pid = inhabit(join);
+	AUTO_FREE char *text = xasprintf("%d", (int)pid);
+	if (cg_guest_gather(k.cg, 9, &e))
+		fail_msg("%s", e.msg);
+	expect_cpu(&k, "pool-1/vm-9", "cgroup.procs", text);
+	end(pid);
+	assert_int_equal(cg_guest_del(k.cg, 9, &e), 0);
+	assert_int_equal(cg_remove_base(k.cg, &e), 0);
+	cg_free(k.cg);
+}
+
+static void
+pools_must_be_told_before_what_lies_in_them(void **state)
+{
+	const struct cg_slice pools[] = { QUOTA(2, 1, 0), QUOTA(1, 0, 0) };
+	struct tree *t = *state;
+	struct err e = ERR_INIT;
+	struct cg *cg;
+
+	make_file(t, "cpu/cgroup.procs", "");
+	cg = open_cg(t, "d");
+	assert_int_equal(
+	    cg_pools_set(cg, &(struct cg_pools){ pools, 2, NULL, 0 }, &e), ERR_INVALID);
+	assert_string_equal(
+	    e.msg, "pool-2 lies in pool-1, which is not told before it");
+	cg_free(cg);
+}
+
+/* There processes stay where their memory is. */
+static void
+v2_places_a_guest_when_it_starts(void **state)
+{
+	const struct cg_slice pools[] = { QUOTA(1, 0, 80000), QUOTA(2, 0, 0) };
+	const struct cg_slice in_1 = QUOTA(9, 1, 0), in_2 = QUOTA(9, 2, 0);
+	struct cg_values v = { .cpu_weight = 50, .pids_max = 99 };
+	struct tree *t = *state;
+	struct err e = ERR_INIT;
+	struct cg *cg;
+
+	static const char *const groups[] = { ".", "d", "d/pool-1", "d/pool-2" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+		AUTO_FREE char *have = xasprintf("%s/cgroup.controllers", groups[i]);
+		AUTO_FREE char *down =
+		    xasprintf("%s/cgroup.subtree_control", groups[i]);
+		AUTO_FREE char *weight = xasprintf("%s/cpu.weight", groups[i]);
+		AUTO_FREE char *most = xasprintf("%s/cpu.max", groups[i]);
+
+		make_file(t, have, "cpu memory pids");
+		make_file(t, down, "");
+		make_file(t, weight, "...");
+		make_file(t, most, "max 100000");
+	}
+	make_file(t, "d/pool-1/vm-9/cpu.weight", "...");
+	make_file(t, "d/pool-1/vm-9/cpu.max", "max 100000");
+	make_file(t, "d/pool-1/vm-9/pids.max", "..");
+	cg = open_cg(t, "d");
+	if (cg_pools_set(cg, &(struct cg_pools){ pools, 2, &in_1, 1 }, &e))
+		fail_msg("%s", e.msg);
+	expect_file(t, "d/pool-1/cpu.max", "80000 100000");
+	expect_file(t, "d/pool-1/cgroup.subtree_control", "+pids");
+	assert_string_equal(cg_guest_path(cg, 9), "d/pool-1/vm-9");
+	cg_values_place(cg, 9, &v);
+	if (cg_guest_set(cg, 9, &v, &e) ||
+	    cg_pools_set(cg, &(struct cg_pools){ pools, 2, &in_2, 1 }, &e))
+		fail_msg("%s", e.msg);
+	assert_string_equal(cg_guest_path(cg, 9), "d/pool-1/vm-9");
+	sh("rm -r %s/d/pool-1/vm-9", t->root);
+	assert_int_equal(
+	    cg_pools_set(cg, &(struct cg_pools){ pools, 2, &in_2, 1 }, &e), 0);
+	assert_string_equal(cg_guest_path(cg, 9), "d/pool-2/vm-9");
+	cg_free(cg);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_guest_that_runs_is_carried_from_pool_to_pool),
+		cmocka_unit_test(limits_go_down_and_up_in_an_order_the_kernel_takes),
+		cmocka_unit_test(what_an_engine_puts_beside_it_is_gathered),
+		TREE(pools_must_be_told_before_what_lies_in_them),
+		TREE(v2_places_a_guest_when_it_starts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
