@@ -116,3 +116,39 @@ oci_move_carry_finish(struct flow *f, void *arg, int rc)
 	}
 	return rc ? oci_move_fail(f, c) : FLOW_NEXT;
 }
+
+enum flow_rc
+oci_move_begun_finish(struct flow *f, void *arg, int rc)
+{
+	return rc == ERR_TIMEOUT ? FLOW_NEXT : oci_move_carry_finish(f, arg, rc);
+}
+
+enum flow_rc
+oci_move_carry_wait(struct flow *f, void *arg)
+{
+	struct oci_guest *c = arg;
+
+	if (oci_is_gone(c) || !c->move)
+		return FLOW_FAIL;
+	return c->move->fails ? FLOW_NEXT : oci_move_carry_step(f, c);
+}
+
+enum flow_rc
+oci_move_clear(struct flow *f, struct oci_guest *c)
+{
+	oci_ground_drop(c);
+	oci_clear(c, flow_wake(f));
+	return FLOW_WAIT;
+}
+
+bool
+oci_move_cleared(struct flow *f, struct oci_guest *c, int rc)
+{
+	if (oci_move_is_cut(c, rc))
+		return false;
+	if (rc)
+		log_warn("engine", "%s: %s", c->who, flow_err(f)->msg);
+	oci_gates(c, true);
+	oci_move_forget(c);
+	return true;
+}

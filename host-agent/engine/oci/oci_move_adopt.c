@@ -217,9 +217,7 @@ settled_start(struct flow *f, void *arg)
 		oci_move_drop(c);
 		return FLOW_NEXT;
 	}
-	oci_ground_drop(c);
-	oci_clear(c, flow_wake(f));
-	return FLOW_WAIT;
+	return oci_move_clear(f, c);
 }
 
 static enum flow_rc
@@ -227,12 +225,8 @@ settled_finish(struct flow *f, void *arg, int rc)
 {
 	struct oci_guest *c = arg;
 
-	if (oci_move_is_cut(c, rc))
+	if (!oci_move_cleared(f, c, rc))
 		return FLOW_FAIL;
-	if (rc)
-		log_warn("engine", "%s: %s", c->who, flow_err(f)->msg);
-	oci_gates(c, true);
-	oci_move_forget(c);
 	c->ended = false;
 	engine_set_down(&c->g, ENGINE_END_DIED, c->move->why.msg);
 	err_set(flow_err(f), ERR_NOT_FOUND, "%s does not run any more: %.180s", c->who,

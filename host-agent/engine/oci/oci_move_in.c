@@ -78,22 +78,6 @@ unpack_start(struct flow *f, void *arg)
 }
 
 static enum flow_rc
-begun_finish(struct flow *f, void *arg, int rc)
-{
-	return rc == ERR_TIMEOUT ? FLOW_NEXT : oci_move_carry_finish(f, arg, rc);
-}
-
-static enum flow_rc
-come_wait(struct flow *f, void *arg)
-{
-	struct oci_guest *c = arg;
-
-	if (oci_is_gone(c) || !c->move)
-		return FLOW_FAIL;
-	return c->move->fails ? FLOW_NEXT : oci_move_carry_step(f, c);
-}
-
-static enum flow_rc
 load_start(struct flow *f, void *arg)
 {
 	struct oci_guest *c = arg;
@@ -123,9 +107,7 @@ up_start(struct flow *f, void *arg)
 		oci_move_drop(c);
 		return FLOW_NEXT;
 	}
-	oci_ground_drop(c);
-	oci_clear(c, flow_wake(f));
-	return FLOW_WAIT;
+	return oci_move_clear(f, c);
 }
 
 /* ENGINE_DOWN follows from the state that it was in. */
@@ -134,19 +116,15 @@ up_finish(struct flow *f, void *arg, int rc)
 {
 	struct oci_guest *c = arg;
 
-	if (oci_move_is_cut(c, rc))
+	if (!oci_move_cleared(f, c, rc))
 		return FLOW_FAIL;
-	if (rc)
-		log_warn("engine", "%s: %s", c->who, flow_err(f)->msg);
 	*flow_err(f) = c->move->why;
-	oci_gates(c, true);
-	oci_move_forget(c);
 	return FLOW_FAIL;
 }
 
 static const struct flow_step start_steps[] = {
-	{ "unpack", unpack_start, begun_finish, oci_move_undo, OCI_LOOK_MS },
-	{ "unpacked", come_wait, oci_move_carry_finish, NULL, OCI_LOOK_MS },
+	{ "unpack", unpack_start, oci_move_begun_finish, oci_move_undo, OCI_LOOK_MS },
+	{ "unpacked", oci_move_carry_wait, oci_move_carry_finish, NULL, OCI_LOOK_MS },
 	{ "load", load_start, oci_load_finish, NULL, OCI_SAVE_MS },
 	{ "up", up_start, up_finish, NULL, OCI_RUNTIME_MS },
 	{ NULL, NULL, NULL, NULL, 0 },
@@ -204,7 +182,8 @@ arrived_start(struct flow *f, void *arg)
 }
 
 static const struct flow_step arrival_steps[] = {
-	{ "come", come_wait, oci_move_carry_finish, oci_move_undo, OCI_LOOK_MS },
+	{ "come", oci_move_carry_wait, oci_move_carry_finish, oci_move_undo,
+	    OCI_LOOK_MS },
 	{ "load", load_start, oci_load_finish, NULL, OCI_SAVE_MS },
 	{ "pause", arrived_pause, oci_load_pause_finish, NULL, OCI_RUNTIME_MS },
 	{ "arrived", arrived_start, up_finish, NULL, OCI_RUNTIME_MS },

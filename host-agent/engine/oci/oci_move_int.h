@@ -39,6 +39,13 @@ bool oci_move_is_cut(const struct oci_guest *c, int rc);
 /* Wait for the carry; looks at progress meanwhile. */
 enum flow_rc oci_move_carry_step(struct flow *f, void *arg);
 enum flow_rc oci_move_carry_finish(struct flow *f, void *arg, int rc);
+/* A stream was begun; the step behind this one, oci_move_carry_wait, waits on. */
+enum flow_rc oci_move_begun_finish(struct flow *f, void *arg, int rc);
+enum flow_rc oci_move_carry_wait(struct flow *f, void *arg);
+/* Take away what is left of it here: FLOW_WAIT. */
+enum flow_rc oci_move_clear(struct flow *f, struct oci_guest *c);
+/* The end of that.  False: the wait was cut. */
+bool oci_move_cleared(struct flow *f, struct oci_guest *c, int rc);
 /* Threads and descriptors go. */
 enum flow_rc oci_move_undo(struct flow *f, void *arg);
 

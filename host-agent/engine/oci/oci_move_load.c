@@ -126,9 +126,7 @@ oci_stay_step(struct flow *f, void *arg)
 		oci_carry_free(MOVE(c->move->carry));
 		return FLOW_FAIL;
 	}
-	oci_ground_drop(c);
-	oci_clear(c, flow_wake(f));
-	return FLOW_WAIT;
+	return oci_move_clear(f, c);
 }
 
 enum flow_rc

@@ -36,49 +36,29 @@ begin(struct oci_guest *c, unsigned n_lanes, int stream_fd, struct err *e)
 	return lane_of_images(c, stream_fd, e);
 }
 
-/* A stream was begun; the step behind this one waits on. */
-static enum flow_rc
-begun_finish(struct flow *f, void *arg, int rc)
-{
-	return rc == ERR_TIMEOUT ? FLOW_NEXT : oci_move_carry_finish(f, arg, rc);
-}
-
-static enum flow_rc
-sent_wait(struct flow *f, void *arg)
-{
-	struct oci_guest *c = arg;
-
-	if (oci_is_gone(c) || !c->move)
-		return FLOW_FAIL;
-	return c->move->fails ? FLOW_NEXT : oci_move_carry_step(f, c);
-}
-
 /* ---- suspend ---- */
 
 static enum flow_rc
-pack_start(struct flow *f, void *arg)
+write_images(struct flow *f, struct oci_guest *c, enum oci_load load)
 {
-	struct oci_guest *c = arg;
-
 	if (oci_is_gone(c) || !c->move)
 		return FLOW_FAIL;
 	if (c->move->fails)
 		return FLOW_NEXT;
-	oci_carry_begin(c->move->carry, 0, OCI_LOAD_PACK, 0);
+	oci_carry_begin(c->move->carry, 0, load, 0);
 	return oci_move_carry_step(f, c);
+}
+
+static enum flow_rc
+pack_start(struct flow *f, void *arg)
+{
+	return write_images(f, arg, OCI_LOAD_PACK);
 }
 
 static enum flow_rc
 seal_start(struct flow *f, void *arg)
 {
-	struct oci_guest *c = arg;
-
-	if (oci_is_gone(c) || !c->move)
-		return FLOW_FAIL;
-	if (c->move->fails)
-		return FLOW_NEXT;
-	oci_carry_begin(c->move->carry, 0, OCI_LOAD_SEAL, 0);
-	return oci_move_carry_step(f, c);
+	return write_images(f, arg, OCI_LOAD_SEAL);
 }
 
 /* Nothing of it is left on this host but the file. */
@@ -91,9 +71,7 @@ away_start(struct flow *f, void *arg)
 		return FLOW_FAIL;
 	if (c->move->fails)
 		return FLOW_NEXT;
-	oci_ground_drop(c);
-	oci_clear(c, flow_wake(f));
-	return FLOW_WAIT;
+	return oci_move_clear(f, c);
 }
 
 static enum flow_rc
@@ -101,12 +79,8 @@ away_finish(struct flow *f, void *arg, int rc)
 {
 	struct oci_guest *c = arg;
 
-	if (oci_move_is_cut(c, rc))
+	if (!oci_move_cleared(f, c, rc))
 		return FLOW_FAIL;
-	if (rc)
-		log_warn("engine", "%s: %s", c->who, flow_err(f)->msg);
-	oci_gates(c, true);
-	oci_move_forget(c);
 	engine_set_down(&c->g, ENGINE_END_SUSPENDED, "");
 	return FLOW_NEXT;
 }
@@ -181,10 +155,10 @@ static const struct flow_step suspend_steps[] = {
 	{ "unwire", oci_unwire_step, oci_unwire_finish, NULL, OCI_RUNTIME_MS },
 	{ "dump", oci_save_dump_step, oci_save_dump_finish, NULL, OCI_SAVE_MS },
 	{ "ended", oci_save_ended_step, oci_save_ended_finish, NULL, OCI_ENDED_MS },
-	{ "pack", pack_start, begun_finish, NULL, OCI_LOOK_MS },
-	{ "packed", sent_wait, oci_move_carry_finish, NULL, OCI_LOOK_MS },
-	{ "seal", seal_start, begun_finish, NULL, OCI_LOOK_MS },
-	{ "sealed", sent_wait, oci_move_carry_finish, NULL, OCI_LOOK_MS },
+	{ "pack", pack_start, oci_move_begun_finish, NULL, OCI_LOOK_MS },
+	{ "packed", oci_move_carry_wait, oci_move_carry_finish, NULL, OCI_LOOK_MS },
+	{ "seal", seal_start, oci_move_begun_finish, NULL, OCI_LOOK_MS },
+	{ "sealed", oci_move_carry_wait, oci_move_carry_finish, NULL, OCI_LOOK_MS },
 	{ "away", away_start, away_finish, NULL, OCI_RUNTIME_MS },
 	{ "suspended", suspended_start, NULL, NULL, 0 },
 	BACK_STEPS,
@@ -198,7 +172,6 @@ oci_op_suspend(struct engine_guest *g, int memory_fd, struct err *e)
 
 	if (!rc)
 		rc = begin(c, 1, memory_fd, e);
-
 	if (rc) {
 		oci_move_drop(c);
 		return err_wrap(e, "%s", c->who);
@@ -349,17 +322,17 @@ left_start(struct flow *f, void *arg)
 }
 
 static const struct flow_step leave_steps[] = {
-	{ "files", files_start, begun_finish, oci_move_undo, OCI_LOOK_MS },
+	{ "files", files_start, oci_move_begun_finish, oci_move_undo, OCI_LOOK_MS },
 	{ "files come", files_wait, oci_move_carry_finish, NULL, OCI_LOOK_MS },
 	{ "shut", freeze_start, NULL, NULL, 0 },
 	{ "freeze", oci_freeze_step, oci_freeze_finish, NULL, 1 },
 	{ "unwire", oci_unwire_step, oci_unwire_finish, NULL, OCI_RUNTIME_MS },
 	{ "dump", oci_save_dump_step, oci_save_dump_finish, NULL, OCI_SAVE_MS },
 	{ "ended", oci_save_ended_step, oci_save_ended_finish, NULL, OCI_ENDED_MS },
-	{ "send", send_start, begun_finish, NULL, OCI_LOOK_MS },
-	{ "sent", sent_wait, oci_move_carry_finish, NULL, OCI_LOOK_MS },
-	{ "give", give_start, begun_finish, NULL, OCI_LOOK_MS },
-	{ "given", sent_wait, given_finish, NULL, OCI_LOOK_MS },
+	{ "send", send_start, oci_move_begun_finish, NULL, OCI_LOOK_MS },
+	{ "sent", oci_move_carry_wait, oci_move_carry_finish, NULL, OCI_LOOK_MS },
+	{ "give", give_start, oci_move_begun_finish, NULL, OCI_LOOK_MS },
+	{ "given", oci_move_carry_wait, given_finish, NULL, OCI_LOOK_MS },
 	{ "left", left_start, NULL, NULL, 0 },
 	BACK_STEPS,
 };
