@@ -623,7 +623,7 @@ make_group(struct suite_guest *sg)
 	struct err e = ERR_INIT;
 	struct cg *cg = NULL;
 
-	cg_values_of(NULL, 1, &v);
+	cg_values_of(&sg->spec, 0, &v);
 	if (cg_new("/sys/fs/cgroup", base, &cg, &e))
 		return NULL;
 	if (cg_guest_set(cg, sg->number, &v, &e))
