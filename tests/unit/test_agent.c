@@ -17,7 +17,8 @@ static int
 setup(void **state)
 {
 	*state = play_new("[host]\nmemory_mb = 1024\ncpus = 2\n"
-			  "[engine.qemu]\nenabled = no\n[engine.sim]\nenabled = yes\n"
+			  "[engine.qemu]\nenabled = no\n[engine.oci]\nenabled = no\n"
+			  "[engine.sim]\nenabled = yes\n"
 			  "[cgroup]\nroot = /nonexistent\n");
 	return 0;
 }
