@@ -65,8 +65,8 @@ PoweredOn
 ## STDOUT-json: {"start": 24, "words": ["Operator"]}
 
 #### completion at a point within the line
-## args: --complete 'Get-VIA | x' --point 6
-## STDOUT-json: {"start": 0, "words": ["Get-VIServer", "Get-VIAccount"]}
+## args: --complete 'Get-VIAccount | x' --point 7
+## STDOUT-json: {"start": 0, "words": ["Get-VIAccount"]}
 
 #### completion of variables
 ## args: --complete 'Get-VM | ? { $nu'
