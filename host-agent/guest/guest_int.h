@@ -15,6 +15,7 @@
 
 struct guest_job;
 struct guest_past;
+struct guest_pools;
 struct guest_resources;
 struct guest_transfer;
 struct saver;
@@ -71,6 +72,7 @@ struct guest {
 
 struct guests {
 	struct guest_past *past;
+	struct guest_pools *pools; /* NULL: the server has told of none */
 	struct guests_env env;
 	struct guests_ops ops;
 	struct map *by_number;

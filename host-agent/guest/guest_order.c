@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "host-agent/guest/guest_chain.h"
 #include "host-agent/guest/guest_change.h"
+#include "host-agent/guest/guest_pools.h"
 #include "host-agent/guest/guest_spec.h"
 #include "proto/msg.h"
 
@@ -469,6 +470,21 @@ find_verb(Drover__Order__VerbCase c)
 	return NULL;
 }
 
+static void
+take_pools(struct wish *w)
+{
+	struct err e = ERR_INIT;
+	Drover__Reply *r;
+
+	if (guest_pools_take(w->gs, w->o->host_pools, &e)) {
+		refuse(w, &e);
+		return;
+	}
+	r = xcalloc(1, sizeof(*r));
+	drover__reply__init(r);
+	w->gs->ops.reply(w->gs->ops.arg, w->name, r);
+}
+
 void
 guests_order(void *arg, struct order_name name, const Drover__Order *o)
 {
@@ -478,6 +494,10 @@ guests_order(void *arg, struct order_name name, const Drover__Order *o)
 
 	if (o->verb_case == DROVER__ORDER__VERB_GUEST_QUERY) {
 		query(&w);
+		return;
+	}
+	if (o->verb_case == DROVER__ORDER__VERB_HOST_POOLS) {
+		take_pools(&w);
 		return;
 	}
 	if (!v) {

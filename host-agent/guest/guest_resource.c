@@ -11,6 +11,7 @@
 #include "host-agent/engine/engine_device.h"
 #include "host-agent/engine/engine_exec.h"
 #include "host-agent/guest/guest_job.h"
+#include "host-agent/guest/guest_pools.h"
 #include "host-agent/guest/guest_spec.h"
 #include "host-agent/network/port.h"
 #include "host-agent/resource/cg.h"
@@ -74,7 +75,7 @@ guest_group_set(struct guest *g, const Drover__GuestSpec *spec, struct err *e)
 		    spec->name);
 	if (!cg)
 		return 0;
-	cg_values_of(spec, cg_cpu_mhz(cg), &v);
+	guest_pools_values(g, spec, &v);
 	if (cg_guest_set(cg, g->number, &v, e) || set_disk_limits(g, spec, e))
 		return err_wrap(e, "vm %s", spec->name);
 	return 0;
@@ -102,7 +103,7 @@ guest_step_bound(struct flow *f, struct guest_job *j, const Drover__GuestSpec *s
 	if (guest_work_new(j->g, &diskless, &k, flow_err(f)))
 		return FLOW_FAIL;
 	k->cg = cg;
-	cg_values_of(spec, cg_cpu_mhz(cg), &k->values);
+	guest_pools_values(j->g, spec, &k->values);
 	k->run = run_bound;
 	return guest_step_work(f, j, k);
 }
@@ -253,6 +254,7 @@ guest_resources_sample(struct guest *g, const struct net_dev *links, size_t n_li
 			guest_resources_drop(g);
 		return;
 	}
+	guest_pools_gather(g);
 	if (cg_guest_counters(g->gs->env.cg, g->number, &now, &e)) {
 		log_debug("guest", "vm %s: %s", g->spec->name, e.msg);
 		return;

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "host-agent/guest/guest_move.h"
+#include "host-agent/guest/guest_pools.h"
 #include "host-agent/guest/guest_resource.h"
 #include "host-agent/guest/guest_snapshot.h"
 #include "host-agent/guest/guest_spec.h"
@@ -186,6 +187,7 @@ guest_step_group(struct flow *f, void *arg)
 	if (j->found)
 		return FLOW_NEXT;
 	guest_resources_begin(j->g);
+	guest_pools_apply(j->g->gs);
 	return guest_group_set(j->g, j->g->spec, flow_err(f)) ? FLOW_FAIL : FLOW_NEXT;
 }
 
@@ -252,6 +254,7 @@ started_start(struct flow *f, void *arg)
 	}
 	g->usage = (struct guest_usage){ 0 };
 	g->stalls = 0;
+	guest_pools_gather(g);
 	guest_follow_engine(g, GUEST_STOPPED);
 	if (j->verb == GV_START && !j->resumes) {
 		/* The claim says all that adoption wants to know: the answer need not

@@ -11,6 +11,7 @@
 #include "host-agent/guest/guest_int.h"
 #include "host-agent/guest/guest_job.h"
 #include "host-agent/guest/guest_past.h"
+#include "host-agent/guest/guest_pools.h"
 #include "host-agent/guest/guest_snapshot.h"
 #include "host-agent/guest/guest_spec.h"
 #include "host-agent/record/record.h"
@@ -159,6 +160,7 @@ guests_free(struct guests *gs)
 		guest_free(it.value);
 	map_free(gs->by_number);
 	guest_past_free(gs->past);
+	guest_pools_free(gs->pools);
 	free(gs);
 }
 

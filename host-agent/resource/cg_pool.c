@@ -2,7 +2,7 @@
  * Groups of resource pools, and the groups of guests in them.
  *
  * In v1 only where CPU time is divided: memory that is charged to a group stays with
- * it, whatever becomes of the processes (ADR 0026).
+ * it, whatever becomes of the processes (ADR 0027).
  */
 #include <dirent.h>
 #include <errno.h>
