@@ -115,10 +115,16 @@ show_obstacles(struct stage *st, const json *check, const char *host)
 {
 	const json *list = json_get(check, "obstacles");
 	FILE *f = st->sh->screen.out;
+	bool copies = false;
 
 	if (!list || !json_count(list))
 		fprintf(f, "         %s%snothing is in its way\n", host ? host : "",
 		    host ? ": " : "");
+	if (!json_read_bool(check, "copies_template", JSON_OPTIONAL, &copies, NULL) &&
+	    copies)
+		fprintf(f,
+		    "         %s%sits template is copied to the datastore first\n",
+		    host ? host : "", host ? ": " : "");
 	for (size_t i = 0; list && i < json_count(list); i++) {
 		const json *why = json_at(list, i);
 		if (json_what(why) == JSON_IS_STR)

@@ -106,28 +106,37 @@ reaches_store(const struct mig_env *env, const struct vm *vm, const json *args)
 	return ds && id_list_has(&ds->reachable_hosts, vm->host);
 }
 
+void
+mig_note_disks(const struct inv *inv, const struct vm *vm, json *args)
+{
+	bool is_live = str_same(arg_str(args, "way"), way_names[MIG_LIVE]);
+	bool sends = arg_bool(args, "sends", false);
+
+	json_set_json(args, "disks",
+	    mig_disks_after(inv, vm, args,
+		is_live ? MIG_CHAIN_FLAT
+		: sends ? MIG_CHAIN_KEPT
+			: MIG_CHAIN_DROPPED));
+}
+
 /* Where it goes and how, into the arguments. */
 static int
 choose(const struct mig_env *env, const struct vm *vm, json *args, struct err *e)
 {
-	enum mig_way way = MIG_LIVE;
-	obj_id to = OBJ_ID_NONE;
-	int rc = mig_place(env, vm, args, &to, &way, e);
+	struct mig_place p;
+	int rc = mig_place(env, vm, args, &p, e);
 
 	if (rc)
 		return rc;
 	bool disks_move = moves_disks(vm, args);
-	bool sends = way == MIG_COLD && disks_move && !reaches_store(env, vm, args);
+	bool sends = p.way == MIG_COLD && disks_move && !reaches_store(env, vm, args);
 	arg_set_id(args, "from", vm->host);
-	arg_set_id(args, "to", to);
-	json_set_str(args, "way", way_names[way]);
+	arg_set_id(args, "to", p.host);
+	json_set_str(args, "way", way_names[p.way]);
 	json_set_bool(args, "disks_move", disks_move);
 	json_set_bool(args, "sends", sends);
-	json_set_json(args, "disks",
-	    mig_disks_after(env->inv, vm, args,
-		way == MIG_LIVE ? MIG_CHAIN_FLAT
-		: sends         ? MIG_CHAIN_KEPT
-				: MIG_CHAIN_DROPPED));
+	json_set_bool(args, "brings_template", p.brings_template);
+	mig_note_disks(env->inv, vm, args);
 	return 0;
 }
 
@@ -208,17 +217,16 @@ turn_finish(struct task_run *r, int rc)
 	const struct mig_env env = env_of(r);
 	const struct vm *vm = rc ? NULL : run_vm(r);
 	AUTO(json) json *args = json_dup(r->args);
-	enum mig_way way;
-	obj_id to = mig_to(r);
+	struct mig_place p;
 
 	if (!vm)
 		return FLOW_FAIL;
-	arg_set_id(args, "host", to);
-	if (mig_place(&env, vm, args, &to, &way, task_err(r))) {
+	arg_set_id(args, "host", mig_to(r));
+	if (mig_place(&env, vm, args, &p, task_err(r))) {
 		json_set_bool(r->args, "early", hosts_any_expected(env.hosts));
 		return arg_bool(r->args, "early", false) ? FLOW_AGAIN : FLOW_FAIL;
 	}
-	if (way == mig_way(r))
+	if (p.way == mig_way(r))
 		return FLOW_NEXT;
 	err_set(task_err(r), ERR_BAD_STATE,
 	    "machine \"%s\" became %s while it waited for its turn", vm->o.name,
@@ -304,6 +312,8 @@ on_recover(struct task_run *r)
 /* clang-format off */
 static const struct task_step migrate_steps[] = {
 	[MIG_PLACE] = { .name = "place", .start = place_start, .finish = run_again },
+	[MIG_TEMPLATE] = { .name = "template", .start = mig_template_start, .finish = mig_template_finish,
+		.needed = mig_brings_template },
 	[MIG_TURN] = { .name = "wait", .start = turn_start, .finish = turn_finish },
 	[MIG_OFFER] = { .name = "offer", .start = mig_offer_start, .finish = mig_offer_finish, .needed = is_live },
 	[MIG_PREPARE] = { .name = "prepare", .start = mig_prepare_start, .finish = mig_prepare_finish,

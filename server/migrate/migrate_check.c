@@ -268,6 +268,15 @@ check_live(const struct mig_view *v, struct mig_verdict *r)
 		    r, ERR_NO_CAPACITY, "host \"%s\" %s", v->to->name, v->shortages[i]);
 }
 
+/* Stays linked: the images below are there, or are copied there first. */
+static bool
+finds_base(const struct mig_disk *d, struct mig_verdict *r)
+{
+	if (!d->base_is_there && d->base_may_come)
+		r->brings_template = true;
+	return d->base_is_there || d->base_may_come;
+}
+
 /* It never is without the layers that it stands on. */
 static void
 check_moving_root(
@@ -283,10 +292,10 @@ check_moving_root(
 		against(r, ERR_UNSUPPORTED,
 		    "%s of a container always stands on %s: nobody flattens it",
 		    d->name, d->base);
-	if (d->has_base && !d->base_is_there) {
+	if (d->has_base && !finds_base(d, r)) {
 		against(r, ERR_BAD_STATE,
-		    "%s stands on %s, which is not on datastore \"%s\": copy it there "
-		    "first",
+		    "%s stands on %s, which is not on datastore \"%s\" and cannot be "
+		    "copied there",
 		    d->name, d->base, v->store);
 	}
 }
@@ -305,10 +314,15 @@ check_moving_disk(
 		    "runs",
 		    d->name, d->base);
 	}
-	/* A host that reaches both flattens it, or not, as is asked for. */
-	if (r->way != MIG_COLD || v->store_reached_from || !d->has_base)
+	if (r->way == MIG_LIVE || !d->has_base)
 		return;
-	if (!v->keeps_chain || !d->base_is_there) {
+	/* A host that reaches both flattens it, or not, as is asked for. */
+	if (r->way == MIG_DISKS || v->store_reached_from) {
+		if (v->insists_on_chain)
+			(void)finds_base(d, r);
+		return;
+	}
+	if (!v->keeps_chain || !finds_base(d, r)) {
 		against(r, ERR_UNSUPPORTED,
 		    "%s stands on %s%s; host \"%s\", which would flatten it, does not "
 		    "reach datastore \"%s\"",
@@ -320,13 +334,15 @@ check_moving_disk(
 static void
 check_store(const struct mig_view *v, struct mig_verdict *r)
 {
+	uint64_t need_mb = v->store_need_mb + (r->brings_template ? v->template_mb : 0);
+
 	if (!v->store_reached)
 		against(r, ERR_BAD_STATE, "host \"%s\" does not reach datastore \"%s\"",
 		    v->to->name, v->store);
-	if (v->store_need_mb > v->store_free_mb) {
+	if (need_mb > v->store_free_mb) {
 		against(r, ERR_NO_CAPACITY,
 		    "datastore \"%s\" lacks space: %llu MB asked, %llu MB free",
-		    v->store, (unsigned long long)v->store_need_mb,
+		    v->store, (unsigned long long)need_mb,
 		    (unsigned long long)v->store_free_mb);
 	}
 	if (v->n_snapshots) {
@@ -375,6 +391,7 @@ void
 migrate_check(const struct mig_view *v, struct mig_verdict *ret)
 {
 	ret->n = 0;
+	ret->brings_template = false;
 	ret->way = mig_way_of(v->power, v->is_same_host);
 	check_machine(v, ret);
 	check_hosts(v, ret);

@@ -44,6 +44,7 @@ struct mig_disk {
 	bool moves;                   /* to the datastore asked for */
 	bool has_base;                /* stands on other images */
 	bool base_is_there;           /* the same images are on that datastore */
+	bool base_may_come;           /* they are a template's, which can be copied */
 	const char *base;             /* what to call them: "template \"tiny\"" */
 };
 
@@ -64,6 +65,7 @@ struct mig_view {
 	bool store_reached; /* by the target */
 	bool store_reached_from;
 	uint64_t store_free_mb, store_need_mb;
+	uint64_t template_mb; /* what a copy of the template takes there */
 	bool wants_post_copy;
 	bool keeps_chain;      /* if it can */
 	bool insists_on_chain; /* as it was asked for */
@@ -93,7 +95,8 @@ struct mig_reason {
 struct mig_verdict {
 	enum mig_way way;
 	struct mig_reason v[MIG_REASONS_MAX];
-	size_t n; /* 0: it can */
+	size_t n;             /* 0: it can */
+	bool brings_template; /* which is copied first */
 };
 
 enum mig_way mig_way_of(enum power_state power, bool is_same_host);

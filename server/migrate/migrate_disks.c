@@ -3,6 +3,7 @@
  */
 #include "server/migrate/migrate_int.h"
 #include "server/ops/template_chain.h"
+#include "server/template/template.h"
 
 #define BACKING "backing"
 
@@ -14,8 +15,9 @@ mig_disk_moves(const json *disk, const json *args)
 	return !obj_id_none(store) && !obj_id_is(arg_id(disk, "datastore"), store);
 }
 
-json *
-mig_base_on(const struct inv *inv, const struct vm *vm, const json *disk, obj_id store)
+/* The template that a disk stands on, where it is all of it; or NULL. */
+static const struct template *
+template_below(const struct inv *inv, const struct vm *vm, const json *disk)
 {
 	const struct template *tpl = inv_template(inv, vm->template_);
 	const json *backing = json_get(disk, BACKING);
@@ -23,7 +25,24 @@ mig_base_on(const struct inv *inv, const struct vm *vm, const json *disk, obj_id
 	if (!tpl || !backing)
 		return NULL;
 	AUTO(json) json *here = template_chain_on(tpl, arg_id(disk, "datastore"));
-	return here && json_same(here, backing) ? template_chain_on(tpl, store) : NULL;
+	return here && json_same(here, backing) ? tpl : NULL;
+}
+
+json *
+mig_base_on(const struct inv *inv, const struct vm *vm, const json *disk, obj_id store)
+{
+	const struct template *tpl = template_below(inv, vm, disk);
+
+	return tpl ? template_chain_on(tpl, store) : NULL;
+}
+
+bool
+mig_base_may_come(
+    const struct inv *inv, const struct vm *vm, const json *disk, obj_id store)
+{
+	const struct template *tpl = template_below(inv, vm, disk);
+
+	return tpl && inv_datastore(inv, store) && copy_may_go(inv, tpl, store);
 }
 
 static json *

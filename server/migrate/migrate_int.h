@@ -28,15 +28,32 @@ bool mig_disk_moves(const json *disk, const json *args);
  * more than a template. Free it. */
 json *mig_base_on(
     const struct inv *inv, const struct vm *vm, const json *disk, obj_id store);
+/* Is that a template, which can be copied there? */
+bool mig_base_may_come(
+    const struct inv *inv, const struct vm *vm, const json *disk, obj_id store);
 void mig_set_stores(struct vm *vm); /* from its disks */
 
 /* migrate_place.c: where to, after a check of all that may be meant. */
+struct mig_place {
+	obj_id host;
+	enum mig_way way;
+	bool brings_template;
+};
+
 int mig_place(const struct mig_env *env, const struct vm *vm, const json *args,
-    obj_id *ret_host, enum mig_way *ret_way, struct err *e) WARN_UNUSED;
+    struct mig_place *ret, struct err *e) WARN_UNUSED;
+
+/* migrate_template.c: the template's images go first, where they are not there. */
+enum flow_rc mig_template_start(struct task_run *r);
+enum flow_rc mig_template_finish(struct task_run *r, int rc);
+bool mig_brings_template(struct task_run *r);
+/* Its disks as the way that was chosen leaves them, into the arguments. */
+void mig_note_disks(const struct inv *inv, const struct vm *vm, json *args);
 
 /* The steps; one table for all ways. */
 enum {
 	MIG_PLACE,
+	MIG_TEMPLATE,
 	MIG_TURN,
 	MIG_OFFER,
 	MIG_PREPARE,

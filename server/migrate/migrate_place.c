@@ -115,7 +115,7 @@ nowhere(const struct look *l, const struct str *why, struct err *e)
 
 int
 mig_place(const struct mig_env *env, const struct vm *vm, const json *args,
-    obj_id *ret_host, enum mig_way *ret_way, struct err *e)
+    struct mig_place *ret, struct err *e)
 {
 	AUTO(str) struct str why = STR_INIT;
 	struct mig_verdict verdict;
@@ -125,8 +125,8 @@ mig_place(const struct mig_env *env, const struct vm *vm, const json *args,
 
 	while (!rc && look_next(&l, &host, &verdict)) {
 		if (!verdict.n) {
-			*ret_host = host;
-			*ret_way = verdict.way;
+			*ret = (struct mig_place){ host, verdict.way,
+				verdict.brings_template };
 			arena_free(l.mem);
 			return 0;
 		}
@@ -148,6 +148,7 @@ verdict_json(obj_id host, const struct mig_verdict *v)
 
 	arg_set_id(j, "host", host);
 	json_set_bool(j, "possible", v->n == 0);
+	json_set_bool(j, "copies_template", v->n == 0 && v->brings_template);
 	for (size_t i = 0; i < v->n; i++)
 		json_add_str(list, v->v[i].text);
 	json_set_json(j, "obstacles", list);

@@ -139,6 +139,8 @@ fill_disks(const struct mig_env *env, struct arena *mem, const struct vm *vm,
 			.moves = mig_disk_moves(d, args),
 			.has_base = backing && json_count(backing),
 			.base_is_there = there != NULL,
+			.base_may_come =
+			    !there && mig_base_may_come(env->inv, vm, d, store),
 			.base = base_name(env->inv, mem, vm),
 		};
 	}
@@ -197,6 +199,7 @@ fill_store(const struct mig_env *env, struct arena *mem, const struct vm *vm,
     obj_id host, const json *args, struct mig_view *v)
 {
 	const struct datastore *ds = inv_datastore(env->inv, arg_id(args, "datastore"));
+	const struct template *tpl = inv_template(env->inv, vm->template_);
 
 	if (!ds)
 		return;
@@ -205,6 +208,7 @@ fill_store(const struct mig_env *env, struct arena *mem, const struct vm *vm,
 	v->store_reached_from = id_list_has(&ds->reachable_hosts, vm->host);
 	v->store_free_mb = ds->free_bytes / MB_BYTES;
 	v->store_need_mb = vm->disk_usage_bytes / MB_BYTES;
+	v->template_mb = tpl ? tpl->file_bytes / MB_BYTES : 0;
 	v->keeps_chain = arg_bool(args, "keep_chain", true);
 	v->insists_on_chain = arg_bool(args, "keep_chain", false);
 }

@@ -408,9 +408,51 @@ is_reached(const struct task_run *r, obj_id tpl, obj_id datastore)
 	return i < n && !obj_id_none(hosts_reaching(hosts, datastore));
 }
 
-enum flow_rc
-copy_await(struct task_run *r, obj_id tpl, obj_id datastore)
+/* A template that one stands on, at from, and that is not on the other datastore; NULL
+ * if there is none. */
+static const struct template *
+missing_below(const struct inv *inv, const struct template *tpl,
+    const struct tpl_place *from, obj_id to)
 {
+	INV_EACH(inv, KIND_TEMPLATE, o)
+	{
+		const struct template *other = inv_template(inv, o->id);
+		struct tpl_place below, there;
+		if (!obj_id_is(o->id, tpl->o.id) &&
+		    tpl_place_on(other, from->datastore, &below) &&
+		    tpl_stands_on(from, below.path) && !tpl_place_on(other, to, &there))
+			return other;
+	}
+	return NULL;
+}
+
+/* The one to copy first: the lowest that is not there. */
+static obj_id
+first_to_go(const struct inv *inv, obj_id id, obj_id to)
+{
+	const struct template *tpl = inv_template(inv, id);
+	struct tpl_place all[PLACES_MAX];
+
+	/* Each that is found stands lower. */
+	while (tpl && tpl_places(tpl, all)) {
+		id = tpl->o.id;
+		tpl = missing_below(inv, tpl, &all[0], to);
+	}
+	return id;
+}
+
+bool
+copy_may_go(const struct inv *inv, const struct template *tpl, obj_id datastore)
+{
+	return tpl->lifecycle == LIFE_READY &&
+	       obj_id_is(inv_ancestor(inv, datastore, KIND_DATACENTER),
+		   inv_ancestor(inv, tpl->o.id, KIND_DATACENTER));
+}
+
+enum flow_rc
+copy_await(struct task_run *r, obj_id wanted, obj_id datastore)
+{
+	obj_id tpl = first_to_go(r->inv, wanted, datastore);
 	const struct pair p = { tpl, datastore };
 	const struct task_run *at_it = task_run_search(r->tasks, is_copy_of, &p);
 	AUTO(json) json *args = NULL;
@@ -474,25 +516,18 @@ static int
 need_others_there(
     const struct op_call *c, const struct template *tpl, obj_id to, struct err *e)
 {
-	struct tpl_place from, there;
+	const struct template *below;
+	struct tpl_place from;
 
 	if (!tpl_place_on(tpl, arg_id(c->args, "from"), &from))
 		return 0;
-	INV_EACH(c->inv, KIND_TEMPLATE, o)
-	{
-		const struct template *other = inv_template(c->inv, o->id);
-		struct tpl_place below;
-		if (obj_id_is(o->id, tpl->o.id) ||
-		    !tpl_place_on(other, from.datastore, &below) ||
-		    !tpl_stands_on(&from, below.path) ||
-		    tpl_place_on(other, to, &there))
-			continue;
-		return err_set(e, ERR_BAD_STATE,
-		    "template \"%s\" stands on template \"%s\", which is not on "
-		    "datastore \"%s\": copy that there first",
-		    tpl->o.name, o->name, inv_name(c->inv, to));
-	}
-	return 0;
+	below = missing_below(c->inv, tpl, &from, to);
+	if (!below)
+		return 0;
+	return err_set(e, ERR_BAD_STATE,
+	    "template \"%s\" stands on template \"%s\", which is not on "
+	    "datastore \"%s\": copy that there first",
+	    tpl->o.name, below->o.name, inv_name(c->inv, to));
 }
 
 static void

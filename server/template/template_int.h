@@ -6,6 +6,7 @@
 #include "server/ops/container_conf.h"
 #include "server/ops/vm_step.h"
 #include "server/template/customize.h"
+#include "server/template/template.h"
 
 extern const struct op_def library_defs[];
 extern const struct op_def copy_defs[];
@@ -95,9 +96,6 @@ int settle_container(
 
 /* ---- copy.c ---- */
 
-/* Wait in a step until a copy of the template lies on the datastore; somebody else may
- * be making it already. */
-enum flow_rc copy_await(struct task_run *r, obj_id tpl, obj_id datastore);
 void tpl_drop_copy(struct template *tpl, obj_id datastore);
 
 /* ---- clone_live.c: steps of a clone of a machine that runs ---- */

@@ -82,6 +82,7 @@ fill_disks(struct arena *mem, const json *list, struct mig_view *v)
 			.moves = flag(o, "moves", false),
 			.has_base = flag(o, "base", false),
 			.base_is_there = flag(o, "base_there", false),
+			.base_may_come = flag(o, "base_may_come", false),
 			.base = "template \"tiny\"",
 		};
 	}
@@ -124,6 +125,7 @@ fill_view(struct arena *mem, const json *o, struct mig_view *v)
 	v->store_reached_from = flag(store, "reached_from", false);
 	v->store_free_mb = number(store, "free_mb", 10240);
 	v->store_need_mb = number(store, "need_mb", 512);
+	v->template_mb = number(store, "template_mb", 0);
 	v->keeps_chain = flag(o, "keep_chain", true);
 	v->insists_on_chain = flag(o, "keep_chain", false);
 	if (!store)
@@ -151,7 +153,8 @@ golden_case(const char *text, size_t n, struct str *out)
 	}
 	fill_view(mem, o, &v);
 	migrate_check(&v, &verdict);
-	str_addf(out, "%s: %s\n", ways[verdict.way], verdict.n ? "no" : "yes");
+	str_addf(out, "%s: %s%s\n", ways[verdict.way], verdict.n ? "no" : "yes",
+	    verdict.brings_template ? ", template first" : "");
 	for (size_t i = 0; i < verdict.n; i++)
 		str_addf(
 		    out, "  %s: %s\n", err_name(verdict.v[i].code), verdict.v[i].text);

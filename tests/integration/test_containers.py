@@ -398,9 +398,12 @@ def test_one_that_is_off_moves_with_its_disk(lab: Lab, busybox: dict[str, Any]) 
     target = next(h for h in lab.all("hosts") if h["id"] != made["host"])
     store = next(d for d in lab.all("datastores") if d["hosts"] == [target["id"]])
     body = {"host": target["id"], "datastore": store["id"]}
-    refused("bad_state", "copy it there first", lab.api().do, "POST", f"/vms/{made['id']}/migrate", body)
-    lab.api().do("POST", f"/templates/{busybox['id']}/copy", {"datastore": store["id"]})
+    check = lab.api().call("POST", f"/vms/{made['id']}/migrate-check", body)
+    assert check["possible"] and check["copies_template"]
+    said = shell(lab, f"Move-VM mover -Destination {target['name']} -Datastore {store['name']} -WhatIf")
+    assert "copied to the datastore first" in said
     lab.api().do("POST", f"/vms/{made['id']}/migrate", body)
+    assert len(lab.api().get(f"/templates/{busybox['id']}")["copies"]) == 1
     moved = act(lab, made["id"], "start")
     assert moved["host"] == target["id"] and moved["datastores"] == [store["id"]]
     assert run(lab, made["id"], "cat /root/note") == "along"
