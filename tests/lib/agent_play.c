@@ -1,6 +1,7 @@
 #include "tests/lib/agent_play.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <spawn.h>
@@ -227,11 +228,26 @@ play_new(const char *conf)
 	return p;
 }
 
+/* The agent leaves it for its next life, and there is none. */
+static void
+drop_group(void)
+{
+	AUTO_FREE char *pattern =
+	    xasprintf("/sys/fs/cgroup/{,*/}" PLAY_GROUP, (int)getpid());
+	glob_t found;
+
+	if (!glob(pattern, GLOB_BRACE, NULL, &found))
+		for (size_t i = 0; i < found.gl_pathc; i++)
+			rmdir(found.gl_pathv[i]);
+	globfree(&found);
+}
+
 void
 play_free(struct play *p)
 {
 	if (p->agent > 0)
 		play_end_agent(p, SIGKILL);
+	drop_group();
 	link_free(p->link);
 	link_listener_free(p->listener);
 	tls_ctx_free(p->ctx);

@@ -26,6 +26,9 @@ struct play {
 	Drover__Envelope *hello, *reply, *event, *report; /* the newest */
 };
 
+/* The agent's control group, with its parent's pid; it goes with the play. */
+#define PLAY_GROUP "drover-test-%d"
+
 /* conf: sections of the agent's settings beside those that every play needs. */
 struct play *play_new(const char *conf);
 /* Kills the agent, not its guests; removes the folder. */

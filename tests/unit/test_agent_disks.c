@@ -265,7 +265,7 @@ setup_play(void **state)
 	AUTO_FREE char *conf =
 	    xasprintf("[engine.qemu]\naccel = tcg\nuid_base = 64000\ngid = 64000\n"
 		      "[engine.oci]\nenabled = no\n"
-		      "[cgroup]\nprefix = drover-test-%d\n",
+		      "[cgroup]\nprefix = " PLAY_GROUP "\n",
 		(int)getpid());
 	struct bench *b = xcalloc(1, sizeof(*b));
 

@@ -153,7 +153,7 @@ setup(void **state)
 {
 	struct bench *b = xcalloc(1, sizeof(*b));
 	AUTO_FREE char *conf = xasprintf(
-	    "[engine.qemu]\nenabled = no\n[cgroup]\nprefix = drover-test-%d\n",
+	    "[engine.qemu]\nenabled = no\n[cgroup]\nprefix = " PLAY_GROUP "\n",
 	    (int)getpid());
 
 	sh("ip link set lo up && ip link add br0 type bridge && "
@@ -188,18 +188,6 @@ assert_nothing_left(const struct bench *b)
 	assert_false(bed_exists(bed_path(b->play->bed, "run/vm-7")));
 }
 
-/* The agent's own; it stays for its next life. */
-static void
-drop_group(void)
-{
-	AUTO_FREE char *command =
-	    xasprintf("rmdir /sys/fs/cgroup/drover-test-%d "
-		      "/sys/fs/cgroup/*/drover-test-%d 2>/dev/null; true",
-		(int)getpid(), (int)getpid());
-
-	sh(command);
-}
-
 static int
 teardown(void **state)
 {
@@ -215,7 +203,6 @@ teardown(void **state)
 	drover__guest_spec__free_unpacked(b->spec, NULL);
 	free(b);
 	sh("ip link del br0");
-	drop_group();
 	return 0;
 }
 
