@@ -67,8 +67,12 @@ int stage_overlay(
 /* stage_root.c */
 /* A file for the console in the container's own image, DIR/mnt/0/log/console. */
 int stage_console(const struct stage_run *r, struct err *e) WARN_UNUSED;
-/* /etc/hostname, /etc/hosts and /etc/resolv.conf of DIR/root. */
-int stage_names(const struct stage_run *r, struct err *e) WARN_UNUSED;
+/*
+ * /etc/hostname, /etc/hosts and /etc/resolv.conf of DIR/root.  A full disk or a folder
+ * in such a place keeps nobody from starting, for only inside it can be mended: the
+ * console tells of it.
+ */
+void stage_names(const struct stage_run *r);
 
 /* The commands. */
 int stage_cmd_run(char **args, struct err *e) WARN_UNUSED;

@@ -49,17 +49,24 @@ make_console(int log, struct err *e)
 	return fd >= 0 ? 0 : err_sys(e, ERR_IO, errno, "cannot make log/console");
 }
 
-int
-stage_console(const struct stage_run *r, struct err *e)
+static int
+open_log(const struct stage_run *r)
 {
 	AUTO_FREE char *image = xasprintf("%s/mnt/0", r->dir);
 	AUTO_CLOSE int top = open(image, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	AUTO_CLOSE int log = -1;
+
+	if (top < 0)
+		return -1;
+	return open_below(top, "log", O_RDONLY | O_DIRECTORY,
+	    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+}
+
+int
+stage_console(const struct stage_run *r, struct err *e)
+{
+	AUTO_CLOSE int log = open_log(r);
 	int rc;
 
-	if (top >= 0)
-		log = open_below(top, "log", O_RDONLY | O_DIRECTORY,
-		    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
 	if (log < 0)
 		return err_sys(e, ERR_CORRUPT, errno, "the image has no folder log");
 	become(r->id_base);
@@ -152,26 +159,48 @@ open_etc(int root, struct err *e)
 	return fd;
 }
 
-int
-stage_names(const struct stage_run *r, struct err *e)
+static int
+put_names(const struct stage_run *r, struct err *e)
 {
 	AUTO_FREE char *path = xasprintf("%s/root", r->dir);
 	AUTO_CLOSE int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	AUTO_CLOSE int etc = -1;
 	int rc = 0;
 
-	if (!r->host_name && !r->n_dns)
-		return 0;
 	if (root < 0)
 		return err_sys(e, ERR_IO, errno, "cannot open %s", path);
-	become(r->id_base);
 	etc = open_etc(root, e);
 	if (etc < 0)
-		rc = ERR_IO;
-	if (!rc && r->host_name)
+		return ERR_IO;
+	if (r->host_name)
 		rc = put_name(r, etc, e);
 	if (!rc && r->n_dns)
 		rc = put_dns(r, etc, e);
-	become(0);
 	return rc;
+}
+
+/* Where whoever can mend it looks. */
+static void
+tell_console(const struct stage_run *r, const struct err *e)
+{
+	AUTO_CLOSE int log = open_log(r);
+	AUTO_FREE char *line = xasprintf("drover: %s\n", e->msg);
+	AUTO_CLOSE int fd =
+	    openat(log, "console", O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, line, strlen(line)) < 0)
+		fputs(line, stderr);
+}
+
+void
+stage_names(const struct stage_run *r)
+{
+	struct err e = ERR_INIT;
+
+	if (!r->host_name && !r->n_dns)
+		return;
+	become(r->id_base);
+	if (put_names(r, &e))
+		tell_console(r, &e);
+	become(0);
 }

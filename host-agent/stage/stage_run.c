@@ -161,8 +161,10 @@ set_stage(const struct stage_run *r, struct mounts *m, struct err *e)
 	if (!rc)
 		rc = stage_console(r, e);
 	if (!rc)
-		rc = stage_names(r, e);
-	return rc ? rc : say_loops(m, e);
+		rc = say_loops(m, e);
+	if (!rc)
+		stage_names(r);
+	return rc;
 }
 
 int
