@@ -30,6 +30,7 @@
 #include "host-agent/resource/cg.h"
 #include "host-agent/session/sess.h"
 #include "host-agent/stores/stores.h"
+#include "loop/child.h"
 #include "loop/flow.h"
 #include "loop/tls.h"
 #include "loop/worker.h"
@@ -712,6 +713,8 @@ agent_run(const struct agent_start *s, struct agent_conf *c_take, struct err *e)
 	a.savers = workers_new(a.loop, SAVER_THREADS, MAX_QUEUED);
 	a.blockers = workers_new(a.loop, BLOCK_THREADS, MAX_QUEUED);
 	rc = apply_log(&a.conf, &why);
+	if (!rc)
+		rc = child_adopt_orphans(a.loop, &why);
 	if (!rc)
 		rc = open_all(&a, &why);
 	if (!rc)

@@ -54,7 +54,8 @@ struct child {
 	struct event *in_ev;
 	char *input;
 	size_t input_len, input_at;
-	struct list_node node; /* in the loop's forgotten */
+	struct list_node node;     /* in the loop's forgotten */
+	struct list_node all_node; /* in its children */
 };
 
 /* The descriptors of a start: ours and the child's ends. */
@@ -293,6 +294,7 @@ release(struct child *c)
 {
 	post_remove(c->loop, &c->post);
 	list_remove(&c->node);
+	list_remove(&c->all_node);
 	end_capture(&c->out);
 	end_capture(&c->err_out);
 	end_input(c);
@@ -311,6 +313,7 @@ static void
 bury(void *arg)
 {
 	struct child *c = CAST_OBJ(child, arg, CHILD_MAGIC);
+	struct loop *l = c->loop;
 	struct child_result r = { .timed_out = c->timed_out };
 
 	wait_for(c->pid, &r.status);
@@ -328,6 +331,7 @@ bury(void *arg)
 		c->done(c, &r, c->arg);
 	}
 	release(c);
+	orphans_reap(l);
 }
 
 static void
@@ -362,6 +366,7 @@ adopt(struct loop *l, const struct child_opts *o, struct pipes *p, pid_t pid)
 	c->magic = CHILD_MAGIC;
 	c->loop = l;
 	c->pid = pid;
+	list_add_tail(&l->children, &c->all_node);
 	c->detach = o->detach;
 	c->post = (struct post){ .fn = bury, .arg = c, .name = "child end" };
 	c->out.fd = MOVE_FD(p->out[0]);
@@ -412,6 +417,16 @@ child_start(struct loop *l, const struct child_opts *o, child_fn done, void *arg
 	close_pipes(&p);
 	*ret_c = c;
 	return 0;
+}
+
+bool
+child_is(const struct loop *l, pid_t pid)
+{
+	LIST_EACH(const struct child, c, &l->children, all_node) {
+		if (c->pid == pid)
+			return !c->reaped;
+	}
+	return false;
 }
 
 pid_t

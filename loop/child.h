@@ -67,6 +67,13 @@ void child_free(struct child *c);
 int child_err(const struct child_result *r, const char *what, struct err *e);
 
 /*
+ * Become the parent of what our children leave running.  A process with a pid_watch can
+ * be asked how it ended (/proc/PID/stat) until its watch is freed; any other is buried.
+ * For programs whose only children are those of this file.
+ */
+int child_adopt_orphans(struct loop *l, struct err *e) WARN_UNUSED;
+
+/*
  * Watch a process that is not our child any more (re-adopted): gone(arg) in the posts
  * phase when it ends (pidfd). start_ticks (field 22 of /proc/PID/stat) guards against a
  * reused pid; 0: not checked.

@@ -70,6 +70,8 @@ loop_new(const struct clock *clock)
 	list_init(&l->signals);
 	list_init(&l->turn_ends);
 	list_init(&l->forgotten);
+	list_init(&l->children);
+	list_init(&l->watched);
 	l->base = event_base_new();
 	ASSERT(l->base);
 	if (!l->is_virtual)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/list.h"
 #include "loop/post.h"
@@ -52,6 +53,9 @@ struct loop {
 	struct list signals;
 	struct list turn_ends;
 	struct list forgotten; /* children that wait for nothing but their reaping */
+	struct list children;  /* all of them */
+	struct list watched;   /* processes with a pid_watch */
+	bool adopts_orphans;
 };
 
 /* Queue p for the next posts phase; nothing happens if it waits already. */
@@ -71,6 +75,10 @@ void flows_deliver(struct flows *fs, struct wake w, int rc, const struct err *e)
 bool flows_await(const struct flows *fs, struct wake w);
 
 void children_reap(struct loop *l); /* at loop_free */
+bool child_is(const struct loop *l, pid_t pid);
+bool pid_is_watched(const struct loop *l, pid_t pid);
+/* Bury the orphans that nobody asks for, as far as they have ended. */
+void orphans_reap(const struct loop *l);
 
 /* Warn if the callback that began at since_us took too long. part may be NULL. */
 void loop_check_slow(

@@ -18,6 +18,8 @@
 struct pid_watch {
 	uint32_t magic;
 	struct loop *loop;
+	struct list_node node; /* in the loop's watched */
+	pid_t pid;
 	int fd;
 	struct event *ev;
 	struct post post;
@@ -61,6 +63,8 @@ pid_watch_new(struct loop *l, pid_t pid, uint64_t start_ticks, loop_fn gone, voi
 	w = xcalloc(1, sizeof(*w));
 	w->magic = PID_WATCH_MAGIC;
 	w->loop = l;
+	w->pid = pid;
+	list_add_tail(&l->watched, &w->node);
 	w->fd = MOVE_FD(fd);
 	w->post = (struct post){ .fn = gone, .arg = arg, .name = "process end" };
 	w->ev = event_new(l->base, w->fd, EV_READ | EV_PERSIST, on_gone, w);
@@ -75,11 +79,23 @@ pid_watch_free(struct pid_watch *w)
 	if (!w)
 		return;
 	ASSERT(w->magic == PID_WATCH_MAGIC);
+	list_remove(&w->node);
 	post_remove(w->loop, &w->post);
 	event_free(w->ev);
 	close(w->fd);
+	orphans_reap(w->loop);
 	w->magic = 0;
 	free(w);
+}
+
+bool
+pid_is_watched(const struct loop *l, pid_t pid)
+{
+	LIST_EACH(const struct pid_watch, w, &l->watched, node) {
+		if (w->pid == pid)
+			return true;
+	}
+	return false;
 }
 
 int

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -489,6 +490,34 @@ on_gone(void *arg)
 	w->gone = true;
 }
 
+/* Nobody else buries it before we know how it ended. */
+static void
+orphans_tell_how_they_ended(void **state)
+{
+	struct world *w = *state;
+	struct pid_watch *watch = NULL;
+	struct err e = ERR_INIT;
+	int asked = 0, stray = 0, status = 0;
+
+	assert_int_equal(child_adopt_orphans(w->loop, &e), 0);
+	run(w,
+	    &(struct child_opts){ .argv = SH("sleep 60 >/dev/null 2>&1 & echo $!; "
+					     "sleep 60 >/dev/null 2>&1 & echo $!") });
+	assert_int_equal(sscanf(w->out, "%d %d", &asked, &stray), 2);
+	assert_int_equal(pid_watch_new(w->loop, asked, 0, on_gone, w, &watch, &e), 0);
+	kill(asked, SIGHUP);
+	kill(stray, SIGHUP);
+	wait_for(w, &w->gone);
+	/* Others end, and it can still be asked. */
+	run(w, &(struct child_opts){ .argv = SH("exit 0") });
+	assert_int_equal(waitpid(asked, &status, WNOHANG), asked);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGHUP);
+	pid_watch_free(watch);
+	while (is_alive(stray))
+		run(w, &(struct child_opts){ .argv = SH("exit 0") });
+	prctl(PR_SET_CHILD_SUBREAPER, 0);
+}
+
 static void
 a_detached_child_outlives_us(void **state)
 {
@@ -590,6 +619,7 @@ main(void)
 		CASE(cgroups_are_entered_before_exec),
 		CASE(a_forgotten_child_is_killed),
 		CASE(a_child_may_be_freed_when_done),
+		CASE(orphans_tell_how_they_ended),
 		CASE(a_detached_child_outlives_us),
 		CASE(a_reused_pid_is_not_mistaken),
 		CASE(many_children_at_once),
