@@ -15,6 +15,7 @@ struct hosts;
 struct inv;
 struct loop;
 struct ops;
+struct pool_driver;
 struct sessions;
 struct ssl_ctx_st;
 struct tasks;
@@ -45,6 +46,7 @@ struct server {
 	struct tasks *tasks;
 	struct hosts *hosts;
 	struct visits *visits;
+	struct pool_driver *pools;
 	struct advice *advice;
 	struct ops *ops;
 	struct ssl_ctx_st *agents_ctx;

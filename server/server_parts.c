@@ -11,6 +11,7 @@
 #include "server/inventory/inv_life.h"
 #include "server/migrate/migrate.h"
 #include "server/ops/op_def.h"
+#include "server/pools/pool_driver.h"
 #include "server/server.h"
 #include "server/session/visit.h"
 #include "server/task/task.h"
@@ -207,6 +208,19 @@ visits_stop(struct server *s)
 }
 
 static enum part_rc
+pools_start(struct server *s, struct err *e)
+{
+	s->pools = pool_driver_new(s->inv, s->hosts);
+	return PART_READY;
+}
+
+static void
+pools_stop(struct server *s)
+{
+	pool_driver_free(MOVE(s->pools));
+}
+
+static enum part_rc
 advice_start(struct server *s, struct err *e)
 {
 	s->advice = advice_new(s->inv, s->hosts);
@@ -347,6 +361,7 @@ const struct server_part server_parts[] = {
 	{ "tasks", SERVER_WHOLE, tasks_start, tasks_stop },
 	{ "hosts", SERVER_WHOLE, hosts_start, hosts_stop },
 	{ "visits", SERVER_WHOLE, visits_start, visits_stop },
+	{ "pools", SERVER_WHOLE, pools_start, pools_stop },
 	{ "advice", SERVER_WHOLE, advice_start, advice_stop },
 	{ "operations", SERVER_WHOLE, ops_start, ops_stop },
 	{ "recovery", SERVER_WHOLE, recovery_start, NULL },
