@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/json.h"
 #include "base/str.h"
@@ -275,6 +276,25 @@ denied(const char *error, unsigned number)
 	return o;
 }
 
+/* Those between machines know no namespaces: they would lead to the host, to what it
+ * runs on and to its machines. */
+static json *
+no_vsock(void)
+{
+	json *o = json_new_object(), *args = json_new_array();
+	json *family = json_new_object();
+
+	json_set_u64(family, "index", 0);
+	json_set_u64(family, "value", AF_VSOCK);
+	json_set_str(family, "op", "SCMP_CMP_EQ");
+	json_add_json(args, family);
+	json_set_json(o, "names", TEXTS("socket", "socketpair"));
+	json_set_str(o, "action", "SCMP_ACT_ERRNO");
+	json_set_u64(o, "errnoRet", EAFNOSUPPORT);
+	json_set_json(o, "args", args);
+	return o;
+}
+
 /* A machine's older calls too, or they would be the way around. */
 static json *
 seccomp(void)
@@ -290,6 +310,7 @@ seccomp(void)
 #endif
 	json_add_json(rules, denied("EPERM", EPERM));
 	json_add_json(rules, denied("ENOSYS", ENOSYS));
+	json_add_json(rules, no_vsock());
 	json_set_json(o, "syscalls", rules);
 	return o;
 }
