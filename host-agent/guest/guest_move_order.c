@@ -241,7 +241,7 @@ meet_refuse(const struct wish *w, struct guest_job *j)
 	/* One that is whole already is not to be touched any more; one that is being
 	 * adopted comes to an end by itself. */
 	else if (j->refuses && !j->adopts &&
-		 g->generation == w->o->guest_refuse->generation &&
+		 g->generation == w->o->guest_refuse->generation && guest_is_live(g) &&
 		 engine_guest_state(g->handle) == ENGINE_ARRIVING)
 		engine_kill(g->handle, WAKE_NONE);
 	return j->refuses || j->verb == GV_ARRIVE ? WISH_WAITS : WISH_BUSY;

@@ -653,6 +653,30 @@ refusal_races_with_the_arrival(void **state)
 	}
 }
 
+/* It has lost its stream, and is cleared away meanwhile. */
+static void
+refusal_races_with_the_end_of_an_arrival(void **state)
+{
+	struct pair *p = *state;
+
+	for (unsigned cut = 0; cut < CUTS; cut++) {
+		Drover__Order *o;
+
+		begin(p);
+		assert_int_equal(arrive(p), 0);
+		o = leave_order(p);
+		world_begin(p->a, o);
+		while (!says(p->a, "\"leaving\""))
+			turn(p);
+		world_restart(p->a);
+		drover__order__free_unpacked(o, NULL);
+		turns(p, cut);
+		assert_int_equal(refuse(p), 0);
+		runs_at(p, p->a);
+		end_everywhere(p);
+	}
+}
+
 static void
 cancelled_move_ends_one_way_or_the_other(void **state)
 {
@@ -726,6 +750,7 @@ main(void)
 		T(source_killed_anywhere),
 		T(target_killed_anywhere_in_an_arrival),
 		T(refusal_races_with_the_arrival),
+		T(refusal_races_with_the_end_of_an_arrival),
 		T(cancelled_move_ends_one_way_or_the_other),
 		T(leaving_guest_can_be_killed),
 	};
