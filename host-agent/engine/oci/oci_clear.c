@@ -194,37 +194,22 @@ kill_staged(const struct oci_guest *c)
 /* ---- its loop device ---- */
 
 static bool
-backs(const char *loop, const char *image)
-{
-	AUTO_FREE char *path = xasprintf("/sys/block/%s/loop/backing_file", loop);
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char buf[512];
-	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
-
-	if (n <= 0)
-		return false;
-	buf[n] = '\0';
-	buf[strcspn(buf, "\n")] = '\0';
-	return str_same(buf, image);
-}
-
-static bool
 image_in_use(const struct oci_run *r)
 {
 	DIR *block;
 	const struct dirent *d;
 	bool used = false;
-	char name[32];
+	uint64_t loop;
 
 	if (!*r->image)
 		return false;
-	if (r->n_loops) {
-		snprintf(name, sizeof(name), "loop%u", r->loops[0]);
-		return backs(name, r->image);
-	}
+	if (r->n_loops)
+		return oci_loop_is_on(r->loops[0], r->image_dev, r->image_ino);
 	block = opendir("/sys/block");
 	while (block && !used && (d = readdir(block)) != NULL)
-		used = str_starts(d->d_name, "loop") && backs(d->d_name, r->image);
+		used = str_starts(d->d_name, "loop") &&
+		       !parse_u64(d->d_name + 4, 0, 1u << 20, "loop", &loop, NULL) &&
+		       oci_loop_is_on((unsigned)loop, r->image_dev, r->image_ino);
 	if (block)
 		closedir(block);
 	return used;

@@ -4,7 +4,7 @@
  * A guest's folder (mode 0711, root's): run (the record, see struct oci_run),
  * bundle/config.json, root/ and mnt/ (empty: the container's root and the stage's
  * layers are mounted there, in a mount namespace of their own), images/ (of a
- * checkpoint, absent else), criu.conf.
+ * checkpoint, absent else), criu.conf, files (see oci_ground.h).
  *
  * The runtime keeps its own records below oci->runtime_root, gone with a reboot.  Its
  * name for a guest is "vm-42".
@@ -15,6 +15,7 @@
 #include "host-agent/engine/engine_kind.h"
 #include "host-agent/engine/oci/oci_config.h"
 #include "host-agent/engine/oci/oci_criu.h"
+#include "host-agent/engine/oci/oci_ground.h"
 #include "loop/child.h"
 #include "loop/flow.h"
 
@@ -61,16 +62,13 @@ struct oci_run {
 	uint64_t ticks;
 	bool paused;      /* as it was ordered */
 	char cgroup[128]; /* struct engine_boot's */
-	char image[256];  /* as the kernel names its own image's file */
+	/* Its own image's file: its path for people, "" if nobody has to wait for it;
+	 * a path is another one after the agent's restart in a mount namespace. */
+	char image[256];
+	uint64_t image_dev, image_ino;
 	unsigned
 	    loops[ENGINE_LAYERS_MAX]; /* /dev/loopN: its own image, then the layers */
 	unsigned n_loops;
-};
-
-/* The files that a root is put together from: images, or loop devices on them. */
-struct oci_ground {
-	int fds[ENGINE_LAYERS_MAX]; /* its own image first, then as in its backing */
-	unsigned n;
 };
 
 enum oci_asked { OCI_ASKED_NOTHING, OCI_ASKED_SHUTDOWN, OCI_ASKED_KILL };
@@ -143,14 +141,6 @@ void oci_spec_take(struct oci_guest *c, const Drover__GuestSpec *spec);
 int oci_run_save(const struct oci_guest *c, struct err *e);
 int oci_run_load(struct oci_guest *c, struct err *e); /* ERR_NOT_FOUND: there is none */
 void oci_run_drop(struct oci_guest *c);
-
-/* ---- oci_ground.c ---- */
-
-/* Copies of what b has; or of what the container that is up stands on, which stays then
- * when it ends. */
-int oci_ground_take(struct oci_guest *c, const struct engine_boot *b, struct err *e);
-int oci_ground_hold(struct oci_guest *c, struct err *e);
-void oci_ground_drop(struct oci_guest *c);
 
 /* ---- oci_launch.c: the runtime's commands ---- */
 

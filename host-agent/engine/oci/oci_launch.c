@@ -185,7 +185,10 @@ oci_launch(
 		.timeout_ms = OCI_LAUNCH_MS,
 	};
 	char host_name[OCI_NAME_MAX];
+	int rc = oci_ground_note(c, e);
 
+	if (rc)
+		return rc;
 	add(&w, c->oci->stage);
 	add(&w, "run");
 	add(&w, "--dir");

@@ -3,23 +3,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/loop.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
 #include <linux/xattr.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
-#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/engine/oci/oci_move_int.h"
 
-#define FILES_MAX   262144
 #define MAGIC_BYTES 8 /* at the beginning of an image */
 #define WHY_MAX     160
 
@@ -180,154 +176,12 @@ oci_move_forget(struct oci_guest *c)
 {
 	AUTO_FREE char *images = oci_move_path(c, "images");
 	AUTO_FREE char *work = oci_move_path(c, "work");
-	AUTO_FREE char *files = oci_move_path(c, "files");
 
 	remove_folder(images);
 	remove_folder(work);
-	unlink(files);
 }
 
 /* ---- its image and its layers ---- */
-
-/* The file that a loop device is on, as the kernel names it. */
-static int
-backing_path(unsigned loop, char *buf, size_t n, struct err *e)
-{
-	char path[64];
-	AUTO_CLOSE int fd = -1;
-	ssize_t got;
-
-	snprintf(path, sizeof(path), "/sys/block/loop%u/loop/backing_file", loop);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	got = fd < 0 ? -1 : read(fd, buf, n - 1);
-	if (got <= 0)
-		return err_set(e, ERR_NOT_FOUND, "nothing is on /dev/loop%u", loop);
-	buf[got - (buf[got - 1] == '\n')] = '\0';
-	return 0;
-}
-
-static int
-open_same(const char *path, int flags, uint64_t dev, uint64_t ino, struct err *e)
-{
-	AUTO_CLOSE int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st))
-		return err_sys(e, ERR_NOT_FOUND, errno, "cannot open %s again", path);
-	if (st.st_dev != dev || st.st_ino != ino) {
-		err_set(e, ERR_NOT_FOUND, "%s is another file now", path);
-		return -1;
-	}
-	return MOVE_FD(fd);
-}
-
-/* What the device says is what it is on, wherever that file is now. */
-static int
-note_file(json *list, unsigned loop, struct err *e)
-{
-	char path[FILES_MAX / ENGINE_LAYERS_MAX], device[32];
-	struct loop_info64 info;
-	AUTO_CLOSE int fd = -1;
-	AUTO_CLOSE int file = -1;
-	json *o;
-	int rc = backing_path(loop, path, sizeof(path), e);
-
-	if (rc)
-		return rc;
-	snprintf(device, sizeof(device), "/dev/loop%u", loop);
-	fd = open(device, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || ioctl(fd, LOOP_GET_STATUS64, &info))
-		return err_sys(e, ERR_IO, errno, "cannot ask %s", device);
-	file = open_same(path, O_RDONLY, info.lo_device, info.lo_inode, e);
-	if (file < 0)
-		return ERR_NOT_FOUND;
-	o = json_new_object();
-	json_set_str(o, "path", path);
-	json_set_u64(o, "dev", info.lo_device);
-	json_set_u64(o, "ino", info.lo_inode);
-	json_add_json(list, o);
-	return 0;
-}
-
-static int
-write_note(const struct oci_guest *c, const json *note, struct err *e)
-{
-	AUTO_FREE char *path = oci_move_path(c, "files");
-	AUTO_FREE char *fresh = oci_move_path(c, "files.new");
-	AUTO_FREE char *text = json_text(note);
-	AUTO_CLOSE int fd =
-	    open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	size_t n = strlen(text);
-
-	if (fd < 0 || write(fd, text, n) != (ssize_t)n || rename(fresh, path))
-		return err_sys(e, ERR_IO, errno, "cannot write %s", path);
-	return 0;
-}
-
-int
-oci_move_note_files(struct oci_guest *c, struct err *e)
-{
-	AUTO(json) json *o = json_new_object();
-	json *list = json_new_array();
-	int rc = 0;
-
-	if (!c->run.n_loops)
-		rc = err_set(e, ERR_NOT_FOUND, "nobody knows its loop devices");
-	for (unsigned i = 0; !rc && i < c->run.n_loops; i++)
-		rc = note_file(list, c->run.loops[i], e);
-	json_set_json(o, "files", list);
-	if (!rc)
-		rc = write_note(c, o, e);
-	return rc ? rc : oci_move_open_files(c, e);
-}
-
-static int
-open_noted(struct oci_guest *c, const json *o, struct err *e)
-{
-	const char *path = "";
-	uint64_t dev = 0, ino = 0;
-	int rc = json_read_str(o, "path", JSON_REQUIRED, FILES_MAX, &path, e), fd;
-
-	if (!rc)
-		rc = json_read_u64(o, "dev", JSON_REQUIRED, 0, UINT64_MAX, &dev, e);
-	if (!rc)
-		rc = json_read_u64(o, "ino", JSON_REQUIRED, 0, UINT64_MAX, &ino, e);
-	if (rc)
-		return rc;
-	fd = open_same(path, c->ground.n ? O_RDONLY : O_RDWR, dev, ino, e);
-	if (fd < 0)
-		return ERR_NOT_FOUND;
-	c->ground.fds[c->ground.n++] = fd;
-	return 0;
-}
-
-int
-oci_move_open_files(struct oci_guest *c, struct err *e)
-{
-	AUTO_FREE char *path = oci_move_path(c, "files");
-	AUTO_FREE char *text = xmalloc(FILES_MAX);
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, FILES_MAX);
-	AUTO(json) json *o = NULL;
-	const json *list;
-	int rc;
-
-	oci_ground_drop(c);
-	if (n < 0)
-		return err_sys(e, ERR_NOT_FOUND, errno, "cannot read %s", path);
-	rc = json_parse(text, (size_t)n, "files", &o, e);
-	if (rc)
-		return rc;
-	list = json_what(o) == JSON_IS_OBJECT ? json_get(o, "files") : NULL;
-	if (!list || json_what(list) != JSON_IS_ARRAY || !json_count(list) ||
-	    json_count(list) > ENGINE_LAYERS_MAX)
-		return err_set(e, ERR_CORRUPT, "%s: wants a list of files", path);
-	for (size_t i = 0; !rc && i < json_count(list); i++)
-		rc = open_noted(c, json_at(list, i), e);
-	if (rc)
-		oci_ground_drop(c);
-	return rc;
-}
 
 /* The loop device that file fd is under; false: there is none. */
 static bool
@@ -335,21 +189,15 @@ find_loop(int fd, unsigned *ret_loop)
 {
 	DIR *block = opendir("/sys/block");
 	const struct dirent *d;
-	struct loop_info64 info;
 	bool found = false;
 	struct stat st;
 	uint64_t number;
 
 	while (block && !fstat(fd, &st) && !found && (d = readdir(block))) {
-		AUTO_FREE char *device = xasprintf("/dev/%s", d->d_name);
-		AUTO_CLOSE int loop = -1;
-
 		if (!str_starts(d->d_name, "loop") ||
 		    parse_u64(d->d_name + 4, 0, 1u << 20, "loop", &number, NULL))
 			continue;
-		loop = open(device, O_RDONLY | O_CLOEXEC);
-		found = loop >= 0 && !ioctl(loop, LOOP_GET_STATUS64, &info) &&
-			info.lo_device == st.st_dev && info.lo_inode == st.st_ino;
+		found = oci_loop_is_on((unsigned)number, st.st_dev, st.st_ino);
 		if (found)
 			*ret_loop = (unsigned)number;
 	}
@@ -362,7 +210,7 @@ void
 oci_move_find_loops(struct oci_guest *c)
 {
 	c->run.n_loops = 0;
-	if (oci_move_open_files(c, NULL))
+	if (oci_ground_open(c, NULL))
 		return;
 	for (unsigned i = 0; i < c->ground.n; i++)
 		if (!find_loop(c->ground.fds[i], &c->run.loops[i]))
@@ -370,25 +218,12 @@ oci_move_find_loops(struct oci_guest *c)
 	c->run.n_loops = c->ground.n;
 }
 
-void
-oci_move_name_image(struct oci_guest *c)
-{
-	char path[64];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", c->ground.fds[0]);
-	n = readlink(path, c->run.image, sizeof(c->run.image) - 1);
-	c->run.image[n > 0 ? n : 0] = '\0';
-}
-
 bool
 oci_move_image_is_free(const struct oci_guest *c)
 {
-	char path[FILES_MAX / ENGINE_LAYERS_MAX];
+	const struct oci_run *r = &c->run;
 
-	if (!c->run.n_loops || backing_path(c->run.loops[0], path, sizeof(path), NULL))
-		return true;
-	return !str_same(path, c->run.image);
+	return !r->n_loops || !oci_loop_is_on(r->loops[0], r->image_dev, r->image_ino);
 }
 
 /* ---- what CRIU says ---- */

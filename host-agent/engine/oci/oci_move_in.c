@@ -169,6 +169,7 @@ arrived_start(struct flow *f, void *arg)
 	struct oci_move *m = c->move;
 	uint64_t now = loop_now_ms(c->g.engine->loop);
 
+	fault_point("oci.loaded");
 	if (oci_is_gone(c) || !m)
 		return FLOW_FAIL;
 	if (m->fails)

@@ -57,14 +57,8 @@ int oci_move_images(const struct oci_guest *c, int *ret_fd, struct err *e);
 /* A container that comes has the ids of its place on this host. */
 int oci_move_map_ids(const struct oci_guest *c, struct err *e);
 bool oci_move_has_images(const struct oci_guest *c);
-/* Find the image and the layers of the container that is up, and note them. */
-int oci_move_note_files(struct oci_guest *c, struct err *e);
-/* They become c->ground. */
-int oci_move_open_files(struct oci_guest *c, struct err *e);
 /* Which loop devices are on them, into c->run. */
 void oci_move_find_loops(struct oci_guest *c);
-/* c->run names the image that is at hand. */
-void oci_move_name_image(struct oci_guest *c);
 /* Nobody uses its own image any more. */
 bool oci_move_image_is_free(const struct oci_guest *c);
 /* The reason in CRIU's log, or what else e says. */

@@ -26,7 +26,7 @@ launch(struct oci_guest *c, struct wake w, struct err *e)
 	const struct oci_launch l = { global, "restore", args };
 
 	oci_unwatch(c);
-	oci_move_name_image(c);
+	oci_ground_name(c);
 	return oci_launch(c, &l, w, e);
 }
 
@@ -39,7 +39,7 @@ oci_load_step(struct flow *f, void *arg)
 		return FLOW_FAIL;
 	if (!is_wanted(c))
 		return FLOW_NEXT;
-	if ((!c->ground.n && oci_move_open_files(c, flow_err(f))) ||
+	if ((!c->ground.n && oci_ground_open(c, flow_err(f))) ||
 	    oci_move_map_ids(c, flow_err(f)) || launch(c, flow_wake(f), flow_err(f)))
 		return oci_move_fail(f, c);
 	return FLOW_WAIT;

@@ -344,7 +344,7 @@ take_disk(struct oci_guest *c, const struct engine_departure *d, struct err *e)
 
 	if (!d->n_disks)
 		return 0;
-	rc = oci_move_note_files(c, e);
+	rc = oci_ground_open(c, e);
 	if (!rc)
 		rc = oci_carry_lane(
 		    c->move->carry, 1, d->disks[0].fd, c->ground.fds[0], e);

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -16,7 +17,7 @@ phase_of(const struct oci_guest *c)
 static int
 prepare(struct oci_guest *c, struct err *e)
 {
-	int rc = oci_move_note_files(c, e);
+	int rc = c->ground.n ? 0 : oci_ground_open(c, e);
 
 	if (rc)
 		return rc;
@@ -50,6 +51,7 @@ oci_save_dump_step(struct flow *f, void *arg)
 		"--image-path", images, "--work-path", work, "--tcp-established",
 		"--file-locks", "--empty-ns", "network", c->who, NULL };
 
+	fault_point("oci.save.dump");
 	if (oci_is_gone(c) || !c->move)
 		return FLOW_FAIL;
 	if (c->move->is_cancelled)

@@ -187,9 +187,8 @@ open_images(struct oci_probe *p, struct err *e)
 		if (fd < 0)
 			return err_sys(e, ERR_IO, errno, "cannot open %s", path);
 		p->c->ground.fds[p->c->ground.n++] = fd;
-		if (!i)
-			snprintf(p->c->run.image, sizeof(p->c->run.image), "%s", path);
 	}
+	oci_ground_name(p->c);
 	return 0;
 }
 

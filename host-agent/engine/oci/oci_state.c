@@ -189,6 +189,8 @@ oci_run_save(const struct oci_guest *c, struct err *e)
 	json_set_bool(o, "paused", r->paused);
 	json_set_str(o, "cgroup", r->cgroup);
 	json_set_str(o, "image", r->image);
+	json_set_u64(o, "image_dev", r->image_dev);
+	json_set_u64(o, "image_ino", r->image_ino);
 	json_set_str(o, "loops", str_cstr(&loops));
 	text = json_text(o);
 	return write_file(c->g.dir, "run", text, e);
@@ -247,6 +249,12 @@ read_run(const json *o, struct oci_run *r, struct err *e)
 		rc = json_read_str(
 		    o, "image", JSON_REQUIRED, sizeof(r->image) - 1, &image, e);
 	if (!rc)
+		rc = json_read_u64(
+		    o, "image_dev", JSON_REQUIRED, 0, UINT64_MAX, &r->image_dev, e);
+	if (!rc)
+		rc = json_read_u64(
+		    o, "image_ino", JSON_REQUIRED, 0, UINT64_MAX, &r->image_ino, e);
+	if (!rc)
 		rc = json_read_str(o, "loops", JSON_REQUIRED, 1024, &loops, e);
 	if (rc)
 		return rc;
@@ -285,9 +293,14 @@ oci_run_load(struct oci_guest *c, struct err *e)
 void
 oci_run_drop(struct oci_guest *c)
 {
-	AUTO_FREE char *path = xasprintf("%s/run", c->g.dir);
+	static const char *const names[] = { "files", "run" };
 
-	if (unlink(path) && errno != ENOENT)
-		log_warn("engine", "cannot remove %s: %s", path, strerror(errno));
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		AUTO_FREE char *path = xasprintf("%s/%s", c->g.dir, names[i]);
+
+		if (unlink(path) && errno != ENOENT)
+			log_warn(
+			    "engine", "cannot remove %s: %s", path, strerror(errno));
+	}
 	c->run = (struct oci_run){ .phase = OCI_NONE };
 }
