@@ -141,7 +141,7 @@ def usual(cases: list[Any]) -> list[Any]:
 def name_of(case: Any) -> str:
     if isinstance(case, Cut):
         return f"{case.what}-{case.end}-{case.step}-{case.seconds}s"
-    return f"{case.step}-{case.when}{'-cancelled' if case.cancelled else ''}{'-again' if case.first else ''}"
+    return "-".join(filter(None, (case.step, case.when, case.cancelled and "cancelled", case.first and "again")))
 
 
 def number_of(lab: Lab, host_id: str) -> str:
@@ -188,9 +188,13 @@ def renew_agent(lab: Lab, host_id: str, crash_at: Optional[str]) -> None:
 class Mover:
     """The one machine of all cases, and the client that holds one connection to it throughout."""
 
+    template = "tiny"
+    # How it is sent so that somebody can be killed, or cut off, while it is.
+    slowly, very_slowly = SLOWLY, VERY_SLOWLY
+
     def __init__(self, lab: Lab, name: str) -> None:
         self.lab = lab
-        made = make(lab, name)
+        made = make(lab, name, template=lab.find("templates", self.template)["id"])
         self.id, self.address = made["id"], made["ip_address"]
         Service(self.address).close()
         self.counter = Counter(self.address, every=0.01)
@@ -200,6 +204,16 @@ class Mover:
 
     def now(self) -> dict[str, Any]:
         return vm(self.lab, self.id)
+
+    def processes(self) -> list[int]:
+        return processes(self.lab, self.id)
+
+    def wires(self, number: str) -> int:
+        """Of all machines on a host."""
+        return links(self.lab, number, "tun")
+
+    def traces(self, number: str) -> list[str]:
+        return traces(self.lab, self.id, number)
 
     def answers(self) -> bool:
         """Does it go on to count?  A number lost or repeated ends the test."""
@@ -286,7 +300,7 @@ class Move:
         after = mover.now()
         assert after["power_state"] == "powered_on", after["power_reason"]
         assert after["host"] in (self.source, self.target)
-        check_one_copy(lab, mover.id, after["host"])
+        check_one_copy(mover, after["host"])
         new = [t for t in self.tasks() if t["id"] not in self.known]
         moved = after["host"] == self.target
         assert len(new) == 1 and (new[0]["state"] == "success") == moved, new
@@ -296,10 +310,10 @@ class Move:
         return "moved" if moved else "stayed"
 
 
-def taps(lab: Lab, number: str) -> int:
+def links(lab: Lab, number: str, kind: str) -> int:
     netns = lab.setting_of("lab_name") + f"-h{number}"
     ran = subprocess.run(
-        ["ip", "-netns", netns, "-o", "link", "show", "type", "tun"], check=True, capture_output=True, text=True
+        ["ip", "-netns", netns, "-o", "link", "show", "type", kind], check=True, capture_output=True, text=True
     )
     return len(ran.stdout.splitlines())
 
@@ -312,19 +326,26 @@ def traces(lab: Lab, vm_id: str, number: str) -> list[str]:
     return [str(p) for p in found if p.exists()]
 
 
-def check_one_copy(lab: Lab, vm_id: str, host_id: str) -> None:
+def check_one_copy(mover: Mover, host_id: str) -> None:
     """The processes, the hosts and the inventory agree, and nobody else holds anything of the machine."""
-    here = number_of(lab, host_id)
+    lab, here = mover.lab, number_of(mover.lab, host_id)
     others = [n for n in map(str, range(1, lab.hosts + 1)) if n != here]
-    wait_for("one process", lambda: len(processes(lab, vm_id)) == 1, 30)
-    pid = processes(lab, vm_id)[0]
+    wait_for("one process", lambda: len(mover.processes()) == 1, 30)
+    pid = mover.processes()[0]
     assert f"{lab.setting_of('lab_cgroup')}/h{here}/" in Path(f"/proc/{pid}/cgroup").read_text(), "it runs where it is said to"
-    wait_for("the inventory to know the process", lambda: vm(lab, vm_id)["pid"] == pid)
+    wait_for("the inventory to know the process", lambda: mover.now()["pid"] == pid)
     for n in others:
-        wait_for(f"host {n} to forget it: {traces(lab, vm_id, n)}", lambda: not traces(lab, vm_id, n), 30)
+        wait_for(f"host {n} to forget it: {mover.traces(n)}", lambda: not mover.traces(n), 30)
     for n in [here, *others]:
         up = [v for v in lab.all("vms") if v["power_state"] != "powered_off" and number_of(lab, v["host"]) == n]
-        assert taps(lab, n) == len(up), f"the wires on host {n}"
+        assert mover.wires(n) == len(up), f"the wires on host {n}"
+
+
+def tell(mover: Mover, seconds: float) -> None:
+    """The matrix, and what the client says of all of it."""
+    print(f"\n{'victim':8} {'at':34} {'outcome':7} {'the client waited':>10}")
+    print("\n".join(mover.rows))
+    print(f"{len(mover.rows)} cases in {seconds:.0f} s, {mover.counter.answers} answers: {mover.tally()}")
 
 
 @pytest.fixture(scope="module")
@@ -332,17 +353,19 @@ def mover(lab: Lab) -> Iterator[Mover]:
     made = Mover(lab, "mover")
     began = time.monotonic()
     yield made
-    answers, result = made.counter.answers, made.tally()
-    print(f"\n{'victim':8} {'at':34} {'outcome':7} {'the client waited':>10}")
-    print("\n".join(made.rows))
-    print(f"{len(made.rows)} cases in {time.monotonic() - began:.0f} s, {answers} answers: {result}")
+    tell(made, time.monotonic() - began)
     made.end()
 
 
-def kill_an_agent(mover: Mover, side: str, case: Case) -> None:
-    m = Move(mover, **({"bandwidth_mb": VERY_SLOWLY} if case.cancelled else {}))
+def point_of(case: Case) -> str:
+    """Places within an engine have names of their own."""
+    return case.step if case.step.startswith("oci.") else f"agent.{case.step}.{case.when}"
+
+
+def kill_an_agent(mover: Mover, side: str, case: Case, trip: type[Move] = Move) -> None:
+    m = trip(mover, **({"bandwidth_mb": mover.very_slowly} if case.cancelled else {}))
     lab, host = mover.lab, m.source if side == "source" else m.target
-    point = f"agent.{case.step}.{case.when}"
+    point = point_of(case)
     renew_agent(lab, host, f"agent.{case.first}" if case.first else point)
     task = m.ordered()
     if case.cancelled:
@@ -355,9 +378,8 @@ def kill_an_agent(mover: Mover, side: str, case: Case) -> None:
     m.settle(f"{side:8} {name_of(case):34}")
 
 
-@pytest.mark.parametrize("case", usual(SERVER), ids=name_of)
-def test_the_server_is_killed(mover: Mover, case: Case) -> None:
-    m = Move(mover, **({"bandwidth_mb": VERY_SLOWLY} if case.cancelled else {}))
+def kill_the_server(mover: Mover, case: Case, trip: type[Move] = Move) -> None:
+    m = trip(mover, **({"bandwidth_mb": mover.very_slowly} if case.cancelled else {}))
     lab = mover.lab
     restart(lab, f"task.vm.migrate.{case.step}.{case.when}")
     pid = lab.pid("droverd")
@@ -367,6 +389,11 @@ def test_the_server_is_killed(mover: Mover, case: Case) -> None:
     wait_for("the server to be killed there", lambda: not alive(pid), 60)
     restart(lab, None)
     m.settle(f"{'server':8} {name_of(case):34}")
+
+
+@pytest.mark.parametrize("case", usual(SERVER), ids=name_of)
+def test_the_server_is_killed(mover: Mover, case: Case) -> None:
+    kill_the_server(mover, case)
 
 
 @pytest.mark.parametrize("case", usual(SOURCE), ids=name_of)
@@ -435,9 +462,8 @@ def at_or_behind(task: dict[str, Any], step: str) -> bool:
     return task["state"] in ("success", "error") or order.index(task["step"] or "place") >= order.index(step)
 
 
-@pytest.mark.parametrize("case", usual(CUTS), ids=name_of)
-def test_the_network_is_cut(mover: Mover, case: Cut) -> None:
-    m = Move(mover, bandwidth_mb=SLOWLY)
+def cut_the_network(mover: Mover, case: Cut, trip: type[Move] = Move) -> None:
+    m = trip(mover, bandwidth_mb=mover.slowly)
     ends = (m.source, m.target) if case.end == "source" else (m.target, m.source)
     scissors = Scissors(mover.lab, case.what, *ends)
     api = mover.lab.api()
@@ -451,6 +477,11 @@ def test_the_network_is_cut(mover: Mover, case: Cut) -> None:
     finally:
         scissors.join()
     m.settle(f"{'network':8} {f'{case.what} {case.end} {case.seconds} s in {seen}':34}")
+
+
+@pytest.mark.parametrize("case", usual(CUTS), ids=name_of)
+def test_the_network_is_cut(mover: Mover, case: Cut) -> None:
+    cut_the_network(mover, case)
 
 
 def state_sum(lab: Lab, made: dict[str, Any]) -> str:
