@@ -11,10 +11,22 @@
 #include <stdlib.h>
 
 #include "scheduler/balance_int.h"
+#include "scheduler/balance_spare.h"
 
-#define SHORT_LIST 24u
+/* How many promising guests are judged exactly: more where each move counts, or where
+ * several are made at once; and of those under rules. */
+#define SHORT_LIST 64u
+#define FEW_LISTED 24u
+#define RULED_LIST 16u
+#define FEW_HOSTS  64u
 #define HOPELESS   (-1e9f)
 #define NO_STEP    1e-9
+
+/* From so many hosts on, one screening serves for several moves: those that share no
+ * host, judged anew before each, while they gain this part of what the best did. */
+#define MANY_HOSTS 512u
+#define FRONT_LOOK 12u /* of each kind's front, spread over it */
+#define STILL_GOOD 0.8
 
 struct bal_screen {
 	float *cpu, *mem;                 /* of each guest */
@@ -24,6 +36,7 @@ struct bal_screen {
 	uint32_t *to;                     /* and where */
 	uint32_t *front, *sorted;         /* hosts; room for all */
 	uint32_t *front_from, *kind_from; /* of each kind; one more at the end */
+	bool *touched;                    /* hosts, since the last screening */
 };
 
 static float *
@@ -82,6 +95,7 @@ screen_init(struct bal *b)
 	s->sorted = indexes(b, b->host_count);
 	s->front_from = indexes(b, b->kind_count);
 	s->kind_from = indexes(b, b->kind_count);
+	s->touched = arena_array(b->arena, b->host_count + 1, sizeof(bool));
 	b->screen = s;
 	sort_kinds(b, s);
 	for (uint32_t g = 0; g < b->guest_count; g++) {
@@ -132,6 +146,20 @@ fill_sorted(struct bal *b)
 	}
 }
 
+/* From many hosts' long fronts some, from the least CPU to the least memory. */
+static void
+thin_front(struct bal_screen *s, uint32_t from, uint32_t *n)
+{
+	uint32_t count = *n - from;
+
+	if (count <= FRONT_LOOK)
+		return;
+	for (uint32_t i = 0; i < FRONT_LOOK; i++)
+		s->front[from + i] =
+		    s->front[from + i * (count - 1) / (FRONT_LOOK - 1)];
+	*n = from + FRONT_LOOK;
+}
+
 static void
 find_fronts(struct bal *b)
 {
@@ -152,6 +180,8 @@ find_fronts(struct bal *b)
 			least = h->mem;
 			s->front[n++] = s->sorted[i];
 		}
+		if (b->host_count >= MANY_HOSTS)
+			thin_front(s, s->front_from[k], &n);
 	}
 	s->front_from[b->kind_count] = n;
 }
@@ -247,18 +277,46 @@ screen_all(struct bal *b, const struct slope *w)
 /* ---- the best, exactly ---- */
 
 struct choice {
-	double gain;
+	double gain; /* for each guest that moves, what that costs taken off */
 	uint32_t guest, to;
 };
+
+/* What it has to pay for: the first move of each guest. */
+static double
+price_of(const struct bal *b, uint32_t guest, uint32_t to)
+{
+	const struct bal_guest *v = &b->guests[guest];
+
+	if (to == v->home)
+		return -b->price * v->seconds;
+	return v->at == v->home ? b->price * v->seconds : 0;
+}
 
 static void
 judge(const struct bal *b, uint32_t guest, uint32_t to, struct choice *c)
 {
 	double gain;
 
-	if (!bal_fits(b, guest, to))
+	if (!bal_has_room(b, guest, to))
 		return;
-	gain = b->score - bal_after(b, guest, to);
+	gain = b->score - bal_after(b, guest, to) - price_of(b, guest, to);
+	if (gain > c->gain && (!b->spare || bal_spare_allows(b, guest, to)))
+		*c = (struct choice){ gain, guest, to };
+}
+
+/* Guests that are kept together go together, and have to be worth it. */
+static void
+judge_ring(const struct bal *b, uint32_t guest, uint32_t to, struct choice *c)
+{
+	uint32_t n;
+	double gain;
+
+	if (to == b->guests[guest].at || !bal_ring_fits(b, guest, to))
+		return;
+	gain = b->score - bal_after_ring(b, guest, to, &n);
+	for (uint32_t g = b->guests[guest].next; g != guest; g = b->guests[g].next)
+		gain -= price_of(b, g, to);
+	gain = (gain - price_of(b, guest, to)) / n;
 	if (gain > c->gain)
 		*c = (struct choice){ gain, guest, to };
 }
@@ -276,79 +334,173 @@ judge_fronts(const struct bal *b, uint32_t guest, struct choice *c)
 static void
 judge_everywhere(const struct bal *b, uint32_t guest, struct choice *c)
 {
-	for (uint32_t to = 0; to < b->host_count; to++)
-		judge(b, guest, to, c);
+	uint32_t next = b->guests[guest].next;
+
+	/* One of a ring speaks for all of it. */
+	if (next != guest && (next < guest || !bal_ring_is_whole(b, guest)))
+		return;
+	for (uint32_t to = 0; to < b->host_count; to++) {
+		if (next != guest)
+			judge_ring(b, guest, to, c);
+		else
+			judge(b, guest, to, c);
+	}
 }
 
-/* Would any target be good enough for what it leaves behind? */
-static bool
-may_gain(const struct bal *b, uint32_t g)
+/* The guests that promise most, best first; of a ring its first stands for all. */
+struct promise {
+	uint32_t list[SHORT_LIST], count, room;
+	float worth[SHORT_LIST];
+};
+
+/* Those in rules and those in none. */
+struct promises {
+	struct promise free, ruled;
+};
+
+static void
+note_promise(struct promise *p, uint32_t g, float worth)
 {
-	return b->screen->gain[g] > 0 || b->guests[g].ruled;
+	uint32_t k;
+
+	if (p->count == p->room && worth <= p->worth[p->count - 1])
+		return;
+	k = p->count < p->room ? p->count++ : p->count - 1;
+	for (; k > 0 && p->worth[k - 1] < worth; k--) {
+		p->worth[k] = p->worth[k - 1];
+		p->list[k] = p->list[k - 1];
+	}
+	p->worth[k] = worth;
+	p->list[k] = g;
 }
 
-static double
-choose(struct bal *b, bool may_move_more, struct choice *c)
+/* What its guests promise on average. */
+static void
+note_ring(const struct bal *b, uint32_t first, struct promise *p)
 {
-	uint32_t list[SHORT_LIST], n = 0;
+	uint32_t n = 0, g = first;
+	float worth = 0;
+
+	do {
+		if (g < first)
+			return;
+		worth += b->screen->gain[g];
+		g = b->guests[g].next;
+		n++;
+	} while (g != first);
+	note_promise(p, first, worth / (float)n);
+}
+
+static void
+choose(const struct bal *b, uint32_t budget, struct choice *c, struct promises *p)
+{
+	bool few = b->host_count > FEW_HOSTS && b->host_count < MANY_HOSTS;
 	const float *gain = b->screen->gain;
 
+	p->free.room = few ? FEW_LISTED : SHORT_LIST;
+	p->ruled.room = RULED_LIST;
+	p->free.count = p->ruled.count = 0;
 	for (uint32_t g = 0; g < b->guest_count; g++) {
 		const struct bal_guest *v = &b->guests[g];
-		uint32_t k;
 
-		if (v->fixed || !may_gain(b, g) || (v->at == v->home && !may_move_more))
+		if (v->fixed || (v->at == v->home && !budget))
 			continue;
-		if (v->ruled) {
-			judge_everywhere(b, g, c);
-			continue;
-		}
-		if (b->screen->to[g] == v->at ||
-		    (n == SHORT_LIST && gain[g] <= gain[list[n - 1]]))
-			continue;
-		k = n < SHORT_LIST ? n++ : n - 1;
-		for (; k > 0 && gain[list[k - 1]] < gain[g]; k--)
-			list[k] = list[k - 1];
-		list[k] = g;
+		if (v->next != g && budget > 1)
+			note_ring(b, g, &p->ruled);
+		else if (v->next == g && gain[g] > 0 && b->screen->to[g] != v->at)
+			note_promise(v->ruled ? &p->ruled : &p->free, g, gain[g]);
 	}
-	for (uint32_t k = 0; k < n; k++)
-		judge_fronts(b, list[k], c);
-	return c->gain;
+	for (uint32_t k = 0; k < p->free.count; k++)
+		judge_fronts(b, p->free.list[k], c);
+	for (uint32_t k = 0; k < p->ruled.count; k++)
+		judge_everywhere(b, p->ruled.list[k], c);
 }
 
-double
-bal_best_move(struct bal *b, bool may_move_more, uint32_t *ret_guest, uint32_t *ret_to)
+static void
+find_best(struct bal *b, uint32_t budget, struct choice *c, struct promises *p)
 {
-	struct choice c = { NO_STEP, BAL_NONE, BAL_NONE };
 	struct slope w = slope_now(b);
 
+	*c = (struct choice){ NO_STEP, BAL_NONE, BAL_NONE };
 	if (!b->screen) {
 		screen_init(b);
 		fill_sorted(b);
 	}
 	find_fronts(b);
 	screen_all(b, &w);
-	choose(b, may_move_more, &c);
+	choose(b, budget, c, p);
+}
+
+double
+bal_best_move(struct bal *b, bool may_move_more, uint32_t *ret_guest, uint32_t *ret_to)
+{
+	struct promises p;
+	struct choice c;
+
+	find_best(b, may_move_more, &c, &p);
 	*ret_guest = c.guest;
 	*ret_to = c.to;
 	return c.guest == BAL_NONE ? 0 : c.gain;
 }
 
+static void
+make(struct bal *b, const struct choice *c)
+{
+	uint32_t from = b->guests[c->guest].at;
+
+	bal_ring_apply(b, c->guest, c->to);
+	screen_host(b, from);
+	screen_host(b, c->to);
+}
+
+/* The others that promised something, to hosts that nobody has touched since. */
+static void
+make_more(
+    struct bal *b, const struct bal_limits *l, const struct promise *p, double first)
+{
+	const struct bal_screen *s = b->screen;
+	bool *touched = s->touched;
+
+	for (uint32_t k = 0; k < p->count && b->score > l->target; k++) {
+		struct choice c = { first * STILL_GOOD, BAL_NONE, BAL_NONE };
+		uint32_t g = p->list[k];
+
+		if (touched[b->guests[g].at] ||
+		    (b->guests[g].at == b->guests[g].home && b->moved >= l->max_moved))
+			continue;
+		for (uint32_t i = 0; i < s->front_from[b->kind_count]; i++) {
+			if (!touched[s->front[i]])
+				judge(b, g, s->front[i], &c);
+		}
+		if (c.guest == BAL_NONE)
+			continue;
+		touched[b->guests[g].at] = touched[c.to] = true;
+		make(b, &c);
+	}
+}
+
 static bool
 step(struct bal *b, const struct bal_limits *l)
 {
+	uint32_t budget = b->moved < l->max_moved ? l->max_moved - b->moved : 0;
+	struct promises p;
+	struct choice c;
 	uint32_t u, v;
-	double gain = bal_best_move(b, b->moved < l->max_moved, &u, &v);
+	double gain;
 
-	if (gain > 0 && gain >= l->min_gain) {
-		uint32_t from = b->guests[u].at;
+	find_best(b, budget, &c, &p);
+	if (c.guest != BAL_NONE && c.gain >= l->min_gain) {
+		uint32_t from = b->guests[c.guest].at;
 
-		bal_apply(b, u, v);
-		screen_host(b, from);
-		screen_host(b, v);
+		make(b, &c);
+		if (b->host_count < MANY_HOSTS)
+			return true;
+		for (uint32_t i = 0; i < b->host_count; i++)
+			b->screen->touched[i] = i == from || i == c.to;
+		make_more(b, l, &p.free, c.gain > l->min_gain ? c.gain : l->min_gain);
 		return true;
 	}
-	gain = bal_best_swap(b, l->max_moved - b->moved, &u, &v);
+	gain = bal_best_swap(b, budget, &u, &v);
 	if (gain <= 0 || gain < l->min_gain)
 		return false;
 	bal_swap(b, u, v);

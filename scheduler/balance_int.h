@@ -29,8 +29,11 @@ struct bal_host {
 
 struct bal_guest {
 	double cpu, mem;
+	double dirty;      /* MB a second that it writes while it runs */
+	double seconds;    /* that a move of it takes; bal_init() works them out */
 	uint32_t home, at; /* host before the run, and now */
 	uint32_t pos;      /* in its host's guests */
+	uint32_t next;     /* of those it is kept together with, in a ring */
 	bool fixed;        /* stays */
 	bool ruled;        /* some rule names it */
 };
@@ -70,7 +73,11 @@ struct bal {
 	struct bal_step *steps; /* all that was done, legal one after the other */
 	uint32_t step_count, step_room;
 
+	double price; /* score that a second of moving must gain; 0: moves are free */
+	double paid;  /* seconds, of the guests away from home */
+
 	struct bal_screen *screen;
+	struct bal_spare *spare; /* NULL: nobody asks what a lost host would need */
 };
 
 struct bal_limits {
@@ -87,13 +94,38 @@ void bal_resum(struct bal *b); /* against drift; every BAL_RESUM steps */
 void bal_apply(struct bal *b, uint32_t guest, uint32_t to);
 /* The score if guest went to host to. */
 double bal_after(const struct bal *b, uint32_t guest, uint32_t to);
+/* The score if so many MHz and MB went from one host to another. */
+double bal_after_load(
+    const struct bal *b, uint32_t from, uint32_t to, double cpu, double mem);
 /* The score if a guest of a host went to another, and v came back for it. */
 double bal_after_swap(const struct bal *b, uint32_t u, uint32_t v);
 double bal_score_of(const struct bal *b, const struct bal_sums *s);
-/* Room for it there, and no rule against it? */
+/* Room for it there, and no rule against it?  The first does not ask for what a lost
+ * host would need, which takes longer. */
+bool bal_has_room(const struct bal *b, uint32_t guest, uint32_t to);
 bool bal_fits(const struct bal *b, uint32_t guest, uint32_t to);
 bool bal_rules_allow(const struct bal *b, uint32_t guest, uint32_t to);
 uint32_t bal_rules_broken(const struct bal *b);
+
+/* balance_move.c */
+/* What is sent while the guest writes on, and how long that takes. */
+double bal_sent_mb(const struct bal_guest *g);
+double bal_move_seconds(const struct bal_guest *g);
+/* More than it can send: the move would not end by itself. */
+bool bal_is_too_busy(const struct bal_guest *g);
+
+/* balance_repair.c */
+/* What has to be, whatever it does to the score: closed hosts are emptied, rules that
+ * are broken are kept again, hosts that hold more memory than they have give some away.
+ * Neither limits nor prices are asked.  How many guests it moved. */
+uint32_t bal_repair(struct bal *b);
+/* All that are kept together with guest, itself too: may they go there at once? */
+bool bal_ring_fits(const struct bal *b, uint32_t guest, uint32_t to);
+void bal_ring_apply(struct bal *b, uint32_t guest, uint32_t to);
+/* The score if they, now on one host, went there; how many they are. */
+double bal_after_ring(
+    const struct bal *b, uint32_t guest, uint32_t to, uint32_t *ret_count);
+bool bal_ring_is_whole(const struct bal *b, uint32_t guest);
 
 /* balance_greedy.c */
 /* The best single move, by exact score; its gain, 0 if none gains. */
@@ -117,7 +149,16 @@ void bal_prune(struct bal *b, const struct bal_limits *l);
 /* balance_order.c */
 /*
  * The moves that lead from home to here, each guest once, in an order in which every
- * target has room at its turn.  False, and all steps as they were found, if there is no
- * such order.
+ * target has room at its turn, and those that gain most come first.  False if there is
+ * no such order.
  */
 bool bal_order(struct bal *b, struct bal_step **ret_steps, uint32_t *ret_count);
+
+/* balance_wave.c */
+/*
+ * Which of these may be made at the same time: a number from 0 for each, so that the
+ * moves of one wave fit beside all that is there when it begins and no host has more
+ * than at_once of them.  How many waves.
+ */
+uint32_t bal_waves(const struct bal *b, const struct bal_step *steps, uint32_t count,
+    uint32_t at_once, uint32_t *ret_wave);

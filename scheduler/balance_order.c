@@ -1,48 +1,27 @@
 #include <string.h>
 
 #include "scheduler/balance_int.h"
+#include "scheduler/balance_spare.h"
+
+/* How many of those that are left are compared for each next move. */
+#define WINDOW 512u
 
 struct order {
-	const struct bal *b;
-	uint32_t *where;   /* each guest, as far as the moves have led */
-	double *cpu, *mem; /* each host likewise */
-	uint32_t *left;    /* guests that are still to go */
-	uint32_t left_count;
-	struct bal_step *steps;
-	uint32_t count, room;
+	struct bal *b;
+	uint32_t *goal; /* of each guest */
+	uint32_t *left; /* guests that are still to go; those that gained most first */
+	uint32_t left_count, room;
 };
-
-static void
-order_init(struct order *o, struct bal *b)
-{
-	o->where = arena_array(b->arena, b->guest_count + 1, sizeof(uint32_t));
-	o->left = arena_array(b->arena, b->guest_count + 1, sizeof(uint32_t));
-	o->cpu = arena_array(b->arena, b->host_count + 1, sizeof(double));
-	o->mem = arena_array(b->arena, b->host_count + 1, sizeof(double));
-	o->room = 2 * b->moved + 2;
-	o->steps = arena_array(b->arena, o->room, sizeof(struct bal_step));
-	for (uint32_t g = 0; g < b->guest_count; g++) {
-		const struct bal_guest *v = &b->guests[g];
-
-		o->where[g] = v->home;
-		o->cpu[v->home] += v->cpu;
-		o->mem[v->home] += v->mem;
-		if (v->at != v->home)
-			o->left[o->left_count++] = g;
-	}
-}
 
 /* A guest that must be apart from this one may still be there. */
 static bool
-is_met_by(const struct order *o, uint32_t guest, uint32_t to)
+is_met_by(const struct bal *b, uint32_t guest, uint32_t to)
 {
-	const struct bal *b = o->b;
-
 	for (uint32_t i = b->rule_from[guest]; i < b->rule_from[guest + 1]; i++) {
 		const struct bal_rule *r = &b->rules[b->rule_of[i]];
 
 		for (uint32_t k = 0; r->kind == BAL_APART && k < r->guest_count; k++) {
-			if (r->guests[k] != guest && o->where[r->guests[k]] == to)
+			if (r->guests[k] != guest && b->guests[r->guests[k]].at == to)
 				return true;
 		}
 	}
@@ -50,74 +29,145 @@ is_met_by(const struct order *o, uint32_t guest, uint32_t to)
 }
 
 static bool
-has_room(const struct order *o, uint32_t guest, uint32_t to)
+has_room(const struct bal *b, uint32_t guest, uint32_t to)
 {
-	const struct bal_guest *g = &o->b->guests[guest];
-	const struct bal_host *h = &o->b->hosts[to];
+	const struct bal_guest *g = &b->guests[guest];
+	const struct bal_host *h = &b->hosts[to];
 
-	return o->mem[to] + g->mem <= h->mem_cap && !is_met_by(o, guest, to);
+	return h->mem + g->mem <= h->mem_cap && !is_met_by(b, guest, to) &&
+	       (!b->spare || bal_spare_allows(b, guest, to));
+}
+
+/* Everybody goes home; whoever was placed first is asked first. */
+static void
+rewind(struct order *o)
+{
+	struct bal *b = o->b;
+	struct bal_spare *spare = b->spare;
+
+	o->goal = arena_array(b->arena, b->guest_count + 1, sizeof(uint32_t));
+	o->left = arena_array(b->arena, b->moved + 1, sizeof(uint32_t));
+	o->room = 2 * b->moved + 2;
+	b->spare = NULL;
+	for (uint32_t g = 0; g < b->guest_count; g++) {
+		o->goal[g] = b->guests[g].at;
+		if (o->goal[g] == b->guests[g].home)
+			continue;
+		o->left[o->left_count++] = g;
+		bal_apply(b, g, b->guests[g].home);
+	}
+	b->step_count = 0;
+	bal_resum(b);
+	if (spare)
+		bal_spare_init(b);
 }
 
 static void
-go(struct order *o, uint32_t guest, uint32_t to)
+drop(struct order *o, uint32_t i)
 {
-	const struct bal_guest *g = &o->b->guests[guest];
-	uint32_t from = o->where[guest];
-
-	o->cpu[from] -= g->cpu;
-	o->mem[from] -= g->mem;
-	o->cpu[to] += g->cpu;
-	o->mem[to] += g->mem;
-	o->where[guest] = to;
-	o->steps[o->count++] = (struct bal_step){ guest, from, to };
+	o->left_count--;
+	memmove(o->left + i, o->left + i + 1, (o->left_count - i) * sizeof(*o->left));
 }
 
-/* All that can go at once; true if any could. */
-static bool
-go_all(struct order *o)
+/* Those that are kept together follow at once if they can. */
+static void
+go_ring(struct order *o, uint32_t first)
 {
-	uint32_t kept = 0, before = o->left_count;
+	struct bal *b = o->b;
 
-	for (uint32_t i = 0; i < before; i++) {
-		uint32_t g = o->left[i];
-
-		if (has_room(o, g, o->b->guests[g].at))
-			go(o, g, o->b->guests[g].at);
-		else
-			o->left[kept++] = g;
+	for (uint32_t g = b->guests[first].next; g != first; g = b->guests[g].next) {
+		for (uint32_t i = 0; i < o->left_count; i++) {
+			if (o->left[i] != g || !has_room(b, g, o->goal[g]))
+				continue;
+			drop(o, i);
+			bal_apply(b, g, o->goal[g]);
+			break;
+		}
 	}
-	o->left_count = kept;
-	return kept < before;
+}
+
+/* The one that gains most of those that can go; true if any could. */
+static bool
+go_best(struct order *o)
+{
+	struct bal *b = o->b;
+	uint32_t best = BAL_NONE, g;
+	double least = 0;
+
+	for (uint32_t i = 0; i < o->left_count; i++) {
+		double score;
+
+		g = o->left[i];
+		if (i >= WINDOW && best != BAL_NONE)
+			break;
+		if (!has_room(b, g, o->goal[g]))
+			continue;
+		score = bal_after(b, g, o->goal[g]);
+		if (best == BAL_NONE || score < least) {
+			best = i;
+			least = score;
+		}
+	}
+	if (best == BAL_NONE)
+		return false;
+	g = o->left[best];
+	drop(o, best);
+	bal_apply(b, g, o->goal[g]);
+	go_ring(o, g);
+	return true;
 }
 
 /* A circle in a full cluster: the smallest guest that stands in it steps aside. */
 static bool
 step_aside(struct order *o)
 {
+	struct bal *b = o->b;
 	uint32_t guest = BAL_NONE, to = BAL_NONE;
 
-	if (o->count + o->left_count + 1 > o->room)
+	if (b->step_count + o->left_count + 1 > o->room)
 		return false;
 	for (uint32_t i = 0; i < o->left_count; i++) {
 		uint32_t g = o->left[i];
 
-		if (guest == BAL_NONE || o->b->guests[g].mem < o->b->guests[guest].mem)
+		if (guest == BAL_NONE || b->guests[g].mem < b->guests[guest].mem)
 			guest = g;
 	}
-	for (uint32_t h = 0; h < o->b->host_count; h++) {
-		const struct bal_host *host = &o->b->hosts[h];
+	for (uint32_t h = 0; h < b->host_count; h++) {
+		const struct bal_host *host = &b->hosts[h];
 
-		if (h == o->where[guest] || host->closed || o->b->guests[guest].ruled ||
-		    !has_room(o, guest, h) ||
-		    o->cpu[h] + o->b->guests[guest].cpu > host->cpu_cap)
+		if (b->guests[guest].ruled || !bal_fits(b, guest, h))
 			continue;
 		if (to == BAL_NONE ||
-		    host->mem_cap - o->mem[h] > o->b->hosts[to].mem_cap - o->mem[to])
+		    host->mem_cap - host->mem > b->hosts[to].mem_cap - b->hosts[to].mem)
 			to = h;
 	}
 	if (to == BAL_NONE)
 		return false;
-	go(o, guest, to);
+	bal_apply(b, guest, to);
+	return true;
+}
+
+/* Do the steps as they were found lead from home to here, each guest once? */
+static bool
+is_in_order(const struct bal *b)
+{
+	double *mem;
+
+	if (b->step_count != b->moved)
+		return false;
+	mem = arena_array(b->arena, b->host_count + 1, sizeof(*mem));
+	for (uint32_t g = 0; g < b->guest_count; g++)
+		mem[b->guests[g].home] += b->guests[g].mem;
+	for (uint32_t i = 0; i < b->step_count; i++) {
+		const struct bal_step *s = &b->steps[i];
+		const struct bal_guest *g = &b->guests[s->guest];
+
+		mem[s->from] -= g->mem;
+		mem[s->to] += g->mem;
+		if (s->from != g->home || s->to != g->at ||
+		    mem[s->to] > b->hosts[s->to].mem_cap)
+			return false;
+	}
 	return true;
 }
 
@@ -125,13 +175,17 @@ bool
 bal_order(struct bal *b, struct bal_step **ret_steps, uint32_t *ret_count)
 {
 	struct order o = { .b = b };
+	bool found = true;
 
-	order_init(&o, b);
-	while (o.left_count > 0) {
-		if (!go_all(&o) && !step_aside(&o))
-			return false;
+	if (!is_in_order(b)) {
+		rewind(&o);
+		while (found && o.left_count > 0)
+			found = go_best(&o) || step_aside(&o);
+		for (uint32_t i = 0; i < o.left_count; i++)
+			bal_apply(b, o.left[i], o.goal[o.left[i]]);
+		bal_resum(b);
 	}
-	*ret_steps = o.steps;
-	*ret_count = o.count;
-	return true;
+	*ret_steps = b->steps;
+	*ret_count = b->step_count;
+	return found;
 }

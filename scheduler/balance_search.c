@@ -18,6 +18,7 @@
 struct search {
 	struct bal *b;
 	struct rng rng;
+	const struct bal_limits *limits;
 	uint32_t max_moved;
 	uint32_t *away; /* guests that are not at home, in no order */
 	uint32_t *pos;  /* of each guest in it, or BAL_NONE */
@@ -30,15 +31,51 @@ pick(struct search *s, uint32_t n)
 	return (uint32_t)rng_below(&s->rng, n);
 }
 
+/* From one cost to another, by heat and luck. */
 static bool
-takes(struct search *s, double score)
+takes(struct search *s, double before, double after)
 {
 	double odds;
 
-	if (score < s->b->score)
+	if (after < before)
 		return true;
-	odds = exp((s->b->score - score) / s->heat);
+	odds = exp((before - after) / s->heat);
 	return (double)(rng_next(&s->rng) >> 11) * 0x1p-53 < odds;
+}
+
+/* Good enough is good enough if moves have a price. */
+static double
+cost_of(const struct search *s, double score, double paid)
+{
+	const struct bal *b = s->b;
+
+	if (b->price <= 0)
+		return score;
+	return fmax(score, s->limits->target) + b->price * paid;
+}
+
+static double
+cost_now(const struct search *s)
+{
+	return cost_of(s, s->b->score, s->b->paid);
+}
+
+/* What all moves would take if g went there. */
+static double
+paid_after(const struct bal *b, uint32_t g, uint32_t to)
+{
+	const struct bal_guest *v = &b->guests[g];
+
+	return b->paid + ((to != v->home) - (v->at != v->home)) * v->seconds;
+}
+
+static bool
+takes_move(struct search *s, uint32_t g, uint32_t to)
+{
+	const struct bal *b = s->b;
+
+	return takes(
+	    s, cost_now(s), cost_of(s, bal_after(b, g, to), paid_after(b, g, to)));
 }
 
 /* b->moved counts them; here is which. */
@@ -76,7 +113,7 @@ try_elsewhere(struct search *s)
 {
 	uint32_t g = s->away[pick(s, s->b->moved)], to = pick(s, s->b->host_count);
 
-	if (bal_fits(s->b, g, to) && takes(s, bal_after(s->b, g, to)))
+	if (bal_fits(s->b, g, to) && takes_move(s, g, to))
 		move(s, g, to);
 }
 
@@ -88,7 +125,7 @@ try_another(struct search *s)
 
 	if (s->b->moved >= s->max_moved && s->pos[g] == BAL_NONE)
 		return;
-	if (bal_fits(s->b, g, to) && takes(s, bal_after(s->b, g, to)))
+	if (bal_fits(s->b, g, to) && takes_move(s, g, to))
 		move(s, g, to);
 }
 
@@ -99,15 +136,14 @@ try_instead(struct search *s)
 	struct bal *b = s->b;
 	uint32_t u = s->away[pick(s, b->moved)], at = b->guests[u].at;
 	uint32_t g = pick(s, b->guest_count), to = pick(s, b->host_count);
-	double before = b->score, after;
+	double before = cost_now(s), after;
 
 	if (g == u || s->pos[g] != BAL_NONE || !bal_fits(b, u, b->guests[u].home))
 		return;
 	bal_apply(b, u, b->guests[u].home);
 	if (bal_fits(b, g, to)) {
-		after = bal_after(b, g, to);
-		if (after < before || exp((before - after) / s->heat) >
-					  (double)(rng_next(&s->rng) >> 11) * 0x1p-53) {
+		after = cost_of(s, bal_after(b, g, to), paid_after(b, g, to));
+		if (takes(s, before, after)) {
 			b->step_count = 0;
 			note(s, u, b->moved + 1);
 			move(s, g, to);
@@ -127,8 +163,8 @@ may_swap(const struct search *s, uint32_t u, uint32_t v)
 	uint32_t moved = b->moved - (x->at != x->home) - (y->at != y->home) +
 			 (y->at != x->home) + (x->at != y->home);
 
-	return x->at != y->at && !x->ruled && !y->ruled && !x->fixed && !y->fixed &&
-	       !hx->closed && !hy->closed && moved <= s->max_moved &&
+	return !b->spare && x->at != y->at && !x->ruled && !y->ruled && !x->fixed &&
+	       !y->fixed && !hx->closed && !hy->closed && moved <= s->max_moved &&
 	       hx->mem - x->mem + y->mem <= hx->mem_cap &&
 	       hy->mem - y->mem + x->mem <= hy->mem_cap &&
 	       hx->cpu - x->cpu + y->cpu <= hx->cpu_cap &&
@@ -142,7 +178,12 @@ try_swap(struct search *s)
 	uint32_t u = s->away[pick(s, b->moved)], v = pick(s, b->guest_count);
 	uint32_t hu = b->guests[u].at, hv = b->guests[v].at;
 
-	if (!may_swap(s, u, v) || !takes(s, bal_after_swap(b, u, v)))
+	double paid;
+
+	if (!may_swap(s, u, v))
+		return;
+	paid = paid_after(b, u, hv) + paid_after(b, v, hu) - b->paid;
+	if (!takes(s, cost_now(s), cost_of(s, bal_after_swap(b, u, v), paid)))
 		return;
 	move(s, u, hv);
 	move(s, v, hu);
@@ -183,9 +224,9 @@ go_back(struct bal *b, const uint32_t *best)
 void
 bal_search(struct bal *b, const struct bal_limits *l, uint32_t tries, uint64_t seed)
 {
-	struct search s = { .b = b, .max_moved = l->max_moved };
+	struct search s = { .b = b, .limits = l, .max_moved = l->max_moved };
 	uint32_t *best = arena_array(b->arena, b->guest_count + 1, sizeof(*best));
-	double least = b->score, first = b->score * HOT;
+	double least = cost_now(&s), first = b->score * HOT;
 	uint32_t n = 0;
 
 	if (!tries || !b->guest_count || first <= 0)
@@ -205,8 +246,8 @@ bal_search(struct bal *b, const struct bal_limits *l, uint32_t tries, uint64_t s
 			bal_resum(b);
 		}
 		try_one(&s);
-		if (b->score < least - BETTER_BY) {
-			least = b->score;
+		if (cost_now(&s) < least - BETTER_BY) {
+			least = cost_now(&s);
 			keep(b, best);
 		}
 	}

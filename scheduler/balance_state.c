@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "scheduler/balance_int.h"
+#include "scheduler/balance_spare.h"
 
 static void
 put(struct bal *b, uint32_t guest, uint32_t host)
@@ -132,13 +133,51 @@ index_rules(struct bal *b)
 	}
 }
 
+static bool
+is_in_ring(const struct bal *b, uint32_t guest, uint32_t other)
+{
+	uint32_t g = guest;
+
+	do {
+		if (g == other)
+			return true;
+		g = b->guests[g].next;
+	} while (g != guest);
+	return false;
+}
+
+/* Rules that share a guest make one ring of theirs. */
+static void
+join_rings(struct bal *b)
+{
+	for (uint32_t g = 0; g < b->guest_count; g++)
+		b->guests[g].next = g;
+	for (uint32_t i = 0; i < b->rule_count; i++) {
+		const struct bal_rule *r = &b->rules[i];
+
+		for (uint32_t k = 1; r->kind == BAL_TOGETHER && k < r->guest_count;
+		     k++) {
+			uint32_t g = r->guests[0], other = r->guests[k], next;
+
+			if (is_in_ring(b, g, other))
+				continue;
+			next = b->guests[g].next;
+			b->guests[g].next = b->guests[other].next;
+			b->guests[other].next = next;
+		}
+	}
+}
+
 void
 bal_init(struct bal *b)
 {
 	find_kinds(b);
 	index_rules(b);
-	for (uint32_t g = 0; g < b->guest_count; g++)
+	join_rings(b);
+	for (uint32_t g = 0; g < b->guest_count; g++) {
+		b->guests[g].seconds = bal_move_seconds(&b->guests[g]);
 		put(b, g, b->guests[g].home);
+	}
 	bal_resum(b);
 }
 
@@ -163,8 +202,12 @@ bal_apply(struct bal *b, uint32_t guest, uint32_t to)
 	struct bal_guest *g = &b->guests[guest];
 	uint32_t from = g->at;
 
+	if (b->spare)
+		bal_spare_move(b, guest, to);
 	b->moved -= from != g->home;
 	b->moved += to != g->home;
+	if ((from != g->home) != (to != g->home))
+		b->paid += to != g->home ? g->seconds : -g->seconds;
 	count_host(&b->sums, &b->hosts[from], -1);
 	count_host(&b->sums, &b->hosts[to], -1);
 	take(b, guest);
@@ -198,6 +241,14 @@ bal_after(const struct bal *b, uint32_t guest, uint32_t to)
 {
 	const struct bal_guest *g = &b->guests[guest];
 	struct bal_sums s = shifted(b, g->at, to, g->cpu, g->mem);
+
+	return bal_score_of(b, &s);
+}
+
+double
+bal_after_load(const struct bal *b, uint32_t from, uint32_t to, double cpu, double mem)
+{
+	struct bal_sums s = shifted(b, from, to, cpu, mem);
 
 	return bal_score_of(b, &s);
 }
@@ -261,7 +312,7 @@ bal_rules_broken(const struct bal *b)
 }
 
 bool
-bal_fits(const struct bal *b, uint32_t guest, uint32_t to)
+bal_has_room(const struct bal *b, uint32_t guest, uint32_t to)
 {
 	const struct bal_guest *g = &b->guests[guest];
 	const struct bal_host *h = &b->hosts[to];
@@ -269,4 +320,11 @@ bal_fits(const struct bal *b, uint32_t guest, uint32_t to)
 	return to != g->at && !g->fixed && !h->closed &&
 	       h->mem + g->mem <= h->mem_cap && h->cpu + g->cpu <= h->cpu_cap &&
 	       (!g->ruled || bal_rules_allow(b, guest, to));
+}
+
+bool
+bal_fits(const struct bal *b, uint32_t guest, uint32_t to)
+{
+	return bal_has_room(b, guest, to) &&
+	       (!b->spare || bal_spare_allows(b, guest, to));
 }

@@ -55,6 +55,13 @@ displaces(const struct bal_guest *u, const struct bal_guest *v)
 	       is_away(v, v->at);
 }
 
+/* Seconds more, or fewer if it goes home. */
+static double
+pays(const struct bal_guest *g, uint32_t to)
+{
+	return ((to != g->home) - (g->at != g->home)) * g->seconds;
+}
+
 /* Room for g in exchange for back; one of the two must be able to go first. */
 static bool
 has_room(
@@ -71,8 +78,9 @@ may_swap(const struct bal *b, const struct bal_guest *u, const struct bal_guest 
 {
 	const struct bal_host *hu = &b->hosts[u->at], *hv = &b->hosts[v->at];
 
-	return !u->fixed && !v->fixed && !u->ruled && !v->ruled && has_room(hv, u, v) &&
-	       has_room(hu, v, u) &&
+	/* Two at once is more than the certificate is kept for. */
+	return !b->spare && !u->fixed && !v->fixed && !u->ruled && !v->ruled &&
+	       has_room(hv, u, v) && has_room(hu, v, u) &&
 	       (hv->mem + u->mem <= hv->mem_cap || hu->mem + v->mem <= hu->mem_cap);
 }
 
@@ -90,7 +98,8 @@ try_pair(const struct bal *b, uint32_t budget, uint32_t u, uint32_t v, struct pa
 
 	if (more > (int)budget || !may_swap(b, x, y))
 		return;
-	gain = b->score - bal_after_swap(b, u, v);
+	gain = b->score - bal_after_swap(b, u, v) -
+	       b->price * (pays(x, y->at) + pays(y, x->at));
 	if (more > 1)
 		gain /= more;
 	if (gain > p->gain)

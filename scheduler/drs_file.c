@@ -119,6 +119,8 @@ read_guest(struct reader *r, struct err *e)
 		rc = number(r, r->words[5], (double)SCHED_MAX_MEMORY_MB, &g.mem, e);
 	if (!rc)
 		rc = number(r, r->words[6], (double)SCHED_MAX_MHZ, &g.cpu, e);
+	if (!rc)
+		rc = number(r, r->words[12], (double)SCHED_MAX_MEMORY_MB, &g.dirty, e);
 	if (rc)
 		return rc;
 	if (n == SCHED_MAX_GUESTS)

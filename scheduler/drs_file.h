@@ -4,9 +4,10 @@
  * One record a line, words between blanks, # begins a remark:
  *
  *     H id name cpu_mhz cores mem_mib
- *     V id name host vcpus mem_mib cpu_demand_mhz mem_active_mib cpu_res_mhz
- * mem_res_mib cpu_shares mem_shares dirty_mib_s R anti|aff vm,vm,… -          apart,
- * together R must vm,vm,… host,host,…    only there
+ *     V id name host vcpus mem_mib cpu_demand_mhz mem_active_mib
+ *       cpu_res_mhz mem_res_mib cpu_shares mem_shares dirty_mib_s
+ *     R anti|aff vm,vm,… -            apart, together
+ *     R must vm,vm,… host,host,…      only there
  *
  * Ids count from 0 in each of the first two.  Pure.
  */

@@ -30,7 +30,7 @@ static const char usage_text[] =
     "[--explain]\n"
     "       drover-plan check FILE.json\n"
     "       drover-plan balance --format drs [--target SCORE] [--moves N] "
-    "[--iterations N] [--seed N] FILE.drs\n"
+    "[--iterations N] [--seed N] [--cost C] [--spare] FILE.drs\n"
     "       drover-plan --help | --version\n";
 
 static const char help_text[] =
@@ -50,6 +50,8 @@ static const char help_text[] =
     "  --moves N      no more guests than that\n"
     "  --iterations N tries for a better plan after the greedy one (default 0)\n"
     "  --seed N       of these (default 1)\n"
+    "  --cost C       score that each second of copying must gain (default 0)\n"
+    "  --spare        keep room for the guests of any one host that is lost\n"
     "\n"
     "Exit code: 0 done, 1 a guest found no host, 2 bad usage or input.\n";
 
@@ -260,11 +262,17 @@ take_balance_option(struct tool *t, int option)
 		t->wants_drs = true;
 		return PLAN_EXIT_OK;
 	}
-	rc = take_number(t, option == 't' ? 1000 : UINT32_MAX, &x);
+	if (option == 'S') {
+		t->balance.keeps_spare = true;
+		return PLAN_EXIT_OK;
+	}
+	rc = take_number(t, option == 't' || option == 'c' ? 1000 : UINT32_MAX, &x);
 	if (option == 't')
 		t->balance.target = x;
 	else if (option == 'm')
 		t->balance.moves = (uint32_t)x;
+	else if (option == 'c')
+		t->balance.price = x;
 	else if (option == 'i')
 		t->balance.tries = (uint32_t)x;
 	else
@@ -281,6 +289,8 @@ take_option(struct tool *t, int option, char **argv)
 	case 'm':
 	case 'i':
 	case 's':
+	case 'c':
+	case 'S':
 		return take_balance_option(t, option);
 	case 'g':
 		if (t->guest_count == MAX_GUEST_ARGS)
@@ -318,6 +328,8 @@ read_arguments(struct tool *t, int argc, char **argv, bool *ret_done)
 		{ "moves", required_argument, NULL, 'm' },
 		{ "iterations", required_argument, NULL, 'i' },
 		{ "seed", required_argument, NULL, 's' },
+		{ "cost", required_argument, NULL, 'c' },
+		{ "spare", no_argument, NULL, 'S' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },

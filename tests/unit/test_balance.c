@@ -11,6 +11,7 @@
 
 #include "base/rng.h"
 #include "base/str.h"
+#include "scheduler/balance_spare.h"
 #include "scheduler/drs_file.h"
 
 #define CLUSTERS 60
@@ -203,6 +204,163 @@ a_search_keeps_to_its_moves_and_is_repeatable(void **state)
 }
 
 static void
+check_nobody_can_leave(const struct bal *b, uint32_t host)
+{
+	for (uint32_t g = 0; g < b->guest_count; g++) {
+		for (uint32_t to = 0; b->guests[g].at == host && to < b->host_count;
+		     to++)
+			assert_false(bal_ring_fits(b, g, to));
+	}
+}
+
+/* A host is to be emptied, and rules of all kinds may be broken at first. */
+static void
+what_has_to_be_is_repaired(void **state)
+{
+	uint32_t whole = 0;
+
+	for (uint64_t seed = 1; seed <= CLUSTERS; seed++) {
+		struct drs_file f;
+		uint32_t broken;
+		double before;
+
+		read_cluster(seed, &f);
+		f.bal.hosts[1].closed = true;
+		broken = bal_rules_broken(&f.bal);
+		bal_repair(&f.bal);
+		assert_true(bal_rules_broken(&f.bal) <= broken);
+		whole += !bal_rules_broken(&f.bal);
+		check_nobody_can_leave(&f.bal, 1);
+		before = f.bal.score;
+		broken = bal_rules_broken(&f.bal);
+		bal_greedy(&f.bal, &all_the_way);
+		check_run(&f.bal, before, broken);
+		arena_free(f.bal.arena);
+	}
+	/* In some of them it is so full that not all can be kept. */
+	assert_true(whole > CLUSTERS * 3 / 4);
+}
+
+static void
+guests_that_are_kept_together_move_together(void **state)
+{
+	struct drs_file f;
+
+	read_text("H 0 a 100 1 100\nH 1 b 100 1 100\n"
+		  "V 0 x 0 1 20 20 0 0 0 1 1 0\nV 1 y 0 1 20 20 0 0 0 1 1 0\n"
+		  "V 2 z 0 1 40 40 0 0 0 1 1 0\nR aff 0,1 -\nR must 2 0\n",
+	    &f);
+	bal_init(&f.bal);
+	bal_greedy(&f.bal, &all_the_way);
+	assert_int_equal(f.bal.guests[0].at, 1);
+	assert_int_equal(f.bal.guests[1].at, 1);
+	assert_true(f.bal.score < 1e-9);
+	arena_free(f.bal.arena);
+}
+
+static void
+the_dearer_of_two_equal_moves_is_not_made(void **state)
+{
+	struct drs_file f;
+	static const char text[] =
+	    "H 0 a 100 1 10000\nH 1 b 100 1 10000\n"
+	    "V 0 x 0 1 2000 20 0 0 0 1 1 800\nV 1 y 0 1 2000 20 0 0 0 1 1 0\n";
+
+	read_text(text, &f);
+	bal_init(&f.bal);
+	f.bal.price = 1e-6;
+	bal_greedy(&f.bal, &all_the_way);
+	assert_int_equal(f.bal.guests[0].at, 0);
+	assert_int_equal(f.bal.guests[1].at, 1);
+	arena_free(f.bal.arena);
+	/* And none at all if no gain is worth it. */
+	read_text(text, &f);
+	bal_init(&f.bal);
+	f.bal.price = 1;
+	bal_greedy(&f.bal, &all_the_way);
+	assert_int_equal(f.bal.moved, 0);
+	arena_free(f.bal.arena);
+}
+
+/* The moves, one after the other, on a run that keeps its certificate. */
+static void
+the_certificate_is_valid_after_every_move(void **state)
+{
+	for (uint64_t seed = 1; seed <= CLUSTERS; seed++) {
+		struct drs_file f, again;
+		uint32_t missing;
+
+		read_cluster(seed, &f);
+		read_cluster(seed, &again);
+		bal_spare_init(&f.bal);
+		bal_spare_init(&again.bal);
+		assert_true(bal_spare_is_valid(&f.bal));
+		missing = bal_spare_missing(&f.bal);
+		bal_greedy(&f.bal, &all_the_way);
+		for (uint32_t i = 0; i < f.bal.step_count; i++) {
+			const struct bal_step *s = &f.bal.steps[i];
+
+			bal_apply(&again.bal, s->guest, s->to);
+			assert_true(bal_spare_is_valid(&again.bal));
+			assert_true(bal_spare_missing(&again.bal) <= missing);
+		}
+		assert_int_equal(
+		    bal_spare_missing(&f.bal), bal_spare_missing(&again.bal));
+		arena_free(f.bal.arena);
+		arena_free(again.bal.arena);
+	}
+}
+
+/* Everything that leaves in a wave is still there while others come. */
+static void
+check_wave(const struct bal *b, const struct bal_step *steps, uint32_t n,
+    const uint32_t *wave, uint32_t now)
+{
+	double mem[16] = { 0 };
+	uint32_t busy[16] = { 0 };
+
+	for (uint32_t g = 0; g < b->guest_count; g++) {
+		uint32_t at = b->guests[g].home;
+
+		for (uint32_t i = 0; i < n; i++) {
+			if (steps[i].guest == g && wave[i] < now)
+				at = steps[i].to;
+		}
+		mem[at] += b->guests[g].mem;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		if (wave[i] != now)
+			continue;
+		mem[steps[i].to] += b->guests[steps[i].guest].mem;
+		assert_true(++busy[steps[i].from] <= 2);
+		assert_true(++busy[steps[i].to] <= 2);
+	}
+	for (uint32_t h = 0; h < b->host_count; h++)
+		assert_true(mem[h] <= b->hosts[h].mem_cap);
+}
+
+static void
+waves_fit_beside_what_leaves_in_them(void **state)
+{
+	for (uint64_t seed = 1; seed <= CLUSTERS; seed++) {
+		struct drs_file f;
+		struct bal_step *steps;
+		uint32_t n, waves, wave[512];
+
+		read_cluster(seed, &f);
+		bal_greedy(&f.bal, &all_the_way);
+		if (bal_order(&f.bal, &steps, &n)) {
+			waves = bal_waves(&f.bal, steps, n, 2, wave);
+			for (uint32_t i = 0; i < n; i++)
+				assert_true(wave[i] < waves);
+			for (uint32_t w = 0; w < waves; w++)
+				check_wave(&f.bal, steps, n, wave, w);
+		}
+		arena_free(f.bal.arena);
+	}
+}
+
+static void
 a_limit_on_moves_holds(void **state)
 {
 	for (uint32_t most = 0; most < 5; most++) {
@@ -299,6 +457,11 @@ main(void)
 		cmocka_unit_test(the_greedy_plan_is_legal_and_better),
 		cmocka_unit_test(the_first_move_is_the_best_of_all),
 		cmocka_unit_test(a_search_keeps_to_its_moves_and_is_repeatable),
+		cmocka_unit_test(what_has_to_be_is_repaired),
+		cmocka_unit_test(guests_that_are_kept_together_move_together),
+		cmocka_unit_test(the_dearer_of_two_equal_moves_is_not_made),
+		cmocka_unit_test(the_certificate_is_valid_after_every_move),
+		cmocka_unit_test(waves_fit_beside_what_leaves_in_them),
 		cmocka_unit_test(a_limit_on_moves_holds),
 		cmocka_unit_test(a_circle_is_left_by_stepping_aside),
 		cmocka_unit_test(an_order_that_does_not_exist_is_not_found),

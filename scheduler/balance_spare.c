@@ -1,0 +1,367 @@
+#include "scheduler/balance_spare.h"
+
+#include <string.h>
+
+#include "scheduler/balance_int.h"
+
+/* Hosts looked at for the best of them, before the first that will do is taken. */
+#define MOST_LOOKS 32u
+
+/* Who counts on a host, in no order. */
+struct backup {
+	uint32_t *guests;
+	uint32_t count, room;
+	double most; /* memory that the loss of one host would bring */
+};
+
+struct bal_spare {
+	struct backup *hosts;
+	uint32_t *spare; /* of each guest: a host, or BAL_NONE */
+	uint32_t *pos;   /* in that host's backup */
+	uint32_t missing;
+	uint32_t next; /* where to look first: neighbours do not all count on one */
+};
+
+/* What the loss of from would bring to host, without guest itself. */
+static double
+counted_on(const struct bal *b, uint32_t from, uint32_t host, uint32_t guest)
+{
+	const struct backup *k = &b->spare->hosts[host];
+	double mem = 0;
+
+	for (uint32_t i = 0; i < k->count; i++) {
+		uint32_t g = k->guests[i];
+
+		if (g != guest && b->guests[g].at == from)
+			mem += b->guests[g].mem;
+	}
+	return mem;
+}
+
+/* Few count on one host, so all pairs of them are soon looked at. */
+static void
+find_most(struct bal *b, uint32_t host)
+{
+	struct backup *k = &b->spare->hosts[host];
+
+	k->most = 0;
+	for (uint32_t i = 0; i < k->count; i++) {
+		uint32_t from = b->guests[k->guests[i]].at;
+		double mem = counted_on(b, from, host, BAL_NONE);
+
+		if (mem > k->most)
+			k->most = mem;
+	}
+}
+
+static void
+add_backup(struct bal *b, uint32_t guest, uint32_t host)
+{
+	struct backup *k = &b->spare->hosts[host];
+	double mem;
+
+	if (k->count == k->room) {
+		uint32_t room = k->room * 2 + 32;
+		uint32_t *more = arena_array(b->arena, room, sizeof(*more));
+
+		if (k->count)
+			memcpy(more, k->guests, k->count * sizeof(*more));
+		k->guests = more;
+		k->room = room;
+	}
+	b->spare->spare[guest] = host;
+	b->spare->pos[guest] = k->count;
+	k->guests[k->count++] = guest;
+	mem = counted_on(b, b->guests[guest].at, host, BAL_NONE);
+	if (mem > k->most)
+		k->most = mem;
+}
+
+static void
+take_backup(struct bal *b, uint32_t guest)
+{
+	struct bal_spare *s = b->spare;
+	struct backup *k = &s->hosts[s->spare[guest]];
+	double mem = counted_on(b, b->guests[guest].at, s->spare[guest], BAL_NONE);
+	uint32_t last = k->guests[--k->count];
+
+	k->guests[s->pos[guest]] = last;
+	s->pos[last] = s->pos[guest];
+	if (mem >= k->most)
+		find_most(b, s->spare[guest]);
+	s->spare[guest] = BAL_NONE;
+}
+
+/* A rule about hosts holds for those who come after a loss too. */
+static bool
+may_be_at(const struct bal *b, uint32_t guest, uint32_t to)
+{
+	for (uint32_t i = b->rule_from[guest]; i < b->rule_from[guest + 1]; i++) {
+		const struct bal_rule *r = &b->rules[b->rule_of[i]];
+
+		if ((r->kind == BAL_ONLY_ON && !r->hosts[to]) ||
+		    (r->kind == BAL_NEVER_ON && r->hosts[to]))
+			return false;
+	}
+	return true;
+}
+
+/* Could guest, if it were on from and that were lost, go to host? */
+static bool
+can_save(const struct bal *b, uint32_t guest, uint32_t from, uint32_t host)
+{
+	const struct bal_host *h = &b->hosts[host];
+	const struct bal_guest *g = &b->guests[guest];
+
+	return host != from && host != g->at && !h->closed &&
+	       h->mem + g->mem <= h->mem_cap && may_be_at(b, guest, host) &&
+	       h->mem + g->mem + counted_on(b, from, host, guest) <= h->mem_cap;
+}
+
+/* The more others' room it shares, the better: only one host is lost at a time.
+ * without: a host that will not do, or BAL_NONE. */
+static uint32_t
+find_spare(const struct bal *b, uint32_t guest, uint32_t from, uint32_t without)
+{
+	uint32_t n = b->host_count, looks = n < MOST_LOOKS ? n : MOST_LOOKS;
+	uint32_t best = BAL_NONE;
+	double least = 0;
+
+	for (uint32_t i = 0; i < looks; i++) {
+		uint32_t host = (b->spare->next + i) % n;
+		double more;
+
+		if (host == without || !can_save(b, guest, from, host))
+			continue;
+		more = counted_on(b, from, host, guest) + b->guests[guest].mem -
+		       b->spare->hosts[host].most;
+		if (more <= 0)
+			return host;
+		/* Of what is left there, how much it takes. */
+		more /= b->hosts[host].mem_cap - b->hosts[host].mem;
+		if (best == BAL_NONE || more < least) {
+			best = host;
+			least = more;
+		}
+	}
+	for (uint32_t i = looks; best == BAL_NONE && i < n; i++) {
+		uint32_t host = (b->spare->next + i) % n;
+
+		if (host != without && can_save(b, guest, from, host))
+			best = host;
+	}
+	return best;
+}
+
+static void
+cover(struct bal *b, uint32_t guest)
+{
+	struct bal_spare *s = b->spare;
+	uint32_t host = find_spare(b, guest, b->guests[guest].at, BAL_NONE);
+
+	if (host == BAL_NONE) {
+		s->missing++;
+		return;
+	}
+	add_backup(b, guest, host);
+	s->next = (host + 1) % b->host_count;
+}
+
+static void
+cover_host(struct bal *b, uint32_t host, bool *done)
+{
+	const struct bal_host *h = &b->hosts[host];
+
+	for (uint32_t n = 0; n < h->guest_count; n++) {
+		uint32_t largest = BAL_NONE;
+
+		for (uint32_t k = 0; k < h->guest_count; k++) {
+			uint32_t g = h->guests[k];
+
+			if (!done[g] &&
+			    (largest == BAL_NONE ||
+				b->guests[g].mem > b->guests[largest].mem ||
+				(b->guests[g].mem == b->guests[largest].mem &&
+				    g < largest)))
+				largest = g;
+		}
+		done[largest] = true;
+		cover(b, largest);
+	}
+}
+
+void
+bal_spare_init(struct bal *b)
+{
+	struct bal_spare *s = arena_alloc(b->arena, sizeof(*s));
+	bool *done = arena_array(b->arena, b->guest_count + 1, sizeof(*done));
+
+	s->hosts = arena_array(b->arena, b->host_count + 1, sizeof(*s->hosts));
+	s->spare = arena_array(b->arena, b->guest_count + 1, sizeof(uint32_t));
+	s->pos = arena_array(b->arena, b->guest_count + 1, sizeof(uint32_t));
+	for (uint32_t g = 0; g < b->guest_count; g++)
+		s->spare[g] = BAL_NONE;
+	b->spare = s;
+	for (uint32_t h = 0; h < b->host_count; h++)
+		cover_host(b, h, done);
+}
+
+bool
+bal_spare_has_room(const struct bal *b, uint32_t host, double mem)
+{
+	const struct bal_host *h = &b->hosts[host];
+
+	return h->mem + mem + b->spare->hosts[host].most <= h->mem_cap;
+}
+
+/* How much too much the loss of from would bring, were so much more on host. */
+static double
+excess(const struct bal *b, uint32_t from, uint32_t host, uint32_t guest, double more)
+{
+	const struct bal_host *h = &b->hosts[host];
+
+	return h->mem + more + counted_on(b, from, host, guest) - h->mem_cap;
+}
+
+/*
+ * One of those of from who count on host, whose going elsewhere would do, and where.
+ * What is found for one lost host is independent of what is found for another.
+ */
+static bool
+find_relief(const struct bal *b, uint32_t from, uint32_t host, double too_much,
+    struct bal_step *ret_s)
+{
+	const struct backup *k = &b->spare->hosts[host];
+
+	for (uint32_t i = 0; i < k->count; i++) {
+		uint32_t g = k->guests[i], to;
+
+		if (b->guests[g].at != from || b->guests[g].mem < too_much)
+			continue;
+		to = find_spare(b, g, from, host);
+		if (to == BAL_NONE)
+			continue;
+		*ret_s = (struct bal_step){ g, host, to };
+		return true;
+	}
+	return false;
+}
+
+static bool
+can_make_room(const struct bal *b, uint32_t guest, uint32_t to)
+{
+	const struct backup *k = &b->spare->hosts[to];
+	double mem = b->guests[guest].mem;
+
+	for (uint32_t i = 0; i < k->count; i++) {
+		uint32_t from = b->guests[k->guests[i]].at;
+		double too_much = excess(b, from, to, guest, mem);
+		struct bal_step s;
+
+		if (k->guests[i] != guest && too_much > 0 &&
+		    !find_relief(b, from, to, too_much, &s))
+			return false;
+	}
+	return true;
+}
+
+/* Before mem more comes there. */
+static void
+make_room(struct bal *b, uint32_t to, double mem)
+{
+	const struct backup *k = &b->spare->hosts[to];
+
+	for (uint32_t i = 0; i < k->count;) {
+		uint32_t from = b->guests[k->guests[i]].at;
+		double too_much = excess(b, from, to, BAL_NONE, mem);
+		struct bal_step s;
+
+		if (too_much <= 0 || !find_relief(b, from, to, too_much, &s)) {
+			i++;
+			continue;
+		}
+		take_backup(b, s.guest);
+		add_backup(b, s.guest, s.to);
+		i = 0;
+	}
+}
+
+bool
+bal_spare_allows(const struct bal *b, uint32_t guest, uint32_t to)
+{
+	uint32_t now = b->spare->spare[guest];
+
+	if (!bal_spare_has_room(b, to, b->guests[guest].mem) &&
+	    !can_make_room(b, guest, to))
+		return false;
+	return now == BAL_NONE || can_save(b, guest, to, now) ||
+	       find_spare(b, guest, to, BAL_NONE) != BAL_NONE;
+}
+
+/* Its new place is counted as if it were on host to already. */
+static void
+add_backup_from(struct bal *b, uint32_t guest, uint32_t to, uint32_t host)
+{
+	uint32_t at = b->guests[guest].at;
+
+	b->guests[guest].at = to;
+	add_backup(b, guest, host);
+	b->guests[guest].at = at;
+}
+
+void
+bal_spare_move(struct bal *b, uint32_t guest, uint32_t to)
+{
+	struct bal_spare *s = b->spare;
+	uint32_t was = s->spare[guest], now;
+
+	if (was == BAL_NONE)
+		s->missing--;
+	else
+		take_backup(b, guest);
+	if (!bal_spare_has_room(b, to, b->guests[guest].mem))
+		make_room(b, to, b->guests[guest].mem);
+	now = was != BAL_NONE && can_save(b, guest, to, was)
+		  ? was
+		  : find_spare(b, guest, to, BAL_NONE);
+	if (now == BAL_NONE)
+		s->missing++;
+	else
+		add_backup_from(b, guest, to, now);
+}
+
+uint32_t
+bal_spare_of(const struct bal *b, uint32_t guest)
+{
+	return b->spare->spare[guest];
+}
+
+uint32_t
+bal_spare_missing(const struct bal *b)
+{
+	return b->spare->missing;
+}
+
+bool
+bal_spare_is_valid(const struct bal *b)
+{
+	double *mem = arena_array(b->arena, b->host_count + 1, sizeof(*mem));
+	bool valid = true;
+
+	for (uint32_t f = 0; valid && f < b->host_count; f++) {
+		for (uint32_t h = 0; h < b->host_count; h++)
+			mem[h] = 0;
+		for (uint32_t g = 0; g < b->guest_count; g++)
+			mem[b->guests[g].at] += b->guests[g].mem;
+		for (uint32_t g = 0; g < b->guest_count; g++) {
+			uint32_t to = b->spare->spare[g];
+
+			if (b->guests[g].at != f || to == BAL_NONE)
+				continue;
+			valid = valid && to != f;
+			mem[to] += b->guests[g].mem;
+			valid = valid && mem[to] <= b->hosts[to].mem_cap;
+		}
+	}
+	return valid;
+}
