@@ -16,9 +16,10 @@
 #include "server/pools/pool_slices.h"
 #include "server/pools/pool_tree.h"
 
-#define LOOK_MS     2000u
-#define SOON_MS     50u   /* changes come in bunches */
-#define POOL_NORMAL 4000u /* CPU shares of a pool */
+#define LOOK_MS           2000u
+#define SOON_MS           50u   /* changes come in bunches */
+#define POOL_NORMAL       4000u /* CPU shares of a pool */
+#define ENTITLEMENT_STEPS 20u   /* of what a guest could use */
 
 /* What a host was told. */
 struct told {
@@ -218,6 +219,13 @@ pool_message(struct look *l, const struct slice *s)
 	return m;
 }
 
+/* For people: not worth an order for each little bit that demand moves. */
+static uint64_t
+rounded(uint64_t amount, uint64_t step)
+{
+	return step ? (amount + step / 2) / step * step : amount;
+}
+
 static Drover__GuestSlice *
 guest_message(struct look *l, size_t i)
 {
@@ -228,7 +236,8 @@ guest_message(struct look *l, size_t i)
 	m->guest = obj_id_number(l->guest_rows[i]->o.id);
 	m->pool = in == SLICE_ROOT ? 0 : obj_id_number(l->pool_rows[in]->o.id);
 	m->cpu_shares = l->out.guest_weight[i];
-	m->cpu_entitlement_mhz = l->out.guest_entitlement[i];
+	m->cpu_entitlement_mhz =
+	    rounded(l->out.guest_entitlement[i], l->guests[i].most / ENTITLEMENT_STEPS);
 	return m;
 }
 
