@@ -9,6 +9,7 @@
 
 struct advice;
 struct api;
+struct drs;
 struct events;
 struct front;
 struct hosts;
@@ -49,6 +50,7 @@ struct server {
 	struct pool_driver *pools;
 	struct advice *advice;
 	struct ops *ops;
+	struct drs *drs;
 	struct ssl_ctx_st *agents_ctx;
 	struct api *api;
 	struct front *front;

@@ -54,6 +54,8 @@ const struct conf_key server_conf_keys[] = {
 	    CONF_RESTART, "logins of one user at the same time; the oldest ends" },
 	{ "event.keep_days", CONF_UINT, AT(event_keep_days), 0, 36500, "365",
 	    CONF_RELOAD, "days for which events are kept; 0: for ever" },
+	{ "drs.interval_s", CONF_UINT, AT(drs_interval_s), 1, 3600, "60", CONF_RESTART,
+	    "seconds between looks at how even a cluster is" },
 	{ "worker.threads", CONF_UINT, AT(worker_threads), 1, 16, "2", CONF_RESTART,
 	    "threads for hashing and other work that blocks" },
 	{ NULL, 0, 0, 0, 0, NULL, 0, NULL },

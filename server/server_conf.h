@@ -18,6 +18,7 @@ struct server_conf {
 	char *web_root;
 	uint64_t session_idle_min, session_max_h, session_max_logins;
 	uint64_t event_keep_days;
+	uint64_t drs_interval_s;
 	uint64_t worker_threads;
 };
 

@@ -6,6 +6,7 @@
 #include "server/access/session.h"
 #include "server/advice/advice.h"
 #include "server/api/api.h"
+#include "server/drs/drs.h"
 #include "server/event/event_life.h"
 #include "server/hosts/hosts.h"
 #include "server/inventory/inv_life.h"
@@ -246,6 +247,7 @@ ops_start(struct server *s, struct err *e)
 	};
 	ops_register(migrate_defs);
 	template_register();
+	drs_register();
 	s->ops = ops_new(&o);
 	return PART_READY;
 }
@@ -263,6 +265,27 @@ recovery_start(struct server *s, struct err *e)
 	if (n > 0)
 		log_notice("server", "going on with %u unfinished tasks", n);
 	return PART_READY;
+}
+
+static enum part_rc
+drs_start(struct server *s, struct err *e)
+{
+	const struct drs_opts o = {
+		.inv = s->inv,
+		.hosts = s->hosts,
+		.tasks = s->tasks,
+		.ops = s->ops,
+		.workers = s->workers,
+		.interval_ms = (uint32_t)s->conf.drs_interval_s * 1000,
+	};
+	s->drs = drs_new(&o);
+	return PART_READY;
+}
+
+static void
+drs_stop(struct server *s)
+{
+	drs_free(MOVE(s->drs));
 }
 
 static enum part_rc
@@ -304,6 +327,8 @@ api_start(struct server *s, struct err *e)
 		.ops = s->ops,
 		.hosts = s->hosts,
 		.advice = s->advice,
+		.tasks = s->tasks,
+		.drs = s->drs,
 		.sessions = s->sessions,
 		.visits = s->visits,
 		.epoch = epoch_of,
@@ -365,6 +390,7 @@ const struct server_part server_parts[] = {
 	{ "advice", SERVER_WHOLE, advice_start, advice_stop },
 	{ "operations", SERVER_WHOLE, ops_start, ops_stop },
 	{ "recovery", SERVER_WHOLE, recovery_start, NULL },
+	{ "drs", SERVER_WHOLE, drs_start, drs_stop },
 	{ "agents", SERVER_WHOLE, agents_start, agents_stop },
 	{ "api", SERVER_WHOLE, api_start, api_stop },
 	{ "front", SERVER_WHOLE, front_part_start, front_part_stop },

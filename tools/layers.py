@@ -12,6 +12,7 @@ class Layers:
     def __init__(self, path: str) -> None:
         self.allowed: dict[str, set[str]] = {}
         self.only: dict[str, list[str]] = {}
+        self.lent: dict[str, list[str]] = {}
         with open(path, encoding="utf-8") as f:
             for number, line in enumerate(f, 1):
                 line = line.split("#", 1)[0].strip()
@@ -25,6 +26,9 @@ class Layers:
         words = rest.split()
         if name.startswith("only "):
             self.only[name[5:].strip()] = words
+            return
+        if name.startswith("lent "):
+            self.lent[name[5:].strip()] = words
             return
         allowed = {name}
         for word in words:
@@ -54,7 +58,8 @@ class Layers:
             return f'"{target}" is in no layer'
         if theirs not in self.allowed[mine]:
             return f'{mine} must not include "{target}"'
-        if target.endswith("_int.h") and not file.startswith(os.path.dirname(target) + "/"):
+        is_lent = file in self.lent.get(target, [])
+        if target.endswith("_int.h") and not is_lent and not file.startswith(os.path.dirname(target) + "/"):
             return f'"{target}" is for its own folder only'
         return None
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "server/advice/advice_int.h"
 #include "server/advice/engine_pick.h"
 
@@ -47,6 +48,49 @@ refuse(const struct sched_move *m, struct err *e)
 	return err_set(e, m->code, "%.*s%s", (int)n, m->text, more);
 }
 
+static obj_id
+where_now(const void *arg, const struct vm *vm)
+{
+	const struct advice *a = arg;
+	const struct advice_hold *h = map_get(a->holds, vm->o.id.v);
+
+	return h ? h->host : vm->host;
+}
+
+enum rule_verdict
+advice_rules(const struct advice *a, const struct advice_guest *g, obj_id host,
+    struct str *why)
+{
+	if (obj_id_none(g->vm))
+		return RULE_FOLLOWED;
+	return rules_judge(a->inv, g->vm, host, where_now, a, why);
+}
+
+/* The best host that follows every rule; failing that, one that bends one. */
+static int
+choose(const struct advice *a, const struct advice_guest *g, const struct sched_move *m,
+    obj_id *ret_host, struct err *e)
+{
+	AUTO(str) struct str why = STR_INIT;
+	obj_id bent = OBJ_ID_NONE;
+
+	for (size_t i = 0; i < m->candidate_count && m->candidates[i].fits; i++) {
+		obj_id host = obj_id_make(KIND_HOST, m->candidates[i].host);
+		enum rule_verdict v = advice_rules(a, g, host, &why);
+		if (v == RULE_FOLLOWED) {
+			*ret_host = host;
+			return 0;
+		}
+		if (v == RULE_BENT && obj_id_none(bent))
+			bent = host;
+	}
+	if (obj_id_none(bent))
+		return err_set(e, ERR_NO_CAPACITY, "no host can take \"%s\": %s",
+		    g->name ? g->name : "it", str_cstr(&why));
+	*ret_host = bent;
+	return 0;
+}
+
 int
 advice_find_host(
     struct advice *a, const struct advice_guest *g, obj_id *ret_host, struct err *e)
@@ -57,14 +101,11 @@ advice_find_host(
 	int rc = advice_view(a, g, 1, &id, &v, e);
 
 	if (!rc)
-		rc = sched_place(v, id, SCHED_BRIEF, &plan, e);
+		rc = sched_place(v, id, SCHED_EXPLAIN, &plan, e);
 	if (rc)
 		return rc;
 	const struct sched_move *m = &plan->moves[0];
-	if (m->code)
-		return refuse(m, e);
-	*ret_host = obj_id_make(KIND_HOST, m->to);
-	return 0;
+	return m->code ? refuse(m, e) : choose(a, g, m, ret_host, e);
 }
 
 int

@@ -53,6 +53,7 @@ struct advice_room {
 	obj_id host;
 	bool fits;
 	const char **shortages; /* "lacks memory: …": follows the host's name */
+	bool bends_rule;        /* fits, against a rule that only should be followed */
 	size_t n_shortages;     /* may be 0 though it does not fit for another reason */
 };
 

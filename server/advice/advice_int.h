@@ -6,6 +6,7 @@
 #include "scheduler/sched.h"
 #include "server/advice/advice.h"
 #include "server/inventory/inv.h"
+#include "server/rules/rules.h"
 
 struct advice {
 	struct inv *inv;
@@ -19,6 +20,10 @@ struct advice {
  */
 int advice_view(const struct advice *a, const struct advice_guest *g, unsigned n,
     uint64_t *ret_ids, struct sched_view **ret_v, struct err *e) WARN_UNUSED;
+
+/* What the rules of its cluster say to the guest on host; why gets the worst. */
+enum rule_verdict advice_rules(const struct advice *a, const struct advice_guest *g,
+    obj_id host, struct str *why);
 
 /* engine: the one that the guests want, or NULL. */
 json *advice_plan_json(

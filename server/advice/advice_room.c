@@ -2,6 +2,7 @@
  * Every host's room for one machine, best first.
  */
 #include "base/arena.h"
+#include "base/str.h"
 #include "server/advice/advice_int.h"
 
 static bool
@@ -17,11 +18,56 @@ take_candidate(
 {
 	to->host = obj_id_make(KIND_HOST, c->host);
 	to->fits = c->fits;
-	to->shortages = arena_array(mem, c->reason_count + 1, sizeof(char *));
+	to->shortages = arena_array(mem, c->reason_count + 3, sizeof(char *));
 	for (size_t i = 0; i < c->reason_count; i++) {
 		if (is_about_room(c->reasons[i].code))
 			to->shortages[to->n_shortages++] =
 			    arena_strdup(mem, c->reasons[i].text);
+	}
+}
+
+/* Who is there already may stay, and have its disks moved. */
+static void
+close_for_maintenance(
+    const struct advice *a, const struct advice_guest *g, struct advice_room *room)
+{
+	const struct host *h = inv_host(a->inv, room->host);
+	const struct vm *vm = inv_vm(a->inv, g->vm);
+
+	if (!h || h->maintenance == MAINT_NONE ||
+	    (vm && obj_id_is(vm->host, room->host)))
+		return;
+	room->fits = false;
+	room->shortages[room->n_shortages++] = h->maintenance == MAINT_IN
+						   ? "is in maintenance"
+						   : "is going into maintenance";
+}
+
+/* What a rule forbids is as good as no room. */
+static void
+follow_rules(struct advice *a, const struct advice_guest *g, struct arena *mem,
+    struct advice_room *room)
+{
+	AUTO(str) struct str why = STR_INIT;
+	enum rule_verdict v = advice_rules(a, g, room->host, &why);
+
+	room->bends_rule = v == RULE_BENT;
+	if (v != RULE_BROKEN)
+		return;
+	room->fits = false;
+	room->shortages[room->n_shortages++] = arena_strdup(mem, str_cstr(&why));
+}
+
+/* Hosts that follow every rule come before those that bend one; else in their order. */
+static void
+bent_last(struct advice_room *v, size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		struct advice_room one = v[i];
+		size_t k = i;
+		for (; k > 0 && v[k - 1].bends_rule && !one.bends_rule && one.fits; k--)
+			v[k] = v[k - 1];
+		v[k] = one;
 	}
 }
 
@@ -43,5 +89,10 @@ advice_rooms(struct advice *a, const struct advice_guest *g, struct arena *mem,
 	*ret_n = m->candidate_count;
 	for (size_t i = 0; i < m->candidate_count; i++)
 		take_candidate(mem, &m->candidates[i], &(*ret)[i]);
+	for (size_t i = 0; i < *ret_n; i++)
+		close_for_maintenance(a, g, &(*ret)[i]);
+	for (size_t i = 0; i < *ret_n; i++)
+		follow_rules(a, g, mem, &(*ret)[i]);
+	bent_last(*ret, *ret_n);
 	return 0;
 }

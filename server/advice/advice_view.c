@@ -104,6 +104,9 @@ add_stores_and_networks(const struct advice *a, struct sched_view *v, struct err
 static enum sched_host_state
 state_of(const struct advice *a, const struct host *h)
 {
+	if (h->maintenance != MAINT_NONE)
+		return h->maintenance == MAINT_IN ? SCHED_HOST_MAINTENANCE
+						  : SCHED_HOST_ENTERING_MAINTENANCE;
 	if (hosts_is_up(a->hosts, h->o.id) && h->cpu_cores && h->cpu_total_mhz &&
 	    h->memory_total_mb)
 		return SCHED_HOST_CONNECTED;

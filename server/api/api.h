@@ -8,11 +8,13 @@
 
 struct advice;
 struct api;
+struct drs;
 struct db;
 struct hosts;
 struct inv;
 struct ops;
 struct sessions;
+struct tasks;
 struct visits;
 
 /* All borrowed; they outlive the API. */
@@ -23,6 +25,8 @@ struct api_deps {
 	struct ops *ops;
 	struct hosts *hosts;
 	struct advice *advice;
+	struct tasks *tasks;
+	struct drs *drs;
 	struct sessions *sessions;
 	struct visits *visits;
 	uint64_t (*epoch)(void *arg); /* of our leadership */

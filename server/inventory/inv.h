@@ -50,8 +50,7 @@ struct cluster { /* parent: datacenter */
 	struct obj o;
 	bool drs_enabled, ha_enabled;
 	char *drs_automation_level;
-	uint32_t drs_threshold; /* 1: mandatory moves only … 5: any gain */
-	uint32_t ha_failover_level;
+	uint32_t drs_threshold, ha_failover_level;
 	uint32_t memory_overcommit_permille; /* 1000: no more than there is */
 	uint32_t vcpus_per_core;
 };
@@ -121,13 +120,10 @@ struct template
 	struct obj o;
 	enum vm_lifecycle lifecycle;
 	obj_id datastore;
-	char *path, *format, *sha256, *notes;
+	char *path, *format, *sha256, *notes, *version;
 	uint64_t virtual_bytes, file_bytes, memory_mb;
 	uint32_t num_cpu;
-	char *version;
-	json *copies; /* [{datastore, path, format, layers?}]: the same on other
-		       * datastores
-		       */
+	json *copies; /* on other datastores: [{datastore, path, format, layers?}] */
 	enum guest_type guest_type;
 	json *layers;    /* of a container's, what path stands on: [{path, format}] */
 	json *container; /* how its image wants to be run, as struct vm has it */
@@ -193,28 +189,6 @@ struct custspec { /* parent: none; how a clone is made its own */
 	char *domain, *dns; /* dns: "10.0.0.1,10.0.0.2"; "": the network's */
 	char *address_mode; /* "network" (from its range), "dhcp" or "none" */
 	char *ssh_keys, *user_name, *user_data, *notes;
-};
-
-struct rule { /* parent: the cluster */
-	struct obj o;
-	enum rule_type type;
-	bool enabled;
-	struct id_list vms;   /* of the cluster */
-	struct id_list hosts; /* of a rule between guests and hosts */
-	char *conflict;       /* why it was disabled, or NULL */
-};
-
-struct rec { /* parent: the cluster; name: what it says, in one line */
-	struct obj o;
-	obj_id vm, from, to;
-	uint32_t priority; /* 1: must be, 2 … 5: worth less and less */
-	char *reason;      /* code, "balanceCpu" */
-	char *text;        /* why, for people */
-	enum rec_state state;
-	char *note;    /* why it is stale or failed */
-	json *factors; /* loads before and after, rules, alternatives, cost, benefit */
-	json *inputs;  /* what the factors can be worked out from again */
-	obj_id task;   /* that carries it out, or none */
 };
 
 struct inv;

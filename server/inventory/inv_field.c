@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "server/inventory/inv_drs.h"
 #include "server/inventory/inv_int.h"
 
 /* Enumerations as int, as struct field calls them. */

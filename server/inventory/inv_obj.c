@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "server/inventory/inv_drs.h"
 #include "server/inventory/inv_int.h"
 
 #define OBJ_MAGIC 0x6f626a00u

@@ -98,6 +98,17 @@ static const struct task_kind start_kind = {
 };
 
 static int
+need_open_host(const struct inv *inv, const struct vm *vm, struct err *e)
+{
+	const struct host *h = inv_host(inv, vm->host);
+
+	if (!h || h->maintenance == MAINT_NONE)
+		return 0;
+	return err_set(e, ERR_BAD_STATE, "host \"%s\" of \"%s\" is %s maintenance",
+	    h->o.name, vm->o.name, h->maintenance == MAINT_IN ? "in" : "going into");
+}
+
+static int
 vm_start(struct op_call *c, struct txn *t, struct err *e)
 {
 	const struct vm *vm = inv_vm(c->inv, c->entity);
@@ -114,6 +125,8 @@ vm_start(struct op_call *c, struct txn *t, struct err *e)
 	rc = vm_need_ready(vm, e);
 	if (!rc)
 		rc = vm_need_power(vm, MAY_START, e);
+	if (!rc)
+		rc = need_open_host(c->inv, vm, e);
 	if (!rc)
 		rc = hosts_need_up(c->hosts, vm->host, e);
 	return rc ? rc : admit(c->inv, vm, e);

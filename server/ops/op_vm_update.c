@@ -223,6 +223,15 @@ check_resources(const struct op_call *c, const struct vm *vm, struct err *e)
 	return rc;
 }
 
+/* "cluster": as its cluster again. */
+static void
+take_drs(const struct op_call *c, struct vm *edit)
+{
+	const char *level = arg_str(c->args, "drs_automation");
+
+	text_set(&edit->drs_automation, str_same(level, "cluster") ? NULL : level);
+}
+
 static int
 vm_update(struct op_call *c, struct txn *t, struct err *e)
 {
@@ -245,6 +254,8 @@ vm_update(struct op_call *c, struct txn *t, struct err *e)
 		struct vm *edit = txn_edit(t, c->entity);
 		text_set(&edit->notes, arg_str(c->args, "notes"));
 	}
+	if (!rc && arg_has(c->args, "drs_automation"))
+		take_drs(c, txn_edit(t, c->entity));
 	return rc;
 }
 
@@ -252,6 +263,8 @@ vm_update(struct op_call *c, struct txn *t, struct err *e)
 static const struct op_arg update_args[] = {
 	{ .name = "name", .type = ARG_NAME, .help = "new name" },
 	{ .name = "notes", .type = ARG_TEXT, .max = NOTES_MAX, .help = "for people" },
+	{ .name = "drs_automation", .type = ARG_WORD, .words = "cluster|manual|partially_automated|fully_automated|disabled",
+	  .help = "instead of its cluster's level; disabled: it stays where it is" },
 	{ .name = "num_cpu", .type = ARG_U32, .min = 1, .max = VM_MAX_CPU, .help = "virtual CPUs" },
 	{ .name = "memory_mb", .type = ARG_U64, .min = VM_MIN_MB, .max = VM_MAX_MB, .help = "memory" },
 	{ .name = "parent", .type = ARG_ID, .kinds = KIND_BIT(DATACENTER) | KIND_BIT(FOLDER),

@@ -23,16 +23,23 @@ is_running(const struct vm *vm)
 	return vm->power_state != POWER_OFF && vm->power_state != POWER_SUSPENDED;
 }
 
+/* A guest that somebody wants on a host. */
+struct asked {
+	const struct inv *inv;
+	obj_id vm, host;
+	rule_where_fn where;
+	const void *arg;
+};
+
 /* The other guest that is in the way on host, or none. */
 static const struct vm *
-find_other(const struct inv *inv, const struct rule *r, obj_id vm, obj_id host,
-    rule_where_fn where, const void *arg)
+find_other(const struct asked *q, const struct rule *r)
 {
 	for (size_t i = 0; i < r->vms.n; i++) {
-		const struct vm *other = inv_vm(inv, r->vms.v[i]);
-		if (!other || obj_id_is(other->o.id, vm) || !is_running(other))
+		const struct vm *other = inv_vm(q->inv, r->vms.v[i]);
+		if (!other || obj_id_is(other->o.id, q->vm) || !is_running(other))
 			continue;
-		bool is_there = obj_id_is(where(arg, other), host);
+		bool is_there = obj_id_is(q->where(q->arg, other), q->host);
 		if (is_there == (r->type == RULE_APART))
 			return other;
 	}
@@ -48,13 +55,12 @@ is_followed(const struct rule *r, obj_id host)
 }
 
 static enum rule_verdict
-judge(const struct inv *inv, const struct rule *r, obj_id vm, obj_id host,
-    rule_where_fn where, const void *arg, struct str *why)
+judge(const struct asked *q, const struct rule *r, struct str *why)
 {
 	enum rule_verdict bad = rule_is_strict(r->type) ? RULE_BROKEN : RULE_BENT;
 
 	if (rule_is_among_guests(r->type)) {
-		const struct vm *other = find_other(inv, r, vm, host, where, arg);
+		const struct vm *other = find_other(q, r);
 		if (!other)
 			return RULE_FOLLOWED;
 		str_addf(why, "rule \"%s\" keeps it %s \"%s\"", r->o.name,
@@ -62,7 +68,7 @@ judge(const struct inv *inv, const struct rule *r, obj_id vm, obj_id host,
 		    other->o.name);
 		return bad;
 	}
-	if (is_followed(r, host))
+	if (is_followed(r, q->host))
 		return RULE_FOLLOWED;
 	str_addf(why, "rule \"%s\" keeps it off that host", r->o.name);
 	return bad;
@@ -72,6 +78,7 @@ enum rule_verdict
 rules_judge(const struct inv *inv, obj_id vm, obj_id host, rule_where_fn where,
     const void *arg, struct str *why)
 {
+	const struct asked q = { inv, vm, host, where, arg };
 	enum rule_verdict worst = RULE_FOLLOWED;
 	AUTO(str) struct str text = STR_INIT;
 
@@ -81,7 +88,7 @@ rules_judge(const struct inv *inv, obj_id vm, obj_id host, rule_where_fn where,
 		if (!r->enabled || !id_list_has(&r->vms, vm))
 			continue;
 		str_reset(&text);
-		enum rule_verdict v = judge(inv, r, vm, host, where, arg, &text);
+		enum rule_verdict v = judge(&q, r, &text);
 		if (v <= worst)
 			continue;
 		worst = v;

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/id.h"
 #include "server/inventory/inv.h"
+#include "server/inventory/inv_drs.h"
 
 struct str;
 struct txn;

@@ -26,11 +26,6 @@ check_list(const struct inv *inv, const char *field, const struct id_list *l,
 			    "%s: %s \"%s\" is not of cluster \"%s\"", field,
 			    kind_word(obj_id_kind(o->id)), o->name,
 			    inv_name(inv, cluster));
-		for (size_t k = 0; k < i; k++) {
-			if (obj_id_is(l->v[k], l->v[i]))
-				return err_set(e, ERR_INVALID,
-				    "%s: \"%s\" is named twice", field, o->name);
-		}
 	}
 	return 0;
 }

@@ -1,0 +1,145 @@
+/*
+ * drs_decide: which guests of a cluster had better run elsewhere, and why.  Pure.
+ *
+ * First what must be: a host that is to be emptied, a rule that is broken, a host with
+ * more memory given away than it has.  Then, while the cluster is less even than its
+ * threshold asks for, the move that evens it out most, if it is worth what it costs.
+ *
+ * Loads are demand by capacity, 0 … 1 and above.  The imbalance of a resource is the
+ * population standard deviation of the hosts' loads.  docs/drs.md has the formulae.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/id.h"
+#include "server/inventory/inv.h"
+#include "server/inventory/inv_drs.h"
+
+struct arena;
+
+#define DRS_NONE     UINT32_MAX
+#define DRS_MAX_ALTS 3u
+
+struct drs_host {
+	obj_id id;
+	const char *name;
+	double cpu_mhz, mem_mb; /* capacities, above 0 */
+	double core_mhz;
+	bool is_leaving; /* its guests have to go */
+	bool is_closed;  /* takes no guest; one that is leaving does not either */
+};
+
+struct drs_guest {
+	obj_id id;
+	const char *name;
+	double cpu_mhz, mem_mb; /* demand */
+	bool is_measured;       /* no: it counts as its configured size */
+	uint32_t host;
+	uint32_t reach;      /* in drs_view.reaches */
+	const char *pinned;  /* why it stays whatever happens, or NULL */
+	const char *resting; /* why it is not moved to even things out, or NULL */
+	double stable_s;     /* so long its demand has been what it is, or is taken to
+			      * stay so */
+	double dirty_mb_s;   /* memory that it rewrites; 0: not known */
+};
+
+/* Hosts that guests of one kind can run on. */
+struct drs_reach {
+	const bool *hosts;
+	const char *const *why_not; /* one a host; NULL where it can */
+};
+
+struct drs_rule {
+	const char *name;
+	enum rule_type type;
+	const uint32_t *guests;
+	uint32_t guest_count;
+	const bool *hosts; /* one a host; NULL for a rule among guests */
+};
+
+struct drs_view {
+	const struct drs_host *hosts; /* in order of their ids, as the others */
+	uint32_t host_count;
+	const struct drs_guest *guests;
+	uint32_t guest_count;
+	const struct drs_reach *reaches;
+	uint32_t reach_count;
+	const struct drs_rule *rules;
+	uint32_t rule_count;
+	uint32_t threshold; /* 1 … 5 */
+	double link_mb_s;
+	bool may_balance; /* no: only what must be */
+};
+
+enum drs_reason {
+	DRS_HOST_MAINTENANCE,
+	DRS_RULE_APART,
+	DRS_RULE_TOGETHER,
+	DRS_RULE_HOST,
+	DRS_RULE_HOST_SOFT,
+	DRS_MEMORY_SHORT,
+	DRS_BALANCE_CPU,
+	DRS_BALANCE_MEMORY,
+	DRS_REASON_COUNT_
+};
+
+/* The sums that imbalance is worked out from: of loads, and of their squares. */
+struct drs_sums {
+	double cpu, cpu_squares, mem, mem_squares;
+};
+
+struct drs_load {
+	double cpu_mhz, mem_mb;
+};
+
+/* What a move costs and brings, in MHz times seconds. */
+struct drs_worth {
+	double copy_s, stop_s, cost, benefit, net;
+};
+
+struct drs_alt {
+	uint32_t host;
+	const char *term; /* "reach", "rule", "memory", "cpu", "closed", "gain" */
+	const char *text;
+	double imbalance; /* of both resources together, had it gone there */
+};
+
+struct drs_move {
+	uint32_t guest, from, to;
+	uint32_t priority; /* 1 … 5 */
+	enum drs_reason reason;
+	const char *rule; /* that is broken, or NULL */
+	uint32_t hosts;   /* that the sums are over */
+	struct drs_sums before, after;
+	struct drs_load from_before, to_before;
+	struct drs_worth worth;
+	double knee;
+	struct drs_alt alts[DRS_MAX_ALTS];
+	uint32_t alt_count;
+	uint32_t waits_for; /* the move that makes its place free, or DRS_NONE */
+};
+
+/* A guest that has to move and cannot. */
+struct drs_blocker {
+	uint32_t guest;
+	enum drs_reason reason;
+	const char *text;
+};
+
+struct drs_plan {
+	struct drs_move *moves; /* in an order in which each is possible at its turn */
+	uint32_t move_count;
+	struct drs_blocker *blockers;
+	uint32_t blocker_count;
+	bool is_uneven; /* beyond the threshold, before any move */
+	uint32_t hosts;
+	struct drs_sums before, after; /* over the hosts that stay */
+};
+
+/* Everything in the plan is from mem or the view. */
+void drs_decide(const struct drs_view *v, struct arena *mem, struct drs_plan *ret);
+
+const char *drs_reason_code(enum drs_reason r); /* "hostMaint" */
+const char *drs_reason_text(enum drs_reason r); /* for people */
+double drs_deviation(double sum, double squares, uint32_t n);

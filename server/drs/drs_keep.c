@@ -1,0 +1,131 @@
+#include "server/drs/drs_keep.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "loop/loop.h"
+#include "server/drs/drs_json.h"
+#include "server/inventory/inv_life.h"
+#include "server/inventory/txn.h"
+
+#define DISMISSED_MS 3600000u /* so long a dismissed one does not come back */
+
+static bool
+is_same(const struct drs_keep *k, const struct rec *r, const struct drs_move *m)
+{
+	return obj_id_is(r->vm, k->view->guests[m->guest].id) &&
+	       obj_id_is(r->from, k->view->hosts[m->from].id) &&
+	       obj_id_is(r->to, k->view->hosts[m->to].id);
+}
+
+/* The one that says the same and counts still. */
+static const struct rec *
+find_same(const struct drs_keep *k, const struct drs_move *m)
+{
+	uint64_t now = clock_wall_ms(loop_clock(inv_loop(k->inv)));
+
+	INV_EACH(k->inv, KIND_REC, o)
+	{
+		const struct rec *r = inv_rec(k->inv, o->id);
+		bool is_fresh =
+		    r->state == REC_DISMISSED && o->created_ms + DISMISSED_MS > now;
+		if ((r->state == REC_PENDING || is_fresh) && is_same(k, r, m))
+			return r;
+	}
+	return NULL;
+}
+
+static bool
+is_in_plan(const struct drs_keep *k, const struct rec *r)
+{
+	for (uint32_t i = 0; i < k->plan->move_count; i++) {
+		if (is_same(k, r, &k->plan->moves[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool
+drop_stale(const struct drs_keep *k, struct txn *t)
+{
+	bool any = false;
+
+	INV_EACH(k->inv, KIND_REC, o)
+	{
+		const struct rec *now = inv_rec(k->inv, o->id);
+		if (now->state != REC_PENDING || !obj_id_is(o->parent, k->cluster) ||
+		    is_in_plan(k, now))
+			continue;
+		struct rec *r = txn_edit(t, o->id);
+		r->state = REC_STALE;
+		text_set(&r->note, "things have changed, and it gains nothing now");
+		any = true;
+	}
+	return any;
+}
+
+static obj_id
+add(const struct drs_keep *k, struct txn *t, const struct drs_move *m)
+{
+	AUTO_FREE char *name = drs_move_name(k->view, m);
+	struct err ignored = ERR_INIT;
+	void *obj;
+
+	/* Names of recommendations may repeat, and the cluster is there. */
+	if (txn_add(t, KIND_REC, k->cluster, name, &obj, &ignored))
+		return OBJ_ID_NONE;
+	struct rec *r = obj;
+	r->vm = k->view->guests[m->guest].id;
+	r->from = k->view->hosts[m->from].id;
+	r->to = k->view->hosts[m->to].id;
+	r->priority = m->priority;
+	r->reason = xstrdup(drs_reason_code(m->reason));
+	r->text = drs_move_text(k->view, m);
+	r->state = REC_PENDING;
+	r->factors = drs_factors(k->view, m);
+	r->inputs = drs_inputs(k->view, m);
+	return r->o.id;
+}
+
+/* Those that came first go first. */
+static void
+drop_oldest(const struct drs_keep *k, struct txn *t, size_t n_new)
+{
+	size_t n = n_new;
+
+	INV_EACH(k->inv, KIND_REC, o)
+	{
+		n += obj_id_is(o->parent, k->cluster);
+	}
+	INV_EACH(k->inv, KIND_REC, o)
+	{
+		const struct rec *r = inv_rec(k->inv, o->id);
+		if (n <= DRS_KEPT)
+			return;
+		if (r->state == REC_PENDING || !obj_id_is(o->parent, k->cluster))
+			continue;
+		txn_del(t, o->id);
+		n--;
+	}
+}
+
+bool
+drs_keep_plan(const struct drs_keep *k, struct txn *t, struct drs_kept *kept)
+{
+	bool any = k->is_whole && drop_stale(k, t);
+	size_t n_new = 0;
+
+	for (uint32_t i = 0; i < k->plan->move_count; i++) {
+		const struct drs_move *m = &k->plan->moves[i];
+		const struct rec *same = find_same(k, m);
+		kept[i] = (struct drs_kept){ .waits_for = m->waits_for };
+		if (same && same->state == REC_PENDING)
+			kept[i].rec = same->o.id;
+		if (same)
+			continue;
+		kept[i].rec = add(k, t, m);
+		kept[i].is_new = true;
+		n_new++;
+	}
+	drop_oldest(k, t, n_new);
+	return any || n_new;
+}

@@ -1,0 +1,299 @@
+#include "server/drs/drs_view.h"
+
+#include <math.h>
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "base/str.h"
+#include "server/hosts/hosts.h"
+#include "server/task/task.h"
+
+#define LINK_MB_S    112.0 /* 1 Gbit/s, as the ceilings of moves take it */
+#define STABLE_MIN_S 300.0
+#define STABLE_MAX_S 3600.0
+#define SMOOTH       0.5
+#define STEADY       0.25 /* of its demand that may come and go */
+#define STEADY_MHZ   100.0
+
+struct gather {
+	const struct drs_env *env;
+	const struct cluster *cluster;
+	obj_id leaving;
+	struct arena *mem;
+	struct drs_view *view;
+	struct drs_host *hosts;
+	struct drs_guest *guests;
+	struct drs_reach *reaches;
+	struct drs_rule *rules;
+	struct map *host_at;  /* id → place + 1 */
+	struct map *guest_at; /* likewise */
+	struct map *reach_of; /* what a guest needs, as text → place + 1 */
+};
+
+void
+drs_sample_take(struct drs_sample *s, double cpu_mhz, uint64_t now_ms)
+{
+	if (!s->since_ms) {
+		s->cpu_mhz = cpu_mhz;
+		s->since_ms = now_ms;
+		return;
+	}
+	if (fabs(cpu_mhz - s->cpu_mhz) > fmax(STEADY * s->cpu_mhz, STEADY_MHZ))
+		s->since_ms = now_ms;
+	s->cpu_mhz += SMOOTH * (cpu_mhz - s->cpu_mhz);
+}
+
+static uint32_t
+place_of(const struct map *m, obj_id id)
+{
+	return (uint32_t)(uintptr_t)map_get(m, id.v) - 1;
+}
+
+static void
+note_place(struct map *m, obj_id id, uint32_t at)
+{
+	map_put(m, id.v, (void *)(uintptr_t)(at + 1));
+}
+
+static void
+add_host(struct gather *x, const struct host *h)
+{
+	double overcommit = x->cluster->memory_overcommit_permille
+				? x->cluster->memory_overcommit_permille / 1000.0
+				: 1;
+	uint32_t at = x->view->host_count;
+
+	/* One that has never said what it has can neither give nor take. */
+	if (!h->cpu_total_mhz || !h->memory_total_mb)
+		return;
+	x->hosts[at] = (struct drs_host){
+		.id = h->o.id,
+		.name = arena_strdup(x->mem, h->o.name),
+		.cpu_mhz = h->cpu_total_mhz,
+		.mem_mb = (double)h->memory_total_mb * overcommit,
+		.core_mhz =
+		    (double)h->cpu_total_mhz / (h->cpu_cores ? h->cpu_cores : 1),
+		/* One that goes into maintenance already is its task's to empty. */
+		.is_leaving = obj_id_is(h->o.id, x->leaving),
+		.is_closed = h->maintenance != MAINT_NONE ||
+			     !hosts_is_up(x->env->hosts, h->o.id),
+	};
+	note_place(x->host_at, h->o.id, at);
+	x->view->host_count++;
+}
+
+static bool
+can_move_by(const struct host *h, const char *engine, const char **ret_why)
+{
+	*ret_why = "has no such engine";
+	for (size_t i = 0; h->engines && i < json_count(h->engines); i++) {
+		const json *en = json_at(h->engines, i), *name = json_get(en, "name");
+		const json *usable = json_get(en, "usable");
+		if (!name || !str_same(json_str_value(name, NULL), engine))
+			continue;
+		if (usable && json_bool_value(usable))
+			return true;
+		*ret_why = "cannot use its engine";
+	}
+	return false;
+}
+
+static const char *
+out_of_reach(const struct gather *x, const struct vm *vm, const struct host *h)
+{
+	const struct inv *inv = x->env->inv;
+	const char *why;
+
+	if (vm->engine && vm->engine[0] && !can_move_by(h, vm->engine, &why))
+		return arena_printf(x->mem, "%s %s", why, vm->engine);
+	for (size_t i = 0; i < vm->datastores.n; i++) {
+		const struct datastore *ds = inv_datastore(inv, vm->datastores.v[i]);
+		if (ds && !id_list_has(&ds->reachable_hosts, h->o.id))
+			return arena_printf(
+			    x->mem, "does not reach datastore \"%s\"", ds->o.name);
+	}
+	for (size_t i = 0; i < vm->networks.n; i++) {
+		const struct network *n = inv_network(inv, vm->networks.v[i]);
+		if (n && !hosts_has_bridge(x->env->hosts, h->o.id, n->bridge))
+			return arena_printf(
+			    x->mem, "does not reach network \"%s\"", n->o.name);
+	}
+	return NULL;
+}
+
+/* What it needs of a host, as a key: guests alike are judged once. */
+static char *
+needs_of(const struct vm *vm)
+{
+	const struct id_list *lists[] = { &vm->datastores, &vm->networks };
+	struct str key = STR_INIT;
+
+	str_add(&key, vm->engine ? vm->engine : "");
+	for (size_t l = 0; l < ARRAY_SIZE(lists); l++) {
+		str_addc(&key, '|');
+		for (size_t i = 0; i < lists[l]->n; i++)
+			str_addf(&key, "%llu,", (unsigned long long)lists[l]->v[i].v);
+	}
+	return str_take(&key);
+}
+
+static uint32_t
+reach_of(struct gather *x, const struct vm *vm)
+{
+	AUTO_FREE char *key = needs_of(vm);
+	uintptr_t known = (uintptr_t)map_get_str(x->reach_of, key);
+	uint32_t at = x->view->reach_count, n = x->view->host_count;
+
+	if (known)
+		return (uint32_t)known - 1;
+	bool *can = arena_array(x->mem, n + 1, sizeof(*can));
+	const char **why = arena_array(x->mem, n + 1, sizeof(*why));
+	for (uint32_t h = 0; h < n; h++) {
+		why[h] = out_of_reach(x, vm, inv_host(x->env->inv, x->hosts[h].id));
+		can[h] = !why[h];
+	}
+	x->reaches[at] = (struct drs_reach){ can, why };
+	x->view->reach_count++;
+	map_put_str(x->reach_of, key, (void *)(uintptr_t)(at + 1));
+	return at;
+}
+
+static const char *
+pinned_by(const struct gather *x, const struct vm *vm, const struct drs_host *h)
+{
+	if (str_same(vm->drs_automation, "disabled"))
+		return "DRS is disabled for it";
+	if (vm->power_state != POWER_ON)
+		return arena_printf(
+		    x->mem, "it is %s", power_state_text(vm->power_state));
+	if (!hosts_is_up(x->env->hosts, h->id))
+		return "its host is not connected";
+	if (vm->lifecycle != LIFE_READY || task_works_on(x->env->tasks, vm->o.id))
+		return "a task works on it";
+	return NULL;
+}
+
+static void
+take_demand(
+    const struct gather *x, const struct vm *vm, struct drs_guest *g, double core_mhz)
+{
+	const struct drs_sample *s =
+	    x->env->samples ? map_get(x->env->samples, vm->o.id.v) : NULL;
+	double most = vm->num_cpu * core_mhz;
+
+	if (vm->cpu_limit_mhz && (double)vm->cpu_limit_mhz < most)
+		most = (double)vm->cpu_limit_mhz;
+	g->is_measured = vm->cpu_usage_mhz || vm->memory_usage_mb;
+	g->cpu_mhz = !g->is_measured ? most : s ? s->cpu_mhz : vm->cpu_usage_mhz;
+	g->cpu_mhz = fmin(g->cpu_mhz, most);
+	g->mem_mb = (double)vm->memory_mb;
+	g->stable_s = STABLE_MIN_S;
+	if (!s)
+		return;
+	g->stable_s =
+	    fmin(fmax((double)(x->env->now_ms - s->since_ms) / 1000, STABLE_MIN_S),
+		STABLE_MAX_S);
+	if (s->moved_ms && x->env->now_ms - s->moved_ms < DRS_REST_MS)
+		g->resting = s->has_failed ? "its last move failed a short while ago"
+					   : "it was moved a short while ago";
+}
+
+static void
+add_guest(struct gather *x, const struct vm *vm)
+{
+	uint32_t host = place_of(x->host_at, vm->host), at = x->view->guest_count;
+
+	if (host == DRS_NONE || vm->power_state == POWER_OFF ||
+	    vm->power_state == POWER_SUSPENDED)
+		return;
+	struct drs_guest *g = &x->guests[at];
+	g->id = vm->o.id;
+	g->name = arena_strdup(x->mem, vm->o.name);
+	g->host = host;
+	take_demand(x, vm, g, x->hosts[host].core_mhz);
+	g->reach = reach_of(x, vm);
+	g->pinned = pinned_by(x, vm, &x->hosts[host]);
+	note_place(x->guest_at, vm->o.id, at);
+	x->view->guest_count++;
+}
+
+static void
+add_rule(struct gather *x, const struct rule *r)
+{
+	uint32_t *guests = arena_array(x->mem, r->vms.n + 1, sizeof(*guests)), n = 0;
+	bool *hosts = arena_array(x->mem, x->view->host_count + 1, sizeof(*hosts));
+
+	for (size_t i = 0; i < r->vms.n; i++) {
+		uint32_t at = place_of(x->guest_at, r->vms.v[i]);
+		if (at != DRS_NONE)
+			guests[n++] = at;
+	}
+	for (uint32_t h = 0; h < x->view->host_count; h++)
+		hosts[h] = id_list_has(&r->hosts, x->hosts[h].id);
+	if (!n)
+		return;
+	x->rules[x->view->rule_count++] = (struct drs_rule){
+		.name = arena_strdup(x->mem, r->o.name),
+		.type = r->type,
+		.guests = guests,
+		.guest_count = n,
+		.hosts = r->hosts.n ? hosts : NULL,
+	};
+}
+
+static void
+add_all(struct gather *x)
+{
+	const struct inv *inv = x->env->inv;
+
+	INV_EACH(inv, KIND_HOST, o)
+	{
+		if (obj_id_is(o->parent, x->cluster->o.id))
+			add_host(x, inv_host(inv, o->id));
+	}
+	INV_EACH(inv, KIND_VM, o)
+	{
+		add_guest(x, inv_vm(inv, o->id));
+	}
+	INV_EACH(inv, KIND_RULE, o)
+	{
+		const struct rule *r = inv_rule(inv, o->id);
+		if (r->enabled && obj_id_is(o->parent, x->cluster->o.id))
+			add_rule(x, r);
+	}
+}
+
+struct drs_view *
+drs_view_of(
+    const struct drs_env *env, obj_id cluster, obj_id leaving, struct arena *mem)
+{
+	size_t guests = inv_count(env->inv, KIND_VM) + 1;
+	struct gather x = {
+		.env = env,
+		.cluster = inv_cluster(env->inv, cluster),
+		.leaving = leaving,
+		.mem = mem,
+		.view = arena_alloc(mem, sizeof(struct drs_view)),
+		.hosts = arena_array(
+		    mem, inv_count(env->inv, KIND_HOST) + 1, sizeof(struct drs_host)),
+		.guests = arena_array(mem, guests, sizeof(struct drs_guest)),
+		.reaches = arena_array(mem, guests, sizeof(struct drs_reach)),
+		.rules = arena_array(
+		    mem, inv_count(env->inv, KIND_RULE) + 1, sizeof(struct drs_rule)),
+		.host_at = map_new_u64(),
+		.guest_at = map_new_u64(),
+		.reach_of = map_new_str(),
+	};
+
+	x.view->hosts = x.hosts;
+	x.view->guests = x.guests;
+	x.view->reaches = x.reaches;
+	x.view->rules = x.rules;
+	x.view->threshold = x.cluster->drs_threshold;
+	x.view->link_mb_s = LINK_MB_S;
+	add_all(&x);
+	map_free(x.host_at);
+	map_free(x.guest_at);
+	map_free(x.reach_of);
+	return x.view;
+}

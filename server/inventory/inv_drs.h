@@ -1,0 +1,27 @@
+/*
+ * inv_drs: rules and recommendations, as the inventory has them (inv.h).
+ */
+#pragma once
+#include "server/inventory/inv.h"
+
+struct rule { /* parent: the cluster */
+	struct obj o;
+	enum rule_type type;
+	bool enabled;
+	struct id_list vms;   /* of the cluster */
+	struct id_list hosts; /* of a rule between guests and hosts */
+	char *conflict;       /* why it was disabled, or NULL */
+};
+
+struct rec { /* parent: the cluster; name: what it says, in one line */
+	struct obj o;
+	obj_id vm, from, to;
+	uint32_t priority; /* 1: must be, 2 … 5: worth less and less */
+	char *reason;      /* code, "antiAffin" */
+	char *text;        /* why, for people */
+	enum rec_state state;
+	char *note;    /* why it is stale or failed */
+	json *factors; /* loads before and after, rules, alternatives, cost, benefit */
+	json *inputs;  /* what the factors can be worked out from again */
+	obj_id task;   /* that carries it out, or none */
+};

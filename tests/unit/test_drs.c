@@ -1,0 +1,366 @@
+/* Rules, rounds and maintenance in a cluster of played hosts. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "server/drs/drs.h"
+#include "server/migrate/migrate.h"
+#include "server/inventory/inv_drs.h"
+#include "tests/lib/move_bed.h"
+
+#define ROUND_MS 10000u
+
+struct play {
+	struct lab *l;
+	struct drs *d;
+	obj_id a, b;
+};
+
+static obj_id
+host_of(const struct play *p, obj_id vm)
+{
+	return inv_vm(p->l->inv, vm)->host;
+}
+
+/* As a report would have it. */
+static void
+use(struct play *p, obj_id vm, uint32_t mhz)
+{
+	struct vm *row = inv_note_begin(p->l->inv, vm);
+
+	row->cpu_usage_mhz = mhz;
+	row->memory_usage_mb = 128;
+	inv_note_end(p->l->inv, vm);
+}
+
+static int
+op_on(struct play *p, const char *op, obj_id entity, const char *fmt, obj_id id)
+{
+	char text[OBJ_ID_TEXT];
+	AUTO_FREE char *args = fmt ? xstrdup(fmt) : NULL;
+	char *hole = args ? strchr(args, '%') : NULL;
+
+	if (hole) {
+		*hole = '\0';
+		char *all = xasprintf("%s%s%s", args, obj_id_text(id, text), hole + 1);
+		free(args);
+		args = all;
+	}
+	return lab_do(p->l, op, entity, args);
+}
+
+/* Two guests that run on one host of three. */
+static struct play
+play_new(const char *level)
+{
+	struct play p = { .l = lab_new(3, 8192) };
+	AUTO_FREE char *args =
+	    xasprintf("{'drs_enabled':true,'drs_automation_level':'%s'}", level);
+
+	for (unsigned i = 0; i < 3; i++) {
+		for (unsigned k = 0; k < i; k++)
+			agent_fake_meet(p.l->agent[i], p.l->agent[k]);
+	}
+	p.a = lab_vm(p.l, "a", true);
+	p.b = lab_vm(p.l, "b", true);
+	if (!obj_id_is(host_of(&p, p.a), host_of(&p, p.b)))
+		assert_int_equal(
+		    op_on(&p, "vm.migrate", p.b, "{'host':'%'}", host_of(&p, p.a)), 0);
+	assert_true(obj_id_is(host_of(&p, p.a), host_of(&p, p.b)));
+	assert_int_equal(lab_op(p.l, "cluster.update", p.l->cluster, args), 0);
+	const struct drs_opts o = {
+		.inv = p.l->inv,
+		.hosts = p.l->hosts,
+		.tasks = p.l->tasks,
+		.ops = p.l->ops,
+		.interval_ms = ROUND_MS,
+	};
+	p.d = drs_new(&o);
+	return p;
+}
+
+static void
+play_end(struct play *p)
+{
+	drs_free(p->d);
+	lab_free(p->l);
+}
+
+static void
+load_both(struct play *p)
+{
+	use(p, p->a, 900);
+	use(p, p->b, 900);
+	/* Guests with one CPU of 2000 MHz on hosts with eight: make them count. */
+	for (unsigned i = 0; i < p->l->n_hosts; i++) {
+		struct txn *t = txn_new(p->l->inv);
+		struct host *h = txn_edit(t, p->l->host[i]);
+		h->cpu_cores = 1;
+		h->cpu_total_mhz = 2000;
+		txn_commit_wake(t, WAKE_NONE);
+	}
+	lab_settle(p->l);
+}
+
+static const struct rec *
+only_rec(const struct play *p)
+{
+	const struct obj *o = inv_next(p->l->inv, KIND_REC, OBJ_ID_NONE);
+
+	assert_non_null(o);
+	assert_int_equal(inv_count(p->l->inv, KIND_REC), 1);
+	return inv_rec(p->l->inv, o->id);
+}
+
+static void
+test_fully_automated_moves_one_in_two_rounds(void **state)
+{
+	struct play p = play_new("fully_automated");
+
+	load_both(&p);
+	lab_advance(p.l, ROUND_MS);
+	assert_true(obj_id_is(host_of(&p, p.a), host_of(&p, p.b)));
+	lab_advance(p.l, ROUND_MS);
+	assert_false(obj_id_is(host_of(&p, p.a), host_of(&p, p.b)));
+	const struct rec *r = only_rec(&p);
+	assert_int_equal(r->state, REC_APPLIED);
+	assert_int_equal(inv_task(p.l->inv, r->task)->state, TASK_SUCCESS);
+	/* It is even now, and stays as it is. */
+	lab_advance(p.l, 5 * ROUND_MS);
+	assert_int_equal(inv_count(p.l->inv, KIND_REC), 1);
+	play_end(&p);
+}
+
+struct answer {
+	int rc;
+	char msg[240];
+};
+
+static void
+on_applied(const struct op_result *r, void *arg)
+{
+	struct answer *a = arg;
+
+	a->rc = r->rc;
+	strcpy(a->msg, r->err.msg);
+}
+
+static void
+test_manual_only_recommends(void **state)
+{
+	static const struct caller admin = { .name = "admin",
+		.role = ROLE_ADMINISTRATOR };
+	struct play p = play_new("manual");
+	struct answer a = { .rc = 1 };
+
+	load_both(&p);
+	lab_advance(p.l, 3 * ROUND_MS);
+	assert_int_equal(only_rec(&p)->state, REC_PENDING);
+	obj_id id = only_rec(&p)->o.id;
+	drs_apply(p.d, id, &admin, on_applied, &a);
+	lab_advance(p.l, ROUND_MS / 2);
+	assert_int_equal(a.rc, 0);
+	assert_int_equal(only_rec(&p)->state, REC_APPLIED);
+	assert_false(obj_id_is(host_of(&p, p.a), host_of(&p, p.b)));
+	drs_apply(p.d, id, &admin, on_applied, &a);
+	assert_int_equal(a.rc, ERR_BAD_STATE);
+	assert_string_equal(a.msg, "the recommendation is applied");
+	play_end(&p);
+}
+
+static void
+test_dismissed_does_not_come_back(void **state)
+{
+	struct play p = play_new("manual");
+
+	load_both(&p);
+	lab_advance(p.l, 3 * ROUND_MS);
+	assert_int_equal(op_on(&p, "rec.dismiss", only_rec(&p)->o.id, NULL, p.a), 0);
+	lab_advance(p.l, 3 * ROUND_MS);
+	assert_int_equal(only_rec(&p)->state, REC_DISMISSED);
+	play_end(&p);
+}
+
+static void
+test_what_gains_nothing_any_more_is_stale(void **state)
+{
+	struct play p = play_new("manual");
+
+	load_both(&p);
+	lab_advance(p.l, 3 * ROUND_MS);
+	use(&p, p.a, 0);
+	use(&p, p.b, 0);
+	lab_advance(p.l, 10 * ROUND_MS);
+	assert_int_equal(only_rec(&p)->state, REC_STALE);
+	play_end(&p);
+}
+
+static void
+test_disabled_guests_stay(void **state)
+{
+	struct play p = play_new("fully_automated");
+
+	load_both(&p);
+	assert_int_equal(
+	    op_on(&p, "vm.update", p.a, "{'drs_automation':'disabled'}", p.a), 0);
+	assert_int_equal(
+	    op_on(&p, "vm.update", p.b, "{'drs_automation':'disabled'}", p.a), 0);
+	lab_advance(p.l, 4 * ROUND_MS);
+	assert_int_equal(inv_count(p.l->inv, KIND_REC), 0);
+	play_end(&p);
+}
+
+#define APART "{'name':'ha','cluster':'cluster-1','type':'apart','vms':['vm-1','vm-2']}"
+
+static void
+test_rule_is_mended_at_once(void **state)
+{
+	struct play p = play_new("fully_automated");
+
+	assert_int_equal(lab_op(p.l, "rule.create", OBJ_ID_NONE, APART), 0);
+	lab_advance(p.l, ROUND_MS / 2);
+	assert_false(obj_id_is(host_of(&p, p.a), host_of(&p, p.b)));
+	assert_string_equal(only_rec(&p)->reason, "antiAffin");
+	/* And nobody may undo it. */
+	assert_int_equal(op_on(&p, "vm.migrate", p.b, "{'host':'%'}", host_of(&p, p.a)),
+	    ERR_NO_CAPACITY);
+	assert_non_null(strstr(p.l->msg, "rule \"ha\" keeps it apart from \"a\""));
+	play_end(&p);
+}
+
+static void
+refused(struct play *p, const char *args, const char *why)
+{
+	int rc = lab_op(p->l, "rule.create", OBJ_ID_NONE, args);
+
+	if (!rc || !strstr(p->l->msg, why))
+		fail_msg("%s: %s, not \"%s\"", args, p->l->msg, why);
+}
+
+static void
+test_rules_that_make_no_sense(void **state)
+{
+	struct play p = play_new("manual");
+
+	refused(&p, "{'name':'x','cluster':'cluster-1','type':'apart','vms':['vm-1']}",
+	    "at least two");
+	refused(&p,
+	    "{'name':'x','cluster':'cluster-1','type':'apart','vms':['vm-1','vm-9']}",
+	    "there is no vm-9");
+	refused(&p,
+	    "{'name':'x','cluster':'cluster-1','type':'apart','vms':['vm-1','vm-1']}",
+	    "has vm-1 twice");
+	refused(&p,
+	    "{'name':'x','cluster':'cluster-1','type':'must_run_on','vms':['vm-1']}",
+	    "at least one");
+	assert_int_equal(lab_op(p.l, "rule.create", OBJ_ID_NONE, APART), 0);
+	refused(&p,
+	    "{'name':'x','cluster':'cluster-1','type':'together',"
+	    "'vms':['vm-1','vm-2']}",
+	    "contradicts rule \"ha\"");
+	play_end(&p);
+}
+
+static void
+test_the_older_of_two_host_rules_wins(void **state)
+{
+	struct play p = play_new("manual");
+
+	assert_int_equal(lab_op(p.l, "rule.create", OBJ_ID_NONE,
+			     "{'name':'old','cluster':'cluster-1','type':'must_run_on',"
+			     "'vms':['vm-1'],'hosts':['host-1']}"),
+	    0);
+	assert_int_equal(lab_op(p.l, "rule.create", OBJ_ID_NONE,
+			     "{'name':'new','cluster':'cluster-1',"
+			     "'type':'must_not_run_on','vms':['vm-1'],"
+			     "'hosts':['host-1']}"),
+	    0);
+	obj_id id = p.l->object;
+	const struct rule *r = inv_rule(p.l->inv, id);
+	assert_false(r->enabled);
+	assert_string_equal(r->conflict,
+	    "rule \"old\" is older, and with both no host is left for \"a\"");
+	assert_int_equal(lab_events(p.l, "DrsRuleConflictEvent"), 1);
+	assert_int_equal(
+	    lab_op(p.l, "rule.update", id, "{'enabled':true}"), ERR_BAD_STATE);
+	/* Its members go, and it with them. */
+	assert_int_equal(lab_do(p.l, "vm.stop", p.a, "{'mode':'kill'}"), 0);
+	assert_int_equal(lab_do(p.l, "vm.delete", p.a, NULL), 0);
+	assert_int_equal(inv_count(p.l->inv, KIND_RULE), 0);
+	play_end(&p);
+}
+
+static void
+test_maintenance_empties_a_host(void **state)
+{
+	struct play p = play_new("manual");
+	obj_id host = host_of(&p, p.a);
+
+	AUTO(json)
+	json *plan = drs_maintenance_plan(p.l->inv, p.l->hosts, p.l->tasks, host);
+	assert_int_equal(json_count(json_get(plan, "items")), 2);
+	assert_int_equal(json_count(json_get(plan, "blockers")), 0);
+	assert_int_equal(lab_do(p.l, "host.maintenance", host, NULL), 0);
+	assert_int_equal(inv_host(p.l->inv, host)->maintenance, MAINT_IN);
+	assert_false(obj_id_is(host_of(&p, p.a), host));
+	assert_false(obj_id_is(host_of(&p, p.b), host));
+	assert_int_equal(lab_power(p.l, p.a), POWER_ON);
+	/* Nothing gets on it, and nothing comes back by itself. */
+	assert_int_not_equal(op_on(&p, "vm.migrate", p.a, "{'host':'%'}", host), 0);
+	assert_int_equal(lab_op(p.l, "host.maintenance", host, NULL), ERR_BAD_STATE);
+	assert_int_equal(lab_op(p.l, "host.maintenance_leave", host, NULL), 0);
+	lab_advance(p.l, 3 * ROUND_MS);
+	assert_false(obj_id_is(host_of(&p, p.a), host));
+	play_end(&p);
+}
+
+static void
+test_guests_that_are_off_stay_unless_asked(void **state)
+{
+	struct play p = play_new("manual");
+	obj_id host = host_of(&p, p.a);
+
+	assert_int_equal(lab_do(p.l, "vm.stop", p.b, "{'mode':'kill'}"), 0);
+	assert_int_equal(lab_do(p.l, "host.maintenance", host, NULL), 0);
+	assert_true(obj_id_is(host_of(&p, p.b), host));
+	assert_int_equal(lab_op(p.l, "vm.start", p.b, NULL), ERR_BAD_STATE);
+	assert_non_null(strstr(p.l->msg, "is in maintenance"));
+	assert_int_equal(lab_op(p.l, "host.maintenance_leave", host, NULL), 0);
+	assert_int_equal(lab_do(p.l, "host.maintenance", host, "{'evacuate':true}"), 0);
+	assert_false(obj_id_is(host_of(&p, p.b), host));
+	play_end(&p);
+}
+
+static void
+test_blockers_are_named(void **state)
+{
+	struct play p = play_new("manual");
+	obj_id host = host_of(&p, p.a);
+
+	assert_int_equal(
+	    op_on(&p, "vm.update", p.a, "{'drs_automation':'disabled'}", p.a), 0);
+	assert_int_equal(lab_op(p.l, "host.maintenance", host, NULL), ERR_BAD_STATE);
+	assert_string_equal(p.l->msg, "\"a\" cannot leave: DRS is disabled for it");
+	assert_int_equal(inv_host(p.l->inv, host)->maintenance, MAINT_NONE);
+	play_end(&p);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_fully_automated_moves_one_in_two_rounds),
+		cmocka_unit_test(test_manual_only_recommends),
+		cmocka_unit_test(test_dismissed_does_not_come_back),
+		cmocka_unit_test(test_what_gains_nothing_any_more_is_stale),
+		cmocka_unit_test(test_disabled_guests_stay),
+		cmocka_unit_test(test_rule_is_mended_at_once),
+		cmocka_unit_test(test_rules_that_make_no_sense),
+		cmocka_unit_test(test_the_older_of_two_host_rules_wins),
+		cmocka_unit_test(test_maintenance_empties_a_host),
+		cmocka_unit_test(test_guests_that_are_off_stay_unless_asked),
+		cmocka_unit_test(test_blockers_are_named),
+	};
+	ops_register(migrate_defs);
+	drs_register();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
