@@ -5,7 +5,7 @@
  * machines, and customisation specifications.
  */
 #pragma once
-#include "server/ops/ops_int.h"
+#include "server/task/task.h"
 
 /* Make the verbs known; before ops_new, twice is harmless. */
 void template_register(void);
