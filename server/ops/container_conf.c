@@ -117,12 +117,27 @@ check_list(const json *args, size_t which, struct err *e)
 }
 
 static int
+check_pids(const json *args, struct err *e)
+{
+	int64_t n = is_given(args, "pids_limit")
+			? json_int_value(json_get(args, "pids_limit"))
+			: 0;
+
+	if (!n || n >= CONTAINER_PIDS_MIN)
+		return 0;
+	return err_set(e, ERR_INVALID,
+	    "pids_limit: with fewer than %u processes and threads no container starts; 0 "
+	    "is the host's default",
+	    CONTAINER_PIDS_MIN);
+}
+
+static int
 check_all(const json *args, struct err *e)
 {
 	const json *argv = json_get(args, "args");
-	int rc = 0;
+	int rc = check_pids(args, e);
 
-	if (is_given(args, "host_name"))
+	if (!rc && is_given(args, "host_name"))
 		rc = check_host_name(
 		    json_str_value(json_get(args, "host_name"), NULL), e);
 	for (size_t i = 0; !rc && i < ARRAY_SIZE(lists); i++)

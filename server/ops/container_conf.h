@@ -7,6 +7,7 @@
 #include "base/json.h"
 
 #define CONTAINER_PIDS_MAX   4194304u
+#define CONTAINER_PIDS_MIN   16u /* the runtime's own threads count until it runs */
 #define CONTAINER_WEIGHT_MAX 1000u
 #define CONTAINER_ARGS_MAX   100u
 #define CONTAINER_ENV_MAX    200u
@@ -20,7 +21,7 @@
 	{ .name = "host_name", .type = ARG_TEXT, .min = 1, .max = CONTAINER_NAME_MAX, .help = "of a container, inside; without: its name" }, \
 	{ .name = "dns", .type = ARG_TEXTS, .max = CONTAINER_DNS_MAX, .help = "of a container: name servers; without: the network's" }, \
 	{ .name = "swap_limit_mb", .type = ARG_U64, .max = VM_MAX_MB, .help = "of a container: swap besides its memory" }, \
-	{ .name = "pids_limit", .type = ARG_U32, .max = CONTAINER_PIDS_MAX, .help = "of a container: processes and threads; 0: the host's default" }, \
+	{ .name = "pids_limit", .type = ARG_U32, .max = CONTAINER_PIDS_MAX, .help = "of a container: processes and threads, at least 16; 0: the host's default" }, \
 	{ .name = "io_weight", .type = ARG_U32, .min = 1, .max = CONTAINER_WEIGHT_MAX, .help = "of a container: its part of the disks' time; 100 is normal" }, \
 	{ .name = "args", .type = ARG_TEXTS, .max = CONTAINER_ARGS_MAX, .help = "of a container: its first process; without: its image's, or /sbin/init" }, \
 	{ .name = "env", .type = ARG_TEXTS, .max = CONTAINER_ENV_MAX, .help = "of a container: \"NAME=value\", besides its image's" }, \

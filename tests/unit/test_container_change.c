@@ -75,7 +75,7 @@ what_the_host_refuses_stays_as_it_was(void **state)
 	agent_fake_fail_next(
 	    l->agent[0], ERR_BUSY, "cannot do with 64 MB of memory: 100 MB are in use");
 	assert_int_equal(
-	    lab_do(l, "vm.update", id, "{'memory_mb':64,'pids_limit':5}"), ERR_BUSY);
+	    lab_do(l, "vm.update", id, "{'memory_mb':64,'pids_limit':20}"), ERR_BUSY);
 	assert_non_null(strstr(lab_task_error(l), "100 MB are in use"));
 	assert_int_equal(inv_vm(l->inv, id)->memory_mb, 128);
 	is_container(l, id, "{\"args\":[\"/bin/init\"]}");
@@ -91,6 +91,7 @@ what_makes_no_sense_is_named(void **state)
 		{ "{'io_weight':0}", "io_weight" },
 		{ "{'io_weight':1001}", "io_weight" },
 		{ "{'pids_limit':4194305}", "pids_limit" },
+		{ "{'pids_limit':15}", "pids_limit: with fewer than 16" },
 		{ "{'swap_limit_mb':-1}", "swap_limit_mb" },
 		{ "{'dns':['here']}", "dns" },
 		{ "{'env':['x']}", "env: \"x\" is not NAME=value" },

@@ -133,7 +133,7 @@ what_only_one_kind_takes_is_refused_on_the_other(void **state)
 		    "guest_type: \"tiny\" makes machines, not containers" },
 		{ "template-2", "'guest_type':'machine'",
 		    "guest_type: \"busybox\" makes containers, not machines" },
-		{ "template-1", "'pids_limit':5", "pids_limit: is of containers" },
+		{ "template-1", "'pids_limit':50", "pids_limit: is of containers" },
 		{ "template-1", "'ip_address':'10.0.0.5'",
 		    "ip_address: is of containers" },
 		{ "template-2", "'full':true", "full: a container always stands" },
@@ -275,11 +275,11 @@ a_clone_is_a_copy_on_the_same_layers(void **state)
 
 	make_stores(l);
 	import_root(l, "");
-	obj_id first = made(l, "ct-1", ",'pids_limit':5")->o.id;
-	ok(l, "vm.clone", first, "{'name':'ct-2','pids_limit':6}");
+	obj_id first = made(l, "ct-1", ",'pids_limit':50")->o.id;
+	ok(l, "vm.clone", first, "{'name':'ct-2','pids_limit':60}");
 	const struct vm *vm = inv_vm(l->inv, vm_named(l, "ct-2"));
 	assert_int_equal(vm->guest_type, GUEST_CONTAINER);
-	is_json(vm->container, "{\"args\":[\"/bin/init\"],\"pids_limit\":6}");
+	is_json(vm->container, "{\"args\":[\"/bin/init\"],\"pids_limit\":60}");
 	assert_string_equal(seen.disk[1].source, "vms/vm-1/disk-0.ext4");
 	assert_string_equal(seen.disk[1].path, "vms/vm-2/disk-0.ext4");
 	assert_string_equal(seen.disk[1].base, "templates/1/disk.ext4");
@@ -301,11 +301,11 @@ a_container_becomes_a_template_that_stands_on_the_first(void **state)
 	struct lab *l = lab_watched(1, 8192);
 
 	obj_id first = import_root(l, "");
-	obj_id ct = made(l, "ct-1", ",'host_name':'own','pids_limit':5")->o.id;
+	obj_id ct = made(l, "ct-1", ",'host_name':'own','pids_limit':50")->o.id;
 	ok(l, "vm.to_template", ct, "{'name':'golden','keep':true}");
 	const struct template *tpl = inv_template(l->inv, l->object);
 	assert_int_equal(tpl->guest_type, GUEST_CONTAINER);
-	is_json(tpl->container, "{\"args\":[\"/bin/init\"],\"pids_limit\":5}");
+	is_json(tpl->container, "{\"args\":[\"/bin/init\"],\"pids_limit\":50}");
 	is_json(tpl->layers,
 	    "[{\"path\":\"templates/1/disk.ext4\",\"format\":\"ext4\"},"
 	    "{\"path\":\"templates/1/layer-1.ext4\",\"format\":\"ext4\"}]");
@@ -349,6 +349,7 @@ what_only_machines_can_is_refused_with_a_reason(void **state)
 	import_root(l, "");
 	obj_id ct = made(l, "ct-1", "")->o.id;
 	refused(l, "vm.snapshot", ct, "{'name':'a'}", "there are no snapshots");
+	refused(l, "vm.consolidate", ct, "{}", "there are no snapshots");
 	refused(l, "vm.disk_add", ct, "{'size_mb':100}", "its one disk is its root");
 	refused(
 	    l, "vm.disk_remove", ct, "{'name':'disk-0'}", "its one disk is its root");

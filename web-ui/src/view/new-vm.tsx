@@ -26,7 +26,7 @@ function ContainerFields() {
       </label>
       <label>
         Processes
-        <input name="pids_limit" type="number" min="0" placeholder="as the host allows" />
+        <input name="pids_limit" type="number" min="16" placeholder="as the host allows" />
       </label>
     </>
   );
