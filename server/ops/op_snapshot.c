@@ -158,15 +158,23 @@ static const struct task_kind take_kind = {
 };
 
 static int
+need_machine(const struct vm *vm, struct err *e)
+{
+	if (vm->guest_type != GUEST_CONTAINER)
+		return 0;
+	return err_set(e, ERR_UNSUPPORTED,
+	    "\"%s\" is a container, of which there are no snapshots: make a template of "
+	    "it, or clone it",
+	    vm->o.name);
+}
+
+static int
 check_take(const struct op_call *c, const struct vm *vm, bool memory, struct err *e)
 {
-	int rc = snap_need_host(c, vm, TAKE_POWER, e);
+	int rc = need_machine(vm, e);
 
-	if (vm->guest_type == GUEST_CONTAINER)
-		return err_set(e, ERR_UNSUPPORTED,
-		    "\"%s\" is a container, of which there are no snapshots: make a "
-		    "template of it, or clone it",
-		    vm->o.name);
+	if (!rc)
+		rc = snap_need_host(c, vm, TAKE_POWER, e);
 	if (!rc && memory && vm->power_state != POWER_ON)
 		return err_set(e, ERR_BAD_STATE,
 		    "memory: machine \"%s\" is %s; its memory can be kept while it runs",
@@ -491,8 +499,10 @@ static int
 vm_consolidate(struct op_call *c, struct txn *t, struct err *e)
 {
 	const struct vm *vm = inv_vm(c->inv, c->entity);
-	int rc = snap_need_host(c, vm, SNAP_ANY_POWER, e);
+	int rc = need_machine(vm, e);
 
+	if (!rc)
+		rc = snap_need_host(c, vm, SNAP_ANY_POWER, e);
 	if (rc)
 		return rc;
 	json_set_json(c->args, "gone", half_gone(c->inv, vm));

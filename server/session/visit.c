@@ -107,7 +107,8 @@ visit_check(const struct visits *vs, const struct visit_want *w, struct err *e)
 		    "vm \"%s\" is a machine: nothing gets inside but over its network",
 		    m->o.name);
 	if (w->kind != VISIT_LOG && m->power_state != POWER_ON)
-		return err_set(e, ERR_BAD_STATE, "vm \"%s\" is %s", m->o.name,
+		return err_set(e, ERR_BAD_STATE,
+		    "container \"%s\" does not run: it is %s", m->o.name,
 		    power_state_text(m->power_state));
 	return check_limits(vs, w->who, e);
 }
@@ -150,20 +151,20 @@ visit_record(
 		    t, w->who, w->tty ? "vm.enter" : "vm.exec", w->vm, vm, 0, command);
 		if (w->tty)
 			txn_event(t, EV_VM_ENTERED, w->vm, OBJ_ID_NONE, user,
-			    "%s entered vm %s with \"%s\"", user, vm, command);
+			    "%s entered %s with \"%s\"", user, vm, command);
 		else
 			txn_event(t, EV_VM_PROGRAM_RUN, w->vm, OBJ_ID_NONE, user,
-			    "%s ran \"%s\" in vm %s", user, command, vm);
+			    "%s ran \"%s\" in %s", user, command, vm);
 		break;
 	case VISIT_GET:
 		txn_audit(t, w->who, "vm.files_get", w->vm, vm, 0, w->path);
 		txn_event(t, EV_VM_FILES_COPIED, w->vm, OBJ_ID_NONE, user,
-		    "%s copied \"%.200s\" out of vm %s", user, w->path, vm);
+		    "%s copied \"%.200s\" out of %s", user, w->path, vm);
 		break;
 	case VISIT_PUT:
 		txn_audit(t, w->who, "vm.files_put", w->vm, vm, 0, w->path);
 		txn_event(t, EV_VM_FILES_COPIED, w->vm, OBJ_ID_NONE, user,
-		    "%s copied files into \"%.200s\" of vm %s", user, w->path, vm);
+		    "%s copied files into \"%.200s\" of %s", user, w->path, vm);
 		break;
 	case VISIT_LOG: /* a look leaves no trace */
 		break;

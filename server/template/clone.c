@@ -129,16 +129,13 @@ settle_chain(struct op_call *c, const struct vm *vm, struct err *e)
 static int
 settle_live(struct op_call *c, const struct vm *vm, struct err *e)
 {
-	int rc = vm_need_power(vm, POWER_BIT(POWER_ON) | POWER_BIT(POWER_PAUSED), e);
+	int rc;
 
+	if (vm->guest_type == GUEST_CONTAINER)
+		return vm_need_power(vm, POWER_BIT(POWER_OFF), e);
+	rc = vm_need_power(vm, POWER_BIT(POWER_ON) | POWER_BIT(POWER_PAUSED), e);
 	if (rc)
 		return rc;
-	if (vm->guest_type == GUEST_CONTAINER) {
-		return err_set(e, ERR_BAD_STATE,
-		    "container \"%s\" is %s and writes to its disk; power it off to "
-		    "clone it",
-		    vm->o.name, power_state_text(vm->power_state));
-	}
 	if (!clone_live_possible() || arg_bool(c->args, "many", false)) {
 		return err_set(e, ERR_BAD_STATE,
 		    "machine \"%s\" is %s and writes to its disks; take a snapshot and "

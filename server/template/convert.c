@@ -156,7 +156,8 @@ write_template(struct task_run *r, struct txn *t)
 	tpl->lifecycle = LIFE_READY;
 	tpl_take_facts(tpl, run_reply(r, vm->host, step_named(r, "copy")));
 	txn_event(t, EV_TEMPLATE_ADDED, r->entity, r->id, r->who.name,
-	    "Made template %s of machine %s", tpl->o.name, vm->o.name);
+	    "Made template %s of %s %s", tpl->o.name, guest_type_text(vm->guest_type),
+	    vm->o.name);
 }
 
 /* From here on the template is what counts: the machine may go. */

@@ -348,7 +348,7 @@ it_is_written_down_who_did_what(void **state)
 	assert_string_equal(
 	    json_str_value(json_get(ev, "type"), NULL), "VmProgramRunEvent");
 	said = json_str_value(json_get(ev, "message"), NULL);
-	assert_string_equal(said, "ada ran \"/bin/echo two words\" in vm ct-1");
+	assert_string_equal(said, "ada ran \"/bin/echo two words\" in ct-1");
 	close_world(&w);
 }
 
