@@ -161,7 +161,7 @@ def test_what_only_machines_have_is_refused(lab: Lab, box: dict[str, Any], tiny:
     api, path = lab.api(), f"/vms/{box['id']}"
     refused("unsupported", "no snapshots", api.do, "POST", f"{path}/snapshots", {"name": "a"})
     refused("unsupported", "its one disk is its root", api.do, "POST", f"{path}/disks", {"size_mb": 10})
-    refused("bad_state", "power it off to clone it", api.do, "POST", f"{path}/clone", {"name": "a"})
+    refused("bad_state", "this wants it powered off", api.do, "POST", f"{path}/clone", {"name": "a"})
     store = lab.find("datastores", "shared")["id"]
     refused("unsupported", "is a container", api.do, "POST", f"{path}/export", {"datastore": store, "path": "a.ova"})
     refused("invalid", "pids_limit: is of containers", api.do, "POST", "/vms",

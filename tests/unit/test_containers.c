@@ -291,7 +291,7 @@ a_clone_is_a_copy_on_the_same_layers(void **state)
 	refused(l, "vm.clone", first, "{'name':'a','datastore':'datastore-2'}",
 	    "copy it there first");
 	ok(l, "vm.start", first, NULL);
-	refused(l, "vm.clone", first, "{'name':'a'}", "power it off to clone it");
+	refused(l, "vm.clone", first, "{'name':'a'}", "this wants it powered off");
 	lab_free(l);
 }
 
