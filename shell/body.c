@@ -62,6 +62,22 @@ body_word(struct stage *st, json *body, const char *param, const char *key)
 }
 
 void
+body_name(struct stage *st, json *body, const char *param, const char *key)
+{
+	AUTO(str) struct str b = STR_INIT;
+
+	if (!has_arg(st, param))
+		return;
+	for (const char *p = get_text(st, param); *p; p++) {
+		if (isupper((unsigned char)*p) && b.len)
+			str_addc(&b, '_');
+		str_addc(&b, (char)tolower((unsigned char)*p));
+	}
+	bool as_cluster = str_same(str_cstr(&b), "as_specified_by_cluster");
+	json_set_str(body, key, as_cluster ? "cluster" : str_cstr(&b));
+}
+
+void
 body_texts(struct stage *st, json *body, const char *param, const char *key)
 {
 	struct val v = get_arg(st, param);

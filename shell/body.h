@@ -15,6 +15,9 @@ void body_number(struct stage *st, json *body, const char *param, const char *ke
 void body_text(struct stage *st, json *body, const char *param, const char *key);
 /* A parameter's word as the server spells it, in small letters. */
 void body_word(struct stage *st, json *body, const char *param, const char *key);
+/* A word of several as the server spells it: FullyAutomated is fully_automated, and
+ * AsSpecifiedByCluster cluster. */
+void body_name(struct stage *st, json *body, const char *param, const char *key);
 void body_texts(struct stage *st, json *body, const char *param, const char *key);
 /* What only containers have, when they are made and later: -HostName, -SwapMB … */
 void body_settings(struct stage *st, json *body);

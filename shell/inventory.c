@@ -175,6 +175,10 @@ type_of(enum obj_kind kind)
 		return "Snapshot";
 	case KIND_CUSTSPEC:
 		return "OSCustomizationSpec";
+	case KIND_RULE:
+		return "DrsRule";
+	case KIND_REC:
+		return "DrsRecommendation";
 	case KIND_USER:
 		return "VIAccount";
 	case KIND_TASK:

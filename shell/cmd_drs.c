@@ -1,0 +1,394 @@
+/*
+ * cmd_drs: where guests run best: rules, recommendations, hosts in maintenance.
+ */
+#include <string.h>
+
+#include "shell/body.h"
+#include "shell/change.h"
+#include "shell/data.h"
+#include "shell/rest.h"
+
+static enum run
+body_ids(
+    struct stage *st, json *body, const char *param, unsigned kinds, const char *key)
+{
+	struct val refs = VAL_NONE;
+	struct err e = ERR_INIT;
+
+	if (!has_arg(st, param))
+		return RUN_OK;
+	if (resolve_all(st, get_arg(st, param), kinds, &refs, &e) < 0)
+		return throw_err(st->sh, st->node, &e);
+	json *list = json_new_array();
+	for (size_t i = 0; i < val_count(refs); i++)
+		json_add_str(list, record_id(val_at(refs, i)));
+	json_set_json(body, key, list);
+	val_free(refs);
+	return RUN_OK;
+}
+
+static void
+fini_changes(struct stage *st)
+{
+	changes_free(st->state);
+}
+
+static enum run
+end_changes(struct stage *st)
+{
+	return changes_end(st, st->state);
+}
+
+static enum run
+change_all(struct stage *st, const char *param, enum obj_kind kind, const json *body)
+{
+	struct val refs = VAL_NONE;
+	enum run rc = resolve(st, get_arg(st, param), 1u << kind, &refs);
+
+	if (rc != RUN_OK)
+		return rc;
+	rc = change_each(st, refs, "PATCH", NULL, body);
+	val_free(refs);
+	return rc;
+}
+
+/* ---- rules ---- */
+
+static enum run
+rule_begin(struct stage *st)
+{
+	return changes_of(st, KIND_RULE);
+}
+
+static enum run
+rule_members(struct stage *st, json *body)
+{
+	enum run rc = body_ids(st, body, "VM", KIND_BIT(VM), "vms");
+
+	body_bool(st, body, "Enabled", "enabled");
+	return rc == RUN_OK ? body_ids(st, body, "VMHost", KIND_BIT(HOST), "hosts")
+			    : rc;
+}
+
+/* -KeepTogether $true or $false of a rule among guests, -Type of one with hosts. */
+static enum run
+rule_type(struct stage *st, json *body)
+{
+	AUTO(json) json *flag = json_new_object();
+	const json *together;
+
+	if (has_arg(st, "KeepTogether") == has_arg(st, "Type"))
+		return throw_new(st->sh, st->node, ERR_INVALID,
+		    "New-DrsRule wants either -KeepTogether or -Type");
+	body_name(st, body, "Type", "type");
+	body_bool(st, flag, "KeepTogether", "is");
+	together = json_get(flag, "is");
+	if (together)
+		json_set_str(
+		    body, "type", json_bool_value(together) ? "together" : "apart");
+	return RUN_OK;
+}
+
+static enum run
+new_rule_process(struct stage *st, struct val v)
+{
+	json *body = body_named(st);
+	enum run rc = body_id(st, body, "Cluster", KIND_BIT(CLUSTER), "cluster");
+
+	if (rc == RUN_OK)
+		rc = rule_type(st, body);
+	if (rc == RUN_OK)
+		rc = rule_members(st, body);
+	if (rc == RUN_OK)
+		return change_now(st, "/rules", body, get_text(st, "Name"));
+	json_free(body);
+	return rc;
+}
+
+const struct cmd_ops ops_new_rule = { sizeof(struct changes), rule_begin,
+	new_rule_process, NULL, fini_changes };
+
+static enum run
+set_rule_process(struct stage *st, struct val v)
+{
+	AUTO(json) json *body = json_new_object();
+	enum run rc = rule_members(st, body);
+
+	body_text(st, body, "Name", "name");
+	if (rc == RUN_OK && !json_count(body))
+		return throw_new(st->sh, st->node, ERR_INVALID,
+		    "Set-DrsRule wants something to change");
+	return rc == RUN_OK ? change_all(st, "Rule", KIND_RULE, body) : rc;
+}
+
+const struct cmd_ops ops_set_rule = { sizeof(struct changes), rule_begin,
+	set_rule_process, end_changes, fini_changes };
+
+/* ---- clusters ---- */
+
+static enum run
+cluster_begin(struct stage *st)
+{
+	return changes_of(st, KIND_CLUSTER);
+}
+
+static enum run
+set_cluster_process(struct stage *st, struct val v)
+{
+	AUTO(json) json *body = json_new_object();
+
+	body_text(st, body, "Name", "name");
+	body_bool(st, body, "DrsEnabled", "drs_enabled");
+	body_name(st, body, "DrsAutomationLevel", "drs_automation_level");
+	body_number(st, body, "DrsThreshold", "drs_threshold");
+	body_number(st, body, "MemoryOvercommitPermille", "memory_overcommit_permille");
+	body_number(st, body, "VCpusPerCore", "vcpus_per_core");
+	if (!json_count(body))
+		return throw_new(st->sh, st->node, ERR_INVALID,
+		    "Set-Cluster wants something to change");
+	return change_all(st, "Cluster", KIND_CLUSTER, body);
+}
+
+const struct cmd_ops ops_set_cluster = { sizeof(struct changes), cluster_begin,
+	set_cluster_process, end_changes, fini_changes };
+
+/* ---- recommendations ---- */
+
+/* A copy of what the factors say, flat, and the rest as it is. */
+static struct val
+explained(struct stage *st, const json *rec)
+{
+	struct val r = record_from(st->sh, KIND_REC, rec);
+	AUTO(json) json *factors = json_dup(json_get(rec, "factors"));
+	AUTO(json) json *inputs = json_dup(json_get(rec, "inputs"));
+
+	table_set(r.table, "Factors", val_from_json(factors, TABLE_RECORD));
+	table_set(r.table, "Inputs", val_from_json(inputs, TABLE_RECORD));
+	return r;
+}
+
+static const char *
+name_of(struct stage *st, const json *o, const char *key)
+{
+	const char *id = json_str_value(json_get(o, key), NULL);
+	const struct known *k = id ? known_get(st->sh, id) : NULL;
+
+	return k ? k->name : id ? id : "";
+}
+
+static double
+number_in(const json *o, const char *group, const char *key)
+{
+	const json *v = json_get(group ? json_get(o, group) : o, key);
+
+	return v && json_what(v) != JSON_IS_NULL ? json_number(v) : 0;
+}
+
+static void
+print_loads(FILE *f, const json *factors, const char *group, const char *host)
+{
+	fprintf(f, "  %-14s CPU %5.1f %% -> %5.1f %%   memory %5.1f %% -> %5.1f %%\n",
+	    host, number_in(factors, group, "cpu_before") * 100,
+	    number_in(factors, group, "cpu_after") * 100,
+	    number_in(factors, group, "memory_before") * 100,
+	    number_in(factors, group, "memory_after") * 100);
+}
+
+/* The numbers behind it, for people. */
+static void
+print_why(struct stage *st, const json *rec)
+{
+	FILE *f = st->sh->screen.err;
+	const json *k = json_get(rec, "factors"), *alts = json_get(k, "alternatives");
+	const json *rules = json_get(k, "rules");
+
+	fprintf(f, "%s (priority %.0f)\n  because %s\n",
+	    json_str_value(json_get(rec, "name"), NULL),
+	    number_in(rec, NULL, "priority"),
+	    json_str_value(json_get(rec, "text"), NULL));
+	print_loads(f, k, "from_load", name_of(st, rec, "from_host"));
+	print_loads(f, k, "to_load", name_of(st, rec, "to_host"));
+	fprintf(f,
+	    "  costs %.0f MHz s in %.1f s, brings %.0f: net %.0f\n  rules checked: %zu\n",
+	    number_in(k, NULL, "cost_mhz_s"), number_in(k, NULL, "copy_s"),
+	    number_in(k, NULL, "benefit_mhz_s"),
+	    number_in(k, NULL, "net_benefit_mhz_s"), rules ? json_count(rules) : 0);
+	for (size_t i = 0; alts && i < json_count(alts); i++) {
+		const json *a = json_at(alts, i);
+		fprintf(f, "  not %s: %s\n",
+		    json_str_value(json_get(a, "host_name"), NULL),
+		    json_str_value(json_get(a, "text"), NULL));
+	}
+}
+
+static enum run
+put_recs(struct stage *st, const json *items, const char *cluster)
+{
+	bool explain = has_arg(st, "Explain") && get_switch(st, "Explain");
+	const char *state = has_arg(st, "State") ? get_text(st, "State") : "Pending";
+	int64_t most = has_arg(st, "Priority") ? get_int(st, "Priority", 5) : 5;
+	enum run rc = RUN_OK;
+
+	for (size_t i = 0; items && i < json_count(items) && rc == RUN_OK; i++) {
+		const json *r = json_at(items, i), *s = json_get(r, "state");
+		const json *parent = json_get(r, "parent");
+		if (s && strcasecmp(state, "All") != 0 &&
+		    strcasecmp(json_str_value(s, NULL), state) != 0)
+			continue;
+		if (cluster && parent &&
+		    strcmp(json_str_value(parent, NULL), cluster) != 0)
+			continue;
+		if (number_in(r, NULL, "priority") > (double)most)
+			continue;
+		if (explain)
+			print_why(st, r);
+		rc = put(
+		    st, explain ? explained(st, r) : record_from(st->sh, KIND_REC, r));
+	}
+	return rc;
+}
+
+/* Have the server look now; NULL answer on failure, which is reported. */
+static enum run
+run_drs(struct stage *st, const char *cluster, bool simulate, json **ret_answer)
+{
+	AUTO_FREE char *path = object_path(cluster, "drs");
+	AUTO(json) json *body = json_new_object();
+	struct err e = ERR_INIT;
+
+	json_set_bool(body, "simulate", simulate);
+	if (rest_change(st->sh, "POST", path, body, ret_answer, &e) < 0)
+		return stage_error(st, &e, get_arg(st, "Cluster"));
+	return RUN_OK;
+}
+
+static enum run
+get_rec_process(struct stage *st, struct val v)
+{
+	AUTO(json) json *items = NULL, *answer = NULL;
+	struct val keep = VAL_NONE;
+	struct err e = ERR_INIT;
+	const char *cluster = NULL;
+	enum run rc = resolve_one(st, "Cluster", KIND_BIT(CLUSTER), &cluster, &keep);
+
+	if (rc == RUN_OK && cluster && get_switch(st, "Refresh"))
+		rc = run_drs(st, cluster, false, &answer);
+	if (rc == RUN_OK && inventory_list(st->sh, KIND_REC, NULL, &items, &e) < 0)
+		rc = throw_err(st->sh, st->node, &e);
+	if (rc == RUN_OK)
+		rc = put_recs(st, items, cluster);
+	val_free(keep);
+	return rc;
+}
+
+const struct cmd_ops ops_get_rec = { 0, NULL, get_rec_process, NULL, NULL };
+
+static enum run
+simulate_process(struct stage *st, struct val v)
+{
+	AUTO(json) json *answer = NULL;
+	struct val keep = VAL_NONE;
+	const char *cluster = NULL;
+	enum run rc = resolve_one(st, "Cluster", KIND_BIT(CLUSTER), &cluster, &keep);
+
+	if (rc == RUN_OK && cluster)
+		rc = run_drs(st, cluster, true, &answer);
+	if (rc == RUN_OK && answer)
+		rc = put_recs(st, json_get(answer, "items"), NULL);
+	val_free(keep);
+	return rc;
+}
+
+const struct cmd_ops ops_simulate_drs = { 0, NULL, simulate_process, NULL, NULL };
+
+static enum run
+rec_begin(struct stage *st)
+{
+	return changes_of(st, KIND_REC);
+}
+
+static enum run
+apply_rec_process(struct stage *st, struct val v)
+{
+	struct val refs = VAL_NONE;
+	enum run rc =
+	    resolve(st, get_arg(st, "DrsRecommendation"), KIND_BIT(REC), &refs);
+
+	if (rc != RUN_OK)
+		return rc;
+	rc = change_each(
+	    st, refs, "POST", get_switch(st, "Dismiss") ? "dismiss" : "apply", NULL);
+	val_free(refs);
+	return rc;
+}
+
+const struct cmd_ops ops_apply_rec = { sizeof(struct changes), rec_begin,
+	apply_rec_process, end_changes, fini_changes };
+
+/* ---- hosts ---- */
+
+static enum run
+host_begin(struct stage *st)
+{
+	return changes_of(st, KIND_HOST);
+}
+
+/* -WhatIf: who would go where, and who could not. */
+static enum run
+show_plan(struct stage *st, struct val ref)
+{
+	AUTO_FREE char *path = object_path(record_id(ref), "maintenance-check");
+	AUTO(json) json *answer = NULL;
+	struct err e = ERR_INIT;
+	FILE *f = st->sh->screen.out;
+
+	if (rest_change(st->sh, "POST", path, NULL, &answer, &e) < 0)
+		return stage_error(st, &e, ref);
+	const json *items = json_get(answer, "items");
+	const json *blockers = json_get(answer, "blockers");
+	for (size_t i = 0; items && i < json_count(items); i++)
+		fprintf(f, "         %s\n",
+		    json_str_value(json_get(json_at(items, i), "name"), NULL));
+	for (size_t i = 0; blockers && i < json_count(blockers); i++) {
+		const json *b = json_at(blockers, i);
+		fprintf(f, "         %s cannot leave: %s\n",
+		    json_str_value(json_get(b, "name"), NULL),
+		    json_str_value(json_get(b, "text"), NULL));
+	}
+	if (items && !json_count(items) && blockers && !json_count(blockers))
+		fprintf(f, "         no guest runs on it\n");
+	return RUN_OK;
+}
+
+static enum run
+set_host(struct stage *st, struct val ref, bool enter)
+{
+	AUTO_FREE char *name = val_cstr(ref);
+	AUTO_FREE char *path = object_path(record_id(ref), "maintenance");
+	enum should should = stage_should(st, name, get_text(st, "State"));
+
+	if (should == SHOULD_FAIL)
+		return RUN_THROW;
+	if (should == SHOULD_SKIP)
+		return enter ? show_plan(st, ref) : RUN_OK;
+	json *body = enter ? json_new_object() : NULL;
+	if (enter)
+		json_set_bool(body, "evacuate", get_switch(st, "Evacuate"));
+	return change_send(st, st->state, enter ? "POST" : "DELETE", path, body, name);
+}
+
+static enum run
+set_host_process(struct stage *st, struct val v)
+{
+	bool enter = !strcasecmp(get_text(st, "State"), "Maintenance");
+	struct val refs = VAL_NONE;
+	enum run rc = resolve(st, get_arg(st, "VMHost"), KIND_BIT(HOST), &refs);
+
+	for (size_t i = 0; i < val_count(refs) && rc == RUN_OK; i++)
+		rc = set_host(st, val_at(refs, i), enter);
+	val_free(refs);
+	return rc;
+}
+
+const struct cmd_ops ops_set_host = { sizeof(struct changes), host_begin,
+	set_host_process, end_changes, fini_changes };
