@@ -106,16 +106,18 @@ may_be_at(const struct bal *b, uint32_t guest, uint32_t to)
 	return true;
 }
 
-/* Could guest, if it were on from and that were lost, go to host? */
+/* Could guest, if it were on from and that were lost, go to host?  It may be there now.
+ */
 static bool
 can_save(const struct bal *b, uint32_t guest, uint32_t from, uint32_t host)
 {
 	const struct bal_host *h = &b->hosts[host];
 	const struct bal_guest *g = &b->guests[guest];
+	double mem = host == g->at ? h->mem : h->mem + g->mem;
 
-	return host != from && host != g->at && !h->closed &&
-	       h->mem + g->mem <= h->mem_cap && may_be_at(b, guest, host) &&
-	       h->mem + g->mem + counted_on(b, from, host, guest) <= h->mem_cap;
+	return host != from && !h->closed && mem <= h->mem_cap &&
+	       may_be_at(b, guest, host) &&
+	       mem + counted_on(b, from, host, guest) <= h->mem_cap;
 }
 
 /* The more others' room it shares, the better: only one host is lost at a time.
@@ -212,6 +214,21 @@ bal_spare_has_room(const struct bal *b, uint32_t host, double mem)
 	const struct bal_host *h = &b->hosts[host];
 
 	return h->mem + mem + b->spare->hosts[host].most <= h->mem_cap;
+}
+
+bool
+bal_spare_takes(const struct bal *b, uint32_t host, double mem)
+{
+	if (!bal_spare_has_room(b, host, mem))
+		return false;
+	for (uint32_t i = 0; i < b->host_count; i++) {
+		const struct bal_host *h = &b->hosts[i];
+
+		if (i != host && !h->closed && h->mem + mem <= h->mem_cap &&
+		    h->mem + mem + counted_on(b, host, i, BAL_NONE) <= h->mem_cap)
+			return true;
+	}
+	return false;
 }
 
 /* How much too much the loss of from would bring, were so much more on host. */

@@ -20,6 +20,8 @@ void bal_spare_init(struct bal *b);
 bool bal_spare_allows(const struct bal *b, uint32_t guest, uint32_t to);
 /* Room for so much more on a host beside what others count on there. */
 bool bal_spare_has_room(const struct bal *b, uint32_t host, double mem);
+/* May one of so many MB that is not there yet come to a host, and be safe there? */
+bool bal_spare_takes(const struct bal *b, uint32_t host, double mem);
 /* bal_apply()'s: before guest goes there. */
 void bal_spare_move(struct bal *b, uint32_t guest, uint32_t to);
 /* Where guest would go; BAL_NONE: nowhere. */

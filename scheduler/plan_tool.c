@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "scheduler/plan_balance.h"
+#include "scheduler/plan_capacity.h"
 #include "scheduler/sched.h"
 
 #define MAX_FILE_BYTES ((size_t)256 << 20)
@@ -23,6 +24,7 @@ struct tool {
 	bool wants_explanation;
 	bool wants_drs;
 	struct plan_balance balance;
+	struct capacity_ask capacity;
 };
 
 static const char usage_text[] =
@@ -31,6 +33,8 @@ static const char usage_text[] =
     "       drover-plan check FILE.json\n"
     "       drover-plan balance --format drs [--target SCORE] [--moves N] "
     "[--iterations N] [--seed N] [--cost C] [--spare] FILE.drs\n"
+    "       drover-plan capacity --format drs --memory MB [--cpus N] [--failures 0|1] "
+    "FILE.drs\n"
     "       drover-plan --help | --version\n";
 
 static const char help_text[] =
@@ -52,6 +56,10 @@ static const char help_text[] =
     "  --seed N       of these (default 1)\n"
     "  --cost C       score that each second of copying must gain (default 0)\n"
     "  --spare        keep room for the guests of any one host that is lost\n"
+    "capacity         how many more guests of one size fit, and where\n"
+    "  --memory MB    of one\n"
+    "  --cpus N       of one, 500 MHz each (default 0: CPU is not asked for)\n"
+    "  --failures N   hosts that may be lost: 0 or 1 (default 0)\n"
     "\n"
     "Exit code: 0 done, 1 a guest found no host, 2 bad usage or input.\n";
 
@@ -183,47 +191,59 @@ run_check(struct tool *t, const struct sched_view *v)
 	return PLAN_EXIT_OK;
 }
 
+static bool
+is_command(const struct tool *t, const char *name)
+{
+	return t->command && !strcmp(t->command, name);
+}
+
+/* The commands that read plain text. */
 static int
-run_balance(struct tool *t)
+run_scenario(struct tool *t)
 {
 	AUTO(str) struct str text = STR_INIT;
 	struct err e = ERR_INIT;
 
 	if (read_file(t, &text, &e))
 		return fail(t, &e);
+	if (is_command(t, "capacity"))
+		return plan_capacity_run(
+		    &t->capacity, str_cstr(&text), text.len, t->path, t->out, t->err);
 	return plan_balance_run(
 	    &t->balance, str_cstr(&text), text.len, t->path, t->out, t->err);
 }
 
 static bool
-is_balance(const struct tool *t)
+is_scenario(const struct tool *t)
 {
-	return t->command && !strcmp(t->command, "balance");
+	return is_command(t, "balance") || is_command(t, "capacity");
 }
 
 static int
-check_balance_usage(struct tool *t)
+check_scenario_usage(struct tool *t)
 {
 	if (!t->path)
 		return complain(t, "say which scenario file");
 	if (!t->wants_drs)
-		return complain(t, "balance wants --format drs");
+		return complain_option(t, "wants --format drs", t->command);
 	if (t->guest_count || t->wants_all_unplaced || t->wants_json ||
 	    t->wants_explanation)
-		return complain(t, "balance takes no option of place");
+		return complain_option(t, "takes no option of place", t->command);
+	if (is_command(t, "capacity") && t->capacity.mem <= 0)
+		return complain(t, "say how large one is: --memory MB");
 	return PLAN_EXIT_OK;
 }
 
 static int
 check_usage(struct tool *t)
 {
-	bool is_place = t->command && !strcmp(t->command, "place");
+	bool is_place = is_command(t, "place");
 
 	if (!t->command)
-		return complain(t, "say what to do: place, check or balance");
-	if (is_balance(t))
-		return check_balance_usage(t);
-	if (!is_place && strcmp(t->command, "check") != 0)
+		return complain(t, "say what to do: place, check, balance or capacity");
+	if (is_scenario(t))
+		return check_scenario_usage(t);
+	if (!is_place && !is_command(t, "check"))
 		return complain_option(t, "is no command", t->command);
 	if (!t->path)
 		return complain(t, "say which snapshot file");
@@ -250,34 +270,58 @@ take_number(struct tool *t, double most, double *ret_x)
 	return PLAN_EXIT_OK;
 }
 
-static int
-take_balance_option(struct tool *t, int option)
-{
-	double x = 0;
-	int rc;
+/* MHz that one vCPU counts for, as in snapshots without a policy. */
+#define VCPU_MHZ 500
 
-	if (option == 'f') {
-		if (strcmp(optarg, "drs") != 0)
-			return complain_option(t, "is no format", optarg);
-		t->wants_drs = true;
-		return PLAN_EXIT_OK;
+static int
+take_format(struct tool *t)
+{
+	if (strcmp(optarg, "drs") != 0)
+		return complain_option(t, "is no format", optarg);
+	t->wants_drs = true;
+	return PLAN_EXIT_OK;
+}
+
+/* The options whose value is a number, and up to which. */
+static int
+take_amount(struct tool *t, int option)
+{
+	static const struct amount {
+		int option;
+		double most;
+	} amounts[] = { { 't', 1000 }, { 'c', 1000 }, { 'm', UINT32_MAX },
+		{ 'i', UINT32_MAX }, { 's', UINT32_MAX },
+		{ 'M', (double)SCHED_MAX_MEMORY_MB }, { 'C', SCHED_MAX_VCPUS },
+		{ 'F', 1 } };
+
+	double x = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(amounts); i++) {
+		int rc;
+
+		if (amounts[i].option != option)
+			continue;
+		rc = take_number(t, amounts[i].most, &x);
+		if (rc)
+			return rc;
 	}
-	if (option == 'S') {
-		t->balance.keeps_spare = true;
-		return PLAN_EXIT_OK;
-	}
-	rc = take_number(t, option == 't' || option == 'c' ? 1000 : UINT32_MAX, &x);
 	if (option == 't')
 		t->balance.target = x;
-	else if (option == 'm')
-		t->balance.moves = (uint32_t)x;
 	else if (option == 'c')
 		t->balance.price = x;
+	else if (option == 'm')
+		t->balance.moves = (uint32_t)x;
 	else if (option == 'i')
 		t->balance.tries = (uint32_t)x;
-	else
+	else if (option == 's')
 		t->balance.seed = (uint64_t)x;
-	return rc;
+	else if (option == 'M')
+		t->capacity.mem = x;
+	else if (option == 'C')
+		t->capacity.cpu = x * VCPU_MHZ;
+	else
+		t->capacity.failures = (uint32_t)x;
+	return PLAN_EXIT_OK;
 }
 
 static int
@@ -285,13 +329,19 @@ take_option(struct tool *t, int option, char **argv)
 {
 	switch (option) {
 	case 'f':
+		return take_format(t);
 	case 't':
 	case 'm':
 	case 'i':
 	case 's':
 	case 'c':
+	case 'M':
+	case 'C':
+	case 'F':
+		return take_amount(t, option);
 	case 'S':
-		return take_balance_option(t, option);
+		t->balance.keeps_spare = true;
+		return PLAN_EXIT_OK;
 	case 'g':
 		if (t->guest_count == MAX_GUEST_ARGS)
 			return complain(t, "too many --guest");
@@ -330,6 +380,9 @@ read_arguments(struct tool *t, int argc, char **argv, bool *ret_done)
 		{ "seed", required_argument, NULL, 's' },
 		{ "cost", required_argument, NULL, 'c' },
 		{ "spare", no_argument, NULL, 'S' },
+		{ "memory", required_argument, NULL, 'M' },
+		{ "cpus", required_argument, NULL, 'C' },
+		{ "failures", required_argument, NULL, 'F' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'V' },
 		{ NULL, 0, NULL, 0 },
@@ -374,12 +427,12 @@ plan_tool_run(int argc, char **argv, FILE *in, FILE *out, FILE *err)
 	rc = check_usage(&t);
 	if (rc)
 		return rc;
-	if (is_balance(&t))
-		rc = run_balance(&t);
+	if (is_scenario(&t))
+		rc = run_scenario(&t);
 	else if (load_view(&t, &v, &e))
 		rc = fail(&t, &e);
 	else
-		rc = !strcmp(t.command, "check") ? run_check(&t, v) : run_place(&t, v);
+		rc = is_command(&t, "check") ? run_check(&t, v) : run_place(&t, v);
 	if (fflush(out) || ferror(out)) {
 		fputs("drover-plan: cannot write the answer\n", err);
 		return PLAN_EXIT_BAD;

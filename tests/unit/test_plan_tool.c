@@ -127,18 +127,40 @@ static void
 test_balance(void **state)
 {
 	expect(RUN(scenario, "balance", "--format", "drs", "-"), PLAN_EXIT_OK,
-	    " x a b\n# done score 0.00000000, 1 guests, 1 moves, 0 rules broken", "");
+	    " x a b\n", "");
+	expect(RUN(scenario, "balance", "--format", "drs", "--spare", "-"),
+	    PLAN_EXIT_OK,
+	    "# done score 0.00000000, 1 guests, 1 moves, 0 rules broken\n"
+	    "# curve 0.00000\n",
+	    "");
+	expect(RUN(scenario, "balance", "--format", "drs", "--cost", "1", "-"),
+	    PLAN_EXIT_OK, "0 guests, 0 moves", "");
 	expect(RUN(scenario, "balance", "--format", "drs", "--moves", "0", "-"),
 	    PLAN_EXIT_OK, "0 guests, 0 moves", "");
 	expect(RUN("V", "balance", "--format", "drs", "-"), PLAN_EXIT_BAD, "",
 	    "-: line 1: wrong number of words for: \"V\"");
-	expect(RUN("", "balance", "-"), PLAN_EXIT_BAD, "", "wants --format drs");
+	expect(
+	    RUN("", "balance", "-"), PLAN_EXIT_BAD, "", "balance: wants --format drs");
 	expect(RUN("", "balance", "--format", "xml", "-"), PLAN_EXIT_BAD, "",
 	    "xml: is no format");
 	expect(RUN("", "balance", "--format", "drs", "--moves", "-1", "-"),
 	    PLAN_EXIT_BAD, "", "-1: is no number in its range");
 	expect(RUN("", "balance", "--format", "drs", "--json", "-"), PLAN_EXIT_BAD, "",
 	    "takes no option of place");
+}
+
+static void
+test_capacity(void **state)
+{
+	expect(RUN(scenario, "capacity", "--format", "drs", "--memory", "300", "-"),
+	    PLAN_EXIT_OK, "fit 5 of at most 5, 0 hosts may be lost", "");
+	expect(RUN(scenario, "capacity", "--format", "drs", "--memory", "300",
+		   "--failures", "1", "-"),
+	    PLAN_EXIT_OK, "fit 2 of at most 2, 1 hosts may be lost", "");
+	expect(RUN(scenario, "capacity", "--format", "drs", "-"), PLAN_EXIT_BAD, "",
+	    "say how large one is");
+	expect(RUN("", "capacity", "--format", "drs", "--failures", "2", "-"),
+	    PLAN_EXIT_BAD, "", "2: is no number in its range");
 }
 
 int
@@ -150,6 +172,7 @@ main(void)
 		cmocka_unit_test(test_help_and_version),
 		cmocka_unit_test(test_bad_usage),
 		cmocka_unit_test(test_balance),
+		cmocka_unit_test(test_capacity),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
