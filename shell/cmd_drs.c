@@ -8,6 +8,8 @@
 #include "shell/data.h"
 #include "shell/rest.h"
 
+#define LEAST_PRIORITY 5
+
 static enum run
 body_ids(
     struct stage *st, json *body, const char *param, unsigned kinds, const char *key)
@@ -221,24 +223,33 @@ print_why(struct stage *st, const json *rec)
 	}
 }
 
-static enum run
-put_recs(struct stage *st, const json *items, const char *cluster)
+/* Which are put out. */
+struct wanted {
+	const char *cluster, *state; /* NULL: of any */
+	int64_t most;                /* priority */
+};
+
+static bool
+is_wanted(const struct wanted *w, const json *rec)
 {
-	bool explain = has_arg(st, "Explain") && get_switch(st, "Explain");
-	const char *state = has_arg(st, "State") ? get_text(st, "State") : "Pending";
-	int64_t most = has_arg(st, "Priority") ? get_int(st, "Priority", 5) : 5;
+	const json *state = json_get(rec, "state"), *parent = json_get(rec, "parent");
+
+	if (w->state && strcasecmp(json_str_value(state, NULL), w->state) != 0)
+		return false;
+	if (w->cluster && strcmp(json_str_value(parent, NULL), w->cluster) != 0)
+		return false;
+	return number_in(rec, NULL, "priority") <= (double)w->most;
+}
+
+static enum run
+put_recs(struct stage *st, const json *items, const struct wanted *w)
+{
+	bool explain = get_switch(st, "Explain");
 	enum run rc = RUN_OK;
 
 	for (size_t i = 0; items && i < json_count(items) && rc == RUN_OK; i++) {
-		const json *r = json_at(items, i), *s = json_get(r, "state");
-		const json *parent = json_get(r, "parent");
-		if (s && strcasecmp(state, "All") != 0 &&
-		    strcasecmp(json_str_value(s, NULL), state) != 0)
-			continue;
-		if (cluster && parent &&
-		    strcmp(json_str_value(parent, NULL), cluster) != 0)
-			continue;
-		if (number_in(r, NULL, "priority") > (double)most)
+		const json *r = json_at(items, i);
+		if (!is_wanted(w, r))
 			continue;
 		if (explain)
 			print_why(st, r);
@@ -265,6 +276,11 @@ run_drs(struct stage *st, const char *cluster, bool simulate, json **ret_answer)
 static enum run
 get_rec_process(struct stage *st, struct val v)
 {
+	const char *state = has_arg(st, "State") ? get_text(st, "State") : "Pending";
+	struct wanted w = {
+		.state = strcasecmp(state, "All") ? state : NULL,
+		.most = get_int(st, "Priority", LEAST_PRIORITY),
+	};
 	AUTO(json) json *items = NULL, *answer = NULL;
 	struct val keep = VAL_NONE;
 	struct err e = ERR_INIT;
@@ -275,8 +291,9 @@ get_rec_process(struct stage *st, struct val v)
 		rc = run_drs(st, cluster, false, &answer);
 	if (rc == RUN_OK && inventory_list(st->sh, KIND_REC, NULL, &items, &e) < 0)
 		rc = throw_err(st->sh, st->node, &e);
+	w.cluster = cluster;
 	if (rc == RUN_OK)
-		rc = put_recs(st, items, cluster);
+		rc = put_recs(st, items, &w);
 	val_free(keep);
 	return rc;
 }
@@ -286,6 +303,7 @@ const struct cmd_ops ops_get_rec = { 0, NULL, get_rec_process, NULL, NULL };
 static enum run
 simulate_process(struct stage *st, struct val v)
 {
+	const struct wanted all = { .most = LEAST_PRIORITY };
 	AUTO(json) json *answer = NULL;
 	struct val keep = VAL_NONE;
 	const char *cluster = NULL;
@@ -294,7 +312,7 @@ simulate_process(struct stage *st, struct val v)
 	if (rc == RUN_OK && cluster)
 		rc = run_drs(st, cluster, true, &answer);
 	if (rc == RUN_OK && answer)
-		rc = put_recs(st, json_get(answer, "items"), NULL);
+		rc = put_recs(st, json_get(answer, "items"), &all);
 	val_free(keep);
 	return rc;
 }
