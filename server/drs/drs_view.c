@@ -82,30 +82,54 @@ add_host(struct gather *x, const struct host *h)
 	x->view->host_count++;
 }
 
-static bool
-can_move_by(const struct host *h, const char *engine, const char **ret_why)
+static const json *
+named(const json *list, const char *name)
 {
-	*ret_why = "has no such engine";
-	for (size_t i = 0; h->engines && i < json_count(h->engines); i++) {
-		const json *en = json_at(h->engines, i), *name = json_get(en, "name");
-		const json *usable = json_get(en, "usable");
-		if (!name || !str_same(json_str_value(name, NULL), engine))
-			continue;
-		if (usable && json_bool_value(usable))
-			return true;
-		*ret_why = "cannot use its engine";
+	for (size_t i = 0; list && i < json_count(list); i++) {
+		const json *n = json_get(json_at(list, i), "name");
+		if (n && str_same(json_str_value(n, NULL), name))
+			return json_at(list, i);
 	}
-	return false;
+	return NULL;
+}
+
+static bool
+is_true(const json *o, const char *key)
+{
+	const json *v = o ? json_get(o, key) : NULL;
+
+	return v && json_what(v) == JSON_IS_BOOL && json_bool_value(v);
+}
+
+/* Why running guests of this engine neither leave the host nor get there, or NULL. */
+static const char *
+cannot_move(const struct gather *x, const struct host *h, const char *engine)
+{
+	const json *en = named(h->engines, engine);
+	const json *move =
+	    en ? named(json_get(en, "capabilities"), "live_migration") : NULL;
+	const json *why = move ? json_get(move, "why_not") : NULL;
+	const char *text = why && json_what(why) == JSON_IS_STR
+			       ? json_str_value(why, NULL)
+			       : "it does not say that it can";
+
+	if (!en || !is_true(en, "usable"))
+		return arena_printf(x->mem, "cannot use an %s engine", engine);
+	if (!is_true(move, "able"))
+		return arena_printf(
+		    x->mem, "its %s engine moves no running guest: %s", engine, text);
+	return NULL;
 }
 
 static const char *
 out_of_reach(const struct gather *x, const struct vm *vm, const struct host *h)
 {
 	const struct inv *inv = x->env->inv;
-	const char *why;
+	const char *why =
+	    vm->engine && vm->engine[0] ? cannot_move(x, h, vm->engine) : NULL;
 
-	if (vm->engine && vm->engine[0] && !can_move_by(h, vm->engine, &why))
-		return arena_printf(x->mem, "%s %s", why, vm->engine);
+	if (why)
+		return why;
 	for (size_t i = 0; i < vm->datastores.n; i++) {
 		const struct datastore *ds = inv_datastore(inv, vm->datastores.v[i]);
 		if (ds && !id_list_has(&ds->reachable_hosts, h->o.id))
@@ -170,6 +194,8 @@ pinned_by(const struct gather *x, const struct vm *vm, const struct drs_host *h)
 		return "its host is not connected";
 	if (vm->lifecycle != LIFE_READY || task_works_on(x->env->tasks, vm->o.id))
 		return "a task works on it";
+	if (vm->engine && vm->engine[0])
+		return cannot_move(x, inv_host(x->env->inv, h->id), vm->engine);
 	return NULL;
 }
 
