@@ -20,8 +20,9 @@
 
 struct guest_resources {
 	struct counters now;
-	bool begun;  /* told, of now, is true */
-	dev_t image; /* the device of a container's disk; 0: not known */
+	bool begun;         /* told, of now, is true */
+	dev_t image;        /* the device of a container's disk; 0: not known */
+	uint64_t waited_us; /* by the threads that there were at the last look */
 };
 
 static struct guest_resources *
@@ -148,6 +149,18 @@ guest_step_disk_limits(struct flow *f, void *arg)
 
 /* ---- counters ---- */
 
+/* Of the whole cluster's CPU time, as the server divides it. */
+static void
+count_entitlement(const struct guest *g, struct counters *to)
+{
+	struct counter c = { .name = "cpu_entitlement", .unit = COUNTER_MHZ };
+
+	c.current = guest_pools_entitlement(g);
+	c.limit = g->spec->resources ? g->spec->resources->cpu_limit_mhz : 0;
+	if (c.current)
+		counters_add(to, &c);
+}
+
 /* What it sees of its own root: a quota of its own, and no more than that. */
 static void
 count_root(struct guest *g, struct counters *to)
@@ -259,9 +272,11 @@ guest_resources_sample(struct guest *g, const struct net_dev *links, size_t n_li
 		log_debug("guest", "vm %s: %s", g->spec->name, e.msg);
 		return;
 	}
+	count_entitlement(g, &now);
 	count_root(g, &now);
 	count_wires(g, links, n_links, &now);
 	r = resources_of(g);
+	counters_ready(&now, &r->now, &r->waited_us);
 	counters_follow(&now, &r->now);
 	if (!r->begun)
 		counters_begin(&now);

@@ -97,9 +97,10 @@ const char *cg_guest_path(struct cg *cg, uint64_t guest);
 int cg_guest_usage(
     struct cg *cg, uint64_t guest, struct cg_usage *ret_u, struct err *e) WARN_UNUSED;
 /*
- * Add "memory", "swap", "kernel_memory", "cpu" and "processes", each where the kernel
- * has it, of the group and those below it.  Failures: killings for lack of memory,
- * forks that were refused, periods whose CPU time was used up.
+ * Add "memory", "swap", "kernel_memory", "cpu", "cpu_throttled", "cpu_ready" and
+ * "processes", each where the kernel has it, of the group and those below it. Failures:
+ * killings for lack of memory, forks that were refused, periods whose CPU time was used
+ * up.
  */
 int cg_guest_counters(
     struct cg *cg, uint64_t guest, struct counters *to, struct err *e) WARN_UNUSED;

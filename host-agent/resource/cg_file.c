@@ -186,6 +186,57 @@ cg_sum(const char *dir, const char *file, const char *key)
 	return s.sum;
 }
 
+struct ready {
+	const char *file;
+	uint64_t us;
+};
+
+/* "594717 158546 3": nanoseconds that it ran, and that it waited; how often it ran. */
+static uint64_t
+waited_us(const char *tid)
+{
+	AUTO_FREE char *dir = xasprintf("/proc/%s", tid);
+	char text[96], *rest = text;
+	uint64_t ns = 0;
+
+	if (cg_read(dir, "schedstat", text, sizeof(text), NULL))
+		return 0;
+	(void)strsep(&rest, " ");
+	const char *waited = strsep(&rest, " ");
+	if (!waited || parse_u64(waited, 0, UINT64_MAX, "schedstat", &ns, NULL))
+		return 0;
+	return ns / 1000;
+}
+
+static int
+add_ready(const char *dir, void *arg, struct err *e)
+{
+	struct ready *r = arg;
+	AUTO_FREE char *path = xasprintf("%s/%s", dir, r->file);
+	FILE *f = fopen(path, "re");
+	char tid[24];
+
+	while (f && fgets(tid, sizeof(tid), f)) {
+		tid[strcspn(tid, "\n")] = '\0';
+		r->us += waited_us(tid);
+	}
+	if (f)
+		fclose(f);
+	return 0;
+}
+
+void
+cg_count_ready(const char *dir, const char *file, struct counters *to)
+{
+	struct counter c = { .name = COUNTER_READY, .unit = COUNTER_US };
+	struct ready r = { file, 0 };
+	const struct cg_visit v = { add_ready, &r };
+
+	(void)cg_each(dir, &v, NULL);
+	c.current = c.peak = r.us;
+	counters_add(to, &c);
+}
+
 int
 cg_remove_empty(const char *dir, struct err *e)
 {

@@ -111,6 +111,9 @@ struct cg_visit {
 int cg_each(const char *dir, const struct cg_visit *v, struct err *e);
 /* Of dir and the groups below it: a line that each keeps for itself alone. */
 uint64_t cg_sum(const char *dir, const char *file, const char *key);
+/* Add "cpu_ready": for how long the threads in dir and below it, which are listed in
+ * file, have waited for a CPU while they could have run.  Of those that live. */
+void cg_count_ready(const char *dir, const char *file, struct counters *to);
 /* The group alone, or with all below it; absent is fine. ERR_BUSY while a process is in
  * one. */
 int cg_remove_empty(const char *dir, struct err *e);

@@ -201,9 +201,25 @@ count_cpu(const char *dir, struct counters *to, struct err *e)
 	return 0;
 }
 
+/* The newer file has what the groups around it were held back too. */
+static void
+count_held_back(const char *dir, struct counters *to)
+{
+	struct counter c = { .name = "cpu_throttled", .unit = COUNTER_US };
+	uint64_t ns;
+
+	if (cg_read_key(dir, "cpu.stat.local", "throttled_time", &ns, NULL) &&
+	    cg_read_key(dir, "cpu.stat", "throttled_time", &ns, NULL))
+		return;
+	c.current = c.peak = ns / NS_PER_US;
+	counters_add(to, &c);
+}
+
 static int
 count_throttled(const char *dir, struct counters *to, struct err *e)
 {
+	count_held_back(dir, to);
+	cg_count_ready(dir, "tasks", to);
 	for (size_t i = 0; i < to->n; i++) {
 		if (str_same(to->v[i].name, "cpu"))
 			(void)cg_read_key(

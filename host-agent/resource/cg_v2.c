@@ -231,6 +231,7 @@ static int
 count_cpu(const char *dir, struct counters *to, struct err *e)
 {
 	struct counter c = { .name = "cpu", .unit = COUNTER_US };
+	struct counter held = { .name = "cpu_throttled", .unit = COUNTER_US };
 	int rc = cg_read_key(dir, "cpu.stat", "usage_usec", &c.current, e);
 
 	if (rc)
@@ -238,6 +239,13 @@ count_cpu(const char *dir, struct counters *to, struct err *e)
 	c.peak = c.current;
 	(void)cg_read_key(dir, "cpu.stat", "nr_throttled", &c.failures, NULL);
 	counters_add(to, &c);
+	if (!cg_read_key(
+		dir, "cpu.stat.local", "throttled_usec", &held.current, NULL) ||
+	    !cg_read_key(dir, "cpu.stat", "throttled_usec", &held.current, NULL)) {
+		held.peak = held.current;
+		counters_add(to, &held);
+	}
+	cg_count_ready(dir, "cgroup.threads", to);
 	return 0;
 }
 

@@ -44,6 +44,25 @@ counters_follow(struct counters *now, const struct counters *was)
 }
 
 void
+counters_ready(struct counters *now, const struct counters *was, uint64_t *seen)
+{
+	const struct counter *before = counters_find(was, COUNTER_READY);
+
+	for (size_t i = 0; i < now->n; i++) {
+		struct counter *c = &now->v[i];
+		uint64_t live = c->current;
+
+		if (!str_same(c->name, COUNTER_READY))
+			continue;
+		if (before)
+			c->current =
+			    before->current + (live > *seen ? live - *seen : 0);
+		c->peak = c->current;
+		*seen = live;
+	}
+}
+
+void
 counters_begin(struct counters *c)
 {
 	for (size_t i = 0; i < c->n; i++)

@@ -15,6 +15,8 @@
 #define COUNTER_BYTES "bytes"
 #define COUNTER_COUNT "count"
 #define COUNTER_US    "us"
+#define COUNTER_MHZ   "MHz"
+#define COUNTER_READY "cpu_ready"
 
 struct counter {
 	char name[COUNTER_NAME_MAX];
@@ -39,6 +41,9 @@ const struct counter *counters_find(const struct counters *c, const char *name);
 /* Take over what was told.  Where nobody knows the peak it is the highest that was
  * seen, in was or now. */
 void counters_follow(struct counters *now, const struct counters *was);
+/* What threads have waited goes with them when they end: what was counted stays.  seen:
+ * what those that live had waited when it was looked at last; it is followed. */
+void counters_ready(struct counters *now, const struct counters *was, uint64_t *seen);
 /* Refusals before this are no news. */
 void counters_begin(struct counters *c);
 /* How many refusals are to be told now, which then they are. */

@@ -172,10 +172,62 @@ refusals_are_told_now_and_then(void **state)
 	assert_string_equal(text, "memory 2 times: its limit is 1 MB");
 }
 
+static void
+put_ready(struct counters *c, uint64_t us)
+{
+	const struct counter one = { .name = COUNTER_READY, .current = us };
+
+	c->n = 0;
+	counters_add(c, &one);
+}
+
+static void
+what_ended_threads_have_waited_stays_counted(void **state)
+{
+	struct counters was = { .n = 0 }, now = { .n = 0 };
+	uint64_t seen = 0;
+
+	put_ready(&was, 500);
+	counters_ready(&was, &now, &seen);
+	assert_int_equal(was.v[0].current, 500);
+	put_ready(&now, 700);
+	counters_ready(&now, &was, &seen);
+	assert_int_equal(now.v[0].current, 700);
+	was = now;
+	/* The one that had waited is gone; another has begun. */
+	put_ready(&now, 30);
+	counters_ready(&now, &was, &seen);
+	assert_int_equal(now.v[0].current, 700);
+	was = now;
+	put_ready(&now, 90);
+	counters_ready(&now, &was, &seen);
+	assert_int_equal(now.v[0].current, 760);
+	assert_int_equal(now.v[0].peak, 760);
+}
+
+static void
+v1_tells_for_how_long_a_group_was_held_back(void **state)
+{
+	struct tree *t = *state;
+	struct counters c = { .n = 0 };
+	struct err e = ERR_INIT;
+	struct cg *cg;
+
+	make_file(t, "cpu/cgroup.procs", "");
+	make_file(t, "cpu/d/vm-1/cpu.stat", "nr_throttled 3\nthrottled_time 5000000");
+	make_file(t, "cpu/d/vm-1/cpu.stat.local", "throttled_time 9000000");
+	cg = open_cg(t, "d");
+	assert_int_equal(cg_guest_counters(cg, 1, &c, &e), 0);
+	expect_counter(&c, "cpu_throttled", 9000, 0);
+	cg_free(cg);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_ended_threads_have_waited_stays_counted),
+		TREE(v1_tells_for_how_long_a_group_was_held_back),
 		TREE(v1_counts_groups_below),
 		TREE(v2_counts),
 		TREE(links_are_read),
