@@ -1,0 +1,131 @@
+"""Resource pools bind: on a host and over two, for machines and containers, while guests run.
+
+Bounds are wider than what bench_pools.py measures, and none asks for more CPU time than a busy machine has to give."""
+import sys
+from typing import Iterator
+
+import pytest
+from conftest import ROOT, Lab, refused, wait_for
+from test_guests import agent_of, vm
+
+sys.path.insert(0, str(ROOT / "bench"))
+import bench_pools  # noqa: E402
+from bench_pools import CGROUPS, Stage, groups  # noqa: E402
+
+SECONDS = 8.0
+ACTS = 2.0  # seconds within which a changed setting acts
+
+
+@pytest.fixture(scope="module", autouse=True)
+def able(lab: Lab) -> None:
+    if not any(e["name"] == "oci" and e["usable"] for h in lab.all("hosts") for e in h["engines"]):
+        pytest.skip("no host of this machine can run containers")
+    if not (CGROUPS / "cpuacct").is_dir():
+        pytest.skip("this machine has no control groups v1 to count with")
+
+
+@pytest.fixture
+def stage(lab: Lab) -> Iterator[Stage]:
+    with Stage(lab.api()) as s:
+        yield s
+
+
+def group_of(lab: Lab, vm_id: str) -> str:
+    """Where its processes are, below the agent's group: "pool-3/vm-7"."""
+    for base in groups(lab.dir, "cpu"):
+        for f in base.glob(f"**/{vm_id}/cgroup.procs"):
+            if f.read_text():
+                return str(f.parent.relative_to(base))
+    return ""
+
+
+def inside(lab: Lab, vm_id: str, path: str) -> None:
+    wait_for(f"{vm_id} to be in {path}", lambda: group_of(lab, vm_id) == path, ACTS)
+
+
+def quota(lab: Lab, path: str) -> str:
+    for base in groups(lab.dir, "cpu"):
+        if (base / path).is_dir():
+            return (base / path / "cpu.cfs_quota_us").read_text().strip()
+    return ""
+
+
+def weight(lab: Lab, path: str) -> int:
+    return int(next((b / path / "cpu.shares").read_text() for b in groups(lab.dir, "cpu") if (b / path).is_dir()))
+
+
+def test_time_goes_by_shares(lab: Lab) -> None:
+    got = bench_pools.shares(lab.api(), lab.dir, SECONDS)
+    assert all(abs(is_ - wanted) < 5 for is_, wanted in zip(got, (50, 25, 25))), got
+
+
+def test_a_limit_holds_for_machines_and_containers_together(lab: Lab) -> None:
+    got = bench_pools.limit(lab.api(), lab.dir, 0.5, spread=False, seconds=SECONDS)
+    assert 0.05 < got < 0.5 * 1.05, got
+
+
+def test_a_limit_holds_over_two_hosts(lab: Lab) -> None:
+    got = bench_pools.limit(lab.api(), lab.dir, 0.3, spread=True, seconds=SECONDS)
+    assert 0.05 < got < 0.3 * 1.05, got
+
+
+def test_a_reservation_holds_among_the_greedy(lab: Lab) -> None:
+    got = bench_pools.reservation(lab.api(), lab.dir, greedy=5, seconds=SECONDS)
+    assert got > 85, f"{got} percent of what was reserved"
+
+
+def test_settings_act_while_guests_run(lab: Lab, stage: Stage) -> None:
+    outer = stage.pool("outer", cpu_limit_mhz=stage.cpus(0.5))
+    inner = stage.pool("inner", parent=outer)
+    guest = stage.burner("moved", inner)
+    api = lab.api()
+    pid = vm(lab, guest)["pid"]
+    inside(lab, guest, f"{outer}/{inner}/{guest}")
+    api.call("PATCH", f"/pools/{outer}", {"cpu_limit_mhz": stage.cpus(0.2)})
+    wait_for("the limit", lambda: abs(int(quota(lab, outer)) - 20000) < 200, ACTS)
+    api.do("PATCH", f"/vms/{guest}", {"cpu_shares": 3333, "cpu_limit_mhz": stage.cpus(0.1)})
+    path = f"{outer}/{inner}/{guest}"
+    wait_for("its own", lambda: weight(lab, path) == 3333 and abs(int(quota(lab, path)) - 10000) < 100, ACTS)
+
+    api.call("PATCH", f"/pools/{inner}", {"parent": stage.cluster})
+    inside(lab, guest, f"{inner}/{guest}")
+    api.do("PATCH", f"/vms/{guest}", {"pool": outer})
+    inside(lab, guest, f"{outer}/{guest}")
+    root = next(p["id"] for p in lab.all("pools") if p["is_root"])
+    api.do("PATCH", f"/vms/{guest}", {"pool": root})
+    inside(lab, guest, guest)
+    wait_for("empty groups to go", lambda: not quota(lab, outer) and not quota(lab, inner), ACTS)
+    assert vm(lab, guest)["pid"] == pid, "it ran on through all of this"
+
+
+def test_an_agent_that_was_killed_finds_guests_in_their_pools(lab: Lab, stage: Stage) -> None:
+    pool = stage.pool("kept", cpu_limit_mhz=stage.cpus(0.2))
+    guest = stage.burner("kept", pool)
+    inside(lab, guest, f"{pool}/{guest}")
+    lab.kill(agent_of(lab, vm(lab, guest)["host"]))
+    lab.up()
+    wait_for("the host to be back", lambda: lab.connected() == lab.hosts)
+    assert group_of(lab, guest) == f"{pool}/{guest}"
+    lab.api().call("PATCH", f"/pools/{pool}", {"cpu_limit_mhz": stage.cpus(0.1)})
+    wait_for("the limit", lambda: abs(int(quota(lab, pool)) - 10000) < 100, 2 * ACTS)
+
+
+def test_what_is_run_inside_counts_too(lab: Lab, stage: Stage) -> None:
+    pool = stage.pool("visited", cpu_limit_mhz=stage.cpus(0.2))
+    guest = stage.burner("visited", pool)
+    api = lab.api()
+    body = {"args": ["/bin/sh", "-c", "(while :; do :; done) >/dev/null 2>&1 & echo $!"], "timeout_s": 20}
+    api.call("POST", f"/vms/{guest}/exec", body)
+
+    def gathered() -> bool:
+        beside = [f for b in groups(lab.dir, "cpu") for f in b.glob(f"{guest}/**/cgroup.procs")]
+        return not any(f.read_text() for f in beside)
+
+    wait_for("it to be gathered", gathered)
+
+
+def test_refusals_name_the_pool(lab: Lab, stage: Stage) -> None:
+    fixed = stage.pool("fixed", cpu_reservation_mhz=200, cpu_expandable=False)
+    guest = stage.burner("asks", fixed, cpu_reservation_mhz=150)
+    refused("no_capacity", 'pool "fixed" lacks 50 MHz of CPU', lab.api().do, "PATCH", f"/vms/{guest}",
+            {"cpu_reservation_mhz": 250})
