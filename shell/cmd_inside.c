@@ -292,10 +292,11 @@ tar_begin(const char *const *args, int theirs, struct tar_pipe *t, struct err *e
 	rc = posix_spawnp(&t->pid, "tar", &acts, NULL, u.out, environ);
 	posix_spawn_file_actions_destroy(&acts);
 	close(ends[!ours]);
-	t->fd = ends[ours];
-	if (!rc)
+	if (!rc) {
+		t->fd = ends[ours];
 		return 0;
-	close(t->fd);
+	}
+	close(ends[ours]);
 	return err_sys(e, ERR_NOT_FOUND, rc, "the program tar");
 }
 
@@ -394,8 +395,9 @@ static int
 copy_out(
     struct shell *sh, const char *vm, const char *from, const char *to, struct err *e)
 {
-	const char *const args[] = { "tar", "-C", to, "--no-same-owner", "-xf", "-",
-		NULL };
+	/* For root it would keep set-user-id bits, on files that become root's. */
+	const char *const args[] = { "tar", "-C", to, "--no-same-owner",
+		"--no-same-permissions", "-xf", "-", NULL };
 	struct stat st;
 	struct guest_piece p = { .vm = vm, .path = from };
 	struct err ended = ERR_INIT;
@@ -404,18 +406,20 @@ copy_out(
 
 	if (stat(to, &st) || !S_ISDIR(st.st_mode))
 		return err_set(e, ERR_NOT_FOUND, "there is no folder %s here", to);
-	rc = tar_begin(args, STDIN_FILENO, &t, e);
-	if (rc)
-		return rc;
 	do {
 		struct str body = STR_INIT;
 
+		/* What is refused at once leaves tar nothing to complain of. */
 		rc = rest_guest_get(sh, &p, &body, e);
+		if (!rc && t.fd < 0)
+			rc = tar_begin(args, STDIN_FILENO, &t, e);
 		if (!rc)
 			rc = write_full(t.fd, str_cstr(&body), body.len, e);
 		p.offset += body.len;
 		str_fini(&body);
 	} while (!rc && p.transfer);
+	if (t.fd < 0)
+		return rc;
 	return tar_end(&t, &ended) && !rc ? err_set(e, ended.code, "%s", ended.msg)
 					  : rc;
 }

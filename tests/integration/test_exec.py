@@ -418,10 +418,14 @@ def test_the_shell_copies(lab: Lab, ct: str, tmp_path: Path) -> None:
     (tmp_path / "back").mkdir()
     there = shell(lab, f"Copy-VMGuestFile {tmp_path}/in /root ct-1 -LocalToGuest")
     assert there.returncode == 0, there.stderr
-    assert run(lab, ct, "stat -c %u /root/in/a")["stdout"] == "0\n"
+    assert run(lab, ct, "stat -c %u /root/in/a; chmod 6755 /root/in/a")["stdout"] == "0\n"
     back = shell(lab, f"Get-VM ct-1 | Copy-VMGuestFile /root/in {tmp_path}/back -GuestToLocal")
     assert back.returncode == 0, back.stderr
     assert (tmp_path / "back/in/a").read_bytes() == (tmp_path / "in/a").read_bytes()
+    # Inside the bits mean little; here they would make a program root's.
+    assert (tmp_path / "back/in/a").stat().st_mode & 0o7000 == 0
+    refused = shell(lab, f"Get-VM ct-1 | Copy-VMGuestFile /proc/version {tmp_path}/back -GuestToLocal")
+    assert refused.returncode != 0 and "not the guest's files" in refused.stderr and "tar" not in refused.stderr
 
 
 # ---- what breaks in the middle
