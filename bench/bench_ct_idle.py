@@ -1,0 +1,109 @@
+#!/usr/bin/python3
+"""What an idle container costs in memory, against the runtime alone, and what its agent adds.
+
+Many containers of one template, then as many by the runtime from one unpacked root.  Of
+each count: the share of its processes (PSS), the kernel's memory and the shared memory of
+its group.  The ratio is wanted to be at most 1.2, the agent's growth at most 30 KiB each."""
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from bare_runtime import CONTROLLERS, GROUP, Bare
+from bench_ct_start import MEMORY_MB, make_bare, template_of
+from lab_client import Api, arguments, lab_api, lab_pid, report, resident_kib
+
+SETTLE_S = 8.0
+
+
+def pids_below(group: Path) -> list[int]:
+    return [int(pid) for f in group.rglob("cgroup.procs") for pid in f.read_text().split()]
+
+
+def share_kib(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    return 0
+
+
+def kernel_kib(group: Path) -> float:
+    """The kernel's part, which is what is neither processes' nor cache, and files in memory."""
+    stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    rest = int((group / "memory.usage_in_bytes").read_text()) - int(stat["total_rss"]) - int(stat["total_cache"])
+    return (rest + int(stat["total_shmem"])) / 1024
+
+
+def cost_kib(groups: list[Path]) -> tuple[float, float]:
+    """Shares of processes, kernel and shared memory, of each on average."""
+    shares = sum(share_kib(pid) for g in groups for pid in pids_below(g))
+    return shares / len(groups), sum(kernel_kib(g) for g in groups) / len(groups)
+
+
+def agents(lab: Path) -> list[int]:
+    return [lab_pid(lab, f.stem) for f in sorted((lab / "run").glob("agent-*.pid"))]
+
+
+def create(api: Api, template: str, n: int) -> list[str]:
+    body = {"name": f"idle-{os.getpid()}-{{1..{n}}}", "template": template, "memory_mb": MEMORY_MB, "power_on": True}
+    items = api.call("POST", "/vms", body)["items"]
+    for item in items:
+        api.wait(item["task"], 600)
+    return [str(item["object"]) for item in items]
+
+
+def remove(api: Api, vms: list[str]) -> None:
+    for verb, path, body in (("POST", "/vms/{}/stop", {"mode": "kill"}), ("DELETE", "/vms/{}", None)):
+        tasks = [api.call(verb, path.format(vm), body)["task"] for vm in vms]
+        for task in tasks:
+            api.wait(task, 600)
+
+
+def groups_of(api: Api, vms: list[str]) -> list[Path]:
+    found = {g.name: g for g in (CONTROLLERS / "memory").glob("drover*/**/vm-*") if (g / "ct").is_dir()}
+    return [found[vm] for vm in vms]
+
+
+def run_bare(bare: Bare, n: int) -> list[Path]:
+    for i in range(n):
+        bare.run(f"bare-{i}", bare.bundle(f"bare-{i}"))
+    return [CONTROLLERS / "memory" / GROUP / f"bare-{i}" for i in range(n)]
+
+
+def main() -> None:
+    p = arguments(__doc__)
+    p.add_argument("--count", type=int, default=200)
+    a = p.parse_args()
+    if not a.lab:
+        p.error("--lab with containers is needed")
+    if not (CONTROLLERS / "memory").is_dir():
+        p.error("the groups of this machine do not tell kernel memory apart")
+    api = lab_api(a.lab)
+    template = template_of(api)
+    # The first of all brings in what stays: it is none of theirs.
+    remove(api, create(api, template, 2))
+    before = sum(resident_kib(pid) for pid in agents(a.lab))
+    vms = create(api, template, a.count)
+    with tempfile.TemporaryDirectory(prefix="drover-bench-") as work:
+        try:
+            time.sleep(SETTLE_S)
+            grown = sum(resident_kib(pid) for pid in agents(a.lab)) - before
+            share, kernel = cost_kib(groups_of(api, vms))
+            bare = make_bare(a.lab, api, vms[0], Path(work))
+        finally:
+            remove(api, vms)
+        try:
+            groups = run_bare(bare, a.count)
+            time.sleep(SETTLE_S)
+            bare_share, bare_kernel = cost_kib(groups)
+        finally:
+            bare.end()
+    report("ct_idle_share", share, "KiB")
+    report("ct_idle_kernel", kernel, "KiB")
+    report("ct_idle_bare_share", bare_share, "KiB")
+    report("ct_idle_bare_kernel", bare_kernel, "KiB")
+    report("ct_idle_ratio", (share + kernel) / (bare_share + bare_kernel), "x")
+    report("ct_idle_agent", grown / a.count, "KiB")
+
+
+main()
