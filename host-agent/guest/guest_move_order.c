@@ -67,11 +67,12 @@ static int
 check_key(const struct wish *w, const ProtobufCBinaryData *key, uint64_t generation,
     const char *peer_uuid, struct err *e)
 {
-	if (!generation || key->len != CHANNEL_KEY_BYTES || !*peer_uuid)
+	if (!generation || key->len != CHANNEL_KEY_BYTES || !*peer_uuid) {
 		return err_set(e, ERR_INVALID,
 		    "a move of vm-%" PRIu64
 		    " wants a generation, a key and the other host's uuid",
 		    w->guest);
+	}
 	if (!w->gs->env.channel)
 		return err_set(e, ERR_UNSUPPORTED,
 		    "this host takes and gives no guests: it has no channel to others");
@@ -235,15 +236,16 @@ static enum wish_met
 meet_refuse(const struct wish *w, struct guest_job *j)
 {
 	const struct guest *g = w->g;
+	bool is_meant = g->generation == w->o->guest_refuse->generation;
 
-	if (j->verb == GV_ARRIVE && g->generation == w->o->guest_refuse->generation)
-		guest_job_cancel(j, "it was refused");
 	/* One that is whole already is not to be touched any more; one that is being
 	 * adopted comes to an end by itself. */
-	else if (j->refuses && !j->adopts &&
-		 g->generation == w->o->guest_refuse->generation && guest_is_live(g) &&
-		 engine_guest_state(g->handle) == ENGINE_ARRIVING)
+	if (is_meant && j->verb == GV_ARRIVE) {
+		guest_job_cancel(j, "it was refused");
+	} else if (is_meant && j->refuses && !j->adopts && guest_is_live(g) &&
+		   engine_guest_state(g->handle) == ENGINE_ARRIVING) {
 		engine_kill(g->handle, WAKE_NONE);
+	}
 	return j->refuses || j->verb == GV_ARRIVE ? WISH_WAITS : WISH_BUSY;
 }
 

@@ -60,12 +60,13 @@ guests_generation(const struct guests *gs, uint64_t number)
 	const struct guest *g = guests_find(gs, number);
 	uint64_t over = guest_past_seen(gs->past, number);
 
-	if (!g || over > g->generation)
+	if (!g || over > g->generation) {
 		return (struct guest_generation){
 			.seen = over,
 			.ran = over > 0,
 			.runs = g && guest_runs(g),
 		};
+	}
 	return (struct guest_generation){
 		.seen = g->generation,
 		.ran = g->started_ms != 0 || over == g->generation,

@@ -303,11 +303,12 @@ lay_out(const struct cg_pools *s, char **paths, uint64_t *quotas, struct err *e)
 		const struct cg_slice *p = &s->pools[i];
 		size_t up = p->pool ? pool_at(s, p->pool) : i;
 
-		if (p->pool && up >= i)
+		if (p->pool && up >= i) {
 			return err_set(e, ERR_INVALID,
 			    "pool-%" PRIu64 " lies in pool-%" PRIu64
 			    ", which is not told before it",
 			    p->id, p->pool);
+		}
 		paths[i] = p->pool
 			       ? xasprintf("%s/" CG_POOL "%" PRIu64, paths[up], p->id)
 			       : xasprintf(CG_POOL "%" PRIu64, p->id);
@@ -418,16 +419,15 @@ place_guests(struct cg *cg, const struct cg_pools *s, char *const *paths, int *f
 		size_t in = g->pool ? pool_at(s, g->pool) : s->n_pools;
 		struct err why = ERR_INIT;
 
+		int rc;
+
 		if (g->pool && in == s->n_pools)
-			note(first,
-			    err_set(&why, ERR_INVALID,
-				"vm-%" PRIu64 " is in pool-%" PRIu64
-				", which is not told",
-				g->id, g->pool),
-			    e, &why);
+			rc = err_set(&why, ERR_INVALID,
+			    "vm-%" PRIu64 " is in pool-%" PRIu64 ", which is not told",
+			    g->id, g->pool);
 		else
-			note(first, place_guest(cg, g, g->pool ? paths[in] : "", &why),
-			    e, &why);
+			rc = place_guest(cg, g, g->pool ? paths[in] : "", &why);
+		note(first, rc, e, &why);
 		weigh_guest(cg, g, first, e);
 	}
 }

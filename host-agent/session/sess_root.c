@@ -56,11 +56,12 @@ root_check_write(int fd, dev_t root_dev, const char *path, struct err *e)
 		return rc;
 	if (fstat(fd, &st))
 		return root_err(e, errno, "path", path);
-	if (st.st_dev != root_dev)
+	if (st.st_dev != root_dev) {
 		return err_set(e, ERR_DENIED,
 		    "path \"%.120s\": only the guest's disk is written to, and another "
 		    "file system is mounted there",
 		    path);
+	}
 	return 0;
 }
 
