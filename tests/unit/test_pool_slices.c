@@ -66,12 +66,13 @@ add_guest(struct world *w, uint32_t pool, uint32_t host, uint64_t shares, uint64
 static const struct slice *
 slice_at(const struct world *w, uint32_t pool, uint32_t host)
 {
-	for (size_t i = 0; i < w->out.n; i++) {
-		if (w->out.v[i].pool == pool && w->out.v[i].host == host)
-			return &w->out.v[i];
-	}
-	fail_msg("pool %u has no slice on host %u", pool, host);
-	return NULL;
+	size_t i = 0;
+
+	while (i < w->out.n && (w->out.v[i].pool != pool || w->out.v[i].host != host))
+		i++;
+	if (i == w->out.n)
+		fail_msg("pool %u has no slice on host %u", pool, host);
+	return &w->out.v[i];
 }
 
 static void
