@@ -53,9 +53,11 @@ static void
 fill_container(const Drover__GuestSpec *spec, struct cg_values *out)
 {
 	const Drover__ContainerSpec *c = spec->container;
+	uint64_t limit = spec->resources ? spec->resources->mem_limit_mb : 0;
 
 	out->pids_max = c->pids_limit ? c->pids_limit : CG_PIDS_CONTAINER;
-	out->memory_bytes = spec->memory_mb * MB_BYTES;
+	out->memory_bytes =
+	    (limit && limit < spec->memory_mb ? limit : spec->memory_mb) * MB_BYTES;
 	out->swap_bytes = c->swap_limit_mb * MB_BYTES;
 	out->io_weight = c->io_weight ? c->io_weight : CG_IO_WEIGHT_NORMAL;
 }

@@ -219,6 +219,12 @@ a_container_is_bounded(void **state)
 	assert_int_equal(v.cpu_quota_us, 1000);
 	cg_values_of(&s, 0, &v);
 	assert_int_equal(v.cpu_quota_us, 2 * CG_PERIOD_US);
+	r.mem_limit_mb = 100;
+	cg_values_of(&s, 0, &v);
+	assert_int_equal(v.memory_bytes, 100u << 20);
+	r.mem_limit_mb = 500;
+	cg_values_of(&s, 0, &v);
+	assert_int_equal(v.memory_bytes, 128u << 20);
 }
 
 /* A loop device on the file, gone with the descriptor; -1 where that is not allowed. */
