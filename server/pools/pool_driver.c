@@ -144,7 +144,7 @@ on_told(void *arg, int rc, const struct err *e)
 	}
 	if (rc == ERR_LOST || rc == ERR_TIMEOUT || rc == ERR_CANCELLED) {
 		/* It may have carried it out: what was sent counts as held still. */
-		t->n = 0;
+		t->link = 0;
 		return;
 	}
 	if (rc)
@@ -173,7 +173,7 @@ limits_in(const Drover__HostPools *p)
 static bool
 is_news(const struct told *t, uint64_t link, const uint8_t *bytes, size_t n)
 {
-	return t->link != link || t->n != n || memcmp(t->bytes, bytes, n) != 0;
+	return t->link != link || t->n != n || (n && memcmp(t->bytes, bytes, n) != 0);
 }
 
 static void
@@ -186,8 +186,7 @@ tell(struct pool_driver *d, struct told *t, Drover__HostPools *p)
 	if (!link || t->flying)
 		return;
 	drover__host_pools__pack(p, bytes);
-	/* With nothing to tell a link that is new needs no telling. */
-	if (!is_news(t, link, bytes, n) || (!n && !t->n))
+	if (!is_news(t, link, bytes, n))
 		return;
 	if (!hosts_tell_pools(d->hosts, t->host, p, on_told, t))
 		return;
