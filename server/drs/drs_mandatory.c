@@ -105,7 +105,7 @@ find_place(const struct drs_run *r, uint32_t guest)
 {
 	const char *text;
 	uint32_t best = DRS_NONE, n;
-	double least = INFINITY;
+	double least = HUGE_VAL;
 
 	(void)drs_sum(r, &n);
 	for (unsigned strict = 2; strict-- > 0 && best == DRS_NONE;) {

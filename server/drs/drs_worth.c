@@ -81,7 +81,7 @@ drs_sum_after(const struct drs_run *r, uint32_t guest, uint32_t to)
 static double
 widest_gap(const struct drs_run *r)
 {
-	double lo[2] = { INFINITY, INFINITY }, hi[2] = { 0, 0 };
+	double lo[2] = { HUGE_VAL, HUGE_VAL }, hi[2] = { 0, 0 };
 
 	for (uint32_t h = 0; h < r->v->host_count; h++) {
 		const struct drs_host *host = &r->v->hosts[h];
