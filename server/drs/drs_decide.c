@@ -3,14 +3,12 @@
 #include "scheduler/balance_int.h"
 #include "server/drs/drs_int.h"
 
-#define MAX_PER_HOST    8u  /* moves from or to one host in a run */
-#define MAX_REFUSED     64u /* moves that were looked at and not worth it */
-#define GAIN_LEAST      0.005
-#define GAIN_ANY        0.001
-#define GAIN_OVERRIDES  0.2 /* so much evenness is worth any cost */
-#define KNEE            0.5
-#define KNEE_AGGRESSIVE 0.3
-#define AGGRESSIVE      4u /* threshold from which on it is so */
+#define MAX_PER_HOST   8u  /* moves from or to one host in a run */
+#define MAX_REFUSED    64u /* moves that were looked at and not worth it */
+#define GAIN_LEAST     0.005
+#define GAIN_ANY       0.001
+#define GAIN_OVERRIDES 0.2 /* so much evenness is worth any cost */
+#define AGGRESSIVE     5u  /* threshold at which any gain is taken */
 
 static const struct {
 	const char *code, *text;
@@ -39,6 +37,9 @@ drs_reason_text(enum drs_reason r)
 	return reasons[r].text;
 }
 
+/* Load from which on guests may have to wait, by threshold. */
+static const double knees[] = { 0.5, 0.5, 0.5, 0.5, 0.3, 0 };
+
 static void
 begin(struct drs_run *r)
 {
@@ -53,7 +54,7 @@ begin(struct drs_run *r)
 	    arena_array(r->mem, v->guest_count + 1, sizeof(struct drs_move));
 	r->plan->blockers =
 	    arena_array(r->mem, v->guest_count + 1, sizeof(struct drs_blocker));
-	r->knee = v->threshold >= AGGRESSIVE ? KNEE_AGGRESSIVE : KNEE;
+	r->knee = knees[v->threshold <= AGGRESSIVE ? v->threshold : AGGRESSIVE];
 	for (uint32_t g = 0; g < v->guest_count; g++) {
 		uint32_t h = v->guests[g].host;
 		r->at[g] = h;
@@ -240,7 +241,7 @@ is_worth_it(const struct even *x, uint32_t guest, uint32_t to)
 static bool
 next_move(struct even *x, uint32_t *ret_guest, uint32_t *ret_to)
 {
-	double least = x->r->v->threshold >= 5 ? GAIN_ANY : GAIN_LEAST;
+	double least = x->r->v->threshold >= AGGRESSIVE ? GAIN_ANY : GAIN_LEAST;
 	double gain = bal_best_move(&x->b, true, ret_guest, ret_to);
 
 	return *ret_guest != BAL_NONE && gain >= least;
