@@ -23,6 +23,7 @@ char *
 task_words(const struct inv *inv, const char *msg)
 {
 	size_t n = strcspn(msg, ":");
+	const struct vm *vm = NULL;
 	char text[OBJ_ID_TEXT];
 	obj_id id;
 
@@ -30,9 +31,12 @@ task_words(const struct inv *inv, const char *msg)
 		return xstrdup(msg);
 	memcpy(text, msg, n);
 	text[n] = '\0';
-	if (obj_id_parse(text, KIND_VM, &id, NULL) < 0 || !inv_get(inv, id))
+	if (obj_id_parse(text, KIND_VM, &id, NULL) >= 0)
+		vm = inv_vm(inv, id);
+	if (!vm)
 		return xstrdup(msg);
-	return xasprintf("machine \"%s\"%s", inv_name(inv, id), msg + n);
+	return xasprintf(
+	    "%s \"%s\"%s", guest_type_text(vm->guest_type), vm->o.name, msg + n);
 }
 
 static void

@@ -83,6 +83,19 @@ what_the_host_refuses_stays_as_it_was(void **state)
 }
 
 static void
+what_a_host_says_is_told_of_a_container(void **state)
+{
+	struct lab *l = lab_watched(1, 8192);
+	char id[OBJ_ID_TEXT];
+	AUTO_FREE char *said =
+	    xasprintf("%s: it is full", obj_id_text(container(l, ""), id));
+	AUTO_FREE char *told = task_words(l->inv, said);
+
+	assert_true(str_starts(told, "container \""));
+	lab_free(l);
+}
+
+static void
 what_makes_no_sense_is_named(void **state)
 {
 	static const struct {
@@ -130,6 +143,7 @@ main(void)
 		cmocka_unit_test(limits_change_while_it_runs),
 		cmocka_unit_test(one_that_is_off_has_them_at_its_next_start),
 		cmocka_unit_test(what_the_host_refuses_stays_as_it_was),
+		cmocka_unit_test(what_a_host_says_is_told_of_a_container),
 		cmocka_unit_test(what_makes_no_sense_is_named),
 		cmocka_unit_test(limits_of_its_disk_change),
 	};
