@@ -52,6 +52,7 @@ place_of(const struct map *m, obj_id id)
 static void
 note_place(struct map *m, obj_id id, uint32_t at)
 {
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): a number, never followed */
 	map_put(m, id.v, (void *)(uintptr_t)(at + 1));
 }
 
@@ -178,6 +179,7 @@ reach_of(struct gather *x, const struct vm *vm)
 	}
 	x->reaches[at] = (struct drs_reach){ can, why };
 	x->view->reach_count++;
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): a number, never followed */
 	map_put_str(x->reach_of, key, (void *)(uintptr_t)(at + 1));
 	return at;
 }
