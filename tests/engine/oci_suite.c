@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -529,6 +530,54 @@ failed_starts_say_why(void **state)
 	suite_guest_free(sg);
 }
 
+/* A runtime that is removed takes along nobody, and keeps nobody alive. */
+static void
+ends_without_its_runtime(void **state)
+{
+	struct suite *s = *state;
+	struct suite_guest *sg = suite_guest_new(s, 46, NULL, NULL);
+	struct err e = ERR_INIT;
+
+	suite_guest_script(sg, "while :; do sleep 1000; done");
+	start(sg);
+	assert_int_equal(unlink(getenv("DROVER_RUNTIME")), 0);
+	assert_int_equal(suite_run(sg, verb_reset, &e), ERR_UNAVAILABLE);
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_RUNNING);
+	run(sg, verb_kill);
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
+	oci_expect_nothing_left(s);
+	suite_guest_free(sg);
+}
+
+static char *given_runtime;
+
+static int
+set_up_own_runtime(void **state)
+{
+	const char *given = getenv("DROVER_RUNTIME");
+	AUTO_FREE char *path = xasprintf("/tmp/drover-runtime-%d", (int)getpid());
+
+	given_runtime = given ? xstrdup(given) : NULL;
+	unlink(path);
+	if (symlink(given ? given : "/usr/sbin/runc", path) ||
+	    setenv("DROVER_RUNTIME", path, 1))
+		return -1;
+	*state = suite_new(SUITE_OCI, NULL);
+	return 0;
+}
+
+static int
+tear_down_own_runtime(void **state)
+{
+	suite_free(*state);
+	unlink(getenv("DROVER_RUNTIME"));
+	unsetenv("DROVER_RUNTIME");
+	if (given_runtime)
+		setenv("DROVER_RUNTIME", given_runtime, 1);
+	free(MOVE(given_runtime));
+	return 0;
+}
+
 static void
 layers_are_shared(void **state)
 {
@@ -786,6 +835,8 @@ oci_suite_run(void)
 		CASE(own_signal_is_sent),
 		CASE(reset_starts_anew),
 		CASE(failed_starts_say_why),
+		cmocka_unit_test_setup_teardown(ends_without_its_runtime,
+		    set_up_own_runtime, tear_down_own_runtime),
 		CASE(layers_are_shared),
 		CASE(links_lead_nowhere),
 		CASE(adopts_what_was_cut_short),

@@ -287,22 +287,6 @@ runtime_knows(const struct oci_guest *c)
 	return !access(path, F_OK);
 }
 
-static enum flow_rc
-delete_start(struct flow *f, void *arg)
-{
-	struct oci_clearing *k = arg;
-	struct oci_guest *c = k->c;
-	const char *const force[] = { "delete", "--force", c->who, NULL };
-	const char *const plain[] = { "delete", c->who, NULL };
-	const char *const *args = c->ended ? plain : force;
-
-	if (!runtime_knows(c))
-		return FLOW_NEXT;
-	if (oci_command(c, args, OCI_RUNTIME_MS, flow_wake(f), flow_err(f)))
-		return FLOW_FAIL;
-	return FLOW_WAIT;
-}
-
 static void
 remove_tree(const char *dir)
 {
@@ -319,18 +303,44 @@ remove_tree(const char *dir)
 }
 
 /* Its record may be half written, or half deleted by a runtime that was killed. */
+static void
+delete_record(const struct oci_guest *c, const struct err *why)
+{
+	AUTO_FREE char *path = xasprintf("%s/%s", c->oci->runtime_root, c->who);
+
+	if (why)
+		log_warn(
+		    "engine", "%s: the runtime cannot delete it: %s", c->who, why->msg);
+	remove_tree(path);
+}
+
+/* Whoever is to go goes, also where the runtime has been removed meanwhile. */
+static enum flow_rc
+delete_start(struct flow *f, void *arg)
+{
+	struct oci_clearing *k = arg;
+	struct oci_guest *c = k->c;
+	const char *const force[] = { "delete", "--force", c->who, NULL };
+	const char *const plain[] = { "delete", c->who, NULL };
+	const char *const *args = c->ended ? plain : force;
+	struct err e = ERR_INIT;
+
+	if (!runtime_knows(c))
+		return FLOW_NEXT;
+	if (!oci_command(c, args, OCI_RUNTIME_MS, flow_wake(f), &e))
+		return FLOW_WAIT;
+	delete_record(c, &e);
+	return FLOW_NEXT;
+}
+
 static enum flow_rc
 delete_finish(struct flow *f, void *arg, int rc)
 {
 	struct oci_clearing *k = arg;
-	AUTO_FREE char *path = xasprintf("%s/%s", k->c->oci->runtime_root, k->c->who);
 
 	if (rc == ERR_CANCELLED)
 		return FLOW_FAIL;
-	if (rc)
-		log_warn("engine", "%s: the runtime cannot delete it: %s", k->c->who,
-		    flow_err(f)->msg);
-	remove_tree(path);
+	delete_record(k->c, rc ? flow_err(f) : NULL);
 	return FLOW_NEXT;
 }
 

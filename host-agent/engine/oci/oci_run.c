@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -345,8 +346,13 @@ int
 oci_op_reset(struct engine_guest *g, struct err *e)
 {
 	struct oci_guest *c = oci_guest_of(g);
-	int rc = oci_ground_hold(c, e);
+	int rc;
 
+	/* What could not start again is not ended. */
+	if (access(c->oci->runtime, X_OK))
+		return err_sys(
+		    e, ERR_UNAVAILABLE, errno, "the runtime %s", c->oci->runtime);
+	rc = oci_ground_hold(c, e);
 	if (rc)
 		return rc;
 	c->next_nic = 0;
