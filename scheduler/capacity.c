@@ -158,7 +158,8 @@ holds(struct fitting *f, uint32_t count)
 static bool
 holds_by_chance(struct fitting *f, uint32_t count)
 {
-	uint64_t work = (uint64_t)f->b->host_count * (f->b->guest_count + 1);
+	uint64_t work =
+	    ((uint64_t)f->b->host_count + 1) * (f->b->guest_count + UINT64_C(1));
 	uint64_t tries = TRIES_WORK / work;
 	struct rng r;
 
