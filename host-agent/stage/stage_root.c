@@ -15,6 +15,8 @@
 #define OURS     "# Written by Drover at each start. Without this line it stays as it is.\n"
 #define FILE_MAX 65536
 
+#define CONSOLE_MODE 0622 /* as a machine's console: all may write, root reads */
+
 /* As root inside, with its rights and no others, on the files that it sees. */
 static void
 become(uint32_t id)
@@ -31,6 +33,7 @@ open_below(int top, const char *path, uint64_t flags, uint64_t resolve)
 	return (int)syscall(SYS_openat2, top, path, &how, sizeof(how));
 }
 
+/* Its first process may be any user's, and says there why it ends. */
 static int
 make_console(int log, struct err *e)
 {
@@ -38,15 +41,19 @@ make_console(int log, struct err *e)
 	AUTO_CLOSE int fd = -1;
 
 	if (!fstatat(log, "console", &st, AT_SYMLINK_NOFOLLOW)) {
-		if (S_ISREG(st.st_mode))
+		if (S_ISREG(st.st_mode) &&
+		    ((st.st_mode & 0777) == CONSOLE_MODE ||
+			!fchmodat(log, "console", CONSOLE_MODE, 0)))
 			return 0;
 		if (unlinkat(log, "console", S_ISDIR(st.st_mode) ? AT_REMOVEDIR : 0))
 			return err_sys(
 			    e, ERR_IO, errno, "cannot remove log/console of the image");
 	}
-	fd = openat(
-	    log, "console", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	return fd >= 0 ? 0 : err_sys(e, ERR_IO, errno, "cannot make log/console");
+	fd = openat(log, "console",
+	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, CONSOLE_MODE);
+	if (fd < 0 || fchmod(fd, CONSOLE_MODE))
+		return err_sys(e, ERR_IO, errno, "cannot make log/console");
+	return 0;
 }
 
 static int

@@ -264,10 +264,10 @@ def docker_archive() -> bytes:
     return pack({f"{digest(config)}.json": config, **files, "manifest.json": json.dumps(manifest).encode()})
 
 
-def oci_layout(spoilt: bool = False) -> bytes:
+def oci_layout(spoilt: bool = False, told: Optional[dict[str, Any]] = None) -> bytes:
     tars = layers()
     blobs = [gzip.compress(t, mtime=0) for t in tars]
-    config = json.dumps({**CONFIG, "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest(t)}" for t in tars]}}).encode()
+    config = json.dumps({**CONFIG, **({"config": told} if told else {}), "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest(t)}" for t in tars]}}).encode()
 
     def entry(kind: str, data: bytes) -> dict[str, Any]:
         return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": f"sha256:{digest(data)}", "size": len(data)}
@@ -303,6 +303,18 @@ def test_an_image_becomes_containers(lab: Lab, busybox: dict[str, Any], fmt: str
     assert run(lab, made["id"], "/bin/busybox ls /old; /bin/busybox ls /etc").split()[0] == "new"
     assert "removed" not in run(lab, made["id"], "/bin/busybox ls /etc")
     assert run(lab, made["id"], "echo $FRUIT $EXTRA") == "pear 1"
+    remove(lab, made["id"])
+    lab.api().do("DELETE", f"/templates/{tpl['id']}")
+
+
+def test_an_application_runs_as_its_image_says(lab: Lab, busybox: dict[str, Any]) -> None:
+    told = {"User": "7:8", "Entrypoint": ["/bin/busybox"], "Cmd": ["sleep", "100000"],
+            "Env": ["PATH=/bin", "TWO=two words"], "WorkingDir": "/old"}
+    tpl = bring_in(lab, oci_layout(told=told), "application", "oci")
+    made = make(lab, "app", template=tpl["id"])
+    assert run(lab, made["id"], "busybox tr '\\0' '|' < /proc/1/cmdline") == "/bin/busybox|sleep|100000|"
+    assert run(lab, made["id"], "busybox grep -E '^[UG]id' /proc/1/status").split() == ["Uid:", *4 * ["7"], "Gid:", *4 * ["8"]]
+    assert tpl["container"]["cwd"] == "/old" and run(lab, made["id"], 'echo "$TWO"') == "two words"
     remove(lab, made["id"])
     lab.api().do("DELETE", f"/templates/{tpl['id']}")
 
