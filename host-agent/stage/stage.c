@@ -13,6 +13,7 @@ static const struct command commands[] = {
 	{ "run", stage_cmd_run },
 	{ "nic", stage_cmd_nic },
 	{ "nic-out", stage_cmd_nic_out },
+	{ "nic-fresh", stage_cmd_nic_fresh },
 	{ "exec", stage_cmd_exec },
 };
 
@@ -38,6 +39,6 @@ main(int argc, char **argv)
 		fprintf(stderr, "%s\n", e.msg);
 		return 1;
 	}
-	fprintf(stderr, "usage: drover-stage run|nic|nic-out|exec …\n");
+	fprintf(stderr, "usage: drover-stage run|nic|nic-out|nic-fresh|exec …\n");
 	return 2;
 }

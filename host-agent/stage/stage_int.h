@@ -7,6 +7,7 @@
  *   drover-stage nic [--pid N] LINK NAME MAC ADDRESS GATEWAY
  *   drover-stage nic [--pid N] lo
  *   drover-stage nic-out --pid N OUTER LINK
+ *   drover-stage nic-fresh --pid N NAME…
  *   drover-stage exec [--tty] -- RUNTIME ARGUMENT…
  *
  * run: puts a root together in a mount namespace of its own and becomes the runtime
@@ -17,6 +18,8 @@
  * nic: takes LINK of the network namespace it runs in into the one of process N, or of
  * the process that the runtime tells a hook about on stdin, and sets it up there.
  * nic-out: the way back of what OUTER is the other end of; absent already is fine.
+ * nic-fresh: forgets whom process N has asked for its neighbours' addresses: a question
+ * that met a shut wire is put again at once then, else after a second.
  *
  * exec: descriptors 3, 4 and 5 become the program's 0, 1 and 2.
  *
@@ -78,4 +81,5 @@ void stage_names(const struct stage_run *r);
 int stage_cmd_run(char **args, struct err *e) WARN_UNUSED;
 int stage_cmd_nic(char **args, struct err *e) WARN_UNUSED;
 int stage_cmd_nic_out(char **args, struct err *e) WARN_UNUSED;
+int stage_cmd_nic_fresh(char **args, struct err *e) WARN_UNUSED;
 int stage_cmd_exec(char **args, struct err *e) WARN_UNUSED;

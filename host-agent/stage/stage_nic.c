@@ -11,6 +11,8 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/json.h"
@@ -431,4 +433,58 @@ stage_cmd_nic_out(char **args, struct err *e)
 	rc = s ? move(s, index, outside, args[3], e) : e->code;
 	nl_socket_free(s);
 	return rc ? err_wrap(e, "%s", args[2]) : 0;
+}
+
+/* ---- neighbours ---- */
+
+static int
+set_flags(int sock, struct ifreq *r, short flags)
+{
+	r->ifr_flags = flags;
+	return ioctl(sock, SIOCSIFFLAGS, r);
+}
+
+/* The kernel forgets all neighbours of a card that asks for none. */
+static int
+forget_neighbours(int sock, const char *name, struct err *e)
+{
+	struct ifreq r = { .ifr_ifindex = 0 };
+	int rc = link_name_check(name, e);
+	short flags;
+
+	if (rc)
+		return rc;
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
+	if (ioctl(sock, SIOCGIFFLAGS, &r))
+		return err_sys(e, ERR_NOT_FOUND, errno, "no card %s", name);
+	flags = r.ifr_flags;
+	if (set_flags(sock, &r, (short)(flags | IFF_NOARP)) ||
+	    set_flags(sock, &r, flags))
+		return err_sys(e, ERR_IO, errno, "card %s", name);
+	return 0;
+}
+
+int
+stage_cmd_nic_fresh(char **args, struct err *e)
+{
+	AUTO_CLOSE int netns = -1;
+	AUTO_CLOSE int sock = -1;
+	pid_t pid = 0;
+	int rc;
+
+	if (!args[0] || !str_same(args[0], "--pid") || !args[1] || !args[2])
+		return err_set(e, ERR_INVALID, "nic-fresh: wants --pid N NAME…");
+	rc = parse_pid(args[1], &pid, e);
+	if (!rc)
+		rc = open_netns(pid, &netns, e);
+	if (!rc)
+		rc = enter(netns, e);
+	if (rc)
+		return rc;
+	sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (sock < 0)
+		return err_sys(e, ERR_IO, errno, "cannot ask for cards");
+	for (char **name = args + 2; !rc && *name; name++)
+		rc = forget_neighbours(sock, *name, e);
+	return rc;
 }

@@ -242,6 +242,7 @@ static const struct flow_step adopt_steps[] = {
 	{ "thaw", thaw_start, thaw_finish, NULL, OCI_RUNTIME_MS },
 	{ "load", oci_load_step, oci_load_finish, NULL, OCI_SAVE_MS },
 	{ "pause", oci_load_pause_step, oci_load_pause_finish, NULL, OCI_RUNTIME_MS },
+	{ "wires", oci_load_wires_step, oci_load_wires_finish, NULL, OCI_RUNTIME_MS },
 	{ "settled", settled_start, settled_finish, NULL, CLEAR_MS },
 	{ NULL, NULL, NULL, NULL, 0 },
 };
@@ -329,6 +330,7 @@ taken_start(struct flow *f, void *arg)
 static const struct flow_step take_back_steps[] = {
 	{ "load", take_back_start, oci_load_finish, NULL, OCI_SAVE_MS },
 	{ "pause", oci_load_pause_step, oci_load_pause_finish, NULL, OCI_RUNTIME_MS },
+	{ "wires", oci_load_wires_step, oci_load_wires_finish, NULL, OCI_RUNTIME_MS },
 	{ "taken", taken_start, oci_stay_finish, NULL, CLEAR_MS },
 	{ NULL, NULL, NULL, NULL, 0 },
 };

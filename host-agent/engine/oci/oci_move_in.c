@@ -126,6 +126,7 @@ static const struct flow_step start_steps[] = {
 	{ "unpack", unpack_start, oci_move_begun_finish, oci_move_undo, OCI_LOOK_MS },
 	{ "unpacked", oci_move_carry_wait, oci_move_carry_finish, NULL, OCI_LOOK_MS },
 	{ "load", load_start, oci_load_finish, NULL, OCI_SAVE_MS },
+	{ "wires", oci_load_wires_step, oci_load_wires_finish, NULL, OCI_RUNTIME_MS },
 	{ "up", up_start, up_finish, NULL, OCI_RUNTIME_MS },
 	{ NULL, NULL, NULL, NULL, 0 },
 };
@@ -187,6 +188,7 @@ static const struct flow_step arrival_steps[] = {
 	    OCI_LOOK_MS },
 	{ "load", load_start, oci_load_finish, NULL, OCI_SAVE_MS },
 	{ "pause", arrived_pause, oci_load_pause_finish, NULL, OCI_RUNTIME_MS },
+	{ "wires", oci_load_wires_step, oci_load_wires_finish, NULL, OCI_RUNTIME_MS },
 	{ "arrived", arrived_start, up_finish, NULL, OCI_RUNTIME_MS },
 	{ NULL, NULL, NULL, NULL, 0 },
 };

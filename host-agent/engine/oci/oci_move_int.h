@@ -79,6 +79,9 @@ enum flow_rc oci_load_step(struct flow *f, void *arg);
 enum flow_rc oci_load_finish(struct flow *f, void *arg, int rc);
 enum flow_rc oci_load_pause_step(struct flow *f, void *arg);
 enum flow_rc oci_load_pause_finish(struct flow *f, void *arg, int rc);
+/* Its wires are open; neighbours that it asked for before are asked again. */
+enum flow_rc oci_load_wires_step(struct flow *f, void *arg);
+enum flow_rc oci_load_wires_finish(struct flow *f, void *arg, int rc);
 /* Its record, its wires, its state. */
 void oci_load_up(struct oci_guest *c, const char *why);
 /* The end of a move or a suspend that came to nothing: up again, or lost for good. */

@@ -6,7 +6,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/engine/engine_device.h"
 #include "host-agent/engine/oci/oci_move_int.h"
+
+#define NICS_MAX 16 /* of whose neighbours it is worth a while */
 
 /* Only what is in its images, and nowhere else, is brought back. */
 static bool
@@ -89,6 +92,47 @@ oci_load_pause_finish(struct flow *f, void *arg, int rc)
 	if (rc)
 		c->move->was_paused = false;
 	/* One that was paused all along is paused already. */
+	err_clear(flow_err(f));
+	return FLOW_NEXT;
+}
+
+enum flow_rc
+oci_load_wires_step(struct flow *f, void *arg)
+{
+	struct oci_guest *c = arg;
+	char pid[16], names[NICS_MAX][16];
+	const char *args[NICS_MAX + 4] = { "nic-fresh", "--pid", pid };
+	struct err e = ERR_INIT;
+
+	if (oci_is_gone(c) || !c->move)
+		return FLOW_FAIL;
+	/* One that fails to arrive may not speak, whether it was restored or not. */
+	if ((c->move->fails && c->run.phase == OCI_ARRIVING) || c->move->saved ||
+	    c->ended || !c->run.pid || !c->spec->n_nics)
+		return FLOW_NEXT;
+	oci_gates(c, true);
+	snprintf(pid, sizeof(pid), "%d", (int)c->run.pid);
+	for (size_t i = 0; i < c->spec->n_nics && i < NICS_MAX; i++) {
+		snprintf(
+		    names[i], sizeof(names[i]), "eth%u", engine_nic_slot(c->spec, i));
+		args[3 + i] = names[i];
+	}
+	if (!oci_stage(c, args, flow_wake(f), &e))
+		return FLOW_WAIT;
+	log_info("engine", "%s: %s", c->who, e.msg);
+	return FLOW_NEXT;
+}
+
+/* Without it they are asked again a second later. */
+enum flow_rc
+oci_load_wires_finish(struct flow *f, void *arg, int rc)
+{
+	struct oci_guest *c = arg;
+
+	if (oci_move_is_cut(c, rc))
+		return FLOW_FAIL;
+	if (rc)
+		log_info("engine", "%s: %s", c->who, flow_err(f)->msg);
 	err_clear(flow_err(f));
 	return FLOW_NEXT;
 }

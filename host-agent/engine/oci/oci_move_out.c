@@ -134,6 +134,12 @@ pause_start(struct flow *f, void *arg)
 }
 
 static enum flow_rc
+wires_start(struct flow *f, void *arg)
+{
+	return if_failed(f, arg, oci_load_wires_step);
+}
+
+static enum flow_rc
 stay_start(struct flow *f, void *arg)
 {
 	return if_failed(f, arg, oci_stay_step);
@@ -144,6 +150,7 @@ stay_start(struct flow *f, void *arg)
 	    { "unfreeze", unfreeze_start, NULL, NULL, 0 },                         \
 	    { "load", back_start, oci_load_finish, NULL, OCI_SAVE_MS },            \
 	    { "pause", pause_start, oci_load_pause_finish, NULL, OCI_RUNTIME_MS }, \
+	    { "wires", wires_start, oci_load_wires_finish, NULL, OCI_RUNTIME_MS }, \
 	    { "stay", stay_start, oci_stay_finish, NULL, OCI_SAVE_MS },            \
 	{                                                                          \
 		NULL, NULL, NULL, NULL, 0                                          \
