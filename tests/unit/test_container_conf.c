@@ -59,7 +59,8 @@ what_cannot_be_is_refused_by_field_and_changes_nothing(void **state)
 	static const struct {
 		const char *args, *why;
 	} rows[] = {
-		{ "{\"pids_limit\":7,\"host_name\":\"web_1\"}", "host_name: " },
+		{ "{\"pids_limit\":15,\"host_name\":\"web\"}", "pids_limit: " },
+		{ "{\"pids_limit\":16,\"host_name\":\"web_1\"}", "host_name: " },
 		{ "{\"host_name\":\"-a\"}", "host_name: " },
 		{ "{\"host_name\":\"a..b\"}", "host_name: " },
 		{ "{\"dns\":[\"10.0.0.1\",\"dns.example\"]}", "dns: \"dns.example\"" },
