@@ -14,3 +14,7 @@ void oci_expect_nothing_left(const struct suite *s);
 void oci_disk_grows_or_says_why_not(void **state);
 /* oci_death.c */
 void oci_agent_dies_at_any_moment(void **state);
+/* oci_runtime.c: with a name of the runtime that is this test's to remove. */
+void oci_ends_without_its_runtime(void **state);
+int oci_own_runtime(void **state);
+int oci_runtime_back(void **state);
