@@ -360,6 +360,27 @@ waves_fit_beside_what_leaves_in_them(void **state)
 	}
 }
 
+/* What leaves is still there, and one of the two who come is there already. */
+static void
+a_wave_counts_all_who_come(void **state)
+{
+	static const struct bal_step steps[] = { { 2, 1, 2 }, { 0, 0, 1 },
+		{ 1, 0, 1 } };
+	uint32_t wave[3];
+	struct drs_file f;
+
+	read_text("H 0 a 100 1 100\nH 1 b 100 1 100\nH 2 c 100 1 100\n"
+		  "V 0 x 0 1 40 1 0 0 0 1 1 0\nV 1 y 0 1 40 1 0 0 0 1 1 0\n"
+		  "V 2 z 1 1 50 1 0 0 0 1 1 0\n",
+	    &f);
+	bal_init(&f.bal);
+	assert_int_equal(bal_waves(&f.bal, steps, 3, 8, wave), 2);
+	assert_int_equal(wave[0], 0);
+	assert_int_equal(wave[1], 0);
+	assert_int_equal(wave[2], 1);
+	arena_free(f.bal.arena);
+}
+
 static void
 a_limit_on_moves_holds(void **state)
 {
@@ -462,6 +483,7 @@ main(void)
 		cmocka_unit_test(the_dearer_of_two_equal_moves_is_not_made),
 		cmocka_unit_test(the_certificate_is_valid_after_every_move),
 		cmocka_unit_test(waves_fit_beside_what_leaves_in_them),
+		cmocka_unit_test(a_wave_counts_all_who_come),
 		cmocka_unit_test(a_limit_on_moves_holds),
 		cmocka_unit_test(a_circle_is_left_by_stepping_aside),
 		cmocka_unit_test(an_order_that_does_not_exist_is_not_found),
