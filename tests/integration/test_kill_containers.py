@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import struct
+import subprocess
 import time
 from pathlib import Path
 from typing import Any, Iterator, NamedTuple, Optional
@@ -14,7 +15,8 @@ from typing import Any, Iterator, NamedTuple, Optional
 import pytest
 from conftest import Lab, alive, wait_for
 from lab_client import ApiError
-from test_containers import need_ability, run
+from test_containers import bring_in, need_ability, run, tar_of
+from test_guests import act, make, remove, vm
 from test_kill_moves import (
     ALL,
     CUTS,
@@ -62,7 +64,7 @@ USUAL = {
         ],
         "target": ["arrive.claim-after", "oci.load", "oci.loaded", "arrival.arrived-before", "arrival.refuse-before-cancelled"],
         "network": ["everything-target-copy-3s", "hosts-source-copy-3s"],
-        "child": ["checkpoint-criu", "restore-criu", "restore-runtime"],
+        "child": ["restore-criu", "restore-runtime"],
     },
     "own": {
         "server": ["copy-finish"],
@@ -261,6 +263,38 @@ def test_a_program_is_killed_at_its_work(movers: dict[str, Carried], way: str, c
             pass
     os.kill(pid, signal.SIGKILL)
     assert m.settle(f"{case.what:8} {'killed in ' + case.verb:34}") == "stayed"
+
+
+# ---- what goes along ----
+
+
+def rounds(lab: Lab, vm_id: str) -> int:
+    """How often many_kinds.c has gone round all that it has; it says so when something is not as it was."""
+    said = run(lab, vm_id, "/bin/busybox cat /state/rounds")
+    assert said.isdigit(), said
+    return int(said)
+
+
+def test_whatever_processes_have_goes_along(lab: Lab, tmp_path: Path) -> None:
+    need_ability(lab, "live_migration")
+    program = tmp_path / "init"
+    source = Path(__file__).parent / "many_kinds.c"
+    subprocess.run(["cc", "-D_GNU_SOURCE", "-O1", "-static", "-pthread", "-o", str(program), str(source)], check=True)
+    folders: dict[str, Optional[str]] = {f: None for f in ("bin", "etc", "dev", "proc", "sys", "state")}
+    shell = Path("/bin/busybox").read_bytes().decode("latin-1")
+    data = tar_of({**folders, "bin/busybox": shell, "bin/sh": shell, "bin/init": program.read_bytes().decode("latin-1")})
+    tpl = bring_in(lab, data, "kinds", "tar", args=["/bin/init"])
+    made = make(lab, "kinds", template=tpl["id"])
+    for _ in range(lab.hosts):
+        before = wait_for("it to go round", lambda: rounds(lab, made["id"]))
+        to = next(h["id"] for h in lab.all("hosts") if h["id"] != vm(lab, made["id"])["host"])
+        lab.api().do("POST", f"/vms/{made['id']}/migrate", {"host": to})
+        wait_for("it to go on", lambda: rounds(lab, made["id"]) > before + 10)
+    act(lab, made["id"], "suspend")
+    act(lab, made["id"], "start")
+    wait_for("it to go on", lambda: rounds(lab, made["id"]) > before + 30)
+    remove(lab, made["id"])
+    lab.api().do("DELETE", f"/templates/{tpl['id']}")
 
 
 # ---- what refuses ----
