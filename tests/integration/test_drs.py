@@ -1,0 +1,142 @@
+"""Three real hosts: a loaded one gives a machine away, rules hold, and a host is emptied live."""
+import math
+from typing import Any, Iterator
+
+import pytest
+from conftest import Lab, refused, wait_for
+from test_guests import Service, make, remove, vm
+
+LEAST_MHZ = 200  # each, even where many others use this machine
+TWO_ROUNDS_S = 150
+SECONDS = 600
+
+
+def where(lab: Lab, *ids: str) -> list[str]:
+    return [vm(lab, i)["host"] for i in ids]
+
+
+def move(lab: Lab, vm_id: str, host: str) -> None:
+    if vm(lab, vm_id)["host"] != host:
+        lab.api().do("POST", f"/vms/{vm_id}/migrate", {"host": host})
+
+
+def set_cluster(lab: Lab, **body: Any) -> str:
+    cluster = lab.all("clusters")[0]["id"]
+    lab.api().call("PATCH", f"/clusters/{cluster}", body)
+    return cluster
+
+
+@pytest.fixture(scope="module")
+def pair(lab: Lab) -> Iterator[list[dict[str, Any]]]:
+    """Two machines on the first host."""
+    host = sorted(h["id"] for h in lab.all("hosts"))[0]
+    made = [make(lab, name) for name in ("drs-a", "drs-b")]
+    for m in made:
+        Service(m["ip_address"]).close()
+        move(lab, m["id"], host)
+    yield made
+    for m in made:
+        remove(lab, m["id"])
+
+
+def deviation(total: float, squares: float, n: int) -> float:
+    return math.sqrt(max(0.0, squares / n - (total / n) ** 2))
+
+
+def check_numbers(rec: dict[str, Any]) -> None:
+    """The factors follow from the inputs."""
+    i, f = rec["inputs"], rec["factors"]
+    sums, guest, n = i["load_sums"], i["guest"], i["load_sums"]["hosts"]
+    for short, key, cap in (("cpu", "cpu_mhz", "cpu_capacity_mhz"), ("memory", "memory_mb", "memory_capacity_mb")):
+        squares = sums[f"{short}_squares"]
+        assert f["imbalance_before"][short] == pytest.approx(deviation(sums[short], squares, n), abs=1e-6)
+        total = sums[short]
+        for side, sign in (("from", -1), ("to", 1)):
+            before = i[side][key] / i[side][cap]
+            after = (i[side][key] + sign * guest[key]) / i[side][cap]
+            assert f[f"{side}_load"][f"{short}_before"] == pytest.approx(before, abs=1e-9)
+            assert f[f"{side}_load"][f"{short}_after"] == pytest.approx(after, abs=1e-9)
+            total += after - before
+            squares += after**2 - before**2
+        assert f["imbalance_after"][short] == pytest.approx(deviation(total, squares, n), abs=1e-6)
+    copy = guest["memory_mb"] / i["link_mb_s"]
+    pause = min(guest["memory_mb"], 32) / i["link_mb_s"] + 0.2
+    cores = i["from"]["core_mhz"] + i["to"]["core_mhz"]
+    cost = copy * 0.3 * cores + copy * 0.05 * guest["cpu_mhz"] + pause * guest["cpu_mhz"]
+    assert f["copy_s"] == pytest.approx(copy) and f["cost_mhz_s"] == pytest.approx(cost)
+
+    def unmet(side: str, sign: int) -> float:
+        h = i[side]
+        over = [
+            max(0.0, (h[key] + sign * guest[key]) / h[cap] - i["knee"])
+            for key, cap in (("cpu_mhz", "cpu_capacity_mhz"), ("memory_mb", "memory_capacity_mb"))
+        ]
+        return sum(x * x for x in over) * h["cpu_capacity_mhz"]
+
+    gain = unmet("from", 0) + unmet("to", 0) - unmet("from", -1) - unmet("to", 1)
+    benefit = gain * max(0.0, guest["stable_s"] - copy)
+    assert f["benefit_mhz_s"] == pytest.approx(benefit, abs=1e-3)
+    assert f["net_benefit_mhz_s"] == pytest.approx(benefit - cost, abs=1e-3)
+
+
+def test_a_loaded_host_gives_one_away(lab: Lab, pair: list[dict[str, Any]]) -> None:
+    ids = [m["id"] for m in pair]
+    assert len(set(where(lab, *ids))) == 1
+    services = [Service(m["ip_address"]) for m in pair]
+    try:
+        for s in services:
+            assert s.ask(f"load 100 {SECONDS}") == "ok"
+        wait_for("both to be seen at work", lambda: all(vm(lab, i)["cpu_usage_mhz"] >= LEAST_MHZ for i in ids), 120)
+        set_cluster(lab, drs_enabled=True, drs_automation_level="fully_automated", drs_threshold=5)
+        wait_for("one of them to move", lambda: len(set(where(lab, *ids))) == 2, TWO_ROUNDS_S)
+        done = [r for r in lab.all("recommendations") if r["state"] == "applied"]
+        assert done and done[0]["vm"] in ids and done[0]["reason"] == "fairnessCpuAvg"
+        check_numbers(done[0])
+        assert len(done[0]["factors"]["alternatives"]) == 1
+        assert all(s.ask("hello") for s in services), "who moved kept its connection"
+        for s in services:
+            s.ask("load 0 0")
+    finally:
+        for s in services:
+            s.close()
+        set_cluster(lab, drs_enabled=False)
+
+
+def test_apart_is_held_and_contradiction_refused(lab: Lab, pair: list[dict[str, Any]]) -> None:
+    ids = [m["id"] for m in pair]
+    cluster = set_cluster(lab, drs_enabled=False)
+    hosts = sorted(h["id"] for h in lab.all("hosts"))
+    for i, h in zip(ids, hosts):
+        move(lab, i, h)
+    rule = lab.api().call("POST", "/rules", {"name": "ha", "cluster": cluster, "type": "apart", "vms": ids})
+    refused(
+        "no_capacity", 'rule "ha" keeps it apart',
+        lab.api().do, "POST", f"/vms/{ids[1]}/migrate", {"host": where(lab, ids[0])[0]},
+    )
+    refused(
+        "invalid", 'contradicts rule "ha"', lab.api().call, "POST", "/rules",
+        {"name": "pair", "cluster": cluster, "type": "together", "vms": ids},
+    )
+    lab.api().call("DELETE", f"/rules/{rule['id']}")
+
+
+def test_maintenance_empties_a_host(lab: Lab, pair: list[dict[str, Any]]) -> None:
+    ids = [m["id"] for m in pair]
+    host = where(lab, ids[0])[0]
+    for i in ids:
+        move(lab, i, host)
+    services = [Service(m["ip_address"]) for m in pair]
+    plan = lab.api().call("POST", f"/hosts/{host}/maintenance-check", {})
+    assert {m["vm"] for m in plan["items"]} == set(ids) and not plan["blockers"]
+    assert where(lab, *ids) == [host, host], "a plan moves nobody"
+    lab.api().do("POST", f"/hosts/{host}/maintenance", {})
+    assert lab.api().get(f"/hosts/{host}")["maintenance"] == "in"
+    assert host not in where(lab, *ids)
+    for s in services:
+        assert s.ask("hello"), "they ran on"
+        s.close()
+    refused("no_capacity", "in maintenance", lab.api().do, "POST", f"/vms/{ids[0]}/migrate", {"host": host})
+    at = where(lab, *ids)
+    lab.api().call("DELETE", f"/hosts/{host}/maintenance")
+    assert lab.api().get(f"/hosts/{host}")["maintenance"] == "none"
+    assert where(lab, *ids) == at, "nobody comes back by himself"
