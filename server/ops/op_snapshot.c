@@ -179,11 +179,12 @@ check_take(const struct op_call *c, const struct vm *vm, bool memory, struct err
 		return err_set(e, ERR_BAD_STATE,
 		    "memory: machine \"%s\" is %s; its memory can be kept while it runs",
 		    vm->o.name, power_state_text(vm->power_state));
-	if (!rc && snap_chain_length(vm->disks) >= SNAP_MAX_LAYERS)
+	if (!rc && snap_chain_length(vm->disks) >= SNAP_MAX_LAYERS) {
 		return err_set(e, ERR_NO_CAPACITY,
 		    "a disk of machine \"%s\" stands on %zu images, and more than %u are "
 		    "not allowed: delete snapshots first",
 		    vm->o.name, snap_chain_length(vm->disks) - 1, SNAP_MAX_LAYERS - 1);
+	}
 	return rc ? rc : snap_check_room(c, vm, memory, e);
 }
 

@@ -231,11 +231,12 @@ snapshot_revert(struct op_call *c, struct txn *t, struct err *e)
 
 	if (!rc)
 		rc = snap_need_host(c, vm, SNAP_ANY_POWER, e);
-	if (!rc && snap_chain_length(s->disks) >= SNAP_MAX_LAYERS)
+	if (!rc && snap_chain_length(s->disks) >= SNAP_MAX_LAYERS) {
 		rc = err_set(e, ERR_NO_CAPACITY,
 		    "a disk of snapshot \"%s\" stands on %zu images, and no more are "
 		    "allowed: delete snapshots first",
 		    s->o.name, snap_chain_length(s->disks) - 1);
+	}
 	if (!rc)
 		rc = snap_check_room(c, vm, false, e);
 	if (rc)

@@ -21,11 +21,12 @@ check_list(const struct inv *inv, const char *field, const struct id_list *l,
 		if (!o)
 			return err_set(e, ERR_NOT_FOUND, "%s: there is no %s", field,
 			    obj_id_text(l->v[i], id));
-		if (!obj_id_is(inv_ancestor(inv, at, KIND_CLUSTER), cluster))
+		if (!obj_id_is(inv_ancestor(inv, at, KIND_CLUSTER), cluster)) {
 			return err_set(e, ERR_INVALID,
 			    "%s: %s \"%s\" is not of cluster \"%s\"", field,
 			    kind_word(obj_id_kind(o->id)), o->name,
 			    inv_name(inv, cluster));
+		}
 	}
 	return 0;
 }

@@ -15,8 +15,8 @@ void template_register(void);
 /* May it be copied there: it is ready, both are of one datacenter? */
 bool copy_may_go(const struct inv *inv, const struct template *tpl, obj_id datastore);
 /*
- * Wait in a step until a copy of the template lies on the datastore; somebody else may
- * be making it already.  What it stands on is another template's and goes first: the
- * step asks again until the copy is there.
+ * Wait in a step until a copy of the wanted one lies on the datastore; somebody else
+ * may be making it already.  What it stands on is another template's and goes first:
+ * the step asks again until the copy is there.
  */
-enum flow_rc copy_await(struct task_run *r, obj_id tpl, obj_id datastore);
+enum flow_rc copy_await(struct task_run *r, obj_id wanted, obj_id datastore);
