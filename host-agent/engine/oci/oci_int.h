@@ -153,6 +153,7 @@ struct oci_launch {
 	const char *const *global; /* NULL-ended, before the verb: "--criu", path */
 	const char *verb;        /* "run" or "restore": "-d", bundle and id are added */
 	const char *const *args; /* NULL-ended, behind the verb */
+	uint32_t timeout_ms;     /* 0: OCI_LAUNCH_MS */
 };
 
 /* The stage on c->ground, which becomes the runtime. */

@@ -182,7 +182,7 @@ oci_launch(
 	const struct child_opts o = {
 		.pass_fds = c->ground.fds,
 		.n_pass_fds = c->ground.n,
-		.timeout_ms = OCI_LAUNCH_MS,
+		.timeout_ms = l->timeout_ms ? l->timeout_ms : OCI_LAUNCH_MS,
 	};
 	char host_name[OCI_NAME_MAX];
 	int rc = oci_ground_note(c, e);

@@ -16,8 +16,18 @@
 #include "base/str.h"
 #include "host-agent/engine/oci/oci_move_int.h"
 
-#define MAGIC_BYTES 8 /* at the beginning of an image */
-#define WHY_MAX     160
+#define MAGIC_BYTES   8 /* at the beginning of an image */
+#define WHY_MAX       160
+#define CRIU_MS       15000u /* a hundred times what it takes without memory */
+#define SLOW_MB_PER_S 32u
+
+uint32_t
+oci_move_patience_ms(const struct oci_guest *c)
+{
+	uint64_t ms = CRIU_MS + c->spec->memory_mb * 1000 / SLOW_MB_PER_S;
+
+	return ms < OCI_SAVE_MS ? (uint32_t)ms : OCI_SAVE_MS;
+}
 
 char *
 oci_move_path(const struct oci_guest *c, const char *name)

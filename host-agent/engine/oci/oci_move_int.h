@@ -52,6 +52,11 @@ enum flow_rc oci_move_undo(struct flow *f, void *arg);
 /* ---- oci_move_files.c: what is in the folder ---- */
 
 char *oci_move_path(const struct oci_guest *c, const char *name);
+/*
+ * How long CRIU may take to save or load it, by the memory that it may have.  A runtime
+ * whose CRIU was killed waits for ever, and the container stands still meanwhile.
+ */
+uint32_t oci_move_patience_ms(const struct oci_guest *c);
 /* An empty images/; returns it open. */
 int oci_move_images(const struct oci_guest *c, int *ret_fd, struct err *e);
 /* A container that comes has the ids of its place on this host. */

@@ -26,7 +26,8 @@ launch(struct oci_guest *c, struct wake w, struct err *e)
 	const char *const global[] = { "--criu", c->oci->criu, NULL };
 	const char *const args[] = { "--image-path", images, "--work-path", work,
 		"--tcp-established", "--file-locks", "--empty-ns", "network", NULL };
-	const struct oci_launch l = { global, "restore", args };
+	const struct oci_launch l = { global, "restore", args,
+		oci_move_patience_ms(c) };
 
 	oci_unwatch(c);
 	oci_ground_name(c);

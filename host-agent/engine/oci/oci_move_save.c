@@ -58,7 +58,7 @@ oci_save_dump_step(struct flow *f, void *arg)
 		return oci_move_fail(f, c);
 	if (c->move->fails)
 		return FLOW_NEXT;
-	if (oci_command(c, args, OCI_SAVE_MS, flow_wake(f), flow_err(f)))
+	if (oci_command(c, args, oci_move_patience_ms(c), flow_wake(f), flow_err(f)))
 		return oci_move_fail(f, c);
 	return FLOW_WAIT;
 }
