@@ -436,7 +436,8 @@ def test_an_agent_that_dies_ends_what_waits(lab: Lab, ct: str) -> None:
         async with entering(lab, ct) as ws:
             await ws.send(json.dumps({"type": "start", "args": ["/bin/sleep", "6543"], "tty": False}))
             await until(ws, "started", bytearray())
-            assert runs_inside(lab, ct, "6543")
+            # "started" is the runtime's word: the program comes a moment later.
+            wait_for("the program", lambda: runs_inside(lab, ct, "6543"))
             lab.kill("agent-1")
             return await until(ws, "end", bytearray())
 
