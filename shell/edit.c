@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <histedit.h>
-#include <locale.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "base/mem.h"
 #include "shell/complete.h"
@@ -37,6 +39,16 @@ prompt(EditLine *el)
 	static char first[] = "drover> ", more[] = ">> ";
 
 	return edit_of(el)->which == EDIT_FIRST ? first : more;
+}
+
+static void
+hold_interrupt(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	pthread_sigmask(how, &set, NULL);
 }
 
 /* How much all words have in common, as bytes of the first. */
@@ -77,7 +89,9 @@ on_tab(EditLine *el, int ch)
 	struct completion c;
 	unsigned char how = CC_REFRESH_BEEP;
 
+	hold_interrupt(SIG_UNBLOCK); /* it may ask the server */
 	complete(ed->sh, text, point, &c);
+	hold_interrupt(SIG_BLOCK);
 	if (val_count(c.words)) {
 		size_t n = common_front(c.words), typed = point - c.start;
 		bool only = val_count(c.words) == 1;
@@ -132,6 +146,50 @@ load_history(struct edit *ed)
 		history(ed->hist, &ev, H_LOAD, ed->path);
 }
 
+/* One byte of the terminal; 0: end of file, -1: interrupted or an error.  Ctrl-C is
+ * held back while a line is edited and let in only while nothing but a key is waited
+ * for: between a look at shell_interrupted() and a plain read() one would be lost. */
+static int
+next_byte(char *byte)
+{
+	struct pollfd pfd = { .fd = STDIN_FILENO, .events = POLLIN };
+	sigset_t open;
+
+	pthread_sigmask(SIG_SETMASK, NULL, &open);
+	sigdelset(&open, SIGINT);
+	while (!shell_interrupted()) {
+		int rc = ppoll(&pfd, 1, NULL, &open);
+		if (rc < 0 && errno == EINTR)
+			continue;
+		return rc < 0 ? -1 : (int)read(STDIN_FILENO, byte, 1);
+	}
+	errno = EINTR;
+	return -1;
+}
+
+static int
+next_char(EditLine *el, wchar_t *ch)
+{
+	mbstate_t state = { 0 };
+	char byte;
+
+	(void)el;
+	for (;;) {
+		int got = next_byte(&byte);
+		if (got <= 0)
+			return got;
+		switch (mbrtowc(ch, &byte, 1, &state)) {
+		case (size_t)-2: /* more of it to come */
+			continue;
+		case (size_t)-1: /* not a character: left out */
+			memset(&state, 0, sizeof(state));
+			continue;
+		default:
+			return 1;
+		}
+	}
+}
+
 struct edit *
 edit_open(struct shell *sh)
 {
@@ -152,6 +210,7 @@ edit_open(struct shell *sh)
 	el_set(ed->el, EL_PROMPT, prompt);
 	el_set(ed->el, EL_EDITOR, "emacs");
 	el_set(ed->el, EL_SIGNAL, 1);
+	el_set(ed->el, EL_GETCFN, next_char);
 	el_set(ed->el, EL_HIST, history, ed->hist);
 	el_set(ed->el, EL_ADDFN, "drover-complete", "Complete the word", on_tab);
 	el_set(ed->el, EL_BIND, "^I", "drover-complete", NULL);
@@ -198,7 +257,9 @@ edit_read(struct edit *ed, enum edit_prompt which)
 	const char *s;
 
 	ed->which = which;
+	hold_interrupt(SIG_BLOCK);
 	s = el_gets(ed->el, &n);
+	hold_interrupt(SIG_UNBLOCK);
 	free(ed->line);
 	ed->line = NULL;
 	if (shell_interrupted()) {
