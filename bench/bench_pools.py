@@ -27,6 +27,32 @@ def groups(lab: Path, tree: str) -> list[Path]:
     return bases
 
 
+def text_of(file: Path) -> str:
+    """Empty when there is no such group, or no longer: they come and go while one looks."""
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return ""
+
+
+def group_of(lab: Path, vm: str) -> Optional[Path]:
+    """Where its processes are, below one of the agents' own groups."""
+    for base in groups(lab, "cpu"):
+        for folder, _, _ in os.walk(base):
+            if Path(folder).name == vm and text_of(Path(folder, "cgroup.procs")):
+                return Path(folder).relative_to(base)
+    return None
+
+
+def tasks_of(lab: Path, vm: str) -> list[int]:
+    found = []
+    for base in groups(lab, "cpu"):
+        for folder, _, _ in os.walk(base):
+            if vm in Path(folder).parts:
+                found += [int(pid) for pid in text_of(Path(folder, "cgroup.procs")).split()]
+    return found
+
+
 def used(lab: Path, vm: str) -> float:
     """Seconds of CPU time."""
     for base in groups(lab, "cpuacct"):
@@ -45,11 +71,9 @@ def rates(lab: Path, vms: list[str], seconds: float) -> list[float]:
 
 def pin(lab: Path, vms: list[str]) -> None:
     """All their processes to the first CPU."""
-    for base in groups(lab, "cpu"):
-        for vm in vms:
-            for f in base.glob(f"**/{vm}/**/cgroup.procs"):
-                for pid in f.read_text().split():
-                    os.sched_setaffinity(int(pid), {0})
+    for vm in vms:
+        for pid in tasks_of(lab, vm):
+            os.sched_setaffinity(pid, {0})
 
 
 def dial(address: str) -> socket.socket:

@@ -1,7 +1,9 @@
 """Resource pools bind: on a host and over two, for machines and containers, while guests run.
 
 Bounds are wider than what bench_pools.py measures, and none asks for more CPU time than a busy machine has to give."""
+import os
 import sys
+from pathlib import Path
 from typing import Iterator
 
 import pytest
@@ -10,7 +12,7 @@ from test_guests import agent_of, vm
 
 sys.path.insert(0, str(ROOT / "bench"))
 import bench_pools  # noqa: E402
-from bench_pools import CGROUPS, Stage, groups  # noqa: E402
+from bench_pools import CGROUPS, Stage, group_of, groups, text_of  # noqa: E402
 
 SECONDS = 8.0
 ACTS = 2.0  # seconds within which a changed setting acts
@@ -30,28 +32,21 @@ def stage(lab: Lab) -> Iterator[Stage]:
         yield s
 
 
-def group_of(lab: Lab, vm_id: str) -> str:
-    """Where its processes are, below the agent's group: "pool-3/vm-7"."""
-    for base in groups(lab.dir, "cpu"):
-        for f in base.glob(f"**/{vm_id}/cgroup.procs"):
-            if f.read_text():
-                return str(f.parent.relative_to(base))
-    return ""
-
-
 def inside(lab: Lab, vm_id: str, path: str) -> None:
-    wait_for(f"{vm_id} to be in {path}", lambda: group_of(lab, vm_id) == path, ACTS)
+    wait_for(f"{vm_id} to be in {path}", lambda: group_of(lab.dir, vm_id) == Path(path), ACTS)
 
 
-def quota(lab: Lab, path: str) -> str:
-    for base in groups(lab.dir, "cpu"):
-        if (base / path).is_dir():
-            return (base / path / "cpu.cfs_quota_us").read_text().strip()
-    return ""
+def in_group(lab: Lab, path: str, file: str) -> str:
+    return next(filter(None, (text_of(base / path / file) for base in groups(lab.dir, "cpu"))), "")
+
+
+def quota(lab: Lab, path: str) -> int:
+    """CPU time in 100 ms, in us; 0: no such group."""
+    return int(in_group(lab, path, "cpu.cfs_quota_us") or 0)
 
 
 def weight(lab: Lab, path: str) -> int:
-    return int(next((b / path / "cpu.shares").read_text() for b in groups(lab.dir, "cpu") if (b / path).is_dir()))
+    return int(in_group(lab, path, "cpu.shares") or 0)
 
 
 def test_time_goes_by_shares(lab: Lab) -> None:
@@ -82,10 +77,10 @@ def test_settings_act_while_guests_run(lab: Lab, stage: Stage) -> None:
     pid = vm(lab, guest)["pid"]
     inside(lab, guest, f"{outer}/{inner}/{guest}")
     api.call("PATCH", f"/pools/{outer}", {"cpu_limit_mhz": stage.cpus(0.2)})
-    wait_for("the limit", lambda: abs(int(quota(lab, outer)) - 20000) < 200, ACTS)
+    wait_for("the limit", lambda: abs(quota(lab, outer) - 20000) < 200, ACTS)
     api.do("PATCH", f"/vms/{guest}", {"cpu_shares": 3333, "cpu_limit_mhz": stage.cpus(0.1)})
     path = f"{outer}/{inner}/{guest}"
-    wait_for("its own", lambda: weight(lab, path) == 3333 and abs(int(quota(lab, path)) - 10000) < 100, ACTS)
+    wait_for("its own", lambda: weight(lab, path) == 3333 and abs(quota(lab, path) - 10000) < 100, ACTS)
 
     api.call("PATCH", f"/pools/{inner}", {"parent": stage.cluster})
     inside(lab, guest, f"{inner}/{guest}")
@@ -105,9 +100,9 @@ def test_an_agent_that_was_killed_finds_guests_in_their_pools(lab: Lab, stage: S
     lab.kill(agent_of(lab, vm(lab, guest)["host"]))
     lab.up()
     wait_for("the host to be back", lambda: lab.connected() == lab.hosts)
-    assert group_of(lab, guest) == f"{pool}/{guest}"
+    assert group_of(lab.dir, guest) == Path(pool, guest)
     lab.api().call("PATCH", f"/pools/{pool}", {"cpu_limit_mhz": stage.cpus(0.1)})
-    wait_for("the limit", lambda: abs(int(quota(lab, pool)) - 10000) < 100, 2 * ACTS)
+    wait_for("the limit", lambda: abs(quota(lab, pool) - 10000) < 100, 2 * ACTS)
 
 
 def test_what_is_run_inside_counts_too(lab: Lab, stage: Stage) -> None:
@@ -118,8 +113,8 @@ def test_what_is_run_inside_counts_too(lab: Lab, stage: Stage) -> None:
     api.call("POST", f"/vms/{guest}/exec", body)
 
     def gathered() -> bool:
-        beside = [f for b in groups(lab.dir, "cpu") for f in b.glob(f"{guest}/**/cgroup.procs")]
-        return not any(f.read_text() for f in beside)
+        beside = [Path(folder) for b in groups(lab.dir, "cpu") for folder, _, _ in os.walk(b / guest)]
+        return not any(text_of(folder / "cgroup.procs") for folder in beside)
 
     wait_for("it to be gathered", gathered)
 
