@@ -8,30 +8,9 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/crc32c.h"
 #include "base/mem.h"
 #include "base/str.h"
-
-#define CRC32C_POLY 0x82f63b78u
-
-static uint32_t
-crc_byte(uint32_t crc, uint8_t b)
-{
-	crc ^= b;
-	for (int i = 0; i < 8; i++)
-		crc = crc & 1 ? crc >> 1 ^ CRC32C_POLY : crc >> 1;
-	return crc;
-}
-
-uint32_t
-record_crc(uint32_t crc, const void *p, size_t n)
-{
-	const uint8_t *b = p;
-
-	crc = ~crc;
-	for (size_t i = 0; i < n; i++)
-		crc = crc_byte(crc, b[i]);
-	return ~crc;
-}
 
 static void
 put_be32(uint8_t *p, uint32_t v)
@@ -55,7 +34,7 @@ record_add(struct str *out, const void *p, size_t n)
 
 	ASSERT(n > 0 && n <= MAX_RECORD);
 	put_be32(head, (uint32_t)n);
-	put_be32(head + 4, record_crc(record_crc(0, head, 4), p, n));
+	put_be32(head + 4, crc32c(crc32c(0, head, 4), p, n));
 	str_addn(out, head, sizeof(head));
 	str_addn(out, p, n);
 }
@@ -72,7 +51,7 @@ record_peek(const uint8_t *p, size_t n, uint32_t *ret_n, struct err *e)
 		return err_set(e, ERR_CORRUPT, "a record of %u bytes cannot be", len);
 	if (n - RECORD_HEAD < len)
 		return 0;
-	if (record_crc(record_crc(0, p, 4), p + RECORD_HEAD, len) != get_be32(p + 4))
+	if (crc32c(crc32c(0, p, 4), p + RECORD_HEAD, len) != get_be32(p + 4))
 		return err_set(
 		    e, ERR_CORRUPT, "checksum of a %u-byte record is wrong", len);
 	*ret_n = len;

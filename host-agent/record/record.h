@@ -17,8 +17,6 @@
 
 struct str;
 
-/* Castagnoli's CRC over p, going on from crc (0 to begin). */
-uint32_t record_crc(uint32_t crc, const void *p, size_t n);
 /* Append one record; 1 ≤ n ≤ MAX_RECORD. */
 void record_add(struct str *out, const void *p, size_t n);
 /*

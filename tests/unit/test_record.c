@@ -28,14 +28,6 @@ teardown(void **state)
 }
 
 static void
-crc_is_castagnolis(void **state)
-{
-	assert_int_equal(record_crc(0, "123456789", 9), 0xe3069283u);
-	assert_int_equal(record_crc(record_crc(0, "1234", 4), "56789", 5), 0xe3069283u);
-	assert_int_equal(record_crc(0, "", 0), 0);
-}
-
-static void
 every_flipped_bit_and_cut_is_seen(void **state)
 {
 	AUTO(str) struct str b = STR_INIT;
@@ -292,7 +284,6 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(crc_is_castagnolis),
 		cmocka_unit_test(every_flipped_bit_and_cut_is_seen),
 		cmocka_unit_test_setup_teardown(
 		    file_is_replaced_whole, setup, teardown),
