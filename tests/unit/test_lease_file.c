@@ -153,14 +153,15 @@ expect_unknown(const uint8_t *block, const char *why)
 	struct lease_area a = claims_of(42);
 	struct lease_beat b = beat;
 	struct lease_claim c = claim;
-	struct err e = ERR_INIT;
+	struct err as_beat = ERR_INIT, as_claim = ERR_INIT;
 
-	assert_int_equal(lease_beat_decode(&beats, 7, block, &b, &e), ERR_CORRUPT);
+	assert_int_equal(
+	    lease_beat_decode(&beats, 7, block, &b, &as_beat), ERR_CORRUPT);
 	assert_true(!b.known && b.host_id == 7 && b.inc == 0);
-	assert_int_equal(lease_claim_decode(&a, 7, block, &c, &e), ERR_CORRUPT);
+	assert_int_equal(lease_claim_decode(&a, 7, block, &c, &as_claim), ERR_CORRUPT);
 	assert_true(c.phase == CLAIM_UNKNOWN && c.host_id == 7 && c.inc == 0);
 	if (why)
-		assert_non_null(strstr(e.msg, why));
+		assert_true(strstr(as_beat.msg, why) || strstr(as_claim.msg, why));
 }
 
 static void
