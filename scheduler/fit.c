@@ -1,9 +1,9 @@
 #include "base/assert.h"
 #include "scheduler/sched_int.h"
 
-/* One more reason against; object and name say what is missing, if that has a name. */
-static struct fit_reason *
-refuse(struct fit *f, enum sched_reason_code code, uint64_t object, const char *name)
+struct fit_reason *
+fit_refuse(
+    struct fit *f, enum sched_reason_code code, uint64_t object, const char *name)
 {
 	struct fit_reason *r = &f->reasons[f->count];
 
@@ -30,24 +30,6 @@ is_refused_for(const struct fit *f, enum sched_reason_code code, uint64_t object
 	return false;
 }
 
-static bool
-has_ix(const uint32_t *ix, size_t count, uint32_t wanted)
-{
-	size_t low = 0, high = count;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (ix[mid] == wanted)
-			return true;
-		if (ix[mid] < wanted)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return false;
-}
-
 static uint64_t
 rest(uint64_t limit, uint64_t used)
 {
@@ -62,12 +44,15 @@ check_state(const struct view_host *h, struct fit *out)
 		return;
 	case SCHED_HOST_ENTERING_MAINTENANCE:
 	case SCHED_HOST_MAINTENANCE:
-		refuse(out, SCHED_REASON_MAINTENANCE, 0, NULL);
+		fit_refuse(out, SCHED_REASON_MAINTENANCE, 0, NULL);
+		return;
+	case SCHED_HOST_STANDBY:
+		fit_refuse(out, SCHED_REASON_STANDBY, 0, NULL);
 		return;
 	case SCHED_HOST_DISCONNECTED:
 	case SCHED_HOST_NOT_RESPONDING:
 	case SCHED_HOST_STATE_COUNT_:
-		refuse(out, SCHED_REASON_NOT_CONNECTED, 0, NULL);
+		fit_refuse(out, SCHED_REASON_NOT_CONNECTED, 0, NULL);
 		return;
 	}
 }
@@ -81,12 +66,12 @@ check_demanded(const struct sched_view *v, const struct view_guest *g, uint32_t 
 	if (g->cluster_ix != NO_IX && g->cluster_ix != h->cluster_ix) {
 		const struct sched_cluster *c = &view_cluster_at(v, g->cluster_ix)->in;
 
-		refuse(out, SCHED_REASON_OTHER_CLUSTER, c->id, c->name);
+		fit_refuse(out, SCHED_REASON_OTHER_CLUSTER, c->id, c->name);
 	}
 	if (g->want_ix != NO_IX && g->want_ix != host_ix) {
 		const struct sched_host *want = &view_host_at(v, g->want_ix)->in;
 
-		refuse(out, SCHED_REASON_OTHER_HOST, want->id, want->name);
+		fit_refuse(out, SCHED_REASON_OTHER_HOST, want->id, want->name);
 	}
 }
 
@@ -97,7 +82,7 @@ check_engines(const struct view_host *h, const struct view_guest *g, struct fit 
 
 	for (uint32_t i = 0; missing && i < SCHED_ENGINE_COUNT_; i++)
 		if (missing & UINT32_C(1) << i)
-			refuse(out, SCHED_REASON_ENGINE, 0, sched_engines[i]);
+			fit_refuse(out, SCHED_REASON_ENGINE, 0, sched_engines[i]);
 }
 
 static void
@@ -108,11 +93,11 @@ check_cpu(const struct view_host *h, const struct host_load *l,
 	uint64_t free = rest(limit, l->vcpus);
 
 	if (g->in.num_cpu > h->in.cpu_cores)
-		add_shortage(refuse(out, SCHED_REASON_CORES, 0, NULL), g->in.num_cpu, 0,
-		    h->in.cpu_cores);
+		add_shortage(fit_refuse(out, SCHED_REASON_CORES, 0, NULL),
+		    g->in.num_cpu, 0, h->in.cpu_cores);
 	if (g->in.num_cpu > free)
-		add_shortage(refuse(out, SCHED_REASON_VCPUS, 0, NULL), g->in.num_cpu,
-		    free, limit);
+		add_shortage(fit_refuse(out, SCHED_REASON_VCPUS, 0, NULL),
+		    g->in.num_cpu, free, limit);
 }
 
 static void
@@ -124,8 +109,8 @@ check_memory(const struct view_host *h, const struct host_load *l,
 	uint64_t free = rest(limit, l->memory_mb);
 
 	if (g->in.memory_mb > free)
-		add_shortage(refuse(out, SCHED_REASON_MEMORY, 0, NULL), g->in.memory_mb,
-		    free, limit);
+		add_shortage(fit_refuse(out, SCHED_REASON_MEMORY, 0, NULL),
+		    g->in.memory_mb, free, limit);
 }
 
 /* A host that never said what it has is not connected; nobody knows if it has room. */
@@ -137,6 +122,9 @@ check_room(const struct view_host *h, const struct host_load *l,
 		check_cpu(h, l, g, out);
 	if (h->in.memory_mb)
 		check_memory(h, l, g, out);
+	if (h->in.max_guests && l->running >= h->in.max_guests)
+		add_shortage(fit_refuse(out, SCHED_REASON_GUESTS, 0, NULL), 1, 0,
+		    h->in.max_guests);
 }
 
 struct disk_fit {
@@ -165,7 +153,7 @@ refuse_disk(const struct sched_view *v, uint32_t datastore_ix, uint64_t asked_mb
 {
 	const struct sched_datastore *d = &view_datastore_at(v, datastore_ix)->in;
 
-	add_shortage(refuse(out, SCHED_REASON_DATASTORE_SPACE, d->id, d->name),
+	add_shortage(fit_refuse(out, SCHED_REASON_DATASTORE_SPACE, d->id, d->name),
 	    asked_mb, free_mb, d->total_mb);
 }
 
@@ -209,7 +197,7 @@ choose_datastore(const struct disk_fit *d, size_t disk, struct fit *out)
 	if (best != NO_IX)
 		return;
 	if (roomiest == NO_IX)
-		refuse(out, SCHED_REASON_NO_DATASTORE, 0, NULL);
+		fit_refuse(out, SCHED_REASON_NO_DATASTORE, 0, NULL);
 	else
 		refuse_disk(d->v, roomiest, need_mb, most_mb, out);
 }
@@ -222,7 +210,7 @@ check_reached(const struct disk_fit *d, uint32_t datastore_ix, struct fit *out)
 	if (has_ix(d->h->datastore_ix, d->h->in.datastore_count, datastore_ix) ||
 	    is_refused_for(out, SCHED_REASON_DATASTORE_UNREACHED, in->id))
 		return;
-	refuse(out, SCHED_REASON_DATASTORE_UNREACHED, in->id, in->name);
+	fit_refuse(out, SCHED_REASON_DATASTORE_UNREACHED, in->id, in->name);
 }
 
 static void
@@ -252,8 +240,48 @@ check_networks(const struct sched_view *v, const struct view_host *h,
 		if (has_ix(h->network_ix, h->in.network_count, g->network_ix[i]))
 			continue;
 		n = &view_network_at(v, g->network_ix[i])->in;
-		refuse(out, SCHED_REASON_NETWORK, n->id, n->name);
+		fit_refuse(out, SCHED_REASON_NETWORK, n->id, n->name);
 	}
+}
+
+static void
+check_rules(const struct sched_view *v, const struct load *l,
+    const struct view_guest *g, uint32_t host_ix, struct fit *out)
+{
+	bool is_refused = false;
+
+	for (uint32_t i = 0; i < g->rule_count; i++) {
+		const struct view_rule *r = view_rule_at(v, g->rule_ix[i]);
+
+		if (!rule_is_against(r, l, g, host_ix))
+			continue;
+		if (!rule_is_strict(r->in.kind)) {
+			out->bent++;
+			out->bending = out->bending ? out->bending : r->in.name;
+		} else if (!is_refused) {
+			fit_refuse(out, SCHED_REASON_RULE, r->in.id, r->in.name);
+			is_refused = true;
+		}
+	}
+}
+
+bool
+fit_reaches(const struct sched_view *v, const struct view_guest *g, uint32_t host_ix)
+{
+	const struct view_host *h = view_host_at(v, host_ix);
+	const struct disk_fit d = { v, NULL, g, h };
+	struct fit f = { 0 };
+
+	check_demanded(v, g, host_ix, &f);
+	check_engines(h, g, &f);
+	if (g->in.num_cpu > h->in.cpu_cores)
+		return false;
+	for (size_t i = 0; i < g->in.disk_count; i++) {
+		if (g->datastore_ix[i] != NO_IX)
+			check_reached(&d, g->datastore_ix[i], &f);
+	}
+	check_networks(v, h, g, &f);
+	return !f.count;
 }
 
 void
@@ -263,7 +291,8 @@ fit_check(const struct sched_view *v, const struct load *l, const struct view_gu
 	const struct view_host *h = view_host_at(v, host_ix);
 	const struct disk_fit d = { v, l, g, h };
 
-	out->count = 0;
+	out->count = out->bent = 0;
+	out->bending = NULL;
 	check_state(h, out);
 	check_demanded(v, g, host_ix, out);
 	check_engines(h, g, out);
@@ -271,4 +300,7 @@ fit_check(const struct sched_view *v, const struct load *l, const struct view_gu
 	for (size_t i = 0; i < g->in.disk_count; i++)
 		check_disk(&d, i, out);
 	check_networks(v, h, g, out);
+	check_rules(v, l, g, host_ix, out);
+	out->bent += h->in.network_permille > SCHED_BUSY;
+	out->bent += h->in.disk_permille > SCHED_BUSY;
 }

@@ -147,6 +147,8 @@ judge_hosts(
 		fit_check(r->v, &r->load, g, i, &fit);
 		if (!fit.count) {
 			score_host(view_host_at(r->v, i), &r->load.hosts[i], g, &score);
+			score.bent = fit.bent;
+			score.bending = fit.bending;
 			consider(best, i, &score, &fit);
 		}
 		if (ranked) {
@@ -205,21 +207,21 @@ place_guest(struct run *r, const struct view_guest *g, struct sched_move *m)
 		ranked = arena_array(r->scratch, n ? n : 1, sizeof(*ranked));
 	}
 	if (g->host_ix != NO_IX)
-		load_take(&r->load, g, g->in.state, g->host_ix, g->datastore_ix);
+		load_take(r->v, &r->load, g, g->in.state, g->host_ix, g->datastore_ix);
 	judge_hosts(r, g, &best, ranked);
 	if (ranked)
 		keep_candidates(r, ranked, m);
 	if (best.host_ix != NO_IX) {
 		write_choice(r, g, &best, m);
-		load_put(
-		    &r->load, g, SCHED_GUEST_RESERVED, best.host_ix, best.datastore_ix);
+		load_put(r->v, &r->load, g, SCHED_GUEST_RESERVED, best.host_ix,
+		    best.datastore_ix);
 		return;
 	}
 	m->code = ERR_NO_CAPACITY;
 	text_refusal(r->v, &r->load, g, &r->buf);
 	m->text = keep_text(r);
 	if (g->host_ix != NO_IX)
-		load_put(&r->load, g, g->in.state, g->host_ix, g->datastore_ix);
+		load_put(r->v, &r->load, g, g->in.state, g->host_ix, g->datastore_ix);
 }
 
 /* The positions of the guests asked for, each once. */

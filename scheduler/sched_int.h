@@ -38,12 +38,21 @@ struct view_host {
 
 struct view_guest {
 	struct sched_guest in;
+	uint32_t ix; /* its own position */
 	uint32_t host_ix;
 	uint32_t cluster_ix;
 	uint32_t want_ix;
 	const uint32_t
 	    *datastore_ix; /* of each disk: where it lies or must lie, or NO_IX */
 	const uint32_t *network_ix;
+	uint32_t *rule_ix; /* those that name it */
+	uint32_t rule_count;
+};
+
+struct view_rule {
+	struct sched_rule in; /* its lists are sorted */
+	const uint32_t *guest_ix;
+	const uint32_t *host_ix;
 };
 
 /* How every row of every table starts, so that one search and one sort serve them all.
@@ -65,8 +74,10 @@ struct view_table {
 
 /* What one host carries. */
 struct host_load {
-	uint64_t vcpus; /* of guests that run or are reserved */
+	uint64_t vcpus; /* of guests that run or are reserved, as the next three */
+	uint64_t demand_mhz;
 	uint64_t memory_mb;
+	uint64_t running;
 	uint64_t guests; /* registered there, in any state */
 };
 
@@ -75,11 +86,12 @@ struct load {
 	struct host_load *hosts;
 	uint64_t
 	    *promised_mb; /* per datastore: space still to be taken by disks there */
+	uint32_t *at;     /* per guest: the host that it takes room on, or NO_IX */
 };
 
 struct sched_view {
 	struct arena *arena;
-	struct view_table clusters, datastores, networks, hosts, guests;
+	struct view_table clusters, datastores, networks, hosts, guests, rules;
 	uint64_t *unplaced;
 	size_t unplaced_count;
 	struct load load;
@@ -88,7 +100,7 @@ struct sched_view {
 
 /* One host's answer about one guest, before any text is made of it. */
 #define FIT_MAX_REASONS \
-	(8 + SCHED_ENGINE_COUNT_ + 2 * SCHED_MAX_DISKS + SCHED_MAX_NETWORKS)
+	(12 + SCHED_ENGINE_COUNT_ + 2 * SCHED_MAX_DISKS + SCHED_MAX_NETWORKS)
 
 struct fit_reason {
 	enum sched_reason_code code;
@@ -100,12 +112,16 @@ struct fit_reason {
 struct fit {
 	size_t count; /* reasons against; 0: it fits */
 	struct fit_reason reasons[FIT_MAX_REASONS];
+	uint32_t bent;       /* what had better not be and yet may */
+	const char *bending; /* the first rule of that kind, or NULL */
 	uint32_t datastore_ix[SCHED_MAX_DISKS]; /* of each disk, if it fits */
 };
 
 struct score {
 	uint64_t cpu_before, cpu_after, memory_before, memory_after; /* permille */
 	uint64_t guests;
+	uint32_t bent; /* as in struct fit */
+	const char *bending;
 };
 
 /* view.c */
@@ -121,6 +137,7 @@ const struct view_datastore *view_datastore_at(const struct sched_view *v, uint3
 const struct view_network *view_network_at(const struct sched_view *v, uint32_t ix);
 const struct view_host *view_host_at(const struct sched_view *v, uint32_t ix);
 const struct view_guest *view_guest_at(const struct sched_view *v, uint32_t ix);
+const struct view_rule *view_rule_at(const struct sched_view *v, uint32_t ix);
 /* The position of an id in a sorted table, or NO_IX. */
 uint32_t view_find(const struct view_table *t, uint64_t id);
 /* "vm-7" where the id is an object id's value, else the number; into buf. */
@@ -137,14 +154,33 @@ struct load load_dup(const struct sched_view *v, struct arena *a);
  * Count a guest in on a host, or out again, as one of that state: one that is off takes
  * no CPU and memory.  datastore_ix has an entry for each of its disks.
  */
-void load_put(struct load *l, const struct view_guest *g, enum sched_guest_state as,
-    uint32_t host_ix, const uint32_t *datastore_ix);
-void load_take(struct load *l, const struct view_guest *g, enum sched_guest_state as,
-    uint32_t host_ix, const uint32_t *datastore_ix);
+void load_put(const struct sched_view *v, struct load *l, const struct view_guest *g,
+    enum sched_guest_state as, uint32_t host_ix, const uint32_t *datastore_ix);
+void load_take(const struct sched_view *v, struct load *l, const struct view_guest *g,
+    enum sched_guest_state as, uint32_t host_ix, const uint32_t *datastore_ix);
+/* What it uses, or is taken to use on such a host. */
+uint64_t load_demand_mhz(const struct view_guest *g, const struct view_host *h);
+
+/* rule.c */
+bool has_ix(const uint32_t *ix, size_t count, uint32_t wanted); /* ascending */
+/* Between guests and hosts, and whether it tells them where to be or where not. */
+bool rule_names_hosts(enum sched_rule_kind kind);
+bool rule_is_positive(enum sched_rule_kind kind);
+/* Must it hold?  Together is for those that can be moved there at once. */
+bool rule_is_strict(enum sched_rule_kind kind);
+/* Would g on a host be against it, with the others where they are? */
+bool rule_is_against(const struct view_rule *r, const struct load *l,
+    const struct view_guest *g, uint32_t host_ix);
 
 /* fit.c */
 void fit_check(const struct sched_view *v, const struct load *l,
     const struct view_guest *g, uint32_t host_ix, struct fit *out);
+/* One more reason against; object and name say what is missing, if that has a name. */
+struct fit_reason *fit_refuse(
+    struct fit *f, enum sched_reason_code code, uint64_t object, const char *name);
+/* Could it ever be there, however full the host is now and whatever rules say? */
+bool fit_reaches(
+    const struct sched_view *v, const struct view_guest *g, uint32_t host_ix);
 
 /* score.c */
 void score_host(const struct view_host *h, const struct host_load *l,
@@ -160,6 +196,8 @@ int score_cmp(const struct score *a, const struct score *b);
 extern const char *const sched_host_states[];
 extern const char *const sched_guest_states[];
 extern const char *const sched_engines[];
+extern const char *const sched_rule_kinds[];
+extern const char *const sched_restarts[];
 /* A reason as people read it, after the host's name. */
 void text_reason(const struct fit_reason *r, struct str *out);
 /* All of them, joined by "and". */

@@ -11,13 +11,12 @@ void
 score_host(const struct view_host *h, const struct host_load *l,
     const struct view_guest *g, struct score *out)
 {
-	uint64_t vcpu_mhz = h->policy.vcpu_demand_mhz;
 	uint64_t memory_mb = h->in.memory_mb - h->in.memory_overhead_mb;
 
 	*out = (struct score){
-		.cpu_before = permille(l->vcpus * vcpu_mhz, h->in.cpu_mhz),
+		.cpu_before = permille(l->demand_mhz, h->in.cpu_mhz),
 		.cpu_after =
-		    permille((l->vcpus + g->in.num_cpu) * vcpu_mhz, h->in.cpu_mhz),
+		    permille(l->demand_mhz + load_demand_mhz(g, h), h->in.cpu_mhz),
 		.memory_before = permille(l->memory_mb, memory_mb),
 		.memory_after = permille(l->memory_mb + g->in.memory_mb, memory_mb),
 		.guests = l->guests,
@@ -33,6 +32,8 @@ worst(const struct score *s)
 int
 score_cmp(const struct score *a, const struct score *b)
 {
+	if (a->bent != b->bent)
+		return a->bent < b->bent ? -1 : 1;
 	if (worst(a) != worst(b))
 		return worst(a) < worst(b) ? -1 : 1;
 	if (a->guests != b->guests)

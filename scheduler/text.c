@@ -16,6 +16,15 @@ const char *const sched_engines[] = {
 #include "scheduler/words.def"
 };
 
+const char *const sched_rule_kinds[] = {
+#define SCHED_RULE_KIND(code, name) [SCHED_RULE_##code] = (name),
+#include "scheduler/words.def"
+};
+const char *const sched_restarts[] = {
+#define SCHED_RESTART(code, name) [SCHED_RESTART_##code] = (name),
+#include "scheduler/words.def"
+};
+
 /* Hosts that a refusal names; the rest of a large cluster is counted. */
 #define MAX_NAMED_HOSTS 8
 
@@ -91,6 +100,10 @@ text_factors(const struct sched_view *v, const struct view_guest *g,
 	add_percent("memory", s->memory_before, s->memory_after, out);
 	str_addf(
 	    out, "%" PRIu64 " guest%s there", s->guests, s->guests == 1 ? "" : "s");
+	if (s->bending)
+		str_addf(out, "; against rule %s", s->bending);
+	else if (s->bent)
+		str_add(out, "; its network or disks are busy");
 	for (size_t i = 0; i < g->in.disk_count; i++)
 		str_addf(out, "; disk %zu on %s", i,
 		    view_datastore_at(v, datastore_ix[i])->in.name);

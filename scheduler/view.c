@@ -15,6 +15,7 @@ STARTS_AS_ROW(view_datastore);
 STARTS_AS_ROW(view_network);
 STARTS_AS_ROW(view_host);
 STARTS_AS_ROW(view_guest);
+STARTS_AS_ROW(view_rule);
 
 struct sched_view *
 sched_view_new(void)
@@ -37,6 +38,9 @@ sched_view_new(void)
 	v->guests = (struct view_table){ .row_size = sizeof(struct view_guest),
 		.max = SCHED_MAX_GUESTS,
 		.what = "guest" };
+	v->rules = (struct view_table){ .row_size = sizeof(struct view_rule),
+		.max = SCHED_MAX_OBJECTS,
+		.what = "rule" };
 	return v;
 }
 
@@ -84,6 +88,12 @@ const struct view_guest *
 view_guest_at(const struct sched_view *v, uint32_t ix)
 {
 	return view_row_at(&v->guests, ix);
+}
+
+const struct view_rule *
+view_rule_at(const struct sched_view *v, uint32_t ix)
+{
+	return view_row_at(&v->rules, ix);
 }
 
 /* Is it the value of an obj_id, and not just a number? */
@@ -196,6 +206,7 @@ sched_view_counts(const struct sched_view *v, struct sched_counts *ret_counts)
 		.networks = v->networks.count,
 		.hosts = v->hosts.count,
 		.guests = v->guests.count,
+		.rules = v->rules.count,
 		.unplaced = v->unplaced_count,
 	};
 }
@@ -208,37 +219,57 @@ sched_view_unplaced(const struct sched_view *v, size_t *ret_count)
 }
 
 static int
-find_guest_by_name(
-    const struct sched_view *v, const char *name, uint64_t *ret_id, struct err *e)
+find_by_name(
+    const struct view_table *t, const char *name, uint64_t *ret_id, struct err *e)
 {
 	uint64_t found = 0;
 
-	for (size_t i = 0; i < v->guests.count; i++) {
-		const struct view_row *row = view_row_at(&v->guests, i);
+	for (size_t i = 0; i < t->count; i++) {
+		const struct view_row *row = view_row_at(t, i);
 
 		if (!str_same(row->name, name))
 			continue;
 		if (found)
 			return err_set(e, ERR_INVALID,
-			    "more than one guest is named %s: say its id", name);
+			    "more than one %s is named %s: say its id", t->what, name);
 		found = row->id;
 	}
 	if (!found)
-		return err_set(e, ERR_NOT_FOUND, "there is no guest %s", name);
+		return err_set(e, ERR_NOT_FOUND, "there is no %s %s", t->what, name);
 	*ret_id = found;
 	return 0;
+}
+
+static int
+find_row(const struct view_table *t, enum obj_kind kind, const char *text,
+    uint64_t *ret_id, struct err *e)
+{
+	uint64_t id;
+
+	if (view_id_parse(text, kind, &id, NULL) == 0 && view_find(t, id) != NO_IX) {
+		*ret_id = id;
+		return 0;
+	}
+	return find_by_name(t, text, ret_id, e);
 }
 
 int
 sched_view_find_guest(
     const struct sched_view *v, const char *text, uint64_t *ret_id, struct err *e)
 {
-	uint64_t id;
+	return find_row(&v->guests, KIND_VM, text, ret_id, e);
+}
 
-	if (view_id_parse(text, KIND_VM, &id, NULL) == 0 &&
-	    view_find(&v->guests, id) != NO_IX) {
-		*ret_id = id;
-		return 0;
-	}
-	return find_guest_by_name(v, text, ret_id, e);
+int
+sched_view_find_host(
+    const struct sched_view *v, const char *text, uint64_t *ret_id, struct err *e)
+{
+	return find_row(&v->hosts, KIND_HOST, text, ret_id, e);
+}
+
+int
+sched_view_find_cluster(
+    const struct sched_view *v, const char *text, uint64_t *ret_id, struct err *e)
+{
+	return find_row(&v->clusters, KIND_CLUSTER, text, ret_id, e);
 }

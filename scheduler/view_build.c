@@ -148,6 +148,10 @@ check_host(const struct sched_host *h, struct err *e)
 	rc = check_ranges("host", h->name, ranges, ARRAY_SIZE(ranges), e);
 	if (rc)
 		return rc;
+	if (h->network_permille > 1000 || h->disk_permille > 1000)
+		return err_set(e, ERR_INVALID,
+		    "host %s: network_permille and disk_permille are at most 1000",
+		    h->name);
 	return check_engines("host", h->name, h->engines, e);
 }
 
@@ -210,6 +214,12 @@ check_disks(const struct sched_guest *g, struct err *e)
 	return 0;
 }
 
+static const char *
+keep_text(struct sched_view *v, const char *text)
+{
+	return text ? arena_strdup(v->arena, text) : NULL;
+}
+
 static int
 check_guest(const struct sched_guest *g, struct err *e)
 {
@@ -218,6 +228,12 @@ check_guest(const struct sched_guest *g, struct err *e)
 		{ "memory_mb", g->memory_mb, 1, SCHED_MAX_MEMORY_MB },
 		{ "number of disks", g->disk_count, 0, SCHED_MAX_DISKS },
 		{ "number of networks", g->network_count, 0, SCHED_MAX_NETWORKS },
+		{ "cpu_demand_mhz", g->cpu_demand_mhz, 0, SCHED_MAX_MHZ },
+		{ "dirty_kb_s", g->dirty_kb_s, 0, SCHED_MAX_MHZ },
+		{ "stable_s", g->stable_s, 0, SCHED_MAX_MHZ },
+		{ "cpu_reservation_mhz", g->cpu_reservation_mhz, 0, SCHED_MAX_MHZ },
+		{ "memory_reservation_mb", g->memory_reservation_mb, 0, g->memory_mb },
+		{ "memory_overhead_mb", g->memory_overhead_mb, 0, SCHED_MAX_MEMORY_MB },
 	};
 	int rc;
 
@@ -227,6 +243,9 @@ check_guest(const struct sched_guest *g, struct err *e)
 	if (!g->host && g->state != SCHED_GUEST_OFF)
 		return err_set(e, ERR_INVALID,
 		    "guest %s has no host, so its state must be off", g->name);
+	if ((unsigned)g->restart >= SCHED_RESTART_COUNT_)
+		return err_set(e, ERR_INVALID, "guest %s: restart %u is unknown",
+		    g->name, (unsigned)g->restart);
 	rc = check_ranges("guest", g->name, ranges, ARRAY_SIZE(ranges), e);
 	if (!rc)
 		rc = check_engines("guest", g->name, g->engines, e);
@@ -262,6 +281,56 @@ sched_view_add_guest(struct sched_view *v, const struct sched_guest *g, struct e
 	row->in = *g;
 	row->in.name = name;
 	row->in.disks = disks;
+	row->in.pinned = keep_text(v, g->pinned);
+	row->in.resting = keep_text(v, g->resting);
 	row->in.networks = networks;
+	return 0;
+}
+
+static int
+check_rule(const struct sched_rule *r, struct err *e)
+{
+	bool names_hosts;
+	const struct range ranges[] = {
+		{ "number of guests", r->guest_count, 0, SCHED_MAX_MEMBERS },
+		{ "number of hosts", r->host_count, 0, SCHED_MAX_HOSTS },
+	};
+
+	if ((unsigned)r->kind >= SCHED_RULE_KIND_COUNT_)
+		return err_set(e, ERR_INVALID, "rule %s: kind %u is unknown", r->name,
+		    (unsigned)r->kind);
+	names_hosts = rule_names_hosts(r->kind);
+	if (names_hosts != (r->host_count > 0))
+		return err_set(e, ERR_INVALID, "rule %s: %s %s", r->name,
+		    sched_rule_kinds[r->kind],
+		    names_hosts ? "wants hosts" : "is about guests alone");
+	return check_ranges("rule", r->name, ranges, ARRAY_SIZE(ranges), e);
+}
+
+int
+sched_view_add_rule(struct sched_view *v, const struct sched_rule *r, struct err *e)
+{
+	const uint64_t *guests, *hosts;
+	struct view_rule *row;
+	const char *name;
+	int rc = view_check_row(v, &v->rules, r->id, r->name, e);
+
+	if (!rc)
+		rc = check_rule(r, e);
+	if (rc)
+		return rc;
+	rc = copy_ids(v, r->guests, r->guest_count, "guests", &guests, e);
+	if (!rc)
+		rc = copy_ids(v, r->hosts, r->host_count, "hosts", &hosts, e);
+	if (rc) {
+		err_wrap(e, "rule %s", r->name);
+		return rc;
+	}
+	row = view_add_row(v, &v->rules, r->id, r->name);
+	name = row->in.name;
+	row->in = *r;
+	row->in.name = name;
+	row->in.guests = guests;
+	row->in.hosts = hosts;
 	return 0;
 }

@@ -133,6 +133,52 @@ finish_guest(struct sched_view *v, struct view_guest *g, struct err *e)
 	return rc;
 }
 
+static int
+finish_rule(struct sched_view *v, struct view_rule *r, struct err *e)
+{
+	const struct owner o = { v, &v->rules, r->in.name, e };
+	int rc =
+	    resolve_list(&o, &v->guests, r->in.guests, r->in.guest_count, &r->guest_ix);
+
+	if (!rc)
+		rc = resolve_list(
+		    &o, &v->hosts, r->in.hosts, r->in.host_count, &r->host_ix);
+	return rc;
+}
+
+/* The rules of each guest, in the order of their ids. */
+static void
+list_rules(struct sched_view *v)
+{
+	uint32_t *count = arena_array(v->arena, v->guests.count + 1, sizeof(*count));
+	size_t total = 0;
+
+	for (uint32_t i = 0; i < v->rules.count; i++) {
+		const struct view_rule *r = view_rule_at(v, i);
+
+		total += r->in.guest_count;
+		for (size_t k = 0; k < r->in.guest_count; k++)
+			count[r->guest_ix[k]]++;
+	}
+	uint32_t *next = arena_array(v->arena, total + 1, sizeof(*next));
+
+	for (uint32_t i = 0; i < v->guests.count; i++) {
+		struct view_guest *g = view_row_at(&v->guests, i);
+
+		g->rule_ix = next;
+		next += count[i];
+	}
+	for (uint32_t i = 0; i < v->rules.count; i++) {
+		const struct view_rule *r = view_rule_at(v, i);
+
+		for (size_t k = 0; k < r->in.guest_count; k++) {
+			struct view_guest *g = view_row_at(&v->guests, r->guest_ix[k]);
+
+			g->rule_ix[g->rule_count++] = i;
+		}
+	}
+}
+
 static void
 list_unplaced(struct sched_view *v)
 {
@@ -148,7 +194,7 @@ int
 sched_view_finish(struct sched_view *v, struct err *e)
 {
 	struct view_table *tables[] = { &v->clusters, &v->datastores, &v->networks,
-		&v->hosts, &v->guests };
+		&v->hosts, &v->guests, &v->rules };
 	int rc;
 
 	ASSERT(!v->is_finished);
@@ -163,10 +209,19 @@ sched_view_finish(struct sched_view *v, struct err *e)
 			return rc;
 	}
 	for (size_t i = 0; i < v->guests.count; i++) {
-		rc = finish_guest(v, view_row_at(&v->guests, i), e);
+		struct view_guest *g = view_row_at(&v->guests, i);
+
+		g->ix = (uint32_t)i;
+		rc = finish_guest(v, g, e);
 		if (rc)
 			return rc;
 	}
+	for (size_t i = 0; i < v->rules.count; i++) {
+		rc = finish_rule(v, view_row_at(&v->rules, i), e);
+		if (rc)
+			return rc;
+	}
+	list_rules(v);
 	list_unplaced(v);
 	v->load = load_new(v, v->arena);
 	v->is_finished = true;

@@ -99,10 +99,9 @@ read_list(struct reader *r, const json *o, const char *key, const json **ret_lis
 }
 
 static int
-read_ids(struct reader *r, const json *o, enum obj_kind kind, const uint64_t **ret_ids,
-    size_t *ret_count)
+read_ids(struct reader *r, const json *o, enum obj_kind kind, const char *key,
+    const uint64_t **ret_ids, size_t *ret_count)
 {
-	const char *key = kind_plural(kind);
 	const json *list;
 	uint64_t *ids;
 	size_t n;
@@ -135,15 +134,15 @@ find_word(struct reader *r, const char *key, const char *word, const char *const
 }
 
 static int
-read_state(struct reader *r, const json *o, const char *const *words, size_t n,
-    uint32_t *ret_ix)
+read_word(struct reader *r, const json *o, const char *key, const char *const *words,
+    size_t n, uint32_t *ret_ix)
 {
 	const char *word = NULL;
-	int rc = json_read_str(o, "state", JSON_OPTIONAL, MAX_TEXT, &word, r->e);
+	int rc = json_read_str(o, key, JSON_OPTIONAL, MAX_TEXT, &word, r->e);
 
 	if (rc || !word)
 		return rc;
-	return find_word(r, "state", word, words, n, ret_ix);
+	return find_word(r, key, word, words, n, ret_ix);
 }
 
 static int
@@ -237,7 +236,8 @@ read_host(struct reader *r, const json *o)
 {
 	static const char *const known[] = { "id", "name", "cluster", "state",
 		"cpu_mhz", "cpu_cores", "memory_mb", "memory_overhead_mb", "engines",
-		"datastores", "networks", NULL };
+		"datastores", "networks", "network_permille", "disk_permille",
+		"max_guests", NULL };
 	struct sched_host h = { 0 };
 	uint32_t state = SCHED_HOST_CONNECTED;
 	const struct number numbers[] = {
@@ -245,6 +245,9 @@ read_host(struct reader *r, const json *o)
 		{ "cpu_cores", JSON_REQUIRED, &h.cpu_cores },
 		{ "memory_mb", JSON_REQUIRED, &h.memory_mb },
 		{ "memory_overhead_mb", JSON_OPTIONAL, &h.memory_overhead_mb },
+		{ "network_permille", JSON_OPTIONAL, &h.network_permille },
+		{ "disk_permille", JSON_OPTIONAL, &h.disk_permille },
+		{ "max_guests", JSON_OPTIONAL, &h.max_guests },
 	};
 	int rc = json_only(o, known, r->e);
 
@@ -253,16 +256,18 @@ read_host(struct reader *r, const json *o)
 	if (!rc)
 		rc = read_id(r, o, "cluster", KIND_CLUSTER, &h.cluster);
 	if (!rc)
-		rc = read_state(
-		    r, o, sched_host_states, SCHED_HOST_STATE_COUNT_, &state);
+		rc = read_word(
+		    r, o, "state", sched_host_states, SCHED_HOST_STATE_COUNT_, &state);
 	if (!rc)
 		rc = read_numbers(r, o, numbers, ARRAY_SIZE(numbers));
 	if (!rc)
 		rc = read_engines(r, o, &h.engines);
 	if (!rc)
-		rc = read_ids(r, o, KIND_DATASTORE, &h.datastores, &h.datastore_count);
+		rc = read_ids(r, o, KIND_DATASTORE, kind_plural(KIND_DATASTORE),
+		    &h.datastores, &h.datastore_count);
 	if (!rc)
-		rc = read_ids(r, o, KIND_NETWORK, &h.networks, &h.network_count);
+		rc = read_ids(r, o, KIND_NETWORK, kind_plural(KIND_NETWORK),
+		    &h.networks, &h.network_count);
 	if (rc)
 		return rc;
 	h.state = (enum sched_host_state)state;
@@ -315,12 +320,20 @@ read_guest(struct reader *r, const json *o)
 {
 	static const char *const known[] = { "id", "name", "host", "cluster",
 		"want_host", "state", "num_cpu", "memory_mb", "engines", "disks",
-		"networks", NULL };
+		"networks", "cpu_demand_mhz", "dirty_kb_s", "stable_s", "pinned",
+		"resting", "cpu_reservation_mhz", "memory_reservation_mb",
+		"memory_overhead_mb", "restart", NULL };
 	struct sched_guest g = { 0 };
-	uint32_t state = SCHED_GUEST_OFF;
+	uint32_t state = SCHED_GUEST_OFF, restart = SCHED_RESTART_MEDIUM;
 	const struct number numbers[] = {
 		{ "num_cpu", JSON_REQUIRED, &g.num_cpu },
 		{ "memory_mb", JSON_REQUIRED, &g.memory_mb },
+		{ "cpu_demand_mhz", JSON_OPTIONAL, &g.cpu_demand_mhz },
+		{ "dirty_kb_s", JSON_OPTIONAL, &g.dirty_kb_s },
+		{ "stable_s", JSON_OPTIONAL, &g.stable_s },
+		{ "cpu_reservation_mhz", JSON_OPTIONAL, &g.cpu_reservation_mhz },
+		{ "memory_reservation_mb", JSON_OPTIONAL, &g.memory_reservation_mb },
+		{ "memory_overhead_mb", JSON_OPTIONAL, &g.memory_overhead_mb },
 	};
 	int rc = json_only(o, known, r->e);
 
@@ -333,8 +346,17 @@ read_guest(struct reader *r, const json *o)
 	if (!rc)
 		rc = read_id(r, o, "want_host", KIND_HOST, &g.want_host);
 	if (!rc)
-		rc = read_state(
-		    r, o, sched_guest_states, SCHED_GUEST_STATE_COUNT_, &state);
+		rc = read_word(r, o, "state", sched_guest_states,
+		    SCHED_GUEST_STATE_COUNT_, &state);
+	if (!rc)
+		rc = read_word(
+		    r, o, "restart", sched_restarts, SCHED_RESTART_COUNT_, &restart);
+	if (!rc)
+		rc = json_read_str(
+		    o, "pinned", JSON_OPTIONAL, MAX_TEXT, &g.pinned, r->e);
+	if (!rc)
+		rc = json_read_str(
+		    o, "resting", JSON_OPTIONAL, MAX_TEXT, &g.resting, r->e);
 	if (!rc)
 		rc = read_numbers(r, o, numbers, ARRAY_SIZE(numbers));
 	if (!rc)
@@ -342,11 +364,40 @@ read_guest(struct reader *r, const json *o)
 	if (!rc)
 		rc = read_disks(r, o, &g);
 	if (!rc)
-		rc = read_ids(r, o, KIND_NETWORK, &g.networks, &g.network_count);
+		rc = read_ids(r, o, KIND_NETWORK, kind_plural(KIND_NETWORK),
+		    &g.networks, &g.network_count);
 	if (rc)
 		return rc;
 	g.state = (enum sched_guest_state)state;
+	g.restart = (enum sched_restart)restart;
+	g.is_measured = json_get(o, "cpu_demand_mhz");
 	return sched_view_add_guest(r->view, &g, r->e);
+}
+
+static int
+read_rule(struct reader *r, const json *o)
+{
+	static const char *const known[] = { "id", "name", "kind", "guests", "hosts",
+		NULL };
+	struct sched_rule rule = { 0 };
+	uint32_t kind = SCHED_RULE_KIND_COUNT_;
+	int rc = json_only(o, known, r->e);
+
+	if (!rc)
+		rc = read_head(r, o, KIND_RULE, &rule.id, &rule.name);
+	if (!rc)
+		rc = read_word(
+		    r, o, "kind", sched_rule_kinds, SCHED_RULE_KIND_COUNT_, &kind);
+	if (!rc && kind == SCHED_RULE_KIND_COUNT_)
+		rc = err_set(r->e, ERR_INVALID, "kind: is missing");
+	if (!rc)
+		rc = read_ids(r, o, KIND_VM, "guests", &rule.guests, &rule.guest_count);
+	if (!rc)
+		rc = read_ids(r, o, KIND_HOST, "hosts", &rule.hosts, &rule.host_count);
+	if (rc)
+		return rc;
+	rule.kind = (enum sched_rule_kind)kind;
+	return sched_view_add_rule(r->view, &rule, r->e);
 }
 
 static const struct section {
@@ -358,6 +409,7 @@ static const struct section {
 	{ "datastores", read_datastore },
 	{ "hosts", read_host },
 	{ "guests", read_guest },
+	{ "rules", read_rule },
 };
 
 static int
@@ -379,7 +431,7 @@ static int
 read_view(struct reader *r, const json *top)
 {
 	static const char *const known[] = { "version", "clusters", "networks",
-		"datastores", "hosts", "guests", NULL };
+		"datastores", "hosts", "guests", "rules", NULL };
 	uint64_t version;
 	int rc = json_only(top, known, r->e);
 

@@ -42,6 +42,14 @@ engines_json(json *o, uint32_t mask)
 	json_set_json(o, "engines", a);
 }
 
+/* What is mostly not known or not asked for is left out then. */
+static void
+set_amount(json *o, const char *key, uint64_t amount)
+{
+	if (amount)
+		json_set_u64(o, key, amount);
+}
+
 static json *
 cluster_json(const struct view_cluster *c)
 {
@@ -80,6 +88,9 @@ host_json(const struct view_host *row)
 	engines_json(o, h->engines);
 	ids_json(o, "datastores", h->datastores, h->datastore_count);
 	ids_json(o, "networks", h->networks, h->network_count);
+	set_amount(o, "network_permille", h->network_permille);
+	set_amount(o, "disk_permille", h->disk_permille);
+	set_amount(o, "max_guests", h->max_guests);
 	return o;
 }
 
@@ -114,6 +125,31 @@ guest_json(const struct view_guest *row)
 	engines_json(o, g->engines);
 	json_set_json(o, "disks", disks_json(g));
 	ids_json(o, "networks", g->networks, g->network_count);
+	if (g->is_measured)
+		json_set_u64(o, "cpu_demand_mhz", g->cpu_demand_mhz);
+	set_amount(o, "dirty_kb_s", g->dirty_kb_s);
+	set_amount(o, "stable_s", g->stable_s);
+	set_amount(o, "cpu_reservation_mhz", g->cpu_reservation_mhz);
+	set_amount(o, "memory_reservation_mb", g->memory_reservation_mb);
+	set_amount(o, "memory_overhead_mb", g->memory_overhead_mb);
+	if (g->pinned)
+		json_set_str(o, "pinned", g->pinned);
+	if (g->resting)
+		json_set_str(o, "resting", g->resting);
+	if (g->restart != SCHED_RESTART_MEDIUM)
+		json_set_str(o, "restart", sched_restarts[g->restart]);
+	return o;
+}
+
+static json *
+rule_json(const struct view_rule *row)
+{
+	json *o = head_json(row);
+
+	json_set_str(o, "kind", sched_rule_kinds[row->in.kind]);
+	ids_json(o, "guests", row->in.guests, row->in.guest_count);
+	if (row->in.host_count)
+		ids_json(o, "hosts", row->in.hosts, row->in.host_count);
 	return o;
 }
 
@@ -122,7 +158,8 @@ sched_view_to_json(const struct sched_view *v)
 {
 	json *top = json_new_object(), *clusters = json_new_array(),
 	     *networks = json_new_array(), *datastores = json_new_array(),
-	     *hosts = json_new_array(), *guests = json_new_array();
+	     *hosts = json_new_array(), *guests = json_new_array(),
+	     *rules = json_new_array();
 
 	for (uint32_t i = 0; i < v->clusters.count; i++)
 		json_add_json(clusters, cluster_json(view_cluster_at(v, i)));
@@ -134,11 +171,17 @@ sched_view_to_json(const struct sched_view *v)
 		json_add_json(hosts, host_json(view_host_at(v, i)));
 	for (uint32_t i = 0; i < v->guests.count; i++)
 		json_add_json(guests, guest_json(view_guest_at(v, i)));
+	for (uint32_t i = 0; i < v->rules.count; i++)
+		json_add_json(rules, rule_json(view_rule_at(v, i)));
 	json_set_u64(top, "version", SNAPSHOT_VERSION);
 	json_set_json(top, "clusters", clusters);
 	json_set_json(top, "networks", networks);
 	json_set_json(top, "datastores", datastores);
 	json_set_json(top, "hosts", hosts);
 	json_set_json(top, "guests", guests);
+	if (v->rules.count)
+		json_set_json(top, "rules", rules);
+	else
+		json_free(rules);
 	return top;
 }
