@@ -7,7 +7,18 @@
 #include "shell/data.h"
 #include "shell/inventory.h"
 
-enum how { AS_IS, CAMEL, REF, REFS, ID, MB_GB, BYTES_GB, DISK_GB, HOST_POWER };
+enum how {
+	AS_IS,
+	CAMEL,
+	REF,
+	REFS,
+	ID,
+	MB_GB,
+	BYTES_GB,
+	DISK_GB,
+	HOST_STATE,
+	HOST_POWER
+};
 
 /* A row without a property starts the kind that it names. */
 static const struct prop {
@@ -84,8 +95,20 @@ disks_gb(const json *disks)
 	return gigabytes(json_get(o, "sum"), 1);
 }
 
+/* PowerCLI has one word for both: a host in maintenance that is there says so. */
 static struct val
-value_of(struct shell *sh, json *j, enum how how)
+host_state(const json *host, const char *connection)
+{
+	const json *m = json_get(host, "maintenance");
+	bool in = json_what(m) == JSON_IS_STR && !strcmp(json_str_value(m, NULL), "in");
+
+	if (in && !strcmp(connection, "connected"))
+		return val_text("Maintenance");
+	return camel(connection);
+}
+
+static struct val
+value_of(struct shell *sh, const json *o, json *j, enum how how)
 {
 	const char *s = json_what(j) == JSON_IS_STR ? json_str_value(j, NULL) : NULL;
 
@@ -105,6 +128,8 @@ value_of(struct shell *sh, json *j, enum how how)
 		return gigabytes(j, 1);
 	case DISK_GB:
 		return disks_gb(j);
+	case HOST_STATE:
+		return s ? host_state(o, s) : VAL_NONE;
 	case HOST_POWER:
 		return val_text(s && !strcmp(s, "connected") ? "PoweredOn" : "Unknown");
 	}
@@ -128,7 +153,7 @@ record_from(struct shell *sh, enum obj_kind kind, const json *o)
 		json *field = mine ? json_get(o, p->field) : NULL;
 		if (mine)
 			table_set(r.table, p->name,
-			    field ? value_of(sh, field, p->how) : VAL_NONE);
+			    field ? value_of(sh, o, field, p->how) : VAL_NONE);
 	}
 	return r;
 }

@@ -92,8 +92,8 @@ class World:
         self.add("folder-1", "web tier", "dc-1")
         self.add("cluster-1", "main", "dc-1", drs_enabled=True, drs_automation_level="FullyAutomated",
                  ha_enabled=False, ha_failover_level=1, memory_overcommit_permille=1000, vcpus_per_core=8)
-        for i, state in ((1, "connected"), (2, "connected"), (3, "not_responding")):
-            self.add(f"host-{i}", f"esx{i}", "cluster-1", connection_state=state, state_reason=None,
+        for i, state, use in ((1, "connected", "none"), (2, "connected", "in"), (3, "not_responding", "in")):
+            self.add(f"host-{i}", f"esx{i}", "cluster-1", connection_state=state, maintenance=use, state_reason=None,
                      cpu_cores=8, cpu_mhz=2000, cpu_total_mhz=16000, cpu_usage_mhz=1000 * i,
                      memory_total_mb=32768, memory_usage_mb=4096 * i, agent_version="0.1.0", kernel="6.1",
                      cpu_model="Test CPU", machine="x86_64", address="10.0.0.1", boot_time=TIME, last_seen=TIME)

@@ -209,15 +209,17 @@ Get-VMHost
 Name                 ConnectionState PowerState NumCpu CpuUsageMhz CpuTotalMhz   MemoryUsageGB   MemoryTotalGB Version
 ----                 --------------- ---------- ------ ----------- -----------   -------------   ------------- -------
 esx1                 Connected       PoweredOn       8        1000       16000           4.000          32.000   0.1.0
-esx2                 Connected       PoweredOn       8        2000       16000           8.000          32.000   0.1.0
+esx2                 Maintenance     PoweredOn       8        2000       16000           8.000          32.000   0.1.0
 esx3                 NotResponding   Unknown         8        3000       16000          12.000          32.000   0.1.0
 
 ## END
 
 #### hosts by state
 Get-VMHost -State NotResponding | % Name
+Get-VMHost -State Maintenance | % Name
 ## STDOUT:
 esx3
+esx2
 ## END
 
 #### clusters
