@@ -1,7 +1,5 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -10,8 +8,7 @@
 #include <unistd.h>
 
 #include "loop/child_int.h"
-
-#define LAST_CAP_TRIED 63
+#include "loop/child_step.h"
 
 static _Noreturn void
 give_up(const struct exec_plan *p, int report_fd, enum exec_stage stage)
@@ -20,19 +17,6 @@ give_up(const struct exec_plan *p, int report_fd, enum exec_stage stage)
 	ssize_t n = write(report_fd, &f, sizeof(f));
 
 	_exit(n == (ssize_t)sizeof(f) ? 127 : 126);
-}
-
-static void
-reset_signals(void)
-{
-	struct sigaction dfl = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	for (int s = 1; s < NSIG; s++)
-		if (s != SIGKILL && s != SIGSTOP)
-			sigaction(s, &dfl, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /*
@@ -68,15 +52,10 @@ static void
 join_cgroups(const struct exec_plan *p, int report)
 {
 	const char *const *path = p->opts->join_cgroups;
-	int fd;
 
-	for (; path && *path; path++) {
-		fd = open(*path, O_WRONLY | O_CLOEXEC);
-		/* 0 stands for the writer, in v1 and v2. */
-		if (fd < 0 || write(fd, "0", 1) != 1)
+	for (; path && *path; path++)
+		if (child_step_cgroup(*path))
 			give_up(p, report, EXEC_CGROUP);
-		close(fd);
-	}
 }
 
 static void
@@ -95,50 +74,6 @@ set_limits(const struct exec_plan *p, int report)
 		give_up(p, report, EXEC_LIMITS);
 }
 
-static int
-drop_bounding_set(void)
-{
-	for (int cap = 0; cap <= LAST_CAP_TRIED; cap++) {
-		if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != 1)
-			continue;
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0))
-			return -1;
-	}
-	return 0;
-}
-
-static int
-clear_capabilities(void)
-{
-	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	struct __user_cap_data_struct none[2] = { { 0, 0, 0 }, { 0, 0, 0 } };
-
-	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	return (int)syscall(SYS_capset, &head, none);
-}
-
-/* Raw calls: glibc's set*id take locks to reach threads that this process does not
- * have. */
-static void
-drop_rights(const struct exec_plan *p, int report)
-{
-	const struct child_opts *o = p->opts;
-	uid_t uid = o->uid ? o->uid : getuid();
-	gid_t gid = o->gid ? o->gid : getgid();
-
-	if (!o->uid && !o->gid)
-		return;
-	/* Without the right to shrink the set no_new_privs does for any user but root.
-	 */
-	if (drop_bounding_set() && !o->uid)
-		give_up(p, report, EXEC_DROP);
-	if (syscall(SYS_setgroups, 0, NULL) || syscall(SYS_setresgid, gid, gid, gid) ||
-	    syscall(SYS_setresuid, uid, uid, uid))
-		give_up(p, report, EXEC_DROP);
-	if (clear_capabilities() || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		give_up(p, report, EXEC_DROP);
-}
-
 /* A child that is not detached must not outlive us even if we are killed. */
 static void
 die_with_parent(const struct exec_plan *p, int report)
@@ -149,25 +84,13 @@ die_with_parent(const struct exec_plan *p, int report)
 		give_up(p, report, EXEC_PARENT);
 }
 
-/* execve's arguments lack the const that it keeps. */
-static char *const *
-exec_words(const char *const *words)
-{
-	union {
-		const char *const *in;
-		char *const *out;
-	} u = { .in = words };
-
-	return u.out;
-}
-
 _Noreturn void
 child_exec(const struct exec_plan *p)
 {
 	const struct child_opts *o = p->opts;
 	int report;
 
-	reset_signals();
+	child_step_signals();
 	if (o->detach)
 		setsid();
 	else
@@ -179,11 +102,12 @@ child_exec(const struct exec_plan *p)
 		give_up(p, report, EXEC_CWD);
 	if (o->confine && child_cut_network())
 		give_up(p, report, EXEC_CONFINE);
-	drop_rights(p, report);
+	if (child_step_drop(o->uid, o->gid))
+		give_up(p, report, EXEC_DROP);
 	if (o->confine && child_confine(o))
 		give_up(p, report, EXEC_CONFINE);
 	/* After the drop: a change of user clears the setting. */
 	die_with_parent(p, report);
-	execve(o->argv[0], exec_words(o->argv), exec_words(p->env));
+	execve(o->argv[0], child_step_words(o->argv), child_step_words(p->env));
 	give_up(p, report, EXEC_PROGRAM);
 }
