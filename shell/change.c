@@ -93,6 +93,20 @@ change_each(struct stage *st, struct val refs, const char *method, const char *a
 	return rc;
 }
 
+enum run
+change_named(struct stage *st, const char *param, unsigned kinds, const char *method,
+    const char *action, const json *body)
+{
+	struct val refs = VAL_NONE;
+	enum run rc = resolve(st, get_arg(st, param), kinds, &refs);
+
+	if (rc != RUN_OK)
+		return rc;
+	rc = change_each(st, refs, method, action, body);
+	val_free(refs);
+	return rc;
+}
+
 int
 task_fault(const json *task, struct err *e)
 {

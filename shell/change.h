@@ -32,6 +32,9 @@ enum run change_send(struct stage *st, struct changes *c, const char *method,
  */
 enum run change_each(struct stage *st, struct val refs, const char *method,
     const char *action, const json *body);
+/* The same to each object that a parameter names. */
+enum run change_named(struct stage *st, const char *param, unsigned kinds,
+    const char *method, const char *action, const json *body);
 /* A creation that is no task: ask, send it, and put out what the answer says. */
 enum run change_now(
     struct stage *st, const char *path, json *body_take, const char *name);

@@ -1,5 +1,5 @@
 /*
- * cmd_drs: where guests run best: rules, recommendations, hosts in maintenance.
+ * cmd_drs: where guests run best: clusters, recommendations, hosts in maintenance.
  */
 #include <string.h>
 
@@ -9,25 +9,6 @@
 #include "shell/rest.h"
 
 #define LEAST_PRIORITY 5
-
-static enum run
-body_ids(
-    struct stage *st, json *body, const char *param, unsigned kinds, const char *key)
-{
-	struct val refs = VAL_NONE;
-	struct err e = ERR_INIT;
-
-	if (!has_arg(st, param))
-		return RUN_OK;
-	if (resolve_all(st, get_arg(st, param), kinds, &refs, &e) < 0)
-		return throw_err(st->sh, st->node, &e);
-	json *list = json_new_array();
-	for (size_t i = 0; i < val_count(refs); i++)
-		json_add_str(list, record_id(val_at(refs, i)));
-	json_set_json(body, key, list);
-	val_free(refs);
-	return RUN_OK;
-}
 
 static void
 fini_changes(struct stage *st)
@@ -40,91 +21,6 @@ end_changes(struct stage *st)
 {
 	return changes_end(st, st->state);
 }
-
-static enum run
-change_all(struct stage *st, const char *param, enum obj_kind kind, const json *body)
-{
-	struct val refs = VAL_NONE;
-	enum run rc = resolve(st, get_arg(st, param), 1u << kind, &refs);
-
-	if (rc != RUN_OK)
-		return rc;
-	rc = change_each(st, refs, "PATCH", NULL, body);
-	val_free(refs);
-	return rc;
-}
-
-/* ---- rules ---- */
-
-static enum run
-rule_begin(struct stage *st)
-{
-	return changes_of(st, KIND_RULE);
-}
-
-static enum run
-rule_members(struct stage *st, json *body)
-{
-	enum run rc = body_ids(st, body, "VM", KIND_BIT(VM), "vms");
-
-	body_bool(st, body, "Enabled", "enabled");
-	return rc == RUN_OK ? body_ids(st, body, "VMHost", KIND_BIT(HOST), "hosts")
-			    : rc;
-}
-
-/* -KeepTogether $true or $false of a rule among guests, -Type of one with hosts. */
-static enum run
-rule_type(struct stage *st, json *body)
-{
-	AUTO(json) json *flag = json_new_object();
-	const json *together;
-
-	if (has_arg(st, "KeepTogether") == has_arg(st, "Type"))
-		return throw_new(st->sh, st->node, ERR_INVALID,
-		    "New-DrsRule wants either -KeepTogether or -Type");
-	body_name(st, body, "Type", "type");
-	body_bool(st, flag, "KeepTogether", "is");
-	together = json_get(flag, "is");
-	if (together)
-		json_set_str(
-		    body, "type", json_bool_value(together) ? "together" : "apart");
-	return RUN_OK;
-}
-
-static enum run
-new_rule_process(struct stage *st, struct val v)
-{
-	json *body = body_named(st);
-	enum run rc = body_id(st, body, "Cluster", KIND_BIT(CLUSTER), "cluster");
-
-	if (rc == RUN_OK)
-		rc = rule_type(st, body);
-	if (rc == RUN_OK)
-		rc = rule_members(st, body);
-	if (rc == RUN_OK)
-		return change_now(st, "/rules", body, get_text(st, "Name"));
-	json_free(body);
-	return rc;
-}
-
-const struct cmd_ops ops_new_rule = { sizeof(struct changes), rule_begin,
-	new_rule_process, NULL, fini_changes };
-
-static enum run
-set_rule_process(struct stage *st, struct val v)
-{
-	AUTO(json) json *body = json_new_object();
-	enum run rc = rule_members(st, body);
-
-	body_text(st, body, "Name", "name");
-	if (rc == RUN_OK && !json_count(body))
-		return throw_new(st->sh, st->node, ERR_INVALID,
-		    "Set-DrsRule wants something to change");
-	return rc == RUN_OK ? change_all(st, "Rule", KIND_RULE, body) : rc;
-}
-
-const struct cmd_ops ops_set_rule = { sizeof(struct changes), rule_begin,
-	set_rule_process, end_changes, fini_changes };
 
 /* ---- clusters ---- */
 
@@ -142,13 +38,13 @@ set_cluster_process(struct stage *st, struct val v)
 	body_text(st, body, "Name", "name");
 	body_bool(st, body, "DrsEnabled", "drs_enabled");
 	body_name(st, body, "DrsAutomationLevel", "drs_automation_level");
-	body_number(st, body, "DrsThreshold", "drs_threshold");
+	body_number(st, body, "DrsMigrationThreshold", "drs_threshold");
 	body_number(st, body, "MemoryOvercommitPermille", "memory_overcommit_permille");
 	body_number(st, body, "VCpusPerCore", "vcpus_per_core");
 	if (!json_count(body))
 		return throw_new(st->sh, st->node, ERR_INVALID,
 		    "Set-Cluster wants something to change");
-	return change_all(st, "Cluster", KIND_CLUSTER, body);
+	return change_named(st, "Cluster", KIND_BIT(CLUSTER), "PATCH", NULL, body);
 }
 
 const struct cmd_ops ops_set_cluster = { sizeof(struct changes), cluster_begin,
@@ -227,7 +123,32 @@ print_why(struct stage *st, const json *rec)
 struct wanted {
 	const char *cluster, *state; /* NULL: of any */
 	int64_t most;                /* priority */
+	struct val vms;              /* none: of any */
+	struct val start, finish;
 };
+
+static bool
+names_vm(const struct wanted *w, const json *rec)
+{
+	const json *vm = json_get(rec, "vm");
+
+	for (size_t i = 0; i < val_count(w->vms); i++) {
+		if (!strcmp(record_id(val_at(w->vms, i)), json_str_value(vm, NULL)))
+			return true;
+	}
+	return !val_count(w->vms);
+}
+
+static bool
+is_of_time(const struct wanted *w, struct val record)
+{
+	const struct val *at = table_get(record.table, "CreateDate");
+
+	if (!at || at->type != VAL_TIME)
+		return true;
+	return !(w->start.type == VAL_TIME && at->i < w->start.i) &&
+	       !(w->finish.type == VAL_TIME && at->i > w->finish.i);
+}
 
 static bool
 is_wanted(const struct wanted *w, const json *rec)
@@ -238,7 +159,7 @@ is_wanted(const struct wanted *w, const json *rec)
 		return false;
 	if (w->cluster && strcmp(json_str_value(parent, NULL), w->cluster) != 0)
 		return false;
-	return number_in(rec, NULL, "priority") <= (double)w->most;
+	return number_in(rec, NULL, "priority") <= (double)w->most && names_vm(w, rec);
 }
 
 static enum run
@@ -251,10 +172,15 @@ put_recs(struct stage *st, const json *items, const struct wanted *w)
 		const json *r = json_at(items, i);
 		if (!is_wanted(w, r))
 			continue;
+		struct val record =
+		    explain ? explained(st, r) : record_from(st->sh, KIND_REC, r);
+		if (!is_of_time(w, record)) {
+			val_free(record);
+			continue;
+		}
 		if (explain)
 			print_why(st, r);
-		rc = put(
-		    st, explain ? explained(st, r) : record_from(st->sh, KIND_REC, r));
+		rc = put(st, record);
 	}
 	return rc;
 }
@@ -273,27 +199,42 @@ run_drs(struct stage *st, const char *cluster, bool simulate, json **ret_answer)
 	return RUN_OK;
 }
 
+static const char *
+wanted_state(struct stage *st)
+{
+	const char *state = get_text(st, "State");
+
+	if (get_switch(st, "Applied"))
+		return "Applied";
+	if (!state)
+		return "Pending";
+	return strcasecmp(state, "All") ? state : NULL;
+}
+
 static enum run
 get_rec_process(struct stage *st, struct val v)
 {
-	const char *state = has_arg(st, "State") ? get_text(st, "State") : "Pending";
 	struct wanted w = {
-		.state = strcasecmp(state, "All") ? state : NULL,
+		.state = wanted_state(st),
 		.most = get_int(st, "Priority", LEAST_PRIORITY),
+		.vms = VAL_NONE,
+		.start = get_arg(st, "Start"),
+		.finish = get_arg(st, "Finish"),
 	};
 	AUTO(json) json *items = NULL, *answer = NULL;
 	struct val keep = VAL_NONE;
 	struct err e = ERR_INIT;
-	const char *cluster = NULL;
-	enum run rc = resolve_one(st, "Cluster", KIND_BIT(CLUSTER), &cluster, &keep);
+	enum run rc = resolve_one(st, "Cluster", KIND_BIT(CLUSTER), &w.cluster, &keep);
 
-	if (rc == RUN_OK && cluster && get_switch(st, "Refresh"))
-		rc = run_drs(st, cluster, false, &answer);
+	if (rc == RUN_OK && has_arg(st, "VM"))
+		rc = resolve(st, get_arg(st, "VM"), KIND_BIT(VM), &w.vms);
+	if (rc == RUN_OK && w.cluster && get_switch(st, "Refresh"))
+		rc = run_drs(st, w.cluster, false, &answer);
 	if (rc == RUN_OK && inventory_list(st->sh, KIND_REC, NULL, &items, &e) < 0)
 		rc = throw_err(st->sh, st->node, &e);
-	w.cluster = cluster;
 	if (rc == RUN_OK)
 		rc = put_recs(st, items, &w);
+	val_free(w.vms);
 	val_free(keep);
 	return rc;
 }
@@ -303,7 +244,12 @@ const struct cmd_ops ops_get_rec = { 0, NULL, get_rec_process, NULL, NULL };
 static enum run
 simulate_process(struct stage *st, struct val v)
 {
-	const struct wanted all = { .most = LEAST_PRIORITY };
+	const struct wanted all = {
+		.most = LEAST_PRIORITY,
+		.vms = VAL_NONE,
+		.start = VAL_NONE,
+		.finish = VAL_NONE,
+	};
 	AUTO(json) json *answer = NULL;
 	struct val keep = VAL_NONE;
 	const char *cluster = NULL;
@@ -328,16 +274,8 @@ rec_begin(struct stage *st)
 static enum run
 apply_rec_process(struct stage *st, struct val v)
 {
-	struct val refs = VAL_NONE;
-	enum run rc =
-	    resolve(st, get_arg(st, "DrsRecommendation"), KIND_BIT(REC), &refs);
-
-	if (rc != RUN_OK)
-		return rc;
-	rc = change_each(
-	    st, refs, "POST", get_switch(st, "Dismiss") ? "dismiss" : "apply", NULL);
-	val_free(refs);
-	return rc;
+	return change_named(st, "DrsRecommendation", KIND_BIT(REC), "POST",
+	    get_switch(st, "Dismiss") ? "dismiss" : "apply", NULL);
 }
 
 const struct cmd_ops ops_apply_rec = { sizeof(struct changes), rec_begin,

@@ -179,6 +179,8 @@ type_of(enum obj_kind kind)
 		return "DrsRule";
 	case KIND_REC:
 		return "DrsRecommendation";
+	case KIND_GROUP:
+		return "DrsClusterGroup";
 	case KIND_USER:
 		return "VIAccount";
 	case KIND_TASK:

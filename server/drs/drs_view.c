@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "server/hosts/hosts.h"
+#include "server/rules/rules.h"
 #include "server/task/task.h"
 
 #define LINK_MB_S    112.0 /* 1 Gbit/s, as the ceilings of moves take it */
@@ -258,7 +259,7 @@ add_rule(struct gather *x, const struct rule *r)
 	}
 	for (uint32_t h = 0; h < x->view->host_count; h++)
 		hosts[h] = id_list_has(&r->hosts, x->hosts[h].id);
-	if (!n)
+	if (!n || (!r->hosts.n && !rules_are_among_guests(r->type)))
 		return;
 	x->rules[x->view->rule_count++] = (struct drs_rule){
 		.name = arena_strdup(x->mem, r->o.name),

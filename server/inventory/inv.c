@@ -125,6 +125,7 @@ GETTER(snapshot, KIND_SNAPSHOT)
 GETTER(custspec, KIND_CUSTSPEC)
 GETTER(rule, KIND_RULE)
 GETTER(rec, KIND_REC)
+GETTER(drs_group, KIND_GROUP)
 #undef GETTER
 
 /* Where the id is, or would be, in the array. */
@@ -203,6 +204,14 @@ id_list_has(const struct id_list *l, obj_id id)
 			return true;
 	}
 	return false;
+}
+
+void
+id_list_set(struct id_list *l, const obj_id *v, size_t n)
+{
+	free(l->v);
+	l->v = n ? xmemdup(v, n * sizeof(*v)) : NULL;
+	l->n = n;
 }
 
 static void

@@ -1,5 +1,5 @@
 /*
- * inv_drs: rules and recommendations, as the inventory has them (inv.h).
+ * inv_drs: rules, their groups and recommendations, as the inventory has them (inv.h).
  */
 #pragma once
 #include "server/inventory/inv.h"
@@ -10,7 +10,16 @@ struct rule { /* parent: the cluster */
 	bool enabled;
 	struct id_list vms;   /* of the cluster */
 	struct id_list hosts; /* of a rule between guests and hosts */
-	char *conflict;       /* why it was disabled, or NULL */
+	/* None, or the group whose members vms and hosts are. */
+	obj_id vm_group, host_group;
+	char *conflict; /* why it was disabled, or NULL */
+};
+
+/* Guests, or hosts, that rules name together. */
+struct drs_group { /* parent: the cluster */
+	struct obj o;
+	enum group_type type;
+	struct id_list members;
 };
 
 struct rec { /* parent: the cluster; name: what it says, in one line */

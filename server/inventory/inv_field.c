@@ -40,6 +40,7 @@ enum {
 	FIRST_custspec = PLACE_custspec_host_name,
 	FIRST_rule = PLACE_rule_type,
 	FIRST_rec = PLACE_rec_vm,
+	FIRST_drs_group = PLACE_drs_group_type,
 };
 
 #define STR  .type = FIELD_STR
@@ -94,7 +95,8 @@ static const struct kind_range {
 	[KIND_SNAPSHOT] = { FIRST_snapshot, FIRST_custspec },
 	[KIND_CUSTSPEC] = { FIRST_custspec, FIRST_rule },
 	[KIND_RULE] = { FIRST_rule, FIRST_rec },
-	[KIND_REC] = { FIRST_rec, PLACE_rec_task + 1 },
+	[KIND_REC] = { FIRST_rec, FIRST_drs_group },
+	[KIND_GROUP] = { FIRST_drs_group, PLACE_drs_group_members + 1 },
 };
 
 const struct field *

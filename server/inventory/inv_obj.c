@@ -23,6 +23,7 @@ static const size_t sizes[KIND_COUNT_] = {
 	[KIND_CUSTSPEC] = sizeof(struct custspec),
 	[KIND_RULE] = sizeof(struct rule),
 	[KIND_REC] = sizeof(struct rec),
+	[KIND_GROUP] = sizeof(struct drs_group),
 };
 
 size_t

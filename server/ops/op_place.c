@@ -191,6 +191,7 @@ goes_along(const struct op_call *c, obj_id kid)
 	const struct pool *p = inv_pool(c->inv, kid);
 
 	return obj_id_kind(kid) == KIND_RULE || obj_id_kind(kid) == KIND_REC ||
+	       obj_id_kind(kid) == KIND_GROUP ||
 	       (p && p->is_root && !p->o.n_kids);
 }
 

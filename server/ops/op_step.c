@@ -67,14 +67,6 @@ arg_exists(const struct inv *inv, const json *args, const char *name, struct err
 	    e, ERR_NOT_FOUND, "%s: there is no %s", name, obj_id_text(id, text));
 }
 
-void
-id_list_set(struct id_list *l, const obj_id *v, size_t n)
-{
-	free(l->v);
-	l->v = n ? xmemdup(v, n * sizeof(*v)) : NULL;
-	l->n = n;
-}
-
 struct ops *
 run_ops(const struct task_run *r)
 {

@@ -67,8 +67,6 @@ void arg_set_id(json *args, const char *name, obj_id id);
 int arg_exists(const struct inv *inv, const json *args, const char *name,
     struct err *e) WARN_UNUSED;
 
-void id_list_set(struct id_list *l, const obj_id *v, size_t n);
-
 /* Rename or move the op's object as its name and parent arguments say, with the event.
  */
 int apply_rename(struct op_call *c, struct txn *t, struct err *e) WARN_UNUSED;

@@ -1,17 +1,18 @@
 #include "server/rules/rules.h"
 
+#include "base/mem.h"
 #include "base/str.h"
 #include "server/event/event.h"
 #include "server/inventory/txn.h"
 
 bool
-rule_is_among_guests(enum rule_type type)
+rules_are_among_guests(enum rule_type type)
 {
 	return type == RULE_TOGETHER || type == RULE_APART;
 }
 
 bool
-rule_is_strict(enum rule_type type)
+rules_are_strict(enum rule_type type)
 {
 	return type == RULE_APART || type == RULE_MUST_RUN_ON ||
 	       type == RULE_MUST_NOT_RUN_ON;
@@ -51,15 +52,16 @@ is_followed(const struct rule *r, obj_id host)
 {
 	bool runs_on = r->type == RULE_MUST_RUN_ON || r->type == RULE_SHOULD_RUN_ON;
 
-	return id_list_has(&r->hosts, host) == runs_on;
+	/* Of a group that is empty for now it says nothing. */
+	return !r->hosts.n || id_list_has(&r->hosts, host) == runs_on;
 }
 
 static enum rule_verdict
 judge(const struct asked *q, const struct rule *r, struct str *why)
 {
-	enum rule_verdict bad = rule_is_strict(r->type) ? RULE_BROKEN : RULE_BENT;
+	enum rule_verdict bad = rules_are_strict(r->type) ? RULE_BROKEN : RULE_BENT;
 
-	if (rule_is_among_guests(r->type)) {
+	if (rules_are_among_guests(r->type)) {
 		const struct vm *other = find_other(q, r);
 		if (!other)
 			return RULE_FOLLOWED;
@@ -113,14 +115,70 @@ drop(struct id_list *l, obj_id id)
 static bool
 has_sense(const struct rule *r)
 {
-	if (rule_is_among_guests(r->type))
+	if (rules_are_among_guests(r->type))
 		return r->vms.n >= 2;
-	return r->vms.n && r->hosts.n;
+	/* A group may have members again. */
+	return (r->vms.n || !obj_id_none(r->vm_group)) &&
+	       (r->hosts.n || !obj_id_none(r->host_group));
+}
+
+static void
+take_members(const struct inv *inv, obj_id group, struct id_list *l)
+{
+	const struct drs_group *g = inv_drs_group(inv, group);
+
+	if (g)
+		id_list_set(l, g->members.v, g->members.n);
+}
+
+void
+rules_take_groups(const struct inv *inv, struct rule *r)
+{
+	take_members(inv, r->vm_group, &r->vms);
+	take_members(inv, r->host_group, &r->hosts);
+}
+
+void
+rules_follow_group(
+    const struct inv *inv, struct txn *t, const struct drs_group *group, const char *by)
+{
+	INV_EACH(inv, KIND_RULE, o)
+	{
+		const struct rule *now = inv_rule(inv, o->id);
+		bool of_vms = obj_id_is(now->vm_group, group->o.id);
+		AUTO_FREE char *conflict = NULL;
+		struct err e = ERR_INIT;
+		if (!of_vms && !obj_id_is(now->host_group, group->o.id))
+			continue;
+		struct rule *r = txn_edit(t, o->id);
+		id_list_set(
+		    of_vms ? &r->vms : &r->hosts, group->members.v, group->members.n);
+		if (rules_admit(inv, o->parent, o->id, r, &conflict, &e))
+			conflict = xstrdup(e.msg);
+		text_set(&r->conflict, conflict);
+		if (!conflict || !r->enabled)
+			continue;
+		r->enabled = false;
+		txn_event(t, EV_RULE_CONFLICT, o->id, OBJ_ID_NONE, by,
+		    "Rule %s is disabled: %s", o->name, conflict);
+	}
+}
+
+static void
+leave_groups(const struct inv *inv, struct txn *t, obj_id member)
+{
+	INV_EACH(inv, KIND_GROUP, o)
+	{
+		if (id_list_has(&inv_drs_group(inv, o->id)->members, member))
+			drop(
+			    &((struct drs_group *)txn_edit(t, o->id))->members, member);
+	}
 }
 
 void
 rules_forget(const struct inv *inv, struct txn *t, obj_id member)
 {
+	leave_groups(inv, t, member);
 	INV_EACH(inv, KIND_RULE, o)
 	{
 		const struct rule *now = inv_rule(inv, o->id);

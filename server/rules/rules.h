@@ -21,10 +21,10 @@ struct txn;
 
 #define RULE_MAX_MEMBERS 1000u
 
-/* Is it about guests alone, and not about hosts? */
-bool rule_is_among_guests(enum rule_type type);
-/* Must it hold when a guest is placed? */
-bool rule_is_strict(enum rule_type type);
+/* Are they about guests alone, and not about hosts? */
+bool rules_are_among_guests(enum rule_type type);
+/* Must they hold when a guest is placed? */
+bool rules_are_strict(enum rule_type type);
 
 /*
  * Could the rule stand beside those of its cluster?  self is its id if it is stored
@@ -34,6 +34,18 @@ bool rule_is_strict(enum rule_type type);
  */
 int rules_admit(const struct inv *inv, obj_id cluster, obj_id self,
     const struct rule *wanted, char **ret_conflict, struct err *e) WARN_UNUSED;
+
+/* Are the members of a new or changed group of its kind and its cluster? */
+int rules_admit_group(
+    const struct inv *inv, const struct drs_group *wanted, struct err *e) WARN_UNUSED;
+/* Give a rule that names groups their members. */
+void rules_take_groups(const struct inv *inv, struct rule *r);
+/*
+ * The members of group have changed: rules that name it change along, into t.  One that
+ * has come to contradict an older one is disabled.  by: who did it.
+ */
+void rules_follow_group(const struct inv *inv, struct txn *t,
+    const struct drs_group *group, const char *by);
 
 enum rule_verdict {
 	RULE_FOLLOWED,
@@ -51,6 +63,6 @@ typedef obj_id (*rule_where_fn)(const void *arg, const struct vm *vm);
 enum rule_verdict rules_judge(const struct inv *inv, obj_id vm, obj_id host,
     rule_where_fn where, const void *arg, struct str *why);
 
-/* A guest or host is going: no rule names it any more, and one that has lost its sense
- * goes too. */
+/* A guest or host is going: no rule or group names it any more, and a rule that has
+ * lost its sense goes too. */
 void rules_forget(const struct inv *inv, struct txn *t, obj_id member);

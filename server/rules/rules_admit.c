@@ -32,22 +32,65 @@ check_list(const struct inv *inv, const char *field, const struct id_list *l,
 }
 
 static int
+check_group(const struct inv *inv, const char *field, obj_id id, enum group_type type,
+    obj_id cluster, struct err *e)
+{
+	const struct drs_group *g = inv_drs_group(inv, id);
+
+	if (obj_id_none(id))
+		return 0;
+	if (!g)
+		return err_set(e, ERR_NOT_FOUND, "%s: there is no such group", field);
+	if (g->type != type)
+		return err_set(e, ERR_INVALID, "%s: \"%s\" is a group of %s", field,
+		    g->o.name, g->type == GROUP_VMS ? "guests" : "hosts");
+	if (!obj_id_is(g->o.parent, cluster))
+		return err_set(e, ERR_INVALID, "%s: \"%s\" is of cluster \"%s\"", field,
+		    g->o.name, inv_name(inv, g->o.parent));
+	return 0;
+}
+
+int
+rules_admit_group(const struct inv *inv, const struct drs_group *wanted, struct err *e)
+{
+	enum obj_kind kind = wanted->type == GROUP_VMS ? KIND_VM : KIND_HOST;
+
+	for (size_t i = 0; i < wanted->members.n; i++) {
+		if (obj_id_kind(wanted->members.v[i]) != kind)
+			return err_set(e, ERR_INVALID,
+			    "group \"%s\" is one of %s, and \"%s\" is none",
+			    wanted->o.name, kind_plural(kind),
+			    inv_name(inv, wanted->members.v[i]));
+	}
+	return check_list(inv, "members", &wanted->members, wanted->o.parent, e);
+}
+
+static int
 check_members(
     const struct inv *inv, obj_id cluster, const struct rule *r, struct err *e)
 {
-	bool among = rule_is_among_guests(r->type);
+	bool among = rules_are_among_guests(r->type);
 	int rc = check_list(inv, "vms", &r->vms, cluster, e);
 
 	if (!rc)
 		rc = check_list(inv, "hosts", &r->hosts, cluster, e);
-	if (!rc && r->vms.n < (among ? 2 : 1))
+	if (!rc && obj_id_none(r->vm_group) && r->vms.n < (among ? 2 : 1))
 		rc = err_set(e, ERR_INVALID, "vms: a rule of type %s wants at least %s",
 		    rule_type_text(r->type), among ? "two" : "one");
-	if (!rc && among && r->hosts.n)
+	if (!rc)
+		rc = check_group(inv, "vm_group", r->vm_group, GROUP_VMS, cluster, e);
+	if (!rc)
+		rc = check_group(
+		    inv, "host_group", r->host_group, GROUP_HOSTS, cluster, e);
+	if (!rc && among && !obj_id_none(r->vm_group))
+		rc = err_set(e, ERR_INVALID,
+		    "vm_group: has no place in a rule of type %s",
+		    rule_type_text(r->type));
+	if (!rc && among && (r->hosts.n || !obj_id_none(r->host_group)))
 		rc =
 		    err_set(e, ERR_INVALID, "hosts: have no place in a rule of type %s",
 			rule_type_text(r->type));
-	if (!rc && !among && !r->hosts.n)
+	if (!rc && !among && !r->hosts.n && obj_id_none(r->host_group))
 		rc = err_set(e, ERR_INVALID,
 		    "hosts: a rule of type %s wants at least one",
 		    rule_type_text(r->type));
@@ -73,7 +116,7 @@ check_guests(const struct inv *inv, const struct rule *wanted, const struct rule
 {
 	size_t at = 0;
 
-	if (!rule_is_among_guests(other->type) || wanted->type == other->type)
+	if (!rules_are_among_guests(other->type) || wanted->type == other->type)
 		return 0;
 	obj_id one = shared_guest(wanted, other, &at);
 	obj_id two = shared_guest(wanted, other, &at);
@@ -90,7 +133,7 @@ lets_on(const struct rule *r, obj_id host)
 {
 	bool runs_on = r->type == RULE_MUST_RUN_ON || r->type == RULE_SHOULD_RUN_ON;
 
-	return id_list_has(&r->hosts, host) == runs_on;
+	return !r->hosts.n || id_list_has(&r->hosts, host) == runs_on;
 }
 
 /* Is there a host of the cluster that both leave to a guest? */
@@ -113,7 +156,7 @@ find_conflict(const struct inv *inv, obj_id cluster, const struct rule *wanted,
 {
 	size_t at = 0;
 
-	if (rule_is_among_guests(other->type))
+	if (rules_are_among_guests(other->type))
 		return NULL;
 	obj_id guest = shared_guest(wanted, other, &at);
 	if (obj_id_none(guest) || have_common_host(inv, cluster, wanted, other))
@@ -175,7 +218,7 @@ int
 rules_admit(const struct inv *inv, obj_id cluster, obj_id self,
     const struct rule *wanted, char **ret_conflict, struct err *e)
 {
-	bool among = rule_is_among_guests(wanted->type);
+	bool among = rules_are_among_guests(wanted->type);
 	AUTO_FREE char *conflict = NULL;
 	int rc = check_members(inv, cluster, wanted, e);
 

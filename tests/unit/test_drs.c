@@ -3,8 +3,8 @@
 
 #include "base/mem.h"
 #include "server/drs/drs.h"
-#include "server/migrate/migrate.h"
 #include "server/inventory/inv_drs.h"
+#include "server/migrate/migrate.h"
 #include "tests/lib/move_bed.h"
 
 #define ROUND_MS 10000u
@@ -289,6 +289,112 @@ test_the_older_of_two_host_rules_wins(void **state)
 	play_end(&p);
 }
 
+#define GUESTS "{'name':'web','cluster':'cluster-1','vms':['vm-1']}"
+#define HOSTS  "{'name':'rack','cluster':'cluster-1','hosts':['host-1','host-2']}"
+#define HELD                                                                              \
+	"{'name':'held','cluster':'cluster-1','type':'must_run_on','vm_group':'group-1'," \
+	"'host_group':'group-2'}"
+
+static void
+test_rules_follow_their_groups(void **state)
+{
+	struct play p = play_new("manual");
+
+	assert_int_equal(lab_op(p.l, "group.create", OBJ_ID_NONE, GUESTS), 0);
+	obj_id web = p.l->object;
+	assert_int_equal(lab_op(p.l, "group.create", OBJ_ID_NONE, HOSTS), 0);
+	obj_id rack = p.l->object;
+	assert_int_equal(lab_op(p.l, "rule.create", OBJ_ID_NONE, HELD), 0);
+	obj_id held = p.l->object;
+	assert_int_equal(inv_rule(p.l->inv, held)->vms.n, 1);
+	assert_int_equal(inv_rule(p.l->inv, held)->hosts.n, 2);
+	assert_int_equal(
+	    lab_op(p.l, "group.update", web, "{'add':['vm-2','vm-1']}"), 0);
+	assert_int_equal(inv_rule(p.l->inv, held)->vms.n, 2);
+	assert_int_equal(op_on(&p, "vm.migrate", p.b, "{'host':'%'}", p.l->host[2]),
+	    ERR_NO_CAPACITY);
+	assert_int_equal(lab_op(p.l, "group.update", web, "{'remove':['vm-2']}"), 0);
+	assert_int_equal(op_on(&p, "vm.migrate", p.b, "{'host':'%'}", p.l->host[2]), 0);
+	assert_int_equal(lab_op(p.l, "group.delete", rack, NULL), ERR_BAD_STATE);
+	assert_string_equal(
+	    p.l->msg, "rule \"held\" names group \"rack\": remove that first");
+	/* Its last member goes: the rule stays, and says nothing. */
+	assert_int_equal(lab_do(p.l, "vm.stop", p.a, "{'mode':'kill'}"), 0);
+	assert_int_equal(lab_do(p.l, "vm.delete", p.a, NULL), 0);
+	assert_int_equal(inv_drs_group(p.l->inv, web)->members.n, 0);
+	assert_int_equal(inv_rule(p.l->inv, held)->vms.n, 0);
+	assert_int_equal(lab_op(p.l, "rule.delete", held, NULL), 0);
+	assert_int_equal(lab_op(p.l, "group.delete", rack, NULL), 0);
+	play_end(&p);
+}
+
+static void
+test_a_group_that_brings_a_contradiction(void **state)
+{
+	struct play p = play_new("manual");
+
+	assert_int_equal(lab_op(p.l, "rule.create", OBJ_ID_NONE,
+			     "{'name':'old','cluster':'cluster-1','type':'must_run_on',"
+			     "'vms':['vm-2'],'hosts':['host-3']}"),
+	    0);
+	assert_int_equal(lab_op(p.l, "group.create", OBJ_ID_NONE, GUESTS), 0);
+	obj_id web = p.l->object;
+	assert_int_equal(lab_op(p.l, "group.create", OBJ_ID_NONE, HOSTS), 0);
+	assert_int_equal(lab_op(p.l, "rule.create", OBJ_ID_NONE, HELD), 0);
+	obj_id held = p.l->object;
+	assert_true(inv_rule(p.l->inv, held)->enabled);
+	assert_int_equal(lab_op(p.l, "group.update", web, "{'add':['vm-2']}"), 0);
+	assert_false(inv_rule(p.l->inv, held)->enabled);
+	assert_string_equal(inv_rule(p.l->inv, held)->conflict,
+	    "rule \"old\" is older, and with both no host is left for \"b\"");
+	assert_int_equal(lab_events(p.l, "DrsRuleConflictEvent"), 1);
+	play_end(&p);
+}
+
+static void
+test_groups_that_make_no_sense(void **state)
+{
+	static const struct {
+		const char *op, *args, *why;
+	} bad[] = {
+		{ "group.create", "{'name':'x','cluster':'cluster-1'}",
+		    "either vms or" },
+		{ "group.create", "{'name':'x','cluster':'cluster-1','vms':['vm-9']}",
+		    "there is no vm-9" },
+		{ "rule.create",
+		    "{'name':'x','cluster':'cluster-1','type':'apart',"
+		    "'vm_group':'group-1'}",
+		    "has no place in a rule of type apart" },
+		{ "rule.create",
+		    "{'name':'x','cluster':'cluster-1','type':'must_run_on',"
+		    "'vm_group':'group-2','host_group':'group-2'}",
+		    "\"rack\" is a group of hosts" },
+		{ "rule.create",
+		    "{'name':'x','cluster':'cluster-1','type':'must_run_on',"
+		    "'vms':['vm-1'],'vm_group':'group-1','hosts':['host-1']}",
+		    "together with vms" },
+		{ "rule.create",
+		    "{'name':'x','cluster':'cluster-1','type':'must_run_on',"
+		    "'vm_group':'group-9','hosts':['host-1']}",
+		    "there is no group-9" },
+	};
+	struct play p = play_new("manual");
+
+	assert_int_equal(lab_op(p.l, "group.create", OBJ_ID_NONE, GUESTS), 0);
+	obj_id web = p.l->object;
+	assert_int_equal(lab_op(p.l, "group.create", OBJ_ID_NONE, HOSTS), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		int rc = lab_op(p.l, bad[i].op, OBJ_ID_NONE, bad[i].args);
+		if (!rc || !strstr(p.l->msg, bad[i].why))
+			fail_msg("%s: %s", bad[i].args, p.l->msg);
+	}
+	assert_int_equal(
+	    lab_op(p.l, "group.update", web, "{'add':['host-1']}"), ERR_INVALID);
+	assert_string_equal(
+	    p.l->msg, "group \"web\" is one of vms, and \"h1\" is none");
+	play_end(&p);
+}
+
 static void
 test_maintenance_empties_a_host(void **state)
 {
@@ -356,6 +462,9 @@ main(void)
 		cmocka_unit_test(test_rule_is_mended_at_once),
 		cmocka_unit_test(test_rules_that_make_no_sense),
 		cmocka_unit_test(test_the_older_of_two_host_rules_wins),
+		cmocka_unit_test(test_rules_follow_their_groups),
+		cmocka_unit_test(test_a_group_that_brings_a_contradiction),
+		cmocka_unit_test(test_groups_that_make_no_sense),
 		cmocka_unit_test(test_maintenance_empties_a_host),
 		cmocka_unit_test(test_guests_that_are_off_stay_unless_asked),
 		cmocka_unit_test(test_blockers_are_named),
