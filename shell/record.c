@@ -16,6 +16,8 @@ enum how {
 	MB_GB,
 	BYTES_GB,
 	DISK_GB,
+	LIMIT,
+	LIMIT_GB,
 	HOST_STATE,
 	HOST_POWER
 };
@@ -95,6 +97,13 @@ disks_gb(const json *disks)
 	return gigabytes(json_get(o, "sum"), 1);
 }
 
+/* The API says 0 where nothing limits, PowerCLI -1. */
+static bool
+limits(const json *j)
+{
+	return json_what(j) == JSON_IS_INT && json_int_value(j) != 0;
+}
+
 /* PowerCLI has one word for both: a host in maintenance that is there says so. */
 static struct val
 host_state(const json *host, const char *connection)
@@ -128,6 +137,10 @@ value_of(struct shell *sh, const json *o, json *j, enum how how)
 		return gigabytes(j, 1);
 	case DISK_GB:
 		return disks_gb(j);
+	case LIMIT:
+		return limits(j) ? val_from_json(j, TABLE_RECORD) : val_int(-1);
+	case LIMIT_GB:
+		return limits(j) ? gigabytes(j, 1024.0 * 1024.0) : val_int(-1);
 	case HOST_STATE:
 		return s ? host_state(o, s) : VAL_NONE;
 	case HOST_POWER:

@@ -98,8 +98,8 @@ class World:
                      memory_total_mb=32768, memory_usage_mb=4096 * i, agent_version="0.1.0", kernel="6.1",
                      cpu_model="Test CPU", machine="x86_64", address="10.0.0.1", boot_time=TIME, last_seen=TIME)
         self.add("pool-1", "Resources", "cluster-1", is_root=True, cpu_shares_level="normal", cpu_shares=4000,
-                 cpu_reservation_mhz=0, cpu_limit_mhz=None, mem_shares_level="normal", mem_shares=4000,
-                 mem_reservation_mb=0, mem_limit_mb=None)
+                 cpu_reservation_mhz=0, cpu_limit_mhz=0, mem_shares_level="normal", mem_shares=4000,
+                 mem_reservation_mb=0, mem_limit_mb=0)
         self.add("datastore-1", "shared1", "dc-1", type="folder", path="/ds", shared=True,
                  hosts=["host-1", "host-2"], accessible=True, capacity_bytes=2000 * GB,
                  free_bytes=1234 * GB + GB // 2)

@@ -238,7 +238,7 @@ Get-ResourcePool
 
 Name                 CpuSharesLevel CpuReservationMHz CpuLimitMHz MemSharesLevel MemReservationGB MemLimitGB
 ----                 -------------- ----------------- ----------- -------------- ---------------- ----------
-Resources            Normal         0                             Normal         0.000
+Resources            Normal         0                 -1          Normal         0.000            -1.000
 
 ## END
 
