@@ -85,6 +85,20 @@ on_worker(void *job)
 	return 0;
 }
 
+/* Those who asked find what was found once it is kept. */
+static void
+answer(void *job)
+{
+	struct job *j = job;
+
+	seen_of(j->d, j->cluster)->deciding = false;
+	if (j->done) {
+		AUTO(json) json *plan = drs_plan_json(j->view, &j->plan);
+		j->done(j->arg, 0, NULL, plan);
+	}
+	job_free(j);
+}
+
 static void
 keep(struct job *j)
 {
@@ -99,7 +113,9 @@ keep(struct job *j)
 
 	if (inv_cluster(d->o.inv, j->cluster) &&
 	    !drs_applier_busy(d->applier, j->cluster))
-		drs_applier_keep(d->applier, &k);
+		drs_applier_keep(d->applier, &k, answer, j);
+	else
+		answer(j);
 }
 
 static void
@@ -109,8 +125,8 @@ on_decided(void *job, int rc)
 	struct seen *s = seen_of(j->d, j->cluster);
 	struct err e = ERR_INIT;
 
-	s->deciding = false;
 	if (rc) {
+		s->deciding = false;
 		err_set(&e, rc, "the server is stopping");
 		if (j->done)
 			j->done(j->arg, rc, &e, NULL);
@@ -119,13 +135,10 @@ on_decided(void *job, int rc)
 	}
 	if (j->round == DRS_PERIODIC)
 		s->uneven = j->plan.is_uneven ? s->uneven + 1 : 0;
-	if (j->round != DRS_SIMULATED)
+	if (j->round == DRS_SIMULATED)
+		answer(j);
+	else
 		keep(j);
-	if (j->done) {
-		AUTO(json) json *plan = drs_plan_json(j->view, &j->plan);
-		j->done(j->arg, 0, NULL, plan);
-	}
-	job_free(j);
 }
 
 static void

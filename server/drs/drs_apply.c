@@ -40,6 +40,8 @@ struct storing {
 	obj_id cluster;
 	struct drs_kept *kept;
 	size_t n;
+	drs_kept_fn done;
+	void *arg;
 };
 
 static const struct caller self = { .name = "drs", .role = ROLE_ADMINISTRATOR };
@@ -236,18 +238,22 @@ on_kept(void *arg, int rc, const struct err *e)
 			m->after = s->kept[s->kept[i].waits_for].rec;
 	}
 	drs_applier_look(s->a);
+	s->done(s->arg);
 	free(s->kept);
 	free(s);
 }
 
 void
-drs_applier_keep(struct drs_applier *a, const struct drs_keep *k)
+drs_applier_keep(
+    struct drs_applier *a, const struct drs_keep *k, drs_kept_fn done, void *arg)
 {
 	struct storing *s = xcalloc(1, sizeof(*s));
 	struct txn *t = txn_new(a->inv);
 
 	s->a = a;
 	s->cluster = k->cluster;
+	s->done = done;
+	s->arg = arg;
 	s->n = k->plan->move_count;
 	s->kept = xcalloc(s->n + 1, sizeof(*s->kept));
 	if (drs_keep_plan(k, t, s->kept)) {

@@ -15,8 +15,11 @@ struct drs_applier *drs_applier_new(struct inv *inv, struct hosts *hosts,
     struct ops *ops, drs_moved_fn moved, void *arg);
 void drs_applier_free(struct drs_applier *a);
 
-/* Keep a plan as recommendations, and begin with those that the levels allow. */
-void drs_applier_keep(struct drs_applier *a, const struct drs_keep *k);
+/* Keep a plan as recommendations, and begin with those that the levels allow.  done
+ * comes when they are stored, at once if none is new. */
+typedef void (*drs_kept_fn)(void *arg);
+void drs_applier_keep(
+    struct drs_applier *a, const struct drs_keep *k, drs_kept_fn done, void *arg);
 /* As drs_apply of drs.h. */
 void drs_applier_ask(
     struct drs_applier *a, obj_id rec, const struct caller *who, op_fn done, void *arg);
