@@ -265,10 +265,11 @@ simulate_process(struct stage *st, struct val v)
 
 const struct cmd_ops ops_simulate_drs = { 0, NULL, simulate_process, NULL, NULL };
 
+/* What is carried out is a move: its task is of the guest. */
 static enum run
 rec_begin(struct stage *st)
 {
-	return changes_of(st, KIND_REC);
+	return changes_of(st, get_switch(st, "Dismiss") ? KIND_REC : KIND_VM);
 }
 
 static enum run

@@ -55,7 +55,8 @@ follow_rules(struct advice *a, const struct advice_guest *g, struct arena *mem,
 	if (v != RULE_BROKEN)
 		return;
 	room->fits = false;
-	room->shortages[room->n_shortages++] = arena_strdup(mem, str_cstr(&why));
+	room->shortages[room->n_shortages++] =
+	    arena_printf(mem, "is no place for it: %s", str_cstr(&why));
 }
 
 /* Hosts that follow every rule come before those that bend one; else in their order. */
