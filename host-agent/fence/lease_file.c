@@ -12,6 +12,8 @@
 #define MAGIC_BEAT  "DRVRBEAT"
 #define MAGIC_CLAIM "DRVRCLAI"
 
+#define FLAG_ISOLATED 1u
+
 /* Where things are in a block; the rest of it is zero. */
 enum {
 	AT_MAGIC = 0,
@@ -20,8 +22,8 @@ enum {
 	AT_CLUSTER = 16,
 	AT_STORE = 32,
 	AT_GUEST = 48,
-	AT_SLOT = 56, /* the head: how many there are */
-	AT_PHASE = 60,
+	AT_SLOT = 56,  /* the head: how many there are */
+	AT_PHASE = 60, /* a heartbeat: flags */
 	AT_INC = 64,
 	AT_SEQ = 72, /* a claim: the generation */
 	AT_WRITER = 80,
@@ -178,7 +180,8 @@ static bool
 is_beat_sane(const struct lease_beat *b)
 {
 	if (b->inc == 0)
-		return !b->seq && !b->writer && !b->lease_ms && !b->kill_ms;
+		return !b->seq && !b->writer && !b->lease_ms && !b->kill_ms &&
+		       !b->isolated;
 	return b->lease_ms >= 1 && b->lease_ms <= LEASE_MAX_MS && b->kill_ms >= 1 &&
 	       b->kill_ms <= LEASE_MAX_MS;
 }
@@ -189,6 +192,7 @@ lease_beat_encode(
 {
 	ASSERT(b->host_id >= 1 && b->host_id <= a->slots && is_beat_sane(b));
 	begin(a, MAGIC_BEAT, b->host_id, block);
+	put32(block + AT_PHASE, b->isolated ? FLAG_ISOLATED : 0);
 	put64(block + AT_INC, b->inc);
 	put64(block + AT_SEQ, b->seq);
 	put64(block + AT_WRITER, b->writer);
@@ -209,12 +213,13 @@ lease_beat_decode(const struct lease_area *a, uint32_t host_id, const uint8_t *b
 		.writer = get64(block + AT_WRITER),
 		.lease_ms = get32(block + AT_LEASE_MS),
 		.kill_ms = get32(block + AT_KILL_MS),
+		.isolated = get32(block + AT_PHASE) & FLAG_ISOLATED,
 	};
 
 	*ret = (struct lease_beat){ .host_id = host_id };
 	if (check_slot(a, host_id, block, MAGIC_BEAT, e))
 		return ERR_CORRUPT;
-	if (get32(block + AT_PHASE) || !is_beat_sane(&b))
+	if (get32(block + AT_PHASE) & ~FLAG_ISOLATED || !is_beat_sane(&b))
 		return err_set(
 		    e, ERR_CORRUPT, "the block says what no heartbeat can say");
 	*ret = b;

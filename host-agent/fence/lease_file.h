@@ -38,6 +38,7 @@ struct lease_beat {
 	uint64_t seq;    /* one more at each renewal */
 	uint64_t writer; /* drawn at each start of an agent: tells a duplicate */
 	uint32_t lease_ms, kill_ms; /* L and K, as this host keeps them */
+	bool isolated;              /* it sees neither a manager nor its gateway */
 };
 
 enum claim_phase {

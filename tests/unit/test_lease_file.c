@@ -119,6 +119,12 @@ what_is_written_is_read(void **state)
 	assert_true(b.known && b.host_id == 7 && b.inc == 3);
 	assert_true(b.seq == beat.seq && b.writer == beat.writer);
 	assert_true(b.lease_ms == 6000 && b.kill_ms == 3000);
+	lease_beat_encode(&beats,
+	    &(struct lease_beat){
+		.host_id = 7, .inc = 1, .lease_ms = 1, .kill_ms = 1, .isolated = true },
+	    block);
+	assert_int_equal(lease_beat_decode(&beats, 7, block, &b, NULL), 0);
+	assert_true(b.isolated);
 	for (enum claim_phase p = CLAIM_NONE; p < CLAIM_PHASES_; p++) {
 		lease_claim_encode(
 		    &a, &(struct lease_claim){ p, 64, 3, UINT64_MAX }, block);
@@ -256,7 +262,7 @@ what_no_host_writes_is_unknown(void **state)
 		{ true, 8, 2, "version 2" },
 		{ true, 96, 1, "more than it may" },
 		{ true, 4095, 1, "more than it may" },
-		{ true, 60, 1, "no heartbeat" },
+		{ true, 60, 2, "no heartbeat" },
 		{ true, 91, 1, "no heartbeat" }, /* a lease of months */
 		{ true, 64, 0, "no heartbeat" }, /* unused, yet it beats */
 		{ false, 60, 0, "no claim" },
