@@ -107,9 +107,10 @@ print_why(struct stage *st, const json *rec)
 	print_loads(f, k, "from_load", name_of(st, rec, "from_host"));
 	print_loads(f, k, "to_load", name_of(st, rec, "to_host"));
 	fprintf(f,
-	    "  costs %.0f MHz s in %.1f s, brings %.0f: net %.0f\n  rules checked: %zu\n",
+	    "  costs %.0f MHz s in %.1f s, brings %.0f, peaks take %.0f: net %.0f\n"
+	    "  rules checked: %zu\n",
 	    number_in(k, NULL, "cost_mhz_s"), number_in(k, NULL, "copy_s"),
-	    number_in(k, NULL, "benefit_mhz_s"),
+	    number_in(k, NULL, "benefit_mhz_s"), 0 - number_in(k, NULL, "risk_mhz_s"),
 	    number_in(k, NULL, "net_benefit_mhz_s"), rules ? json_count(rules) : 0);
 	for (size_t i = 0; alts && i < json_count(alts); i++) {
 		const json *a = json_at(alts, i);

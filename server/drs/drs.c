@@ -11,7 +11,9 @@
 #include "server/drs/drs_apply.h"
 #include "server/drs/drs_json.h"
 #include "server/drs/drs_keep.h"
+#include "server/drs/drs_past.h"
 #include "server/drs/drs_view.h"
+#include "server/hosts/hosts.h"
 #include "server/inventory/feed.h"
 #include "server/inventory/inv_json.h"
 #include "server/inventory/inv_life.h"
@@ -19,6 +21,7 @@
 #define INTERVAL_MS 60000u
 #define SETTLE_MS   1000u /* changes seldom come alone */
 #define HELD_ROUNDS 2u    /* so often in a row it must be uneven */
+#define MB_BYTES    1048576.0
 #define DRS_MAGIC   0x64727331u
 
 /* What the rounds remember of a cluster. */
@@ -32,7 +35,8 @@ struct drs {
 	struct drs_opts o;
 	struct loop *loop;
 	struct timer *round, *settle;
-	struct map *samples;  /* vm id → struct drs_sample */
+	struct map *past;     /* vm id → struct drs_past */
+	struct map *losses;   /* host id → struct drs_losses */
 	struct map *clusters; /* id → struct seen */
 	struct drs_applier *applier;
 	uint64_t rev; /* of the feed, as far as it was read */
@@ -49,22 +53,41 @@ struct job {
 	void *arg;
 };
 
+/* What is remembered of the object; begun where there is nothing yet. */
+static void *
+memory_of(struct map *m, obj_id id, size_t size)
+{
+	void *p = map_get(m, id.v);
+
+	if (!p) {
+		p = xcalloc(1, size);
+		map_put(m, id.v, p);
+	}
+	return p;
+}
+
 static struct seen *
 seen_of(struct drs *d, obj_id cluster)
 {
-	struct seen *s = map_get(d->clusters, cluster.v);
+	return memory_of(d->clusters, cluster, sizeof(struct seen));
+}
 
-	if (!s) {
-		s = xcalloc(1, sizeof(*s));
-		map_put(d->clusters, cluster.v, s);
-	}
-	return s;
+static struct drs_past *
+past_of(struct drs *d, obj_id vm)
+{
+	return memory_of(d->past, vm, sizeof(struct drs_past));
 }
 
 static uint64_t
 now_ms(const struct drs *d)
 {
 	return clock_mono_ms(loop_clock(d->loop));
+}
+
+static uint64_t
+wall_ms(const struct drs *d)
+{
+	return clock_wall_ms(loop_clock(d->loop));
 }
 
 /* ---- one run ---- */
@@ -152,8 +175,15 @@ drs_go(struct drs *d, obj_id cluster, enum drs_round round, drs_fn done, void *a
 {
 	struct job *j = xcalloc(1, sizeof(*j));
 	struct seen *s = seen_of(d, cluster);
-	const struct drs_env env = { d->o.inv, d->o.hosts, d->o.tasks, d->samples,
-		now_ms(d) };
+	const struct drs_env env = {
+		.inv = d->o.inv,
+		.hosts = d->o.hosts,
+		.tasks = d->o.tasks,
+		.past = d->past,
+		.losses = d->losses,
+		.now_ms = now_ms(d),
+		.wall_ms = wall_ms(d),
+	};
 	struct err e = ERR_INIT;
 
 	*j = (struct job){ d, cluster, round, .mem = arena_new(), .done = done,
@@ -171,23 +201,21 @@ drs_go(struct drs *d, obj_id cluster, enum drs_round round, drs_fn done, void *a
 /* ---- when ---- */
 
 static void
-take_samples(struct drs *d)
+take_figures(struct drs *d)
 {
 	INV_EACH(d->o.inv, KIND_VM, o)
 	{
 		const struct vm *vm = inv_vm(d->o.inv, o->id);
-		struct drs_sample *s = map_get(d->samples, o->id.v);
-		if (vm->power_state != POWER_ON)
-			continue;
-		if (!s) {
-			s = xcalloc(1, sizeof(*s));
-			map_put(d->samples, o->id.v, s);
-		}
-		drs_sample_take(s, vm->cpu_usage_mhz, now_ms(d));
+		if (vm->power_state == POWER_ON && hosts_is_up(d->o.hosts, vm->host))
+			drs_past_take(past_of(d, o->id), vm->cpu_usage_mhz, now_ms(d));
 	}
-	MAP_EACH(d->samples, it) {
+	MAP_EACH(d->past, it) {
 		if (!inv_vm(d->o.inv, (obj_id){ it.key }))
-			free(map_del(d->samples, it.key));
+			free(map_del(d->past, it.key));
+	}
+	MAP_EACH(d->losses, it) {
+		if (!inv_host(d->o.inv, (obj_id){ it.key }))
+			free(map_del(d->losses, it.key));
 	}
 }
 
@@ -208,7 +236,7 @@ on_round(void *arg)
 {
 	struct drs *d = CAST_OBJ(drs, arg, DRS_MAGIC);
 
-	take_samples(d);
+	take_figures(d);
 	go_round(d, DRS_PERIODIC);
 }
 
@@ -245,15 +273,54 @@ is_of_interest(const struct change *c)
 }
 
 static void
+note_loss(struct drs *d, const struct change *c)
+{
+	const struct host *h = inv_host(d->o.inv, c->id);
+
+	if (h && !c->volatile_only && has_field(c, "connection_state") &&
+	    h->connection_state != CONN_CONNECTED)
+		drs_losses_note(
+		    memory_of(d->losses, c->id, sizeof(struct drs_losses)), now_ms(d));
+}
+
+/* A move that has ended well tells how fast the guest writes. */
+static void
+note_dirty(struct drs *d, const struct change *c)
+{
+	const struct task *t = inv_task(d->o.inv, c->id);
+	uint64_t bytes = 0;
+
+	if (!t || t->state != TASK_SUCCESS || !str_same(t->op, "vm.migrate") ||
+	    !inv_vm(d->o.inv, t->entity) || !t->result)
+		return;
+	if (!json_read_u64(t->result, "dirty_bytes_per_s", JSON_OPTIONAL, 0, INT64_MAX,
+		&bytes, NULL) &&
+	    bytes)
+		past_of(d, t->entity)->dirty_mb_s = (double)bytes / MB_BYTES;
+}
+
+static void
+note(struct drs *d, const struct change *c)
+{
+	if (obj_id_kind(c->id) == KIND_HOST)
+		note_loss(d, c);
+	if (obj_id_kind(c->id) == KIND_TASK)
+		note_dirty(d, c);
+}
+
+static void
 on_feed(void *arg)
 {
 	struct drs *d = CAST_OBJ(drs, arg, DRS_MAGIC);
 	const struct change *c;
 	bool is_news = !feed_reaches(d->o.inv, d->rev), is_task = is_news;
 
-	for (uint64_t i = 0; !is_news && (c = feed_after(d->o.inv, d->rev, i)); i++) {
-		is_news = is_of_interest(c);
+	for (uint64_t i = 0;
+	     feed_reaches(d->o.inv, d->rev) && (c = feed_after(d->o.inv, d->rev, i));
+	     i++) {
+		is_news = is_news || is_of_interest(c);
 		is_task = is_task || obj_id_kind(c->id) == KIND_TASK;
+		note(d, c);
 	}
 	d->rev = inv_rev(d->o.inv);
 	if (is_news)
@@ -264,17 +331,31 @@ on_feed(void *arg)
 
 /* Guests that have just moved are left alone for a while. */
 static void
-on_moved(void *arg, obj_id vm, bool has_failed)
+on_moved(void *arg, const struct drs_moved *m)
 {
 	struct drs *d = CAST_OBJ(drs, arg, DRS_MAGIC);
-	struct drs_sample *s = map_get(d->samples, vm.v);
+	struct drs_past *p = past_of(d, m->vm);
 
-	if (!s) {
-		s = xcalloc(1, sizeof(*s));
-		map_put(d->samples, vm.v, s);
+	p->moved_ms = now_ms(d);
+	p->came_from = m->from;
+	p->has_failed = m->has_failed;
+}
+
+/* What another server did lately is not to be undone by this one. */
+static void
+recall_moves(struct drs *d)
+{
+	INV_EACH(d->o.inv, KIND_REC, o)
+	{
+		const struct rec *r = inv_rec(d->o.inv, o->id);
+		uint64_t age_ms = wall_ms(d) - o->created_ms, now = now_ms(d);
+		bool is_late = o->created_ms > wall_ms(d) || age_ms >= DRS_RETURN_MS;
+		if (r->state != REC_APPLIED || is_late || !inv_vm(d->o.inv, r->vm))
+			continue;
+		struct drs_past *p = past_of(d, r->vm);
+		p->moved_ms = now > age_ms ? now - age_ms : 1;
+		p->came_from = r->from;
 	}
-	s->moved_ms = now_ms(d);
-	s->has_failed = has_failed;
 }
 
 void
@@ -291,7 +372,8 @@ drs_new(const struct drs_opts *o)
 	d->magic = DRS_MAGIC;
 	d->o = *o;
 	d->loop = inv_loop(o->inv);
-	d->samples = map_new_u64();
+	d->past = map_new_u64();
+	d->losses = map_new_u64();
 	d->clusters = map_new_u64();
 	d->applier = drs_applier_new(o->inv, o->hosts, o->ops, on_moved, d);
 	d->round = timer_new(d->loop, on_round, d);
@@ -299,7 +381,17 @@ drs_new(const struct drs_opts *o)
 	d->rev = inv_rev(o->inv);
 	timer_every(d->round, o->interval_ms ? o->interval_ms : INTERVAL_MS);
 	feed_follow(o->inv, on_feed, d);
+	recall_moves(d);
 	return d;
+}
+
+static void
+forget(struct map *m)
+{
+	MAP_EACH(m, it) {
+		free(it.value);
+	}
+	map_free(m);
 }
 
 void
@@ -311,13 +403,8 @@ drs_free(struct drs *d)
 	timer_free(d->round);
 	timer_free(d->settle);
 	drs_applier_free(d->applier);
-	MAP_EACH(d->samples, it) {
-		free(it.value);
-	}
-	MAP_EACH(d->clusters, it) {
-		free(it.value);
-	}
-	map_free(d->samples);
-	map_free(d->clusters);
+	forget(d->past);
+	forget(d->losses);
+	forget(d->clusters);
 	free(d);
 }

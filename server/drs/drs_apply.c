@@ -17,7 +17,7 @@ enum move_state { MOVE_WAITS, MOVE_ASKED, MOVE_RUNS, MOVE_OVER };
 struct move {
 	struct list_node node;
 	struct drs_applier *a;
-	obj_id rec, vm, cluster, task;
+	obj_id rec, vm, from, cluster, task;
 	obj_id after; /* recommendation that makes its place free, or none */
 	enum move_state state;
 	bool has_failed;
@@ -140,6 +140,14 @@ check(const struct drs_applier *a, const struct rec *r, struct err *e)
 }
 
 static void
+tell(const struct move *m)
+{
+	const struct drs_moved moved = { m->vm, m->from, m->has_failed };
+
+	m->a->moved(m->a->arg, &moved);
+}
+
+static void
 on_submitted(const struct op_result *r, void *arg)
 {
 	struct move *m = arg;
@@ -152,7 +160,7 @@ on_submitted(const struct op_result *r, void *arg)
 	m->state = r->rc ? MOVE_OVER : MOVE_RUNS;
 	m->has_failed = r->rc != 0;
 	if (r->rc)
-		a->moved(a->arg, m->vm, true);
+		tell(m);
 	store(a, m->rec, r->rc ? REC_FAILED : REC_APPLIED, r->task,
 	    r->rc ? r->err.msg : NULL);
 	drs_applier_look(a);
@@ -183,6 +191,7 @@ move_add(struct drs_applier *a, const struct rec *r)
 	m->a = a;
 	m->rec = r->o.id;
 	m->vm = r->vm;
+	m->from = r->from;
 	m->cluster = r->o.parent;
 	list_add_tail(&a->moves, &m->node);
 	return m;
@@ -284,7 +293,7 @@ follow(struct move *m)
 		return;
 	m->state = MOVE_OVER;
 	m->has_failed = row && row->state == TASK_ERROR;
-	m->a->moved(m->a->arg, m->vm, m->has_failed);
+	tell(m);
 	if (m->has_failed)
 		store(m->a, m->rec, REC_FAILED, m->task, row->error_message);
 }
@@ -317,18 +326,21 @@ begin(struct move *m)
 	const struct rec *r = inv_rec(m->a->inv, m->rec);
 	const struct move *before = find(m->a, m->after);
 	struct err e = ERR_INIT;
+	bool is_pending = r && r->state == REC_PENDING;
 
 	if (r && before && before->state != MOVE_OVER)
 		return;
 	if (is_failed_plan(m->a, m->cluster)) {
-		err_set(&e, ERR_BAD_STATE, "a move of the same plan failed");
+		err_set(&e, ERR_BAD_STATE, "another move of its plan came to nothing");
 		m->state = MOVE_OVER;
 	} else if (!r || check(m->a, r, &e)) {
 		m->state = MOVE_OVER;
+		/* The rest was planned with this one made. */
+		m->has_failed = is_pending;
 	} else if (count_running(m->a, m->cluster) < AT_ONCE) {
 		submit(m, r, &self);
 	}
-	if (m->state == MOVE_OVER && r && r->state == REC_PENDING)
+	if (m->state == MOVE_OVER && is_pending)
 		store(m->a, m->rec, REC_STALE, OBJ_ID_NONE, e.msg);
 }
 

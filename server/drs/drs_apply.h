@@ -10,7 +10,12 @@ struct hosts;
 struct inv;
 struct ops;
 
-typedef void (*drs_moved_fn)(void *arg, obj_id vm, bool has_failed);
+struct drs_moved {
+	obj_id vm, from;
+	bool has_failed;
+};
+
+typedef void (*drs_moved_fn)(void *arg, const struct drs_moved *m);
 struct drs_applier *drs_applier_new(struct inv *inv, struct hosts *hosts,
     struct ops *ops, drs_moved_fn moved, void *arg);
 void drs_applier_free(struct drs_applier *a);

@@ -50,6 +50,7 @@ begin(struct drs_run *r)
 	r->is_stuck = arena_array(r->mem, v->guest_count + 1, sizeof(bool));
 	r->cpu = arena_array(r->mem, v->host_count + 1, sizeof(double));
 	r->given = arena_array(r->mem, v->host_count + 1, sizeof(double));
+	r->peak = arena_array(r->mem, v->host_count + 1, sizeof(double));
 	r->plan->moves =
 	    arena_array(r->mem, v->guest_count + 1, sizeof(struct drs_move));
 	r->plan->blockers =
@@ -60,6 +61,7 @@ begin(struct drs_run *r)
 		r->at[g] = h;
 		r->cpu[h] += v->guests[g].cpu_mhz;
 		r->given[h] += v->guests[g].mem_mb;
+		r->peak[h] += drs_peak(&v->guests[g]);
 	}
 }
 
@@ -184,10 +186,34 @@ take_reaches(struct even *x)
 	}
 }
 
+/* Nor do they go back at once to where they came from. */
+static void
+take_returns(struct even *x)
+{
+	const struct drs_view *v = x->r->v;
+
+	for (uint32_t g = 0; g < x->b.guest_count; g++) {
+		const struct drs_host *from = v->guests[x->guest_of[g]].came_from;
+		if (!from || x->bal_host[from - v->hosts] == BAL_NONE)
+			continue;
+		uint32_t *list = arena_array(x->r->mem, 1, sizeof(*list));
+		bool *hosts = arena_array(x->r->mem, x->b.host_count + 1, sizeof(bool));
+		*list = g;
+		hosts[x->bal_host[from - v->hosts]] = true;
+		x->rules[x->b.rule_count++] = (struct bal_rule){
+			.kind = BAL_NEVER_ON,
+			.guests = list,
+			.guest_count = 1,
+			.hosts = hosts,
+		};
+	}
+}
+
 static void
 even_init(struct even *x, struct drs_run *r)
 {
 	uint32_t hosts = r->v->host_count + 1, guests = r->v->guest_count + 1;
+	uint32_t rules = r->v->rule_count + r->v->reach_count + guests;
 
 	*x = (struct even){ .r = r };
 	x->b.arena = r->mem;
@@ -198,12 +224,12 @@ even_init(struct even *x, struct drs_run *r)
 	x->per_host = arena_array(r->mem, hosts, sizeof(uint32_t));
 	x->guest_of = arena_array(r->mem, guests, sizeof(uint32_t));
 	x->bal_guest = arena_array(r->mem, guests, sizeof(uint32_t));
-	x->rules = arena_array(
-	    r->mem, r->v->rule_count + r->v->reach_count + 1, sizeof(struct bal_rule));
+	x->rules = arena_array(r->mem, rules, sizeof(struct bal_rule));
 	take_hosts(x);
 	take_guests(x);
 	take_rules(x);
 	take_reaches(x);
+	take_returns(x);
 	x->b.rules = x->rules;
 	if (x->b.host_count && x->b.guest_count)
 		bal_init(&x->b);
@@ -234,7 +260,8 @@ is_worth_it(const struct even *x, uint32_t guest, uint32_t to)
 		return false;
 	if (x->per_host[from] >= MAX_PER_HOST || x->per_host[to] >= MAX_PER_HOST)
 		return false;
-	return gain >= GAIN_OVERRIDES || drs_worth_of(r, guest, to).net > 0;
+	struct drs_worth w = drs_worth_of(r, guest, to);
+	return w.net > 0 || (gain >= GAIN_OVERRIDES && w.risk >= 0);
 }
 
 /* The balancer's next move, in ours; false if none gains. */

@@ -28,20 +28,26 @@ struct drs_host {
 	double core_mhz;
 	bool is_leaving; /* its guests have to go */
 	bool is_closed;  /* takes no guest; one that is leaving does not either */
+	const char *why_closed; /* or NULL */
 };
 
 struct drs_guest {
 	obj_id id;
 	const char *name;
 	double cpu_mhz, mem_mb; /* demand */
+	double peak_mhz;        /* the most it may want within an hour */
 	bool is_measured;       /* no: it counts as its configured size */
 	uint32_t host;
 	uint32_t reach;      /* in drs_view.reaches */
 	const char *pinned;  /* why it stays whatever happens, or NULL */
 	const char *resting; /* why it is not moved to even things out, or NULL */
-	double stable_s;     /* so long its demand has been what it is, or is taken to
-			      * stay so */
-	double dirty_mb_s;   /* memory that it rewrites; 0: not known */
+	/* Where it was a short while ago: not back there to even things out; or NULL.
+	 */
+	const struct drs_host *came_from;
+	double stable_s;   /* so long its demand has been what it is, or is taken to
+			    * stay so */
+	double dirty_mb_s; /* memory that it rewrites */
+	bool is_dirty_measured; /* in its last move; no: by its CPU demand */
 };
 
 /* Hosts that guests of one kind can run on. */
@@ -90,17 +96,19 @@ struct drs_sums {
 };
 
 struct drs_load {
-	double cpu_mhz, mem_mb;
+	double cpu_mhz, mem_mb, peak_mhz;
 };
 
 /* What a move costs and brings, in MHz times seconds. */
 struct drs_worth {
-	double copy_s, stop_s, cost, benefit, net;
+	double copy_s, stop_s, cost, benefit;
+	double risk; /* what it loses if all want what they may want; 0 or less */
+	double net;
 };
 
 struct drs_alt {
 	uint32_t host;
-	const char *term; /* "reach", "rule", "memory", "cpu", "closed", "gain" */
+	const char *term; /* "reach", "rule", "memory", "back", "closed", "gain" */
 	const char *text;
 	double imbalance; /* of both resources together, had it gone there */
 };

@@ -12,6 +12,7 @@ struct drs_run {
 	struct drs_plan *plan;
 	uint32_t *at;        /* each guest, as far as the plan has led */
 	double *cpu, *given; /* each host's demand and memory likewise */
+	double *peak;        /* and the most that its guests may want */
 	bool *has_moved;
 	bool *is_stuck; /* a blocker already */
 	double knee;
@@ -26,6 +27,7 @@ const char *drs_against(const struct drs_run *r, uint32_t guest, uint32_t host,
 
 /* drs_worth.c */
 struct drs_worth drs_worth_of(const struct drs_run *r, uint32_t guest, uint32_t to);
+double drs_peak(const struct drs_guest *g); /* its peak, or at least its demand */
 /* Sums over the hosts that stay. */
 struct drs_sums drs_sum(const struct drs_run *r, uint32_t *ret_hosts);
 /* The same, had guest gone to host to. */

@@ -1,5 +1,7 @@
 #include "server/drs/drs_json.h"
 
+#include <math.h>
+
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -86,6 +88,7 @@ drs_factors(const struct drs_view *v, const struct drs_move *m)
 	json_set_real(o, "pause_s", m->worth.stop_s);
 	json_set_real(o, "cost_mhz_s", m->worth.cost);
 	json_set_real(o, "benefit_mhz_s", m->worth.benefit);
+	json_set_real(o, "risk_mhz_s", m->worth.risk);
 	json_set_real(o, "net_benefit_mhz_s", m->worth.net);
 	json_set_json(o, "alternatives", alternatives_json(v, m));
 	return o;
@@ -97,6 +100,7 @@ host_json(const struct drs_host *h, const struct drs_load *l)
 	json *o = json_new_object();
 
 	json_set_real(o, "cpu_mhz", l->cpu_mhz);
+	json_set_real(o, "cpu_peak_mhz", l->peak_mhz);
 	json_set_real(o, "cpu_capacity_mhz", h->cpu_mhz);
 	json_set_real(o, "memory_mb", l->mem_mb);
 	json_set_real(o, "memory_capacity_mb", h->mem_mb);
@@ -110,10 +114,12 @@ guest_json(const struct drs_guest *g)
 	json *o = json_new_object();
 
 	json_set_real(o, "cpu_mhz", g->cpu_mhz);
+	json_set_real(o, "cpu_peak_mhz", fmax(g->peak_mhz, g->cpu_mhz));
 	json_set_real(o, "memory_mb", g->mem_mb);
 	json_set_bool(o, "measured", g->is_measured);
 	json_set_real(o, "stable_s", g->stable_s);
 	json_set_real(o, "dirty_mb_s", g->dirty_mb_s);
+	json_set_str(o, "dirty_from", g->is_dirty_measured ? "last move" : "cpu use");
 	return o;
 }
 
@@ -151,7 +157,9 @@ drs_move_text(const struct drs_view *v, const struct drs_move *m)
 {
 	const struct drs_guest *g = &v->guests[m->guest];
 	const char *doubt =
-	    g->is_measured ? "" : "; it has no figures and counts as its full size";
+	    g->is_measured ? ""
+			   : "; it has no figures, or only old ones, and counts as its "
+			     "full size";
 
 	if (m->rule)
 		return xasprintf(

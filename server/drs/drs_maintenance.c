@@ -26,7 +26,10 @@ static struct look
 look_at(const struct inv *inv, const struct hosts *hosts, const struct tasks *tasks,
     obj_id host)
 {
-	const struct drs_env env = { inv, hosts, tasks, NULL, 0 };
+	const struct drs_env env = { .inv = inv,
+		.hosts = hosts,
+		.tasks = tasks,
+		.wall_ms = clock_wall_ms(loop_clock(inv_loop(inv))) };
 	struct look l = { .mem = arena_new() };
 	obj_id cluster = inv_ancestor(inv, host, KIND_CLUSTER);
 

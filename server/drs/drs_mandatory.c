@@ -78,12 +78,18 @@ drs_against(const struct drs_run *r, uint32_t guest, uint32_t host, bool is_stri
 	const struct drs_rule *rule;
 
 	if (h->is_leaving || h->is_closed) {
-		*ret_text = h->is_leaving ? "goes into maintenance" : "takes no guests";
+		*ret_text = h->is_leaving   ? "goes into maintenance"
+			    : h->why_closed ? h->why_closed
+					    : "takes no guests";
 		return "closed";
 	}
 	if (!reach->hosts[host]) {
 		*ret_text = reach->why_not[host];
 		return "reach";
+	}
+	if (is_strict && g->came_from == h) {
+		*ret_text = "it came from there a short while ago";
+		return "back";
 	}
 	rule = find_rule(r, guest, host, is_strict);
 	if (rule) {

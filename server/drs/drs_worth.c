@@ -9,8 +9,9 @@
 #define CORE_SHARE    0.3  /* of a core that sending or taking memory keeps busy */
 #define SLOWED        0.05 /* of its demand a guest loses while it is copied */
 #define RESUME_S      0.2
-#define DIRTY_MAX     0.9  /* of the link; above that a copy would never end */
-#define SWITCH_MB     32.0 /* what is left to send when it is paused */
+#define DIRTY_MAX     0.9    /* of the link; above that a copy would never end */
+#define SWITCH_MB     32.0   /* what is left to send when it is paused */
+#define AHEAD_S       3600.0 /* so far ahead a move is judged */
 
 double
 drs_deviation(double sum, double squares, uint32_t n)
@@ -128,6 +129,28 @@ unmet(const struct drs_host *h, double cpu, double mem, double knee)
 	return (x * x + y * y) * h->cpu_mhz;
 }
 
+double
+drs_peak(const struct drs_guest *g)
+{
+	return fmax(g->peak_mhz, g->cpu_mhz);
+}
+
+/* How much less would be unmet with guest on host to; cpu: what the hosts' guests want,
+ * mhz: what it wants. */
+static double
+less_unmet(
+    const struct drs_run *r, uint32_t guest, uint32_t to, const double *cpu, double mhz)
+{
+	uint32_t from = r->at[guest];
+	const struct drs_host *hf = &r->v->hosts[from], *ht = &r->v->hosts[to];
+	double mb = r->v->guests[guest].mem_mb;
+
+	return unmet(hf, cpu[from], r->given[from], r->knee) +
+	       unmet(ht, cpu[to], r->given[to], r->knee) -
+	       unmet(hf, cpu[from] - mhz, r->given[from] - mb, r->knee) -
+	       unmet(ht, cpu[to] + mhz, r->given[to] + mb, r->knee);
+}
+
 struct drs_worth
 drs_worth_of(const struct drs_run *r, uint32_t guest, uint32_t to)
 {
@@ -141,13 +164,11 @@ drs_worth_of(const struct drs_run *r, uint32_t guest, uint32_t to)
 	w.stop_s = fmin(g->mem_mb, SWITCH_MB) / r->v->link_mb_s + RESUME_S;
 	w.cost = w.copy_s * CORE_SHARE * (hf->core_mhz + ht->core_mhz) +
 		 w.copy_s * SLOWED * g->cpu_mhz + w.stop_s * g->cpu_mhz;
-	w.benefit =
-	    unmet(hf, r->cpu[from], r->given[from], r->knee) +
-	    unmet(ht, r->cpu[to], r->given[to], r->knee) -
-	    unmet(hf, r->cpu[from] - g->cpu_mhz, r->given[from] - g->mem_mb, r->knee) -
-	    unmet(ht, r->cpu[to] + g->cpu_mhz, r->given[to] + g->mem_mb, r->knee);
-	w.benefit *= fmax(0, g->stable_s - w.copy_s);
-	w.net = w.benefit - w.cost;
+	w.benefit = less_unmet(r, guest, to, r->cpu, g->cpu_mhz) *
+		    fmax(0, g->stable_s - w.copy_s);
+	w.risk = fmin(0, less_unmet(r, guest, to, r->peak, drs_peak(g))) *
+		 fmax(0, AHEAD_S - g->stable_s);
+	w.net = w.benefit + w.risk - w.cost;
 	return w;
 }
 
@@ -211,8 +232,8 @@ drs_take(struct drs_run *r, uint32_t guest, uint32_t to, uint32_t priority,
 		.reason = reason,
 		.before = drs_sum(r, &m->hosts),
 		.after = drs_sum_after(r, guest, to),
-		.from_before = { r->cpu[from], r->given[from] },
-		.to_before = { r->cpu[to], r->given[to] },
+		.from_before = { r->cpu[from], r->given[from], r->peak[from] },
+		.to_before = { r->cpu[to], r->given[to], r->peak[to] },
 		.worth = drs_worth_of(r, guest, to),
 		.knee = r->knee,
 		.waits_for = find_predecessor(r, to),
@@ -224,6 +245,8 @@ drs_take(struct drs_run *r, uint32_t guest, uint32_t to, uint32_t priority,
 	r->has_moved[guest] = true;
 	r->cpu[from] -= g->cpu_mhz;
 	r->given[from] -= g->mem_mb;
+	r->peak[from] -= drs_peak(g);
+	r->peak[to] += drs_peak(g);
 	r->cpu[to] += g->cpu_mhz;
 	r->given[to] += g->mem_mb;
 	return m;

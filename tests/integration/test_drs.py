@@ -59,24 +59,28 @@ def check_numbers(rec: dict[str, Any]) -> None:
             total += after - before
             squares += after**2 - before**2
         assert f["imbalance_after"][short] == pytest.approx(deviation(total, squares, n), abs=1e-6)
-    copy = guest["memory_mb"] / i["link_mb_s"]
+    copy = guest["memory_mb"] / (i["link_mb_s"] * (1 - min(guest["dirty_mb_s"] / i["link_mb_s"], 0.9)))
     pause = min(guest["memory_mb"], 32) / i["link_mb_s"] + 0.2
     cores = i["from"]["core_mhz"] + i["to"]["core_mhz"]
     cost = copy * 0.3 * cores + copy * 0.05 * guest["cpu_mhz"] + pause * guest["cpu_mhz"]
     assert f["copy_s"] == pytest.approx(copy) and f["cost_mhz_s"] == pytest.approx(cost)
 
-    def unmet(side: str, sign: int) -> float:
+    def unmet(side: str, sign: int, cpu: str) -> float:
         h = i[side]
         over = [
             max(0.0, (h[key] + sign * guest[key]) / h[cap] - i["knee"])
-            for key, cap in (("cpu_mhz", "cpu_capacity_mhz"), ("memory_mb", "memory_capacity_mb"))
+            for key, cap in ((cpu, "cpu_capacity_mhz"), ("memory_mb", "memory_capacity_mb"))
         ]
         return sum(x * x for x in over) * h["cpu_capacity_mhz"]
 
-    gain = unmet("from", 0) + unmet("to", 0) - unmet("from", -1) - unmet("to", 1)
-    benefit = gain * max(0.0, guest["stable_s"] - copy)
+    def less(cpu: str) -> float:
+        return unmet("from", 0, cpu) + unmet("to", 0, cpu) - unmet("from", -1, cpu) - unmet("to", 1, cpu)
+
+    benefit = less("cpu_mhz") * max(0.0, guest["stable_s"] - copy)
+    risk = min(0.0, less("cpu_peak_mhz")) * max(0.0, 3600 - guest["stable_s"])
     assert f["benefit_mhz_s"] == pytest.approx(benefit, abs=1e-3)
-    assert f["net_benefit_mhz_s"] == pytest.approx(benefit - cost, abs=1e-3)
+    assert f["risk_mhz_s"] == pytest.approx(risk, abs=1e-3)
+    assert f["net_benefit_mhz_s"] == pytest.approx(benefit + risk - cost, abs=1e-3)
 
 
 def test_a_loaded_host_gives_one_away(lab: Lab, pair: list[dict[str, Any]]) -> None:

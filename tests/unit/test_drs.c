@@ -209,6 +209,153 @@ test_disabled_guests_stay(void **state)
 	play_end(&p);
 }
 
+/* What a simulation finds, kept for the test. */
+static void
+on_simulated(void *arg, int rc, const struct err *e, const json *plan)
+{
+	*(json **)arg = rc ? NULL : json_dup(plan);
+}
+
+static json *
+simulate(struct play *p)
+{
+	json *plan = NULL;
+
+	drs_go(p->d, p->l->cluster, DRS_SIMULATED, on_simulated, &plan);
+	lab_settle(p->l);
+	assert_non_null(plan);
+	return plan;
+}
+
+static const json *
+first_input(const json *plan, const char *group, const char *key)
+{
+	const json *first = json_at(json_get(plan, "items"), 0);
+
+	return json_get(json_get(json_get(first, "inputs"), group), key);
+}
+
+static void
+test_figures_that_are_hours_old(void **state)
+{
+	struct play p = play_new("manual");
+
+	load_both(&p);
+	lab_advance(p.l, 2 * ROUND_MS);
+	AUTO(json) json *fresh = simulate(&p);
+	assert_true(json_bool_value(first_input(fresh, "guest", "measured")));
+	struct host *h = inv_note_begin(p.l->inv, host_of(&p, p.a));
+	h->last_seen = clock_wall_ms(p.l->clock) - 3 * 3600000;
+	inv_note_end(p.l->inv, host_of(&p, p.a));
+	AUTO(json) json *old = simulate(&p);
+	assert_false(json_bool_value(first_input(old, "guest", "measured")));
+	/* One CPU of 2000 MHz each. */
+	assert_true(json_number(first_input(old, "guest", "cpu_mhz")) == 2000);
+	assert_non_null(strstr(
+	    json_str_value(json_get(json_at(json_get(old, "items"), 0), "text"), NULL),
+	    "no figures, or only old ones"));
+	play_end(&p);
+}
+
+static unsigned
+other_than(const struct play *p, obj_id host)
+{
+	unsigned i = 0;
+
+	while (obj_id_is(p->l->host[i], host))
+		i++;
+	return i;
+}
+
+static void
+test_a_host_that_comes_and_goes_gets_nobody(void **state)
+{
+	struct play p = play_new("manual");
+	unsigned i = other_than(&p, host_of(&p, p.a));
+
+	load_both(&p);
+	for (unsigned n = 0; n < 3; n++) {
+		agent_fake_cut(p.l->agent[i]);
+		lab_advance(p.l, 60000);
+		lab_dial(p.l);
+		lab_advance(p.l, 1000);
+	}
+	AUTO(json) json *plan = simulate(&p);
+	const json *move = json_at(json_get(plan, "items"), 0);
+	char id[OBJ_ID_TEXT];
+	assert_string_not_equal(json_str_value(json_get(move, "to_host"), NULL),
+	    obj_id_text(p.l->host[i], id));
+	AUTO_FREE char *text = json_text(move);
+	assert_non_null(strstr(text, "comes and goes"));
+	play_end(&p);
+}
+
+#define ALL_ON                                                      \
+	"{'name':'all','cluster':'cluster-1','type':'must_run_on'," \
+	"'vms':['vm-1','vm-2','vm-3','vm-4','vm-5','vm-6'],'hosts':['%']}"
+
+static void
+test_a_host_that_vanishes_amid_a_plan(void **state)
+{
+	static const char *const more[] = { "c", "d", "e", "f" };
+	struct play p = play_new("fully_automated");
+	obj_id from = host_of(&p, p.a);
+	unsigned to = other_than(&p, from), source = 0, stale = 0;
+
+	while (!obj_id_is(p.l->host[source], from))
+		source++;
+	for (size_t i = 0; i < ARRAY_SIZE(more); i++) {
+		obj_id vm = lab_vm(p.l, more[i], true);
+		if (!obj_id_is(host_of(&p, vm), from))
+			assert_int_equal(
+			    op_on(&p, "vm.migrate", vm, "{'host':'%'}", from), 0);
+	}
+	agent_fake_hold(p.l->agent[source]);
+	AUTO_FREE char *id = xstrdup(ALL_ON);
+	char *hole = strchr(id, '%'), text[OBJ_ID_TEXT];
+	*hole = '\0';
+	AUTO_FREE char *args =
+	    xasprintf("%s%s%s", id, obj_id_text(p.l->host[to], text), hole + 1);
+	assert_int_equal(lab_op(p.l, "rule.create", OBJ_ID_NONE, args), 0);
+	lab_advance(p.l, ROUND_MS / 2);
+	agent_fake_die(p.l->agent[to]);
+	agent_fake_release(p.l->agent[source]);
+	lab_advance(p.l, 6 * ROUND_MS);
+	INV_EACH(p.l->inv, KIND_REC, o)
+	{
+		const struct rec *r = inv_rec(p.l->inv, o->id);
+		stale += r->state == REC_STALE;
+		assert_true(r->state == REC_STALE || r->state == REC_FAILED);
+	}
+	assert_true(stale >= 2);
+	INV_EACH(p.l->inv, KIND_VM, o)
+	{
+		assert_true(obj_id_is(host_of(&p, o->id), from));
+	}
+	play_end(&p);
+}
+
+static void
+test_a_guest_does_not_go_back_at_once(void **state)
+{
+	struct play p = play_new("fully_automated");
+	obj_id was = host_of(&p, p.a);
+
+	load_both(&p);
+	lab_advance(p.l, 2 * ROUND_MS);
+	bool a_went = !obj_id_is(host_of(&p, p.a), was);
+	obj_id went = a_went ? p.a : p.b, stayed = a_went ? p.b : p.a;
+	/* Only the one that went may move, and two hosts are as good for it. */
+	assert_int_equal(
+	    op_on(&p, "vm.update", stayed, "{'drs_automation':'disabled'}", was), 0);
+	obj_id to = host_of(&p, went);
+	assert_int_equal(op_on(&p, "vm.migrate", stayed, "{'host':'%'}", to), 0);
+	lab_advance(p.l, 1200000);
+	assert_false(obj_id_is(host_of(&p, went), to));
+	assert_false(obj_id_is(host_of(&p, went), was));
+	play_end(&p);
+}
+
 #define APART "{'name':'ha','cluster':'cluster-1','type':'apart','vms':['vm-1','vm-2']}"
 
 static void
@@ -459,6 +606,10 @@ main(void)
 		cmocka_unit_test(test_dismissed_does_not_come_back),
 		cmocka_unit_test(test_what_gains_nothing_any_more_is_stale),
 		cmocka_unit_test(test_disabled_guests_stay),
+		cmocka_unit_test(test_figures_that_are_hours_old),
+		cmocka_unit_test(test_a_host_that_comes_and_goes_gets_nobody),
+		cmocka_unit_test(test_a_host_that_vanishes_amid_a_plan),
+		cmocka_unit_test(test_a_guest_does_not_go_back_at_once),
 		cmocka_unit_test(test_rule_is_mended_at_once),
 		cmocka_unit_test(test_rules_that_make_no_sense),
 		cmocka_unit_test(test_the_older_of_two_host_rules_wins),

@@ -115,6 +115,57 @@ test_two_loaded_guests_part(void **state)
 	arena_free(w.mem);
 }
 
+/* What comes at this time every day is no surprise. */
+static void
+test_peaks_that_are_expected_keep_it_where_it_is(void **state)
+{
+	struct world w;
+
+	world_init(&w, 2);
+	guest(&w, "a", 0, 1500, 1024);
+	guest(&w, "b", 0, 1500, 1024);
+	uint32_t c = guest(&w, "c", 1, 100, 1024);
+	decide(&w);
+	assert_int_equal(w.plan.move_count, 1);
+	assert_true(w.plan.moves[0].worth.risk == 0);
+	w.guests[c].peak_mhz = 4000;
+	decide(&w);
+	assert_int_equal(w.plan.move_count, 0);
+	arena_free(w.mem);
+}
+
+static void
+test_it_does_not_go_back(void **state)
+{
+	struct world w;
+
+	world_init(&w, 3);
+	guest(&w, "a", 0, 2000, 1024);
+	guest(&w, "b", 0, 2000, 1024);
+	w.guests[0].came_from = w.guests[1].came_from = &w.hosts[1];
+	decide(&w);
+	assert_int_equal(w.plan.move_count, 1);
+	assert_int_equal(w.plan.moves[0].to, 2);
+	assert_string_equal(w.plan.moves[0].alts[0].term, "back");
+	arena_free(w.mem);
+}
+
+/* What rewrites its memory as fast as the link is cannot be copied for long. */
+static void
+test_busy_memory_costs(void **state)
+{
+	struct world w;
+
+	world_init(&w, 3);
+	guest(&w, "a", 0, 2000, 1024);
+	guest(&w, "b", 0, 2000, 1024);
+	w.guests[0].dirty_mb_s = w.guests[1].dirty_mb_s = 50;
+	decide(&w);
+	/* 1024 MB at half of 100 MB/s. */
+	assert_true(fabs(w.plan.moves[0].worth.copy_s - 20.48) < 1e-9);
+	arena_free(w.mem);
+}
+
 static void
 test_threshold_one_only_does_what_must_be(void **state)
 {
@@ -329,6 +380,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_two_loaded_guests_part),
+		cmocka_unit_test(test_peaks_that_are_expected_keep_it_where_it_is),
+		cmocka_unit_test(test_it_does_not_go_back),
+		cmocka_unit_test(test_busy_memory_costs),
 		cmocka_unit_test(test_threshold_one_only_does_what_must_be),
 		cmocka_unit_test(test_idle_cluster_is_left_alone),
 		cmocka_unit_test(test_those_that_rest_or_are_pinned_stay),
