@@ -2,8 +2,9 @@
  * fault: named places where the kill tests end the process.
  *
  * DROVER_CRASH_AT="task.vm.create.place.start:2" exits with 137 at the second passing
- * of that place, without any clean-up.  Without WITH_FAULT_POINTS nothing of it is
- * compiled in.
+ * of that place, without any clean-up.  A process that runs already takes the same
+ * words from the file named after its pid in the folder DROVER_CRASH_DIR.  Without
+ * WITH_FAULT_POINTS nothing of it is compiled in.
  */
 #pragma once
 #include <stdbool.h>
