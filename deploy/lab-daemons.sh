@@ -245,6 +245,7 @@ write_agent_settings()
 	replace_file "$dir/etc/agent-$number.conf" <<-END
 		[server]
 		address = $(lab_address):$(($(setting port) + 1))
+		retry_max_ms = 500
 
 		[tls]
 		cert = $run/$host/host.crt

@@ -436,6 +436,7 @@ open_link(struct agent *a, struct err *e)
 		.ev = &uplink_evs,
 		.arg = a,
 		.dial = dial,
+		.retry_max_ms = a->conf.retry_max_ms,
 	};
 
 	rng_secret(&uc.seed, sizeof(uc.seed));

@@ -14,6 +14,9 @@
 const struct conf_key agent_conf_keys[] = {
 	{ "server.address", CONF_LIST, AT(servers), 0, 1000, "", CONF_RESTART,
 	    "where the server's agent port is, host:port; several are tried in turn" },
+	{ "server.retry_max_ms", CONF_UINT, AT(retry_max_ms), UPLINK_BACKOFF_MIN_MS,
+	    UPLINK_BACKOFF_MAX_MS, "30000", CONF_RESTART,
+	    "longest wait between attempts to reach the server" },
 	{ "tls.cert", CONF_PATH, AT(tls_cert), 1, 0, "/etc/drover/host.crt",
 	    CONF_RESTART, "certificate of this host (drover-agent enroll writes it)" },
 	{ "tls.key", CONF_PATH, AT(tls_key), 1, 0, "/etc/drover/host.key", CONF_RESTART,

@@ -11,6 +11,7 @@
 
 struct agent_conf {
 	char *servers; /* list of host:port */
+	uint64_t retry_max_ms;
 	char *tls_cert, *tls_key, *tls_ca;
 	char *state_dir, *run_dir;
 	char *storage_roots; /* list */

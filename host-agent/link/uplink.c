@@ -73,8 +73,8 @@ next_wait_ms(struct uplink *u)
 	uint64_t cap = (uint64_t)UPLINK_BACKOFF_MIN_MS << shift;
 	uint64_t wait;
 
-	if (cap > UPLINK_BACKOFF_MAX_MS)
-		cap = UPLINK_BACKOFF_MAX_MS;
+	if (cap > u->conf.retry_max_ms)
+		cap = u->conf.retry_max_ms;
 	wait = u->asked_ms + BACKOFF_FLOOR_MS + rng_below(&u->rng, cap);
 	u->asked_ms = 0;
 	return wait;
@@ -181,9 +181,8 @@ on_refuse(struct uplink *u, const Drover__Refuse *r)
 {
 	struct str why = STR_INIT;
 
-	u->asked_ms = r->retry_after_ms < 10 * UPLINK_BACKOFF_MAX_MS
-			  ? r->retry_after_ms
-			  : 10 * UPLINK_BACKOFF_MAX_MS;
+	u->asked_ms = r->retry_after_ms < UPLINK_ASKED_MAX_MS ? r->retry_after_ms
+							      : UPLINK_ASKED_MAX_MS;
 	str_addf(&why, "the server refused this host: %s (%s)", r->message, r->code);
 	drop(u, str_cstr(&why));
 	str_fini(&why);

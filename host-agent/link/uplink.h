@@ -1,9 +1,9 @@
 /*
  * uplink: the one connection to the server: dial, greet, beat, dial again.
  *
- * Waits between attempts with full jitter, 0.5 s doubling to 30 s, longer where the
- * server asked for it; takes the configured servers in turn.  Peers whose certificate
- * is not a server's are not spoken to.  Loop thread only.
+ * Waits between attempts with full jitter, 0.5 s doubling to what the settings say,
+ * longer where the server asked for it; takes the configured servers in turn.  Peers
+ * whose certificate is not a server's are not spoken to.  Loop thread only.
  */
 #pragma once
 #include <stdbool.h>
@@ -16,6 +16,7 @@
 
 #define UPLINK_BACKOFF_MIN_MS 500u
 #define UPLINK_BACKOFF_MAX_MS 30000u
+#define UPLINK_ASKED_MAX_MS   300000u /* the longest wait that a server may ask for */
 #define UPLINK_GREETING_MS    10000u
 #define UPLINK_BEATS_MISSED   3u
 
@@ -57,6 +58,8 @@ struct uplink_conf {
 	const struct uplink_events *ev;
 	void *arg;     /* of the events and of dial */
 	uint64_t seed; /* of the jitter */
+	uint64_t
+	    retry_max_ms; /* between attempts, from UPLINK_BACKOFF_MIN_MS to _MAX_MS */
 	/* link_dial with the context at hand, or what a test puts in its place. */
 	int (*dial)(void *arg, const struct uplink_call *call, struct link **ret_k,
 	    struct err *e);

@@ -13,6 +13,7 @@
 #include "proto/msg.h"
 #include "tests/lib/agent_bed.h"
 
+#define RETRY_MAX_MS 4000
 #define UUID "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 
 /* The server's end is scripted by the tests. */
@@ -138,6 +139,7 @@ open_world(struct world *w)
 		.arg = w,
 		.seed = 42,
 		.dial = dial,
+		.retry_max_ms = RETRY_MAX_MS,
 	};
 	struct err e = ERR_INIT;
 
@@ -314,7 +316,7 @@ waits_grow_with_jitter_and_servers_take_turns(void **state)
 			clock_advance(w->bed->clock, 10);
 			waited += 10;
 			bed_settle(w->bed);
-			assert_true(waited <= UPLINK_BACKOFF_MAX_MS + 100);
+			assert_true(waited <= RETRY_MAX_MS + 100);
 		}
 		dials = w->dials;
 		if (dials == 2) {
@@ -324,7 +326,7 @@ waits_grow_with_jitter_and_servers_take_turns(void **state)
 		if (waited > longest)
 			longest = waited;
 	}
-	assert_true(longest > UPLINK_BACKOFF_MAX_MS / 2);
+	assert_true(longest > RETRY_MAX_MS / 2);
 }
 
 static void
