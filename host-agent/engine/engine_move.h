@@ -72,7 +72,7 @@ struct engine_departure {
 	const struct engine_disk_stream *disks;
 	size_t n_disks;
 	uint32_t downtime_ms, downtime_max_ms;
-	bool auto_converge, post_copy;
+	bool auto_converge;
 	uint32_t give_up_ms;
 };
 

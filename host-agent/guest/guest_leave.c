@@ -306,7 +306,6 @@ give_start(struct flow *f, void *arg)
 		.downtime_ms = policy->downtime_ms,
 		.downtime_max_ms = policy->downtime_max_ms,
 		.auto_converge = policy->auto_converge,
-		.post_copy = policy->post_copy,
 		.give_up_ms = policy->give_up_s * 1000,
 	};
 

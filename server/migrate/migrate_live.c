@@ -231,7 +231,6 @@ fill_policy(const struct task_run *r, Drover__MovePolicy *p)
 	    p->downtime_ms > DOWNTIME_MAX_MS ? p->downtime_ms : DOWNTIME_MAX_MS;
 	p->bytes_per_s = arg_u64(a, "bandwidth_mb", 0) * MB_BYTES;
 	p->auto_converge = arg_bool(a, "auto_converge", true);
-	p->post_copy = arg_bool(a, "post_copy", false);
 	p->give_up_s = GIVE_UP_S;
 }
 
