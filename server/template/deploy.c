@@ -47,14 +47,22 @@ is_copy(const struct task_run *r)
 	return arg_bool(r->args, "full", false) || arg_has(r->args, "sources");
 }
 
-/* A free address of the network, 0 if it gives none. */
+/*
+ * A free address of the network; 0 if it gives none, or the guest finds its own: the
+ * host would let nothing out that it sends under another.
+ */
 static int
 pick_address(struct task_run *r, obj_id network, uint32_t *ret_ip, struct err *e)
 {
+	const json *custom = json_get(r->args, "customize");
+	const char *mode = arg_str(custom, "address_mode");
 	const char *asked = arg_has(r->args, "ip_address")
 				? arg_str(r->args, "ip_address")
-				: arg_str(json_get(r->args, "customize"), "address");
+				: arg_str(custom, "address");
 
+	*ret_ip = 0;
+	if (!asked && mode && !str_same(mode, "network"))
+		return 0;
 	return vm_address_pick(run_ops(r), network, asked, ret_ip, e);
 }
 

@@ -45,6 +45,8 @@ see_create(const Drover__GuestSpec *s)
 		.seeded = s->seed != NULL };
 	snprintf(to->path, sizeof(to->path), "%s", d->path);
 	snprintf(seen.engine, sizeof(seen.engine), "%s", s->engine);
+	snprintf(seen.address, sizeof(seen.address), "%s",
+	    s->n_nics ? s->nics[0]->address : "");
 	see_container(s);
 	if (d->n_backing)
 		snprintf(to->base, sizeof(to->base), "%s", d->backing[0]->path);

@@ -20,6 +20,7 @@ struct seen {
 	unsigned n;
 	unsigned copies, sends, receives, deletes, exports;
 	char user_data[2000], meta_data[200], network[1000]; /* of the last seed */
+	char address[40]; /* of the last one's first card */
 	char engine[10], container[300]; /* of the last that was made or changed */
 };
 

@@ -296,6 +296,27 @@ a_customised_machine_gets_a_seed(void **state)
 	lab_free(l);
 }
 
+/* A host lets nothing out of it that it sends under another address than its own. */
+static void
+one_that_finds_its_address_is_held_to_none(void **state)
+{
+	struct lab *l = lab_watched(1, 8192);
+
+	ok(l, "vm.create", OBJ_ID_NONE, "{'name':'given','template':'template-1'}");
+	assert_string_not_equal(seen.address, "");
+	ok(l, "vm.create", OBJ_ID_NONE,
+	    "{'name':'asks','template':'template-1',"
+	    "'customize':{'address_mode':'dhcp'}}");
+	assert_string_equal(seen.address, "");
+	assert_non_null(strstr(seen.network, "dhcp4: true"));
+	assert_null(inv_vm(l->inv, vm_named(l, "asks"))->ip_address);
+	ok(l, "vm.create", OBJ_ID_NONE,
+	    "{'name':'by-hand','template':'template-1',"
+	    "'customize':{'address_mode':'none'}}");
+	assert_string_equal(seen.address, "");
+	lab_free(l);
+}
+
 static void
 a_bad_customisation_is_refused_at_once(void **state)
 {
@@ -397,6 +418,7 @@ main(void)
 		cmocka_unit_test(a_list_is_made_whole_or_not_at_all),
 		cmocka_unit_test(fifty_at_once_queue_and_are_spread),
 		cmocka_unit_test(a_customised_machine_gets_a_seed),
+		cmocka_unit_test(one_that_finds_its_address_is_held_to_none),
 		cmocka_unit_test(a_bad_customisation_is_refused_at_once),
 		cmocka_unit_test(
 		    a_template_goes_with_its_copies_once_nothing_stands_on_it),
