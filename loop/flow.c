@@ -264,22 +264,10 @@ flow_cancel_rule(const struct flow *f)
 							 : FLOW_CANCEL_ENDS;
 }
 
-uint64_t
-flow_id(const struct flow *f)
-{
-	return f->waiter.id;
-}
-
 struct loop *
 flow_loop(const struct flow *f)
 {
 	return f->flows->loop;
-}
-
-const char *
-flow_name(const struct flow *f)
-{
-	return f->name;
 }
 
 const char *

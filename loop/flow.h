@@ -92,9 +92,7 @@ bool flow_may_cancel(const struct flow *f); /* not undoing, and not too late */
 /* One rule a step, borrowed; before it starts. Without: FLOW_CANCEL_ENDS for all. */
 void flow_set_cancel_rules(struct flow *f, const enum flow_cancel_rule *rules);
 
-uint64_t flow_id(const struct flow *f);
 struct loop *flow_loop(const struct flow *f);
-const char *flow_name(const struct flow *f);
 const char *flow_step_name(const struct flow *f);
 unsigned flow_step_index(const struct flow *f);
 enum flow_phase flow_phase(const struct flow *f);

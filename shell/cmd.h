@@ -150,10 +150,6 @@ enum should stage_should_as(
     struct stage *st, enum impact impact, const char *target, const char *detail);
 void warn(struct shell *sh, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* pipe.c */
-/* Run cmd alone with args (borrowed). */
-enum run cmd_run(struct shell *sh, const struct cmd *cmd, const struct arg_list *args,
-    struct sink *out);
 /* func.c: the stage of a function or a script block */
 extern const struct cmd_ops ops_function;
 const struct node *function_find(const struct shell *sh, const char *name);

@@ -54,12 +54,6 @@ type_full(const char *type)
 }
 
 bool
-type_known(const char *type)
-{
-	return type_full(type) != NULL;
-}
-
-bool
 val_is_type(struct val v, const char *type)
 {
 	const char *want = type_full(type);

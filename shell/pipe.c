@@ -273,21 +273,3 @@ exec_pipe(struct shell *sh, const struct node *n, struct sink *out)
 	free(p.stages);
 	return rc;
 }
-
-enum run
-cmd_run(struct shell *sh, const struct cmd *cmd, const struct arg_list *args,
-    struct sink *out)
-{
-	struct pipeline p = { .sh = sh, .n = 1 };
-	enum run rc;
-
-	p.stages = xcalloc(1, sizeof(*p.stages));
-	stage_init(&p.stages[0], sh, cmd, NULL);
-	p.stages[0].out = out;
-	rc = args_bind(&p.stages[0], args);
-	if (rc == RUN_OK)
-		rc = pipeline_run(&p, NULL);
-	stage_fini(&p.stages[0]);
-	free(p.stages);
-	return rc;
-}

@@ -160,7 +160,6 @@ const char *val_type_name(struct val v);
 /* [name]value */
 int val_cast(
     const char *type, struct val v, struct val *ret_v, struct err *e) WARN_UNUSED;
-bool type_known(const char *type);
 bool val_is_type(struct val v, const char *type);
 
 /* -1, 0, 1; text without case unless exact.  The left value's type decides. */

@@ -195,18 +195,6 @@ engine_guest_free(struct engine_guest *g)
 	g->engine->ops->guest_free(g);
 }
 
-uint64_t
-engine_guest_number(const struct engine_guest *g)
-{
-	return g->number;
-}
-
-struct engine *
-engine_guest_engine(const struct engine_guest *g)
-{
-	return g->engine;
-}
-
 enum engine_state
 engine_guest_state(const struct engine_guest *g)
 {

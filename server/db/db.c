@@ -76,12 +76,6 @@ db_rows_count(const struct db_rows *r)
 	return r ? r->n_rows : 0;
 }
 
-unsigned
-db_rows_columns(const struct db_rows *r)
-{
-	return r ? r->n_cols : 0;
-}
-
 const char *
 db_value(const struct db_rows *r, size_t row, unsigned column)
 {

@@ -43,7 +43,6 @@ void db_load(struct db *db, const char *table, unsigned n, const char *const *co
     db_rows_fn done, void *arg);
 
 size_t db_rows_count(const struct db_rows *r);
-unsigned db_rows_columns(const struct db_rows *r);
 const char *db_value(
     const struct db_rows *r, size_t row, unsigned column); /* NULL = null */
 /* The value as a whole number; 0 for null. */

@@ -364,22 +364,6 @@ db_fake_unhold(struct db *db)
 	pump(f);
 }
 
-static size_t
-list_length(const struct list *l)
-{
-	size_t n = 0;
-	for (const struct list_node *i = l->head.next; i != &l->head; i = i->next)
-		n++;
-	return n;
-}
-
-size_t
-db_fake_waiting(struct db *db)
-{
-	const struct db_fake *f = fake_of(db);
-	return list_length(&f->queue) + list_length(&f->in_doubt);
-}
-
 void
 db_fake_answer(struct db *db, enum stmt stmt, unsigned n_cols, size_t n_rows,
     const char *const *values)

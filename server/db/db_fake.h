@@ -31,7 +31,6 @@ void db_fake_up(struct db *db);
 void db_fake_hold(struct db *db);
 void db_fake_release(struct db *db, size_t n);
 void db_fake_unhold(struct db *db);
-size_t db_fake_waiting(struct db *db);
 
 /* Answer a query: n_cols * n_rows values, borrowed until changed (NULL: no rows). */
 void db_fake_answer(struct db *db, enum stmt stmt, unsigned n_cols, size_t n_rows,

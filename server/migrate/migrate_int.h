@@ -72,7 +72,6 @@ enum {
 obj_id mig_from(const struct task_run *r);
 obj_id mig_to(const struct task_run *r);
 enum mig_way mig_way(const struct task_run *r);
-void mig_set_way(json *args, enum mig_way way);
 
 /* migrate_live.c: the steps offer to switch of a machine that runs. */
 enum flow_rc mig_offer_start(struct task_run *r);

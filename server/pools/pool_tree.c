@@ -101,13 +101,6 @@ static const struct resource resources[] = {
 
 /* ---- shares ---- */
 
-bool
-pool_level_is_known(const char *level)
-{
-	return str_same(level, "low") || str_same(level, "normal") ||
-	       str_same(level, "high") || str_same(level, "custom");
-}
-
 static uint64_t
 shares_of(const char *level, uint64_t custom, uint64_t normal)
 {

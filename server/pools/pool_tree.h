@@ -48,5 +48,3 @@ struct pool_claim pool_claim_of(const struct vm *vm);
 /* CPU and memory shares of a guest, from its level or its own number. */
 uint64_t pool_cpu_shares(const char *level, uint64_t custom, uint64_t num_cpu);
 uint64_t pool_mem_shares(const char *level, uint64_t custom, uint64_t memory_mb);
-/* Known level: "low", "normal", "high", "custom". */
-bool pool_level_is_known(const char *level);

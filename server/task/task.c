@@ -66,14 +66,6 @@ tasks_add_kind(struct tasks *ts, const struct task_kind *k)
 	ASSERT(!map_put_str(ts->kinds, k->op, entry));
 }
 
-const struct task_kind *
-tasks_kind(const struct tasks *ts, const char *op)
-{
-	const struct kind_entry *entry = map_get_str(ts->kinds, op);
-
-	return entry ? entry->kind : NULL;
-}
-
 static void
 on_retry(void *arg)
 {
@@ -468,10 +460,4 @@ task_set_args(struct task_run *r, struct txn *t, json *args_take)
 	row->args = json_dup(args_take);
 	json_free(r->args);
 	r->args = args_take;
-}
-
-void
-task_set_progress(struct task_run *r, unsigned pct)
-{
-	r->in->progress = pct;
 }

@@ -78,7 +78,6 @@ void tasks_set_ctx(struct tasks *ts, void *ctx); /* what every run's ctx is; bor
 void tasks_free(struct tasks *ts);
 /* Borrowed for ever. */
 void tasks_add_kind(struct tasks *ts, const struct task_kind *k);
-const struct task_kind *tasks_kind(const struct tasks *ts, const char *op);
 
 struct task_new {
 	const struct task_kind *kind;
@@ -143,5 +142,3 @@ struct err *task_err(struct task_run *r);
 unsigned task_step(const struct task_run *r);
 /* Replace the stored arguments with the transaction of on_step. */
 void task_set_args(struct task_run *r, struct txn *t, json *args_take);
-/* 0 to 100 within the task; stored with the next step. */
-void task_set_progress(struct task_run *r, unsigned pct);

@@ -53,7 +53,6 @@ struct task_int {
 	struct timer *retry;
 	struct wake *awaited; /* by steps of other tasks */
 	size_t n_awaited;
-	unsigned progress;
 	bool storing_step; /* what retry does again; else the end */
 	bool passing;      /* the step at hand has nothing to do */
 	unsigned step;     /* to be stored */

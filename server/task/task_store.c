@@ -53,7 +53,6 @@ fill_step(struct task_run *r, struct txn *t)
 {
 	struct task_int *in = r->in;
 	struct task *row = txn_edit(t, r->id);
-	unsigned pct = in->step * 100 / in->entry->n_steps;
 
 	if (row->state == TASK_QUEUED)
 		row->started_at = clock_wall_ms(loop_clock(r->tasks->loop));
@@ -65,7 +64,7 @@ fill_step(struct task_run *r, struct txn *t)
 		set_error(r, row);
 		return;
 	}
-	row->progress = pct > in->progress ? pct : in->progress;
+	row->progress = in->step * 100 / in->entry->n_steps;
 	if (r->kind->on_step)
 		r->kind->on_step(r, in->step, t);
 }

@@ -26,12 +26,6 @@ un_fs_error(long rc, const char *what, struct err *e)
 	return err_set(e, code, "\"%.100s\": %s", what, error_message(rc));
 }
 
-const struct un_tree *
-un_fs_tree(const struct un_fs *fs)
-{
-	return &fs->tree;
-}
-
 void
 un_fs_free(struct un_fs *fs)
 {

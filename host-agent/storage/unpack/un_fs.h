@@ -23,7 +23,6 @@ int un_fs_open(const char *path, struct un_fs **ret_fs, struct err *e) WARN_UNUS
 /* All of it is on disk when this returns 0; it is gone in any case. */
 int un_fs_close(struct un_fs *fs_take, struct err *e) WARN_UNUSED;
 void un_fs_free(struct un_fs *fs); /* given up; NULL is fine */
-const struct un_tree *un_fs_tree(const struct un_fs *fs);
 
 /*
  * Make the file or folder at path, which is relative; folders on the way are made.
