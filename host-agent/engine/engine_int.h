@@ -6,6 +6,7 @@
  * engine and a struct engine_guest are the first members of the engine's own structs.
  */
 #pragma once
+#include "host-agent/engine/engine_balloon.h"
 #include "host-agent/engine/engine_device.h"
 #include "host-agent/engine/engine_exec.h"
 #include "host-agent/engine/engine_move.h"
@@ -102,6 +103,10 @@ struct engine_ops {
 	int (*merge_end)(struct engine_guest *g, struct err *e);
 	size_t (*chain_length)(struct engine_guest *g, unsigned slot);
 	const struct engine_inside *(*inside)(struct engine_guest *g);
+
+	/* See engine_balloon.h; both or none. */
+	const struct engine_balloon *(*balloon)(struct engine_guest *g);
+	void (*balloon_set)(struct engine_guest *g, uint64_t target_mb);
 
 	/* See engine_exec.h; may be NULL. */
 	int (*exec)(struct engine_guest *g, const struct engine_exec *x, child_fn done,

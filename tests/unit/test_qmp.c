@@ -242,6 +242,47 @@ descriptors_travel_with_their_call(void **state)
 
 #define WORLD(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+static void
+on_answer(void *arg, int rc, const json *value)
+{
+	struct world *w = arg;
+	AUTO_FREE char *text = value ? json_text(value) : NULL;
+
+	w->ended = true;
+	w->rc = rc;
+	snprintf(w->msg, sizeof(w->msg), "%s", text ? text : "");
+}
+
+static void
+who_asks_does_not_disturb_who_waits(void **state)
+{
+	struct world *w = *state;
+
+	say(w, GREETING);
+	begin_call(w);
+	qmp_ask(w->qmp, "query-balloon", NULL, on_answer, w);
+	turn(w);
+	/* Both answers at once, the other one last. */
+	say(w, "{\"return\": {\"status\": \"running\"}, \"id\": 2}\n"
+	       "{\"return\": {\"actual\": 5}, \"id\": 1}\n");
+	assert_string_equal(w->result, "{\"status\":\"running\"}");
+	qmp_ask(w->qmp, "query-balloon", NULL, on_answer, w);
+	w->ended = false;
+	say(w, "{\"error\": {\"class\": \"GenericError\", \"desc\": \"no\"}, "
+	       "\"id\": 3}\n");
+	assert_true(w->ended);
+	assert_int_equal(w->rc, ERR_IO);
+	/* Nobody is told of what is lost. */
+	qmp_ask(w->qmp, "query-balloon", NULL, on_answer, w);
+	w->ended = false;
+	close(w->peer);
+	w->peer = -1;
+	turn(w);
+	qmp_ask(w->qmp, "query-balloon", NULL, on_answer, w);
+	turn(w);
+	assert_false(w->ended);
+}
+
 int
 main(void)
 {
@@ -251,6 +292,7 @@ main(void)
 		WORLD(a_lost_socket_fails_calls),
 		WORLD(garbage_ends_the_connection),
 		WORLD(descriptors_travel_with_their_call),
+		WORLD(who_asks_does_not_disturb_who_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,10 +76,28 @@ commands_are_one_line(void **state)
 				  "\"a\\nb\"},\"id\":4}\n");
 }
 
+static void
+figures_that_a_guest_has_not_told_are_less_than_nothing(void **state)
+{
+	static const char line[] =
+	    "{\"return\": {\"a\": 18446744073709551615, \"b\": 7, \"c\": "
+	    "18446744073709551615}, \"id\": 1}";
+	struct qmp_msg m;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(qmp_parse(line, sizeof(line) - 1, &m, &e), 0);
+	assert_int_equal(json_int_value(json_get(m.body, "a")), -1);
+	assert_int_equal(json_int_value(json_get(m.body, "b")), 7);
+	assert_int_equal(json_int_value(json_get(m.body, "c")), -1);
+	qmp_msg_fini(&m);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    figures_that_a_guest_has_not_told_are_less_than_nothing),
 		cmocka_unit_test(reads_each_kind),
 		cmocka_unit_test(refuses_everything_else),
 		cmocka_unit_test(commands_are_one_line),

@@ -190,7 +190,10 @@ add_nic(struct qemu_args *a, const struct qemu_args_in *in, size_t i)
 static void
 add_devices(struct qemu_args *a)
 {
-	option(a, "-device", "virtio-balloon-pci,id=balloon,addr=%s", ADDR_BALLOON);
+	option(a, "-device",
+	    "virtio-balloon-pci,id=balloon,deflate-on-oom=on,free-page-reporting=on,"
+	    "addr=%s",
+	    ADDR_BALLOON);
 	option(a, "-object", "rng-builtin,id=entropy");
 	option(a, "-device", "virtio-rng-pci,rng=entropy,addr=%s", ADDR_ENTROPY);
 	option(a, "-device", "VGA,vgamem_mb=8,addr=%s", ADDR_SCREEN);

@@ -88,6 +88,11 @@ struct qemu_left {
 	struct wake wake;
 };
 
+struct qemu_balloon {
+	struct engine_balloon seen;
+	bool polls, asked; /* its driver tells; an answer is on its way */
+};
+
 struct qemu_guest {
 	struct engine_guest g;
 	struct qemu *qemu;
@@ -150,6 +155,7 @@ struct qemu_guest {
 	struct qemu_device *device;   /* the last, or NULL */
 	json *limits;                 /* of its disks, to be set as it starts */
 	size_t next_limit;
+	struct qemu_balloon balloon;
 	struct qemu_left left; /* jobs that are ended as it is adopted */
 	/* As it was adopted: images in each disk's chain, and as the spec has them. */
 	size_t chain_length[ENGINE_DISKS_MAX], chain_noted[ENGINE_DISKS_MAX];

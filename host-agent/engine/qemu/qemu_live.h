@@ -1,5 +1,5 @@
 /*
- * qemu_live: what is done to the disks of a running guest.
+ * qemu_live: what is done to the disks and the memory of a running guest.
  */
 #pragma once
 #include "host-agent/engine/qemu/qemu_int.h"
@@ -33,5 +33,9 @@ enum flow_rc qemu_left_step(struct flow *f, struct qemu_guest *q);
 enum flow_rc qemu_left_finish(
     struct flow *f, struct qemu_guest *q, int rc, qemu_left_fn after);
 void qemu_left_event(struct qemu_guest *q, const char *name);
+/* qemu_balloon.c, of engine_balloon.h; forget: another connection to QEMU is made. */
+const struct engine_balloon *qemu_op_balloon(struct engine_guest *g);
+void qemu_op_balloon_set(struct engine_guest *g, uint64_t target_mb);
+void qemu_balloon_forget(struct qemu_guest *q);
 /* Take an event of a block job. */
 void qemu_merge_event(struct qemu_guest *q, const char *name, const json *data);

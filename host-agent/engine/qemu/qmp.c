@@ -26,6 +26,8 @@ struct call {
 	size_t len, sent;
 	int fd; /* to go with the first byte; -1: none */
 	struct wake wake;
+	qmp_answer_fn fn; /* NULL: the wake is told */
+	void *arg;
 };
 
 struct qmp {
@@ -167,6 +169,11 @@ answer(struct qmp *q, struct qmp_msg *m)
 	if (m->kind == QMP_ERROR)
 		err_set(&e, error_code(m->name), "%s: QEMU refuses %s: %s", q->who,
 		    c->command, m->text);
+	if (c->fn) {
+		c->fn(c->arg, e.code, m->kind == QMP_RETURN ? m->body : NULL);
+		call_free(c);
+		return;
+	}
 	if (c->wake.flow) {
 		json_free(q->result);
 		q->result = m->kind == QMP_RETURN ? json_ref(m->body) : NULL;
@@ -327,8 +334,8 @@ qmp_free(struct qmp *q)
 		destroy(q);
 }
 
-void
-qmp_call_fd(struct qmp *q, const char *command, json *args_take, int fd, struct wake w)
+static struct call *
+call_new(struct qmp *q, const char *command, json *args_take)
 {
 	struct call *c = xcalloc(1, sizeof(*c));
 
@@ -336,7 +343,33 @@ qmp_call_fd(struct qmp *q, const char *command, json *args_take, int fd, struct 
 	c->command = command;
 	c->text = qmp_command(command, args_take, c->id);
 	c->len = strlen(c->text);
-	c->fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	c->fd = -1;
+	return c;
+}
+
+void
+qmp_ask(
+    struct qmp *q, const char *command, json *args_take, qmp_answer_fn fn, void *arg)
+{
+	struct call *c = call_new(q, command, args_take);
+
+	c->fn = fn;
+	c->arg = arg;
+	if (q->lost) {
+		call_free(c);
+		return;
+	}
+	list_add_tail(&q->unsent, &c->node);
+	send_calls(q);
+}
+
+void
+qmp_call_fd(struct qmp *q, const char *command, json *args_take, int fd, struct wake w)
+{
+	struct call *c = call_new(q, command, args_take);
+
+	if (fd >= 0)
+		c->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	c->wake = w;
 	if (q->lost) {
 		post_wake(q->loop, w, ERR_LOST, &q->why_lost);

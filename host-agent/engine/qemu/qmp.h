@@ -32,6 +32,13 @@ void qmp_call(struct qmp *q, const char *command, json *args_take, struct wake w
 /* The same with a descriptor passed along (getfd); it is duplicated. */
 void qmp_call_fd(
     struct qmp *q, const char *command, json *args_take, int fd, struct wake w);
+/*
+ * For who has no flow and can do without an answer: fn is called in the posts phase
+ * with the value (borrowed, NULL with rc), and never once the connection is gone.
+ */
+typedef void (*qmp_answer_fn)(void *arg, int rc, const json *value);
+void qmp_ask(
+    struct qmp *q, const char *command, json *args_take, qmp_answer_fn fn, void *arg);
 /* The value of the newest call that was answered to a wake; borrowed until the next
  * answer. */
 const json *qmp_result(const struct qmp *q);

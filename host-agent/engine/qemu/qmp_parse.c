@@ -6,6 +6,11 @@
 
 #define MAX_NAME 128
 #define MAX_TEXT 4096
+/* What a guest has not told is the largest number, which our JSON does not take. */
+#define NOT_TOLD     ": 18446744073709551615"
+#define NOT_TOLD_NOW ": -1                  "
+
+_Static_assert(sizeof(NOT_TOLD) == sizeof(NOT_TOLD_NOW), "one replaces the other");
 
 static int
 read_id(const json *o, struct qmp_msg *m, struct err *e)
@@ -68,13 +73,33 @@ read_message(struct qmp_msg *m, struct err *e)
 	return 0;
 }
 
+/* NULL: the line can stay as it is. */
+static char *
+without_the_largest(const char *line, size_t n)
+{
+	char *at = memmem(line, n, NOT_TOLD, sizeof(NOT_TOLD) - 1);
+	char *copy;
+
+	if (!at)
+		return NULL;
+	copy = xmemdup(line, n);
+	at = copy + (at - line);
+	while (at) {
+		memcpy(at, NOT_TOLD_NOW, sizeof(NOT_TOLD_NOW) - 1);
+		at =
+		    memmem(at, n - (size_t)(at - copy), NOT_TOLD, sizeof(NOT_TOLD) - 1);
+	}
+	return copy;
+}
+
 int
 qmp_parse(const char *line, size_t n, struct qmp_msg *ret_m, struct err *e)
 {
+	AUTO_FREE char *changed = without_the_largest(line, n);
 	struct qmp_msg m = { .kind = QMP_GREETING };
 	int rc;
 
-	rc = json_parse(line, n, "qmp line", &m.whole, e);
+	rc = json_parse(changed ? changed : line, n, "qmp line", &m.whole, e);
 	if (!rc)
 		rc = read_message(&m, e);
 	if (rc) {
