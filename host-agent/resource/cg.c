@@ -9,6 +9,8 @@
 #include "base/str.h"
 #include "host-agent/resource/cg_int.h"
 
+#define BUSY_PART 64 /* of what is in use, which is left to it besides */
+
 static bool
 base_is_good(const char *base)
 {
@@ -133,6 +135,25 @@ cg_guest_set(struct cg *cg, uint64_t guest, const struct cg_values *v, struct er
 }
 
 int
+cg_guest_bound(struct cg *cg, uint64_t guest, struct cg_values *v, struct err *e)
+{
+	const struct cg_tree *t = tree_of(cg, cg->back->memory);
+	AUTO_FREE char *dir = t ? cg_dir(t, guest, v->place) : NULL;
+	struct cg_usage u = { 0 };
+	int rc;
+
+	if (!t)
+		return 0;
+	rc = cg->back->set_memory(dir, v, e);
+	if (rc != ERR_BUSY || cg->back->usage(t, dir, &u, NULL))
+		return rc;
+	/* It may have taken more since. */
+	v->memory_bytes = u.memory_bytes + u.memory_bytes / BUSY_PART;
+	err_clear(e);
+	return cg->back->set_memory(dir, v, e);
+}
+
+int
 cg_guest_set_disk(struct cg *cg, uint64_t guest, const struct cg_disk *d, struct err *e)
 {
 	const struct cg_tree *t = tree_of(cg, cg->back->disks);
@@ -164,7 +185,7 @@ cg_guest_path(struct cg *cg, uint64_t guest)
 {
 	const struct cg_place *p = cg_place_of(cg, guest);
 	/* Where it can be carried it begins beside its pool, in every hierarchy. */
-	const char *place = p && !cg->back->carries ? p->path : "";
+	const char *place = p && !cg->back->has_entrance ? p->path : "";
 
 	free(cg->guest_path);
 	cg->guest_path = xasprintf(
@@ -175,7 +196,7 @@ cg_guest_path(struct cg *cg, uint64_t guest)
 int
 cg_guest_usage(struct cg *cg, uint64_t guest, struct cg_usage *ret_u, struct err *e)
 {
-	struct cg_usage u = { 0, 0, 0 };
+	struct cg_usage u = { 0 };
 	int rc = 0;
 
 	for (unsigned i = 0; i < cg->n_trees && !rc; i++) {

@@ -7,7 +7,8 @@
  * to be taken back, which takes a while: cg_guest_set may be called on any thread.
  *
  * Groups of pools lie between the agent's group and those of guests: in v2, and in v1
- * where CPU time is divided.
+ * where CPU time is divided.  There a pool's limit of memory is held by those of its
+ * guests alone (ADR 0027).
  */
 #pragma once
 #include <stdbool.h>
@@ -22,6 +23,7 @@ struct cg;
 struct cg_usage {
 	uint64_t cpu_used_us;
 	uint64_t memory_bytes;
+	uint64_t idle_bytes; /* of it, caches that were not used lately */
 	uint64_t pids;
 };
 
@@ -46,6 +48,10 @@ uint32_t cg_cpu_mhz(const struct cg *cg);
 int cg_guest_set(struct cg *cg, uint64_t guest, const struct cg_values *v,
     struct err *e) WARN_UNUSED;
 
+/* The same of memory alone.  A limit below what is in use becomes what is in use. */
+int cg_guest_bound(
+    struct cg *cg, uint64_t guest, struct cg_values *v, struct err *e) WARN_UNUSED;
+
 /* Fill in where its group lies and what it weighs there, for cg_guest_set. */
 void cg_values_place(const struct cg *cg, uint64_t guest, struct cg_values *v);
 
@@ -55,6 +61,8 @@ struct cg_slice {
 	uint64_t pool; /* 0: it lies in the agent's own group */
 	uint32_t cpu_shares, cpu_weight;
 	uint64_t cpu_quota_us; /* 0: as much as there is */
+	/* Of a pool, with what running its guests takes; 0: none. */
+	uint64_t mem_limit_bytes, mem_kept_bytes, mem_reserved_bytes;
 };
 
 struct cg_pools {
@@ -65,12 +73,16 @@ struct cg_pools {
 };
 
 /*
- * Make the groups of pools as they are told, whole: weights, quotas, and the guests in
- * them.  A guest that runs is carried over with all its processes in v1; in v2 it stays
- * where it is until its group is made anew.  Groups of other pools go once they are
- * empty. Goes on past a failure; the first one is told.
+ * Make the groups of pools as they are told, whole: weights, quotas, memory in v2, and
+ * the guests in them.  A guest that runs is carried over with all its processes; in v2
+ * only one whose engine makes no groups below its own, others stay until theirs are
+ * made anew.  Groups of other pools go once they are empty. Goes on past a failure; the
+ * first one is told.
  */
 int cg_pools_set(struct cg *cg, const struct cg_pools *s, struct err *e) WARN_UNUSED;
+/* Some pool uses more memory than its limit is to be, which is where it is until then:
+ * set them again. */
+bool cg_pools_wait(const struct cg *cg);
 /* Carry over what an engine has put beside the guest's group since. */
 int cg_guest_gather(struct cg *cg, uint64_t guest, struct err *e) WARN_UNUSED;
 

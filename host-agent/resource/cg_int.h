@@ -40,6 +40,7 @@ struct cg {
 	char *base;         /* of the agent's group, below the root of each hierarchy */
 	char *guest_path;   /* that was asked for last */
 	struct map *places; /* guest → struct cg_place; absent: in no pool */
+	bool pools_wait;    /* some pool uses more memory than its limit is to be */
 };
 
 struct cg_back {
@@ -52,6 +53,8 @@ struct cg_back {
 	/* Set the values of one guest's group in tree; dir is its path. */
 	int (*set)(const struct cg_tree *t, const char *dir, const struct cg_values *v,
 	    struct err *e);
+	/* What of them is about memory. */
+	int (*set_memory)(const char *dir, const struct cg_values *v, struct err *e);
 	/* Add what tree knows to u. */
 	int (*usage)(const struct cg_tree *t, const char *dir, struct cg_usage *u,
 	    struct err *e);
@@ -60,11 +63,20 @@ struct cg_back {
 	    struct err *e);
 	int (*set_disk)(const char *dir, const struct cg_disk *d, struct err *e);
 
-	/* Of groups where CPU time is divided.  May processes that run be carried from
-	 * one to another? */
-	bool carries;
+	/* Of groups where CPU time is divided.  Does an engine put what it starts right
+	 * below the agent's group, from where it is carried into its pool? */
+	bool has_entrance;
+	/* May what runs in the group be carried to another?  NULL: always. */
+	bool (*may_carry)(const char *from);
+	/* Give an empty group the settings of another; NULL: there are none but weights
+	 * and quotas. */
+	int (*make_like)(const char *from, const char *to, struct err *e);
 	int (*make_pool)(const char *dir, struct err *e); /* NULL: nothing more */
 	int (*set_weight)(const char *dir, const struct cg_slice *s, struct err *e);
+	/* NULL: memory is not nested in pools, only guests' own groups bound it.
+	 * ret_waits is set where more is in use than the limit is to be. */
+	int (*set_pool_memory)(
+	    const char *dir, const struct cg_slice *s, bool *ret_waits, struct err *e);
 	uint64_t (*quota)(const char *dir); /* 0: none */
 	int (*set_quota)(const char *dir, uint64_t quota_us, struct err *e);
 };

@@ -218,7 +218,7 @@ cg_guest_gather(struct cg *cg, uint64_t guest, struct err *e)
 	int rc = 0;
 
 	for (unsigned i = 0; p && *p->path && i < cg->n_trees && !rc; i++) {
-		if (cg->trees[i].has_pools && cg->back->carries)
+		if (cg->trees[i].has_pools && cg->back->has_entrance)
 			rc = enter(cg, &cg->trees[i], guest, e);
 	}
 	return rc;
@@ -234,6 +234,15 @@ has_group(const struct cg *cg, const struct cg_tree *t, uint64_t guest)
 	return is_there(dir);
 }
 
+static bool
+may_carry(const struct cg *cg, const struct cg_tree *t, uint64_t guest)
+{
+	const struct cg_place *p = cg_place_of(cg, guest);
+	AUTO_FREE char *dir = cg_dir(t, guest, p ? p->path : "");
+
+	return !cg->back->may_carry || cg->back->may_carry(dir);
+}
+
 static int
 move_in(const struct cg *cg, const struct cg_tree *t, const struct cg_slice *g,
     const char *to_path, struct err *e)
@@ -243,11 +252,14 @@ move_in(const struct cg *cg, const struct cg_tree *t, const struct cg_slice *g,
 	AUTO_FREE char *to = cg_dir(t, g->id, to_path);
 	int rc = cg_make(to, e);
 
+	if (!rc && cg->back->make_like)
+		rc = cg->back->make_like(from, to, e);
 	if (!rc)
 		rc = cg->back->set_weight(to, g, e);
 	if (!rc)
 		rc = carry(from, to, e);
-	if (!rc && p && *p->path)
+	/* Where there is an entrance that stays. */
+	if (!rc && ((p && *p->path) || !cg->back->has_entrance))
 		rc = cg_remove(from, e);
 	return rc;
 }
@@ -265,7 +277,7 @@ place_guest(struct cg *cg, const struct cg_slice *g, const char *path, struct er
 		if (!t->has_pools || !has_group(cg, t, g->id))
 			continue;
 		/* It stays where it was started until it is started anew. */
-		if (!cg->back->carries)
+		if (!may_carry(cg, t, g->id))
 			return 0;
 		rc = move_in(cg, t, g, path, e);
 	}
@@ -335,9 +347,43 @@ make_pools(struct cg *cg, const struct cg_pools *s, char *const *paths, int *fir
 				rc = cg->back->make_pool(dir, &why);
 			if (!rc)
 				rc = cg->back->set_weight(dir, &s->pools[i], &why);
+			if (!rc && cg->back->set_pool_memory)
+				rc = cg->back->set_pool_memory(
+				    dir, &s->pools[i], &cg->pools_wait, &why);
 			note(first, rc, e, &why);
 		}
 	}
+}
+
+/* What is protected in a group counts only as far as it is in those around it. */
+static void
+keep_all(struct cg *cg, const struct cg_pools *s, int *first, struct err *e)
+{
+	struct cg_slice all = { .id = 0 };
+
+	for (size_t i = 0; i < s->n_pools + s->n_guests; i++) {
+		const struct cg_slice *one =
+		    i < s->n_pools ? &s->pools[i] : &s->guests[i - s->n_pools];
+
+		if (one->pool)
+			continue;
+		all.mem_kept_bytes += one->mem_kept_bytes;
+		all.mem_reserved_bytes += one->mem_reserved_bytes;
+	}
+	for (unsigned t = 0; cg->back->set_pool_memory && t < cg->n_trees; t++) {
+		struct err why = ERR_INIT;
+
+		note(first,
+		    cg->back->set_pool_memory(
+			cg->trees[t].path, &all, &cg->pools_wait, &why),
+		    e, &why);
+	}
+}
+
+bool
+cg_pools_wait(const struct cg *cg)
+{
+	return cg->pools_wait;
 }
 
 enum pass {
@@ -439,7 +485,9 @@ cg_pools_set(struct cg *cg, const struct cg_pools *s, struct err *e)
 	AUTO_FREE uint64_t *quotas = xcalloc(s->n_pools + 1, sizeof(*quotas));
 	int first = lay_out(s, paths, quotas, e);
 
+	cg->pools_wait = false;
 	if (!first) {
+		keep_all(cg, s, &first, e);
 		make_pools(cg, s, paths, &first, e);
 		place_guests(cg, s, paths, &first, e);
 		drop_others(cg, s, paths);

@@ -15,6 +15,7 @@
 #define MB_BYTES  UINT64_C(0x100000)
 #define MEMORY    "memory.limit_in_bytes"
 #define MEMSW     "memory.memsw.limit_in_bytes"
+#define SOFT      "memory.soft_limit_in_bytes"
 
 struct part {
 	const char *controller;
@@ -53,13 +54,37 @@ limit_memory(const char *dir, const char *file, uint64_t bytes, struct err *e)
 	    bytes / MB_BYTES, (used + MB_BYTES - 1) / MB_BYTES);
 }
 
+/* Both together first: they are never less than memory alone. */
+static int
+unlimit_memory(const char *dir, struct err *e)
+{
+	uint64_t had = 0;
+
+	if (cg_read_limit(dir, MEMORY, &had, NULL) || !had)
+		return 0;
+	if (cg_has(dir, MEMSW) && cg_write(dir, MEMSW, "-1", e))
+		return e ? e->code : ERR_IO;
+	return cg_write(dir, MEMORY, "-1", e);
+}
+
+/* What is above it is taken back before that of others. */
+static int
+keep_memory(const char *dir, const struct cg_values *v, struct err *e)
+{
+	if (!v->memory_kept_bytes || !cg_has(dir, SOFT))
+		return 0;
+	return cg_write_u64(dir, SOFT, v->memory_kept_bytes, e);
+}
+
 static int
 set_memory(const char *dir, const struct cg_values *v, struct err *e)
 {
 	uint64_t both = v->memory_bytes + v->swap_bytes, had = 0, had_both = 0;
 	bool swaps;
-	int rc = v->memory_bytes ? nest(dir, e) : 0;
+	int rc = v->memory_bytes ? nest(dir, e) : unlimit_memory(dir, e);
 
+	if (!rc)
+		rc = keep_memory(dir, v, e);
 	if (rc || !v->memory_bytes)
 		return rc;
 	rc = cg_read_u64(dir, MEMORY, &had, e);
@@ -80,6 +105,8 @@ set_memory(const char *dir, const struct cg_values *v, struct err *e)
 static int
 memory_used(const char *dir, struct cg_usage *u, struct err *e)
 {
+	(void)cg_read_key(
+	    dir, "memory.stat", "total_inactive_file", &u->idle_bytes, NULL);
 	return cg_read_u64(dir, "memory.usage_in_bytes", &u->memory_bytes, e);
 }
 
@@ -450,10 +477,11 @@ const struct cg_back cg_v1 = { .version = "v1",
 	.memory = "memory",
 	.disks = "blkio",
 	.set = v1_set,
+	.set_memory = set_memory,
 	.usage = v1_usage,
 	.count = v1_count,
 	.set_disk = set_disk,
-	.carries = true,
+	.has_entrance = true,
 	.set_weight = set_cpu_weight,
 	.quota = quota_of,
 	.set_quota = set_quota };

@@ -93,14 +93,42 @@ make_room(const char *dir, uint64_t bytes, struct err *e)
 	    bytes / MB_BYTES, (used + MB_BYTES - 1) / MB_BYTES);
 }
 
+/* 0 is none, whatever the file calls it. */
+static int
+write_limit(const char *dir, const char *file, uint64_t bytes, struct err *e)
+{
+	uint64_t had = 0;
+
+	if (!bytes && (cg_read_limit(dir, file, &had, NULL) || !had))
+		return 0;
+	return bytes ? cg_write_u64(dir, file, bytes, e)
+		     : cg_write(dir, file, "max", e);
+}
+
+static int
+keep_memory(const char *dir, uint64_t kept, uint64_t reserved, struct err *e)
+{
+	int rc = cg_has(dir, "memory.min")
+		     ? cg_write_u64(dir, "memory.min", reserved, e)
+		     : 0;
+
+	if (rc || !cg_has(dir, "memory.low"))
+		return rc;
+	return cg_write_u64(dir, "memory.low", kept > reserved ? kept : reserved, e);
+}
+
 static int
 set_memory(const char *dir, const struct cg_values *v, struct err *e)
 {
 	int rc = v->memory_bytes ? make_room(dir, v->memory_bytes, e) : 0;
 
+	if (!rc)
+		rc =
+		    keep_memory(dir, v->memory_kept_bytes, v->memory_reserved_bytes, e);
+	if (!rc)
+		rc = write_limit(dir, "memory.max", v->memory_bytes, e);
 	if (rc || !v->memory_bytes)
 		return rc;
-	rc = cg_write_u64(dir, "memory.max", v->memory_bytes, e);
 	if (rc || !cg_has(dir, "memory.swap.max"))
 		return rc;
 	return cg_write_u64(dir, "memory.swap.max", v->swap_bytes, e);
@@ -173,7 +201,7 @@ v2_set(
 		rc = set_weight(dir, v, e);
 	/* An engine makes a group below it, and then the kernel wants this one empty.
 	 */
-	return !rc && v->memory_bytes ? hand_down(dir, e) : rc;
+	return !rc && v->nests ? hand_down(dir, e) : rc;
 }
 
 static int
@@ -199,6 +227,7 @@ v2_usage(const struct cg_tree *t, const char *dir, struct cg_usage *u, struct er
 
 	if (!rc)
 		rc = cg_read_u64(dir, "memory.current", &u->memory_bytes, e);
+	(void)cg_read_key(dir, "memory.stat", "inactive_file", &u->idle_bytes, NULL);
 	if (!rc)
 		rc = cg_read_u64(dir, "pids.current", &u->pids, e);
 	return rc;
@@ -271,15 +300,79 @@ v2_count(const struct cg_tree *t, const char *dir, struct counters *to, struct e
 	return rc ? rc : count_files(dir, &pids, to, e);
 }
 
+/* The kernel would kill to bring a pool down to a limit.  It goes no lower than what is
+ * in use; its guests' own limits bring that down. */
+static int
+set_pool_memory(
+    const char *dir, const struct cg_slice *s, bool *ret_waits, struct err *e)
+{
+	uint64_t limit = s->mem_limit_bytes, used = 0;
+	int rc = keep_memory(dir, s->mem_kept_bytes, s->mem_reserved_bytes, e);
+
+	if (rc)
+		return rc;
+	if (limit && !cg_read_u64(dir, "memory.current", &used, NULL) && used > limit) {
+		limit = used;
+		*ret_waits = true;
+	}
+	return write_limit(dir, "memory.max", limit, e);
+}
+
+/* Memory stays with the group that it was charged to.  What a machine has it has from
+ * its start, so it cannot have it twice; a container could, and has groups below its
+ * own that it looks at. */
+static bool
+may_carry(const char *from)
+{
+	char below[CG_TEXT_MAX];
+
+	return cg_read(from, "cgroup.subtree_control", below, sizeof(below), NULL) ||
+	       !below[strspn(below, " \n")];
+}
+
+/* One line a write, as the kernel wants them. */
+static int
+copy_file(const char *from, const char *to, const char *file, struct err *e)
+{
+	char text[CG_TEXT_MAX], *rest = text;
+	int rc = 0;
+
+	if (cg_read(from, file, text, sizeof(text), NULL) || !cg_has(to, file))
+		return 0;
+	for (char *line; !rc && (line = strsep(&rest, "\n")) != NULL;) {
+		if (*line)
+			rc = cg_write(to, file, line, e);
+	}
+	return rc;
+}
+
+/* It is bound in its new group before it comes there. */
+static int
+make_like(const char *from, const char *to, struct err *e)
+{
+	static const char *const files[] = { "memory.min", "memory.low", "memory.high",
+		"memory.max", "memory.swap.max", "pids.max", "cpu.max", "io.weight",
+		"io.bfq.weight", "io.max" };
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(files) && !rc; i++)
+		rc = copy_file(from, to, files[i], e);
+	return rc;
+}
+
 const struct cg_back cg_v2 = { .version = "v2",
 	.entry = "cgroup.procs",
 	.memory = "",
 	.disks = "",
 	.set = v2_set,
+	.set_memory = set_memory,
 	.usage = v2_usage,
 	.count = v2_count,
 	.set_disk = set_disk,
+	.may_carry = may_carry,
+	.make_like = make_like,
 	.make_pool = hand_down,
 	.set_weight = set_cpu_weight,
+	.set_pool_memory = set_pool_memory,
 	.quota = quota_of,
 	.set_quota = set_quota };

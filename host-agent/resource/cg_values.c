@@ -59,6 +59,7 @@ fill_container(const Drover__GuestSpec *spec, struct cg_values *out)
 	out->memory_bytes =
 	    (limit && limit < spec->memory_mb ? limit : spec->memory_mb) * MB_BYTES;
 	out->swap_bytes = c->swap_limit_mb * MB_BYTES;
+	out->nests = true;
 	out->io_weight = c->io_weight ? c->io_weight : CG_IO_WEIGHT_NORMAL;
 }
 

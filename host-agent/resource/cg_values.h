@@ -4,6 +4,7 @@
  * Pure integer arithmetic.
  */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -23,9 +24,12 @@ struct cg_values {
 	uint32_t cpu_weight;   /* v2: 1 … 10000 */
 	uint64_t cpu_quota_us; /* in each period; 0: as much as there is */
 	uint32_t pids_max;
-	/* 0, of a machine: nothing is set, its process needs more than its guest has */
-	uint64_t memory_bytes;
-	uint64_t swap_bytes;      /* besides, where memory_bytes is set */
+	uint64_t memory_bytes; /* 0, of a machine: as much as there is */
+	uint64_t swap_bytes;   /* besides, where memory_bytes is set */
+	/* Taken from it last when the host is short, and never: as far as the version
+	 * of cgroups knows it. */
+	uint64_t memory_kept_bytes, memory_reserved_bytes;
+	bool nests;               /* an engine makes groups below it */
 	uint32_t io_weight;       /* 1 … 1000; 0: as it is */
 	char place[CG_PLACE_MAX]; /* pools that its group lies in; "": none */
 };

@@ -681,7 +681,7 @@ real_guest_lives_its_life(void **state)
 	struct suite *s = *state;
 	AUTO_FREE char *image = find_image();
 	struct suite_guest *sg;
-	struct cg_usage usage = { 0, 0, 0 };
+	struct cg_usage usage = { 0 };
 	struct err e = ERR_INIT;
 	struct nl_link tap;
 	struct cg *cg;

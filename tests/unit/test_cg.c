@@ -24,7 +24,7 @@ v1_is_one_tree_a_controller(void **state)
 {
 	struct tree *t = *state;
 	struct cg_values v = { .cpu_shares = 2000, .cpu_weight = 200, .pids_max = 99 };
-	struct cg_usage u = { 0, 0, 0 };
+	struct cg_usage u = { 0 };
 	const char *const *join;
 	struct err e = ERR_INIT;
 	struct cg *cg;
@@ -55,7 +55,7 @@ v2_hands_controllers_down(void **state)
 {
 	struct tree *t = *state;
 	struct cg_values v = { .cpu_shares = 2000, .cpu_weight = 200, .pids_max = 99 };
-	struct cg_usage u = { 0, 0, 0 };
+	struct cg_usage u = { 0 };
 	struct err e = ERR_INIT;
 	struct cg *cg;
 
@@ -159,7 +159,7 @@ kernel_groups_work(void **state)
 	AUTO_FREE char *base = xasprintf("drover-test-%d", (int)getpid());
 	uint64_t guests[4] = { 0 };
 	struct cg_values v = { .cpu_shares = 1000, .cpu_weight = 100, .pids_max = 99 };
-	struct cg_usage u = { 0, 0, 0 };
+	struct cg_usage u = { 0 };
 	struct err e = ERR_INIT;
 	struct cg *cg = NULL;
 	unsigned n = 0;

@@ -119,7 +119,8 @@ v2_bounds_a_container(void **state)
 		.pids_max = 64,
 		.memory_bytes = 1000,
 		.swap_bytes = 500,
-		.io_weight = 300 };
+		.io_weight = 300,
+		.nests = true };
 	const struct cg_disk d = { .dev = makedev(7, 3), .bytes_per_s = 1024 };
 	struct err e = ERR_INIT;
 	struct cg *cg = v2_tree(t);
@@ -149,6 +150,32 @@ v2_refuses_less_than_is_used(void **state)
 	assert_int_equal(cg_guest_set(cg, 1, &v, &e), ERR_BUSY);
 	assert_non_null(strstr(e.msg, "are in use"));
 	expect_file(t, "d/vm-1/memory.max", "2000");
+	cg_free(cg);
+}
+
+static void
+v2_keeps_memory_for_a_guest(void **state)
+{
+	struct tree *t = *state;
+	struct cg_values v = { .memory_kept_bytes = 300, .memory_reserved_bytes = 400 };
+	struct err e = ERR_INIT;
+	struct cg *cg = v2_tree(t);
+
+	make_file(t, "d/vm-1/memory.min", "...");
+	make_file(t, "d/vm-1/memory.low", "...");
+	make_file(t, "d/vm-1/memory.max", "2000");
+	assert_int_equal(cg_guest_bound(cg, 1, &v, &e), 0);
+	expect_file(t, "d/vm-1/memory.min", "400");
+	expect_file(t, "d/vm-1/memory.low", "400");
+	/* There is none any more. */
+	expect_file(t, "d/vm-1/memory.max", "max");
+	v.memory_bytes = 500;
+	make_file(t, "d/vm-1/memory.current", "640");
+	make_file(t, "d/vm-1/cpu.stat", "usage_usec 0");
+	make_file(t, "d/vm-1/pids.current", "1");
+	assert_int_equal(cg_guest_bound(cg, 1, &v, &e), 0);
+	assert_int_equal(v.memory_bytes, 650);
+	expect_file(t, "d/vm-1/memory.max", "650");
 	cg_free(cg);
 }
 
@@ -288,6 +315,7 @@ main(void)
 		TREE(v1_without_memory_refuses_a_container),
 		TREE(v2_bounds_a_container),
 		TREE(v2_refuses_less_than_is_used),
+		TREE(v2_keeps_memory_for_a_guest),
 		cmocka_unit_test(shares_become_weights),
 		cmocka_unit_test(a_container_is_bounded),
 		TREE(finds_the_loop_device_of_a_file),

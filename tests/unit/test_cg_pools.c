@@ -110,16 +110,21 @@ end(pid_t pid)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
-#define QUOTA(id, in, us)             \
-	{                             \
-		id, in, 1000, 100, us \
+#define QUOTA(number, in, us)                                                    \
+	{                                                                        \
+		.id = number, .pool = in, .cpu_shares = 1000, .cpu_weight = 100, \
+		.cpu_quota_us = us                                               \
 	}
 
 static void
 a_guest_that_runs_is_carried_from_pool_to_pool(void **state)
 {
 	const struct cg_slice pools[] = { QUOTA(1, 0, 80000), QUOTA(2, 1, 50000) };
-	const struct cg_slice in_2 = { 9, 2, 3000, 300, 200000 };
+	const struct cg_slice in_2 = { .id = 9,
+		.pool = 2,
+		.cpu_shares = 3000,
+		.cpu_weight = 300,
+		.cpu_quota_us = 200000 };
 	const struct cg_slice in_none = QUOTA(9, 0, 0);
 	struct cg_values v = { .cpu_shares = 500, .cpu_weight = 50, .pids_max = 99 };
 	struct err e = ERR_INIT;
@@ -234,35 +239,52 @@ pools_must_be_told_before_what_lies_in_them(void **state)
 	cg_free(cg);
 }
 
-/* There processes stay where their memory is. */
+static struct cg *
+v2_tree(const struct tree *t)
+{
+	static const char *const groups[] = { ".", "d", "d/pool-1", "d/pool-2",
+		"d/pool-1/vm-9", "d/pool-2/vm-9" };
+
+	static const struct {
+		const char *file, *text;
+	} files[] = {
+		{ "cgroup.controllers", "cpu memory pids" },
+		{ "cgroup.subtree_control", "" },
+		{ "cgroup.procs", "" },
+		{ "cpu.weight", "..." },
+		{ "cpu.max", "max 100000" },
+		{ "cpu.stat", "usage_usec 0" },
+		{ "memory.min", "0" },
+		{ "memory.low", "0" },
+		{ "memory.max", "max" },
+		{ "memory.current", "1000" },
+		{ "pids.max", "..." },
+		{ "pids.current", "1" },
+	};
+
+	for (size_t g = 0; g < ARRAY_SIZE(groups); g++) {
+		for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+			AUTO_FREE char *path =
+			    xasprintf("%s/%s", groups[g], files[i].file);
+
+			make_file(t, path, files[i].text);
+		}
+	}
+	return open_cg(t, "d");
+}
+
+/* What an engine nests in it has its own view of where it lies. */
 static void
-v2_places_a_guest_when_it_starts(void **state)
+v2_leaves_a_container_where_it_started(void **state)
 {
 	const struct cg_slice pools[] = { QUOTA(1, 0, 80000), QUOTA(2, 0, 0) };
 	const struct cg_slice in_1 = QUOTA(9, 1, 0), in_2 = QUOTA(9, 2, 0);
-	struct cg_values v = { .cpu_weight = 50, .pids_max = 99 };
+	struct cg_values v = { .cpu_weight = 50, .pids_max = 99, .nests = true };
 	struct tree *t = *state;
 	struct err e = ERR_INIT;
-	struct cg *cg;
+	struct cg *cg = v2_tree(t);
 
-	static const char *const groups[] = { ".", "d", "d/pool-1", "d/pool-2" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
-		AUTO_FREE char *have = xasprintf("%s/cgroup.controllers", groups[i]);
-		AUTO_FREE char *down =
-		    xasprintf("%s/cgroup.subtree_control", groups[i]);
-		AUTO_FREE char *weight = xasprintf("%s/cpu.weight", groups[i]);
-		AUTO_FREE char *most = xasprintf("%s/cpu.max", groups[i]);
-
-		make_file(t, have, "cpu memory pids");
-		make_file(t, down, "");
-		make_file(t, weight, "...");
-		make_file(t, most, "max 100000");
-	}
-	make_file(t, "d/pool-1/vm-9/cpu.weight", "...");
-	make_file(t, "d/pool-1/vm-9/cpu.max", "max 100000");
-	make_file(t, "d/pool-1/vm-9/pids.max", "..");
-	cg = open_cg(t, "d");
+	sh("rm -r %s/d/pool-2/vm-9", t->root);
 	if (cg_pools_set(cg, &(struct cg_pools){ pools, 2, &in_1, 1 }, &e))
 		fail_msg("%s", e.msg);
 	expect_file(t, "d/pool-1/cpu.max", "80000 100000");
@@ -280,6 +302,119 @@ v2_places_a_guest_when_it_starts(void **state)
 	cg_free(cg);
 }
 
+static void
+v2_gives_a_machine_its_settings_where_it_is_carried(void **state)
+{
+	const struct cg_slice pools[] = { QUOTA(1, 0, 0), QUOTA(2, 0, 0) };
+	const struct cg_slice in_1 = QUOTA(9, 1, 0), in_2 = QUOTA(9, 2, 0);
+	struct cg_values v = { .cpu_weight = 50,
+		.pids_max = 99,
+		.memory_bytes = 5000,
+		.memory_reserved_bytes = 700 };
+	struct tree *t = *state;
+	struct err e = ERR_INIT;
+	struct cg *cg = v2_tree(t);
+
+	sh("mv %s/d/pool-2/vm-9 %s/kept", t->root, t->root);
+	assert_int_equal(
+	    cg_pools_set(cg, &(struct cg_pools){ pools, 2, &in_1, 1 }, &e), 0);
+	sh("mv %s/kept %s/d/pool-2/vm-9", t->root, t->root);
+	cg_values_place(cg, 9, &v);
+	assert_int_equal(cg_guest_set(cg, 9, &v, &e), 0);
+	/* Only in the kernel do a group's files go with it. */
+	assert_int_equal(
+	    cg_pools_set(cg, &(struct cg_pools){ pools, 2, &in_2, 1 }, &e), ERR_IO);
+	assert_non_null(strstr(e.msg, "pool-1/vm-9"));
+	expect_file(t, "d/pool-2/vm-9/memory.max", "5000");
+	expect_file(t, "d/pool-2/vm-9/memory.min", "700");
+	expect_file(t, "d/pool-2/vm-9/pids.max", "99");
+	cg_free(cg);
+}
+
+static void
+v2_bounds_a_pool_no_lower_than_what_is_in_use(void **state)
+{
+	struct cg_slice pools[] = { { .id = 1,
+					.cpu_weight = 100,
+					.mem_limit_bytes = 3000,
+					.mem_kept_bytes = 900,
+					.mem_reserved_bytes = 500 },
+		{ .id = 2, .pool = 0, .cpu_weight = 100, .mem_kept_bytes = 50 } };
+	const struct cg_pools p = { pools, 2, NULL, 0 };
+	struct tree *t = *state;
+	struct err e = ERR_INIT;
+	struct cg *cg = v2_tree(t);
+
+	if (cg_pools_set(cg, &p, &e))
+		fail_msg("%s", e.msg);
+	expect_file(t, "d/pool-1/memory.max", "3000");
+	expect_file(t, "d/pool-1/memory.min", "500");
+	expect_file(t, "d/pool-1/memory.low", "900");
+	/* What is around it protects as much. */
+	expect_file(t, "d/memory.low", "950");
+	assert_false(cg_pools_wait(cg));
+	pools[0].mem_limit_bytes = 600;
+	assert_int_equal(cg_pools_set(cg, &p, &e), 0);
+	expect_file(t, "d/pool-1/memory.max", "1000");
+	assert_true(cg_pools_wait(cg));
+	make_file(t, "d/pool-1/memory.current", "599");
+	assert_int_equal(cg_pools_set(cg, &p, &e), 0);
+	expect_file(t, "d/pool-1/memory.max", "600");
+	assert_false(cg_pools_wait(cg));
+	pools[0].mem_limit_bytes = 0;
+	assert_int_equal(cg_pools_set(cg, &p, &e), 0);
+	expect_file(t, "d/pool-1/memory.max", "max");
+	cg_free(cg);
+}
+
+static bool
+open_v2(struct kernel *k)
+{
+	struct err e = ERR_INIT;
+
+	snprintf(k->base, sizeof(k->base), "drover-pools-%d", (int)getpid());
+	k->cg = NULL;
+	if (cg_new(KERNEL_ROOT, k->base, &k->cg, &e))
+		return false;
+	if (str_same(cg_version(k->cg), "v2"))
+		return true;
+	cg_free(k->cg);
+	return false;
+}
+
+static void
+v2_carries_a_machine_that_runs(void **state)
+{
+	const struct cg_slice pools[] = { QUOTA(1, 0, 80000), QUOTA(2, 0, 50000) };
+	const struct cg_slice in_1 = QUOTA(9, 1, 0), in_2 = QUOTA(9, 2, 0);
+	const struct cg_slice in_none = QUOTA(9, 0, 0);
+	struct cg_values v = { .cpu_weight = 50, .pids_max = 99 };
+	struct err e = ERR_INIT;
+	struct kernel k;
+
+	if (!open_v2(&k))
+		skip();
+	v.memory_bytes = 64u << 20;
+	set(&k, &(struct cg_pools){ pools, 2, &in_1, 1 });
+	cg_values_place(k.cg, 9, &v);
+	if (cg_guest_set(k.cg, 9, &v, &e))
+		fail_msg("%s", e.msg);
+	pid_t pid = inhabit(cg_guest_join(k.cg, 9));
+	AUTO_FREE char *there =
+	    xasprintf(KERNEL_ROOT "/%s/pool-2/vm-9/cgroup.procs", k.base);
+	AUTO_FREE char *line = xasprintf("grep -qx %d %s", (int)pid, there);
+	set(&k, &(struct cg_pools){ pools, 2, &in_2, 1 });
+	sh("%s", line);
+	sh("grep -qx %u " KERNEL_ROOT "/%s/pool-2/vm-9/memory.max", 64u << 20, k.base);
+	sh("test ! -e " KERNEL_ROOT "/%s/pool-1/vm-9", k.base);
+	set(&k, &(struct cg_pools){ NULL, 0, &in_none, 1 });
+	sh("grep -qx %d " KERNEL_ROOT "/%s/vm-9/cgroup.procs", (int)pid, k.base);
+	end(pid);
+	assert_int_equal(cg_guest_del(k.cg, 9, &e), 0);
+	assert_int_equal(cg_remove_base(k.cg, &e), 0);
+	cg_free(k.cg);
+}
+
 int
 main(void)
 {
@@ -288,7 +423,10 @@ main(void)
 		cmocka_unit_test(limits_go_down_and_up_in_an_order_the_kernel_takes),
 		cmocka_unit_test(what_an_engine_puts_beside_it_is_gathered),
 		TREE(pools_must_be_told_before_what_lies_in_them),
-		TREE(v2_places_a_guest_when_it_starts),
+		TREE(v2_leaves_a_container_where_it_started),
+		TREE(v2_gives_a_machine_its_settings_where_it_is_carried),
+		TREE(v2_bounds_a_pool_no_lower_than_what_is_in_use),
+		cmocka_unit_test(v2_carries_a_machine_that_runs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
