@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "loop/timer.h"
 #include "scheduler/divvy.h"
 #include "server/hosts/host_pools.h"
@@ -17,9 +18,15 @@
 #include "server/pools/pool_tree.h"
 
 #define LOOK_MS           2000u
-#define SOON_MS           50u   /* changes come in bunches */
-#define POOL_NORMAL       4000u /* CPU shares of a pool */
-#define ENTITLEMENT_STEPS 20u   /* of what a guest could use */
+#define SOON_MS           50u     /* changes come in bunches */
+#define POOL_NORMAL       4000u   /* shares of a pool: CPU */
+#define POOL_NORMAL_MEM   163840u /* and memory */
+#define ENTITLEMENT_STEPS 20u     /* of what a guest could use */
+#define MB_BYTES          INT64_C(0x100000)
+#define MEM_DEMAND        "memory_demand" /* the counter */
+
+/* What is divided, each for itself. */
+enum resource { CPU, MEM, RESOURCES_ };
 
 /* What a host was told. */
 struct told {
@@ -30,7 +37,8 @@ struct told {
 	size_t n;
 	bool flying; /* it has not answered */
 	bool seen;
-	struct map *sent, *holds; /* pool → its limit there, malloc'd */
+	/* pool → its limit there, malloc'd */
+	struct map *sent[RESOURCES_], *holds[RESOURCES_];
 };
 
 struct pool_driver {
@@ -42,19 +50,28 @@ struct pool_driver {
 	bool soon;
 };
 
+struct look;
+
+/* One resource of a cluster. */
+struct part {
+	const struct look *look;
+	enum resource what;
+	struct slice_pool *pools;
+	struct slice_guest *guests;
+	struct slice_host *hosts;
+	struct slices out;
+};
+
 /* A cluster as it is looked at. */
 struct look {
 	struct pool_driver *d;
 	struct arena *a;
-	struct slice_pool *pools;
 	const struct pool **pool_rows;
-	struct slice_guest *guests;
 	const struct vm **guest_rows;
-	struct slice_host *hosts;
 	struct told **told;
 	struct map *host_at, *pool_at; /* id → its position + 1 */
-	struct slice_view v;
-	struct slices out;
+	size_t n_pools, n_guests, n_hosts;
+	struct part parts[RESOURCES_];
 };
 
 static void
@@ -89,10 +106,10 @@ limits_get(const struct map *m, uint64_t pool)
 static uint64_t
 held_by(void *arg, uint64_t pool, uint32_t host)
 {
-	const struct look *l = arg;
-	const struct told *t = l->told[host];
-	uint64_t sent = limits_get(t->sent, pool);
-	uint64_t holds = limits_get(t->holds, pool);
+	const struct part *p = arg;
+	const struct told *t = p->look->told[host];
+	uint64_t sent = limits_get(t->sent[p->what], pool);
+	uint64_t holds = limits_get(t->holds[p->what], pool);
 
 	return sent > holds ? sent : holds;
 }
@@ -114,8 +131,10 @@ told_of(struct pool_driver *d, obj_id host)
 static void
 told_free(struct told *t)
 {
-	limits_free(t->sent);
-	limits_free(t->holds);
+	for (int r = 0; r < RESOURCES_; r++) {
+		limits_free(t->sent[r]);
+		limits_free(t->holds[r]);
+	}
 	free(t->bytes);
 	free(t);
 }
@@ -149,19 +168,22 @@ on_told(void *arg, int rc, const struct err *e)
 	}
 	if (rc)
 		log_warn("pools", "host \"%s\": %s", inv_name(d->inv, t->host), e->msg);
-	limits_free(t->holds);
-	t->holds = MOVE(t->sent);
+	for (int r = 0; r < RESOURCES_; r++) {
+		limits_free(t->holds[r]);
+		t->holds[r] = MOVE(t->sent[r]);
+	}
 	/* Others may wait for what it holds no more. */
 	run_soon(d);
 }
 
 static struct map *
-limits_in(const Drover__HostPools *p)
+limits_in(const Drover__HostPools *p, enum resource what)
 {
 	struct map *m = map_new_u64();
 
 	for (size_t i = 0; i < p->n_pools; i++) {
-		uint64_t limit = p->pools[i]->cpu_limit_mhz;
+		uint64_t limit = what == CPU ? p->pools[i]->cpu_limit_mhz
+					     : p->pools[i]->mem_limit_mb;
 
 		if (limit)
 			free(map_put(
@@ -195,64 +217,91 @@ tell(struct pool_driver *d, struct told *t, Drover__HostPools *p)
 	free(t->bytes);
 	t->bytes = MOVE(bytes);
 	t->n = n;
-	limits_free(t->sent);
-	t->sent = limits_in(p);
+	for (int r = 0; r < RESOURCES_; r++) {
+		limits_free(t->sent[r]);
+		t->sent[r] = limits_in(p, (enum resource)r);
+	}
 }
 
 /* ---- the message ---- */
 
+/* Pools are the same ones, in the same order, whatever is divided. */
 static Drover__PoolSlice *
-pool_message(struct look *l, const struct slice *s)
+pool_message(const struct look *l, size_t i)
 {
-	const struct pool *row = l->pool_rows[s->pool];
-	uint32_t up = l->pools[s->pool].parent;
+	const struct slice *cpu = &l->parts[CPU].out.v[i];
+	const struct slice *mem = &l->parts[MEM].out.v[i];
+	const struct pool *row = l->pool_rows[cpu->pool];
+	uint32_t up = l->parts[CPU].pools[cpu->pool].parent;
 	Drover__PoolSlice *m = arena_alloc(l->a, sizeof(*m));
 
 	drover__pool_slice__init(m);
 	m->pool = obj_id_number(row->o.id);
 	m->parent = up == SLICE_ROOT ? 0 : obj_id_number(l->pool_rows[up]->o.id);
 	m->name = arena_strdup(l->a, row->o.name);
-	m->cpu_shares = s->weight;
-	m->cpu_limit_mhz = s->limit;
-	m->cpu_reservation_mhz = s->reservation;
+	m->cpu_shares = cpu->weight;
+	m->cpu_limit_mhz = cpu->limit;
+	m->cpu_reservation_mhz = cpu->reservation;
+	m->mem_limit_mb = mem->limit;
+	m->mem_reservation_mb = mem->reservation;
 	return m;
 }
 
-/* For people: not worth an order for each little bit that demand moves. */
+/* Not worth an order for each little bit that demand moves. */
 static uint64_t
-rounded(uint64_t amount, uint64_t step)
+rounded(uint64_t amount, uint64_t most)
 {
+	uint64_t step = most / ENTITLEMENT_STEPS;
+
 	return step ? (amount + step / 2) / step * step : amount;
 }
 
-static Drover__GuestSlice *
-guest_message(struct look *l, size_t i)
+/* Rounded down: together they keep within a limit. */
+static uint64_t
+most_of(const struct part *mem, size_t i)
 {
-	uint32_t in = l->guests[i].pool;
+	uint64_t most = mem->guests[i].most, left = mem->out.guest_most[i];
+	uint64_t step = most / ENTITLEMENT_STEPS;
+
+	if (left >= most)
+		return 0;
+	left -= step > 1 ? left % step : 0;
+	/* None at all would be no limit. */
+	return left ? left : 1;
+}
+
+static Drover__GuestSlice *
+guest_message(const struct look *l, size_t i)
+{
+	const struct part *cpu = &l->parts[CPU], *mem = &l->parts[MEM];
+	uint32_t in = cpu->guests[i].pool;
 	Drover__GuestSlice *m = arena_alloc(l->a, sizeof(*m));
 
 	drover__guest_slice__init(m);
 	m->guest = obj_id_number(l->guest_rows[i]->o.id);
 	m->pool = in == SLICE_ROOT ? 0 : obj_id_number(l->pool_rows[in]->o.id);
-	m->cpu_shares = l->out.guest_weight[i];
+	m->cpu_shares = cpu->out.guest_weight[i];
 	m->cpu_entitlement_mhz =
-	    rounded(l->out.guest_entitlement[i], l->guests[i].most / ENTITLEMENT_STEPS);
+	    rounded(cpu->out.guest_entitlement[i], cpu->guests[i].most);
+	m->mem_entitlement_mb = rounded(mem->out.guest_here[i], mem->guests[i].most);
+	m->mem_most_mb = most_of(mem, i);
 	return m;
 }
 
 static void
-tell_host(struct look *l, uint32_t host)
+tell_host(const struct look *l, uint32_t host)
 {
+	const struct part *cpu = &l->parts[CPU];
 	Drover__HostPools p = DROVER__HOST_POOLS__INIT;
 
-	p.pools = arena_array(l->a, l->out.n + 1, sizeof(Drover__PoolSlice *));
-	p.guests = arena_array(l->a, l->v.n_guests + 1, sizeof(Drover__GuestSlice *));
-	for (size_t i = 0; i < l->out.n; i++) {
-		if (l->out.v[i].host == host)
-			p.pools[p.n_pools++] = pool_message(l, &l->out.v[i]);
+	p.pools = arena_array(l->a, cpu->out.n + 1, sizeof(Drover__PoolSlice *));
+	p.guests = arena_array(l->a, l->n_guests + 1, sizeof(Drover__GuestSlice *));
+	for (size_t i = 0; i < cpu->out.n; i++) {
+		if (cpu->out.v[i].host == host)
+			p.pools[p.n_pools++] = pool_message(l, i);
 	}
-	for (size_t i = 0; i < l->v.n_guests; i++) {
-		if (l->guests[i].host == host)
+	for (size_t i = 0; i < l->n_guests; i++) {
+		if (cpu->guests[i].host == host)
 			p.guests[p.n_guests++] = guest_message(l, i);
 	}
 	tell(l->d, l->told[host], &p);
@@ -272,36 +321,62 @@ note_position(struct map *m, obj_id id, size_t at)
 	(void)map_put(m, id.v, (void *)(uintptr_t)(at + 1)); /* NOLINT */
 }
 
+/* Room for what a look finds, the same for every resource. */
+static void
+make_room(struct look *l, const struct obj *cluster)
+{
+	size_t pools = inv_count(l->d->inv, KIND_POOL) + 1;
+	size_t guests = inv_count(l->d->inv, KIND_VM) + 1;
+
+	l->told = arena_array(l->a, cluster->n_kids + 1, sizeof(struct told *));
+	l->pool_rows = arena_array(l->a, pools, sizeof(struct pool *));
+	l->guest_rows = arena_array(l->a, guests, sizeof(struct vm *));
+	for (int r = 0; r < RESOURCES_; r++) {
+		struct part *p = &l->parts[r];
+
+		p->look = l;
+		p->what = (enum resource)r;
+		p->hosts =
+		    arena_array(l->a, cluster->n_kids + 1, sizeof(struct slice_host));
+		p->pools = arena_array(l->a, pools, sizeof(struct slice_pool));
+		p->guests = arena_array(l->a, guests, sizeof(struct slice_guest));
+	}
+}
+
 static void
 read_hosts(struct look *l, const struct obj *cluster)
 {
-	l->hosts = arena_array(l->a, cluster->n_kids + 1, sizeof(*l->hosts));
-	l->told = arena_array(l->a, cluster->n_kids + 1, sizeof(struct told *));
 	for (size_t i = 0; i < cluster->n_kids; i++) {
 		const struct host *h = inv_host(l->d->inv, cluster->kids[i]);
+		size_t at = l->n_hosts;
+		bool away;
 
 		if (!h)
 			continue;
-		note_position(l->host_at, h->o.id, l->v.n_hosts);
-		l->told[l->v.n_hosts] = told_of(l->d, h->o.id);
-		l->told[l->v.n_hosts]->seen = true;
-		l->hosts[l->v.n_hosts++] = (struct slice_host){ h->cpu_total_mhz,
-			!hosts_is_up(l->d->hosts, h->o.id) };
+		away = !hosts_is_up(l->d->hosts, h->o.id);
+		note_position(l->host_at, h->o.id, at);
+		l->told[at] = told_of(l->d, h->o.id);
+		l->told[at]->seen = true;
+		l->parts[CPU].hosts[at] = (struct slice_host){ h->cpu_total_mhz, away };
+		l->parts[MEM].hosts[at] =
+		    (struct slice_host){ h->memory_total_mb, away };
+		l->n_hosts++;
 	}
 }
 
 static void
 add_pool(struct look *l, const struct pool *p)
 {
-	note_position(l->pool_at, p->o.id, l->v.n_pools);
-	l->pool_rows[l->v.n_pools] = p;
-	l->pools[l->v.n_pools++] = (struct slice_pool){
-		.id = obj_id_number(p->o.id),
-		.parent = position(l->pool_at, p->o.parent),
-		.shares = p->cpu_shares,
-		.reservation = p->cpu_reservation_mhz,
-		.limit = p->cpu_limit_mhz,
-	};
+	uint64_t id = obj_id_number(p->o.id);
+	uint32_t parent = position(l->pool_at, p->o.parent);
+
+	note_position(l->pool_at, p->o.id, l->n_pools);
+	l->pool_rows[l->n_pools] = p;
+	l->parts[CPU].pools[l->n_pools] = (struct slice_pool){ id, parent,
+		p->cpu_shares, p->cpu_reservation_mhz, p->cpu_limit_mhz };
+	l->parts[MEM].pools[l->n_pools] = (struct slice_pool){ id, parent,
+		p->mem_shares, p->mem_reservation_mb, p->mem_limit_mb };
+	l->n_pools++;
 }
 
 static void
@@ -320,82 +395,122 @@ add_kids(struct look *l, const struct obj *o)
 static void
 read_pools(struct look *l, const struct obj *cluster)
 {
-	size_t most = inv_count(l->d->inv, KIND_POOL) + 1;
-
-	l->pools = arena_array(l->a, most, sizeof(*l->pools));
-	l->pool_rows = arena_array(l->a, most, sizeof(struct pool *));
 	for (size_t i = 0; i < cluster->n_kids; i++) {
 		const struct pool *p = inv_pool(l->d->inv, cluster->kids[i]);
 
 		if (p && p->is_root)
 			add_kids(l, &p->o);
 	}
-	for (size_t at = 0; at < l->v.n_pools; at++)
+	for (size_t at = 0; at < l->n_pools; at++)
 		add_kids(l, &l->pool_rows[at]->o);
 }
 
+/* Memory that it needs as far as its host can tell; if it cannot, all that it has. */
+static uint64_t
+memory_demand(const struct vm *vm)
+{
+	size_t n = vm->counters ? json_count(vm->counters) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const json *c = json_at(vm->counters, i);
+		const char *name = json_str_value(json_get(c, "name"), NULL);
+
+		if (name && str_same(name, MEM_DEMAND))
+			return (uint64_t)(json_int_value(json_get(c, "current")) /
+					  MB_BYTES);
+	}
+	return vm->memory_mb;
+}
+
 /* One that is down wants nothing, but its host knows where it belongs. */
-static struct slice_guest
-guest_of(const struct look *l, const struct vm *vm, const struct host *h)
+static void
+add_guest(struct look *l, const struct vm *vm, const struct host *h)
 {
 	bool on = vm->power_state != POWER_OFF && vm->power_state != POWER_SUSPENDED;
-
-	return (struct slice_guest){
+	const struct slice_guest both = {
 		.id = obj_id_number(vm->o.id),
 		.pool = position(l->pool_at, vm->pool),
 		.host = position(l->host_at, vm->host),
-		.shares =
-		    pool_cpu_shares(vm->cpu_shares_level, vm->cpu_shares, vm->num_cpu),
-		.reservation = on ? vm->cpu_reservation_mhz : 0,
-		.limit = vm->cpu_limit_mhz,
-		.used = on ? vm->cpu_usage_mhz : 0,
-		.most = on ? (uint64_t)vm->num_cpu * h->cpu_mhz : 0,
 	};
+	struct slice_guest *cpu = &l->parts[CPU].guests[l->n_guests];
+	struct slice_guest *mem = &l->parts[MEM].guests[l->n_guests];
+
+	*cpu = *mem = both;
+	cpu->shares =
+	    pool_cpu_shares(vm->cpu_shares_level, vm->cpu_shares, vm->num_cpu);
+	cpu->limit = vm->cpu_limit_mhz;
+	mem->shares =
+	    pool_mem_shares(vm->mem_shares_level, vm->mem_shares, vm->memory_mb);
+	mem->limit = vm->mem_limit_mb;
+	if (on) {
+		cpu->reservation = vm->cpu_reservation_mhz;
+		cpu->used = vm->cpu_usage_mhz;
+		cpu->most = (uint64_t)vm->num_cpu * h->cpu_mhz;
+		mem->reservation = vm->mem_reservation_mb;
+		mem->used = memory_demand(vm);
+		mem->most = vm->memory_mb;
+	}
+	l->guest_rows[l->n_guests++] = vm;
 }
 
 static void
 read_guests(struct look *l)
 {
 	const struct inv *inv = l->d->inv;
-	size_t most = inv_count(inv, KIND_VM) + 1;
 
-	l->guests = arena_array(l->a, most, sizeof(*l->guests));
-	l->guest_rows = arena_array(l->a, most, sizeof(struct vm *));
 	INV_EACH(inv, KIND_VM, o)
 	{
 		const struct vm *vm = inv_vm(inv, o->id);
 		const struct host *h = inv_host(inv, vm->host);
 
-		if (!h || !map_get(l->host_at, vm->host.v))
-			continue;
-		l->guest_rows[l->v.n_guests] = vm;
-		l->guests[l->v.n_guests++] = guest_of(l, vm, h);
+		if (h && map_get(l->host_at, vm->host.v))
+			add_guest(l, vm, h);
 	}
 }
 
 /* A pool in a pool that scales counts by the shares of what runs in it, times its own
  * level. */
 static void
-scale_shares(struct look *l)
+scale_shares(const struct look *l, const struct part *part)
 {
-	uint64_t *sums = arena_array(l->a, l->v.n_pools + 1, sizeof(*sums));
+	uint64_t normal = part->what == CPU ? POOL_NORMAL : POOL_NORMAL_MEM;
+	uint64_t *sums = arena_array(l->a, l->n_pools + 1, sizeof(*sums));
 
-	for (size_t i = 0; i < l->v.n_guests; i++) {
-		uint32_t p = l->guests[i].most ? l->guests[i].pool : SLICE_ROOT;
+	for (size_t i = 0; i < l->n_guests; i++) {
+		uint32_t p = part->guests[i].most ? part->guests[i].pool : SLICE_ROOT;
 
-		for (; p != SLICE_ROOT; p = l->pools[p].parent)
-			sums[p] += l->guests[i].shares;
+		for (; p != SLICE_ROOT; p = part->pools[p].parent)
+			sums[p] += part->guests[i].shares;
 	}
-	for (size_t i = 0; i < l->v.n_pools; i++) {
+	for (size_t i = 0; i < l->n_pools; i++) {
 		const struct pool *up = inv_pool(l->d->inv, l->pool_rows[i]->o.parent);
+		struct slice_pool *p = &part->pools[i];
 
 		if (!up || !up->scalable_shares || !sums[i])
 			continue;
-		l->pools[i].shares = (uint64_t)((unsigned __int128)sums[i] *
-						l->pools[i].shares / POOL_NORMAL);
-		if (l->pools[i].shares > DIVVY_MAX_SHARES)
-			l->pools[i].shares = DIVVY_MAX_SHARES;
+		p->shares = (uint64_t)((unsigned __int128)sums[i] * p->shares / normal);
+		if (p->shares > DIVVY_MAX_SHARES)
+			p->shares = DIVVY_MAX_SHARES;
 	}
+}
+
+static int
+divide(const struct look *l, struct part *p, struct err *e)
+{
+	const struct slice_view v = {
+		.pools = p->pools,
+		.n_pools = l->n_pools,
+		.guests = p->guests,
+		.n_guests = l->n_guests,
+		.hosts = p->hosts,
+		.n_hosts = l->n_hosts,
+		.held = held_by,
+		.arg = p,
+		.finds_most = p->what == MEM,
+	};
+
+	scale_shares(l, p);
+	return pool_slices(&v, l->a, &p->out, e);
 }
 
 static void
@@ -406,22 +521,20 @@ look_at(struct pool_driver *d, const struct obj *cluster)
 	AUTO(map) struct map *pool_at = map_new_u64();
 	struct look l = { .d = d, .a = a, .host_at = host_at, .pool_at = pool_at };
 	struct err e = ERR_INIT;
+	int rc = 0;
 
+	make_room(&l, cluster);
 	read_hosts(&l, cluster);
 	read_pools(&l, cluster);
 	read_guests(&l);
-	scale_shares(&l);
-	l.v.pools = l.pools;
-	l.v.guests = l.guests;
-	l.v.hosts = l.hosts;
-	l.v.held = held_by;
-	l.v.arg = &l;
-	if (pool_slices(&l.v, a, &l.out, &e)) {
+	for (int r = 0; r < RESOURCES_ && !rc; r++)
+		rc = divide(&l, &l.parts[r], &e);
+	if (rc) {
 		log_err("pools", "cluster \"%s\": %s", cluster->name, e.msg);
 		return;
 	}
-	for (uint32_t h = 0; h < l.v.n_hosts; h++) {
-		if (!l.hosts[h].is_away)
+	for (uint32_t h = 0; h < l.n_hosts; h++) {
+		if (!l.parts[CPU].hosts[h].is_away)
 			tell_host(&l, h);
 	}
 }

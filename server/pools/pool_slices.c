@@ -247,6 +247,27 @@ weigh(struct run *r, struct divvy_node *nodes, size_t n)
 	}
 }
 
+/* What nobody wants at the moment is given out too: whoever comes to want it has it
+ * before the next look. */
+static int
+find_most(struct run *r, struct divvy_node *nodes, size_t n, const uint32_t *guests,
+    size_t n_guests, struct err *e)
+{
+	uint64_t all = 0;
+	int rc;
+
+	for (size_t i = 0; i < n; i++)
+		nodes[i].reservation = nodes[i].entitlement;
+	for (size_t i = 0; i < n_guests; i++) {
+		nodes[n - n_guests + i].demand = r->v->guests[guests[i]].most;
+		all += nodes[n - n_guests + i].demand;
+	}
+	rc = divvy(nodes, n, all, NULL, e);
+	for (size_t i = 0; !rc && i < n_guests; i++)
+		r->out->guest_most[guests[i]] = nodes[n - n_guests + i].entitlement;
+	return rc;
+}
+
 static int
 divide_host(struct run *r, uint32_t host, const uint32_t *guests, size_t n_guests,
     struct err *e)
@@ -272,9 +293,13 @@ divide_host(struct run *r, uint32_t host, const uint32_t *guests, size_t n_guest
 	weigh(r, nodes, n);
 	for (size_t i = first; i < r->out->n; i++)
 		r->out->v[i].weight = nodes[i - first].want;
-	for (size_t i = 0; i < n_guests; i++)
-		r->out->guest_weight[guests[i]] = nodes[r->out->n - first + i].want;
-	return 0;
+	for (size_t i = 0; i < n_guests; i++) {
+		const struct divvy_node *node = &nodes[r->out->n - first + i];
+
+		r->out->guest_weight[guests[i]] = node->want;
+		r->out->guest_here[guests[i]] = node->entitlement;
+	}
+	return v->finds_most ? find_most(r, nodes, n, guests, n_guests, e) : 0;
 }
 
 /* ---- all of it ---- */
@@ -349,6 +374,8 @@ pool_slices(
 	out->v = arena_array(a, most_slices(v) + 1, sizeof(*out->v));
 	out->guest_weight = arena_array(a, v->n_guests + 1, sizeof(uint64_t));
 	out->guest_entitlement = arena_array(a, v->n_guests + 1, sizeof(uint64_t));
+	out->guest_here = arena_array(a, v->n_guests + 1, sizeof(uint64_t));
+	out->guest_most = arena_array(a, v->n_guests + 1, sizeof(uint64_t));
 	r.sums = arena_array(a, v->n_pools + 1, sizeof(*r.sums));
 	rc = divide_cluster(&r, e);
 	if (rc)

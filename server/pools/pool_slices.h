@@ -53,6 +53,7 @@ struct slice_view {
 	/* What of a pool's limit a host may be using by now; 0: none of it. */
 	uint64_t (*held)(void *arg, uint64_t pool, uint32_t host);
 	void *arg;
+	bool finds_most; /* fill in guest_most */
 };
 
 /* A pool on a host on which guests of it run. */
@@ -68,6 +69,10 @@ struct slices {
 	size_t n;
 	uint64_t *guest_weight; /* one for each guest of the view */
 	uint64_t *guest_entitlement;
+	uint64_t *guest_here; /* entitlement, of what its host has */
+	/* What limits leave to it where its host has enough for everybody: no less than
+	 * it is entitled to, and together no more than a limit. */
+	uint64_t *guest_most;
 	bool waits; /* some limit is to be raised once others are lowered */
 };
 

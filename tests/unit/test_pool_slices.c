@@ -213,6 +213,36 @@ large_numbers_keep_their_ratio(void **state)
 	arena_free(w.a);
 }
 
+/* What is left of a limit is given out to whoever may come to want it. */
+static void
+what_limits_leave_is_given_out_whole(void **state)
+{
+	struct world w = { .v = { .n_pools = 1, .n_hosts = 1, .finds_most = true } };
+
+	w.pools[0] = (struct slice_pool){
+		.id = 1, .parent = SLICE_ROOT, .shares = 1, .limit = 900
+	};
+	w.hosts[0] = (struct slice_host){ .capacity = 4000 };
+	add_guest(&w, 0, 0, 100, 100);
+	add_guest(&w, 0, 0, 300, 100);
+	add_guest(&w, SLICE_ROOT, 0, 100, 0);
+	w.guests[2].limit = 70;
+	divide(&w);
+	/* Each wants 300 of its 1000; the other 300 go by shares. */
+	assert_int_equal(w.out.guest_here[0], 300);
+	assert_int_equal(w.out.guest_here[1], 300);
+	assert_int_equal(w.out.guest_most[0], 300);
+	assert_int_equal(w.out.guest_most[1], 600);
+	assert_int_equal(w.out.guest_most[2], 70);
+	/* A host that lacks it for all takes what is beyond entitlements, not limits.
+	 */
+	w.hosts[0].capacity = 400;
+	divide(&w);
+	assert_true(w.out.guest_here[0] + w.out.guest_here[1] <= 400);
+	assert_int_equal(w.out.guest_most[0] + w.out.guest_most[1], 900);
+	arena_free(w.a);
+}
+
 int
 main(void)
 {
@@ -224,6 +254,7 @@ main(void)
 		cmocka_unit_test(a_pool_in_a_pool_is_told_after_it),
 		cmocka_unit_test(demand_finds_out_what_was_held_back),
 		cmocka_unit_test(large_numbers_keep_their_ratio),
+		cmocka_unit_test(what_limits_leave_is_given_out_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
