@@ -108,6 +108,31 @@ col_sample_read(const char *root, struct col_sample *ret_s, struct err *e)
 }
 
 int
+col_pressure_read(
+    const char *root, struct col_stalls *s, struct pressure_view *v, struct err *e)
+{
+	AUTO(str) struct str text = STR_INIT;
+	struct col_stalls was = *s;
+	struct proc_memory mem;
+
+	if (read_file(root, "/proc/meminfo", &text, e) ||
+	    proc_parse_memory(str_cstr(&text), &mem, e))
+		return e->code;
+	v->total_bytes = mem.total_bytes;
+	v->available_bytes = mem.available_bytes;
+	/* A kernel without it, or one that was told not to count, has no file. */
+	if (read_file(root, "/proc/pressure/memory", &text, NULL) ||
+	    pressure_parse(str_cstr(&text), &s->some_us, &s->full_us, NULL) ||
+	    !was.some_us) {
+		v->span_us = 0;
+		return 0;
+	}
+	v->some_us = s->some_us - was.some_us;
+	v->full_us = s->full_us - was.full_us;
+	return 0;
+}
+
+int
 col_pid_read(const char *root, int32_t pid, uint64_t *ret_cpu_us,
     uint64_t *ret_rss_bytes, struct err *e)
 {

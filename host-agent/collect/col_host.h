@@ -5,6 +5,7 @@
  */
 #pragma once
 #include "host-agent/collect/proc_parse.h"
+#include "host-agent/resource/pressure.h"
 
 /* Left to the host itself where its memory is not configured. */
 #define COL_RESERVE_BYTES (512ull << 20)
@@ -42,6 +43,16 @@ int col_machine_read(
     const char *root, struct col_machine *ret_m, struct err *e) WARN_UNUSED;
 int col_sample_read(
     const char *root, struct col_sample *ret_s, struct err *e) WARN_UNUSED;
+
+/* For how long threads have waited for memory since the machine runs. */
+struct col_stalls {
+	uint64_t some_us, full_us;
+};
+
+/* v->span_us, since s was read, is the caller's; 0 becomes of it where the kernel does
+ * not count. */
+int col_pressure_read(const char *root, struct col_stalls *s, struct pressure_view *v,
+    struct err *e) WARN_UNUSED;
 /* One process; ERR_NOT_FOUND when it is gone. */
 int col_pid_read(const char *root, int32_t pid, uint64_t *ret_cpu_us,
     uint64_t *ret_rss_bytes, struct err *e) WARN_UNUSED;

@@ -9,7 +9,7 @@
 
 struct collect {
 	struct collect_conf conf;
-	struct timer *tick, *soon;
+	struct timer *tick, *soon, *memory_tick;
 	uint64_t seq;
 	uint64_t sent_ms;
 	bool soon_armed;
@@ -20,6 +20,10 @@ struct collect {
 	uint64_t guests_cpu_us; /* at the last sample */
 	uint32_t cpu_usage_mhz;
 	uint64_t memory_used_bytes;
+
+	struct col_stalls stalls; /* at the last look at memory */
+	uint64_t looked_us;
+	enum pressure pressure;
 };
 
 static uint32_t
@@ -128,6 +132,46 @@ on_tick(void *arg)
 	stores_sample(k->conf.stores);
 }
 
+/* Where the host is a share of a machine its guests have that much between them, and
+ * what the machine itself waits for says nothing. */
+static void
+see_share(const struct collect *k, struct pressure_view *v)
+{
+	uint64_t total = k->conf.share.memory_bytes;
+	uint64_t used = guests_usage(k->conf.guests).memory_bytes;
+	uint64_t left = used < total ? total - used : 0;
+
+	v->total_bytes = total;
+	v->available_bytes = left < v->available_bytes ? left : v->available_bytes;
+	v->some_us = v->full_us = v->span_us = 0;
+}
+
+static void
+on_memory_tick(void *arg)
+{
+	struct collect *k = arg;
+	uint64_t now_us = loop_now_ms(k->conf.loop) * 1000;
+	struct pressure_view v = { .span_us = now_us - k->looked_us };
+	struct err e = ERR_INIT;
+	enum pressure is;
+
+	guests_each(k->conf.guests, sample_guest, k);
+	if (col_pressure_read(k->conf.root, &k->stalls, &v, &e)) {
+		log_warn("collect", "%s", e.msg);
+		return;
+	}
+	k->looked_us = now_us;
+	if (k->conf.share.partial)
+		see_share(k, &v);
+	is = pressure_decide(&v);
+	if (is != k->pressure)
+		log_notice("collect", "memory is %s: %llu of %llu MB are available",
+		    pressure_name(is), (unsigned long long)(v.available_bytes >> 20),
+		    (unsigned long long)(v.total_bytes >> 20));
+	k->pressure = is;
+	guests_memory_turn(k->conf.guests, is);
+}
+
 static void
 on_soon(void *arg)
 {
@@ -142,6 +186,7 @@ collect_new(const struct collect_conf *c)
 	k->conf = *c;
 	k->tick = timer_new(c->loop, on_tick, k);
 	k->soon = timer_new(c->loop, on_soon, k);
+	k->memory_tick = timer_new(c->loop, on_memory_tick, k);
 	return k;
 }
 
@@ -152,6 +197,7 @@ collect_free(struct collect *k)
 		return;
 	timer_free(k->tick);
 	timer_free(k->soon);
+	timer_free(k->memory_tick);
 	free(k);
 }
 
@@ -160,6 +206,7 @@ collect_start(struct collect *k)
 {
 	sample(k);
 	timer_every(k->tick, interval(k->conf.report_ms));
+	timer_every(k->memory_tick, COLLECT_MEMORY_MS);
 }
 
 void

@@ -14,6 +14,8 @@
 #define COLLECT_MAX_MS 60000u
 /* Changes closer together than this share a report. */
 #define COLLECT_GAP_MS 100u
+/* How often it is looked whether memory is short. */
+#define COLLECT_MEMORY_MS 1000u
 
 struct collect;
 struct guests;

@@ -10,6 +10,7 @@
 #include "host-agent/guest/guest_book.h"
 #include "host-agent/guest/guest_int.h"
 #include "host-agent/guest/guest_job.h"
+#include "host-agent/guest/guest_memory.h"
 #include "host-agent/guest/guest_resource.h"
 #include "host-agent/guest/guest_spec.h"
 #include "host-agent/guest/guest_transfer.h"
@@ -49,6 +50,7 @@ guest_free(struct guest *g)
 	guest_job_free(g->job);
 	guest_transfer_free(g->transfer);
 	guest_resources_drop(g);
+	guest_memory_drop(g);
 	engine_guest_free(g->handle);
 	saver_free(g->saver);
 	drover__guest_spec__free_unpacked(g->spec, NULL);

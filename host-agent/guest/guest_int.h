@@ -14,6 +14,7 @@
 #define MAX_WAITING      64u /* orders that wait for the agent's own work on one guest */
 
 struct guest_job;
+struct guest_memory;
 struct guest_past;
 struct guest_pools;
 struct guest_resources;
@@ -64,6 +65,7 @@ struct guest {
 
 	struct guest_usage usage;
 	struct guest_resources *resources; /* NULL: nothing is known of its group */
+	struct guest_memory *memory;       /* NULL: it is not up, or was not looked at */
 	uint64_t disk_bytes;
 	bool sizing;              /* a worker sums up its disks */
 	uint64_t resume_after_ms; /* a stalled one is not resumed before this */

@@ -5,8 +5,11 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "host-agent/guest/guest_memory.h"
 #include "host-agent/guest/guest_spec.h"
 #include "host-agent/resource/cg.h"
+
+#define MB_BYTES UINT64_C(0x100000)
 
 struct guest_pools {
 	Drover__HostPools *told;
@@ -56,6 +59,15 @@ guest_pools_entitlement(const struct guest *g)
 	return s ? s->cpu_entitlement_mhz : 0;
 }
 
+struct guest_share
+guest_pools_memory(const struct guest *g)
+{
+	const Drover__GuestSlice *s = slice_of(g);
+
+	return s ? (struct guest_share){ s->mem_entitlement_mb, s->mem_most_mb }
+		 : (struct guest_share){ 0, 0 };
+}
+
 void
 guest_pools_values(
     const struct guest *g, const Drover__GuestSpec *spec, struct cg_values *v)
@@ -64,6 +76,7 @@ guest_pools_values(
 
 	cg_values_of(spec, cg_cpu_mhz(cg), v);
 	cg_values_place(cg, g->number, v);
+	guest_memory_values(g, spec, v);
 }
 
 static struct cg_slice
@@ -75,6 +88,7 @@ pool_slice(const Drover__PoolSlice *p, uint32_t cpu_mhz)
 		.cpu_shares = cg_shares_v1(p->cpu_shares),
 		.cpu_weight = cg_shares_v2(p->cpu_shares),
 		.cpu_quota_us = cg_quota_us(p->cpu_limit_mhz, cpu_mhz),
+		.mem_limit_bytes = p->mem_limit_mb * MB_BYTES,
 	};
 }
 
@@ -94,7 +108,32 @@ guest_slice(const struct guests *gs, const Drover__GuestSlice *s)
 		return c;
 	cg_values_of(g->spec, cg_cpu_mhz(gs->env.cg), &own);
 	c.cpu_quota_us = own.cpu_quota_us;
+	guest_memory_values(g, g->spec, &own);
+	c.mem_kept_bytes = own.memory_kept_bytes;
+	c.mem_reserved_bytes = own.memory_reserved_bytes;
 	return c;
+}
+
+/* A pool keeps what its guests keep, and has room for what running them takes. */
+static void
+add_memory(const struct guests *gs, struct cg_slice *pools, size_t n,
+    const struct cg_slice *guest)
+{
+	const struct guest *g = guests_find(gs, guest->id);
+	uint64_t in = guest->pool;
+
+	/* Those that hold others come first. */
+	for (size_t i = n; i-- > 0;) {
+		struct cg_slice *p = &pools[i];
+
+		if (!in || p->id != in)
+			continue;
+		p->mem_kept_bytes += guest->mem_kept_bytes;
+		p->mem_reserved_bytes += guest->mem_reserved_bytes;
+		if (p->mem_limit_bytes && g)
+			p->mem_limit_bytes += guest_memory_overhead(g);
+		in = p->pool;
+	}
 }
 
 static int
@@ -111,8 +150,11 @@ lay(struct guests *gs, struct err *e)
 	for (size_t i = 0; i < p->n_guests; i++) {
 		const struct guest *g = guests_find(gs, p->guests[i]->guest);
 
-		if (!g || !guest_spec_invented(g->spec))
-			guests[all.n_guests++] = guest_slice(gs, p->guests[i]);
+		if (g && guest_spec_invented(g->spec))
+			continue;
+		guests[all.n_guests] = guest_slice(gs, p->guests[i]);
+		add_memory(gs, pools, all.n_pools, &guests[all.n_guests]);
+		all.n_guests++;
 	}
 	return cg_pools_set(cg, &all, e);
 }

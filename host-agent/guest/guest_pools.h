@@ -21,5 +21,12 @@ void guest_pools_gather(const struct guest *g);
 /* What of the guest's settings counts in its pool. */
 void guest_pools_values(
     const struct guest *g, const Drover__GuestSpec *spec, struct cg_values *v);
+
+/* What the server has told of its memory, in MB; zeroes: nothing. */
+struct guest_share {
+	uint64_t entitled, most;
+};
+
+struct guest_share guest_pools_memory(const struct guest *g);
 /* MHz; 0: the server has not told. */
 uint64_t guest_pools_entitlement(const struct guest *g);

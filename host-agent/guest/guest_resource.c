@@ -11,6 +11,7 @@
 #include "host-agent/engine/engine_device.h"
 #include "host-agent/engine/engine_exec.h"
 #include "host-agent/guest/guest_job.h"
+#include "host-agent/guest/guest_memory.h"
 #include "host-agent/guest/guest_pools.h"
 #include "host-agent/guest/guest_spec.h"
 #include "host-agent/network/port.h"
@@ -44,6 +45,7 @@ void
 guest_resources_begin(struct guest *g)
 {
 	guest_resources_drop(g);
+	guest_memory_drop(g);
 	resources_of(g)->begun = true;
 }
 
@@ -289,21 +291,23 @@ guest_resources_sample(struct guest *g, const struct net_dev *links, size_t n_li
 void
 guest_resources_status(const struct guest *g, Drover__GuestStatus *st)
 {
-	const struct counters *c = g->resources ? &g->resources->now : NULL;
+	struct counters c = g->resources ? g->resources->now : (struct counters){ 0 };
 
-	if (!c || !c->n)
+	if (!c.n)
 		return;
-	st->counters = xcalloc(c->n, sizeof(Drover__Counter *));
-	for (size_t i = 0; i < c->n; i++) {
+	/* As it is now, not as it was at the last look at everything. */
+	guest_memory_count(g, &c);
+	st->counters = xcalloc(c.n, sizeof(Drover__Counter *));
+	for (size_t i = 0; i < c.n; i++) {
 		Drover__Counter *one = xcalloc(1, sizeof(*one));
 
 		drover__counter__init(one);
-		one->name = xstrdup(c->v[i].name);
-		one->unit = xstrdup(c->v[i].unit);
-		one->current = c->v[i].current;
-		one->peak = c->v[i].peak;
-		one->limit = c->v[i].limit;
-		one->failures = c->v[i].failures;
+		one->name = xstrdup(c.v[i].name);
+		one->unit = xstrdup(c.v[i].unit);
+		one->current = c.v[i].current;
+		one->peak = c.v[i].peak;
+		one->limit = c.v[i].limit;
+		one->failures = c.v[i].failures;
 		st->counters[st->n_counters++] = one;
 	}
 }

@@ -14,6 +14,7 @@
 #include "host-agent/engine/engine.h"
 #include "host-agent/guest/guest_state.h"
 #include "host-agent/link/journal.h"
+#include "host-agent/resource/pressure.h"
 #include "host-agent/storage/disk.h"
 
 struct cg;
@@ -101,5 +102,8 @@ struct guest_usage guests_usage(const struct guests *gs);
 /* Refresh what only the engine can tell (guests without a process), and disks' sizes.
  */
 void guests_sample(struct guests *gs);
+/* See to the memory of those that are up: once a second, and at once where the host has
+ * become short of it. */
+void guests_memory_turn(struct guests *gs, enum pressure p);
 /* Datastores were looked at: stalled guests whose disks have room again go on. */
 void guests_room_changed(struct guests *gs);
