@@ -195,6 +195,12 @@ engine_guest_free(struct engine_guest *g)
 	g->engine->ops->guest_free(g);
 }
 
+struct engine *
+engine_guest_engine(const struct engine_guest *g)
+{
+	return g->engine;
+}
+
 enum engine_state
 engine_guest_state(const struct engine_guest *g)
 {

@@ -161,6 +161,7 @@ struct engine_guest *engine_guest_new(struct engine *en, uint64_t guest,
 /* Forget it.  A running guest runs on; verbs under way are dropped. */
 void engine_guest_free(struct engine_guest *g);
 
+struct engine *engine_guest_engine(const struct engine_guest *g);
 enum engine_state engine_guest_state(const struct engine_guest *g);
 enum engine_end engine_guest_end(const struct engine_guest *g);
 /* Why it is STALLED, or how it went DOWN; "" if there is nothing to say. */
