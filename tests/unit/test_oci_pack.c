@@ -1,12 +1,17 @@
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -72,7 +77,7 @@ set_up(void **state)
 	fill(b->from, "void.img", 0, 0);
 	fill(b->from, "tmpfs-dev-73.tar.gz.img", 1, 3);
 	w = wire(b);
-	if (oci_pack(b->from, &w, &e) || oci_pack_seal(&w, &e))
+	if (oci_pack(b->from, -1, &w, &e) || oci_pack_seal(&w, &e))
 		fail_msg("pack: %s", e.msg);
 	b->bytes = lseek(b->stream, 0, SEEK_CUR);
 	lseek(b->stream, 0, SEEK_SET);
@@ -236,10 +241,139 @@ what_is_no_image_does_not_travel(void **state)
 	struct err e = ERR_INIT;
 
 	assert_int_equal(mkdirat(b->from, "folder", 0700), 0);
-	assert_int_equal(oci_pack(b->from, &w, &e), ERR_UNSUPPORTED);
+	assert_int_equal(oci_pack(b->from, -1, &w, &e), ERR_UNSUPPORTED);
 	assert_int_equal(unlinkat(b->from, "folder", AT_REMOVEDIR), 0);
-	assert_int_equal(oci_pack(b->to, &w, &e), ERR_IO);
+	assert_int_equal(oci_pack(b->to, -1, &w, &e), ERR_IO);
 	assert_string_equal(e.msg, "there are no images");
+}
+
+/* ---- a folder that is still written ---- */
+
+struct follower {
+	const struct bed *bed;
+	struct oci_wire wire;
+	_Atomic uint64_t bytes;
+	atomic_bool is_stopped;
+	int whole; /* eventfd */
+	int rc;
+	struct err e;
+	pthread_t thread;
+};
+
+static void *
+run_follower(void *arg)
+{
+	struct follower *f = arg;
+
+	f->rc = oci_pack(f->bed->from, f->whole, &f->wire, &f->e);
+	if (!f->rc)
+		f->rc = oci_pack_seal(&f->wire, &f->e);
+	return NULL;
+}
+
+static void
+start_follower(struct follower *f, const struct bed *b, int stream)
+{
+	f->bed = b;
+	f->whole = eventfd(0, EFD_CLOEXEC);
+	f->wire = (struct oci_wire){ stream, &f->is_stopped, &f->bytes };
+	assert_int_equal(pthread_create(&f->thread, NULL, run_follower, f), 0);
+}
+
+static void
+end_follower(struct follower *f)
+{
+	assert_int_equal(pthread_join(f->thread, NULL), 0);
+	close(f->whole);
+}
+
+/* A part of pages-2.img, until that many bytes have gone. */
+static void
+grow_until(struct follower *f, int pages, uint64_t bytes)
+{
+	static const uint8_t part[4096] = { 7, 8, 9 };
+	const struct timespec moment = { .tv_nsec = 1000000 };
+	time_t end = time(NULL) + 60;
+
+	while (f->bytes < bytes) {
+		if (time(NULL) > end)
+			fail_msg("%llu bytes went", (unsigned long long)f->bytes);
+		assert_int_equal(write(pages, part, sizeof(part)), sizeof(part));
+		nanosleep(&moment, NULL); /* between two writes of a slow writer */
+	}
+}
+
+static uint64_t
+size_of(int dir, const char *name)
+{
+	struct stat st;
+
+	assert_int_equal(fstatat(dir, name, &st, 0), 0);
+	return (uint64_t)st.st_size;
+}
+
+static void
+memory_goes_as_it_is_written(void **state)
+{
+	const struct bed *b = *state;
+	AUTO_CLOSE int pages =
+	    openat(b->from, "pages-2.img", O_WRONLY | O_CREAT | O_APPEND, 0600);
+	struct follower f = { .rc = 1 };
+	uint8_t first[3];
+	AUTO_CLOSE int come = -1;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(ftruncate(b->stream, 0), 0);
+	assert_int_equal(lseek(b->stream, 0, SEEK_SET), 0);
+	start_follower(&f, b, b->stream);
+	grow_until(&f, pages, 300000);
+	grow_until(&f, pages, 600000);
+	fill(b->from, "inventory.img", 77, 4);
+	assert_int_equal(write(pages, "tail", 4), 4);
+	assert_int_equal(eventfd_write(f.whole, 1), 0);
+	end_follower(&f);
+	if (f.rc || unpack(b, MUCH, &e))
+		fail_msg("%s%s", f.e.msg, e.msg);
+	assert_int_equal(
+	    size_of(b->to, "pages-2.img"), size_of(b->from, "pages-2.img"));
+	assert_int_equal(size_of(b->to, "pages-1.img"), LARGE);
+	assert_int_equal(size_of(b->to, "inventory.img"), 77);
+	come = openat(b->to, "pages-2.img", O_RDONLY);
+	for (off_t at = 0; at + 4096 <= (off_t)size_of(b->to, "pages-2.img");
+	     at += 4096) {
+		assert_int_equal(pread(come, first, 3, at), 3);
+		assert_memory_equal(first, "\7\10\11", 3);
+	}
+}
+
+static void
+who_follows_notices_that_nobody_listens(void **state)
+{
+	const struct bed *b = *state;
+	struct follower f = { .rc = 0 };
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	start_follower(&f, b, ends[0]);
+	close(ends[1]);
+	end_follower(&f);
+	assert_int_equal(f.rc, ERR_LOST);
+	close(ends[0]);
+}
+
+static void
+more_of_what_never_came_is_refused(void **state)
+{
+	const struct bed *b = *state;
+	uint8_t head[11] = { 4 };
+	struct err e = ERR_INIT;
+
+	oci_wire_put(head + 1, 5, 2);
+	assert_int_equal(ftruncate(b->stream, 0), 0);
+	assert_int_equal(pwrite(b->stream, OCI_PACK_MAGIC, 8, 0), 8);
+	assert_int_equal(pwrite(b->stream, head, sizeof(head), 8), sizeof(head));
+	assert_int_equal(pwrite(b->stream, "x.img", 5, 19), 5);
+	assert_int_equal(unpack(b, MUCH, &e), ERR_CORRUPT);
 }
 
 #define ON_BED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -255,7 +389,11 @@ main(void)
 		ON_BED(names_are_those_of_images),
 		ON_BED(full_disk_is_said),
 		ON_BED(what_is_no_image_does_not_travel),
+		ON_BED(memory_goes_as_it_is_written),
+		ON_BED(who_follows_notices_that_nobody_listens),
+		ON_BED(more_of_what_never_came_is_refused),
 	};
 
+	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

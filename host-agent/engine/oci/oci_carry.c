@@ -1,8 +1,10 @@
 #include "host-agent/engine/oci/oci_carry.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include "base/assert.h"
@@ -14,6 +16,7 @@
 struct lane {
 	struct oci_carry *carry;
 	int stream_fd, image_fd;
+	int whole_fd;          /* readable: image_fd is whole */
 	struct oci_sync *sync; /* of a disk that goes */
 	enum oci_load load;
 	uint64_t max_bytes;
@@ -42,8 +45,9 @@ oci_carry_new(struct loop *l, unsigned n_lanes)
 	c->n_lanes = n_lanes;
 	c->workers = workers_new(l, n_lanes, n_lanes);
 	for (unsigned i = 0; i < n_lanes; i++)
-		c->lanes[i] =
-		    (struct lane){ .carry = c, .stream_fd = -1, .image_fd = -1 };
+		c->lanes[i] = (struct lane){
+			.carry = c, .stream_fd = -1, .image_fd = -1, .whole_fd = -1
+		};
 	return c;
 }
 
@@ -63,6 +67,8 @@ oci_carry_free(struct oci_carry *c)
 			close(l->stream_fd);
 		if (l->image_fd >= 0)
 			close(l->image_fd);
+		if (l->whole_fd >= 0)
+			close(l->whole_fd);
 	}
 	free(c);
 }
@@ -79,6 +85,9 @@ oci_carry_lane(
 	if (l->stream_fd < 0 || l->image_fd < 0)
 		return err_set(e, ERR_INVALID, "there is no %s for its %s",
 		    l->stream_fd < 0 ? "stream" : "image", lane ? "disk" : "memory");
+	l->whole_fd = eventfd(0, EFD_CLOEXEC);
+	if (l->whole_fd < 0)
+		return err_sys(e, ERR_IO, errno, "cannot make an eventfd");
 	return 0;
 }
 
@@ -92,7 +101,9 @@ carry(void *job)
 
 	switch (l->load) {
 	case OCI_LOAD_PACK:
-		return oci_pack(l->image_fd, &w, &l->e);
+		return oci_pack(l->image_fd, -1, &w, &l->e);
+	case OCI_LOAD_FOLLOW:
+		return oci_pack(l->image_fd, l->whole_fd, &w, &l->e);
 	case OCI_LOAD_SEAL:
 		return oci_pack_seal(&w, &l->e);
 	case OCI_LOAD_UNPACK:
@@ -147,6 +158,13 @@ oci_carry_begin(
 	c->n_under_way++;
 	/* There is a thread for each lane. */
 	ASSERT(!worker_run(c->workers, carry, carried, l, NULL));
+}
+
+void
+oci_carry_whole(struct oci_carry *c, unsigned lane)
+{
+	/* It counts up to more than anybody says it. */
+	ASSERT(!eventfd_write(c->lanes[lane].whole_fd, 1));
 }
 
 void

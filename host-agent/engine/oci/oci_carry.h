@@ -14,6 +14,8 @@ struct oci_carry;
 
 enum oci_load {
 	OCI_LOAD_PACK,   /* image_fd, a folder, into the stream, but for the seal */
+	OCI_LOAD_FOLLOW, /* the same, of one that is whole when oci_carry_whole says so
+			  */
 	OCI_LOAD_SEAL,   /* the last byte */
 	OCI_LOAD_UNPACK, /* the stream into image_fd, an empty folder */
 	OCI_LOAD_FIRST,  /* image_fd, a disk's image, while the container runs */
@@ -30,6 +32,8 @@ int oci_carry_lane(struct oci_carry *c, unsigned lane, int stream_fd, int image_
 /* max_bytes: of OCI_LOAD_UNPACK.  Begun between oci_carry_await and the wake's end. */
 void oci_carry_begin(
     struct oci_carry *c, unsigned lane, enum oci_load load, uint64_t max_bytes);
+/* What a lane follows is whole, and will not change any more. */
+void oci_carry_whole(struct oci_carry *c, unsigned lane);
 /* Tell w when nothing is under way; the reason is that of the first that failed. */
 void oci_carry_await(struct oci_carry *c, struct wake w);
 /* Have all that is under way, or will be, fail. */

@@ -23,6 +23,7 @@ struct oci_move {
 	bool may_load;      /* of an adoption: from its images */
 	unsigned n_unwired; /* of its wires, from the first on, are out of it */
 	uint32_t give_up_ms;
+	uint64_t before_bytes; /* that had passed when it was shut */
 	uint64_t began_ms, shut_ms, saved_ms, ended_ms, sent_ms;
 	struct flow *arrival;
 };

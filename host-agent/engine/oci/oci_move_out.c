@@ -228,6 +228,22 @@ freeze_start(struct flow *f, void *arg)
 	return oci_save_shut_step(f, c);
 }
 
+/* The memory goes as it is saved: the container stands still for both at once. */
+static enum flow_rc
+follow_start(struct flow *f, void *arg)
+{
+	struct oci_guest *c = arg;
+	struct oci_move *m = c->move;
+
+	if (oci_is_gone(c) || !m)
+		return FLOW_FAIL;
+	if (m->fails)
+		return FLOW_NEXT;
+	m->before_bytes = oci_carry_bytes(m->carry);
+	oci_carry_begin(m->carry, 0, OCI_LOAD_FOLLOW, 0);
+	return FLOW_NEXT;
+}
+
 static enum flow_rc
 send_start(struct flow *f, void *arg)
 {
@@ -246,11 +262,11 @@ send_start(struct flow *f, void *arg)
 		return FLOW_NEXT;
 	dir = open(images, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir >= 0 && !oci_pack_size(dir, &bytes, NULL))
-		c->g.progress.total_bytes = oci_carry_bytes(m->carry) + bytes;
+		c->g.progress.total_bytes = m->before_bytes + bytes;
 	/* Another host must see on a shared datastore what was written here. */
 	if (fdatasync(c->ground.fds[0]))
 		log_warn("engine", "%s: cannot write its image to its disk", c->who);
-	oci_carry_begin(m->carry, 0, OCI_LOAD_PACK, 0);
+	oci_carry_whole(m->carry, 0);
 	if (m->n_lanes > 1)
 		oci_carry_begin(m->carry, 1, OCI_LOAD_SECOND, 0);
 	return oci_move_carry_step(f, c);
@@ -334,6 +350,7 @@ static const struct flow_step leave_steps[] = {
 	{ "shut", freeze_start, NULL, NULL, 0 },
 	{ "freeze", oci_freeze_step, oci_freeze_finish, NULL, 1 },
 	{ "unwire", oci_unwire_step, oci_unwire_finish, NULL, OCI_RUNTIME_MS },
+	{ "follow", follow_start, NULL, NULL, 0 },
 	{ "dump", oci_save_dump_step, oci_save_dump_finish, NULL, OCI_SAVE_MS },
 	{ "ended", oci_save_ended_step, oci_save_ended_finish, NULL, OCI_ENDED_MS },
 	{ "send", send_start, oci_move_begun_finish, NULL, OCI_LOOK_MS },

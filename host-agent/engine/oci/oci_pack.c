@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 
 #include <openssl/evp.h>
 
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -20,7 +23,10 @@
 #define FILE_HEAD (1u + 2u + 8u)
 #define END_HEAD  (1u + 4u + 8u)
 
-enum mark { MARK_FILE = 1, MARK_END, MARK_SEAL };
+/* What CRIU writes memory into, from its beginning to its end. */
+#define PAGES "pages-"
+
+enum mark { MARK_FILE = 1, MARK_END, MARK_SEAL, MARK_MORE };
 
 /* One end of a stream under way. */
 struct pack {
@@ -29,6 +35,7 @@ struct pack {
 	uint8_t *buf; /* CHUNK */
 	uint64_t bytes;
 	uint32_t files;
+	struct map *sent; /* uint64_t, by name: bytes that went before all was there */
 };
 
 static int
@@ -40,6 +47,7 @@ pack_begin(struct pack *p, const struct oci_wire *w, struct err *e)
 		return err_set(e, ERR_INTERNAL, "SHA-256 cannot be computed");
 	}
 	p->buf = xmalloc(CHUNK);
+	p->sent = map_new_str();
 	return 0;
 }
 
@@ -48,6 +56,10 @@ pack_end(struct pack *p)
 {
 	EVP_MD_CTX_free(p->md);
 	free(p->buf);
+	MAP_EACH(p->sent, it) {
+		free(it.value);
+	}
+	map_free(p->sent);
 }
 
 static int
@@ -113,31 +125,115 @@ each_file(int dir_fd, file_fn fn, void *arg, struct err *e)
 }
 
 static int
-put_file(int fd, const char *name, uint64_t size, void *arg, struct err *e)
+put_head(struct pack *p, enum mark mark, const char *name, uint64_t size, struct err *e)
 {
-	struct pack *p = arg;
 	uint8_t head[FILE_HEAD];
 	size_t n = strlen(name);
 	int rc;
 
-	head[0] = MARK_FILE;
+	head[0] = (uint8_t)mark;
 	oci_wire_put(head + 1, n, 2);
 	oci_wire_put(head + 3, size, 8);
 	rc = put(p, head, sizeof(head), e);
-	if (!rc)
-		rc = put(p, name, n, e);
-	while (!rc && size > 0) {
-		size_t want = size < CHUNK ? (size_t)size : CHUNK;
-		ssize_t r = read(fd, p->buf, want);
+	return rc ? rc : put(p, name, n, e);
+}
+
+/* What is behind the bytes that went before. */
+static int
+put_file(int fd, const char *name, uint64_t size, void *arg, struct err *e)
+{
+	struct pack *p = arg;
+	const uint64_t *sent = map_get_str(p->sent, name);
+	uint64_t at = sent ? *sent : 0;
+	int rc;
+
+	if (sent && size <= at)
+		return size == at ? 0 : err_set(e, ERR_IO, "image %s: it shrank", name);
+	rc = put_head(p, sent ? MARK_MORE : MARK_FILE, name, size - at, e);
+	while (!rc && at < size) {
+		size_t want = size - at < CHUNK ? (size_t)(size - at) : CHUNK;
+		ssize_t r = pread(fd, p->buf, want, (off_t)at);
 
 		if (r <= 0)
 			return err_sys(
 			    e, ERR_IO, r < 0 ? errno : EIO, "image %s", name);
 		rc = put(p, p->buf, (size_t)r, e);
-		size -= (uint64_t)r;
+		at += (uint64_t)r;
 		p->bytes += (uint64_t)r;
 	}
-	p->files++;
+	if (!sent)
+		p->files++;
+	return rc;
+}
+
+/* ---- out, while the folder is written ---- */
+
+static int
+put_early(struct pack *p, int dir_fd, const char *name, struct err *e)
+{
+	AUTO_CLOSE int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	uint64_t *sent = map_get_str(p->sent, name);
+	struct stat st;
+	int rc;
+
+	/* Whatever is wrong with it is still so when the folder is whole. */
+	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) ||
+	    !name_is_file_safe(name) ||
+	    (uint64_t)st.st_size < (sent ? *sent : 0) + CHUNK)
+		return 0;
+	rc = put_file(fd, name, (uint64_t)st.st_size, p, e);
+	if (rc)
+		return rc;
+	if (!sent) {
+		sent = xmalloc(sizeof(*sent));
+		map_put_str(p->sent, name, sent);
+	}
+	*sent = (uint64_t)st.st_size;
+	return 0;
+}
+
+static int
+put_news(struct pack *p, int dir_fd, int news_fd, struct err *e)
+{
+	_Alignas(struct inotify_event) char buf[4096];
+	ssize_t n = read(news_fd, buf, sizeof(buf));
+	const struct inotify_event *event;
+	int rc = 0;
+
+	for (ssize_t at = 0; !rc && at < n;
+	     at += (ssize_t)(sizeof(*event) + event->len)) {
+		event = (const struct inotify_event *)(const void *)(buf + at);
+		if (event->len && str_starts(event->name, PAGES))
+			rc = put_early(p, dir_fd, event->name, e);
+	}
+	return rc;
+}
+
+/* Where the kernel gives no news everything goes when the folder is whole. */
+static int
+follow(struct pack *p, int dir_fd, int whole_fd, struct err *e)
+{
+	AUTO_FREE char *path = xasprintf("/proc/self/fd/%d", dir_fd);
+	AUTO_CLOSE int news_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	struct pollfd polls[] = {
+		{ .fd = whole_fd, .events = POLLIN },
+		{ .fd = p->wire->fd },
+		{ .fd = news_fd, .events = POLLIN },
+	};
+	int rc = 0;
+
+	if (news_fd >= 0 && inotify_add_watch(news_fd, path, IN_MODIFY) < 0)
+		polls[2].fd = -1;
+	while (!rc) {
+		if (poll(polls, ARRAY_SIZE(polls), -1) < 0 && errno != EINTR)
+			return err_sys(e, ERR_IO, errno, "cannot wait for images");
+		if (polls[0].revents)
+			return 0;
+		if (polls[1].revents)
+			return err_set(e, ERR_LOST, "the stream broke");
+		if (polls[2].revents)
+			rc = put_news(p, dir_fd, news_fd, e);
+	}
 	return rc;
 }
 
@@ -157,7 +253,7 @@ put_end(struct pack *p, struct err *e)
 }
 
 int
-oci_pack(int dir_fd, const struct oci_wire *w, struct err *e)
+oci_pack(int dir_fd, int whole_fd, const struct oci_wire *w, struct err *e)
 {
 	struct pack p;
 	int rc = pack_begin(&p, w, e);
@@ -165,6 +261,8 @@ oci_pack(int dir_fd, const struct oci_wire *w, struct err *e)
 	if (rc)
 		return rc;
 	rc = put(&p, OCI_PACK_MAGIC, MAGIC_LEN, e);
+	if (!rc && whole_fd >= 0)
+		rc = follow(&p, dir_fd, whole_fd, e);
 	if (!rc)
 		rc = each_file(dir_fd, put_file, &p, e);
 	if (!rc && p.files == 0)
@@ -238,19 +336,16 @@ get_bytes(struct pack *p, int fd, const char *name, uint64_t size, struct err *e
 }
 
 static int
-get_file(struct pack *p, int dir_fd, uint64_t max_bytes, struct err *e)
+get_head(struct pack *p, char name[NAME_LEN + 1], uint64_t *ret_size, struct err *e)
 {
 	uint8_t head[FILE_HEAD - 1];
-	char name[NAME_LEN + 1];
-	AUTO_CLOSE int fd = -1;
-	uint64_t size;
 	size_t n;
 	int rc = get(p, head, sizeof(head), e);
 
 	if (rc)
 		return rc;
 	n = (size_t)oci_wire_get(head, 2);
-	size = oci_wire_get(head + 2, 8);
+	*ret_size = oci_wire_get(head + 2, 8);
 	if (n == 0 || n > NAME_LEN || p->files == OCI_PACK_FILES_MAX)
 		return err_set(e, ERR_CORRUPT, "images: file %" PRIu32 " has no name",
 		    p->files + 1);
@@ -262,15 +357,31 @@ get_file(struct pack *p, int dir_fd, uint64_t max_bytes, struct err *e)
 		return err_set(e, ERR_CORRUPT,
 		    "images: file %" PRIu32 " has a name that no image has",
 		    p->files + 1);
+	return 0;
+}
+
+/* A file, or more of one that must be there. */
+static int
+get_file(struct pack *p, enum mark mark, int dir_fd, uint64_t max_bytes, struct err *e)
+{
+	int how = mark == MARK_FILE ? O_CREAT | O_EXCL : O_APPEND;
+	char name[NAME_LEN + 1];
+	AUTO_CLOSE int fd = -1;
+	uint64_t size;
+	int rc = get_head(p, name, &size, e);
+
+	if (rc)
+		return rc;
 	if (size > max_bytes || p->bytes > max_bytes - size)
 		return err_set(
 		    e, ERR_TOO_LARGE, "images: more than %" PRIu64 " bytes", max_bytes);
-	fd = openat(
-	    dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	fd = openat(dir_fd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC | how, 0644);
 	if (fd < 0 || fchmod(fd, 0644))
-		return err_sys(
-		    e, errno == EEXIST ? ERR_CORRUPT : ERR_IO, errno, "image %s", name);
-	p->files++;
+		return err_sys(e,
+		    errno == EEXIST || errno == ENOENT ? ERR_CORRUPT : ERR_IO, errno,
+		    "image %s", name);
+	if (mark == MARK_FILE)
+		p->files++;
 	return get_bytes(p, fd, name, size, e);
 }
 
@@ -309,12 +420,12 @@ get_all(struct pack *p, int dir_fd, uint64_t max_bytes, struct err *e)
 		rc = get(p, &mark, 1, e);
 		if (!rc && mark == MARK_END)
 			return get_end(p, e);
-		if (!rc && mark != MARK_FILE)
+		if (!rc && mark != MARK_FILE && mark != MARK_MORE)
 			return err_set(e, ERR_CORRUPT,
 			    "images: neither a file nor their end after file %" PRIu32,
 			    p->files);
 		if (!rc)
-			rc = get_file(p, dir_fd, max_bytes, e);
+			rc = get_file(p, mark, dir_fd, max_bytes, e);
 	}
 	return rc;
 }

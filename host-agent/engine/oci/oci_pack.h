@@ -4,6 +4,7 @@
  *
  *   head     OCI_PACK_MAGIC
  *   a file   1, length of its name (2), its size (8), its name, its bytes
+ *   more     4, the same: bytes behind those of a file that came before
  *   end      2, how many files (4), how many bytes (8), SHA-256 of all before
  *   seal     3
  *
@@ -18,15 +19,20 @@
 	262144u /* a container of ten thousand processes has fewer \
 		 */
 
-/* All regular files of the folder, but not the seal. */
-int oci_pack(int dir_fd, const struct oci_wire *w, struct err *e) WARN_UNUSED;
+/*
+ * All regular files of the folder, but not the seal.  whole_fd: becomes readable when
+ * the folder is whole; until then what is written of the container's memory goes as it
+ * comes.  -1: it is whole.
+ */
+int oci_pack(
+    int dir_fd, int whole_fd, const struct oci_wire *w, struct err *e) WARN_UNUSED;
 int oci_pack_seal(const struct oci_wire *w, struct err *e) WARN_UNUSED;
 /* How many bytes oci_pack and the seal will write. */
 int oci_pack_size(int dir_fd, uint64_t *ret_bytes, struct err *e) WARN_UNUSED;
 /*
- * Into an empty folder, files that all may read; what a failure leaves there is the caller's.  ERR_LOST: it was
- * cut short.  ERR_CORRUPT: it is no such stream, or was changed.  ERR_TOO_LARGE: more
- * than max_bytes in files.
+ * Into an empty folder, files that all may read; what a failure leaves there is the
+ * caller's.  ERR_LOST: it was cut short.  ERR_CORRUPT: it is no such stream, or was
+ * changed.  ERR_TOO_LARGE: more than max_bytes in files.
  */
 int oci_unpack(int dir_fd, const struct oci_wire *w, uint64_t max_bytes,
     struct err *e) WARN_UNUSED;
