@@ -1,6 +1,6 @@
 /*
  * The first process of a container that has one of each: a file with a place in it, a
- * deleted one, a pipe, a socket pair, a unix socket with a name, a timer, memory shared
+ * deleted one, a pipe, a socket pair, a unix socket with a name, timers, memory shared
  * with a child, threads.  It goes round all of them and writes after each round how
  * many it has made, or what is not as it was, into /state/rounds.
  */
@@ -22,10 +22,11 @@
 
 #define THREADS  4
 #define ROUND_NS 20000000
+#define BEAT_NS  3000000 /* shorter than it ever stands still */
 #define SOCKET   "/state/socket"
 
 struct kinds {
-	int pipe[2], pair[2], named[2], file, deleted, timer;
+	int pipe[2], pair[2], named[2], file, deleted, timer, beats[2];
 	_Atomic uint64_t *shared; /* [0]: asked of the child, [1]: its answer */
 };
 
@@ -84,6 +85,20 @@ set_timer(int fd)
 	return timerfd_settime(fd, 0, &once, NULL);
 }
 
+/* One that counts from now on, one with its times on the wall. */
+static int
+start_beats(int ret_fds[2])
+{
+	struct itimerspec beat = { { .tv_nsec = BEAT_NS }, { .tv_nsec = BEAT_NS } };
+
+	ret_fds[0] = timerfd_create(CLOCK_MONOTONIC, 0);
+	ret_fds[1] = timerfd_create(CLOCK_REALTIME, 0);
+	if (timerfd_settime(ret_fds[0], 0, &beat, NULL) ||
+	    clock_gettime(CLOCK_REALTIME, &beat.it_value))
+		return -1;
+	return timerfd_settime(ret_fds[1], TFD_TIMER_ABSTIME, &beat, NULL);
+}
+
 static void
 make(struct kinds *k)
 {
@@ -96,7 +111,7 @@ make(struct kinds *k)
 	k->timer = timerfd_create(CLOCK_MONOTONIC, 0);
 	if (k->shared == MAP_FAILED || k->file < 0 || unlink("/state/deleted") ||
 	    pipe(k->pipe) || socketpair(AF_UNIX, SOCK_DGRAM, 0, k->pair) ||
-	    set_timer(k->timer))
+	    set_timer(k->timer) || start_beats(k->beats))
 		end("making");
 	connect_named(k->named);
 	if (fork() == 0)
@@ -143,6 +158,9 @@ go_round(struct kinds *k, uint64_t round)
 	if (read(k->timer, &expired, sizeof(expired)) != sizeof(expired) || !expired ||
 	    set_timer(k->timer))
 		end("the timer");
+	for (int i = 0; i < 2; i++)
+		if (read(k->beats[i], &expired, sizeof(expired)) != sizeof(expired))
+			end("a timer that repeats");
 	pass("the pipe", k->pipe[1], k->pipe[0], round);
 	pass("the socket pair", k->pair[1], k->pair[0], round);
 	pass("the unix socket", k->named[0], k->named[1], round);

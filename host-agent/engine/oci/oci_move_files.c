@@ -8,12 +8,14 @@
 #include <linux/xattr.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/engine/oci/oci_criu_timers.h"
 #include "host-agent/engine/oci/oci_move_int.h"
 
 #define MAGIC_BYTES   8 /* at the beginning of an image */
@@ -169,6 +171,34 @@ oci_move_map_ids(const struct oci_guest *c, struct err *e)
 			    dirfd(d), f->d_name, oci_id_base(c->oci, c->g.number), e);
 	if (d)
 		closedir(d);
+	return rc;
+}
+
+/* ---- what CRIU would not restore as it was ---- */
+
+int
+oci_move_mend_timers(const struct oci_guest *c, struct err *e)
+{
+	AUTO_FREE char *path = oci_move_path(c, "images/files.img");
+	AUTO_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st;
+	unsigned mended = 0;
+	void *image;
+	int rc;
+
+	if (fd < 0 && errno == ENOENT)
+		return 0; /* no process has a file */
+	if (fd < 0 || fstat(fd, &st))
+		return err_sys(e, ERR_IO, errno, "image files.img");
+	image =
+	    mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (image == MAP_FAILED)
+		return err_sys(e, ERR_CORRUPT, errno, "image files.img");
+	rc = oci_criu_timers_mend(image, (size_t)st.st_size, &mended, e);
+	munmap(image, (size_t)st.st_size);
+	if (mended)
+		log_info("engine", "%s: %u timers were due while it stood still",
+		    c->who, mended);
 	return rc;
 }
 

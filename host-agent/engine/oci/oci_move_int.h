@@ -62,6 +62,8 @@ uint32_t oci_move_patience_ms(const struct oci_guest *c);
 int oci_move_images(const struct oci_guest *c, int *ret_fd, struct err *e);
 /* A container that comes has the ids of its place on this host. */
 int oci_move_map_ids(const struct oci_guest *c, struct err *e);
+/* Timers that repeat go on, also those that were due in between. */
+int oci_move_mend_timers(const struct oci_guest *c, struct err *e);
 bool oci_move_has_images(const struct oci_guest *c);
 /* Which loop devices are on them, into c->run. */
 void oci_move_find_loops(struct oci_guest *c);

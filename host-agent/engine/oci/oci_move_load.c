@@ -44,7 +44,8 @@ oci_load_step(struct flow *f, void *arg)
 	if (!is_wanted(c))
 		return FLOW_NEXT;
 	if ((!c->ground.n && oci_ground_open(c, flow_err(f))) ||
-	    oci_move_map_ids(c, flow_err(f)) || launch(c, flow_wake(f), flow_err(f)))
+	    oci_move_map_ids(c, flow_err(f)) || oci_move_mend_timers(c, flow_err(f)) ||
+	    launch(c, flow_wake(f), flow_err(f)))
 		return oci_move_fail(f, c);
 	return FLOW_WAIT;
 }
