@@ -22,6 +22,7 @@ oci_move_drop(struct oci_guest *c)
 		return;
 	if (m->arrival)
 		flow_cancel(m->arrival, "cut short");
+	oci_criu_watch_free(m->criu);
 	oci_carry_free(m->carry);
 	free(m);
 }
@@ -131,6 +132,25 @@ oci_move_carry_wait(struct flow *f, void *arg)
 	if (oci_is_gone(c) || !c->move)
 		return FLOW_FAIL;
 	return c->move->fails ? FLOW_NEXT : oci_move_carry_step(f, c);
+}
+
+void
+oci_move_criu_begin(struct oci_guest *c)
+{
+	oci_criu_watch_free(c->move->criu);
+	c->move->criu = oci_criu_watch_new(c->g.engine->loop, &c->child);
+}
+
+void
+oci_move_criu_end(struct oci_guest *c, const char *log, struct err *e)
+{
+	struct oci_criu_watch *watch = MOVE(c->move->criu);
+
+	if (oci_criu_is_dead(watch))
+		err_set(e, ERR_IO, "CRIU ended before it was done");
+	else if (e->code)
+		oci_move_criu_says(c, log, e);
+	oci_criu_watch_free(watch);
 }
 
 enum flow_rc

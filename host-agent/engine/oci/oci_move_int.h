@@ -6,6 +6,7 @@
  */
 #pragma once
 #include "host-agent/engine/oci/oci_carry.h"
+#include "host-agent/engine/oci/oci_criu_watch.h"
 #include "host-agent/engine/oci/oci_move.h"
 
 #define OCI_SAVE_MS  600000 /* CRIU writes what memory there is */
@@ -26,6 +27,7 @@ struct oci_move {
 	uint64_t before_bytes; /* that had passed when it was shut */
 	uint64_t began_ms, shut_ms, saved_ms, ended_ms, sent_ms;
 	struct flow *arrival;
+	struct oci_criu_watch *criu; /* while it works */
 };
 
 /* ---- oci_move.c: what is under way ---- */
@@ -43,6 +45,10 @@ enum flow_rc oci_move_carry_finish(struct flow *f, void *arg, int rc);
 /* A stream was begun; the step behind this one, oci_move_carry_wait, waits on. */
 enum flow_rc oci_move_begun_finish(struct flow *f, void *arg, int rc);
 enum flow_rc oci_move_carry_wait(struct flow *f, void *arg);
+/* c->child is a runtime that has CRIU save or restore the container. */
+void oci_move_criu_begin(struct oci_guest *c);
+/* It has ended; adds to e, where that is an error, what CRIU has logged. */
+void oci_move_criu_end(struct oci_guest *c, const char *log, struct err *e);
 /* Take away what is left of it here: FLOW_WAIT. */
 enum flow_rc oci_move_clear(struct flow *f, struct oci_guest *c);
 /* The end of that.  False: the wait was cut. */

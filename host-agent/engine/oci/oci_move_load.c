@@ -47,6 +47,7 @@ oci_load_step(struct flow *f, void *arg)
 	    oci_move_map_ids(c, flow_err(f)) || oci_move_mend_timers(c, flow_err(f)) ||
 	    launch(c, flow_wake(f), flow_err(f)))
 		return oci_move_fail(f, c);
+	oci_move_criu_begin(c);
 	return FLOW_WAIT;
 }
 
@@ -59,12 +60,12 @@ oci_load_finish(struct flow *f, void *arg, int rc)
 		return FLOW_FAIL;
 	if (!rc)
 		rc = oci_launched(c, c->run.phase, flow_err(f));
+	oci_move_criu_end(c, "restore.log", flow_err(f));
 	if (!rc) {
 		c->move->saved = false;
 		c->ended = false;
 		return FLOW_NEXT;
 	}
-	oci_move_criu_says(c, "restore.log", flow_err(f));
 	err_wrap(flow_err(f), "its processes cannot be restored");
 	return oci_move_fail(f, c);
 }

@@ -60,6 +60,7 @@ oci_save_dump_step(struct flow *f, void *arg)
 		return FLOW_NEXT;
 	if (oci_command(c, args, oci_move_patience_ms(c), flow_wake(f), flow_err(f)))
 		return oci_move_fail(f, c);
+	oci_move_criu_begin(c);
 	return FLOW_WAIT;
 }
 
@@ -73,9 +74,9 @@ oci_save_dump_finish(struct flow *f, void *arg, int rc)
 	c->move->saved_ms = loop_now_ms(c->g.engine->loop);
 	/* Its processes are ended when everything was written. */
 	c->move->saved = oci_move_has_images(c) && (!rc || c->ended);
+	oci_move_criu_end(c, "dump.log", flow_err(f));
 	if (!rc)
 		return FLOW_NEXT;
-	oci_move_criu_says(c, "dump.log", flow_err(f));
 	err_wrap(flow_err(f), "its processes cannot be saved");
 	return oci_move_fail(f, c);
 }
