@@ -61,8 +61,8 @@ sort_kinds(struct bal *b, struct bal_screen *s)
 		s->kind_from[k + 1] += s->kind_from[k];
 }
 
-static void
-screen_host(const struct bal *b, uint32_t host)
+void
+bal_rescreen(struct bal *b, uint32_t host)
 {
 	const struct bal_host *h = &b->hosts[host];
 	struct bal_screen *s = b->screen;
@@ -103,7 +103,7 @@ screen_init(struct bal *b)
 		s->mem[g] = (float)b->guests[g].mem;
 	}
 	for (uint32_t i = 0; i < b->host_count; i++)
-		screen_host(b, i);
+		bal_rescreen(b, i);
 }
 
 /* ---- fronts ---- */
@@ -175,7 +175,7 @@ find_fronts(struct bal *b)
 		for (uint32_t i = from; i < to; i++) {
 			const struct bal_host *h = &b->hosts[s->sorted[i]];
 
-			if (h->closed || h->mem >= least)
+			if (h->closed || h->busy || h->mem >= least)
 				continue;
 			least = h->mem;
 			s->front[n++] = s->sorted[i];
@@ -443,14 +443,13 @@ bal_best_move(struct bal *b, bool may_move_more, uint32_t *ret_guest, uint32_t *
 	return c.guest == BAL_NONE ? 0 : c.gain;
 }
 
-static void
-make(struct bal *b, const struct choice *c)
+void
+bal_make(struct bal *b, const struct bal_change *c)
 {
-	uint32_t from = b->guests[c->guest].at;
-
-	bal_ring_apply(b, c->guest, c->to);
-	screen_host(b, from);
-	screen_host(b, c->to);
+	if (c->back == BAL_NONE)
+		bal_ring_apply(b, c->guest, c->to);
+	else
+		bal_swap(b, c->guest, c->back);
 }
 
 /* The others that promised something, to hosts that nobody has touched since. */
@@ -475,37 +474,55 @@ make_more(
 		if (c.guest == BAL_NONE)
 			continue;
 		touched[b->guests[g].at] = touched[c.to] = true;
-		make(b, &c);
+		bal_ring_apply(b, c.guest, c.to);
 	}
 }
 
 static bool
-step(struct bal *b, const struct bal_limits *l)
+find_next(struct bal *b, const struct bal_limits *l, struct promises *p,
+    struct bal_change *ret)
 {
 	uint32_t budget = b->moved < l->max_moved ? l->max_moved - b->moved : 0;
-	struct promises p;
 	struct choice c;
 	uint32_t u, v;
 	double gain;
 
-	find_best(b, budget, &c, &p);
+	find_best(b, budget, &c, p);
 	if (c.guest != BAL_NONE && c.gain >= l->min_gain) {
-		uint32_t from = b->guests[c.guest].at;
-
-		make(b, &c);
-		if (b->host_count < MANY_HOSTS)
-			return true;
-		for (uint32_t i = 0; i < b->host_count; i++)
-			b->screen->touched[i] = i == from || i == c.to;
-		make_more(b, l, &p.free, c.gain > l->min_gain ? c.gain : l->min_gain);
+		*ret = (struct bal_change){ c.guest, c.to, BAL_NONE, c.gain };
 		return true;
 	}
 	gain = bal_best_swap(b, budget, &u, &v);
 	if (gain <= 0 || gain < l->min_gain)
 		return false;
-	bal_swap(b, u, v);
-	screen_host(b, b->guests[u].at);
-	screen_host(b, b->guests[v].at);
+	*ret = (struct bal_change){ u, b->guests[v].at, v, gain };
+	return true;
+}
+
+bool
+bal_next(struct bal *b, const struct bal_limits *l, struct bal_change *ret)
+{
+	struct promises p;
+
+	return find_next(b, l, &p, ret);
+}
+
+static bool
+step(struct bal *b, const struct bal_limits *l)
+{
+	struct bal_change c;
+	struct promises p;
+
+	if (!find_next(b, l, &p, &c))
+		return false;
+	uint32_t from = b->guests[c.guest].at;
+
+	bal_make(b, &c);
+	if (b->host_count < MANY_HOSTS || c.back != BAL_NONE)
+		return true;
+	for (uint32_t i = 0; i < b->host_count; i++)
+		b->screen->touched[i] = i == from || i == c.to;
+	make_more(b, l, &p.free, c.gain > l->min_gain ? c.gain : l->min_gain);
 	return true;
 }
 

@@ -1,97 +1,16 @@
 /*
- * balance_int: one balancing run: who is where, how even that is, and what a move would
- * change.
- *
- * x is a host's CPU demand, y its memory, both by its capacity; the score is the
- * population standard deviation of x over the hosts plus that of y: 0 is even.  With
- * S = sum of x and Q = sum of x*x it is sqrt(Q/n - (S/n)^2), so a move changes four
- * numbers and is judged without looking at any other host.
- *
- * Doubles: the same operations in the same order give the same bits, and hosts and
- * guests are in the order of their ids.
+ * balance_int: what the files of the balancer share.
  */
 #pragma once
-#include <stdbool.h>
-#include <stdint.h>
+#include "scheduler/balance.h"
 
-#include "base/arena.h"
-
-#define BAL_NONE UINT32_MAX
-
-struct bal_host {
-	double cpu_cap, mem_cap; /* MHz, MB; above 0 */
-	double cpu, mem;         /* of the guests there */
-	uint32_t kind;           /* hosts of equal capacity have the same */
-	bool closed;             /* takes no guest */
-	uint32_t *guests;        /* those there, in no order */
-	uint32_t guest_count, guest_room;
-};
-
-struct bal_guest {
-	double cpu, mem;
-	double dirty;      /* MB a second that it writes while it runs */
-	double seconds;    /* that a move of it takes; bal_init() works them out */
-	uint32_t home, at; /* host before the run, and now */
-	uint32_t pos;      /* in its host's guests */
-	uint32_t next;     /* of those it is kept together with, in a ring */
-	bool fixed;        /* stays */
-	bool ruled;        /* some rule names it */
-};
-
-enum bal_rule_kind { BAL_APART, BAL_TOGETHER, BAL_ONLY_ON, BAL_NEVER_ON };
-
-struct bal_rule {
-	enum bal_rule_kind kind;
-	const uint32_t *guests;
-	uint32_t guest_count;
-	const bool *hosts; /* one for each host; NULL unless it names hosts */
-};
-
-struct bal_sums {
-	double sx, qx, sy, qy;
-};
-
-/* One step: a guest to a host, and the other way round for a swap. */
-struct bal_step {
-	uint32_t guest, from, to;
-};
-
-struct bal {
-	struct arena *arena;
-	struct bal_host *hosts;
-	uint32_t host_count, kind_count;
-	struct bal_guest *guests;
-	uint32_t guest_count;
-	const struct bal_rule *rules;
-	uint32_t rule_count;
-	/* Rules of guest g: rule_of[rule_from[g]] … rule_of[rule_from[g + 1] - 1]. */
-	uint32_t *rule_from, *rule_of;
-
-	struct bal_sums sums;
-	double score;
-	uint32_t moved;         /* guests away from home */
-	struct bal_step *steps; /* all that was done, legal one after the other */
-	uint32_t step_count, step_room;
-
-	double price; /* score that a second of moving must gain; 0: moves are free */
-	double paid;  /* seconds, of the guests away from home */
-
-	struct bal_screen *screen;
-	struct bal_spare *spare; /* NULL: nobody asks what a lost host would need */
-};
-
-struct bal_limits {
-	uint32_t max_moved; /* guests away from home */
-	double target;      /* score that is good enough */
-	double min_gain;    /* of one step */
-};
-
-/* balance_state.c: hosts, guests (home set) and rules are there. */
-void bal_init(struct bal *b);
+/* balance_state.c */
 void bal_resum(struct bal *b); /* against drift; every BAL_RESUM steps */
 #define BAL_RESUM 64u
-/* Guest to host to, now. */
-void bal_apply(struct bal *b, uint32_t guest, uint32_t to);
+/* Take back all but the first so many steps. */
+void bal_undo(struct bal *b, uint32_t steps);
+/* One guest more, of the room that there is for them, on a host. */
+void bal_join(struct bal *b, uint32_t host, double cpu, double mem);
 /* The score if guest went to host to. */
 double bal_after(const struct bal *b, uint32_t guest, uint32_t to);
 /* The score if so many MHz and MB went from one host to another. */
@@ -105,20 +24,27 @@ double bal_score_of(const struct bal *b, const struct bal_sums *s);
 bool bal_has_room(const struct bal *b, uint32_t guest, uint32_t to);
 bool bal_fits(const struct bal *b, uint32_t guest, uint32_t to);
 bool bal_rules_allow(const struct bal *b, uint32_t guest, uint32_t to);
+/* The same once without has left there. */
+bool bal_rules_allow_for(
+    const struct bal *b, uint32_t guest, uint32_t to, uint32_t without);
+/* The rule alone. */
+bool bal_rule_allows(const struct bal *b, uint32_t rule, uint32_t guest, uint32_t to);
 uint32_t bal_rules_broken(const struct bal *b);
 
 /* balance_move.c */
+#define BAL_LINK_MB_S 1100.0 /* a 10 Gbit/s network's */
 /* What is sent while the guest writes on, and how long that takes. */
-double bal_sent_mb(const struct bal_guest *g);
-double bal_move_seconds(const struct bal_guest *g);
-/* More than it can send: the move would not end by itself. */
-bool bal_is_too_busy(const struct bal_guest *g);
+double bal_sent_mb(const struct bal *b, const struct bal_guest *g);
+double bal_move_seconds(const struct bal *b, const struct bal_guest *g);
 
 /* balance_repair.c */
 /* What has to be, whatever it does to the score: closed hosts are emptied, rules that
  * are broken are kept again, hosts that hold more memory than they have give some away.
  * Neither limits nor prices are asked.  How many guests it moved. */
 uint32_t bal_repair(struct bal *b);
+/* All who can leave a host, the large ones first; those that find no place by all rules
+ * follow only the strict ones.  How many went. */
+uint32_t bal_empty_host(struct bal *b, uint32_t host);
 /* All that are kept together with guest, itself too: may they go there at once? */
 bool bal_ring_fits(const struct bal *b, uint32_t guest, uint32_t to);
 void bal_ring_apply(struct bal *b, uint32_t guest, uint32_t to);
@@ -131,6 +57,8 @@ bool bal_ring_is_whole(const struct bal *b, uint32_t guest);
 /* The best single move, by exact score; its gain, 0 if none gains. */
 double bal_best_move(
     struct bal *b, bool may_move_more, uint32_t *ret_guest, uint32_t *ret_to);
+/* What is screened of a host's guests is of the time before. */
+void bal_rescreen(struct bal *b, uint32_t host);
 /* Moves (and swaps where none gains) until the limits are met. */
 void bal_greedy(struct bal *b, const struct bal_limits *l);
 

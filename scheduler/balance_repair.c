@@ -10,13 +10,13 @@
 
 #define HOPELESS 1e9
 
-/* Guests that are kept together are few. */
+/* Guests that are kept together are few.  Who has to go in any case goes alone. */
 static uint32_t
 next_in_ring(const struct bal *b, uint32_t guest, uint32_t first)
 {
 	uint32_t next = b->guests[guest].next;
 
-	return next == first ? BAL_NONE : next;
+	return next == first || b->lax ? BAL_NONE : next;
 }
 
 static bool
@@ -46,6 +46,8 @@ may_be_at(const struct bal *b, uint32_t guest, uint32_t to)
 	for (uint32_t i = b->rule_from[guest]; i < b->rule_from[guest + 1]; i++) {
 		const struct bal_rule *r = &b->rules[b->rule_of[i]];
 
+		if (r->soft && b->lax)
+			continue;
 		if ((r->kind == BAL_ONLY_ON && !r->hosts[to]) ||
 		    (r->kind == BAL_NEVER_ON && r->hosts[to]))
 			return false;
@@ -67,7 +69,7 @@ bal_ring_fits(const struct bal *b, uint32_t guest, uint32_t to)
 	double cpu = h->cpu, mem = h->mem;
 	uint32_t coming = 0;
 
-	if (h->closed)
+	if (h->closed || (h->busy && !b->lax))
 		return false;
 	for (uint32_t g = guest; g != BAL_NONE; g = next_in_ring(b, g, guest)) {
 		const struct bal_guest *v = &b->guests[g];
@@ -82,8 +84,8 @@ bal_ring_fits(const struct bal *b, uint32_t guest, uint32_t to)
 		mem += v->mem;
 		coming++;
 	}
-	return coming && mem <= h->mem_cap && cpu <= h->cpu_cap &&
-	       (!b->spare || bal_spare_has_room(b, to, mem - h->mem));
+	return coming && mem <= h->mem_cap && (cpu <= h->cpu_cap || b->lax) &&
+	       (!b->spare || b->lax || bal_spare_has_room(b, to, mem - h->mem));
 }
 
 void
@@ -124,12 +126,7 @@ try_ring(struct bal *b, uint32_t guest, uint32_t to)
 	b->spare = NULL;
 	bal_ring_apply(b, guest, to);
 	score = b->score;
-	while (b->step_count > done) {
-		const struct bal_step s = b->steps[b->step_count - 1];
-
-		bal_apply(b, s.guest, s.from);
-		b->step_count -= 2;
-	}
+	bal_undo(b, done);
 	b->spare = spare;
 	return score;
 }
@@ -143,7 +140,7 @@ struct place {
 static void
 find_place(struct bal *b, uint32_t guest, uint32_t without, struct place *best)
 {
-	bool alone = b->guests[guest].next == guest;
+	bool alone = next_in_ring(b, guest, guest) == BAL_NONE;
 
 	for (uint32_t to = 0; to < b->host_count; to++) {
 		double score;
@@ -184,25 +181,38 @@ largest_of(const struct bal *b, const struct bal_host *h, double less_than)
 	return found;
 }
 
-/* Equal sizes are met again: whoever could not go is passed over with all his size. */
 static uint32_t
-empty_host(struct bal *b, uint32_t host)
+go_of_size(struct bal *b, uint32_t host, double mem)
+{
+	const struct bal_host *h = &b->hosts[host];
+	struct place best = { BAL_NONE, BAL_NONE, HOPELESS };
+
+	for (uint32_t k = 0; k < h->guest_count; k++) {
+		if (b->guests[h->guests[k]].mem == mem)
+			find_place(b, h->guests[k], host, &best);
+	}
+	return go(b, &best);
+}
+
+/* Equal sizes are met again: whoever could not go is passed over with all his size. */
+uint32_t
+bal_empty_host(struct bal *b, uint32_t host)
 {
 	struct bal_host *h = &b->hosts[host];
 	double size = HOPELESS * HOPELESS;
 	uint32_t moved = 0;
 
 	for (;;) {
-		struct place best = { BAL_NONE, BAL_NONE, HOPELESS };
 		uint32_t guest = largest_of(b, h, size), n;
 
 		if (guest == BAL_NONE)
 			return moved;
-		for (uint32_t k = 0; k < h->guest_count; k++) {
-			if (b->guests[h->guests[k]].mem == b->guests[guest].mem)
-				find_place(b, h->guests[k], host, &best);
+		n = go_of_size(b, host, b->guests[guest].mem);
+		if (!n) {
+			b->lax = true;
+			n = go_of_size(b, host, b->guests[guest].mem);
+			b->lax = false;
 		}
-		n = go(b, &best);
 		if (!n)
 			size = b->guests[guest].mem;
 		moved += n;
@@ -220,9 +230,13 @@ lighten_host(struct bal *b, uint32_t host)
 		struct place best = { BAL_NONE, BAL_NONE, HOPELESS };
 		uint32_t n;
 
-		for (uint32_t k = 0; k < h->guest_count; k++)
-			find_place(b, h->guests[k], host, &best);
+		for (uint32_t lax = 0; lax < 2 && best.guest == BAL_NONE; lax++) {
+			b->lax = lax;
+			for (uint32_t k = 0; k < h->guest_count; k++)
+				find_place(b, h->guests[k], host, &best);
+		}
 		n = go(b, &best);
+		b->lax = false;
 		if (!n)
 			break;
 		moved += n;
@@ -281,7 +295,7 @@ repair_all(struct bal *b)
 
 	for (uint32_t h = 0; h < b->host_count; h++) {
 		if (b->hosts[h].closed)
-			moved += empty_host(b, h);
+			moved += bal_empty_host(b, h);
 	}
 	for (uint32_t i = 0; i < b->rule_count; i++)
 		moved += mend_rule(b, &b->rules[i]);

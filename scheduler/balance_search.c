@@ -231,6 +231,7 @@ bal_search(struct bal *b, const struct bal_limits *l, uint32_t tries, uint64_t s
 
 	if (!tries || !b->guest_count || first <= 0)
 		return;
+	b->screen = NULL;
 	s.away = arena_array(b->arena, b->guest_count + 2, sizeof(uint32_t));
 	s.pos = arena_array(b->arena, b->guest_count + 1, sizeof(uint32_t));
 	rng_seed(&s.rng, seed);

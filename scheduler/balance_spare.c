@@ -199,13 +199,20 @@ bal_spare_init(struct bal *b)
 	bool *done = arena_array(b->arena, b->guest_count + 1, sizeof(*done));
 
 	s->hosts = arena_array(b->arena, b->host_count + 1, sizeof(*s->hosts));
-	s->spare = arena_array(b->arena, b->guest_count + 1, sizeof(uint32_t));
-	s->pos = arena_array(b->arena, b->guest_count + 1, sizeof(uint32_t));
+	s->spare = arena_array(b->arena, (size_t)b->guest_room + 1, sizeof(uint32_t));
+	s->pos = arena_array(b->arena, (size_t)b->guest_room + 1, sizeof(uint32_t));
 	for (uint32_t g = 0; g < b->guest_count; g++)
 		s->spare[g] = BAL_NONE;
 	b->spare = s;
 	for (uint32_t h = 0; h < b->host_count; h++)
 		cover_host(b, h, done);
+}
+
+void
+bal_spare_join(struct bal *b, uint32_t guest)
+{
+	b->spare->spare[guest] = BAL_NONE;
+	cover(b, guest);
 }
 
 bool
@@ -282,6 +289,18 @@ can_make_room(const struct bal *b, uint32_t guest, uint32_t to)
 	return true;
 }
 
+/* The first in its backup who is on from. */
+static uint32_t
+find_counting(const struct bal *b, uint32_t host, uint32_t from)
+{
+	const struct backup *k = &b->spare->hosts[host];
+	uint32_t i = 0;
+
+	while (b->guests[k->guests[i]].at != from)
+		i++;
+	return i;
+}
+
 /* Before mem more comes there. */
 static void
 make_room(struct bal *b, uint32_t to, double mem)
@@ -293,13 +312,19 @@ make_room(struct bal *b, uint32_t to, double mem)
 		double too_much = excess(b, from, to, BAL_NONE, mem);
 		struct bal_step s;
 
-		if (too_much <= 0 || !find_relief(b, from, to, too_much, &s)) {
+		if (too_much <= 0) {
 			i++;
 			continue;
 		}
-		take_backup(b, s.guest);
-		add_backup(b, s.guest, s.to);
 		i = 0;
+		if (find_relief(b, from, to, too_much, &s)) {
+			take_backup(b, s.guest);
+			add_backup(b, s.guest, s.to);
+			continue;
+		}
+		/* It comes because it must: who counted on the room has none. */
+		take_backup(b, k->guests[find_counting(b, to, from)]);
+		b->spare->missing++;
 	}
 }
 

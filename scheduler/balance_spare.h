@@ -24,6 +24,8 @@ bool bal_spare_has_room(const struct bal *b, uint32_t host, double mem);
 bool bal_spare_takes(const struct bal *b, uint32_t host, double mem);
 /* bal_apply()'s: before guest goes there. */
 void bal_spare_move(struct bal *b, uint32_t guest, uint32_t to);
+/* bal_join()'s: guest is there already. */
+void bal_spare_join(struct bal *b, uint32_t guest);
 /* Where guest would go; BAL_NONE: nowhere. */
 uint32_t bal_spare_of(const struct bal *b, uint32_t guest);
 /* Guests that have nowhere to go. */

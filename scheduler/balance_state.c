@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "scheduler/balance_int.h"
 #include "scheduler/balance_spare.h"
 
@@ -114,14 +115,16 @@ index_rules(struct bal *b)
 {
 	uint32_t at = 0;
 
-	b->rule_from = arena_array(b->arena, b->guest_count + 2, sizeof(uint32_t));
+	b->guest_room = b->guest_room ? b->guest_room : b->guest_count;
+	b->rule_from =
+	    arena_array(b->arena, (size_t)b->guest_room + 2, sizeof(uint32_t));
 	for (uint32_t i = 0; i < b->rule_count; i++) {
 		at += b->rules[i].guest_count;
 		for (uint32_t k = 0; k < b->rules[i].guest_count; k++)
 			b->rule_from[b->rules[i].guests[k] + 2]++;
 	}
 	b->rule_of = arena_array(b->arena, at + 1, sizeof(uint32_t));
-	for (uint32_t g = 2; g < b->guest_count + 2; g++)
+	for (uint32_t g = 2; g < b->guest_room + 2; g++)
 		b->rule_from[g] += b->rule_from[g - 1];
 	for (uint32_t i = 0; i < b->rule_count; i++) {
 		for (uint32_t k = 0; k < b->rules[i].guest_count; k++) {
@@ -175,7 +178,7 @@ bal_init(struct bal *b)
 	index_rules(b);
 	join_rings(b);
 	for (uint32_t g = 0; g < b->guest_count; g++) {
-		b->guests[g].seconds = bal_move_seconds(&b->guests[g]);
+		b->guests[g].seconds = bal_move_seconds(b, &b->guests[g]);
 		put(b, g, b->guests[g].home);
 	}
 	bal_resum(b);
@@ -215,7 +218,39 @@ bal_apply(struct bal *b, uint32_t guest, uint32_t to)
 	count_host(&b->sums, &b->hosts[from], 1);
 	count_host(&b->sums, &b->hosts[to], 1);
 	b->score = bal_score_of(b, &b->sums);
+	if (b->screen) {
+		bal_rescreen(b, from);
+		bal_rescreen(b, to);
+	}
 	note_step(b, guest, from, to);
+}
+
+void
+bal_undo(struct bal *b, uint32_t steps)
+{
+	while (b->step_count > steps) {
+		const struct bal_step s = b->steps[b->step_count - 1];
+
+		bal_apply(b, s.guest, s.from);
+		b->step_count -= 2;
+	}
+}
+
+void
+bal_join(struct bal *b, uint32_t host, double cpu, double mem)
+{
+	uint32_t g = b->guest_count++;
+
+	ASSERT(b->guest_count <= b->guest_room);
+	b->guests[g] = (struct bal_guest){
+		.cpu = cpu, .mem = mem, .home = host, .at = host, .next = g
+	};
+	count_host(&b->sums, &b->hosts[host], -1);
+	put(b, g, host);
+	count_host(&b->sums, &b->hosts[host], 1);
+	b->score = bal_score_of(b, &b->sums);
+	if (b->spare)
+		bal_spare_join(b, g);
 }
 
 /* What the sums would be if d MHz and m MB left one host for the other. */
@@ -265,8 +300,11 @@ bal_after_swap(const struct bal *b, uint32_t u, uint32_t v)
 /* ---- rules ---- */
 
 static bool
-rule_allows(const struct bal *b, const struct bal_rule *r, uint32_t guest, uint32_t to)
+rule_allows(const struct bal *b, const struct bal_rule *r, uint32_t guest, uint32_t to,
+    uint32_t without)
 {
+	if (r->soft && b->lax)
+		return true;
 	switch (r->kind) {
 	case BAL_ONLY_ON:
 		return r->hosts[to];
@@ -279,7 +317,7 @@ rule_allows(const struct bal *b, const struct bal_rule *r, uint32_t guest, uint3
 	for (uint32_t k = 0; k < r->guest_count; k++) {
 		uint32_t other = r->guests[k];
 
-		if (other != guest &&
+		if (other != guest && other != without &&
 		    (b->guests[other].at == to) != (r->kind == BAL_TOGETHER))
 			return false;
 	}
@@ -287,13 +325,25 @@ rule_allows(const struct bal *b, const struct bal_rule *r, uint32_t guest, uint3
 }
 
 bool
-bal_rules_allow(const struct bal *b, uint32_t guest, uint32_t to)
+bal_rules_allow_for(const struct bal *b, uint32_t guest, uint32_t to, uint32_t without)
 {
 	for (uint32_t i = b->rule_from[guest]; i < b->rule_from[guest + 1]; i++) {
-		if (!rule_allows(b, &b->rules[b->rule_of[i]], guest, to))
+		if (!rule_allows(b, &b->rules[b->rule_of[i]], guest, to, without))
 			return false;
 	}
 	return true;
+}
+
+bool
+bal_rule_allows(const struct bal *b, uint32_t rule, uint32_t guest, uint32_t to)
+{
+	return rule_allows(b, &b->rules[rule], guest, to, BAL_NONE);
+}
+
+bool
+bal_rules_allow(const struct bal *b, uint32_t guest, uint32_t to)
+{
+	return bal_rules_allow_for(b, guest, to, BAL_NONE);
 }
 
 uint32_t
@@ -306,7 +356,7 @@ bal_rules_broken(const struct bal *b)
 
 		for (uint32_t k = 0; k < r->guest_count; k++)
 			n += !rule_allows(
-			    b, r, r->guests[k], b->guests[r->guests[k]].at);
+			    b, r, r->guests[k], b->guests[r->guests[k]].at, BAL_NONE);
 	}
 	return n;
 }
@@ -318,7 +368,8 @@ bal_has_room(const struct bal *b, uint32_t guest, uint32_t to)
 	const struct bal_host *h = &b->hosts[to];
 
 	return to != g->at && !g->fixed && !h->closed &&
-	       h->mem + g->mem <= h->mem_cap && h->cpu + g->cpu <= h->cpu_cap &&
+	       h->mem + g->mem <= h->mem_cap &&
+	       (b->lax || (!h->busy && h->cpu + g->cpu <= h->cpu_cap)) &&
 	       (!g->ruled || bal_rules_allow(b, guest, to));
 }
 

@@ -96,7 +96,7 @@ try_pair(const struct bal *b, uint32_t budget, uint32_t u, uint32_t v, struct pa
 	int more = displaces(x, y);
 	double gain;
 
-	if (more > (int)budget || !may_swap(b, x, y))
+	if (more > (int64_t)budget || !may_swap(b, x, y))
 		return;
 	gain = b->score - bal_after_swap(b, u, v) -
 	       b->price * (pays(x, y->at) + pays(y, x->at));

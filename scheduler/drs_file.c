@@ -3,21 +3,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
-#include "scheduler/sched.h"
+#include "base/arena.h"
+#include "base/str.h"
 
-#define MAX_WORDS   16
-#define MAX_RULES   100000u
-#define MAX_MEMBERS 100000u
+#define MAX_WORDS 16
 
 struct reader {
-	struct drs_file *f;
+	struct sched_view *view;
+	struct arena *scratch;
 	const char *what;
 	uint32_t line;
 	char *words[MAX_WORDS];
 	uint32_t word_count;
-	struct bal_rule *rules;
-	uint32_t host_room, guest_room, rule_room;
+	uint32_t hosts, guests, rules; /* so far; ids are one more than in the file */
 };
 
 static int
@@ -25,20 +23,6 @@ bad(const struct reader *r, struct err *e, const char *why, const char *word)
 {
 	return err_set(
 	    e, ERR_INVALID, "%s: line %u: %s: \"%.40s\"", r->what, r->line, why, word);
-}
-
-static void *
-grow(struct arena *a, void *old, uint32_t count, uint32_t *room, size_t size)
-{
-	void *more;
-
-	if (count < *room)
-		return old;
-	*room = *room * 2 + 64;
-	more = arena_array(a, *room, size);
-	if (count)
-		memcpy(more, old, count * size);
-	return more;
 }
 
 static int
@@ -81,121 +65,131 @@ check_id(const struct reader *r, uint32_t count, struct err *e)
 	return rc;
 }
 
+/* Amounts are whole; fractions of a MHz or MB are nobody's business. */
+static int
+amount(const struct reader *r, uint32_t word, uint64_t most, uint64_t *ret_n,
+    struct err *e)
+{
+	double x = 0;
+	int rc = number(r, r->words[word], (double)most, &x, e);
+
+	if (!rc)
+		*ret_n = (uint64_t)(x + 0.5);
+	return rc;
+}
+
+/* What the view refuses is told with the line. */
+static int
+added(const struct reader *r, int rc, struct err *e)
+{
+	if (rc)
+		err_wrap(e, "%s: line %u", r->what, r->line);
+	return rc;
+}
+
 static int
 read_host(struct reader *r, struct err *e)
 {
-	struct bal *b = &r->f->bal;
-	uint32_t n = b->host_count, room = r->host_room;
-	struct bal_host h = { 0 };
-	int rc = check_id(r, n, e);
+	struct sched_host h = { .id = r->hosts + UINT64_C(1), .name = r->words[2] };
+	int rc = check_id(r, r->hosts, e);
 
 	if (!rc)
-		rc = number(r, r->words[3], (double)SCHED_MAX_MHZ, &h.cpu_cap, e);
+		rc = amount(r, 3, SCHED_MAX_MHZ, &h.cpu_mhz, e);
 	if (!rc)
-		rc = number(r, r->words[5], (double)SCHED_MAX_MEMORY_MB, &h.mem_cap, e);
+		rc = amount(r, 4, SCHED_MAX_CORES, &h.cpu_cores, e);
+	if (!rc)
+		rc = amount(r, 5, SCHED_MAX_MEMORY_MB, &h.memory_mb, e);
 	if (rc)
 		return rc;
-	if (n == SCHED_MAX_HOSTS || h.cpu_cap < 1 || h.mem_cap < 1)
-		return bad(
-		    r, e, "one host too many, or one without capacity", r->words[2]);
-	r->f->host_names = grow(b->arena, r->f->host_names, n, &room, sizeof(char *));
-	b->hosts = grow(b->arena, b->hosts, n, &r->host_room, sizeof(h));
-	r->f->host_names[n] = arena_strdup(b->arena, r->words[2]);
-	b->hosts[b->host_count++] = h;
-	return 0;
+	r->hosts++;
+	return added(r, sched_view_add_host(r->view, &h, e), e);
 }
 
 static int
 read_guest(struct reader *r, struct err *e)
 {
-	struct bal *b = &r->f->bal;
-	uint32_t n = b->guest_count, room = r->guest_room;
-	struct bal_guest g = { 0 };
-	int rc = check_id(r, n, e);
+	struct sched_guest g = {
+		.id = r->guests + UINT64_C(1),
+		.name = r->words[2],
+		.state = SCHED_GUEST_RUNNING,
+		.is_measured = true,
+	};
+	uint32_t host = 0;
+	double dirty = 0;
+	int rc = check_id(r, r->guests, e);
 
 	if (!rc)
-		rc = index_of(r, r->words[3], b->host_count, &g.home, e);
+		rc = index_of(r, r->words[3], r->hosts, &host, e);
 	if (!rc)
-		rc = number(r, r->words[5], (double)SCHED_MAX_MEMORY_MB, &g.mem, e);
+		rc = amount(r, 4, SCHED_MAX_VCPUS, &g.num_cpu, e);
 	if (!rc)
-		rc = number(r, r->words[6], (double)SCHED_MAX_MHZ, &g.cpu, e);
+		rc = amount(r, 5, SCHED_MAX_MEMORY_MB, &g.memory_mb, e);
 	if (!rc)
-		rc = number(r, r->words[12], (double)SCHED_MAX_MEMORY_MB, &g.dirty, e);
+		rc = amount(r, 6, SCHED_MAX_MHZ, &g.cpu_demand_mhz, e);
+	if (!rc)
+		rc = amount(r, 8, SCHED_MAX_MHZ, &g.cpu_reservation_mhz, e);
+	if (!rc)
+		rc = amount(r, 9, SCHED_MAX_MEMORY_MB, &g.memory_reservation_mb, e);
+	if (!rc)
+		rc = number(r, r->words[12], 1e6, &dirty, e);
 	if (rc)
 		return rc;
-	if (n == SCHED_MAX_GUESTS)
-		return bad(r, e, "one guest too many", r->words[2]);
-	r->f->guest_names = grow(b->arena, r->f->guest_names, n, &room, sizeof(char *));
-	b->guests = grow(b->arena, b->guests, n, &r->guest_room, sizeof(g));
-	r->f->guest_names[n] = arena_strdup(b->arena, r->words[2]);
-	b->guests[b->guest_count++] = g;
-	return 0;
+	g.dirty_kb_s = (uint64_t)(dirty * 1024 + 0.5);
+	g.host = host + UINT64_C(1);
+	r->guests++;
+	return added(r, sched_view_add_guest(r->view, &g, e), e);
 }
 
+/* Ids between commas, of which there are count so far. */
 static int
-read_members(struct reader *r, char *list, struct bal_rule *rule, struct err *e)
+read_members(struct reader *r, char *list, uint32_t count, uint64_t **ret_ids,
+    size_t *ret_n, struct err *e)
 {
-	const struct bal *b = &r->f->bal;
-	uint32_t *members = arena_array(b->arena, strlen(list) + 1, sizeof(*members));
+	uint64_t *ids = arena_array(r->scratch, strlen(list) + 1, sizeof(*ids));
+	size_t n = 0;
 
 	for (char *word; (word = strsep(&list, ","));) {
-		int rc =
-		    index_of(r, word, b->guest_count, &members[rule->guest_count], e);
+		uint32_t ix = 0;
+		int rc = index_of(r, word, count, &ix, e);
 
 		if (rc)
 			return rc;
-		for (uint32_t k = 0; k < rule->guest_count; k++) {
-			if (members[k] == members[rule->guest_count])
-				return bad(r, e, "is named twice", word);
-		}
-		if (++rule->guest_count > MAX_MEMBERS)
-			return bad(r, e, "one guest too many", word);
+		ids[n++] = ix + UINT64_C(1);
 	}
-	rule->guests = members;
-	return 0;
-}
-
-static int
-read_rule_hosts(struct reader *r, char *list, struct bal_rule *rule, struct err *e)
-{
-	const struct bal *b = &r->f->bal;
-	bool *hosts = arena_array(b->arena, b->host_count + 1, sizeof(*hosts));
-
-	for (char *word; (word = strsep(&list, ","));) {
-		uint32_t h = 0;
-		int rc = index_of(r, word, b->host_count, &h, e);
-
-		if (rc)
-			return rc;
-		hosts[h] = true;
-	}
-	rule->hosts = hosts;
+	*ret_ids = ids;
+	*ret_n = n;
 	return 0;
 }
 
 static int
 read_rule(struct reader *r, struct err *e)
 {
-	struct bal *b = &r->f->bal;
-	struct bal_rule rule = { .kind = BAL_ONLY_ON };
+	static const struct {
+		const char *word;
+		enum sched_rule_kind kind;
+	} kinds[] = { { "anti", SCHED_RULE_APART }, { "aff", SCHED_RULE_TOGETHER },
+		{ "must", SCHED_RULE_MUST_RUN_ON } };
+	struct sched_rule rule = { .id = ++r->rules, .kind = SCHED_RULE_KIND_COUNT_ };
+	uint64_t *guests = NULL, *hosts = NULL;
 	int rc;
 
-	if (!strcmp(r->words[1], "anti"))
-		rule.kind = BAL_APART;
-	else if (!strcmp(r->words[1], "aff"))
-		rule.kind = BAL_TOGETHER;
-	else if (strcmp(r->words[1], "must") != 0)
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (str_same(kinds[i].word, r->words[1]))
+			rule.kind = kinds[i].kind;
+	}
+	if (rule.kind == SCHED_RULE_KIND_COUNT_)
 		return bad(r, e, "is no kind of rule", r->words[1]);
-	if (b->rule_count == MAX_RULES)
-		return bad(r, e, "one rule too many", r->words[1]);
-	rc = read_members(r, r->words[2], &rule, e);
-	if (!rc && rule.kind == BAL_ONLY_ON)
-		rc = read_rule_hosts(r, r->words[3], &rule, e);
+	rule.name =
+	    arena_printf(r->scratch, "%s-%u", r->words[1], (unsigned)(rule.id - 1));
+	rc = read_members(r, r->words[2], r->guests, &guests, &rule.guest_count, e);
+	if (!rc && rule.kind == SCHED_RULE_MUST_RUN_ON)
+		rc =
+		    read_members(r, r->words[3], r->hosts, &hosts, &rule.host_count, e);
 	if (rc)
 		return rc;
-	r->rules = grow(b->arena, r->rules, b->rule_count, &r->rule_room, sizeof(rule));
-	r->rules[b->rule_count++] = rule;
-	return 0;
+	rule.guests = guests;
+	rule.hosts = hosts;
+	return added(r, sched_view_add_rule(r->view, &rule, e), e);
 }
 
 /* The records, and how many words each has. */
@@ -223,8 +217,8 @@ read_line(struct reader *r, char *line, struct err *e)
 	}
 	if (!r->word_count || *r->words[0] == '#')
 		return 0;
-	for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
-		if (strcmp(records[i].word, r->words[0]) != 0)
+	for (size_t i = 0; i < ARRAY_SIZE(records); i++) {
+		if (!str_same(records[i].word, r->words[0]))
 			continue;
 		if (r->word_count != records[i].words)
 			return bad(r, e, "wrong number of words for", r->words[0]);
@@ -234,18 +228,18 @@ read_line(struct reader *r, char *line, struct err *e)
 }
 
 int
-drs_file_read(
-    const char *text, size_t n, const char *what, struct drs_file *ret_f, struct err *e)
+drs_file_read(const char *text, size_t n, const char *what,
+    struct sched_view **ret_view, struct err *e)
 {
-	struct reader r = { .f = ret_f, .what = what };
+	AUTO(arena) struct arena *scratch = arena_new();
+	AUTO(sched_view) struct sched_view *v = sched_view_new();
+	struct reader r = { .view = v, .scratch = scratch, .what = what };
 	char *copy, *rest;
 	int rc = 0;
 
-	memset(ret_f, 0, sizeof(*ret_f));
-	ret_f->bal.arena = arena_new();
 	if (memchr(text, '\0', n))
 		return err_set(e, ERR_INVALID, "%s is no text", what);
-	copy = arena_array(ret_f->bal.arena, n + 1, 1);
+	copy = arena_array(scratch, n + 1, 1);
 	if (n)
 		memcpy(copy, text, n);
 	rest = copy;
@@ -253,8 +247,14 @@ drs_file_read(
 		r.line++;
 		rc = read_line(&r, line, e);
 	}
-	ret_f->bal.rules = r.rules;
-	if (!rc && !ret_f->bal.host_count)
+	if (!rc && !r.hosts)
 		rc = err_set(e, ERR_INVALID, "%s has no host", what);
+	if (!rc) {
+		rc = sched_view_finish(v, e);
+		if (rc)
+			err_wrap(e, "%s", what);
+	}
+	if (!rc)
+		*ret_view = MOVE(v);
 	return rc;
 }

@@ -1,5 +1,6 @@
 #include "base/assert.h"
-#include "scheduler/sched_int.h"
+#include "scheduler/bal_view.h"
+#include "scheduler/balance_spare.h"
 
 struct fit_reason *
 fit_refuse(
@@ -255,7 +256,8 @@ check_rules(const struct sched_view *v, const struct load *l,
 
 		if (!rule_is_against(r, l, g, host_ix))
 			continue;
-		if (!rule_is_strict(r->in.kind)) {
+		if (!rule_is_strict(r->in.kind) ||
+		    (l->ignores_apart && r->in.kind == SCHED_RULE_APART)) {
 			out->bent++;
 			out->bending = out->bending ? out->bending : r->in.name;
 		} else if (!is_refused) {
@@ -266,22 +268,34 @@ check_rules(const struct sched_view *v, const struct load *l,
 }
 
 bool
-fit_reaches(const struct sched_view *v, const struct view_guest *g, uint32_t host_ix)
+fit_reaches(const struct sched_view *v, const struct view_guest *g, uint32_t host_ix,
+    struct fit *out)
 {
 	const struct view_host *h = view_host_at(v, host_ix);
 	const struct disk_fit d = { v, NULL, g, h };
-	struct fit f = { 0 };
 
-	check_demanded(v, g, host_ix, &f);
-	check_engines(h, g, &f);
+	*out = (struct fit){ 0 };
+	check_demanded(v, g, host_ix, out);
+	check_engines(h, g, out);
 	if (g->in.num_cpu > h->in.cpu_cores)
-		return false;
+		add_shortage(fit_refuse(out, SCHED_REASON_CORES, 0, NULL),
+		    g->in.num_cpu, 0, h->in.cpu_cores);
 	for (size_t i = 0; i < g->in.disk_count; i++) {
 		if (g->datastore_ix[i] != NO_IX)
-			check_reached(&d, g->datastore_ix[i], &f);
+			check_reached(&d, g->datastore_ix[i], out);
 	}
-	check_networks(v, h, g, &f);
-	return !f.count;
+	check_networks(v, h, g, out);
+	return !out->count;
+}
+
+static void
+check_spare(const struct bal_view *x, const struct view_guest *g, uint32_t host_ix,
+    struct fit *out)
+{
+	uint32_t host = x->bal_host[host_ix];
+
+	if (host == BAL_NONE || !bal_spare_takes(&x->b, host, (double)g->in.memory_mb))
+		fit_refuse(out, SCHED_REASON_SPARE, 0, NULL);
 }
 
 void
@@ -301,6 +315,10 @@ fit_check(const struct sched_view *v, const struct load *l, const struct view_gu
 		check_disk(&d, i, out);
 	check_networks(v, h, g, out);
 	check_rules(v, l, g, host_ix, out);
+	if (l->lost && l->lost[host_ix])
+		fit_refuse(out, SCHED_REASON_LOST, 0, NULL);
+	if (l->safe && !out->count)
+		check_spare(l->safe, g, host_ix, out);
 	out->bent += h->in.network_permille > SCHED_BUSY;
 	out->bent += h->in.disk_permille > SCHED_BUSY;
 }

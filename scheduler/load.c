@@ -6,7 +6,7 @@ static struct load
 load_empty(const struct sched_view *v, struct arena *a)
 {
 	size_t hosts = v->hosts.count, datastores = v->datastores.count;
-	struct load l;
+	struct load l = { 0 };
 
 	l.at = arena_array(a, v->guests.count + 1, sizeof(*l.at));
 	l.hosts = arena_array(a, hosts ? hosts : 1, sizeof(*l.hosts));

@@ -1,13 +1,15 @@
 #include <string.h>
 
 #include "base/assert.h"
-#include "scheduler/sched_int.h"
+#include "scheduler/bal_view.h"
+#include "scheduler/balance_spare.h"
 
 /* One run; what ends up in the plan is allocated from arena, the rest from scratch. */
 struct run {
 	const struct sched_view *v;
 	enum sched_detail detail;
 	struct load load;
+	struct bal_view *safe; /* where those placed are added, or NULL */
 	struct arena *arena;
 	struct arena *scratch;
 	const char **host_names; /* copies for the plan, made when first needed */
@@ -192,35 +194,49 @@ write_choice(struct run *r, const struct view_guest *g, const struct best *best,
 }
 
 static void
+settle(struct run *r, const struct view_guest *g, const struct best *best)
+{
+	const struct view_host *h = view_host_at(r->v, best->host_ix);
+
+	load_put(
+	    r->v, &r->load, g, SCHED_GUEST_RESERVED, best->host_ix, best->datastore_ix);
+	if (r->safe)
+		bal_join(&r->safe->b, r->safe->bal_host[best->host_ix],
+		    (double)load_demand_mhz(g, h), (double)g->in.memory_mb);
+}
+
+static void
 place_guest(struct run *r, const struct view_guest *g, struct sched_move *m)
 {
 	struct best best = { .host_ix = NO_IX };
 	struct ranked *ranked = NULL;
+	bool stands =
+	    g->host_ix != NO_IX && !(r->load.lost && r->load.lost[g->host_ix]);
 
 	m->guest = g->in.id;
 	m->guest_name = arena_strdup(r->arena, g->in.name);
 	m->from = g->in.host;
+	m->from_name = g->host_ix == NO_IX ? NULL : keep_host_name(r, g->host_ix);
 	m->disk_count = g->in.disk_count;
 	if (r->detail == SCHED_EXPLAIN) {
 		size_t n = r->v->hosts.count;
 
 		ranked = arena_array(r->scratch, n ? n : 1, sizeof(*ranked));
 	}
-	if (g->host_ix != NO_IX)
+	if (stands)
 		load_take(r->v, &r->load, g, g->in.state, g->host_ix, g->datastore_ix);
 	judge_hosts(r, g, &best, ranked);
 	if (ranked)
 		keep_candidates(r, ranked, m);
 	if (best.host_ix != NO_IX) {
 		write_choice(r, g, &best, m);
-		load_put(r->v, &r->load, g, SCHED_GUEST_RESERVED, best.host_ix,
-		    best.datastore_ix);
+		settle(r, g, &best);
 		return;
 	}
 	m->code = ERR_NO_CAPACITY;
 	text_refusal(r->v, &r->load, g, &r->buf);
 	m->text = keep_text(r);
-	if (g->host_ix != NO_IX)
+	if (stands)
 		load_put(r->v, &r->load, g, g->in.state, g->host_ix, g->datastore_ix);
 }
 
@@ -256,7 +272,6 @@ place_all(
 	struct sched_move *moves =
 	    arena_array(r->arena, count ? count : 1, sizeof(*moves));
 
-	r->load = load_dup(r->v, r->scratch);
 	r->host_names = arena_array(r->scratch, hosts + 1, sizeof(*r->host_names));
 	for (size_t i = 0; i < count; i++) {
 		place_guest(r, view_guest_at(r->v, guest_ix[i]), &moves[i]);
@@ -268,6 +283,28 @@ place_all(
 	str_fini(&r->buf);
 }
 
+/* r has the view, the detail and what the load is asked besides. */
+static int
+place_asked(struct run *r, const uint64_t *guests, size_t count,
+    struct sched_plan **ret_plan, struct err *e)
+{
+	uint32_t *guest_ix =
+	    arena_array(r->scratch, count ? count : 1, sizeof(*guest_ix));
+	struct sched_plan *plan;
+	int rc;
+
+	ASSERT(r->v->is_finished);
+	rc = find_guests(r, guests, count, guest_ix, e);
+	if (rc)
+		return rc;
+	plan = xcalloc(1, sizeof(*plan));
+	plan->arena = arena_new();
+	r->arena = plan->arena;
+	place_all(r, guest_ix, count, plan);
+	*ret_plan = plan;
+	return 0;
+}
+
 int
 sched_place_many(const struct sched_view *v, const uint64_t *guests, size_t count,
     enum sched_detail detail, struct sched_plan **ret_plan, struct err *e)
@@ -276,20 +313,68 @@ sched_place_many(const struct sched_view *v, const uint64_t *guests, size_t coun
 	struct run r = {
 		.v = v, .detail = detail, .scratch = scratch, .buf = STR_INIT
 	};
-	uint32_t *guest_ix = arena_array(scratch, count ? count : 1, sizeof(*guest_ix));
-	struct sched_plan *plan;
-	int rc;
 
-	ASSERT(v->is_finished);
-	rc = find_guests(&r, guests, count, guest_ix, e);
+	r.load = load_dup(v, scratch);
+	return place_asked(&r, guests, count, ret_plan, e);
+}
+
+/* Those to be placed are judged as if they were nowhere. */
+static const bool *
+mark_guests(const struct sched_view *v, const struct sched_safe *s, struct arena *a)
+{
+	bool *marked = arena_array(a, v->guests.count + 1, sizeof(*marked));
+
+	for (size_t i = 0; i < s->count; i++) {
+		uint32_t ix = view_find(&v->guests, s->guests[i]);
+
+		if (ix != NO_IX)
+			marked[ix] = true;
+	}
+	return marked;
+}
+
+int
+sched_place_safe(const struct sched_view *v, const struct sched_safe *s,
+    struct sched_plan **ret_plan, struct err *e)
+{
+	AUTO(arena) struct arena *scratch = arena_new();
+	struct run r = {
+		.v = v, .detail = s->detail, .scratch = scratch, .buf = STR_INIT
+	};
+	struct bal_scope scope;
+	struct bal_view x;
+	int rc = bal_scope_of(v, s->cluster, &scope, e);
+
 	if (rc)
 		return rc;
-	plan = xcalloc(1, sizeof(*plan));
-	plan->arena = arena_new();
-	r.arena = plan->arena;
-	place_all(&r, guest_ix, count, plan);
-	*ret_plan = plan;
-	return 0;
+	scope.without = mark_guests(v, s, scratch);
+	bal_view_init(&x, v, &scope, scratch);
+	bal_spare_init(&x.b);
+	r.load = load_dup(v, scratch);
+	r.load.safe = r.safe = &x;
+	return place_asked(&r, s->guests, s->count, ret_plan, e);
+}
+
+int
+place_lost(const struct sched_view *v, const struct place_lost *lost,
+    struct sched_plan **ret_plan, struct err *e)
+{
+	AUTO(arena) struct arena *scratch = arena_new();
+	struct run r = {
+		.v = v, .detail = lost->detail, .scratch = scratch, .buf = STR_INIT
+	};
+
+	r.load = load_dup(v, scratch);
+	r.load.lost = lost->hosts;
+	r.load.ignores_apart = lost->ignores_apart;
+	for (uint32_t i = 0; i < v->guests.count; i++) {
+		const struct view_guest *g = view_guest_at(v, i);
+
+		if (g->host_ix != NO_IX && lost->hosts[g->host_ix])
+			load_take(
+			    v, &r.load, g, g->in.state, g->host_ix, g->datastore_ix);
+	}
+	return place_asked(&r, lost->guests, lost->count, ret_plan, e);
 }
 
 int

@@ -10,6 +10,8 @@
  *   sched_place(v, guest, SCHED_EXPLAIN, &plan, e);
  *   plan->moves[0].to is the host, or moves[0].code says ERR_NO_CAPACITY and .text why;
  *   sched_plan_free(plan);  sched_view_free(v);
+ *
+ * scheduler/restart.h has what comes after a host is lost.
  */
 #pragma once
 #include <stdbool.h>
@@ -17,74 +19,8 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "base/json.h"
+#include "scheduler/sched_plan.h"
 #include "scheduler/sched_view.h"
-
-struct arena;
-struct str;
-
-enum sched_reason_code {
-
-#define SCHED_REASON(code, name, text) SCHED_REASON_##code,
-#include "scheduler/reason.def"
-#undef SCHED_REASON
-	SCHED_REASON_COUNT_
-};
-
-/* Why a host cannot take a guest. */
-struct sched_reason {
-	enum sched_reason_code code;
-	uint64_t object; /* the cluster, host, datastore or network meant; 0: none */
-	uint64_t asked;  /* the numbers of a shortage, 0 where the code has none */
-	uint64_t free;
-	uint64_t total;
-	const char *text; /* follows the host's name in a sentence */
-};
-
-/* One host as seen for one guest. */
-struct sched_candidate {
-	uint64_t host;
-	const char *host_name;
-	bool fits;
-	uint64_t cpu_before_permille; /* the four loads and guests: 0 unless fits */
-	uint64_t cpu_after_permille;
-	uint64_t memory_before_permille;
-	uint64_t memory_after_permille;
-	uint64_t guests;            /* on the host before, whatever their state */
-	const uint64_t *datastores; /* one for each disk if it fits, else NULL */
-	const struct sched_reason *reasons; /* all of them at once if it does not fit */
-	size_t reason_count;
-	const char *text; /* factors or reasons, for people */
-};
-
-/* One guest's way.  from is 0 for a guest that was nowhere. */
-struct sched_move {
-	uint64_t guest;
-	const char *guest_name;
-	int code; /* 0, or ERR_NO_CAPACITY: no host can take it */
-	uint64_t from;
-	uint64_t to;                /* 0 unless code is 0 */
-	const char *to_name;        /* NULL unless code is 0 */
-	const uint64_t *datastores; /* one for each disk; NULL unless code is 0 */
-	size_t disk_count;
-	const char *text; /* one line: where and why, or why nowhere */
-	const struct sched_candidate
-	    *candidates;        /* best first, then the rejected by id */
-	size_t candidate_count; /* 0 for SCHED_BRIEF */
-};
-
-/* Moves in the order to be made.  Owns everything it points to; outlives the view. */
-struct sched_plan {
-	const struct sched_move *moves;
-	size_t move_count;
-	size_t refused; /* moves whose code is not 0 */
-	struct arena *arena;
-};
-
-enum sched_detail {
-	SCHED_BRIEF,   /* where each guest goes */
-	SCHED_EXPLAIN, /* and every host's part in that */
-};
 
 /*
  * Find a host for a guest of the view.  One that is somewhere already is judged as if
@@ -98,11 +34,83 @@ int sched_place(const struct sched_view *v, uint64_t guest, enum sched_detail de
 int sched_place_many(const struct sched_view *v, const uint64_t *guests, size_t count,
     enum sched_detail detail, struct sched_plan **ret_plan, struct err *e) WARN_UNUSED;
 
-void sched_plan_free(struct sched_plan *p);
-/* One line a move; with candidates, each of them indented below it. */
-void sched_plan_text(const struct sched_plan *p, struct str *out);
-json *sched_plan_json(const struct sched_plan *p);
+/* The same, and should any one host be lost its guests have memory on the others. */
+struct sched_safe {
+	uint64_t cluster; /* that they go to; 0: hosts that stand alone */
+	const uint64_t *guests;
+	size_t count;
+	enum sched_detail detail;
+};
 
-const char *sched_reason_name(enum sched_reason_code code);
+int sched_place_safe(const struct sched_view *v, const struct sched_safe *s,
+    struct sched_plan **ret_plan, struct err *e) WARN_UNUSED;
 
-DEFINE_AUTO(sched_plan, struct sched_plan *, sched_plan_free)
+/* What the moves of guests that run go by. */
+struct sched_ask {
+	uint64_t cluster; /* hosts of this one; 0: those that stand alone */
+	enum sched_detail detail;
+	uint32_t at_once;   /* moves from and to one host in a wave */
+	uint64_t link_mb_s; /* that a move may send */
+	bool keeps_spare;   /* room for the guests of any one host that is lost */
+	uint32_t threshold; /* 1: only what must be … 5: any gain; 0: to the target */
+	uint64_t target_ppm; /* unevenness of both resources that is good enough */
+	uint32_t max_moves;  /* guests that may move */
+	uint32_t
+	    max_per_host;   /* moves from or to one host in all, to even things out */
+	bool must_pay;      /* a move has to bring more than it costs */
+	uint64_t price_ppb; /* unevenness, in billionths, that a second of moving
+			     * must gain */
+	uint32_t tries;     /* of a search for a better plan; 0: none */
+	uint64_t seed;      /* of that */
+};
+
+/* 8 at once over 1,100 MB/s, without limits, down to nothing. */
+struct sched_ask sched_ask_default(void);
+
+/*
+ * What must be: rules that are broken, hosts with more memory given away than they
+ * have.  Then, unless the threshold is 1, what evens the hosts out: single moves, those
+ * that are kept together as one, two that change places.  A guest that would have to go
+ * and cannot is a move with ERR_NO_CAPACITY and the blocker as its text.
+ */
+int sched_balance(const struct sched_view *v, const struct sched_ask *ask,
+    struct sched_plan **ret_plan, struct err *e) WARN_UNUSED;
+/* All guests that run on these hosts go elsewhere. */
+int sched_evacuate(const struct sched_view *v, const uint64_t *hosts, size_t count,
+    const struct sched_ask *ask, struct sched_plan **ret_plan,
+    struct err *e) WARN_UNUSED;
+/* Moves that make room for a guest that fits nowhere, the last one being its own. */
+int sched_make_room(const struct sched_view *v, uint64_t guest,
+    const struct sched_ask *ask, struct sched_plan **ret_plan,
+    struct err *e) WARN_UNUSED;
+/*
+ * Hosts that could be in standby, the moves that empty them, and hosts in standby that
+ * are needed.  A host is aimed at 63 % load: below 45 % some can go, above 81 % more
+ * are needed, as they are while guests have nowhere to go should a host be lost.
+ */
+int sched_power(const struct sched_view *v, const struct sched_ask *ask,
+    struct sched_plan **ret_plan, struct err *e) WARN_UNUSED;
+
+struct sched_size {
+	uint64_t num_cpu, memory_mb;
+	uint32_t failures; /* hosts that may be lost: 0 or 1 */
+};
+
+struct sched_room {
+	uint64_t host;
+	const char *host_name; /* the view's */
+	uint32_t count;
+};
+
+struct sched_capacity {
+	uint32_t count, bound;    /* so many more fit; no way of placing holds more */
+	uint64_t next;            /* where one more should go, or 0 */
+	const char *next_name;    /* the view's */
+	struct sched_room *rooms; /* hosts that take any; caller frees */
+	size_t room_count;
+};
+
+/* How many more guests of one size fit. */
+int sched_capacity(const struct sched_view *v, uint64_t cluster,
+    const struct sched_size *size, struct sched_capacity *ret,
+    struct err *e) WARN_UNUSED;

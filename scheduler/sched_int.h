@@ -81,12 +81,18 @@ struct host_load {
 	uint64_t guests; /* registered there, in any state */
 };
 
+struct bal_view;
+
 /* Who takes what where: the view's state, then moved along while a plan is made. */
 struct load {
 	struct host_load *hosts;
 	uint64_t
 	    *promised_mb; /* per datastore: space still to be taken by disks there */
 	uint32_t *at;     /* per guest: the host that it takes room on, or NO_IX */
+
+	const bool *lost;            /* hosts that will not do any more, or NULL */
+	const struct bal_view *safe; /* whose spare room is kept, or NULL */
+	bool ignores_apart;          /* after a loss guests may come together */
 };
 
 struct sched_view {
@@ -178,9 +184,22 @@ void fit_check(const struct sched_view *v, const struct load *l,
 /* One more reason against; object and name say what is missing, if that has a name. */
 struct fit_reason *fit_refuse(
     struct fit *f, enum sched_reason_code code, uint64_t object, const char *name);
-/* Could it ever be there, however full the host is now and whatever rules say? */
-bool fit_reaches(
-    const struct sched_view *v, const struct view_guest *g, uint32_t host_ix);
+/* Could it ever be there, however full the host is now and whatever rules say?  out has
+ * the reasons if not. */
+bool fit_reaches(const struct sched_view *v, const struct view_guest *g,
+    uint32_t host_ix, struct fit *out);
+
+/* place.c */
+struct place_lost {
+	const bool *hosts;      /* one a host: it is lost */
+	const uint64_t *guests; /* that were there, in the order to be placed */
+	size_t count;
+	bool ignores_apart;
+	enum sched_detail detail;
+};
+
+int place_lost(const struct sched_view *v, const struct place_lost *lost,
+    struct sched_plan **ret_plan, struct err *e) WARN_UNUSED;
 
 /* score.c */
 void score_host(const struct view_host *h, const struct host_load *l,

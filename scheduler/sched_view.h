@@ -186,6 +186,8 @@ int sched_view_add_rule(
  */
 int sched_view_finish(struct sched_view *v, struct err *e) WARN_UNUSED;
 
+/* The cluster, if there is exactly one; else 0. */
+uint64_t sched_view_only_cluster(const struct sched_view *v);
 /* Of a finished view; the ids are borrowed, ascending. */
 void sched_view_counts(const struct sched_view *v, struct sched_counts *ret_counts);
 const uint64_t *sched_view_unplaced(const struct sched_view *v, size_t *ret_count);

@@ -211,6 +211,12 @@ sched_view_counts(const struct sched_view *v, struct sched_counts *ret_counts)
 	};
 }
 
+uint64_t
+sched_view_only_cluster(const struct sched_view *v)
+{
+	return v->clusters.count == 1 ? view_cluster_at(v, 0)->in.id : 0;
+}
+
 const uint64_t *
 sched_view_unplaced(const struct sched_view *v, size_t *ret_count)
 {

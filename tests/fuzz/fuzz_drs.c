@@ -1,41 +1,48 @@
-/* A scenario for the balancer, from anybody: a few steps of a plan must not hurt. */
+/* A scenario, from anybody: a few steps of a plan must not hurt. */
 #include <stddef.h>
 #include <stdint.h>
 
-#include "scheduler/balance_spare.h"
-#include "scheduler/capacity.h"
 #include "scheduler/drs_file.h"
+#include "scheduler/restart.h"
+#include "scheduler/sched.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
-plan(struct bal *b)
+plan(const struct sched_view *v)
 {
-	const struct bal_limits l = { 8, 0, 1e-6 };
-	const struct capacity_ask ask = { 4096, 0, 1 };
-	struct bal_step *steps;
-	uint32_t n, *wave;
+	const struct sched_size size = { 1, 4096, 1 };
+	const uint64_t first = 1;
+	const struct restart_ask lost = {
+		.lost = &first, .lost_count = 1, .at_once = 2, .waits = true
+	};
+	struct sched_ask ask = sched_ask_default();
+	struct sched_plan *p = NULL;
+	struct sched_capacity c;
 
-	bal_init(b);
-	(void)capacity_find(b, &ask);
-	bal_spare_init(b);
-	bal_repair(b);
-	bal_greedy(b, &l);
-	bal_search(b, &l, 50, 1);
-	if (!bal_order(b, &steps, &n))
-		return;
-	wave = arena_array(b->arena, (size_t)n + 1, sizeof(*wave));
-	(void)bal_waves(b, steps, n, 2, wave);
+	ask.keeps_spare = true;
+	ask.max_moves = 8;
+	ask.tries = 50;
+	ask.at_once = 2;
+	if (!sched_balance(v, &ask, &p, NULL))
+		sched_plan_free(p);
+	if (!sched_evacuate(v, &first, 1, &ask, &p, NULL))
+		sched_plan_free(p);
+	if (!sched_power(v, &ask, &p, NULL))
+		sched_plan_free(p);
+	if (!sched_restart(v, &lost, &p, NULL))
+		sched_plan_free(p);
+	if (!sched_capacity(v, 0, &size, &c, NULL))
+		free(c.rooms);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct drs_file f;
-	struct err e = ERR_INIT;
+	struct sched_view *v = NULL;
 
-	if (!drs_file_read((const char *)data, size, "fuzz", &f, &e))
-		plan(&f.bal);
-	arena_free(f.bal.arena);
+	if (!drs_file_read((const char *)data, size, "fuzz", &v, NULL))
+		plan(v);
+	sched_view_free(v);
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "scheduler/balance_spare.h"
 #include "scheduler/drs_file.h"
+#include "tests/lib/drs_run.h"
 
 #define CLUSTERS 60
 #define NO_LIMIT UINT32_MAX
@@ -50,24 +51,14 @@ write_cluster(struct rng *r, struct str *out)
 }
 
 static void
-read_text(const char *text, struct drs_file *f)
-{
-	struct err e = ERR_INIT;
-
-	if (drs_file_read(text, strlen(text), "test", f, &e))
-		fail_msg("%s", e.msg);
-}
-
-static void
-read_cluster(uint64_t seed, struct drs_file *f)
+read_cluster(uint64_t seed, struct drs_run *f)
 {
 	AUTO(str) struct str text = STR_INIT;
 	struct rng r;
 
 	rng_seed(&r, seed);
 	write_cluster(&r, &text);
-	read_text(str_cstr(&text), f);
-	bal_init(&f->bal);
+	drs_run_init(f, str_cstr(&text));
 }
 
 static double
@@ -136,7 +127,7 @@ static void
 the_greedy_plan_is_legal_and_better(void **state)
 {
 	for (uint64_t seed = 1; seed <= CLUSTERS; seed++) {
-		struct drs_file f;
+		struct drs_run f;
 		double before;
 		uint32_t broken;
 
@@ -146,7 +137,7 @@ the_greedy_plan_is_legal_and_better(void **state)
 		bal_greedy(&f.bal, &all_the_way);
 		check_run(&f.bal, before, broken);
 		check_steps(&f.bal, f.bal.steps, f.bal.step_count);
-		arena_free(f.bal.arena);
+		drs_run_fini(&f);
 	}
 }
 
@@ -154,7 +145,7 @@ static void
 the_first_move_is_the_best_of_all(void **state)
 {
 	for (uint64_t seed = 1; seed <= CLUSTERS; seed++) {
-		struct drs_file f;
+		struct drs_run f;
 		double best = 0, gain;
 		uint32_t guest, to;
 
@@ -170,7 +161,7 @@ the_first_move_is_the_best_of_all(void **state)
 		gain = bal_best_move(&f.bal, true, &guest, &to);
 		/* To first order only the best few are found: they are as good. */
 		assert_true(gain >= best * 0.95);
-		arena_free(f.bal.arena);
+		drs_run_fini(&f);
 	}
 }
 
@@ -179,7 +170,7 @@ a_search_keeps_to_its_moves_and_is_repeatable(void **state)
 {
 	for (uint64_t seed = 1; seed <= CLUSTERS; seed++) {
 		const struct bal_limits l = { 6, 0, 1e-6 };
-		struct drs_file f, again;
+		struct drs_run f, again;
 		struct bal_step *steps;
 		uint32_t broken, n;
 		double greedy;
@@ -198,8 +189,8 @@ a_search_keeps_to_its_moves_and_is_repeatable(void **state)
 			assert_int_equal(f.bal.guests[g].at, again.bal.guests[g].at);
 		if (bal_order(&f.bal, &steps, &n))
 			check_steps(&f.bal, steps, n);
-		arena_free(f.bal.arena);
-		arena_free(again.bal.arena);
+		drs_run_fini(&f);
+		drs_run_fini(&again);
 	}
 }
 
@@ -220,7 +211,7 @@ what_has_to_be_is_repaired(void **state)
 	uint32_t whole = 0;
 
 	for (uint64_t seed = 1; seed <= CLUSTERS; seed++) {
-		struct drs_file f;
+		struct drs_run f;
 		uint32_t broken;
 		double before;
 
@@ -235,7 +226,7 @@ what_has_to_be_is_repaired(void **state)
 		broken = bal_rules_broken(&f.bal);
 		bal_greedy(&f.bal, &all_the_way);
 		check_run(&f.bal, before, broken);
-		arena_free(f.bal.arena);
+		drs_run_fini(&f);
 	}
 	/* In some of them it is so full that not all can be kept. */
 	assert_true(whole > CLUSTERS * 3 / 4);
@@ -244,42 +235,38 @@ what_has_to_be_is_repaired(void **state)
 static void
 guests_that_are_kept_together_move_together(void **state)
 {
-	struct drs_file f;
+	struct drs_run f;
 
-	read_text("H 0 a 100 1 100\nH 1 b 100 1 100\n"
-		  "V 0 x 0 1 20 20 0 0 0 1 1 0\nV 1 y 0 1 20 20 0 0 0 1 1 0\n"
-		  "V 2 z 0 1 40 40 0 0 0 1 1 0\nR aff 0,1 -\nR must 2 0\n",
-	    &f);
-	bal_init(&f.bal);
+	drs_run_init(&f, "H 0 a 100 1 100\nH 1 b 100 1 100\n"
+			 "V 0 x 0 1 20 20 0 0 0 1 1 0\nV 1 y 0 1 20 20 0 0 0 1 1 0\n"
+			 "V 2 z 0 1 40 40 0 0 0 1 1 0\nR aff 0,1 -\nR must 2 0\n");
 	bal_greedy(&f.bal, &all_the_way);
 	assert_int_equal(f.bal.guests[0].at, 1);
 	assert_int_equal(f.bal.guests[1].at, 1);
 	assert_true(f.bal.score < 1e-9);
-	arena_free(f.bal.arena);
+	drs_run_fini(&f);
 }
 
 static void
 the_dearer_of_two_equal_moves_is_not_made(void **state)
 {
-	struct drs_file f;
+	struct drs_run f;
 	static const char text[] =
 	    "H 0 a 100 1 10000\nH 1 b 100 1 10000\n"
 	    "V 0 x 0 1 2000 20 0 0 0 1 1 800\nV 1 y 0 1 2000 20 0 0 0 1 1 0\n";
 
-	read_text(text, &f);
-	bal_init(&f.bal);
+	drs_run_init(&f, text);
 	f.bal.price = 1e-6;
 	bal_greedy(&f.bal, &all_the_way);
 	assert_int_equal(f.bal.guests[0].at, 0);
 	assert_int_equal(f.bal.guests[1].at, 1);
-	arena_free(f.bal.arena);
+	drs_run_fini(&f);
 	/* And none at all if no gain is worth it. */
-	read_text(text, &f);
-	bal_init(&f.bal);
+	drs_run_init(&f, text);
 	f.bal.price = 1;
 	bal_greedy(&f.bal, &all_the_way);
 	assert_int_equal(f.bal.moved, 0);
-	arena_free(f.bal.arena);
+	drs_run_fini(&f);
 }
 
 /* The moves, one after the other, on a run that keeps its certificate. */
@@ -287,7 +274,7 @@ static void
 the_certificate_is_valid_after_every_move(void **state)
 {
 	for (uint64_t seed = 1; seed <= CLUSTERS; seed++) {
-		struct drs_file f, again;
+		struct drs_run f, again;
 		uint32_t missing;
 
 		read_cluster(seed, &f);
@@ -306,8 +293,8 @@ the_certificate_is_valid_after_every_move(void **state)
 		}
 		assert_int_equal(
 		    bal_spare_missing(&f.bal), bal_spare_missing(&again.bal));
-		arena_free(f.bal.arena);
-		arena_free(again.bal.arena);
+		drs_run_fini(&f);
+		drs_run_fini(&again);
 	}
 }
 
@@ -343,7 +330,7 @@ static void
 waves_fit_beside_what_leaves_in_them(void **state)
 {
 	for (uint64_t seed = 1; seed <= CLUSTERS; seed++) {
-		struct drs_file f;
+		struct drs_run f;
 		struct bal_step *steps;
 		uint32_t n, waves, wave[512];
 
@@ -356,7 +343,7 @@ waves_fit_beside_what_leaves_in_them(void **state)
 			for (uint32_t w = 0; w < waves; w++)
 				check_wave(&f.bal, steps, n, wave, w);
 		}
-		arena_free(f.bal.arena);
+		drs_run_fini(&f);
 	}
 }
 
@@ -367,18 +354,16 @@ a_wave_counts_all_who_come(void **state)
 	static const struct bal_step steps[] = { { 2, 1, 2 }, { 0, 0, 1 },
 		{ 1, 0, 1 } };
 	uint32_t wave[3];
-	struct drs_file f;
+	struct drs_run f;
 
-	read_text("H 0 a 100 1 100\nH 1 b 100 1 100\nH 2 c 100 1 100\n"
-		  "V 0 x 0 1 40 1 0 0 0 1 1 0\nV 1 y 0 1 40 1 0 0 0 1 1 0\n"
-		  "V 2 z 1 1 50 1 0 0 0 1 1 0\n",
-	    &f);
-	bal_init(&f.bal);
+	drs_run_init(&f, "H 0 a 100 1 100\nH 1 b 100 1 100\nH 2 c 100 1 100\n"
+			 "V 0 x 0 1 40 1 0 0 0 1 1 0\nV 1 y 0 1 40 1 0 0 0 1 1 0\n"
+			 "V 2 z 1 1 50 1 0 0 0 1 1 0\n");
 	assert_int_equal(bal_waves(&f.bal, steps, 3, 8, wave), 2);
 	assert_int_equal(wave[0], 0);
 	assert_int_equal(wave[1], 0);
 	assert_int_equal(wave[2], 1);
-	arena_free(f.bal.arena);
+	drs_run_fini(&f);
 }
 
 static void
@@ -386,12 +371,12 @@ a_limit_on_moves_holds(void **state)
 {
 	for (uint32_t most = 0; most < 5; most++) {
 		const struct bal_limits l = { most, 0, 1e-6 };
-		struct drs_file f;
+		struct drs_run f;
 
 		read_cluster(7, &f);
 		bal_greedy(&f.bal, &l);
 		assert_true(f.bal.moved <= most);
-		arena_free(f.bal.arena);
+		drs_run_fini(&f);
 	}
 }
 
@@ -399,50 +384,46 @@ a_limit_on_moves_holds(void **state)
 static void
 a_circle_is_left_by_stepping_aside(void **state)
 {
-	struct drs_file f;
+	struct drs_run f;
 	struct bal_step *steps;
 	uint32_t n;
 
-	read_text("H 0 a 100 1 100\nH 1 b 100 1 100\nH 2 c 100 1 70\n"
-		  "V 0 x 0 1 60 10 0 0 0 1 1 0\nV 1 y 1 1 60 10 0 0 0 1 1 0\n",
-	    &f);
-	bal_init(&f.bal);
+	drs_run_init(&f, "H 0 a 100 1 100\nH 1 b 100 1 100\nH 2 c 100 1 70\n"
+			 "V 0 x 0 1 60 10 0 0 0 1 1 0\nV 1 y 1 1 60 10 0 0 0 1 1 0\n");
 	bal_apply(&f.bal, 0, 1);
 	bal_apply(&f.bal, 1, 0);
 	assert_true(bal_order(&f.bal, &steps, &n));
 	assert_int_equal(n, 3);
 	check_steps(&f.bal, steps, n);
-	arena_free(f.bal.arena);
+	drs_run_fini(&f);
 }
 
 static void
 an_order_that_does_not_exist_is_not_found(void **state)
 {
-	struct drs_file f;
+	struct drs_run f;
 	struct bal_step *steps;
 	uint32_t n;
 
-	read_text("H 0 a 100 1 100\nH 1 b 100 1 100\n"
-		  "V 0 x 0 1 60 10 0 0 0 1 1 0\nV 1 y 1 1 60 10 0 0 0 1 1 0\n",
-	    &f);
-	bal_init(&f.bal);
+	drs_run_init(&f, "H 0 a 100 1 100\nH 1 b 100 1 100\n"
+			 "V 0 x 0 1 60 10 0 0 0 1 1 0\nV 1 y 1 1 60 10 0 0 0 1 1 0\n");
 	bal_apply(&f.bal, 0, 1);
 	bal_apply(&f.bal, 1, 0);
 	assert_false(bal_order(&f.bal, &steps, &n));
-	arena_free(f.bal.arena);
+	drs_run_fini(&f);
 }
 
 static void
 expect_bad(const char *text, const char *why)
 {
-	struct drs_file f;
+	struct sched_view *v = NULL;
 	struct err e = ERR_INIT;
 
 	assert_int_equal(
-	    drs_file_read(text, strlen(text), "x.drs", &f, &e), ERR_INVALID);
+	    drs_file_read(text, strlen(text), "x.drs", &v, &e), ERR_INVALID);
+	assert_null(v);
 	if (!strstr(e.msg, why))
 		fail_msg("\"%s\" does not say \"%s\"", e.msg, why);
-	arena_free(f.bal.arena);
 }
 
 static void
@@ -455,7 +436,7 @@ bad_text_is_refused_with_its_line(void **state)
 	expect_bad("Z 1\n", "line 1: is no record: \"Z\"");
 	expect_bad("H 0 a 100 1\n", "line 1: wrong number of words for: \"H\"");
 	expect_bad("H 1 a 100 1 100\n", "is not the next id: \"1\"");
-	expect_bad("H 0 a 0 1 100\n", "without capacity");
+	expect_bad("H 0 a 0 1 100\n", "host a: cpu_mhz is 0, must be 1 to");
 	expect_bad("H 0 a -1 1 100\n", "is no number in its range: \"-1\"");
 	expect_bad("H 0 a nan 1 100\n", "is no number in its range");
 	expect_bad("# remark\nH 0 a 1e30 1 100\n", "line 2");
@@ -463,7 +444,7 @@ bad_text_is_refused_with_its_line(void **state)
 	expect_bad(text, "line 2: is no id above: \"1\"");
 	snprintf(
 	    text, sizeof(text), "%sV 0 g 0 1 1 1 0 0 0 1 1 0\nR anti 0,0 -\n", host);
-	expect_bad(text, "line 3: is named twice: \"0\"");
+	expect_bad(text, "line 3: rule anti-0: guests: 1 is there twice");
 	snprintf(text, sizeof(text), "%sV 0 g 0 1 1 1 0 0 0 1 1 0\nR near 0 -\n", host);
 	expect_bad(text, "is no kind of rule: \"near\"");
 	snprintf(text, sizeof(text), "%sV 0 g 0 1 1 1 0 0 0 1 1 0\nR must 0 3\n", host);

@@ -9,7 +9,7 @@
 
 #include "scheduler/balance_spare.h"
 #include "scheduler/capacity.h"
-#include "scheduler/drs_file.h"
+#include "tests/lib/drs_run.h"
 
 /* Three hosts of 100 MB; 40, 30 and nothing there. */
 static const char three[] = "H 0 a 1000 1 100\nH 1 b 1000 1 100\nH 2 c 1000 1 100\n"
@@ -17,21 +17,18 @@ static const char three[] = "H 0 a 1000 1 100\nH 1 b 1000 1 100\nH 2 c 1000 1 10
 			    "V 1 y 1 1 30 100 0 0 0 1 1 0\n";
 
 static struct capacity
-find(struct drs_file *f, double mem, double cpu, uint32_t failures)
+find(struct drs_run *f, double mem, double cpu, uint32_t failures)
 {
 	const struct capacity_ask ask = { mem, cpu, failures };
-	struct err e = ERR_INIT;
 
-	if (drs_file_read(three, strlen(three), "test", f, &e))
-		fail_msg("%s", e.msg);
-	bal_init(&f->bal);
+	drs_run_init(f, three);
 	return capacity_find(&f->bal, &ask);
 }
 
 static void
 without_a_loss_all_that_is_free_counts(void **state)
 {
-	struct drs_file f;
+	struct drs_run f;
 	struct capacity c = find(&f, 25, 0, 0);
 
 	/* 60, 70 and 100 MB free. */
@@ -39,24 +36,24 @@ without_a_loss_all_that_is_free_counts(void **state)
 	assert_int_equal(c.bound, c.count);
 	assert_int_equal(c.on[0], 2);
 	assert_int_equal(c.on[2], 4);
-	arena_free(f.bal.arena);
+	drs_run_fini(&f);
 }
 
 static void
 cpu_can_be_what_is_short(void **state)
 {
-	struct drs_file f;
+	struct drs_run f;
 	struct capacity c = find(&f, 1, 400, 0);
 
 	/* 500, 900 and 1000 MHz free. */
 	assert_int_equal(c.count, 1 + 2 + 2);
-	arena_free(f.bal.arena);
+	drs_run_fini(&f);
 }
 
 static void
 with_a_loss_the_others_hold_everything(void **state)
 {
-	struct drs_file f;
+	struct drs_run f;
 	struct capacity c = find(&f, 10, 0, 1);
 	double total = 70 + 10.0 * c.count;
 
@@ -64,24 +61,24 @@ with_a_loss_the_others_hold_everything(void **state)
 	assert_true(c.count >= 12 && c.count <= c.bound);
 	assert_true(total <= 200);
 	assert_int_equal(c.on[0] + c.on[1] + c.on[2], c.count);
-	arena_free(f.bal.arena);
+	drs_run_fini(&f);
 }
 
 static void
 what_is_larger_than_every_gap_does_not_fit(void **state)
 {
-	struct drs_file f;
+	struct drs_run f;
 	struct capacity c = find(&f, 101, 0, 0);
 
 	assert_int_equal(c.count, 0);
 	assert_int_equal(capacity_place(&f.bal, 101, 0), BAL_NONE);
-	arena_free(f.bal.arena);
+	drs_run_fini(&f);
 }
 
 static void
 one_more_goes_where_it_is_emptiest_and_safe(void **state)
 {
-	struct drs_file f;
+	struct drs_run f;
 
 	find(&f, 10, 0, 1);
 	assert_int_equal(capacity_place(&f.bal, 95, 0), 2);
@@ -90,7 +87,7 @@ one_more_goes_where_it_is_emptiest_and_safe(void **state)
 	/* It would fit on c, but nobody could take it from there. */
 	assert_int_equal(capacity_place(&f.bal, 95, 0), BAL_NONE);
 	assert_int_equal(capacity_place(&f.bal, 30, 100), 2);
-	arena_free(f.bal.arena);
+	drs_run_fini(&f);
 }
 
 int
