@@ -11,6 +11,7 @@ from conftest import ROOT, Lab, refused, wait_for
 from test_guests import agent_of, vm
 
 sys.path.insert(0, str(ROOT / "bench"))
+import bench_memory  # noqa: E402
 import bench_pools  # noqa: E402
 from bench_pools import CGROUPS, Stage, group_of, groups, text_of  # noqa: E402
 
@@ -117,6 +118,21 @@ def test_what_is_run_inside_counts_too(lab: Lab, stage: Stage) -> None:
         return not any(text_of(folder / "cgroup.procs") for folder in beside)
 
     wait_for("it to be gathered", gathered)
+
+
+def test_a_limit_of_memory_holds_for_machines_and_containers_together(lab: Lab) -> None:
+    _, _, held = bench_memory.limit(lab.api(), lab.dir, most=260)
+    assert 200 < held <= 260, held
+
+
+def test_a_machine_that_keeps_its_memory_is_told_of_and_bounded(lab: Lab, stage: Stage) -> None:
+    # What tiny starts with is in use: it cannot come down to a third.
+    guest = stage.machine("keeps", stage.pool("squeezed", mem_limit_mb=64))
+    told = wait_for("the event", lambda: [e for e in lab.all("events", f"&entity={guest}")
+                                          if e["type"] == "VmResourceRefusedEvent"], 90)
+    assert "its balloon does not follow; its control group holds it" in told[0]["message"]
+    wait_for("its group to be bounded", lambda: 0 < bench_memory.bound(lab.dir, guest) < 4096, ACTS)
+    assert vm(lab, guest)["power_state"] == "powered_on"
 
 
 def test_refusals_name_the_pool(lab: Lab, stage: Stage) -> None:
