@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/mem.h"
+#include "host-agent/network/nl_int.h"
 
 struct tag {
 	uint16_t type, vlan;
@@ -45,14 +46,24 @@ make_frame(const uint8_t mac[ETH_ALEN], uint16_t vlan, struct frame *out)
 	return (size_t)(p - (uint8_t *)out) + sizeof(a);
 }
 
+/* Kept: the kernel waits for every processor before one is closed, 10 ms and more. */
+static int
+packet_socket(struct nl *nl)
+{
+	if (nl->packet < 0)
+		nl->packet = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	return nl->packet;
+}
+
 int
-announce(int bridge, const uint8_t mac[ETH_ALEN], uint16_t vlan, struct err *e)
+announce(struct nl *nl, int bridge, const uint8_t mac[ETH_ALEN], uint16_t vlan,
+    struct err *e)
 {
 	const struct sockaddr_ll to = { .sll_family = AF_PACKET,
 		.sll_ifindex = bridge };
-	AUTO_CLOSE int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	struct frame frame;
 	size_t n = make_frame(mac, vlan, &frame);
+	int fd = packet_socket(nl);
 
 	if (fd < 0 || sendto(fd, &frame, n, MSG_DONTWAIT, (const struct sockaddr *)&to,
 			  sizeof(to)) < 0)

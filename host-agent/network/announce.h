@@ -10,6 +10,8 @@
 
 #include "base/err.h"
 
+struct nl;
+
 /* bridge by its index; vlan 0: untagged. */
-int announce(
-    int bridge, const uint8_t mac[6], uint16_t vlan, struct err *e) WARN_UNUSED;
+int announce(struct nl *nl, int bridge, const uint8_t mac[6], uint16_t vlan,
+    struct err *e) WARN_UNUSED;

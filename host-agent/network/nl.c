@@ -7,6 +7,7 @@
 #include <netlink/errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "host-agent/network/nl_int.h"
@@ -24,6 +25,7 @@ nl_new(struct nl **ret_nl, struct err *e)
 	}
 	*ret_nl = xcalloc(1, sizeof(**ret_nl));
 	(*ret_nl)->sock = sock;
+	(*ret_nl)->packet = -1;
 	return 0;
 }
 
@@ -34,6 +36,8 @@ nl_free(struct nl *nl)
 		return;
 	nl_socket_free(nl->sock);
 	nl_socket_free(nl->filter);
+	if (nl->packet >= 0)
+		close(nl->packet);
 	free(nl);
 }
 

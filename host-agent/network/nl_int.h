@@ -10,6 +10,7 @@
 struct nl {
 	struct nl_sock *sock;
 	struct nl_sock *filter; /* the packet filter's; NULL: ports are not guarded */
+	int packet;             /* for frames of our own; -1: none yet */
 };
 
 /* Send it and wait for the kernel's word; the message is freed.  A libnl code. */

@@ -322,7 +322,7 @@ show_place(struct nl *nl, const struct nl_link *port)
 
 	if (read_guest(port, mac, &vlan) &&
 	    (nl_port_learn(nl, port->index, mac, vlan, &e) ||
-		announce(port->master, mac, vlan, &e)))
+		announce(nl, port->master, mac, vlan, &e)))
 		log_info("network", "port %s: %s", port->name, e.msg);
 }
 
