@@ -9,6 +9,7 @@
 #include "loop/timer.h"
 #include "loop/worker.h"
 #include "server/drs/drs_apply.h"
+#include "server/drs/drs_breach.h"
 #include "server/drs/drs_json.h"
 #include "server/drs/drs_keep.h"
 #include "server/drs/drs_past.h"
@@ -37,6 +38,7 @@ struct drs {
 	struct timer *round, *settle;
 	struct map *past;     /* vm id → struct drs_past */
 	struct map *losses;   /* host id → struct drs_losses */
+	struct map *broken;   /* ids of rules */
 	struct map *clusters; /* id → struct seen */
 	struct drs_applier *applier;
 	uint64_t rev; /* of the feed, as far as it was read */
@@ -158,10 +160,12 @@ on_decided(void *job, int rc)
 	}
 	if (j->round == DRS_PERIODIC)
 		s->uneven = j->plan.is_uneven ? s->uneven + 1 : 0;
-	if (j->round == DRS_SIMULATED)
+	if (j->round == DRS_SIMULATED) {
 		answer(j);
-	else
-		keep(j);
+		return;
+	}
+	drs_breach_tell(j->d->o.inv, j->d->broken, j->view, &j->plan);
+	keep(j);
 }
 
 static void
@@ -237,6 +241,7 @@ on_round(void *arg)
 	struct drs *d = CAST_OBJ(drs, arg, DRS_MAGIC);
 
 	take_figures(d);
+	drs_breach_forget(d->o.inv, d->broken);
 	go_round(d, DRS_PERIODIC);
 }
 
@@ -374,6 +379,7 @@ drs_new(const struct drs_opts *o)
 	d->loop = inv_loop(o->inv);
 	d->past = map_new_u64();
 	d->losses = map_new_u64();
+	d->broken = map_new_u64();
 	d->clusters = map_new_u64();
 	d->applier = drs_applier_new(o->inv, o->hosts, o->ops, on_moved, d);
 	d->round = timer_new(d->loop, on_round, d);
@@ -405,6 +411,7 @@ drs_free(struct drs *d)
 	drs_applier_free(d->applier);
 	forget(d->past);
 	forget(d->losses);
+	map_free(d->broken);
 	forget(d->clusters);
 	free(d);
 }

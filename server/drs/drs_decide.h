@@ -62,6 +62,7 @@ struct drs_rule {
 	const uint32_t *guests;
 	uint32_t guest_count;
 	const bool *hosts; /* one a host; NULL for a rule among guests */
+	obj_id id;
 };
 
 struct drs_view {
@@ -102,7 +103,8 @@ struct drs_load {
 /* What a move costs and brings, in MHz times seconds. */
 struct drs_worth {
 	double copy_s, stop_s, cost, benefit;
-	double risk; /* what it loses if all want what they may want; 0 or less */
+	double worst; /* what it brings if all want what they may want */
+	double risk;  /* that, if it is a loss; else 0 */
 	double net;
 };
 
@@ -125,6 +127,9 @@ struct drs_move {
 	double knee;
 	struct drs_alt alts[DRS_MAX_ALTS];
 	uint32_t alt_count;
+	/* Guest that goes along, or comes in exchange: "together with \"b\""; or NULL.
+	 */
+	const char *company;
 	uint32_t waits_for; /* the move that makes its place free, or DRS_NONE */
 };
 
@@ -135,11 +140,18 @@ struct drs_blocker {
 	const char *text;
 };
 
+/* A rule that is not followed as things are, by this guest first. */
+struct drs_breach {
+	uint32_t rule, guest;
+};
+
 struct drs_plan {
 	struct drs_move *moves; /* in an order in which each is possible at its turn */
 	uint32_t move_count;
 	struct drs_blocker *blockers;
 	uint32_t blocker_count;
+	struct drs_breach *breaches;
+	uint32_t breach_count;
 	bool is_uneven; /* beyond the threshold, before any move */
 	uint32_t hosts;
 	struct drs_sums before, after; /* over the hosts that stay */

@@ -19,11 +19,15 @@ struct drs_run {
 };
 
 /* drs_mandatory.c */
+void drs_find_breaches(struct drs_run *r);
 void drs_mandatory(struct drs_run *r);
 /* A failing term against guest on host as things are, or NULL; strict: also for rules
  * that only should be followed. */
 const char *drs_against(const struct drs_run *r, uint32_t guest, uint32_t host,
     bool is_strict, const char **ret_text);
+
+/* drs_even.c */
+void drs_even_out(struct drs_run *r);
 
 /* drs_worth.c */
 struct drs_worth drs_worth_of(const struct drs_run *r, uint32_t guest, uint32_t to);
@@ -39,3 +43,4 @@ uint32_t drs_priority(
 /* Carry a move out in the plan, with its numbers before and after. */
 struct drs_move *drs_take(struct drs_run *r, uint32_t guest, uint32_t to,
     uint32_t priority, enum drs_reason reason);
+void drs_untake(struct drs_run *r); /* the last one of the plan */

@@ -84,6 +84,7 @@ drs_factors(const struct drs_view *v, const struct drs_move *m)
 	    load_json(&v->hosts[m->to], &m->to_before, g->cpu_mhz, g->mem_mb));
 	json_set_json(o, "rules", rules_json(v, m));
 	json_set_str(o, "broken_rule", m->rule);
+	json_set_str(o, "company", m->company);
 	json_set_real(o, "copy_s", m->worth.copy_s);
 	json_set_real(o, "pause_s", m->worth.stop_s);
 	json_set_real(o, "cost_mhz_s", m->worth.cost);
@@ -166,9 +167,11 @@ drs_move_text(const struct drs_view *v, const struct drs_move *m)
 		    "rule \"%s\": %s%s", m->rule, drs_reason_text(m->reason), doubt);
 	if (m->reason != DRS_BALANCE_CPU && m->reason != DRS_BALANCE_MEMORY)
 		return xasprintf("%s%s", drs_reason_text(m->reason), doubt);
-	return xasprintf("%s: deviation over %u hosts %.3f CPU and %.3f memory, then "
-			 "%.3f and %.3f%s",
-	    drs_reason_text(m->reason), m->hosts,
+	return xasprintf(
+	    "%s%s%s: deviation over %u hosts %.3f CPU and %.3f memory, then "
+	    "%.3f and %.3f%s",
+	    drs_reason_text(m->reason), m->company ? "; it goes " : "",
+	    m->company ? m->company : "", m->hosts,
 	    drs_deviation(m->before.cpu, m->before.cpu_squares, m->hosts),
 	    drs_deviation(m->before.mem, m->before.mem_squares, m->hosts),
 	    drs_deviation(m->after.cpu, m->after.cpu_squares, m->hosts),

@@ -56,6 +56,21 @@ is_against(
 	return rule->hosts[host] != runs_on;
 }
 
+void
+drs_find_breaches(struct drs_run *r)
+{
+	for (uint32_t i = 0; i < r->v->rule_count; i++) {
+		const struct drs_rule *rule = &r->v->rules[i];
+		uint32_t k = 0;
+		while (k < rule->guest_count &&
+		       !is_against(r, rule, rule->guests[k], r->at[rule->guests[k]]))
+			k++;
+		if (k < rule->guest_count)
+			r->plan->breaches[r->plan->breach_count++] =
+			    (struct drs_breach){ i, rule->guests[k] };
+	}
+}
+
 static const struct drs_rule *
 find_rule(const struct drs_run *r, uint32_t guest, uint32_t host, bool is_strict)
 {

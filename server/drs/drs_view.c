@@ -223,9 +223,10 @@ take_past(const struct gather *x, const struct drs_past *p, struct drs_guest *g)
 {
 	uint64_t since_move = x->env->now_ms - p->moved_ms;
 
-	g->stable_s =
-	    fmin(fmax((double)(x->env->now_ms - p->since_ms) / 1000, STABLE_MIN_S),
-		STABLE_MAX_S);
+	if (p->since_ms)
+		g->stable_s = fmin(
+		    fmax((double)(x->env->now_ms - p->since_ms) / 1000, STABLE_MIN_S),
+		    STABLE_MAX_S);
 	if (p->dirty_mb_s > 0) {
 		g->dirty_mb_s = p->dirty_mb_s;
 		g->is_dirty_measured = true;
@@ -246,12 +247,16 @@ take_demand(
 {
 	const struct drs_past *p =
 	    x->env->past ? map_get(x->env->past, vm->o.id.v) : NULL;
+	/* One that has only been moved has no figures yet. */
+	bool has_demand = p && p->since_ms;
 	double most = vm->num_cpu * core_mhz;
 
 	if (vm->cpu_limit_mhz && (double)vm->cpu_limit_mhz < most)
 		most = (double)vm->cpu_limit_mhz;
 	g->is_measured = has_figures(x, vm);
-	g->cpu_mhz = !g->is_measured ? most : p ? p->cpu_mhz : vm->cpu_usage_mhz;
+	g->cpu_mhz = !g->is_measured ? most
+		     : has_demand    ? p->cpu_mhz
+				     : vm->cpu_usage_mhz;
 	g->cpu_mhz = fmin(g->cpu_mhz, most);
 	g->peak_mhz = p && g->is_measured ? fmin(drs_past_peak(p, x->env->now_ms), most)
 					  : g->cpu_mhz;
@@ -302,6 +307,7 @@ add_rule(struct gather *x, const struct rule *r)
 		.guests = guests,
 		.guest_count = n,
 		.hosts = r->hosts.n ? hosts : NULL,
+		.id = r->o.id,
 	};
 }
 

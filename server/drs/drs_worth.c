@@ -166,8 +166,9 @@ drs_worth_of(const struct drs_run *r, uint32_t guest, uint32_t to)
 		 w.copy_s * SLOWED * g->cpu_mhz + w.stop_s * g->cpu_mhz;
 	w.benefit = less_unmet(r, guest, to, r->cpu, g->cpu_mhz) *
 		    fmax(0, g->stable_s - w.copy_s);
-	w.risk = fmin(0, less_unmet(r, guest, to, r->peak, drs_peak(g))) *
-		 fmax(0, AHEAD_S - g->stable_s);
+	w.worst = less_unmet(r, guest, to, r->peak, drs_peak(g)) *
+		  fmax(0, AHEAD_S - g->stable_s);
+	w.risk = fmin(0, w.worst);
 	w.net = w.benefit + w.risk - w.cost;
 	return w;
 }
@@ -216,11 +217,25 @@ find_predecessor(const struct drs_run *r, uint32_t to)
 	return DRS_NONE;
 }
 
+static void
+put(struct drs_run *r, uint32_t guest, uint32_t to)
+{
+	const struct drs_guest *g = &r->v->guests[guest];
+	uint32_t from = r->at[guest];
+
+	r->at[guest] = to;
+	r->cpu[from] -= g->cpu_mhz;
+	r->given[from] -= g->mem_mb;
+	r->peak[from] -= drs_peak(g);
+	r->cpu[to] += g->cpu_mhz;
+	r->given[to] += g->mem_mb;
+	r->peak[to] += drs_peak(g);
+}
+
 struct drs_move *
 drs_take(struct drs_run *r, uint32_t guest, uint32_t to, uint32_t priority,
     enum drs_reason reason)
 {
-	const struct drs_guest *g = &r->v->guests[guest];
 	uint32_t from = r->at[guest];
 	struct drs_move *m = &r->plan->moves[r->plan->move_count];
 
@@ -241,13 +256,16 @@ drs_take(struct drs_run *r, uint32_t guest, uint32_t to, uint32_t priority,
 	m->before = drs_sum(r, &m->hosts);
 	find_alternatives(r, m);
 	r->plan->move_count++;
-	r->at[guest] = to;
+	put(r, guest, to);
 	r->has_moved[guest] = true;
-	r->cpu[from] -= g->cpu_mhz;
-	r->given[from] -= g->mem_mb;
-	r->peak[from] -= drs_peak(g);
-	r->peak[to] += drs_peak(g);
-	r->cpu[to] += g->cpu_mhz;
-	r->given[to] += g->mem_mb;
 	return m;
+}
+
+void
+drs_untake(struct drs_run *r)
+{
+	const struct drs_move *m = &r->plan->moves[--r->plan->move_count];
+
+	put(r, m->guest, m->from);
+	r->has_moved[m->guest] = false;
 }

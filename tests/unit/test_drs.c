@@ -1,4 +1,5 @@
 /* Rules, rounds and maintenance in a cluster of played hosts. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -48,6 +49,20 @@ op_on(struct play *p, const char *op, obj_id entity, const char *fmt, obj_id id)
 	return lab_do(p->l, op, entity, args);
 }
 
+static void
+drs_begin(struct play *p)
+{
+	const struct drs_opts o = {
+		.inv = p->l->inv,
+		.hosts = p->l->hosts,
+		.tasks = p->l->tasks,
+		.ops = p->l->ops,
+		.interval_ms = ROUND_MS,
+	};
+
+	p->d = drs_new(&o);
+}
+
 /* Two guests that run on one host of three. */
 static struct play
 play_new(const char *level)
@@ -67,14 +82,7 @@ play_new(const char *level)
 		    op_on(&p, "vm.migrate", p.b, "{'host':'%'}", host_of(&p, p.a)), 0);
 	assert_true(obj_id_is(host_of(&p, p.a), host_of(&p, p.b)));
 	assert_int_equal(lab_op(p.l, "cluster.update", p.l->cluster, args), 0);
-	const struct drs_opts o = {
-		.inv = p.l->inv,
-		.hosts = p.l->hosts,
-		.tasks = p.l->tasks,
-		.ops = p.l->ops,
-		.interval_ms = ROUND_MS,
-	};
-	p.d = drs_new(&o);
+	drs_begin(&p);
 	return p;
 }
 
@@ -336,6 +344,75 @@ test_a_host_that_vanishes_amid_a_plan(void **state)
 }
 
 static void
+begin_anew(struct play *p)
+{
+	drs_free(p->d);
+	drs_begin(p);
+}
+
+/* As its task tells in the end. */
+static void
+tell_of_move(struct play *p, obj_id vm, uint64_t dirty_bytes_per_s)
+{
+	struct txn *t = txn_new(p->l->inv);
+	struct err e = ERR_INIT;
+	void *obj;
+
+	assert_int_equal(txn_add(t, KIND_TASK, OBJ_ID_NONE, "Migrate", &obj, &e), 0);
+	struct task *task = obj;
+	task->op = xstrdup("vm.migrate");
+	task->entity = vm;
+	task->state = TASK_SUCCESS;
+	task->result = json_new_object();
+	json_set_u64(task->result, "dirty_bytes_per_s", dirty_bytes_per_s);
+	txn_commit_wake(t, WAKE_NONE);
+	lab_settle(p->l);
+}
+
+static void
+test_the_last_move_tells_how_it_writes(void **state)
+{
+	struct play p = play_new("manual");
+
+	load_both(&p);
+	AUTO(json) json *before = simulate(&p);
+	assert_string_equal(
+	    json_str_value(first_input(before, "guest", "dirty_from"), NULL),
+	    "cpu use");
+	tell_of_move(&p, p.a, 5 << 20);
+	tell_of_move(&p, p.b, 5 << 20);
+	AUTO(json) json *after = simulate(&p);
+	assert_string_equal(
+	    json_str_value(first_input(after, "guest", "dirty_from"), NULL),
+	    "last move");
+	assert_true(json_number(first_input(after, "guest", "dirty_mb_s")) == 5);
+	play_end(&p);
+}
+
+static void
+test_rules_that_are_broken_and_kept_again(void **state)
+{
+	struct play p = play_new("manual");
+	char args[160], id[OBJ_ID_TEXT];
+
+	snprintf(args, sizeof(args),
+	    "{'name':'off','cluster':'cluster-1','type':'should_not_run_on',"
+	    "'vms':['vm-1'],'hosts':['%s']}",
+	    obj_id_text(host_of(&p, p.a), id));
+	assert_int_equal(lab_op(p.l, "rule.create", OBJ_ID_NONE, args), 0);
+	lab_advance(p.l, 4 * ROUND_MS);
+	assert_int_equal(lab_events(p.l, "DrsSoftRuleViolationEvent"), 1);
+	assert_int_equal(lab_events(p.l, "DrsRuleComplianceEvent"), 0);
+	unsigned to = other_than(&p, host_of(&p, p.a));
+	assert_int_equal(
+	    op_on(&p, "vm.migrate", p.a, "{'host':'%'}", p.l->host[to]), 0);
+	lab_advance(p.l, 2 * ROUND_MS);
+	assert_int_equal(lab_events(p.l, "DrsRuleComplianceEvent"), 1);
+	assert_int_equal(lab_events(p.l, "DrsSoftRuleViolationEvent"), 1);
+	play_end(&p);
+}
+
+static void
 test_a_guest_does_not_go_back_at_once(void **state)
 {
 	struct play p = play_new("fully_automated");
@@ -345,6 +422,8 @@ test_a_guest_does_not_go_back_at_once(void **state)
 	lab_advance(p.l, 2 * ROUND_MS);
 	bool a_went = !obj_id_is(host_of(&p, p.a), was);
 	obj_id went = a_went ? p.a : p.b, stayed = a_went ? p.b : p.a;
+	/* Also where another server has taken over. */
+	begin_anew(&p);
 	/* Only the one that went may move, and two hosts are as good for it. */
 	assert_int_equal(
 	    op_on(&p, "vm.update", stayed, "{'drs_automation':'disabled'}", was), 0);
@@ -353,6 +432,27 @@ test_a_guest_does_not_go_back_at_once(void **state)
 	lab_advance(p.l, 1200000);
 	assert_false(obj_id_is(host_of(&p, went), to));
 	assert_false(obj_id_is(host_of(&p, went), was));
+	play_end(&p);
+}
+
+static void
+test_a_guests_own_level_counts_first(void **state)
+{
+	struct play p = play_new("fully_automated");
+
+	load_both(&p);
+	assert_int_equal(
+	    op_on(&p, "vm.update", p.a, "{'drs_automation':'manual'}", p.a), 0);
+	assert_int_equal(
+	    op_on(&p, "vm.update", p.b, "{'drs_automation':'disabled'}", p.a), 0);
+	lab_advance(p.l, 4 * ROUND_MS);
+	assert_int_equal(only_rec(&p)->state, REC_PENDING);
+	assert_true(obj_id_is(host_of(&p, p.a), host_of(&p, p.b)));
+	/* As the cluster's again, and it goes. */
+	assert_int_equal(
+	    op_on(&p, "vm.update", p.a, "{'drs_automation':'cluster'}", p.a), 0);
+	lab_advance(p.l, 4 * ROUND_MS);
+	assert_false(obj_id_is(host_of(&p, p.a), host_of(&p, p.b)));
 	play_end(&p);
 }
 
@@ -606,9 +706,12 @@ main(void)
 		cmocka_unit_test(test_dismissed_does_not_come_back),
 		cmocka_unit_test(test_what_gains_nothing_any_more_is_stale),
 		cmocka_unit_test(test_disabled_guests_stay),
+		cmocka_unit_test(test_a_guests_own_level_counts_first),
 		cmocka_unit_test(test_figures_that_are_hours_old),
 		cmocka_unit_test(test_a_host_that_comes_and_goes_gets_nobody),
 		cmocka_unit_test(test_a_host_that_vanishes_amid_a_plan),
+		cmocka_unit_test(test_the_last_move_tells_how_it_writes),
+		cmocka_unit_test(test_rules_that_are_broken_and_kept_again),
 		cmocka_unit_test(test_a_guest_does_not_go_back_at_once),
 		cmocka_unit_test(test_rule_is_mended_at_once),
 		cmocka_unit_test(test_rules_that_make_no_sense),

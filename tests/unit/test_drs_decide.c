@@ -79,7 +79,13 @@ static void
 rule(struct world *w, const char *name, enum rule_type type, const uint32_t *guests,
     uint32_t n, const bool *hosts)
 {
-	w->rules[w->v.rule_count++] = (struct drs_rule){ name, type, guests, n, hosts };
+	w->rules[w->v.rule_count++] = (struct drs_rule){
+		.name = name,
+		.type = type,
+		.guests = guests,
+		.guest_count = n,
+		.hosts = hosts,
+	};
 }
 
 static void
@@ -163,6 +169,52 @@ test_busy_memory_costs(void **state)
 	decide(&w);
 	/* 1024 MB at half of 100 MB/s. */
 	assert_true(fabs(w.plan.moves[0].worth.copy_s - 20.48) < 1e-9);
+	arena_free(w.mem);
+}
+
+static void
+test_those_kept_together_go_together(void **state)
+{
+	static const uint32_t pair[] = { 0, 1 };
+	struct world w;
+
+	world_init(&w, 2);
+	guest(&w, "a", 0, 1000, 1024);
+	guest(&w, "b", 0, 1000, 1024);
+	w.guests[guest(&w, "c", 0, 2000, 1024)].pinned = "DRS is disabled for it";
+	rule(&w, "pair", RULE_TOGETHER, pair, 2, NULL);
+	decide(&w);
+	assert_int_equal(w.plan.move_count, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_int_equal(w.plan.moves[i].to, 1);
+		assert_int_equal(w.plan.moves[i].reason, DRS_BALANCE_CPU);
+	}
+	assert_string_equal(w.plan.moves[0].company, "together with \"b\"");
+	assert_string_equal(w.plan.moves[1].company, "together with \"a\"");
+	arena_free(w.mem);
+}
+
+/* No host has room for the other's large guest, but one for the other's small one. */
+static void
+test_two_change_places(void **state)
+{
+	struct world w;
+
+	world_init(&w, 2);
+	guest(&w, "a", 0, 2000, 3000);
+	guest(&w, "b", 0, 2000, 3000);
+	guest(&w, "c", 1, 100, 2000);
+	guest(&w, "d", 1, 100, 2000);
+	guest(&w, "e", 1, 100, 2000);
+	decide(&w);
+	assert_int_equal(w.plan.move_count, 2);
+	const struct drs_move *first = &w.plan.moves[0], *then = &w.plan.moves[1];
+	assert_int_equal(first->from, 1);
+	assert_int_equal(then->from, 0);
+	assert_int_equal(then->waits_for, 0);
+	assert_true(then->after.cpu_squares < first->before.cpu_squares);
+	assert_non_null(strstr(first->company, "in exchange for"));
+	assert_true(drs_deviation(w.plan.after.cpu, w.plan.after.cpu_squares, 2) < 0.1);
 	arena_free(w.mem);
 }
 
@@ -383,6 +435,8 @@ main(void)
 		cmocka_unit_test(test_peaks_that_are_expected_keep_it_where_it_is),
 		cmocka_unit_test(test_it_does_not_go_back),
 		cmocka_unit_test(test_busy_memory_costs),
+		cmocka_unit_test(test_those_kept_together_go_together),
+		cmocka_unit_test(test_two_change_places),
 		cmocka_unit_test(test_threshold_one_only_does_what_must_be),
 		cmocka_unit_test(test_idle_cluster_is_left_alone),
 		cmocka_unit_test(test_those_that_rest_or_are_pinned_stay),
