@@ -75,6 +75,7 @@ struct guest {
 struct guests {
 	struct guest_past *past;
 	struct guest_pools *pools; /* NULL: the server has told of none */
+	enum pressure pressure;    /* of memory, at the last look */
 	struct guests_env env;
 	struct guests_ops ops;
 	struct map *by_number;

@@ -19,9 +19,11 @@
  * one that is emulated (TCG_BUFFER_MB), with what is kept about it. */
 #define OVERHEAD_MB     96u
 #define OVERHEAD_TCG_MB 160u
-#define TELL_PART       8 /* of its memory: so much more or less is worth a report */
-#define IDLE_PART       4
-#define RETRY_MS        5000u /* a limit that could not be reached is tried again */
+#define TELL_PART                                   \
+	8 /* of its memory: so much more or less is \
+	   * worth a report */
+#define IDLE_PART 4
+#define RETRY_MS  5000u /* a limit that could not be reached is tried again */
 
 /* What its group was told last. */
 struct bound {
@@ -34,7 +36,7 @@ struct guest_memory {
 	uint64_t limit_mb;  /* that the balloon's group is to hold; 0: none */
 	bool tells;         /* demand is known */
 	uint64_t demand_bytes;
-	uint64_t told_bytes; /* demand that the server was told at once */
+	uint64_t told_bytes, told_actual_mb; /* that the server was told at once */
 	struct bound bound;
 	uint64_t bound_ms;
 	bool binding; /* a worker is about it */
@@ -168,24 +170,27 @@ tell_trust(struct guest *g, const struct guest_memory *m)
 		return;
 	}
 	snprintf(text, sizeof(text),
-	    "memory that it was asked to give back: its balloon stays at %" PRIu64
-	    " MB where it is to come to %" PRIu64 "%s",
+	    "%" PRIu64 " MB of memory: %" PRIu64
+	    " are left to it, and its balloon does not follow%s",
 	    m->actual_mb, m->balloon.target,
-	    m->limit_mb ? ", its control group holds it" : "");
-	log_warn("guest", "vm %s keeps %s", g->spec->name, text);
+	    m->limit_mb ? "; its control group holds it" : "");
+	log_warn("guest", "vm %s was refused %s", g->spec->name, text);
 	guest_emit(g, "refused", text);
 }
 
+/* An emulated machine has a little more than it is configured with (ADR 0016). */
 static void
-note_figures(struct guest_memory *m, const struct engine_balloon *b)
+note_figures(
+    const struct guest *g, struct guest_memory *m, const struct engine_balloon *b)
 {
+	uint64_t size = g->spec->memory_mb;
 	const struct balloon_figures f = {
 		.actual = b->actual_mb * MB_BYTES,
 		.free = b->free_bytes,
 		.available = b->available_bytes,
 	};
 
-	m->actual_mb = b->actual_mb;
+	m->actual_mb = b->actual_mb < size ? b->actual_mb : size;
 	m->tells = b->tells && b->actual_mb;
 	m->demand_bytes = m->tells ? balloon_demand(&f) : 0;
 }
@@ -199,7 +204,7 @@ turn_machine(struct guest *g, struct guest_memory *m, enum pressure p)
 	/* Whoever is under way with it may stop it, or send it away. */
 	if (!b || g->job || g->state != GUEST_RUNNING)
 		return;
-	note_figures(m, b);
+	note_figures(g, m, b);
 	const struct balloon_view v = {
 		.size = g->spec->memory_mb,
 		.reserved = reserved_of(g->spec),
@@ -236,17 +241,26 @@ turn_container(struct guest *g, struct guest_memory *m)
 
 /* ---- all ---- */
 
+static uint64_t
+apart(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
 /* The server divides what limits leave by demand: not to be waited for where it moves
  * much. */
 static void
 tell_demand(const struct guest *g, struct guest_memory *m)
 {
-	uint64_t was = m->told_bytes, is = m->demand_bytes;
-	uint64_t by = was > is ? was - is : is - was;
+	uint64_t part = g->spec->memory_mb / TELL_PART;
 
-	if (!m->tells || by < g->spec->memory_mb * MB_BYTES / TELL_PART)
+	bool whole = m->actual_mb == g->spec->memory_mb;
+
+	if (apart(m->told_bytes, m->demand_bytes) < part * MB_BYTES &&
+	    apart(m->told_actual_mb, m->actual_mb) < (whole ? 1 : part))
 		return;
-	m->told_bytes = is;
+	m->told_bytes = m->demand_bytes;
+	m->told_actual_mb = m->actual_mb;
 	g->gs->ops.changed(g->gs->ops.arg);
 }
 
@@ -273,6 +287,7 @@ turn(struct guest *g, enum pressure p)
 void
 guests_memory_turn(struct guests *gs, enum pressure p)
 {
+	gs->pressure = p;
 	MAP_EACH(gs->by_number, it)
 		turn(it.value, p);
 	if (gs->env.cg && cg_pools_wait(gs->env.cg))
@@ -301,6 +316,6 @@ guest_memory_count(const struct guest *g, struct counters *to)
 		return;
 	if (m->tells)
 		count(to, "memory_demand", m->demand_bytes, 0);
-	if (m->actual_mb && m->actual_mb <= g->spec->memory_mb)
+	if (m->actual_mb)
 		count(to, "balloon", (g->spec->memory_mb - m->actual_mb) * MB_BYTES, 0);
 }

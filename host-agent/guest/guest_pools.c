@@ -189,6 +189,7 @@ int
 guest_pools_take(struct guests *gs, const Drover__HostPools *p, struct err *e)
 {
 	Drover__HostPools *copy = dup_pools(p);
+	int rc;
 
 	if (!copy)
 		return err_set(e, ERR_CORRUPT, "pools of this host cannot be read");
@@ -200,5 +201,7 @@ guest_pools_take(struct guests *gs, const Drover__HostPools *p, struct err *e)
 	gs->pools->guests = map_new_u64();
 	for (size_t i = 0; i < copy->n_guests; i++)
 		map_put(gs->pools->guests, copy->guests[i]->guest, copy->guests[i]);
-	return gs->env.cg ? lay(gs, e) : 0;
+	rc = gs->env.cg ? lay(gs, e) : 0;
+	guests_memory_turn(gs, gs->pressure);
+	return rc;
 }

@@ -2,7 +2,7 @@
 
 #define TAKE_PART  16 /* of its size, that it is asked for in one turn */
 #define HARD_TIMES 2  /* as much, when the host is very short */
-#define GIVE_PART  8  /* that it gets back in one turn */
+#define GIVE_PART  8  /* that it gets back in one turn after a shortage */
 #define NEAR_PART  32 /* so near counts as there: a driver works in larger pages */
 #define IDLE_PART  4
 
@@ -73,6 +73,9 @@ next_target(const struct balloon_view *v, const struct balloon_state *s)
 	from = larger(from, floor_of(v));
 	if (goal < from)
 		return larger(goal, from > take ? from - take : 0);
+	/* What a limit had taken: nobody else lacks it. */
+	if (!s->short_ms)
+		return goal;
 	return least(goal, from + part_of(v->size, GIVE_PART));
 }
 
@@ -87,9 +90,12 @@ trust_of(const struct balloon_view *v, struct balloon_state *s)
 {
 	bool taken = s->target < v->size;
 
-	if (v->actual != s->actual || is_near(v, s->target))
+	/* What comes and goes gets no nearer: a driver that takes memory back at need.
+	 */
+	if (v->actual < s->nearest || is_near(v, s->target)) {
 		s->moved_ms = v->now_ms;
-	s->actual = v->actual;
+		s->nearest = v->actual;
+	}
 	if (is_near(v, s->target))
 		return taken ? BALLOON_FOLLOWS : s->trust;
 	if (v->now_ms - s->moved_ms >= BALLOON_STILL_MS)
@@ -110,6 +116,7 @@ balloon_decide(
 	if (!s->target) {
 		s->target = least(v->actual, v->size);
 		s->moved_ms = v->now_ms;
+		s->nearest = v->actual;
 	}
 	if (v->pressure != PRESSURE_NONE)
 		s->short_ms = v->now_ms;
@@ -121,6 +128,8 @@ balloon_decide(
 	if (target < s->target && is_near(v, s->target))
 		s->moved_ms = v->now_ms;
 	s->target = target;
+	if (v->pressure == PRESSURE_NONE && target == ceiling_of(v))
+		s->short_ms = 0;
 	if (ceiling_of(v) == v->size)
 		return;
 	/* As far as it still has more it is on its way. */

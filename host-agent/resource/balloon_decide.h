@@ -20,7 +20,7 @@
 
 /* A guest is not made smaller than this part of what it is configured with. */
 #define BALLOON_LEAST_PART 4
-/* For how long a guest may stand still on its way before it does not follow. */
+/* For how long a guest may come no nearer before it does not follow. */
 #define BALLOON_STILL_MS 15000u
 /* For how long what was taken is kept after the last shortage. */
 #define BALLOON_REST_MS 10000u
@@ -43,9 +43,9 @@ enum balloon_trust {
 
 /* Zeroes: it was just started, or found. */
 struct balloon_state {
-	uint64_t target; /* that it was asked for last */
-	uint64_t actual; /* at the last look */
-	uint64_t moved_ms;
+	uint64_t target;   /* that it was asked for last */
+	uint64_t nearest;  /* that it has come to its target */
+	uint64_t moved_ms; /* when it came nearer last, or was there */
 	uint64_t short_ms; /* when its host was short last; 0: never */
 	enum balloon_trust trust;
 };

@@ -158,6 +158,25 @@ one_that_does_not_follow_is_told_and_bounded(void **state)
 }
 
 static void
+one_that_comes_and_goes_does_not_follow(void **state)
+{
+	struct world w = world_of(0, 0, 1000);
+
+	for (unsigned i = 0; i < 20; i++) {
+		w.v.actual = i % 2 ? 1100 : 1300;
+		turns(&w, 1, PRESSURE_NONE, STANDS_STILL);
+	}
+	assert_int_equal(w.s.trust, BALLOON_STUCK);
+	assert_int_equal(w.o.limit, 1000);
+	/* Nor one that was there and takes its memory back. */
+	turns(&w, 2, PRESSURE_NONE, OBEYS);
+	assert_int_equal(w.s.trust, BALLOON_FOLLOWS);
+	w.v.actual = SIZE;
+	turns(&w, BALLOON_STILL_MS / 1000 + 1, PRESSURE_NONE, STANDS_STILL);
+	assert_int_equal(w.s.trust, BALLOON_STUCK);
+}
+
+static void
 a_shortage_bounds_nobody_who_does_not_follow(void **state)
 {
 	struct world w = world_of(0, 800, 0);
@@ -218,6 +237,7 @@ main(void)
 		cmocka_unit_test(very_short_takes_faster_and_down_to_a_quarter),
 		cmocka_unit_test(it_gets_back_what_was_taken_after_a_rest),
 		cmocka_unit_test(one_that_does_not_follow_is_told_and_bounded),
+		cmocka_unit_test(one_that_comes_and_goes_does_not_follow),
 		cmocka_unit_test(a_shortage_bounds_nobody_who_does_not_follow),
 		cmocka_unit_test(numbers_out_of_all_bounds_do_no_harm),
 		cmocka_unit_test(
