@@ -19,11 +19,9 @@
  * one that is emulated (TCG_BUFFER_MB), with what is kept about it. */
 #define OVERHEAD_MB     96u
 #define OVERHEAD_TCG_MB 160u
-#define TELL_PART                                   \
-	8 /* of its memory: so much more or less is \
-	   * worth a report */
-#define IDLE_PART 4
-#define RETRY_MS  5000u /* a limit that could not be reached is tried again */
+#define TELL_PART       8 /* of its size: so much more or less is worth a report */
+#define IDLE_PART       4
+#define RETRY_MS        5000u /* a limit that could not be reached is tried again */
 
 /* What its group was told last. */
 struct bound {
@@ -253,7 +251,6 @@ static void
 tell_demand(const struct guest *g, struct guest_memory *m)
 {
 	uint64_t part = g->spec->memory_mb / TELL_PART;
-
 	bool whole = m->actual_mb == g->spec->memory_mb;
 
 	if (apart(m->told_bytes, m->demand_bytes) < part * MB_BYTES &&

@@ -7,8 +7,8 @@
  * to be taken back, which takes a while: cg_guest_set may be called on any thread.
  *
  * Groups of pools lie between the agent's group and those of guests: in v2, and in v1
- * where CPU time is divided.  There a pool's limit of memory is held by those of its
- * guests alone (ADR 0027).
+ * where CPU time is divided; with v1 the memory of a pool is held by its guests' groups
+ * alone (ADR 0028).
  */
 #pragma once
 #include <stdbool.h>
