@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "loop/loop.h"
+#include "server/inventory/inv_drs.h"
 #include "server/inventory/inv_int.h"
 
 struct inv *
@@ -204,14 +205,6 @@ id_list_has(const struct id_list *l, obj_id id)
 			return true;
 	}
 	return false;
-}
-
-void
-id_list_set(struct id_list *l, const obj_id *v, size_t n)
-{
-	free(l->v);
-	l->v = n ? xmemdup(v, n * sizeof(*v)) : NULL;
-	l->n = n;
 }
 
 static void

@@ -213,7 +213,6 @@ INV_GETTER(snapshot)
 INV_GETTER(custspec)
 INV_GETTER(rule)
 INV_GETTER(rec)
-INV_GETTER(drs_group)
 #undef INV_GETTER
 /* Every object of a kind in id order; NULL at the end. Start with OBJ_ID_NONE. */
 const struct obj *inv_next(const struct inv *inv, enum obj_kind kind, obj_id after);
@@ -230,8 +229,6 @@ obj_id inv_ancestor(const struct inv *inv, obj_id id, enum obj_kind kind);
 const char *inv_name(const struct inv *inv, obj_id id); /* "" if there is none */
 uint64_t inv_rev(const struct inv *inv);                /* of the newest change */
 bool id_list_has(const struct id_list *l, obj_id id);
-/* Give a list of a txn's copy other ids. */
-void id_list_set(struct id_list *l, const obj_id *v, size_t n);
 /* Give a text field of a txn's copy another value; "" and NULL are null. */
 void text_set(char **field, const char *v);
 

@@ -22,6 +22,8 @@ struct drs_group { /* parent: the cluster */
 	struct id_list members;
 };
 
+const struct drs_group *inv_drs_group(const struct inv *inv, obj_id id);
+
 struct rec { /* parent: the cluster; name: what it says, in one line */
 	struct obj o;
 	obj_id vm, from, to;

@@ -214,6 +214,14 @@ txn_edit(struct txn *t, obj_id id)
 	return item ? item->obj : NULL;
 }
 
+void
+id_list_set(struct id_list *l, const obj_id *v, size_t n)
+{
+	free(l->v);
+	l->v = n ? xmemdup(v, n * sizeof(*v)) : NULL;
+	l->n = n;
+}
+
 int
 txn_rename(struct txn *t, obj_id id, obj_id parent, const char *name, struct err *e)
 {

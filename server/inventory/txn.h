@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "loop/post.h"
 
+struct id_list;
 struct inv;
 struct txn;
 enum event_code;
@@ -32,6 +33,8 @@ int txn_add(struct txn *t, enum obj_kind kind, obj_id parent, const char *name,
     void **ret_obj, struct err *e) WARN_UNUSED;
 /* A private copy to change; NULL if there is none. Twice gives the same copy. */
 void *txn_edit(struct txn *t, obj_id id);
+/* Give a list of such a copy other ids. */
+void id_list_set(struct id_list *l, const obj_id *v, size_t n);
 int txn_rename(struct txn *t, obj_id id, obj_id parent, const char *name,
     struct err *e) WARN_UNUSED;
 void txn_del(struct txn *t, obj_id id);
