@@ -416,6 +416,10 @@ come_finish(struct flow *f, void *arg, int rc)
 	if (j->adopts && rc && rc != ERR_NOT_FOUND)
 		return FLOW_FAIL;
 	j->stays = rc == 0;
+	/* Whoever ends it says why himself. */
+	if (rc == ERR_LOST)
+		snprintf(j->g->arrival.lost_why, sizeof(j->g->arrival.lost_why), "%s",
+		    flow_err(f)->msg);
 	if (rc)
 		log_notice("guest", "vm %s does not come: %s", j->g->spec->name,
 		    flow_err(f)->msg);
@@ -491,6 +495,7 @@ refuse_start(struct flow *f, void *arg)
 		return FLOW_NEXT;
 	guest_transfer_free(MOVE(g->transfer));
 	guest_past_note(g->gs->past, g->number, g->generation, flow_wake(f));
+	guest_past_set_why(g->gs->past, g->number, g->generation, g->arrival.lost_why);
 	return FLOW_WAIT;
 }
 

@@ -32,6 +32,7 @@ struct guest_arrival {
 	uint64_t resumed_ms; /* wall clock */
 	uint64_t outage_us;  /* 0: not measured */
 	char why_not[96];
+	char lost_why[GUEST_REASON_MAX]; /* of one that has not come by itself */
 };
 
 struct guest {

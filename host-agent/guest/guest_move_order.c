@@ -197,6 +197,20 @@ make_bare_guest(struct wish *w, struct err *e)
 	return v;
 }
 
+static void
+refused_why(const struct wish *w, uint64_t generation, struct err *e)
+{
+	const char *why = guest_past_why(w->gs->past, w->guest, generation);
+
+	if (*why)
+		err_set(e, ERR_LOST, "%s", why);
+	else
+		err_set(e, ERR_LOST,
+		    "vm-%" PRIu64
+		    " has not come, and is refused as generation %" PRIu64,
+		    w->guest, generation);
+}
+
 static enum guest_verdict
 check_arrived(struct wish *w, struct err *e)
 {
@@ -214,10 +228,7 @@ check_arrived(struct wish *w, struct err *e)
 		return GUEST_REFUSED;
 	}
 	if (guest_past_seen(w->gs->past, w->guest) >= o->generation) {
-		err_set(e, ERR_LOST,
-		    "vm-%" PRIu64
-		    " has not come, and is refused as generation %" PRIu64,
-		    w->guest, o->generation);
+		refused_why(w, o->generation, e);
 		return GUEST_REFUSED;
 	}
 	return w->g ? GUEST_GO : make_bare_guest(w, e);
@@ -269,6 +280,20 @@ check_refuse(struct wish *w, struct err *e)
 	    !(w->g && w->g->state == GUEST_ARRIVING))
 		return GUEST_ALREADY;
 	return w->g ? GUEST_GO : make_bare_guest(w, e);
+}
+
+static Drover__Reply *
+say_refused(const struct wish *w)
+{
+	uint64_t generation = w->o->guest_refuse->generation;
+	Drover__Reply *r = wish_status(w->g);
+
+	r->arrived = xcalloc(1, sizeof(*r->arrived));
+	drover__arrived_facts__init(r->arrived);
+	r->arrived->outage_why_not = xstrdup("");
+	r->arrived->lost_why =
+	    xstrdup(guest_past_why(w->gs->past, w->guest, generation));
+	return r;
 }
 
 /* A record of older times stays; what was to come does not. */
@@ -446,7 +471,7 @@ const struct order_verb guest_move_verbs[] = {
 	{ .order = ORDER(ARRIVED), .verb = GV_ARRIVED, .aim = aim_arrived,
 		.check = check_arrived, .fill = fill_refuse, .meet = meet_arrived, .already = say_arrived },
 	{ .order = ORDER(REFUSE), .verb = GV_REFUSE, .aim = aim_refuse,
-		.check = check_refuse, .fill = fill_refuse, .meet = meet_refuse },
+		.check = check_refuse, .fill = fill_refuse, .meet = meet_refuse, .already = say_refused },
 	{ .order = ORDER(LEAVE), .verb = GV_LEAVE, .steps = guest_leave_steps,
 		.aim = aim_leave, .check = check_leave, .already = say_given },
 	{ .order = ORDER(TAKE_BACK), .verb = GV_TAKE_BACK, .steps = guest_take_back_steps,

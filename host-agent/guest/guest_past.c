@@ -17,6 +17,7 @@
 
 struct over {
 	uint64_t guest, generation;
+	char *why; /* NULL: nobody said */
 };
 
 struct past_waiter {
@@ -36,16 +37,19 @@ struct guest_past {
 static void
 keep(struct guest_past *p, uint64_t guest, uint64_t generation)
 {
-	struct over now = { guest, generation };
+	struct over now = { guest, generation, NULL };
 	size_t i = 0;
 
 	while (i < p->n && p->over[i].guest != guest)
 		i++;
-	if (i < p->n && p->over[i].generation > generation)
+	if (i < p->n && p->over[i].generation >= generation) {
 		now.generation = p->over[i].generation;
+		now.why = MOVE(p->over[i].why);
+	}
 	if (i == p->n && p->n == GUEST_PAST_MAX)
 		i = 0;
 	if (i < p->n) {
+		free(p->over[i].why);
 		p->n--;
 		memmove(&p->over[i], &p->over[i + 1], (p->n - i) * sizeof(p->over[0]));
 	}
@@ -60,6 +64,38 @@ guest_past_seen(const struct guest_past *p, uint64_t guest)
 			return p->over[i].generation;
 	}
 	return 0;
+}
+
+/* Where it is among them; p->n: it is none of them. */
+static size_t
+place_of(const struct guest_past *p, uint64_t guest, uint64_t generation)
+{
+	size_t i = 0;
+
+	while (i < p->n &&
+	       (p->over[i].guest != guest || p->over[i].generation != generation))
+		i++;
+	return i;
+}
+
+void
+guest_past_set_why(
+    struct guest_past *p, uint64_t guest, uint64_t generation, const char *why)
+{
+	size_t i = place_of(p, guest, generation);
+
+	if (i == p->n)
+		return;
+	free(p->over[i].why);
+	p->over[i].why = xstrdup(why);
+}
+
+const char *
+guest_past_why(const struct guest_past *p, uint64_t guest, uint64_t generation)
+{
+	size_t i = place_of(p, guest, generation);
+
+	return i < p->n && p->over[i].why ? p->over[i].why : "";
 }
 
 static void
@@ -147,6 +183,8 @@ guest_past_free(struct guest_past *p)
 		free(w);
 	}
 	saver_free(p->saver);
+	for (size_t i = 0; i < p->n; i++)
+		free(p->over[i].why);
 	free(p);
 }
 

@@ -26,3 +26,9 @@ uint64_t guest_past_seen(const struct guest_past *p, uint64_t guest);
 /* Up to generation it is over; w is posted when that is on disk. */
 void guest_past_note(
     struct guest_past *p, uint64_t guest, uint64_t generation, struct wake w);
+/* Why that generation, which was noted, has not come; kept in memory alone. */
+void guest_past_set_why(
+    struct guest_past *p, uint64_t guest, uint64_t generation, const char *why);
+/* "": nobody said. */
+const char *guest_past_why(
+    const struct guest_past *p, uint64_t guest, uint64_t generation);

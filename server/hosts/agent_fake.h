@@ -54,7 +54,7 @@ void agent_fake_be_silent(struct agent_fake *a); /* no frame goes out any more *
 /* What moves. */
 /* Guests move between the two from now on. */
 void agent_fake_meet(struct agent_fake *a, struct agent_fake *b);
-/* Why none of its guests can leave; "": they can. */
+/* Why none of its guests can leave, and what has not come did not; "": no reason. */
 void agent_fake_obstruct(struct agent_fake *a, const char *why);
 
 enum agent_fake_harm {

@@ -304,6 +304,11 @@ fake_fill_move(struct agent_fake *a, const Drover__Order *o, Drover__Reply *r,
 		to->arrived.outage_us = FAKE_OUTAGE;
 		r->arrived = &to->arrived;
 		break;
+	case DROVER__ORDER__VERB_GUEST_REFUSE:
+		drover__arrived_facts__init(&to->arrived);
+		to->arrived.lost_why = a->obstacle;
+		r->arrived = &to->arrived;
+		break;
 	default:
 		break;
 	}

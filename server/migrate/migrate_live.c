@@ -182,6 +182,8 @@ mig_prepare_finish(struct task_run *r, int rc)
 {
 	const Drover__Reply *reply = run_reply(r, mig_to(r), MIG_PREPARE);
 
+	if (rc && rc != ERR_LOST)
+		err_wrap(task_err(r), "host %s", inv_name(r->inv, mig_to(r)));
 	if (rc)
 		return run_order_finish(r, rc);
 	if (!reply || reply->result_case != DROVER__REPLY__RESULT_ARRIVE_READY) {
@@ -391,19 +393,35 @@ take_arrival(struct task_run *r)
 	json_set_str(r->args, "outage_why_not", reply->arrived->outage_why_not);
 }
 
+/* What its target says of one that was refused; "": nothing of its own. */
+static const char *
+target_says(const struct task_run *r)
+{
+	const Drover__Reply *reply = host_call_reply(run_ops(r)->hosts, mig_to(r),
+	    obj_id_number(r->id), AGAIN_STEP(MIG_SWITCH, arg_u64(r->args, "tries", 0)));
+
+	return reply && reply->arrived ? reply->arrived->lost_why : "";
+}
+
 /* It is not there and never will be: the source may have it back. */
 static enum flow_rc
 not_there(struct task_run *r)
 {
+	const char *to = inv_name(r->inv, mig_to(r));
+	const char *why = arg_str(r->args, "why");
 	struct err *e = task_err(r);
 	struct err said = *e;
-	const char *why = arg_str(r->args, "why");
+	const char *target;
 
-	if (why)
-		err_set(e, err_from_name(arg_str(r->args, "why_code")), "%s", why);
-	else
-		err_set(e, ERR_LOST, "the machine did not come whole to host %s: %s",
-		    inv_name(r->inv, mig_to(r)), said.msg);
+	if (!why) {
+		err_set(e, ERR_LOST, "host %s: %s", to, said.msg);
+		return FLOW_FAIL;
+	}
+	err_set(e, err_from_name(arg_str(r->args, "why_code")), "%s", why);
+	/* A source that finds its stream broken does not know the reason. */
+	target = target_says(r);
+	if (*target && (e->code == ERR_LOST || e->code == ERR_IO))
+		err_set(e, ERR_LOST, "host %s: %.150s (%.60s)", to, target, why);
 	return FLOW_FAIL;
 }
 

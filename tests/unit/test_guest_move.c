@@ -445,6 +445,10 @@ what_did_not_come_is_refused_unasked(void **state)
 	world_restart(p->a);
 	drover__order__free_unpacked(o, NULL);
 	until(p, is_forgotten, p);
+	assert_int_equal(arrived(p), ERR_LOST);
+	assert_non_null(strstr(p->b->fault.msg, "the way from the source broke"));
+	assert_int_equal(refuse(p), 0);
+	assert_non_null(strstr(p->b->reply->arrived->lost_why, "the way from"));
 	assert_int_equal(arrive(p), ERR_STALE);
 	p->generation++;
 	assert_int_equal(arrive(p), 0);

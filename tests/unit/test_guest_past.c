@@ -94,6 +94,27 @@ what_is_over_stays_over(void **state)
 }
 
 static void
+the_reason_is_kept_until_the_next_start(void **state)
+{
+	struct past_bed *b = *state;
+
+	guest_past_set_why(b->past, 7, 5, "nobody knows 7");
+	assert_string_equal(guest_past_why(b->past, 7, 5), "");
+	assert_int_equal(note(b, 7, 5), 0);
+	guest_past_set_why(b->past, 7, 5, "no room");
+	assert_int_equal(note(b, 7, 5), 0); /* refused again */
+	assert_int_equal(note(b, 8, 1), 0);
+	assert_string_equal(guest_past_why(b->past, 7, 5), "no room");
+	assert_string_equal(guest_past_why(b->past, 7, 4), "");
+	assert_int_equal(note(b, 7, 6), 0);
+	assert_string_equal(guest_past_why(b->past, 7, 6), "");
+	guest_past_set_why(b->past, 7, 6, "no room either");
+	restart(b);
+	assert_int_equal(guest_past_seen(b->past, 7), 6);
+	assert_string_equal(guest_past_why(b->past, 7, 6), "");
+}
+
+static void
 oldest_goes_when_there_are_too_many(void **state)
 {
 	struct past_bed *b = *state;
@@ -133,6 +154,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(what_is_over_stays_over),
+		T(the_reason_is_kept_until_the_next_start),
 		T(oldest_goes_when_there_are_too_many),
 		T(damaged_file_is_set_aside),
 	};

@@ -269,6 +269,31 @@ what_did_not_come_whole_runs_on_at_its_source(void **state)
 	lab_free(b.l);
 }
 
+/* A source sees its stream break; the reason is with the target. */
+static void
+the_targets_reason_reaches_the_task(void **state)
+{
+	struct bed b = bed_new(2, true);
+	struct agent_fake *target = b.l->agent[b.to];
+	struct agent_fake_trap t = { .verb = V(GUEST_OFFER),
+		.when = FAKE_AFTER,
+		.harm = FAKE_WIRE_BREAKS,
+		.victim = b.l->agent[b.from] };
+
+	agent_fake_set_trap(b.l->agent[b.from], &t);
+	agent_fake_obstruct(target, "disk-0: no room in datastore ds-2");
+	assert_int_equal(bed_move(&b), ERR_LOST);
+	assert_non_null(
+	    strstr(lab_task_error(b.l), ": disk-0: no room in datastore ds-2 ("));
+	assert_non_null(
+	    strstr(lab_task_error(b.l), inv_name(b.l->inv, b.l->host[b.to])));
+	agent_fake_heal(b.l->agent[b.from]);
+	agent_fake_fail_next(target, ERR_NO_CAPACITY, "no room in datastore ds-2");
+	assert_int_equal(bed_move(&b), ERR_NO_CAPACITY);
+	assert_string_equal(lab_task_error(b.l), "host h2: no room in datastore ds-2");
+	lab_free(b.l);
+}
+
 /* A source that is away when its target says no is told when it is back. */
 static void
 a_source_that_was_away_takes_it_back_later(void **state)
@@ -676,6 +701,7 @@ main(void)
 		cmocka_unit_test(a_cancel_of_what_is_there_already_settles_it_there),
 		cmocka_unit_test(a_cancel_right_after_a_restart_asks_the_target_too),
 		cmocka_unit_test(what_did_not_come_whole_runs_on_at_its_source),
+		cmocka_unit_test(the_targets_reason_reaches_the_task),
 		cmocka_unit_test(a_source_that_was_away_takes_it_back_later),
 		cmocka_unit_test(an_answer_that_says_nothing_is_asked_again),
 		cmocka_unit_test(moves_take_their_turn),
