@@ -167,4 +167,5 @@ def main() -> None:
             report(f"migrate_{what}_ratio_tls", of_us / of_tls, "x")
 
 
-main()
+if __name__ == "__main__":
+    main()

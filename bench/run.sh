@@ -45,6 +45,7 @@ main()
 	"$root/bench/bench_exec.py" --lab "$work/lab"
 	"$root/bench/bench_ct_start.py" --lab "$work/lab"
 	"$root/bench/bench_ct_idle.py" --lab "$work/lab"
+	"$root/bench/bench_ct_move.py" --lab "$work/lab"
 	"$root/bench/bench_neighbour.py" --lab "$work/lab"
 	"$build/bin/bench_sched"
 	"$build/bin/bench_shell"

@@ -23,6 +23,7 @@ from counter import Counter  # noqa: E402  (needs the path above)
 
 # The full hundred is asked for by name; a few show the same.
 MOVES = int(os.environ.get("DROVER_MOVES", "6"))
+HELD_MIB = 64
 INIT = "#!/bin/sh\nexec /bin/busybox sleep 1000000\n"
 
 
@@ -382,6 +383,9 @@ def test_a_server_killed_while_many_are_made(lab: Lab, busybox: dict[str, Any]) 
 
 def test_moves_are_not_noticed(lab: Lab, box: dict[str, Any]) -> None:
     need_ability(lab, "live_migration")
+    service = Service(box["ip_address"])
+    assert service.ask(f"mem {HELD_MIB}") == "ok"
+    service.close()
     counter = Counter(box["ip_address"])
     ring = itertools.cycle(h["id"] for h in lab.all("hosts"))
     gaps = []
