@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "server/migrate/migrate_int.h"
 #include "server/ops/vm_spec.h"
+#include "server/rules/rules.h"
 
 #define RELEASE_MS 60000u
 
@@ -22,13 +23,15 @@ root_pool(const struct inv *inv, obj_id cluster)
 }
 
 static void
-write_host(struct task_run *r, struct vm *vm)
+write_host(struct task_run *r, struct txn *t, struct vm *vm)
 {
 	obj_id to = inv_ancestor(r->inv, mig_to(r), KIND_CLUSTER);
 
-	/* Pools are a cluster's. */
-	if (!obj_id_is(to, inv_ancestor(r->inv, vm->host, KIND_CLUSTER)))
+	/* Pools and rules are a cluster's. */
+	if (!obj_id_is(to, inv_ancestor(r->inv, vm->host, KIND_CLUSTER))) {
 		vm->pool = root_pool(r->inv, to);
+		rules_forget(r->inv, t, vm->o.id);
+	}
 	vm->host = mig_to(r);
 }
 
@@ -111,7 +114,7 @@ mig_settle_store(struct task_run *r, struct txn *t)
 	json_free(vm->disks);
 	vm->disks = json_dup(json_get(r->args, "disks"));
 	mig_set_stores(vm);
-	write_host(r, vm);
+	write_host(r, t, vm);
 	text_set(&vm->power_reason, NULL);
 	add_event(r, t, vm);
 }

@@ -21,7 +21,7 @@ PLURAL = {
     "datacenters": "dc", "folders": "folder", "clusters": "cluster", "hosts": "host", "pools": "pool",
     "vms": "vm", "templates": "template", "datastores": "datastore", "networks": "network",
     "tasks": "task", "users": "user", "snapshots": "snap", "custspecs": "custspec",
-    "rules": "rule", "recommendations": "rec",
+    "rules": "rule", "recommendations": "rec", "groups": "group",
 }
 # What each creation takes: required, then optional fields.
 FIELDS = {

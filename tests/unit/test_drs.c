@@ -576,6 +576,29 @@ test_rules_follow_their_groups(void **state)
 }
 
 static void
+test_who_leaves_the_cluster_leaves_its_groups(void **state)
+{
+	struct play p = play_new("manual");
+	struct err e = ERR_INIT;
+
+	assert_int_equal(lab_op(p.l, "group.create", OBJ_ID_NONE, GUESTS), 0);
+	obj_id web = p.l->object;
+	assert_int_equal(lab_op(p.l, "rule.create", OBJ_ID_NONE, APART), 0);
+	assert_int_equal(lab_op(p.l, "cluster.create", OBJ_ID_NONE,
+			     "{'name':'other','datacenter':'dc-1'}"),
+	    0);
+	obj_id other = p.l->object, to = p.l->host[other_than(&p, host_of(&p, p.a))];
+	struct txn *t = txn_new(p.l->inv);
+	assert_int_equal(txn_rename(t, to, other, inv_name(p.l->inv, to), &e), 0);
+	txn_commit_wake(t, WAKE_NONE);
+	lab_settle(p.l);
+	assert_int_equal(op_on(&p, "vm.migrate", p.a, "{'host':'%'}", to), 0);
+	assert_int_equal(inv_drs_group(p.l->inv, web)->members.n, 0);
+	assert_int_equal(inv_count(p.l->inv, KIND_RULE), 0);
+	play_end(&p);
+}
+
+static void
 test_a_group_that_brings_a_contradiction(void **state)
 {
 	struct play p = play_new("manual");
@@ -717,6 +740,7 @@ main(void)
 		cmocka_unit_test(test_rules_that_make_no_sense),
 		cmocka_unit_test(test_the_older_of_two_host_rules_wins),
 		cmocka_unit_test(test_rules_follow_their_groups),
+		cmocka_unit_test(test_who_leaves_the_cluster_leaves_its_groups),
 		cmocka_unit_test(test_a_group_that_brings_a_contradiction),
 		cmocka_unit_test(test_groups_that_make_no_sense),
 		cmocka_unit_test(test_maintenance_empties_a_host),
