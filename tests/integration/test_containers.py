@@ -82,7 +82,7 @@ def busybox(lab: Lab) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def box(lab: Lab, busybox: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """A container that runs and answers."""
-    made = make(lab, "box", template=busybox["id"])
+    made = make(lab, "box", template=busybox["id"], memory_mb=3 * HELD_MIB)
     Service(made["ip_address"]).close()
     yield made
     remove(lab, made["id"])
