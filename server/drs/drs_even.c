@@ -183,12 +183,13 @@ even_init(struct even *x, struct drs_run *r)
 }
 
 static enum drs_reason
-reason_of(const struct drs_sums *a, const struct drs_sums *b, uint32_t hosts)
+reason_of(const struct drs_move *m)
 {
-	double cpu = drs_deviation(a->cpu, a->cpu_squares, hosts) -
-		     drs_deviation(b->cpu, b->cpu_squares, hosts);
-	double mem = drs_deviation(a->mem, a->mem_squares, hosts) -
-		     drs_deviation(b->mem, b->mem_squares, hosts);
+	const struct drs_sums *a = &m->before, *b = &m->after;
+	double cpu = drs_deviation(a->cpu, a->cpu_squares, m->hosts) -
+		     drs_deviation(b->cpu, b->cpu_squares, m->hosts);
+	double mem = drs_deviation(a->mem, a->mem_squares, m->hosts) -
+		     drs_deviation(b->mem, b->mem_squares, m->hosts);
 
 	return cpu >= mem ? DRS_BALANCE_CPU : DRS_BALANCE_MEMORY;
 }
@@ -210,12 +211,12 @@ static void
 move_one(struct even *x, uint32_t g, uint32_t h, uint32_t priority)
 {
 	struct drs_run *r = x->r;
-	uint32_t guest = x->guest_of[g], to = x->host_of[h], from = r->at[guest], n;
-	struct drs_sums before = drs_sum(r, &n), after = drs_sum_after(r, guest, to);
+	uint32_t guest = x->guest_of[g], to = x->host_of[h];
 
-	x->per_host[from]++;
+	x->per_host[r->at[guest]]++;
 	x->per_host[to]++;
-	drs_take(r, guest, to, priority, reason_of(&before, &after, n));
+	struct drs_move *m = drs_take(r, guest, to, priority, DRS_BALANCE_CPU);
+	m->reason = reason_of(m);
 }
 
 /* In an order in which each has room at its turn. */

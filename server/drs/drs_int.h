@@ -34,8 +34,9 @@ struct drs_worth drs_worth_of(const struct drs_run *r, uint32_t guest, uint32_t 
 double drs_peak(const struct drs_guest *g); /* its peak, or at least its demand */
 /* Sums over the hosts that stay. */
 struct drs_sums drs_sum(const struct drs_run *r, uint32_t *ret_hosts);
-/* The same, had guest gone to host to. */
-struct drs_sums drs_sum_after(const struct drs_run *r, uint32_t guest, uint32_t to);
+/* What they would be, had guest gone to host to; now: what they are. */
+struct drs_sums drs_sum_after(
+    const struct drs_run *r, const struct drs_sums *now, uint32_t guest, uint32_t to);
 double drs_imbalance(const struct drs_sums *s, uint32_t hosts); /* of both together */
 /* What a cluster this uneven is worth doing something about: 2 … 5, 6: nothing. */
 uint32_t drs_priority(

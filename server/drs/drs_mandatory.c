@@ -127,14 +127,14 @@ find_place(const struct drs_run *r, uint32_t guest)
 	const char *text;
 	uint32_t best = DRS_NONE, n;
 	double least = HUGE_VAL;
+	const struct drs_sums now = drs_sum(r, &n);
 
-	(void)drs_sum(r, &n);
 	for (unsigned strict = 2; strict-- > 0 && best == DRS_NONE;) {
 		for (uint32_t h = 0; h < r->v->host_count; h++) {
 			if (h == r->at[guest] ||
 			    drs_against(r, guest, h, strict, &text))
 				continue;
-			struct drs_sums s = drs_sum_after(r, guest, h);
+			struct drs_sums s = drs_sum_after(r, &now, guest, h);
 			double after = drs_imbalance(&s, n);
 			if (after < least) {
 				least = after;

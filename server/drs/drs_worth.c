@@ -62,12 +62,13 @@ drs_sum(const struct drs_run *r, uint32_t *ret_hosts)
 }
 
 struct drs_sums
-drs_sum_after(const struct drs_run *r, uint32_t guest, uint32_t to)
+drs_sum_after(
+    const struct drs_run *r, const struct drs_sums *now, uint32_t guest, uint32_t to)
 {
 	const struct drs_guest *g = &r->v->guests[guest];
-	uint32_t from = r->at[guest], n;
+	uint32_t from = r->at[guest];
 	const struct drs_host *hf = &r->v->hosts[from], *ht = &r->v->hosts[to];
-	struct drs_sums s = drs_sum(r, &n);
+	struct drs_sums s = *now;
 
 	if (from == to)
 		return s;
@@ -179,12 +180,11 @@ find_alternatives(struct drs_run *r, struct drs_move *m)
 {
 	for (uint32_t h = 0; h < r->v->host_count; h++) {
 		struct drs_alt a = { .host = h };
-		uint32_t at = m->alt_count, n;
+		uint32_t at = m->alt_count;
 		if (h == m->from || h == m->to)
 			continue;
-		struct drs_sums s = drs_sum_after(r, m->guest, h);
-		(void)drs_sum(r, &n);
-		a.imbalance = drs_imbalance(&s, n);
+		struct drs_sums s = drs_sum_after(r, &m->before, m->guest, h);
+		a.imbalance = drs_imbalance(&s, m->hosts);
 		while (at > 0 && m->alts[at - 1].imbalance > a.imbalance)
 			at--;
 		if (at == DRS_MAX_ALTS)
@@ -245,8 +245,6 @@ drs_take(struct drs_run *r, uint32_t guest, uint32_t to, uint32_t priority,
 		.to = to,
 		.priority = priority,
 		.reason = reason,
-		.before = drs_sum(r, &m->hosts),
-		.after = drs_sum_after(r, guest, to),
 		.from_before = { r->cpu[from], r->given[from], r->peak[from] },
 		.to_before = { r->cpu[to], r->given[to], r->peak[to] },
 		.worth = drs_worth_of(r, guest, to),
@@ -254,6 +252,7 @@ drs_take(struct drs_run *r, uint32_t guest, uint32_t to, uint32_t priority,
 		.waits_for = find_predecessor(r, to),
 	};
 	m->before = drs_sum(r, &m->hosts);
+	m->after = drs_sum_after(r, &m->before, guest, to);
 	find_alternatives(r, m);
 	r->plan->move_count++;
 	put(r, guest, to);
