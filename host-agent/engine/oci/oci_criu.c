@@ -13,15 +13,24 @@
 #define PROGRAM "drover-criu-probe"
 #define LAZY_WHY \
 	"the source would be needed after the switch: two hosts could lose one guest"
+#define NO_LAZY_WHY "the kernel lets no page be fetched when it is touched"
+#define ONCE_WHY    "memory goes once, while a container stands still"
+#define UNTOLD      ": the kernel does not tell which pages change"
 
 static void
 show(struct oci *oci, const char *why_not)
 {
 	struct engine_facts *facts = &oci->en.facts;
+	const struct oci_criu_facts *criu = &oci->criu_facts;
+	const char *once = why_not;
 
 	engine_fact_cap(facts, ENGINE_CAP_SUSPEND, why_not);
 	engine_fact_cap(facts, ENGINE_CAP_LIVE_MIGRATION, why_not);
-	engine_fact_cap(facts, ENGINE_CAP_POST_COPY, LAZY_WHY);
+	if (!why_not)
+		once = criu->tracks_memory ? ONCE_WHY : ONCE_WHY UNTOLD;
+	engine_fact_cap(facts, ENGINE_CAP_PRE_COPY, once);
+	engine_fact_cap(facts, ENGINE_CAP_POST_COPY,
+	    why_not || criu->lazy_pages ? LAZY_WHY : NO_LAZY_WHY);
 }
 
 enum flow_rc
