@@ -405,9 +405,9 @@ read_pools(struct look *l, const struct obj *cluster)
 		add_kids(l, &l->pool_rows[at]->o);
 }
 
-/* Memory that it needs as far as its host can tell; if it cannot, all that it has. */
+/* Memory that is in use as far as its host can tell; if it cannot, all that it has. */
 static uint64_t
-memory_demand(const struct vm *vm)
+memory_used(const struct vm *vm)
 {
 	size_t n = vm->counters ? json_count(vm->counters) : 0;
 
@@ -444,11 +444,11 @@ add_guest(struct look *l, const struct vm *vm, const struct host *h)
 	mem->limit = vm->mem_limit_mb;
 	if (on) {
 		cpu->reservation = vm->cpu_reservation_mhz;
-		cpu->used = vm->cpu_usage_mhz;
 		cpu->most = (uint64_t)vm->num_cpu * h->cpu_mhz;
+		cpu->demand = slice_demand(vm->cpu_usage_mhz, cpu->most);
 		mem->reservation = vm->mem_reservation_mb;
-		mem->used = memory_demand(vm);
 		mem->most = vm->memory_mb;
+		mem->demand = slice_memory_demand(memory_used(vm), mem->most);
 	}
 	l->guest_rows[l->n_guests++] = vm;
 }

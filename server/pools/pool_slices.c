@@ -2,8 +2,9 @@
 
 #include "scheduler/divvy.h"
 
-#define WEIGHT_MAX 100000u /* of one among siblings; the kernel's are no finer */
-#define IDLE_PART  10      /* of what a guest could use: it counts at least so much */
+#define WEIGHT_MAX  100000u /* of one among siblings; the kernel's are no finer */
+#define GROWTH_PART 8       /* of its memory */
+#define IDLE_PART   10      /* of what a guest could use: it counts at least so much */
 
 /* What a pool's guests are entitled to: everywhere, and on the host at hand. */
 struct sums {
@@ -24,6 +25,14 @@ uint64_t
 slice_demand(uint64_t used, uint64_t most)
 {
 	uint64_t demand = used * 2 + most / IDLE_PART;
+
+	return demand < most ? demand : most;
+}
+
+uint64_t
+slice_memory_demand(uint64_t used, uint64_t most)
+{
+	uint64_t demand = used + most / GROWTH_PART;
 
 	return demand < most ? demand : most;
 }
@@ -50,7 +59,7 @@ guest_node(const struct slice_guest *g, uint32_t parent)
 		.reservation = g->reservation,
 		.limit = limit_of(g->limit),
 		.shares = g->shares ? g->shares : 1,
-		.demand = slice_demand(g->used, g->most),
+		.demand = g->demand,
 	};
 }
 

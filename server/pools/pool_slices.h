@@ -34,8 +34,8 @@ struct slice_guest {
 	uint32_t host;
 	uint64_t shares, reservation;
 	uint64_t limit; /* 0: none */
-	uint64_t used;  /* now */
-	uint64_t most;  /* that it could use */
+	uint64_t demand;
+	uint64_t most; /* that it could use */
 };
 
 struct slice_host {
@@ -80,6 +80,10 @@ struct slices {
 int pool_slices(const struct slice_view *v, struct arena *a, struct slices *out,
     struct err *e) WARN_UNUSED;
 
-/* What a guest would use if it were let, from what it does use: it doubles at most from
- * one time to the next, so that one that is held back soon counts as much as it can. */
+/*
+ * What a guest would use if it were let, from what it does use.  Of CPU time it doubles
+ * at most from one time to the next, so that one that is held back soon counts as much
+ * as it can.  Memory that is used stays so: it has a little to grow.
+ */
 uint64_t slice_demand(uint64_t used, uint64_t most);
+uint64_t slice_memory_demand(uint64_t used, uint64_t most);

@@ -385,7 +385,7 @@ open_v2(struct kernel *k)
 static void
 v2_carries_a_machine_that_runs(void **state)
 {
-	const struct cg_slice pools[] = { QUOTA(1, 0, 80000), QUOTA(2, 0, 50000) };
+	struct cg_slice pools[] = { QUOTA(1, 0, 80000), QUOTA(2, 0, 50000) };
 	const struct cg_slice in_1 = QUOTA(9, 1, 0), in_2 = QUOTA(9, 2, 0);
 	const struct cg_slice in_none = QUOTA(9, 0, 0);
 	struct cg_values v = { .cpu_weight = 50, .pids_max = 99 };
@@ -394,6 +394,8 @@ v2_carries_a_machine_that_runs(void **state)
 
 	if (!open_v2(&k))
 		skip();
+	pools[1].mem_limit_bytes = 32u << 20;
+	pools[1].mem_kept_bytes = 8u << 20;
 	v.memory_bytes = 64u << 20;
 	set(&k, &(struct cg_pools){ pools, 2, &in_1, 1 });
 	cg_values_place(k.cg, 9, &v);
@@ -406,6 +408,8 @@ v2_carries_a_machine_that_runs(void **state)
 	set(&k, &(struct cg_pools){ pools, 2, &in_2, 1 });
 	sh("%s", line);
 	sh("grep -qx %u " KERNEL_ROOT "/%s/pool-2/vm-9/memory.max", 64u << 20, k.base);
+	sh("grep -qx %u " KERNEL_ROOT "/%s/pool-2/memory.max", 32u << 20, k.base);
+	sh("grep -qx %u " KERNEL_ROOT "/%s/memory.low", 8u << 20, k.base);
 	sh("test ! -e " KERNEL_ROOT "/%s/pool-1/vm-9", k.base);
 	set(&k, &(struct cg_pools){ NULL, 0, &in_none, 1 });
 	sh("grep -qx %d " KERNEL_ROOT "/%s/vm-9/cgroup.procs", (int)pid, k.base);

@@ -12,7 +12,8 @@
 struct heard {
 	unsigned times;
 	size_t n_pools, n_guests;
-	uint64_t limit;
+	uint64_t limit, mem_limit;
+	uint64_t mem_most, mem_entitlement; /* of all its guests */
 };
 
 struct bed {
@@ -32,6 +33,12 @@ on_order(const Drover__Order *o, void *arg)
 	h->n_pools = o->host_pools->n_pools;
 	h->n_guests = o->host_pools->n_guests;
 	h->limit = h->n_pools ? o->host_pools->pools[0]->cpu_limit_mhz : 0;
+	h->mem_limit = h->n_pools ? o->host_pools->pools[0]->mem_limit_mb : 0;
+	h->mem_most = h->mem_entitlement = 0;
+	for (size_t i = 0; i < h->n_guests; i++) {
+		h->mem_most += o->host_pools->guests[i]->mem_most_mb;
+		h->mem_entitlement += o->host_pools->guests[i]->mem_entitlement_mb;
+	}
 }
 
 static void
@@ -100,6 +107,36 @@ a_limit_is_split_and_never_given_twice(void **state)
 	tear_down(&b);
 }
 
+/* Its agent measures nothing: each guest counts as what it is configured with. */
+static void
+memory_of_a_pool_is_split_over_hosts_and_guests(void **state)
+{
+	struct bed b;
+
+	set_up(&b);
+	obj_id pool = make_pool(&b, 600);
+	obj_id vm = run_guest(&b, pool, 0, "a");
+	run_guest(&b, pool, 1, "b");
+	uint64_t size = inv_vm(b.l->inv, vm)->memory_mb;
+	lab_advance(b.l, LOOKS_MS);
+	/* Nothing limits it. */
+	assert_int_equal(b.of[0].mem_most, 0);
+	assert_in_range(b.of[0].mem_entitlement, size * 9 / 10, size);
+	AUTO_FREE char *limit = xasprintf("{'mem_limit_mb':%lu}", (unsigned long)size);
+	assert_int_equal(lab_op(b.l, "pool.update", pool, limit), 0);
+	lab_advance(b.l, LOOKS_MS);
+	assert_int_equal(b.of[0].mem_limit, size / 2);
+	assert_true(b.of[0].mem_most > 0 && b.of[1].mem_most > 0);
+	assert_in_range(b.of[0].mem_most + b.of[1].mem_most, size * 8 / 10, size);
+	/* The one that does not answer keeps its part. */
+	agent_fake_hold(b.l->agent[0]);
+	assert_int_equal(lab_op(b.l, "vm.update", vm, "{'mem_shares_level':'low'}"), 0);
+	run_guest(&b, pool, 1, "c");
+	lab_advance(b.l, LOOKS_MS);
+	assert_true(b.of[1].mem_most <= size - size / 2);
+	tear_down(&b);
+}
+
 static void
 a_host_is_told_what_is_news_and_again_after_its_link_broke(void **state)
 {
@@ -156,6 +193,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_limit_is_split_and_never_given_twice),
+		cmocka_unit_test(memory_of_a_pool_is_split_over_hosts_and_guests),
 		cmocka_unit_test(
 		    a_host_is_told_what_is_news_and_again_after_its_link_broke),
 		cmocka_unit_test(a_guest_that_leaves_a_pool_takes_it_along),

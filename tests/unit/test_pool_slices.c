@@ -57,7 +57,7 @@ add_guest(struct world *w, uint32_t pool, uint32_t host, uint64_t shares, uint64
 		.pool = pool,
 		.host = host,
 		.shares = shares,
-		.used = used,
+		.demand = slice_demand(used, CORE),
 		.most = CORE,
 	};
 	w->v.n_guests++;
@@ -110,7 +110,7 @@ what_is_reserved_outweighs_greed(void **state)
 	assert_in_range(w.out.guest_weight[0] * 1000 / sum, 499, 501);
 	assert_int_equal(w.out.guest_entitlement[0], 500);
 	/* It keeps that weight while it idles, so that it has its own at once. */
-	w.guests[0].used = 0;
+	w.guests[0].demand = slice_demand(0, CORE);
 	divide(&w);
 	assert_true(w.out.guest_weight[0] > w.out.guest_weight[1] * 4);
 	arena_free(w.a);
@@ -197,6 +197,8 @@ demand_finds_out_what_was_held_back(void **state)
 		used = slice_demand(used, CORE);
 	assert_int_equal(used, CORE);
 	assert_int_equal(slice_demand(0, CORE), 100);
+	assert_int_equal(slice_memory_demand(200, CORE), 325);
+	assert_int_equal(slice_memory_demand(990, CORE), CORE);
 }
 
 static void
