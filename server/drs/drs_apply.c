@@ -21,7 +21,8 @@ struct move {
 	obj_id after; /* recommendation that makes its place free, or none */
 	enum move_state state;
 	bool has_failed;
-	op_fn done; /* of who asked for it; NULL: a plan's */
+	bool is_done; /* with all of its cluster */
+	op_fn done;   /* of who asked for it; NULL: a plan's */
 	void *arg;
 };
 
@@ -365,8 +366,11 @@ drs_applier_look(struct drs_applier *a)
 		if (m->state == MOVE_WAITS)
 			begin(m);
 	}
+	LIST_EACH(struct move, m, &a->moves, node) {
+		m->is_done = is_over(a, m->cluster);
+	}
 	LIST_EACH_SAFE(struct move, m, &a->moves, node) {
-		if (is_over(a, m->cluster))
+		if (m->is_done)
 			move_free(m);
 	}
 }

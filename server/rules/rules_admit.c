@@ -56,11 +56,12 @@ rules_admit_group(const struct inv *inv, const struct drs_group *wanted, struct 
 	enum obj_kind kind = wanted->type == GROUP_VMS ? KIND_VM : KIND_HOST;
 
 	for (size_t i = 0; i < wanted->members.n; i++) {
-		if (obj_id_kind(wanted->members.v[i]) != kind)
+		if (obj_id_kind(wanted->members.v[i]) != kind) {
 			return err_set(e, ERR_INVALID,
 			    "group \"%s\" is one of %s, and \"%s\" is none",
 			    wanted->o.name, kind_plural(kind),
 			    inv_name(inv, wanted->members.v[i]));
+		}
 	}
 	return check_list(inv, "members", &wanted->members, wanted->o.parent, e);
 }
