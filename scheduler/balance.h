@@ -110,6 +110,8 @@ void bal_init(struct bal *b);
 /* The best that can be done: one guest goes, or those that are kept together do, or two
  * change places.  False: nothing gains enough. */
 bool bal_next(struct bal *b, const struct bal_limits *l, struct bal_change *ret);
-void bal_make(struct bal *b, const struct bal_change *c);
+/* False: it could not be done after all, which only happens where room is kept for a
+ * lost host. */
+bool bal_make(struct bal *b, const struct bal_change *c);
 /* Guest to host to, now, whatever that does. */
 void bal_apply(struct bal *b, uint32_t guest, uint32_t to);

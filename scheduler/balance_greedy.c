@@ -21,21 +21,38 @@
 #define FEW_HOSTS  64u
 #define HOPELESS   (-1e9f)
 #define NO_STEP    1e-9
+#define NEARLY     0.8F
 
 /* From so many hosts on, one screening serves for several moves: those that share no
  * host, judged anew before each, while they gain this part of what the best did. */
-#define MANY_HOSTS 512u
+#define MANY_HOSTS 256u
 #define FRONT_LOOK 12u /* of each kind's front, spread over it */
-#define STILL_GOOD 0.8
+#define STILL_GOOD 0.98
+#define HUGE_HOSTS 512u /* from so many on less will do */
+#define HUGE_GOOD  0.8
+
+/* Guests that may promise enough, one after the other. */
+struct hopeful {
+	uint32_t *guest;
+	float *cpu, *mem;
+	float *gain;  /* best found, to first order, at the target alone */
+	uint32_t *to; /* and where */
+	uint32_t count;
+};
 
 struct bal_screen {
-	float *cpu, *mem;                 /* of each guest */
-	float *cpu_share, *mem_share;     /* of its host's capacity */
-	float *host_x, *host_y;           /* its host's loads */
-	float *gain;                      /* best found, to first order */
-	uint32_t *to;                     /* and where */
+	float *cpu, *mem;             /* of each guest */
+	float *cpu_share, *mem_share; /* of its host's capacity */
+	float *host_x, *host_y;       /* its host's loads */
+	float *source;                /* what its leaving gains, to first order */
+	float *bound;                 /* no gain is more than that */
+	float *gain;                  /* of the hopeful: best found */
+	uint32_t *to;                 /* and where */
+	struct hopeful hopeful;
+	float enough; /* what the last one of the last short list promised */
 	uint32_t *front, *sorted;         /* hosts; room for all */
 	uint32_t *front_from, *kind_from; /* of each kind; one more at the end */
+	bool *ruled;                      /* guests that some rule names */
 	bool *touched;                    /* hosts, since the last screening */
 };
 
@@ -89,18 +106,27 @@ screen_init(struct bal *b)
 	s->mem_share = floats(b);
 	s->host_x = floats(b);
 	s->host_y = floats(b);
+	s->source = floats(b);
+	s->bound = floats(b);
 	s->gain = floats(b);
+	s->hopeful.cpu = floats(b);
+	s->hopeful.mem = floats(b);
+	s->hopeful.gain = floats(b);
+	s->hopeful.guest = indexes(b, b->guest_count);
+	s->hopeful.to = indexes(b, b->guest_count);
 	s->to = indexes(b, b->guest_count);
 	s->front = indexes(b, b->host_count);
 	s->sorted = indexes(b, b->host_count);
 	s->front_from = indexes(b, b->kind_count);
 	s->kind_from = indexes(b, b->kind_count);
+	s->ruled = arena_array(b->arena, (size_t)b->guest_count + 1, sizeof(bool));
 	s->touched = arena_array(b->arena, b->host_count + 1, sizeof(bool));
 	b->screen = s;
 	sort_kinds(b, s);
 	for (uint32_t g = 0; g < b->guest_count; g++) {
 		s->cpu[g] = (float)b->guests[g].cpu;
 		s->mem[g] = (float)b->guests[g].mem;
+		s->ruled[g] = b->guests[g].ruled;
 	}
 	for (uint32_t i = 0; i < b->host_count; i++)
 		bal_rescreen(b, i);
@@ -219,17 +245,17 @@ WIDE_VECTORS static void
 try_target(const struct bal *b, uint32_t to, const struct slope *w)
 {
 	const struct bal_host *h = &b->hosts[to];
-	const struct bal_screen *s = b->screen;
+	const struct hopeful *a = &b->screen->hopeful;
 	const float per_mhz = (float)(1 / h->cpu_cap), per_mb = (float)(1 / h->mem_cap);
 	const float x = 2 * ((float)(h->cpu / h->cpu_cap) - w->mean_x);
 	const float y = 2 * ((float)(h->mem / h->mem_cap) - w->mean_y);
 	const float cpu_free = (float)(h->cpu_cap - h->cpu);
 	const float mem_free = (float)(h->mem_cap - h->mem);
 	const float wx = w->wx, wy = w->wy;
-	const float *restrict cpu = s->cpu, *restrict mem = s->mem;
-	float *restrict gain = s->gain;
-	uint32_t *restrict best_to = s->to;
-	const uint32_t n = b->guest_count;
+	const float *restrict cpu = a->cpu, *restrict mem = a->mem;
+	float *restrict gain = a->gain;
+	uint32_t *restrict best_to = a->to;
+	const uint32_t n = a->count;
 
 	for (uint32_t g = 0; g < n; g++) {
 		float d = cpu[g] * per_mhz, e = mem[g] * per_mb;
@@ -246,32 +272,85 @@ try_target(const struct bal *b, uint32_t to, const struct slope *w)
 	}
 }
 
-static void
-add_source(const struct bal *b, const struct slope *w)
+WIDE_VECTORS static void
+find_sources(const struct bal *b, const struct slope *w)
 {
 	const struct bal_screen *s = b->screen;
 	const float *restrict d = s->cpu_share, *restrict e = s->mem_share;
 	const float *restrict x = s->host_x, *restrict y = s->host_y;
 	const float wx = w->wx, wy = w->wy, mx = w->mean_x, my = w->mean_y;
-	float *restrict gain = s->gain;
+	float *restrict source = s->source;
+	float *restrict bound = s->bound;
 
-	for (uint32_t g = 0; g < b->guest_count; g++)
-		gain[g] += wx * d[g] * (2 * (x[g] - mx) - d[g]) +
-			   wy * e[g] * (2 * (y[g] - my) - e[g]);
+	for (uint32_t g = 0; g < b->guest_count; g++) {
+		source[g] = wx * d[g] * (2 * (x[g] - mx) - d[g]) +
+			    wy * e[g] * (2 * (y[g] - my) - e[g]);
+		bound[g] = HOPELESS;
+	}
+}
+
+/* No host of a kind is better than one that had the least CPU load of any and the
+ * least memory load of any: the corner of its front. */
+WIDE_VECTORS static void
+try_corner(const struct bal *b, uint32_t kind, const struct slope *w)
+{
+	const struct bal_screen *s = b->screen;
+	const struct bal_host *p = &b->hosts[s->front[s->front_from[kind]]];
+	const struct bal_host *q = &b->hosts[s->front[s->front_from[kind + 1] - 1]];
+	const float per_mhz = (float)(1 / p->cpu_cap), per_mb = (float)(1 / p->mem_cap);
+	const float x = 2 * ((float)(p->cpu / p->cpu_cap) - w->mean_x);
+	const float y = 2 * ((float)(q->mem / q->mem_cap) - w->mean_y);
+	const float cpu_free = (float)(p->cpu_cap - p->cpu);
+	const float mem_free = (float)(q->mem_cap - q->mem);
+	const float wx = w->wx, wy = w->wy;
+	const float *restrict cpu = s->cpu, *restrict mem = s->mem;
+	float *restrict bound = s->bound;
+
+	for (uint32_t g = 0; g < b->guest_count; g++) {
+		float d = cpu[g] * per_mhz, e = mem[g] * per_mb;
+		float found = -wx * d * (x + d) - wy * e * (y + e);
+		int fits = (cpu[g] <= cpu_free) & (mem[g] <= mem_free);
+		float most = fits ? found : HOPELESS, was = bound[g];
+
+		bound[g] = most > was ? most : was;
+	}
+}
+
+/* Of those in rules the short list is short, and rings are judged as a whole. */
+static void
+list_hopeful(struct bal *b, float enough)
+{
+	struct bal_screen *s = b->screen;
+	struct hopeful *a = &s->hopeful;
+	uint32_t n = 0;
+
+	for (uint32_t g = 0; g < b->guest_count; g++) {
+		a->guest[n] = g;
+		n += (s->source[g] + s->bound[g] > enough) | s->ruled[g];
+	}
+	a->count = n;
+	for (uint32_t i = 0; i < n; i++) {
+		a->cpu[i] = s->cpu[a->guest[i]];
+		a->mem[i] = s->mem[a->guest[i]];
+		a->gain[i] = HOPELESS;
+		a->to[i] = BAL_NONE;
+	}
 }
 
 static void
-screen_all(struct bal *b, const struct slope *w)
+screen_all(struct bal *b, const struct slope *w, float enough)
 {
-	const struct bal_screen *s = b->screen;
+	struct bal_screen *s = b->screen;
 
-	for (uint32_t g = 0; g < b->guest_count; g++) {
-		s->gain[g] = HOPELESS;
-		s->to[g] = BAL_NONE;
-	}
+	list_hopeful(b, enough);
 	for (uint32_t i = 0; i < s->front_from[b->kind_count]; i++)
 		try_target(b, s->front[i], w);
-	add_source(b, w);
+	for (uint32_t i = 0; i < s->hopeful.count; i++) {
+		uint32_t g = s->hopeful.guest[i];
+
+		s->gain[g] = s->hopeful.gain[i] + s->source[g];
+		s->to[g] = s->hopeful.to[i];
+	}
 }
 
 /* ---- the best, exactly ---- */
@@ -374,6 +453,13 @@ note_promise(struct promise *p, uint32_t g, float worth)
 	p->list[k] = g;
 }
 
+/* What a guest has to promise more than to be listed. */
+static float
+least_of(const struct promise *p)
+{
+	return p->count < p->room ? 0 : p->worth[p->count - 1];
+}
+
 /* What its guests promise on average. */
 static void
 note_ring(const struct bal *b, uint32_t first, struct promise *p)
@@ -392,7 +478,7 @@ note_ring(const struct bal *b, uint32_t first, struct promise *p)
 }
 
 static void
-choose(const struct bal *b, uint32_t budget, struct choice *c, struct promises *p)
+list_promises(const struct bal *b, uint32_t budget, struct promises *p)
 {
 	bool few = b->host_count > FEW_HOSTS && b->host_count < MANY_HOSTS;
 	const float *gain = b->screen->gain;
@@ -400,9 +486,12 @@ choose(const struct bal *b, uint32_t budget, struct choice *c, struct promises *
 	p->free.room = few ? FEW_LISTED : SHORT_LIST;
 	p->ruled.room = RULED_LIST;
 	p->free.count = p->ruled.count = 0;
-	for (uint32_t g = 0; g < b->guest_count; g++) {
+	for (uint32_t i = 0; i < b->screen->hopeful.count; i++) {
+		uint32_t g = b->screen->hopeful.guest[i];
 		const struct bal_guest *v = &b->guests[g];
 
+		if (!b->screen->ruled[g] && gain[g] <= least_of(&p->free))
+			continue;
 		if (v->fixed || (v->at == v->home && !budget))
 			continue;
 		if (v->next != g && budget > 1)
@@ -410,10 +499,35 @@ choose(const struct bal *b, uint32_t budget, struct choice *c, struct promises *
 		else if (v->next == g && gain[g] > 0 && b->screen->to[g] != v->at)
 			note_promise(v->ruled ? &p->ruled : &p->free, g, gain[g]);
 	}
+}
+
+static void
+choose(const struct bal *b, struct choice *c, const struct promises *p)
+{
 	for (uint32_t k = 0; k < p->free.count; k++)
 		judge_fronts(b, p->free.list[k], c);
 	for (uint32_t k = 0; k < p->ruled.count; k++)
 		judge_everywhere(b, p->ruled.list[k], c);
+}
+
+/*
+ * From round to round little changes: who cannot promise about as much as the last one
+ * of the list did is not looked at, unless the list stays short without him.
+ */
+static void
+promise_all(struct bal *b, uint32_t budget, const struct slope *w, struct promises *p)
+{
+	float enough = b->screen->enough * NEARLY;
+
+	screen_all(b, w, enough);
+	list_promises(b, budget, p);
+	if (enough > 0 && (p->free.count < p->free.room ||
+			      p->free.worth[p->free.count - 1] < enough)) {
+		screen_all(b, w, 0);
+		list_promises(b, budget, p);
+	}
+	b->screen->enough =
+	    p->free.count == p->free.room ? p->free.worth[p->free.count - 1] : 0;
 }
 
 static void
@@ -427,8 +541,13 @@ find_best(struct bal *b, uint32_t budget, struct choice *c, struct promises *p)
 		fill_sorted(b);
 	}
 	find_fronts(b);
-	screen_all(b, &w);
-	choose(b, budget, c, p);
+	find_sources(b, &w);
+	for (uint32_t k = 0; k < b->kind_count; k++) {
+		if (b->screen->front_from[k] < b->screen->front_from[k + 1])
+			try_corner(b, k, &w);
+	}
+	promise_all(b, budget, &w, p);
+	choose(b, c, p);
 }
 
 double
@@ -443,13 +562,13 @@ bal_best_move(struct bal *b, bool may_move_more, uint32_t *ret_guest, uint32_t *
 	return c.guest == BAL_NONE ? 0 : c.gain;
 }
 
-void
+bool
 bal_make(struct bal *b, const struct bal_change *c)
 {
-	if (c->back == BAL_NONE)
-		bal_ring_apply(b, c->guest, c->to);
-	else
-		bal_swap(b, c->guest, c->back);
+	if (c->back != BAL_NONE)
+		return bal_swap(b, c->guest, c->back);
+	bal_ring_apply(b, c->guest, c->to);
+	return true;
 }
 
 /* The others that promised something, to hosts that nobody has touched since. */
@@ -461,7 +580,9 @@ make_more(
 	bool *touched = s->touched;
 
 	for (uint32_t k = 0; k < p->count && b->score > l->target; k++) {
-		struct choice c = { first * STILL_GOOD, BAL_NONE, BAL_NONE };
+		struct choice c = { first * (b->host_count < HUGE_HOSTS ? STILL_GOOD
+									: HUGE_GOOD),
+			BAL_NONE, BAL_NONE };
 		uint32_t g = p->list[k];
 
 		if (touched[b->guests[g].at] ||
@@ -517,7 +638,8 @@ step(struct bal *b, const struct bal_limits *l)
 		return false;
 	uint32_t from = b->guests[c.guest].at;
 
-	bal_make(b, &c);
+	if (!bal_make(b, &c))
+		return false;
 	if (b->host_count < MANY_HOSTS || c.back != BAL_NONE)
 		return true;
 	for (uint32_t i = 0; i < b->host_count; i++)

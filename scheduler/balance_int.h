@@ -65,7 +65,8 @@ void bal_greedy(struct bal *b, const struct bal_limits *l);
 /* balance_swap.c */
 /* Two guests that change places; budget: how many more may be away from home. */
 double bal_best_swap(struct bal *b, uint32_t budget, uint32_t *ret_u, uint32_t *ret_v);
-void bal_swap(struct bal *b, uint32_t u, uint32_t v);
+/* False: the certificate is against it; nothing is changed. */
+bool bal_swap(struct bal *b, uint32_t u, uint32_t v);
 
 /* balance_search.c */
 /* Look for a better set of at most l->max_moved moves: that many tries. */

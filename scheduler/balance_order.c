@@ -56,7 +56,9 @@ rewind(struct order *o)
 		o->left[o->left_count++] = g;
 		bal_apply(b, g, b->guests[g].home);
 	}
-	b->step_count = 0;
+	/* Those that were found may be needed still. */
+	b->steps = NULL;
+	b->step_count = b->step_room = 0;
 	bal_resum(b);
 	if (spare)
 		bal_spare_init(b);
@@ -147,45 +149,63 @@ step_aside(struct order *o)
 	return true;
 }
 
-/* Do the steps as they were found lead from home to here, each guest once? */
+/* Do the steps as they were found lead from home to here, each with room? */
 static bool
-is_in_order(const struct bal *b)
+is_a_way(const struct bal *b)
 {
-	double *mem;
+	double *mem = arena_array(b->arena, (size_t)b->host_count + 1, sizeof(*mem));
+	uint32_t *at = arena_array(b->arena, (size_t)b->guest_count + 1, sizeof(*at));
 
-	if (b->step_count != b->moved)
-		return false;
-	mem = arena_array(b->arena, b->host_count + 1, sizeof(*mem));
-	for (uint32_t g = 0; g < b->guest_count; g++)
-		mem[b->guests[g].home] += b->guests[g].mem;
+	for (uint32_t g = 0; g < b->guest_count; g++) {
+		at[g] = b->guests[g].home;
+		mem[at[g]] += b->guests[g].mem;
+	}
 	for (uint32_t i = 0; i < b->step_count; i++) {
 		const struct bal_step *s = &b->steps[i];
-		const struct bal_guest *g = &b->guests[s->guest];
 
-		mem[s->from] -= g->mem;
-		mem[s->to] += g->mem;
-		if (s->from != g->home || s->to != g->at ||
-		    mem[s->to] > b->hosts[s->to].mem_cap)
+		mem[s->from] -= b->guests[s->guest].mem;
+		mem[s->to] += b->guests[s->guest].mem;
+		if (s->from != at[s->guest] || mem[s->to] > b->hosts[s->to].mem_cap)
+			return false;
+		at[s->guest] = s->to;
+	}
+	for (uint32_t g = 0; g < b->guest_count; g++) {
+		if (at[g] != b->guests[g].at)
 			return false;
 	}
 	return true;
+}
+
+/* With a certificate nobody steps aside: that would ask for room twice. */
+static bool
+find_order(struct order *o)
+{
+	bool found = true;
+
+	rewind(o);
+	while (found && o->left_count > 0)
+		found = go_best(o) || (!o->b->spare && step_aside(o));
+	for (uint32_t i = 0; i < o->left_count; i++)
+		bal_apply(o->b, o->left[i], o->goal[o->left[i]]);
+	bal_resum(o->b);
+	return found;
 }
 
 bool
 bal_order(struct bal *b, struct bal_step **ret_steps, uint32_t *ret_count)
 {
 	struct order o = { .b = b };
-	bool found = true;
+	struct bal_step *steps = b->steps;
+	uint32_t n = b->step_count;
+	bool is_way = is_a_way(b);
 
-	if (!is_in_order(b)) {
-		rewind(&o);
-		while (found && o.left_count > 0)
-			found = go_best(&o) || step_aside(&o);
-		for (uint32_t i = 0; i < o.left_count; i++)
-			bal_apply(b, o.left[i], o.goal[o.left[i]]);
-		bal_resum(b);
+	/* Each guest once is as short as it gets. */
+	if ((is_way && n == b->moved) || find_order(&o)) {
+		*ret_steps = b->steps;
+		*ret_count = b->step_count;
+		return true;
 	}
-	*ret_steps = b->steps;
-	*ret_count = b->step_count;
-	return found;
+	*ret_steps = is_way ? steps : b->steps;
+	*ret_count = is_way ? n : b->step_count;
+	return is_way;
 }

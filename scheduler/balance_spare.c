@@ -2,16 +2,31 @@
 
 #include <string.h>
 
+#include "base/assert.h"
 #include "scheduler/balance_int.h"
 
 /* Hosts looked at for the best of them, before the first that will do is taken. */
 #define MOST_LOOKS 32u
 
+/* What the loss of one host would bring to another. */
+struct share {
+	uint32_t from, count; /* guests */
+	double mem;
+};
+
 /* Who counts on a host, in no order. */
 struct backup {
 	uint32_t *guests;
 	uint32_t count, room;
+	struct share *shares;
+	uint32_t share_count, share_room;
 	double most; /* memory that the loss of one host would bring */
+};
+
+/* A change that can be taken back. */
+struct note {
+	uint32_t guest, host, from;
+	bool was_added;
 };
 
 struct bal_spare {
@@ -20,76 +35,158 @@ struct bal_spare {
 	uint32_t *pos;   /* in that host's backup */
 	uint32_t missing;
 	uint32_t next; /* where to look first: neighbours do not all count on one */
+
+	bool notes_changes;
+	struct note *notes;
+	uint32_t note_count, note_room;
+	uint32_t missing_then, next_then;
 };
+
+static struct share *
+find_share(const struct backup *k, uint32_t from)
+{
+	for (uint32_t i = 0; i < k->share_count; i++) {
+		if (k->shares[i].from == from)
+			return &k->shares[i];
+	}
+	return NULL;
+}
 
 /* What the loss of from would bring to host, without guest itself. */
 static double
 counted_on(const struct bal *b, uint32_t from, uint32_t host, uint32_t guest)
 {
-	const struct backup *k = &b->spare->hosts[host];
-	double mem = 0;
+	const struct share *s = find_share(&b->spare->hosts[host], from);
+	bool is_in = s && guest != BAL_NONE && b->spare->spare[guest] == host &&
+		     b->guests[guest].at == from;
 
-	for (uint32_t i = 0; i < k->count; i++) {
-		uint32_t g = k->guests[i];
-
-		if (g != guest && b->guests[g].at == from)
-			mem += b->guests[g].mem;
-	}
-	return mem;
+	if (!s)
+		return 0;
+	return is_in ? s->mem - b->guests[guest].mem : s->mem;
 }
 
-/* Few count on one host, so all pairs of them are soon looked at. */
 static void
-find_most(struct bal *b, uint32_t host)
+find_most(struct backup *k)
 {
-	struct backup *k = &b->spare->hosts[host];
-
 	k->most = 0;
-	for (uint32_t i = 0; i < k->count; i++) {
-		uint32_t from = b->guests[k->guests[i]].at;
-		double mem = counted_on(b, from, host, BAL_NONE);
-
-		if (mem > k->most)
-			k->most = mem;
+	for (uint32_t i = 0; i < k->share_count; i++) {
+		if (k->shares[i].mem > k->most)
+			k->most = k->shares[i].mem;
 	}
 }
 
+/* An array twice as large, with what was there. */
+static void *
+grow(struct bal *b, const void *old, uint32_t *room, size_t size)
+{
+	size_t had = *room * size;
+	void *more;
+
+	*room = *room * 2 + 16;
+	more = arena_array(b->arena, *room, size);
+	if (had)
+		memcpy(more, old, had);
+	return more;
+}
+
+static struct share *
+add_share(struct bal *b, struct backup *k, uint32_t from)
+{
+	if (k->share_count == k->share_room)
+		k->shares = grow(b, k->shares, &k->share_room, sizeof(*k->shares));
+	k->shares[k->share_count] = (struct share){ .from = from };
+	return &k->shares[k->share_count++];
+}
+
 static void
-add_backup(struct bal *b, uint32_t guest, uint32_t host)
+note(struct bal *b, uint32_t guest, uint32_t from, bool was_added)
+{
+	struct bal_spare *s = b->spare;
+
+	if (!s->notes_changes)
+		return;
+	if (s->note_count == s->note_room)
+		s->notes = grow(b, s->notes, &s->note_room, sizeof(*s->notes));
+	s->notes[s->note_count++] =
+	    (struct note){ guest, s->spare[guest], from, was_added };
+}
+
+/* Guest, which is or will be on from, counts on a host. */
+static void
+add_backup(struct bal *b, uint32_t guest, uint32_t from, uint32_t host)
 {
 	struct backup *k = &b->spare->hosts[host];
-	double mem;
+	struct share *s = find_share(k, from);
 
-	if (k->count == k->room) {
-		uint32_t room = k->room * 2 + 32;
-		uint32_t *more = arena_array(b->arena, room, sizeof(*more));
-
-		if (k->count)
-			memcpy(more, k->guests, k->count * sizeof(*more));
-		k->guests = more;
-		k->room = room;
-	}
+	if (!s)
+		s = add_share(b, k, from);
+	if (k->count == k->room)
+		k->guests = grow(b, k->guests, &k->room, sizeof(*k->guests));
 	b->spare->spare[guest] = host;
 	b->spare->pos[guest] = k->count;
 	k->guests[k->count++] = guest;
-	mem = counted_on(b, b->guests[guest].at, host, BAL_NONE);
-	if (mem > k->most)
-		k->most = mem;
+	s->count++;
+	s->mem += b->guests[guest].mem;
+	if (s->mem > k->most)
+		k->most = s->mem;
+	note(b, guest, from, true);
 }
 
 static void
-take_backup(struct bal *b, uint32_t guest)
+take_backup(struct bal *b, uint32_t guest, uint32_t from)
 {
 	struct bal_spare *s = b->spare;
 	struct backup *k = &s->hosts[s->spare[guest]];
-	double mem = counted_on(b, b->guests[guest].at, s->spare[guest], BAL_NONE);
+	struct share *part = find_share(k, from);
 	uint32_t last = k->guests[--k->count];
+	bool is_most;
 
+	ASSERT(part);
+	note(b, guest, from, false);
+	is_most = part->mem >= k->most;
 	k->guests[s->pos[guest]] = last;
 	s->pos[last] = s->pos[guest];
-	if (mem >= k->most)
-		find_most(b, s->spare[guest]);
+	part->mem -= b->guests[guest].mem;
+	if (--part->count == 0)
+		*part = k->shares[--k->share_count];
+	if (is_most)
+		find_most(k);
 	s->spare[guest] = BAL_NONE;
+}
+
+void
+bal_spare_try(struct bal *b)
+{
+	struct bal_spare *s = b->spare;
+
+	s->notes_changes = true;
+	s->note_count = 0;
+	s->missing_then = s->missing;
+	s->next_then = s->next;
+}
+
+void
+bal_spare_keep(struct bal *b)
+{
+	b->spare->notes_changes = false;
+}
+
+void
+bal_spare_take_back(struct bal *b)
+{
+	struct bal_spare *s = b->spare;
+
+	s->notes_changes = false;
+	while (s->note_count > 0) {
+		const struct note *n = &s->notes[--s->note_count];
+
+		if (n->was_added)
+			take_backup(b, n->guest, n->from);
+		else
+			add_backup(b, n->guest, n->from, n->host);
+	}
+	s->missing = s->missing_then;
+	s->next = s->next_then;
 }
 
 /* A rule about hosts holds for those who come after a loss too. */
@@ -165,7 +262,7 @@ cover(struct bal *b, uint32_t guest)
 		s->missing++;
 		return;
 	}
-	add_backup(b, guest, host);
+	add_backup(b, guest, b->guests[guest].at, host);
 	s->next = (host + 1) % b->host_count;
 }
 
@@ -277,13 +374,12 @@ can_make_room(const struct bal *b, uint32_t guest, uint32_t to)
 	const struct backup *k = &b->spare->hosts[to];
 	double mem = b->guests[guest].mem;
 
-	for (uint32_t i = 0; i < k->count; i++) {
-		uint32_t from = b->guests[k->guests[i]].at;
+	for (uint32_t i = 0; i < k->share_count; i++) {
+		uint32_t from = k->shares[i].from;
 		double too_much = excess(b, from, to, guest, mem);
 		struct bal_step s;
 
-		if (k->guests[i] != guest && too_much > 0 &&
-		    !find_relief(b, from, to, too_much, &s))
+		if (too_much > 0 && !find_relief(b, from, to, too_much, &s))
 			return false;
 	}
 	return true;
@@ -301,14 +397,15 @@ find_counting(const struct bal *b, uint32_t host, uint32_t from)
 	return i;
 }
 
-/* Before mem more comes there. */
+/* Before mem more comes there.  What is taken away leaves another share in its place.
+ */
 static void
 make_room(struct bal *b, uint32_t to, double mem)
 {
 	const struct backup *k = &b->spare->hosts[to];
 
-	for (uint32_t i = 0; i < k->count;) {
-		uint32_t from = b->guests[k->guests[i]].at;
+	for (uint32_t i = 0; i < k->share_count;) {
+		uint32_t from = k->shares[i].from;
 		double too_much = excess(b, from, to, BAL_NONE, mem);
 		struct bal_step s;
 
@@ -316,14 +413,13 @@ make_room(struct bal *b, uint32_t to, double mem)
 			i++;
 			continue;
 		}
-		i = 0;
 		if (find_relief(b, from, to, too_much, &s)) {
-			take_backup(b, s.guest);
-			add_backup(b, s.guest, s.to);
+			take_backup(b, s.guest, from);
+			add_backup(b, s.guest, from, s.to);
 			continue;
 		}
 		/* It comes because it must: who counted on the room has none. */
-		take_backup(b, k->guests[find_counting(b, to, from)]);
+		take_backup(b, k->guests[find_counting(b, to, from)], from);
 		b->spare->missing++;
 	}
 }
@@ -340,17 +436,6 @@ bal_spare_allows(const struct bal *b, uint32_t guest, uint32_t to)
 	       find_spare(b, guest, to, BAL_NONE) != BAL_NONE;
 }
 
-/* Its new place is counted as if it were on host to already. */
-static void
-add_backup_from(struct bal *b, uint32_t guest, uint32_t to, uint32_t host)
-{
-	uint32_t at = b->guests[guest].at;
-
-	b->guests[guest].at = to;
-	add_backup(b, guest, host);
-	b->guests[guest].at = at;
-}
-
 void
 bal_spare_move(struct bal *b, uint32_t guest, uint32_t to)
 {
@@ -360,7 +445,7 @@ bal_spare_move(struct bal *b, uint32_t guest, uint32_t to)
 	if (was == BAL_NONE)
 		s->missing--;
 	else
-		take_backup(b, guest);
+		take_backup(b, guest, b->guests[guest].at);
 	if (!bal_spare_has_room(b, to, b->guests[guest].mem))
 		make_room(b, to, b->guests[guest].mem);
 	now = was != BAL_NONE && can_save(b, guest, to, was)
@@ -369,7 +454,7 @@ bal_spare_move(struct bal *b, uint32_t guest, uint32_t to)
 	if (now == BAL_NONE)
 		s->missing++;
 	else
-		add_backup_from(b, guest, to, now);
+		add_backup(b, guest, to, now);
 }
 
 uint32_t

@@ -24,6 +24,11 @@ bool bal_spare_has_room(const struct bal *b, uint32_t host, double mem);
 bool bal_spare_takes(const struct bal *b, uint32_t host, double mem);
 /* bal_apply()'s: before guest goes there. */
 void bal_spare_move(struct bal *b, uint32_t guest, uint32_t to);
+/* From here on changes of the certificate can be taken back, until they are kept.  The
+ * guests have to be where they were then. */
+void bal_spare_try(struct bal *b);
+void bal_spare_keep(struct bal *b);
+void bal_spare_take_back(struct bal *b);
 /* bal_join()'s: guest is there already. */
 void bal_spare_join(struct bal *b, uint32_t guest);
 /* Where guest would go; BAL_NONE: nowhere. */

@@ -4,8 +4,11 @@
  * Only pairs among the hosts that are farthest from the mean are looked at.
  */
 #include "scheduler/balance_int.h"
+#include "scheduler/balance_spare.h"
 
-#define FARTHEST 24u
+#define FARTHEST   24u
+#define MOST_TRIED 48u
+#define NO_GAIN    1e-9
 
 static double
 distance(const struct bal *b, uint32_t host)
@@ -74,14 +77,24 @@ has_room(
 }
 
 static bool
-may_swap(const struct bal *b, const struct bal_guest *u, const struct bal_guest *v)
+may_leave(const struct bal *b, uint32_t u)
 {
-	const struct bal_host *hu = &b->hosts[u->at], *hv = &b->hosts[v->at];
+	const struct bal_guest *g = &b->guests[u];
 
-	/* Two at once is more than the certificate is kept for. */
-	return !b->spare && !u->fixed && !v->fixed && !u->ruled && !v->ruled &&
-	       has_room(hv, u, v) && has_room(hu, v, u) &&
-	       (hv->mem + u->mem <= hv->mem_cap || hu->mem + v->mem <= hu->mem_cap);
+	return !g->fixed && g->next == u;
+}
+
+static bool
+may_swap(const struct bal *b, uint32_t u, uint32_t v)
+{
+	const struct bal_guest *x = &b->guests[u], *y = &b->guests[v];
+	const struct bal_host *hx = &b->hosts[x->at], *hy = &b->hosts[y->at];
+
+	return may_leave(b, u) && may_leave(b, v) && has_room(hy, x, y) &&
+	       has_room(hx, y, x) &&
+	       (hy->mem + x->mem <= hy->mem_cap || hx->mem + y->mem <= hx->mem_cap) &&
+	       (!x->ruled || bal_rules_allow_for(b, u, y->at, v)) &&
+	       (!y->ruled || bal_rules_allow_for(b, v, x->at, u));
 }
 
 struct pair {
@@ -89,28 +102,102 @@ struct pair {
 	uint32_t u, v;
 };
 
+/* The best of them first.  With a certificate only trying tells which can be made. */
+struct pairs {
+	struct pair list[MOST_TRIED];
+	uint32_t count, room;
+};
+
 static void
-try_pair(const struct bal *b, uint32_t budget, uint32_t u, uint32_t v, struct pair *p)
+note_pair(struct pairs *p, const struct pair *found)
+{
+	uint32_t k = p->count < p->room ? p->count++ : p->count - 1;
+
+	for (; k > 0 && p->list[k - 1].gain < found->gain; k--)
+		p->list[k] = p->list[k - 1];
+	p->list[k] = *found;
+}
+
+static void
+try_pair(const struct bal *b, uint32_t budget, uint32_t u, uint32_t v, struct pairs *p)
 {
 	const struct bal_guest *x = &b->guests[u], *y = &b->guests[v];
+	double least = p->count == p->room ? p->list[p->count - 1].gain : NO_GAIN;
 	int more = displaces(x, y);
 	double gain;
 
-	if (more > (int64_t)budget || !may_swap(b, x, y))
+	if (more > (int64_t)budget)
 		return;
 	gain = b->score - bal_after_swap(b, u, v) -
 	       b->price * (pays(x, y->at) + pays(y, x->at));
 	if (more > 1)
 		gain /= more;
-	if (gain > p->gain)
-		*p = (struct pair){ gain, u, v };
+	if (gain > least && may_swap(b, u, v))
+		note_pair(p, &(struct pair){ gain, u, v });
+}
+
+/* As it was before, the certificate too. */
+static void
+take_back(struct bal *b, uint32_t done)
+{
+	struct bal_spare *spare = b->spare;
+
+	b->spare = NULL;
+	bal_undo(b, done);
+	b->spare = spare;
+	if (spare)
+		bal_spare_take_back(b);
+}
+
+/* One after the other, if the certificate allows it in this order. */
+static bool
+swap_in_order(struct bal *b, uint32_t u, uint32_t v)
+{
+	uint32_t hu = b->guests[u].at, hv = b->guests[v].at, done = b->step_count;
+	const struct bal_host *to = &b->hosts[hv];
+
+	if (to->mem + b->guests[u].mem > to->mem_cap ||
+	    (b->spare && !bal_spare_allows(b, u, hv)))
+		return false;
+	if (b->spare)
+		bal_spare_try(b);
+	bal_apply(b, u, hv);
+	if (b->spare && !bal_spare_allows(b, v, hu)) {
+		take_back(b, done);
+		return false;
+	}
+	bal_apply(b, v, hu);
+	return true;
+}
+
+bool
+bal_swap(struct bal *b, uint32_t u, uint32_t v)
+{
+	bool done = swap_in_order(b, u, v) || swap_in_order(b, v, u);
+
+	if (b->spare)
+		bal_spare_keep(b);
+	return done;
+}
+
+static bool
+can_be_made(struct bal *b, const struct pair *p)
+{
+	uint32_t done = b->step_count;
+
+	if (!b->spare)
+		return true;
+	if (!swap_in_order(b, p->u, p->v) && !swap_in_order(b, p->v, p->u))
+		return false;
+	take_back(b, done);
+	return true;
 }
 
 double
 bal_best_swap(struct bal *b, uint32_t budget, uint32_t *ret_u, uint32_t *ret_v)
 {
 	uint32_t list[FARTHEST], n = find_farthest(b, list);
-	struct pair p = { 1e-9, BAL_NONE, BAL_NONE };
+	struct pairs p = { .room = b->spare ? MOST_TRIED : 1 };
 
 	for (uint32_t i = 0; i < n; i++) {
 		for (uint32_t k = i + 1; k < n; k++) {
@@ -122,22 +209,13 @@ bal_best_swap(struct bal *b, uint32_t budget, uint32_t *ret_u, uint32_t *ret_v)
 				    y->guests[m % y->guest_count], &p);
 		}
 	}
-	*ret_u = p.u;
-	*ret_v = p.v;
-	return p.u == BAL_NONE ? 0 : p.gain;
-}
-
-void
-bal_swap(struct bal *b, uint32_t u, uint32_t v)
-{
-	uint32_t hu = b->guests[u].at, hv = b->guests[v].at;
-	const struct bal_host *to = &b->hosts[hv];
-
-	if (to->mem + b->guests[u].mem <= to->mem_cap) {
-		bal_apply(b, u, hv);
-		bal_apply(b, v, hu);
-	} else {
-		bal_apply(b, v, hu);
-		bal_apply(b, u, hv);
+	for (uint32_t i = 0; i < p.count; i++) {
+		if (!can_be_made(b, &p.list[i]))
+			continue;
+		*ret_u = p.list[i].u;
+		*ret_v = p.list[i].v;
+		return p.list[i].gain;
 	}
+	*ret_u = *ret_v = BAL_NONE;
+	return 0;
 }

@@ -82,15 +82,17 @@ fix_change(struct bal *b, const struct bal_change *c)
 		b->guests[c->back].fixed = true;
 }
 
-static void
+static bool
 make(struct evening *x, const struct bal_change *c)
 {
 	struct bal *b = &x->m->x.b;
 	uint32_t from = b->guests[c->guest].at, before = b->step_count;
 
-	bal_make(b, c);
+	if (!bal_make(b, c))
+		return false;
 	x->per_host[from] += b->step_count - before;
 	x->per_host[c->to] += b->step_count - before;
+	return true;
 }
 
 /* One change after the other, each looked at. */
@@ -108,11 +110,9 @@ even_by_worth(struct evening *x)
 			return;
 		if (!bal_next(b, &x->limits, &c))
 			return;
-		bool worth = is_worth_it(x, &c);
+		bool worth = is_worth_it(x, &c) && make(x, &c);
 
 		refused += !worth;
-		if (worth)
-			make(x, &c);
 		if (threshold || !worth)
 			fix_change(b, &c);
 	}

@@ -236,8 +236,8 @@ moves_finish(struct moves *m)
 	struct bal_step *steps;
 	uint32_t n, *wave;
 
-	p->is_ordered = bal_order(b, &steps, &n);
 	p->unsafe = b->spare ? bal_spare_missing(b) : 0;
+	p->is_ordered = bal_order(b, &steps, &n);
 	wave = arena_array(m->scratch, (size_t)n + 1, sizeof(*wave));
 	p->waves = bal_waves(b, steps, n, m->ask->at_once, wave);
 	m->goal = arena_array(m->scratch, (size_t)b->guest_count + 1, sizeof(*m->goal));
