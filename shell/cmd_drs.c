@@ -92,6 +92,18 @@ print_loads(FILE *f, const json *factors, const char *group, const char *host)
 	    number_in(factors, group, "memory_after") * 100);
 }
 
+/* How fast it rewrites its memory while that is copied, and how that is known. */
+static void
+print_writes(FILE *f, const json *guest)
+{
+	const json *from = json_get(guest, "dirty_from");
+
+	if (from)
+		fprintf(f, "  rewrites %.1f MB/s of its %.0f MB, by its %s\n",
+		    number_in(guest, NULL, "dirty_mb_s"),
+		    number_in(guest, NULL, "memory_mb"), json_str_value(from, NULL));
+}
+
 /* The numbers behind it, for people. */
 static void
 print_why(struct stage *st, const json *rec)
@@ -107,11 +119,12 @@ print_why(struct stage *st, const json *rec)
 	print_loads(f, k, "from_load", name_of(st, rec, "from_host"));
 	print_loads(f, k, "to_load", name_of(st, rec, "to_host"));
 	fprintf(f,
-	    "  costs %.0f MHz s in %.1f s, brings %.0f, peaks take %.0f: net %.0f\n"
-	    "  rules checked: %zu\n",
+	    "  costs %.0f MHz s in %.1f s, brings %.0f, peaks take %.0f: net %.0f\n",
 	    number_in(k, NULL, "cost_mhz_s"), number_in(k, NULL, "copy_s"),
 	    number_in(k, NULL, "benefit_mhz_s"), 0 - number_in(k, NULL, "risk_mhz_s"),
-	    number_in(k, NULL, "net_benefit_mhz_s"), rules ? json_count(rules) : 0);
+	    number_in(k, NULL, "net_benefit_mhz_s"));
+	print_writes(f, json_get(json_get(rec, "inputs"), "guest"));
+	fprintf(f, "  rules checked: %zu\n", rules ? json_count(rules) : 0);
 	for (size_t i = 0; alts && i < json_count(alts); i++) {
 		const json *a = json_at(alts, i);
 		fprintf(f, "  not %s: %s\n",
