@@ -16,7 +16,7 @@ import pytest
 from conftest import Lab, alive, wait_for
 from lab_client import ApiError
 from test_containers import bring_in, need_ability, run, tar_of
-from test_guests import act, make, remove, vm
+from test_guests import act, agent_of, make, remove, vm
 from test_kill_moves import (
     ALL,
     CUTS,
@@ -348,6 +348,26 @@ def test_nothing_can_be_restored_at_the_target(movers: dict[str, Carried]) -> No
     m = Trip(movers["shared"])
     with Conf(m.lab, m.target, "engine.oci", f"criu = {criu_that(m.lab, 'no-restore', 'exit 1')}"):
         refused_move(m, "CRIU fails at the target", "^host .*its processes cannot be restored")
+
+
+class Full:
+    """A host's folder for what runs has no room for the container, for a while and in the agent's eyes alone."""
+
+    def __init__(self, lab: Lab, host: str) -> None:
+        self.inside = ["nsenter", "-t", str(lab.pid(agent_of(lab, host))), "-m"]
+        self.folder = f"{lab.setting_of('lab_run_dir')}/hosts/{number_of(lab, host)}/run"
+
+    def __enter__(self) -> None:
+        subprocess.run([*self.inside, "mount", "-t", "tmpfs", "-o", f"size={MEMORY_MB // 2}m", "full", self.folder], check=True)
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run([*self.inside, "umount", self.folder], check=True)
+
+
+def test_there_is_no_room_at_the_target(movers: dict[str, Carried]) -> None:
+    m = Trip(movers["shared"])
+    with Full(m.lab, m.target):
+        refused_move(m, "no room at the target", "^host .*No space left on device")
 
 
 def test_nothing_can_be_saved_at_the_source(movers: dict[str, Carried]) -> None:
