@@ -68,14 +68,33 @@ making_free(struct making *m)
 	free(m);
 }
 
+static int
+run_stock(void *job)
+{
+	const struct making *m = job;
+
+	ext4_spare_stock(m->ds, m->bytes);
+	return 0;
+}
+
+static void
+on_stocked(void *job, int rc)
+{
+	making_free(job);
+}
+
+/* Whoever waits for the image does not wait for the next one's sake. */
 static void
 making_end(struct making *m, int rc)
 {
+	bool stock = !rc && m->is_ext4 && !m->source_ds && m->bytes;
+
 	if (rc)
 		err_wrap(&m->err, "cannot make \"%.80s\" on datastore %s",
 		    m->spec->path, datastore_name(m->ds));
 	post_wake(m->loop, m->wake, rc, &m->err);
-	making_free(m);
+	if (!stock || worker_run(m->workers, run_stock, on_stocked, m, NULL))
+		making_free(m);
 }
 
 /* Whoever is told that the disk exists finds it after a power failure too. */
@@ -364,8 +383,9 @@ look_for(const struct datastore *ds, const Drover__DiskSpec *d, struct err *e)
 	return rc;
 }
 
+/* The folder, with nothing of a start that was cut short. */
 static int
-open_new(struct making *m, struct err *e)
+make_room(const struct making *m, struct err *e)
 {
 	const char *slash = strrchr(m->new_path, '/');
 	int root = datastore_fd(m->ds), rc = 0;
@@ -376,13 +396,7 @@ open_new(struct making *m, struct err *e)
 
 		rc = ds_path_mkdirs(root, folder, FOLDER_MODE, e);
 	}
-	/* Left over from a start that was cut short. */
-	if (!rc)
-		rc = ds_path_remove(root, m->new_path, e);
-	if (!rc)
-		rc = ds_path_open(
-		    root, m->new_path, O_RDWR | O_CREAT | O_EXCL, 0600, &m->fd, e);
-	return rc;
+	return rc ? rc : ds_path_remove(root, m->new_path, e);
 }
 
 /* What can be done without a child: all of an empty raw image, a whole clone. */
@@ -475,7 +489,15 @@ run_prepare(void *job)
 		rc = plan_size(m, &room, &m->bytes, e);
 	if (rc)
 		return rc;
-	rc = open_new(m, e);
+	rc = make_room(m, e);
+	if (rc)
+		return rc;
+	m->is_made = m->is_ext4 && !m->source_ds &&
+		     ext4_spare_take(m->ds, m->spec->path, m->bytes);
+	if (m->is_made)
+		return 0;
+	rc = ds_path_open(datastore_fd(m->ds), m->new_path, O_RDWR | O_CREAT | O_EXCL,
+	    0600, &m->fd, e);
 	if (!rc)
 		rc = fill_new(m, e);
 	if (rc)

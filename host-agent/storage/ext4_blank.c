@@ -20,6 +20,8 @@
 #define GIB         (1ull << 30)
 #define GIBS_MAX    1024u /* a blank for each is still no great matter */
 #define FOLDER_MODE 0711
+#define IMAGE_MODE  0600
+#define SPARES      2u /* of each size */
 
 static bool
 is_kept(uint64_t bytes)
@@ -88,18 +90,29 @@ set_uuid(int fd)
 	return false;
 }
 
+static bool
+open_blank(const struct datastore *ds, const char *name, uint64_t bytes, int *ret_fd)
+{
+	AUTO_FREE char *path = xasprintf(LAYER_POOL "/%s", name);
+	AUTO_CLOSE int fd = -1;
+	struct img_facts facts;
+
+	if (!is_kept(bytes) ||
+	    ds_path_open(datastore_fd(ds), path, O_RDONLY, 0, &fd, NULL) ||
+	    img_check_fd(fd, IMG_EXT4, IMG_BACKING_REFUSED, &facts, NULL) ||
+	    facts.virtual_bytes != bytes)
+		return false;
+	*ret_fd = MOVE_FD(fd);
+	return true;
+}
+
 bool
 ext4_blank_take(const struct datastore *ds, int fd, uint64_t bytes)
 {
 	AUTO_FREE char *name = blank_name(bytes);
-	AUTO_FREE char *path = xasprintf(LAYER_POOL "/%s", name);
 	AUTO_CLOSE int from = -1;
-	struct img_facts facts;
 
-	if (!is_kept(bytes) ||
-	    ds_path_open(datastore_fd(ds), path, O_RDONLY, 0, &from, NULL) ||
-	    img_check_fd(from, IMG_EXT4, IMG_BACKING_REFUSED, &facts, NULL) ||
-	    facts.virtual_bytes != bytes)
+	if (!open_blank(ds, name, bytes, &from))
 		return false;
 	if ((img_reflink(from, fd) || copy_data(from, fd)) && set_uuid(fd))
 		return true;
@@ -109,23 +122,98 @@ ext4_blank_take(const struct datastore *ds, int fd, uint64_t bytes)
 	return false;
 }
 
+static bool
+open_pool(const struct datastore *ds, int *ret_fd)
+{
+	int root = datastore_fd(ds);
+
+	return !ds_path_mkdirs(root, LAYER_POOL, FOLDER_MODE, NULL) &&
+	       !ds_path_open(root, LAYER_POOL, O_RDONLY | O_DIRECTORY, 0, ret_fd, NULL);
+}
+
+/* A file without a name; it gets one when all of it is on disk. */
+static int
+open_nameless(int folder, mode_t mode, uint64_t bytes)
+{
+	AUTO_CLOSE int fd = openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+
+	return fd >= 0 && !ftruncate(fd, (off_t)bytes) ? MOVE_FD(fd) : -1;
+}
+
+static void
+sync_and_name(int fd, int folder, const char *name)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (!fsync(fd))
+		(void)!linkat(AT_FDCWD, path, folder, name, AT_SYMLINK_FOLLOW);
+}
+
 void
 ext4_blank_keep(const struct datastore *ds, int fd, uint64_t bytes)
 {
 	AUTO_FREE char *name = blank_name(bytes);
 	AUTO_CLOSE int folder = -1;
 	AUTO_CLOSE int to = -1;
-	char path[32];
 
-	if (!is_kept(bytes) ||
-	    ds_path_mkdirs(datastore_fd(ds), LAYER_POOL, FOLDER_MODE, NULL) ||
-	    ds_path_open(datastore_fd(ds), LAYER_POOL, O_RDONLY | O_DIRECTORY, 0,
-		&folder, NULL) ||
+	if (!is_kept(bytes) || !open_pool(ds, &folder) ||
 	    !faccessat(folder, name, F_OK, 0))
 		return;
-	to = openat(folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0400);
-	if (to < 0 || ftruncate(to, (off_t)bytes) || !copy_data(fd, to) || fsync(to))
+	to = open_nameless(folder, 0400, bytes);
+	if (to >= 0 && copy_data(fd, to))
+		sync_and_name(to, folder, name);
+}
+
+/* ---- spares ---- */
+
+static char *
+spare_name(uint64_t bytes, unsigned i)
+{
+	uint64_t gib = bytes / GIB;
+
+	return xasprintf("spare-%" PRIu64 "-%u.ext4", gib, i);
+}
+
+/* Another host may take the same one: it has it then. */
+static bool
+take_spare(const struct datastore *ds, unsigned i, const char *path, uint64_t bytes)
+{
+	AUTO_FREE char *name = spare_name(bytes, i);
+	AUTO_CLOSE int spare = -1;
+	AUTO_CLOSE int pool = -1;
+	AUTO_CLOSE int folder = -1;
+	const char *base;
+
+	return open_blank(ds, name, bytes, &spare) && open_pool(ds, &pool) &&
+	       !ds_path_parent(datastore_fd(ds), path, &folder, &base, NULL) &&
+	       !renameat2(pool, name, folder, base, RENAME_NOREPLACE) && !fsync(folder);
+}
+
+bool
+ext4_spare_take(const struct datastore *ds, const char *path, uint64_t bytes)
+{
+	for (unsigned i = 0; i < SPARES; i++)
+		if (take_spare(ds, i, path, bytes))
+			return true;
+	return false;
+}
+
+void
+ext4_spare_stock(const struct datastore *ds, uint64_t bytes)
+{
+	AUTO_CLOSE int folder = -1;
+
+	if (!is_kept(bytes) || !open_pool(ds, &folder))
 		return;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", to);
-	(void)!linkat(AT_FDCWD, path, folder, name, AT_SYMLINK_FOLLOW);
+	for (unsigned i = 0; i < SPARES; i++) {
+		AUTO_FREE char *name = spare_name(bytes, i);
+		AUTO_CLOSE int fd = -1;
+
+		if (!faccessat(folder, name, F_OK, 0))
+			continue;
+		fd = open_nameless(folder, IMAGE_MODE, bytes);
+		if (fd >= 0 && ext4_blank_take(ds, fd, bytes))
+			sync_and_name(fd, folder, name);
+	}
 }

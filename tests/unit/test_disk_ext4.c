@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/storage/ext4_blank.h"
 #include "tests/lib/borrow.h"
 #include "tests/lib/image_bed.h"
 
@@ -214,6 +215,47 @@ blanks_become_disks_of_their_own(void **state)
 	    b->path);
 }
 
+static ino_t
+inode_of(const struct image_bed *b, const char *path)
+{
+	AUTO_FREE char *full = xasprintf("%s/%s", b->path, path);
+	struct stat st;
+
+	assert_int_equal(stat(full, &st), 0);
+	return st.st_ino;
+}
+
+static void
+spares_become_disks_by_their_names(void **state)
+{
+	struct image_bed *b = *state;
+	const char *const first = ".drover-layers/spare-1-0.ext4";
+	const char *const second = ".drover-layers/spare-1-1.ext4";
+	const char *const taken = "vms/vm-2/disk-0.ext4";
+	Drover__DiskSpec d;
+	ino_t spares[2], got;
+
+	init_disk(&d, "vms/vm-1/disk-0.ext4", 1024 * MIB);
+	must(b, CREATE, &d);
+	ext4_spare_stock(b->ds, 1024 * MIB);
+	spares[0] = inode_of(b, first);
+	spares[1] = inode_of(b, second);
+	init_disk(&d, taken, 1024 * MIB);
+	must(b, CREATE, &d);
+	check_image(b, taken);
+	got = inode_of(b, taken);
+	assert_true(got == spares[0] || got == spares[1]);
+	/* Whoever has it keeps it. */
+	ext4_spare_stock(b->ds, 1024 * MIB);
+	assert_false(ext4_spare_take(b->ds, taken, 1024 * MIB));
+	assert_true(inode_of(b, taken) == got);
+	image_bed_sh(
+	    "for i in 0 1; do printf x | dd of=%s/.drover-layers/spare-1-$i.ext4 "
+	    "bs=1 seek=1080 conv=notrunc status=none; done",
+	    b->path);
+	assert_false(ext4_spare_take(b->ds, "vms/vm-2/disk-1.ext4", 1024 * MIB));
+}
+
 /* A layer as the agent makes them, by hand. */
 static void
 make_layer(struct image_bed *b, const char *path)
@@ -399,6 +441,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(containers_disk_is_made_and_opened,
+		    image_bed_setup, image_bed_teardown),
+		cmocka_unit_test_setup_teardown(spares_become_disks_by_their_names,
 		    image_bed_setup, image_bed_teardown),
 		cmocka_unit_test_setup_teardown(blanks_become_disks_of_their_own,
 		    image_bed_setup, image_bed_teardown),
