@@ -1,12 +1,17 @@
 #include "host-agent/record/saver.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include "base/list.h"
 #include "base/mem.h"
 #include "host-agent/record/record.h"
 #include "loop/worker.h"
+
+#define FOLDER_MODE 0700
 
 struct save_job {
 	struct saver *owner; /* NULL once it is gone */
@@ -48,6 +53,19 @@ job_free(struct save_job *j)
 	free(j);
 }
 
+/* The name of a folder that is new has to last as what lies in it. */
+static int
+make_folder(const char *path, struct err *e)
+{
+	AUTO_FREE char *folder = xstrndup(path, (size_t)(strrchr(path, '/') - path));
+
+	if (mkdir(folder, FOLDER_MODE))
+		return errno == EEXIST
+			   ? 0
+			   : err_sys(e, ERR_IO, errno, "making folder %s", folder);
+	return record_dir_sync(folder, e);
+}
+
 static int
 job_run(void *arg)
 {
@@ -55,6 +73,8 @@ job_run(void *arg)
 
 	if (!j->p)
 		return record_file_remove(j->path, &j->e);
+	if (make_folder(j->path, &j->e))
+		return j->e.code;
 	return record_file_write(j->path, 0600, j->p, j->n, &j->e);
 }
 

@@ -17,6 +17,7 @@ struct workers;
 /* seq is what the saver_put returned that asked for the call. */
 typedef void (*saver_fn)(void *arg, uint64_t seq, int rc, const struct err *e);
 
+/* path is absolute; its folder is made with the first contents, if it is not there. */
 struct saver *saver_new(struct loop *l, struct workers *w, const char *path);
 /* No waiter is called any more; a write that runs ends by itself, one that waits is
  * lost. */
