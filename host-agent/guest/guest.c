@@ -93,6 +93,8 @@ on_saved(void *arg, uint64_t seq, int rc, const struct err *e)
 	if (rc)
 		log_err("guest", "the record of vm-%" PRIu64 " is not on disk: %s",
 		    g->number, e->msg);
+	g->saved_seq = seq;
+	g->save_failed = rc != 0;
 	if (!w.flow || seq < g->save_seq)
 		return;
 	g->save_wake = WAKE_NONE;
@@ -104,20 +106,6 @@ guest_forget_claim(struct guest *g)
 {
 	if (g->state == GUEST_STARTING && !g->restart.task)
 		g->started_ms = 0;
-}
-
-static int
-make_book_folder(struct guest *g, struct err *e)
-{
-	if (g->has_folder)
-		return 0;
-	AUTO_FREE char *path = guest_book_path(g->gs->env.book_dir, g->number);
-
-	*strrchr(path, '/') = '\0';
-	if (record_dir_make(path, 0700, e) || record_dir_sync(path, e))
-		return e->code;
-	g->has_folder = true;
-	return 0;
 }
 
 void
@@ -139,13 +127,7 @@ guest_save_as(struct guest *g, enum guest_state state, struct wake w)
 		.move = g->move,
 		.next = g->next,
 	};
-	struct err e = ERR_INIT;
 
-	if (make_book_folder(g, &e)) {
-		log_err("guest", "%s", e.msg);
-		post_wake(g->gs->env.loop, w, e.code, &e);
-		return;
-	}
 	if (g->handle)
 		r.pid = engine_guest_stat(g->handle)->pid;
 	snprintf(r.reason, sizeof(r.reason), "%s", g->reason);
@@ -155,9 +137,19 @@ guest_save_as(struct guest *g, enum guest_state state, struct wake w)
 }
 
 void
+guest_await_save(struct guest *g, struct wake w)
+{
+	if (g->saved_seq < g->save_seq)
+		g->save_wake = w;
+	else if (g->save_failed)
+		guest_save(g, w);
+	else
+		post_wake(g->gs->env.loop, w, 0, NULL);
+}
+
+void
 guest_unsave(struct guest *g, struct wake w)
 {
-	g->has_folder = false;
 	g->save_seq = saver_put(g->saver, NULL, 0, on_saved, g);
 	g->save_wake = w;
 }

@@ -52,8 +52,9 @@ struct guest {
 
 	struct engine_guest *handle;
 	struct saver *saver;
-	bool has_folder;   /* for the record, on disk */
-	uint64_t save_seq; /* the write that save_wake waits for */
+	uint64_t save_seq;  /* the write that save_wake waits for */
+	uint64_t saved_seq; /* the last one that has ended */
+	bool save_failed;   /* that one */
 	struct wake save_wake;
 
 	bool tentative; /* unknown here until its first job has written the record */
@@ -100,6 +101,8 @@ void guest_set_spec(struct guest *g, const Drover__GuestSpec *spec);
 void guest_save(struct guest *g, struct wake w);
 /* The same, but a restart of the agent is to find it in state. */
 void guest_save_as(struct guest *g, enum guest_state state, struct wake w);
+/* Nobody waited for that so far: post w when it is on disk. */
+void guest_await_save(struct guest *g, struct wake w);
 /* Remove the record; w as above. */
 void guest_unsave(struct guest *g, struct wake w);
 /* The engine's handle, made if there is none. */

@@ -33,6 +33,7 @@ struct guest_job {
 	bool graceful;
 	bool keep_disks;
 	bool delete_removed; /* images of disks that an update takes away */
+	bool makes_disks;    /* a start, of a guest that was not made before */
 
 	/* How far it is. */
 	enum guest_state from;       /* before it began */
@@ -129,6 +130,11 @@ enum flow_rc guest_step_record(struct flow *f, void *arg);
 enum flow_rc guest_step_clear(struct flow *f, void *arg);
 /* A wait whose failure changes nothing. */
 enum flow_rc guest_finish_any(struct flow *f, void *arg, int rc);
+/* Of a start that makes its disks (guest_make.c). */
+enum flow_rc guest_step_find_disks(struct flow *f, void *arg);
+enum flow_rc guest_step_make_disks(struct flow *f, void *arg);
+enum flow_rc guest_finish_make_disks(struct flow *f, void *arg, int rc);
+enum flow_rc guest_undo_make_disks(struct flow *f, void *arg);
 /* Descriptors of the guest's disks (guest_run.c). */
 enum flow_rc guest_step_open(struct flow *f, void *arg);
 enum flow_rc guest_undo_open(struct flow *f, void *arg);

@@ -207,6 +207,38 @@ created_start(struct flow *f, void *arg)
 	return FLOW_WAIT;
 }
 
+/* ---- what a first start makes on its way ---- */
+
+static bool
+makes_disks(const struct guest_job *j)
+{
+	return j->makes_disks && !j->found;
+}
+
+enum flow_rc
+guest_step_find_disks(struct flow *f, void *arg)
+{
+	return makes_disks(arg) ? look_start(f, arg) : FLOW_NEXT;
+}
+
+enum flow_rc
+guest_step_make_disks(struct flow *f, void *arg)
+{
+	return makes_disks(arg) ? disks_start(f, arg) : FLOW_NEXT;
+}
+
+enum flow_rc
+guest_finish_make_disks(struct flow *f, void *arg, int rc)
+{
+	return disks_finish(f, arg, rc);
+}
+
+enum flow_rc
+guest_undo_make_disks(struct flow *f, void *arg)
+{
+	return makes_disks(arg) ? disks_undo(f, arg) : FLOW_NEXT;
+}
+
 const struct flow_step guest_create_steps[] = {
 	{ "creating", creating_start, NULL, creating_undo, RECORD_MS },
 	{ "look", look_start, NULL, NULL, DISK_MS },

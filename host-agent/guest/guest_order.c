@@ -122,8 +122,9 @@ check_start(struct wish *w, struct err *e)
 	const Drover__GuestSpec *spec = w->spec ? w->spec : w->g ? w->g->spec : NULL;
 	enum guest_verdict v = GUEST_GO;
 
-	if (!wanted) {
-		err_set(e, ERR_INVALID, "a start without a generation");
+	if (!wanted || (w->o->guest_start->make_disks && !w->spec)) {
+		err_set(e, ERR_INVALID, "a start without a %s",
+		    wanted ? "spec for the disks that it makes" : "generation");
 		return GUEST_REFUSED;
 	}
 	if (spec) {
@@ -224,6 +225,7 @@ fill_start(struct guest_job *j, const struct wish *w)
 {
 	j->generation = w->o->guest_start->generation;
 	j->is_new = w->g->tentative;
+	j->makes_disks = w->o->guest_start->make_disks;
 	return guest_start_steps;
 }
 

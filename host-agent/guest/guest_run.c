@@ -87,7 +87,17 @@ claim_start(struct flow *f, void *arg)
 	if (j->spec)
 		guest_set_spec(g, j->spec);
 	guest_set_state(g, GUEST_STARTING, "");
-	guest_save_as(g, j->resumes ? GUEST_SUSPENDED : GUEST_STARTING, flow_wake(f));
+	guest_save_as(g, j->resumes ? GUEST_SUSPENDED : GUEST_STARTING, WAKE_NONE);
+	return FLOW_NEXT;
+}
+
+/* The disk was given its time while the guest was made ready. */
+static enum flow_rc
+claimed_start(struct flow *f, void *arg)
+{
+	struct guest_job *j = arg;
+
+	guest_await_save(j->g, flow_wake(f));
 	return FLOW_WAIT;
 }
 
@@ -287,14 +297,18 @@ forget_memory_finish(struct flow *f, void *arg, int rc)
 	return FLOW_NEXT;
 }
 
-/* The claim, made durable before, is enough for adoption to find what follows. */
+/* The claim, durable before it boots, is enough for adoption to find what follows. */
 const struct flow_step guest_start_steps[] = {
 	{ "claim", claim_start, NULL, claim_undo, RECORD_MS },
 	{ "look", look_start, look_finish, NULL, QUICK_MS },
 	{ "settle", guest_step_settle, guest_finish_settled, NULL, DISK_MS },
+	{ "find", guest_step_find_disks, NULL, NULL, DISK_MS },
+	{ "make", guest_step_make_disks, guest_finish_make_disks, guest_undo_make_disks,
+	    DISK_MS },
 	{ "disks", guest_step_open, NULL, guest_undo_open, DISK_MS },
 	{ "group", guest_step_group, NULL, guest_step_clear, 0 },
 	{ "wires", guest_step_wires, NULL, guest_step_clear, 0 },
+	{ "claimed", claimed_start, NULL, NULL, RECORD_MS },
 	{ "leave-image", leave_image_start, NULL, NULL, RECORD_MS },
 	{ "boot", boot_start, NULL, boot_undo, BOOT_MS },
 	{ "started", started_start, guest_finish_any, NULL, RECORD_MS },

@@ -28,6 +28,10 @@ do_start(struct agent_fake *a, const Drover__GuestStart *o, struct err *e)
 {
 	struct fake_guest *g = map_get(a->guests, o->guest);
 
+	if (!g && o->make_disks) {
+		fake_guest_make(a, o->guest, o->spec->uuid);
+		g = map_get(a->guests, o->guest);
+	}
 	if (!g)
 		return fake_no_guest(o->guest, e);
 	if (o->generation < g->gen)

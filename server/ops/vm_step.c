@@ -97,10 +97,12 @@ fill_order(struct spec_order *so, enum vm_verb verb, const struct vm *vm,
 		so->o.guest_create = &so->create;
 		break;
 	case VERB_START:
+	case VERB_FIRST_START:
 		drover__guest_start__init(&so->start);
 		so->start.guest = spec->guest;
 		so->start.generation = vm->run_gen;
 		so->start.spec = spec;
+		so->start.make_disks = verb == VERB_FIRST_START;
 		so->o.verb_case = DROVER__ORDER__VERB_GUEST_START;
 		so->o.guest_start = &so->start;
 		break;

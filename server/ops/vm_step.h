@@ -14,7 +14,13 @@ void vm_locks(
 int vm_need_power(const struct vm *vm, unsigned allowed, struct err *e) WARN_UNUSED;
 int vm_need_ready(const struct vm *vm, struct err *e) WARN_UNUSED;
 
-enum vm_verb { VERB_CREATE, VERB_START, VERB_DELETE, VERB_UPDATE };
+enum vm_verb {
+	VERB_CREATE,
+	VERB_START,
+	VERB_FIRST_START, /* makes its disks too */
+	VERB_DELETE,
+	VERB_UPDATE
+};
 /* Send an order that carries the machine's spec. */
 enum flow_rc run_spec_order(
     struct task_run *r, enum vm_verb verb, const struct vm *vm, uint32_t deadline_ms);

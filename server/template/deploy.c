@@ -47,6 +47,17 @@ is_copy(const struct task_run *r)
 	return arg_bool(r->args, "full", false) || arg_has(r->args, "sources");
 }
 
+/* With nothing to copy, and no firmware that takes its time, a start makes the disks on
+ * its way: the step before it and the order of its own would be a good part of what the
+ * whole takes. */
+static bool
+makes_at_start(const struct task_run *r)
+{
+	const struct vm *vm = inv_vm(r->inv, r->entity);
+
+	return vm && vm->guest_type == GUEST_CONTAINER && wants_power(r) && !is_copy(r);
+}
+
 /*
  * A free address of the network; 0 if it gives none, or the guest finds its own: the
  * host would let nothing out that it sends under another.
@@ -319,7 +330,7 @@ deploy_on_step(struct task_run *r, unsigned step, struct txn *t)
 		return;
 	if (obj_id_none(vm->host))
 		write_placement(r, vm);
-	if (step_is(r, step, "create"))
+	if (step_is(r, step, makes_at_start(r) ? "start" : "create"))
 		write_disks(r, vm);
 	if (step_is(r, step, "start")) {
 		write_started(r, t, vm);
@@ -374,6 +385,12 @@ create_start(struct task_run *r)
 	return run_order(r, vm->host, &o, is_copy(r) ? IMAGE_MS : VM_ORDER_MS);
 }
 
+bool
+create_needed(struct task_run *r)
+{
+	return !makes_at_start(r);
+}
+
 enum flow_rc
 create_undo(struct task_run *r)
 {
@@ -395,9 +412,10 @@ first_start_needed(struct task_run *r)
 enum flow_rc
 first_start(struct task_run *r)
 {
+	enum vm_verb verb = makes_at_start(r) ? VERB_FIRST_START : VERB_START;
 	const struct vm *vm = run_vm(r);
 
-	return vm ? run_spec_order(r, VERB_START, vm, VM_ORDER_MS) : FLOW_FAIL;
+	return vm ? run_spec_order(r, verb, vm, VM_ORDER_MS) : FLOW_FAIL;
 }
 
 /* It may run, whatever the answer was, and must not when its disks go. */

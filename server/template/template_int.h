@@ -150,6 +150,7 @@ enum flow_rc queue_start(struct task_run *r);
 bool queue_needed(struct task_run *r);
 enum flow_rc create_start(struct task_run *r);
 enum flow_rc create_undo(struct task_run *r);
+bool create_needed(struct task_run *r);
 bool first_start_needed(struct task_run *r);
 enum flow_rc first_start(struct task_run *r);
 enum flow_rc first_start_undo(struct task_run *r);
@@ -163,7 +164,7 @@ void deploy_on_end(struct task_run *r, struct txn *t, int rc, const struct err *
 #define DEPLOY_PLACE { .name = "place", .start = place_start, .finish = run_again }
 #define DEPLOY_COPY { .name = "template", .start = tpl_copy_start, .finish = tpl_copy_finish, .needed = tpl_copy_needed }
 #define DEPLOY_QUEUE { .name = "queue", .start = queue_start, .needed = queue_needed }
-#define DEPLOY_CREATE { .name = "create", .start = create_start, .finish = run_order_finish, .undo = create_undo }
+#define DEPLOY_CREATE { .name = "create", .start = create_start, .finish = run_order_finish, .undo = create_undo, .needed = create_needed }
 #define DEPLOY_START { .name = "start", .start = first_start, .finish = run_order_finish, .undo = first_start_undo, .needed = first_start_needed }
 
 /* Arguments that every way of making a machine takes. */

@@ -71,6 +71,9 @@ on_order(const Drover__Order *o, void *arg)
 	seen.exports += o->verb_case == DROVER__ORDER__VERB_APPLIANCE_EXPORT;
 	if (o->verb_case == DROVER__ORDER__VERB_GUEST_CREATE)
 		see_create(o->guest_create->spec);
+	if (o->verb_case == DROVER__ORDER__VERB_GUEST_START &&
+	    o->guest_start->make_disks)
+		see_create(o->guest_start->spec);
 	if (o->verb_case == DROVER__ORDER__VERB_GUEST_UPDATE)
 		see_container(o->guest_update->spec);
 }

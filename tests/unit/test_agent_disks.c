@@ -152,7 +152,7 @@ create(struct bench *b)
 }
 
 static void
-start(struct bench *b)
+order_start(struct bench *b, bool make_disks)
 {
 	Drover__Order o = DROVER__ORDER__INIT;
 	Drover__GuestStart s = DROVER__GUEST_START__INIT;
@@ -160,10 +160,17 @@ start(struct bench *b)
 	s.guest = GUEST;
 	s.generation = 1;
 	s.spec = machine_spec(b, b->at);
+	s.make_disks = make_disks;
 	o.verb_case = DROVER__ORDER__VERB_GUEST_START;
 	o.guest_start = &s;
 	order(b, &o);
 	drover__guest_spec__free_unpacked(s.spec, NULL);
+}
+
+static void
+start(struct bench *b)
+{
+	order_start(b, false);
 	play_assert_running(b->play);
 	b->pid = b->play->reply->reply->guest->pid;
 	b->runs = true;
@@ -300,6 +307,33 @@ teardown(void **state)
 	play_free(b->play);
 	free(b);
 	return 0;
+}
+
+static void
+first_start_makes_the_disks(void **state)
+{
+	struct bench *b = *state;
+
+	order_start(b, true);
+	play_assert_running(b->play);
+	b->runs = true;
+	assert_true(bed_exists(place(b, 1, DISK)));
+}
+
+static void
+first_start_that_fails_leaves_nothing(void **state)
+{
+	struct bench *b = *state;
+
+	b->is_linked = true; /* to an image that is not there */
+	order_start(b, true);
+	assert_non_null(b->play->reply->reply->fault);
+	assert_string_equal(b->play->reply->reply->fault->code, "not_found");
+	assert_false(bed_exists(place(b, 1, DISK)));
+	b->is_linked = false;
+	order_start(b, false);
+	assert_non_null(b->play->reply->reply->fault);
+	assert_false(bed_exists(place(b, 1, DISK)));
 }
 
 static void
@@ -532,6 +566,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    first_start_makes_the_disks, setup_play, teardown),
+		cmocka_unit_test_setup_teardown(
+		    first_start_that_fails_leaves_nothing, setup_play, teardown),
 		cmocka_unit_test_setup_teardown(disk_moves_whole, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    image_in_the_way_stays, setup, teardown),
