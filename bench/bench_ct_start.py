@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """A container from the API's call until its own program runs, against the runtime alone.
 
-Alone means one `run` with a bundle that lies ready: same root, namespaces, mounts and
-rights, but no disk, network card or limits to make.  Both alternate; the ratio is wanted
-to be at most 1.5."""
+Alone means one `run` with a bundle that lies ready, of the same kind of container (see
+bare_runtime): the runtime's work is the same, but there is no disk, mount, link or limit to
+make.  Both alternate; the ratio is wanted to be at most 1.5."""
 import json
 import os
 import subprocess
@@ -41,9 +41,12 @@ def remove(api: Api, vm: str) -> None:
 
 
 def config_of(lab: Path, api: Api, vm: str) -> dict[str, Any]:
-    """What its agent told the runtime."""
+    """What its agent told the runtime; the lab's folder has another name there."""
     host = api.get(f"/hosts/{api.get(f'/vms/{vm}')['host']}")["name"].rsplit("-", 1)[1]
-    found: dict[str, Any] = json.loads((lab / f"hosts/{host}/run/{vm}/bundle/config.json").read_text())
+    folder = f"/hosts/{host}/run/{vm}"
+    text = (lab.resolve() / f".{folder}/bundle/config.json").read_text()
+    lab_there = str(json.loads(text)["root"]["path"]).removesuffix(f"{folder}/root")
+    found: dict[str, Any] = json.loads(text.replace(lab_there, str(lab.resolve())))
     return found
 
 
