@@ -3,7 +3,7 @@
  *
  *   drover-stage run --dir DIR --id-base N --files N [--host-name NAME] [--dns
  * ADDRESS]…
- *       [--address ADDRESS] -- RUNTIME ARGUMENT…
+ *       [--address ADDRESS] [--program DESCRIPTOR] -- RUNTIME ARGUMENT…
  *   drover-stage nic [--pid N] LINK NAME MAC ADDRESS GATEWAY
  *   drover-stage nic [--pid N] lo
  *   drover-stage nic-out --pid N OUTER LINK
@@ -13,7 +13,8 @@
  * run: puts a root together in a mount namespace of its own and becomes the runtime
  * (docs/adr/0019).  Descriptors 3, 4, … are the container's image and its layers,
  * nearest first: image files, or loop devices that are on them.  The first line on
- * stdout names the loop devices: "loops 7 3 4".
+ * stdout names the loop devices: "loops 7 3 4".  What --program names, the descriptor
+ * behind those, is run for the runtime's file.
  *
  * nic: takes LINK of the network namespace it runs in into the one of process N, or of
  * the process that the runtime tells a hook about on stdin, and sets it up there.
@@ -45,6 +46,7 @@ struct stage_run {
 	const char *dns[STAGE_DNS_MAX];
 	unsigned n_dns;
 	const char *address; /* for /etc/hosts; NULL: none is known */
+	uint32_t program;    /* descriptor; 0: none */
 };
 
 /* A word of ours that goes into files inside: no blanks, no control characters. */

@@ -46,6 +46,9 @@ take_option(struct stage_run *r, const char *name, const char *value, struct err
 		    value, 1, UINT32_MAX - 2 * STAGE_IDS, name, &r->id_base, e);
 	if (str_same(name, "--files"))
 		return take_number(value, 1, STAGE_FILES_MAX, name, &r->n_files, e);
+	if (str_same(name, "--program"))
+		return take_number(value, STAGE_FIRST_FD,
+		    STAGE_FIRST_FD + STAGE_FILES_MAX, name, &r->program, e);
 	if (str_same(name, "--host-name")) {
 		r->host_name = value;
 		return stage_word_check(value, name, e);
@@ -81,6 +84,9 @@ take_options(char **args, struct stage_run *r, char ***ret_program, struct err *
 	if (!r->dir || !r->id_base || !r->n_files || !*args || !args[1])
 		return err_set(e, ERR_INVALID,
 		    "run: wants --dir, --id-base, --files and a program");
+	if (r->program && r->program != STAGE_FIRST_FD + r->n_files)
+		return err_set(
+		    e, ERR_INVALID, "--program: wants the descriptor behind the files");
 	*ret_program = args + 1;
 	return 0;
 }
@@ -148,7 +154,7 @@ static int
 set_stage(const struct stage_run *r, struct mounts *m, struct err *e)
 {
 	AUTO_CLOSE int userns = -1;
-	int rc = keep_to_ourselves(r->n_files, e);
+	int rc = keep_to_ourselves(r->n_files + (r->program ? 1 : 0), e);
 
 	if (!rc)
 		rc = stage_userns(r->id_base, &userns, e);
@@ -181,6 +187,9 @@ stage_cmd_run(char **args, struct err *e)
 		return rc;
 	if (chdir("/"))
 		return err_sys(e, ERR_IO, errno, "cannot enter /");
+	/* Where this is not allowed, the file is. */
+	if (r.program)
+		(void)fexecve((int)r.program, program, environ);
 	execv(program[0], program);
 	return err_sys(e, ERR_IO, errno, "cannot run %s", program[0]);
 }

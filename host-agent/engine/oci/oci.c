@@ -208,6 +208,7 @@ op_free(struct engine *en)
 	struct oci *oci = oci_of(en);
 
 	oci_probe_drop(oci);
+	oci_seal_fini(&oci->seal);
 	LIST_EACH_SAFE(struct oci_guest, c, &oci->leaving, leaving_node) {
 		destroy_guest(c);
 	}
@@ -289,6 +290,7 @@ engine_oci_new(struct loop *l, struct flows *fs, const struct engine_oci_conf *c
 	oci->en.loop = l;
 	oci->flows = fs;
 	find_programs(oci, conf);
+	oci->seal.fd = -1;
 	oci->state_dir = xstrdup(conf->state_dir);
 	oci->runtime_root = xasprintf("%s/runtime", conf->state_dir);
 	oci->id_base = conf->id_base;

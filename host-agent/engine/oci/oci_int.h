@@ -16,6 +16,7 @@
 #include "host-agent/engine/oci/oci_config.h"
 #include "host-agent/engine/oci/oci_criu.h"
 #include "host-agent/engine/oci/oci_ground.h"
+#include "host-agent/engine/oci/oci_seal.h"
 #include "loop/child.h"
 #include "loop/flow.h"
 
@@ -34,6 +35,7 @@ struct oci {
 	struct engine en;
 	struct flows *flows;
 	char *runtime, *criu, *stage, *init; /* programs, absolute */
+	struct oci_seal seal;                /* of the runtime */
 	char *state_dir, *runtime_root;
 	struct oci_criu_facts criu_facts;
 	uint32_t id_base;

@@ -12,7 +12,13 @@
 
 #define WORDS_MAX 96 /* of a command line */
 #define TAIL_MAX  2048
-#define RUNS_MS   2 /* between two looks whether it has become its program */
+#define RUNS_MS   2           /* between two looks whether it has become its program */
+#define STAGE_FDS ((size_t)3) /* the first of a stage's descriptors */
+
+/* A runtime in Go lives too shortly to collect what it has used. */
+static const char *const launch_env[] = { "LANG=C.UTF-8",
+	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "GOGC=off",
+	NULL };
 
 /* A command line; what it allocates is freed with it. */
 struct words {
@@ -174,14 +180,31 @@ add_names(const struct oci_guest *c, struct words *w, char host_name[OCI_NAME_MA
 	}
 }
 
+/* The images, and behind them what runs instead of the runtime's file. */
+static size_t
+add_files(const struct oci_guest *c, const struct oci_launch *l, int *fds)
+{
+	size_t n = c->ground.n;
+	int sealed = str_same(l->verb, "run")
+			 ? oci_seal_take(&c->oci->seal, c->oci->runtime)
+			 : -1;
+
+	memcpy(fds, c->ground.fds, n * sizeof(*fds));
+	if (sealed >= 0)
+		fds[n++] = sealed;
+	return n;
+}
+
 int
 oci_launch(
     struct oci_guest *c, const struct oci_launch *l, struct wake wake, struct err *e)
 {
 	struct words w = { .n = 0 };
+	int fds[ENGINE_LAYERS_MAX + 1];
 	const struct child_opts o = {
-		.pass_fds = c->ground.fds,
-		.n_pass_fds = c->ground.n,
+		.env = launch_env,
+		.pass_fds = fds,
+		.n_pass_fds = add_files(c, l, fds),
 		.timeout_ms = l->timeout_ms ? l->timeout_ms : OCI_LAUNCH_MS,
 	};
 	char host_name[OCI_NAME_MAX];
@@ -197,6 +220,10 @@ oci_launch(
 	add_own(&w, xasprintf("%" PRIu32, oci_id_base(c->oci, c->g.number)));
 	add(&w, "--files");
 	add_own(&w, xasprintf("%u", c->ground.n));
+	if (o.n_pass_fds > c->ground.n) {
+		add(&w, "--program");
+		add_own(&w, xasprintf("%zu", STAGE_FDS + c->ground.n));
+	}
 	add_names(c, &w, host_name);
 	add(&w, "--");
 	add(&w, c->oci->runtime);
