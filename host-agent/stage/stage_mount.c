@@ -118,10 +118,14 @@ stage_fs(unsigned loop, enum stage_use use, int userns_fd, int *ret_fd, struct e
 	if (fs < 0)
 		return err_sys(e, ERR_UNAVAILABLE, errno, "no ext4");
 	snprintf(source, sizeof(source), "/dev/loop%u", loop);
+	/* The kernel would start a thread for each that reads the maps of free blocks.
+	 */
 	if (fsconfig(fs, FSCONFIG_SET_STRING, "source", source, 0) ||
 	    (use == STAGE_READ &&
 		(fsconfig(fs, FSCONFIG_SET_FLAG, "ro", NULL, 0) ||
 		    fsconfig(fs, FSCONFIG_SET_FLAG, "noload", NULL, 0))) ||
+	    (use == STAGE_WRITE && fsconfig(fs, FSCONFIG_SET_FLAG,
+				       "no_prefetch_block_bitmaps", NULL, 0)) ||
 	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0)) {
 		return refused(fs,
 		    use == STAGE_READ ? "cannot mount a layer"
