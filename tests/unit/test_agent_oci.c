@@ -388,6 +388,7 @@ order_start(struct bench *b)
 	s.guest = GUEST;
 	s.generation = ++b->generation;
 	s.spec = b->spec;
+	s.make_disks = true;
 	o.verb_case = DROVER__ORDER__VERB_GUEST_START;
 	o.guest_start = &s;
 	play_give_up(b->play, &o);
@@ -456,8 +457,8 @@ crash_at_each(struct bench *b, const char *verb, const char *const *steps,
 static void
 agent_killed_at_each_step(void **state)
 {
-	static const char *const starts[] = { "claim", "look", "disks", "group",
-		"wires", "boot", "started", NULL };
+	static const char *const starts[] = { "claim", "look", "find", "make", "disks",
+		"group", "wires", "claimed", "boot", "started", NULL };
 	static const char *const stops[] = { "stopping", "stop", "clear", "stopped",
 		NULL };
 	static const char *const resets[] = { "restarting", "stop", "clear", "disks",
