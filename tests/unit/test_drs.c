@@ -265,6 +265,44 @@ test_figures_that_are_hours_old(void **state)
 	play_end(&p);
 }
 
+/* Did its guest go back within an hour? */
+static bool
+comes_back(const struct inv *inv, const struct rec *there)
+{
+	INV_EACH(inv, KIND_REC, o)
+	{
+		const struct rec *back = inv_rec(inv, o->id);
+		if (o->id.v > there->o.id.v && obj_id_is(back->vm, there->vm) &&
+		    obj_id_is(back->to, there->from) &&
+		    o->created_ms < there->o.created_ms + 3600000)
+			return true;
+	}
+	return false;
+}
+
+/* Six hours of four guests of which two are busy, another two every ten minutes. */
+static void
+test_load_that_goes_to_and_fro(void **state)
+{
+	struct play p = play_new("fully_automated");
+	obj_id vms[] = { p.a, p.b, lab_vm(p.l, "c", true), lab_vm(p.l, "d", true) };
+
+	load_both(&p);
+	assert_int_equal(
+	    lab_op(p.l, "cluster.update", p.l->cluster, "{'drs_threshold':5}"), 0);
+	for (unsigned i = 0; i < 36; i++) {
+		for (unsigned k = 0; k < ARRAY_SIZE(vms); k++)
+			use(&p, vms[k], k == 0 || k == 1 + i % 3 ? 1200 : 100);
+		lab_advance(p.l, 600000);
+	}
+	assert_true(inv_count(p.l->inv, KIND_REC) > 4);
+	INV_EACH(p.l->inv, KIND_REC, o)
+	{
+		assert_false(comes_back(p.l->inv, inv_rec(p.l->inv, o->id)));
+	}
+	play_end(&p);
+}
+
 static unsigned
 other_than(const struct play *p, obj_id host)
 {
@@ -733,6 +771,7 @@ main(void)
 		cmocka_unit_test(test_figures_that_are_hours_old),
 		cmocka_unit_test(test_a_host_that_comes_and_goes_gets_nobody),
 		cmocka_unit_test(test_a_host_that_vanishes_amid_a_plan),
+		cmocka_unit_test(test_load_that_goes_to_and_fro),
 		cmocka_unit_test(test_the_last_move_tells_how_it_writes),
 		cmocka_unit_test(test_rules_that_are_broken_and_kept_again),
 		cmocka_unit_test(test_a_guest_does_not_go_back_at_once),
