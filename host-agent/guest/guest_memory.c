@@ -36,7 +36,7 @@ struct guest_memory {
 	uint64_t demand_bytes;
 	uint64_t told_bytes, told_actual_mb; /* that the server was told at once */
 	struct bound bound;
-	uint64_t bound_ms;
+	uint64_t bound_ms, tried_bytes;
 	bool binding; /* a worker is about it */
 };
 
@@ -140,9 +140,9 @@ bind_group(struct guest *g, struct guest_memory *m)
 	if (m->bound.limit == v.memory_bytes && m->bound.kept == v.memory_kept_bytes &&
 	    m->bound.reserved == v.memory_reserved_bytes)
 		return;
-	/* Reached as far as it could be. */
-	if (m->bound.limit > v.memory_bytes && v.memory_bytes && m->bound_ms &&
-	    now - m->bound_ms < RETRY_MS)
+	/* It was reached as far as it could be. */
+	if (v.memory_bytes && v.memory_bytes == m->tried_bytes &&
+	    m->bound.limit > v.memory_bytes && now - m->bound_ms < RETRY_MS)
 		return;
 	diskless.guest = g->number;
 	diskless.name = g->spec->name;
@@ -153,6 +153,7 @@ bind_group(struct guest *g, struct guest_memory *m)
 	k->run = run_bound;
 	k->ended = bound;
 	m->bound_ms = now;
+	m->tried_bytes = v.memory_bytes;
 	m->binding = !guest_work_start(k, NULL, WAKE_NONE, NULL);
 }
 
