@@ -39,11 +39,12 @@ lease_check(const struct lease_terms *t, struct err *e)
 		return err_set(e, ERR_INVALID,
 		    "lease: renewal (%u ms) and kill bound (%u ms) must not be 0",
 		    t->renew_ms, t->kill_ms);
-	if (t->watchdog_ms >= t->kill_ms)
+	if (t->watchdog_ms >= t->kill_ms) {
 		return err_set(e, ERR_INVALID,
 		    "lease: the watchdog (W, %u ms) must fire before the kill bound "
 		    "(K, %u ms)",
 		    t->watchdog_ms, t->kill_ms);
+	}
 	if (t->length_ms < (uint64_t)t->renew_ms * LEASE_RENEWALS)
 		return err_set(e, ERR_INVALID,
 		    "lease: its length (L, %u ms) is less than %u renewals of %u ms (R)",

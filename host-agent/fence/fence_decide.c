@@ -120,18 +120,20 @@ order_dead(const struct fence_view *v, const struct fence_guest *g, uint64_t now
 	bool may = !is_fenceable(g) ||
 		   (v->joined && !v->fenced && lease_holds(deadline, now_ms));
 
-	if (has_expired(g, now_ms))
+	if (has_expired(g, now_ms)) {
 		return (struct fence_order){
 			.act = FENCE_DROP,
 			.why = FENCE_WHY_EXPIRED,
 		};
+	}
 	if (g->phase == CLAIM_RUN && g->wanted && may && !g->shutdown_ms &&
-	    !has_lost_store(v, g, now_ms))
+	    !has_lost_store(v, g, now_ms)) {
 		return (struct fence_order){
 			.act = FENCE_RESTART,
 			.why = FENCE_WHY_DIED,
 			.guard_ms = deadline,
 		};
+	}
 	/* A claim that has not become a run is its order's to drop, as long as that may
 	 * come true. */
 	if (g->phase == CLAIM_RUN || (g->phase != CLAIM_NONE && !(g->wanted && may)))
