@@ -14,7 +14,7 @@
  * The guard itself stays outside.  At the deadline, microseconds of CLOCK_BOOTTIME, the
  * kernel kills it, because of that its child, and because of that all in the namespace:
  * nobody of us need be scheduled for it.  Other descriptors than its own go to the
- * program as they are.  docs/adr/0028 says why all this.
+ * program as they are.  docs/adr/0030 says why all this.
  */
 #pragma once
 #include <stdbool.h>
