@@ -464,15 +464,15 @@ place_guests(struct cg *cg, const struct cg_pools *s, char *const *paths, int *f
 		const struct cg_slice *g = &s->guests[i];
 		size_t in = g->pool ? pool_at(s, g->pool) : s->n_pools;
 		struct err why = ERR_INIT;
-
 		int rc;
 
-		if (g->pool && in == s->n_pools)
+		if (g->pool && in == s->n_pools) {
 			rc = err_set(&why, ERR_INVALID,
 			    "vm-%" PRIu64 " is in pool-%" PRIu64 ", which is not told",
 			    g->id, g->pool);
-		else
+		} else {
 			rc = place_guest(cg, g, g->pool ? paths[in] : "", &why);
+		}
 		note(first, rc, e, &why);
 		weigh_guest(cg, g, first, e);
 	}

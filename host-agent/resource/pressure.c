@@ -75,7 +75,7 @@ int
 pressure_parse(
     const char *text, uint64_t *ret_some_us, uint64_t *ret_full_us, struct err *e)
 {
-	uint64_t some, full;
+	uint64_t some = 0, full = 0;
 	int rc = total_of(text, "some ", &some, e);
 
 	if (!rc)
