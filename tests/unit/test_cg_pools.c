@@ -33,7 +33,7 @@ set(struct kernel *k, const struct cg_pools *p)
 }
 
 static bool
-open_kernel(struct kernel *k)
+open_kernel(struct kernel *k, const char *version)
 {
 	struct err e = ERR_INIT;
 
@@ -41,7 +41,7 @@ open_kernel(struct kernel *k)
 	k->cg = NULL;
 	if (cg_new(KERNEL_ROOT, k->base, &k->cg, &e))
 		return false;
-	if (str_same(cg_version(k->cg), "v1"))
+	if (str_same(cg_version(k->cg), version))
 		return true;
 	cg_free(k->cg);
 	return false;
@@ -130,7 +130,7 @@ a_guest_that_runs_is_carried_from_pool_to_pool(void **state)
 	struct err e = ERR_INIT;
 	struct kernel k;
 
-	if (!open_kernel(&k))
+	if (!open_kernel(&k, "v1"))
 		skip();
 	assert_int_equal(cg_guest_set(k.cg, 9, &v, &e), 0);
 	pid_t pid = inhabit(cg_guest_join(k.cg, 9));
@@ -167,7 +167,7 @@ limits_go_down_and_up_in_an_order_the_kernel_takes(void **state)
 	struct err e = ERR_INIT;
 	struct kernel k;
 
-	if (!open_kernel(&k))
+	if (!open_kernel(&k, "v1"))
 		skip();
 	set(&k, &(struct cg_pools){ wide, 2, &guest, 1 });
 	cg_values_place(k.cg, 9, &v);
@@ -200,7 +200,7 @@ what_an_engine_puts_beside_it_is_gathered(void **state)
 	struct err e = ERR_INIT;
 	struct kernel k;
 
-	if (!open_kernel(&k))
+	if (!open_kernel(&k, "v1"))
 		skip();
 	set(&k, &(struct cg_pools){ &pool, 1, &guest, 1 });
 	cg_values_place(k.cg, 9, &v);
@@ -367,21 +367,6 @@ v2_bounds_a_pool_no_lower_than_what_is_in_use(void **state)
 	cg_free(cg);
 }
 
-static bool
-open_v2(struct kernel *k)
-{
-	struct err e = ERR_INIT;
-
-	snprintf(k->base, sizeof(k->base), "drover-pools-%d", (int)getpid());
-	k->cg = NULL;
-	if (cg_new(KERNEL_ROOT, k->base, &k->cg, &e))
-		return false;
-	if (str_same(cg_version(k->cg), "v2"))
-		return true;
-	cg_free(k->cg);
-	return false;
-}
-
 static void
 v2_carries_a_machine_that_runs(void **state)
 {
@@ -392,7 +377,7 @@ v2_carries_a_machine_that_runs(void **state)
 	struct err e = ERR_INIT;
 	struct kernel k;
 
-	if (!open_v2(&k))
+	if (!open_kernel(&k, "v2"))
 		skip();
 	pools[1].mem_limit_bytes = 32u << 20;
 	pools[1].mem_kept_bytes = 8u << 20;
