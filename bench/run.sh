@@ -50,6 +50,7 @@ main()
 	"$build/bin/bench_sched"
 	"$build/bin/bench_shell"
 	"$build/bin/bench_channel"
+	"$build/bin/bench_ha"
 	"$build/bin/bench_guard"
 }
 
