@@ -93,13 +93,15 @@ oracle_guard(struct storm *w, uint64_t late_ms)
 		    (unsigned long long)late_ms);
 }
 
-/* A claim that its dead host damaged is for an operator: it may not be passed over. */
+/* A block that its dead host left damaged is for an operator, who says that the host
+ * has no power: it is neither free nor dead. */
 static bool
 is_for_an_operator(const struct storm *w, uint32_t guest)
 {
 	for (uint32_t h = 0; h < w->hosts; h++)
 		if (!agent_is_up(w, h) &&
-		    store_claim(w, guest, h).phase == CLAIM_UNKNOWN)
+		    (store_claim(w, guest, h).phase == CLAIM_UNKNOWN ||
+			!store_knows_beat(w, h)))
 			return true;
 	return false;
 }

@@ -192,6 +192,12 @@ store_damage_claims(struct storm *w, uint32_t host)
 		w->store->claims[g][host].phase = CLAIM_UNKNOWN;
 }
 
+bool
+store_knows_beat(const struct storm *w, uint32_t host)
+{
+	return w->store->beats[host].beat.known;
+}
+
 struct lease_claim
 store_claim(const struct storm *w, uint32_t guest, uint32_t host)
 {

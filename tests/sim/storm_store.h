@@ -43,4 +43,5 @@ void store_on_land(struct storm *w, uint64_t arg);
 struct io store_take(struct storm *w, uint64_t arg);
 void store_damage_claims(struct storm *w, uint32_t host);
 /* What the oracle may see. */
+bool store_knows_beat(const struct storm *w, uint32_t host);
 struct lease_claim store_claim(const struct storm *w, uint32_t guest, uint32_t host);
