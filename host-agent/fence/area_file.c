@@ -43,13 +43,13 @@ fill(const struct lease_area *a, uint8_t *blocks)
 	lease_head_encode(a, blocks);
 	for (uint32_t n = 1; n <= a->slots; n++) {
 		uint8_t *at = blocks + (size_t)n * LEASE_BLOCK_BYTES;
+		struct lease_claim claim = { .phase = CLAIM_NONE, .host_id = n };
+		struct lease_beat beat = { .host_id = n };
 
 		if (a->guest)
-			lease_claim_encode(a,
-			    &(struct lease_claim){ .phase = CLAIM_NONE, .host_id = n },
-			    at);
+			lease_claim_encode(a, &claim, at);
 		else
-			lease_beat_encode(a, &(struct lease_beat){ .host_id = n }, at);
+			lease_beat_encode(a, &beat, at);
 	}
 }
 

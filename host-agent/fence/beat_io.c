@@ -1,5 +1,6 @@
 #include "host-agent/fence/beat_io.h"
 
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -83,11 +84,12 @@ check_first(struct own *o, const struct beat_wish *w, const struct lease_beat *f
 {
 	if (!found->known)
 		return 0;
-	if (found->inc > w->inc)
+	if (found->inc > w->inc) {
 		return err_set(e, ERR_STALE,
-		    "incarnation %llu of host %u has been here, this is %llu",
-		    (unsigned long long)found->inc, o->host_id,
-		    (unsigned long long)w->inc);
+		    "incarnation %" PRIu64
+		    " of host %u has been here, this is %" PRIu64,
+		    found->inc, o->host_id, w->inc);
+	}
 	o->seq = found->inc == w->inc ? found->seq : 0;
 	return 0;
 }

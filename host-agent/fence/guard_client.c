@@ -22,6 +22,7 @@
 #define BACKLOG      4
 #define WORDS_MAX    512
 #define OWN_MAX      8
+#define PROC_MAX     4096
 
 struct guard_client {
 	uint32_t magic;
@@ -41,57 +42,68 @@ struct guard_client {
 
 /* ---- the socket ---- */
 
+struct door {
+	int folder, fd;
+	struct sockaddr_un at;
+};
+
+static void
+door_fini(struct door *d)
+{
+	if (d->folder >= 0)
+		close(d->folder);
+	if (d->fd >= 0)
+		close(d->fd);
+}
+
 /* Through the folder's descriptor: its path may be longer than an address can be. */
 static int
-open_socket(const char *dir, int *ret_dir, struct sockaddr_un *a, struct err *e)
+door_init(struct door *d, const char *dir, struct err *e)
 {
-	int fd;
-
-	*ret_dir = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (*ret_dir < 0)
+	*d = (struct door){ .folder = -1, .fd = -1, .at.sun_family = AF_UNIX };
+	d->folder = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (d->folder < 0)
 		return err_sys(e, ERR_IO, errno, "cannot open %s", dir);
-	*a = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	snprintf(a->sun_path, sizeof(a->sun_path), "/proc/self/fd/%d/" SOCKET_NAME,
-	    *ret_dir);
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0) {
-		close(*ret_dir);
+	snprintf(d->at.sun_path, sizeof(d->at.sun_path),
+	    "/proc/self/fd/%d/" SOCKET_NAME, d->folder);
+	d->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (d->fd < 0)
 		return err_sys(e, ERR_IO, errno, "cannot make a socket for %s", dir);
-	}
-	return fd;
+	return 0;
 }
 
 static int
 listen_in(const char *dir, int *ret_fd, struct err *e)
 {
-	AUTO_CLOSE int folder = -1;
-	struct sockaddr_un a;
-	AUTO_CLOSE int fd = open_socket(dir, &folder, &a, e);
+	struct door d;
+	int rc = door_init(&d, dir, e);
 
-	if (fd < 0)
-		return e ? e->code : ERR_IO;
-	unlinkat(folder, SOCKET_NAME, 0);
-	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) || listen(fd, BACKLOG))
-		return err_sys(
-		    e, ERR_IO, errno, "cannot listen at %s/" SOCKET_NAME, dir);
-	*ret_fd = MOVE_FD(fd);
-	return 0;
+	if (!rc) {
+		unlinkat(d.folder, SOCKET_NAME, 0);
+		if (bind(d.fd, (struct sockaddr *)&d.at, sizeof(d.at)) ||
+		    listen(d.fd, BACKLOG))
+			rc = err_sys(
+			    e, ERR_IO, errno, "cannot listen at %s/" SOCKET_NAME, dir);
+	}
+	if (!rc)
+		*ret_fd = MOVE_FD(d.fd);
+	door_fini(&d);
+	return rc;
 }
 
 static int
 connect_in(const char *dir, int *ret_fd, struct err *e)
 {
-	AUTO_CLOSE int folder = -1;
-	struct sockaddr_un a;
-	AUTO_CLOSE int fd = open_socket(dir, &folder, &a, e);
+	struct door d;
+	int rc = door_init(&d, dir, e);
 
-	if (fd < 0)
-		return e ? e->code : ERR_IO;
-	if (connect(fd, (struct sockaddr *)&a, sizeof(a)))
-		return err_sys(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_LOST, errno,
+	if (!rc && connect(d.fd, (struct sockaddr *)&d.at, sizeof(d.at)))
+		rc = err_sys(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_LOST, errno,
 		    "cannot reach the guard at %s/" SOCKET_NAME, dir);
-	*ret_fd = MOVE_FD(fd);
-	return 0;
+	if (!rc)
+		*ret_fd = MOVE_FD(d.fd);
+	door_fini(&d);
+	return rc;
 }
 
 static int
@@ -420,7 +432,7 @@ guard_client_adopt(struct loop *l, const char *dir, guard_changed_fn changed, vo
     struct guard_client **ret_c, struct err *e)
 {
 	struct guard_client *c;
-	int fd, rc = connect_in(dir, &fd, e);
+	int fd = -1, rc = connect_in(dir, &fd, e);
 
 	if (rc)
 		return rc;
@@ -474,23 +486,51 @@ guard_client_pidfd(const struct guard_client *c)
 	return c->pidfd;
 }
 
-/* The last of "NSpid: 4711 17": what it is called in the innermost namespace that this
- * proc shows, but for nested ones the second, which is the guard's. */
+/* The next number of *at, and behind it; false at the end. */
+static bool
+take_pid(const char **at, pid_t *ret_pid)
+{
+	char *end;
+	long n = strtol(*at, &end, 10);
+
+	if (end == *at || n <= 0 || n > INT32_MAX)
+		return false;
+	*at = end;
+	*ret_pid = (pid_t)n;
+	return true;
+}
+
+/* A file of the kernel's, as far as it fits. */
+static int
+read_proc(const char *path, char *buf, size_t n, struct err *e)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : read(fd, buf, n - 1);
+
+	if (got < 0)
+		return err_sys(e, ERR_LOST, errno, "cannot read %s", path);
+	buf[got] = '\0';
+	return 0;
+}
+
+/* "NSpid: 4711 17 1": its names from our namespace inwards; the second is the guard's.
+ */
 static bool
 is_called(pid_t pid, pid_t inner)
 {
+	static const char line[] = "\nNSpid:";
 	AUTO_FREE char *path = xasprintf("/proc/%d/status", (int)pid);
-	FILE *f = fopen(path, "re");
-	char line[256];
-	int outer, in;
-	bool same = false;
+	char text[PROC_MAX];
+	const char *at;
+	pid_t ours, theirs;
 
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "NSpid: %d %d", &outer, &in) == 2)
-			same = in == (int)inner;
-	if (f)
-		fclose(f);
-	return same;
+	if (read_proc(path, text, sizeof(text), NULL))
+		return false;
+	at = strstr(text, line);
+	if (!at)
+		return false;
+	at += sizeof(line) - 1;
+	return take_pid(&at, &ours) && take_pid(&at, &theirs) && theirs == inner;
 }
 
 int
@@ -499,19 +539,19 @@ guard_client_outer_pid(
 {
 	AUTO_FREE char *path = xasprintf(
 	    "/proc/%d/task/%d/children", (int)c->state.pid, (int)c->state.pid);
-	FILE *f = fopen(path, "re");
-	bool found = false;
-	int pid;
+	char text[PROC_MAX];
+	const char *at = text;
+	int rc = read_proc(path, text, sizeof(text), e);
+	pid_t pid;
 
-	if (!f)
-		return err_sys(e, ERR_LOST, errno, "cannot open %s", path);
-	while (!found && fscanf(f, "%d", &pid) == 1)
-		found = is_called(pid, inner);
-	fclose(f);
-	if (!found)
-		return err_set(e, ERR_NOT_FOUND,
-		    "process %d has no child that is %d in its namespace",
-		    (int)c->state.pid, (int)inner);
-	*ret_pid = pid;
-	return 0;
+	while (!rc && take_pid(&at, &pid)) {
+		if (!is_called(pid, inner))
+			continue;
+		*ret_pid = pid;
+		return 0;
+	}
+	return rc ? rc
+		  : err_set(e, ERR_NOT_FOUND,
+			"process %d has no child that is %d in its namespace",
+			(int)c->state.pid, (int)inner);
 }

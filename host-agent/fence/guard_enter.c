@@ -4,7 +4,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -59,15 +58,16 @@ int
 guard_enter(char **args)
 {
 	int init, rc, status;
+	uint64_t n = 0;
 	pid_t pid;
 
-	if (strcmp(args[0], "--init") != 0 || !args[1] || !args[2] ||
-	    strcmp(args[2], "--") != 0 || !args[3]) {
+	if (strcmp(args[0], "--init") != 0 || !args[1] || guard_number(args[1], &n) ||
+	    !args[2] || strcmp(args[2], "--") != 0 || !args[3]) {
 		fprintf(stderr,
 		    "usage: drover-guard enter --init FD -- PROGRAM ARGUMENT…\n");
 		return 2;
 	}
-	init = atoi(args[1]);
+	init = (int)n;
 	if (fcntl(init, F_SETFD, FD_CLOEXEC))
 		return fail("--init");
 	rc = go_in(init);

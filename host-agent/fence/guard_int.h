@@ -49,5 +49,8 @@ void guard_fork(
  * but keep (-1: none), its output and the folder. */
 void guard_let_go(int keep);
 
+/* All of s is a number; -1: it is not. */
+int guard_number(const char *s, uint64_t *ret_n);
+
 /* guard_enter.c: the command; returns only on failure. */
 int guard_enter(char **args);

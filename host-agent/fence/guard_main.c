@@ -270,8 +270,8 @@ run(const struct guard_plan *p)
 
 /* ---- the command line ---- */
 
-static int
-take_number(const char *s, uint64_t *ret_n)
+int
+guard_number(const char *s, uint64_t *ret_n)
 {
 	char *end;
 
@@ -291,7 +291,7 @@ take_option(struct guard_plan *p, const char *name, const char *value)
 		p->cgroups[p->n_cgroups++] = value;
 		return 0;
 	}
-	if (take_number(value, &n))
+	if (guard_number(value, &n))
 		return -1;
 	if (!strcmp(name, "--deadline")) {
 		p->armed = true;
