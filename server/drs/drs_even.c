@@ -7,10 +7,13 @@
 #include "scheduler/balance_int.h"
 #include "server/drs/drs_int.h"
 
-#define MAX_PER_HOST   8u  /* moves from or to one host in a run */
-#define MAX_REFUSED    64u /* changes that were looked at and not worth it */
+#define MAX_PER_HOST 8u  /* moves from or to one host in a run */
+#define MAX_REFUSED  64u /* changes that were looked at and not worth it */
+#define MAX_MOVES    64u /* in a plan: what comes then is planned with the loads of then \
+			  */
 #define GAIN_LEAST     0.005
 #define GAIN_ANY       0.001
+#define GAIN_HOSTS     4.0 /* up to so many; one move is less of a larger cluster */
 #define GAIN_OVERRIDES 0.2 /* so much evenness is worth any cost */
 #define AGGRESSIVE     5u  /* threshold at which any gain is taken */
 
@@ -199,9 +202,10 @@ reason_of(const struct drs_move *m)
 static bool
 next_change(struct even *x, struct bal_change *ret)
 {
+	double least = x->r->v->threshold >= AGGRESSIVE ? GAIN_ANY : GAIN_LEAST;
 	const struct bal_limits l = {
 		.max_moved = x->b.guest_count,
-		.min_gain = x->r->v->threshold >= AGGRESSIVE ? GAIN_ANY : GAIN_LEAST,
+		.min_gain = least * fmin(1, GAIN_HOSTS / x->b.host_count),
 	};
 
 	return bal_next(&x->b, &l, ret);
@@ -336,10 +340,11 @@ drs_even_out(struct drs_run *r)
 {
 	struct even x;
 	struct bal_change c;
-	uint32_t refused = 0;
+	uint32_t refused = 0, most = r->plan->move_count + MAX_MOVES;
 
 	even_init(&x, r);
-	while (x.b.host_count > 1 && x.b.guest_count && refused < MAX_REFUSED) {
+	while (x.b.host_count > 1 && x.b.guest_count && refused < MAX_REFUSED &&
+	       r->plan->move_count < most) {
 		uint32_t n, first = r->plan->move_count;
 		struct drs_sums now = drs_sum(r, &n);
 		uint32_t priority = drs_priority(r, &now, n);

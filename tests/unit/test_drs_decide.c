@@ -218,6 +218,42 @@ test_two_change_places(void **state)
 	arena_free(w.mem);
 }
 
+#define MANY 300u
+
+/* Every tenth host has ten times the load of the others. */
+static void
+test_large_clusters_are_evened_out_too(void **state)
+{
+	struct world w;
+
+	world_init(&w, 1);
+	struct drs_host *hosts = arena_array(w.mem, MANY, sizeof(*hosts));
+	struct drs_guest *guests = arena_array(w.mem, MANY * 2, sizeof(*guests));
+	bool *all = arena_array(w.mem, MANY, sizeof(*all));
+	for (uint32_t i = 0; i < MANY; i++) {
+		hosts[i] = w.hosts[0];
+		hosts[i].id = obj_id_make(KIND_HOST, i + 1);
+		all[i] = true;
+		for (uint32_t k = 0; k < 2; k++) {
+			uint32_t at =
+			    guest(&w, "g", i, i % 10 ? 200 : 2000, 512 + i % 7 * 256);
+			guests[i * 2 + k] = w.guests[at];
+			guests[i * 2 + k].id = obj_id_make(KIND_VM, i * 2 + k + 1);
+			w.v.guest_count = 0;
+		}
+	}
+	w.reach.hosts = all;
+	w.reach.why_not = arena_array(w.mem, MANY, sizeof(char *));
+	w.v.hosts = hosts;
+	w.v.host_count = MANY;
+	w.v.guests = guests;
+	w.v.guest_count = MANY * 2;
+	decide(&w);
+	/* One of the two of each hot host goes. */
+	assert_int_equal(w.plan.move_count, MANY / 10);
+	arena_free(w.mem);
+}
+
 static void
 test_threshold_one_only_does_what_must_be(void **state)
 {
@@ -437,6 +473,7 @@ main(void)
 		cmocka_unit_test(test_busy_memory_costs),
 		cmocka_unit_test(test_those_kept_together_go_together),
 		cmocka_unit_test(test_two_change_places),
+		cmocka_unit_test(test_large_clusters_are_evened_out_too),
 		cmocka_unit_test(test_threshold_one_only_does_what_must_be),
 		cmocka_unit_test(test_idle_cluster_is_left_alone),
 		cmocka_unit_test(test_those_that_rest_or_are_pinned_stay),
