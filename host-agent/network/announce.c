@@ -5,6 +5,7 @@
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <netinet/if_ether.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -21,22 +22,26 @@ struct frame {
 };
 
 static size_t
-make_frame(const uint8_t mac[ETH_ALEN], uint16_t vlan, struct frame *out)
+make_frame(const struct whereabouts *who, struct frame *out)
 {
-	const uint16_t type = htons(ETH_P_RARP);
-	const struct tag tag = { htons(ETH_P_8021Q), htons(vlan) };
+	bool asks_for_ip = who->ip.s_addr != htonl(INADDR_ANY);
+	const uint16_t type = htons(asks_for_ip ? ETH_P_ARP : ETH_P_RARP);
+	const struct tag tag = { htons(ETH_P_8021Q), htons(who->vlan) };
 	struct ether_arp a = { .ea_hdr = { .ar_hrd = htons(ARPHRD_ETHER),
 				   .ar_pro = htons(ETH_P_IP),
 				   .ar_hln = ETH_ALEN,
-				   .ar_pln = sizeof(a.arp_spa),
-				   .ar_op = htons(ARPOP_RREQUEST) } };
+				   .ar_pln = sizeof(a.arp_spa) } };
 	uint8_t *p = out->rest;
 
+	a.ea_hdr.ar_op = htons(asks_for_ip ? ARPOP_REQUEST : ARPOP_RREQUEST);
 	memset(out->to, 0xff, ETH_ALEN);
-	memcpy(out->from, mac, ETH_ALEN);
-	memcpy(a.arp_sha, mac, ETH_ALEN);
-	memcpy(a.arp_tha, mac, ETH_ALEN);
-	if (vlan) {
+	memcpy(out->from, who->mac, ETH_ALEN);
+	memcpy(a.arp_sha, who->mac, ETH_ALEN);
+	if (!asks_for_ip)
+		memcpy(a.arp_tha, who->mac, ETH_ALEN);
+	memcpy(a.arp_spa, &who->ip, sizeof(a.arp_spa));
+	memcpy(a.arp_tpa, &who->ip, sizeof(a.arp_tpa));
+	if (who->vlan) {
 		memcpy(p, &tag, sizeof(tag));
 		p += sizeof(tag);
 	}
@@ -56,13 +61,12 @@ packet_socket(struct nl *nl)
 }
 
 int
-announce(struct nl *nl, int bridge, const uint8_t mac[ETH_ALEN], uint16_t vlan,
-    struct err *e)
+announce(struct nl *nl, int bridge, const struct whereabouts *who, struct err *e)
 {
 	const struct sockaddr_ll to = { .sll_family = AF_PACKET,
 		.sll_ifindex = bridge };
 	struct frame frame;
-	size_t n = make_frame(mac, vlan, &frame);
+	size_t n = make_frame(who, &frame);
 	int fd = packet_socket(nl);
 
 	if (fd < 0 || sendto(fd, &frame, n, MSG_DONTWAIT, (const struct sockaddr *)&to,

@@ -1,5 +1,6 @@
 #include "host-agent/network/port.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +25,7 @@
 #define INTAKE_PREFIX "dvi"
 #define MAC_CHARS     17
 #define NOTE_VLAN     " vlan "
+#define NOTE_ADDRESS  " at "
 #define DEFAULT_VLAN  1 /* of a fresh port */
 
 /* Base 36 where decimal would be too long: 13 digits hold any 64-bit number. */
@@ -244,7 +246,8 @@ note_guest(struct nl *nl, const char *name, const struct port_spec *p, struct er
 
 	if (rc)
 		return rc;
-	snprintf(text, sizeof(text), "%.*s" NOTE_VLAN "%u", MAC_CHARS, p->mac, p->vlan);
+	snprintf(text, sizeof(text), "%.*s" NOTE_VLAN "%u" NOTE_ADDRESS "%s", MAC_CHARS,
+	    p->mac, p->vlan, p->address ? p->address : "");
 	return nl_link_note(nl, port.index, text, e);
 }
 
@@ -300,15 +303,20 @@ port_pair_add(struct nl *nl, const struct port_spec *p, struct err *e)
 
 /* Whom a pair leads to, as note_guest() has it. */
 static bool
-read_guest(const struct nl_link *port, uint8_t ret_mac[6], uint16_t *ret_vlan)
+read_guest(const struct nl_link *port, struct whereabouts *ret)
 {
 	const char *vlan = strstr(port->alias, NOTE_VLAN);
+	const char *at = strstr(port->alias, NOTE_ADDRESS);
 	AUTO_FREE char *mac = xstrndup(port->alias, MAC_CHARS);
+	AUTO_FREE char *ip = xstrdup(at ? at + strlen(NOTE_ADDRESS) : "");
 	struct err e = ERR_INIT;
 
-	if (!vlan || port_mac_parse(mac, ret_mac, &e))
+	*ret = (struct whereabouts){ .ip = { htonl(INADDR_ANY) } };
+	if (!vlan || port_mac_parse(mac, ret->mac, &e))
 		return false;
-	*ret_vlan = (uint16_t)strtoul(vlan + strlen(NOTE_VLAN), NULL, 10);
+	ret->vlan = (uint16_t)strtoul(vlan + strlen(NOTE_VLAN), NULL, 10);
+	ip[strcspn(ip, "/")] = '\0';
+	(void)inet_pton(AF_INET, ip, &ret->ip); /* left alone by what is none */
 	return true;
 }
 
@@ -317,12 +325,11 @@ static void
 show_place(struct nl *nl, const struct nl_link *port)
 {
 	struct err e = ERR_INIT;
-	uint16_t vlan;
-	uint8_t mac[6];
+	struct whereabouts who;
 
-	if (read_guest(port, mac, &vlan) &&
-	    (nl_port_learn(nl, port->index, mac, vlan, &e) ||
-		announce(nl, port->master, mac, vlan, &e)))
+	if (read_guest(port, &who) &&
+	    (nl_port_learn(nl, port->index, who.mac, who.vlan, &e) ||
+		announce(nl, port->master, &who, &e)))
 		log_info("network", "port %s: %s", port->name, e.msg);
 }
 
@@ -330,11 +337,10 @@ static void
 hide_place(struct nl *nl, const struct nl_link *port)
 {
 	struct err e = ERR_INIT;
-	uint16_t vlan;
-	uint8_t mac[6];
+	struct whereabouts who;
 
-	if (read_guest(port, mac, &vlan) &&
-	    nl_port_forget(nl, port->index, mac, vlan, &e))
+	if (read_guest(port, &who) &&
+	    nl_port_forget(nl, port->index, who.mac, who.vlan, &e))
 		log_info("network", "port %s: %s", port->name, e.msg);
 }
 

@@ -136,17 +136,40 @@ give(const struct bench *b, const struct frame *f)
 	assert_int_equal(send(b->guest, f->b, f->n, 0), (ssize_t)f->n);
 }
 
-/* A port that has just come up takes a moment. */
+/* The next frame that the neighbour gets. */
+static void
+hear(const struct bench *b, struct frame *out)
+{
+	struct pollfd p = { b->far, POLLIN, 0 };
+	ssize_t n;
+
+	assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
+	n = recv(b->far, out->b, sizeof(out->b), 0);
+	assert_true(n > 0);
+	out->n = (size_t)n;
+}
+
+static bool
+is_same(const struct frame *a, const struct frame *b)
+{
+	return a->n == b->n && !memcmp(a->b, b->b, b->n);
+}
+
+/* A port that has just come up takes a moment; what the bridge says of it does not. */
 static void
 await_wire(struct bench *b)
 {
-	struct frame f = ether(MAC, ETH_P_RARP);
+	struct frame mark = ether(MAC, ETH_P_RARP), got;
 	struct pollfd p = { b->far, POLLIN, 0 };
 
+	add(&mark, "up?", sizeof("up?"));
 	for (int i = 0; i < PATIENCE_MS; i++) {
-		give(b, &f);
-		if (poll(&p, 1, 1) == 1)
-			return;
+		give(b, &mark);
+		while (poll(&p, 1, 1) == 1) {
+			hear(b, &got);
+			if (is_same(&got, &mark))
+				return;
+		}
 	}
 	fail_msg("nothing comes through");
 }
@@ -248,19 +271,6 @@ icmp6(const char *sender, uint8_t type, const char *target)
 	return f;
 }
 
-/* The next frame that the neighbour gets. */
-static void
-hear(const struct bench *b, struct frame *out)
-{
-	struct pollfd p = { b->far, POLLIN, 0 };
-	ssize_t n;
-
-	assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
-	n = recv(b->far, out->b, sizeof(out->b), 0);
-	assert_true(n > 0);
-	out->n = (size_t)n;
-}
-
 /*
  * Does the frame come through?  A mark is sent behind it that nothing keeps back: what
  * has not come before the mark does not come.
@@ -277,9 +287,9 @@ passes(struct bench *b, struct frame f)
 	give(b, &mark);
 	for (;;) {
 		hear(b, &got);
-		if (got.n == mark.n && !memcmp(got.b, mark.b, mark.n))
+		if (is_same(&got, &mark))
 			return came;
-		came |= got.n == f.n && !memcmp(got.b, f.b, f.n);
+		came |= is_same(&got, &f);
 	}
 }
 
@@ -397,6 +407,16 @@ rules_follow_the_card(void **state)
 	sh("! ip link show dvt42n0 2>/dev/null");
 }
 
+/* Behind the ten bytes of a virtio header. */
+static void
+give_tap(int fd, const struct frame *f)
+{
+	uint8_t wire[ROOM] = { 0 };
+
+	memcpy(wire + 10, f->b, f->n);
+	assert_int_equal(write(fd, wire, f->n + 10), (ssize_t)f->n + 10);
+}
+
 static void
 machines_are_guarded_too(void **state)
 {
@@ -404,8 +424,8 @@ machines_are_guarded_too(void **state)
 	struct port_spec p = port_of(ADDRESS "/24");
 	struct frame honest = arp(MAC, MAC, ADDRESS), lie = arp(MAC, MAC, THEIRS);
 	struct frame got = { .n = 0 };
+	struct pollfd far = { b->far, POLLIN, 0 };
 	struct err e = ERR_INIT;
-	uint8_t wire[ROOM] = { 0 };
 	int fd = -1;
 
 	guard(b);
@@ -413,15 +433,16 @@ machines_are_guarded_too(void **state)
 		skip();
 	if (port_add(b->nl, &p, &fd, &e))
 		fail_msg("port_add: %s", e.msg);
-	/* Behind the ten bytes of a virtio header. */
-	memcpy(wire + 10, lie.b, lie.n);
-	assert_int_equal(write(fd, wire, lie.n + 10), (ssize_t)lie.n + 10);
-	memcpy(wire + 10, honest.b, honest.n);
-	assert_int_equal(write(fd, wire, honest.n + 10), (ssize_t)honest.n + 10);
-	while (got.n != honest.n || memcmp(got.b, honest.b, honest.n) != 0) {
-		hear(b, &got);
-		assert_true(got.n != lie.n || memcmp(got.b, lie.b, lie.n) != 0);
+	/* Again and again: the port takes a moment to come up. */
+	for (int i = 0; i < PATIENCE_MS && !is_same(&got, &honest); i++) {
+		give_tap(fd, &lie);
+		give_tap(fd, &honest);
+		while (!is_same(&got, &honest) && poll(&far, 1, 1) == 1) {
+			hear(b, &got);
+			assert_false(is_same(&got, &lie));
+		}
 	}
+	assert_true(is_same(&got, &honest));
 	close(fd);
 }
 

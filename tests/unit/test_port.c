@@ -288,9 +288,9 @@ pair_is_made_shut(void **state)
 	assert_int_equal(port_pair_add(nl, &p, &e), ERR_NOT_FOUND);
 }
 
-/* What a neighbour's bridge learns from. */
+/* What a neighbour's bridge learns from, and who knew the address before. */
 static void
-hear_place(int fd)
+hear_place(int fd, const void *frame_type, const void *address)
 {
 	uint8_t frame[128];
 	struct pollfd p = { fd, POLLIN, 0 };
@@ -298,7 +298,11 @@ hear_place(int fd)
 	do {
 		assert_int_equal(poll(&p, 1, 5000), 1);
 		assert_true(recv(fd, frame, sizeof(frame), 0) > 12);
-	} while (memcmp(frame + 6, "\x52\x54\x00\x12\x34\x56", 6) != 0);
+	} while (memcmp(frame + 6, "\x52\x54\x00\x12\x34\x56", 6) != 0 ||
+		 memcmp(frame + 12, frame_type, 2) != 0);
+	assert_memory_equal(frame + 22, "\x52\x54\x00\x12\x34\x56", 6);
+	assert_memory_equal(frame + 28, address, 4);
+	assert_memory_equal(frame + 38, address, 4);
 }
 
 static void
@@ -312,6 +316,9 @@ gate_opens_and_shuts(void **state)
 	struct err e = ERR_INIT;
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 
+	/* A bridge that has nobody else takes up to a second to say anything. */
+	sh("ip link add up0 type veth peer name up1 && ip link set up1 up && "
+	   "ip link set up0 master br0 up");
 	at.sll_ifindex = (int)if_nametoindex("br0");
 	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
 	assert_int_equal(port_gate(nl, 42, 0, true, &e), ERR_NOT_FOUND);
@@ -319,7 +326,7 @@ gate_opens_and_shuts(void **state)
 	assert_int_equal(port_gate(nl, 42, 0, true, &e), 0);
 	assert_int_equal(nl_link_get(nl, "dvt42n0", &l, &e), 0);
 	assert_true(l.up);
-	hear_place(fd);
+	hear_place(fd, "\x80\x35", "\0\0\0\0");
 	sh("bridge fdb show dev dvt42n0 | grep -q '52:54:00:12:34:56.*master br0 static'");
 	/* Open or shut, twice is once. */
 	assert_int_equal(port_gate(nl, 42, 0, true, &e), 0);
@@ -328,6 +335,11 @@ gate_opens_and_shuts(void **state)
 	assert_int_equal(nl_link_get(nl, "dvt42n0", &l, &e), 0);
 	assert_false(l.up);
 	sh("! bridge fdb show dev dvt42n0 | grep -q 52:54:00:12:34:56");
+	assert_int_equal(port_del(nl, 42, 0, &e), 0);
+	p.address = "10.1.2.3/24";
+	make_pair(nl, &p);
+	assert_int_equal(port_gate(nl, 42, 0, true, &e), 0);
+	hear_place(fd, "\x08\x06", "\x0a\x01\x02\x03");
 	close(fd);
 	assert_int_equal(port_del(nl, 42, 0, &e), 0);
 }
