@@ -187,7 +187,7 @@ fill_engines(struct agent_fake *a, struct fake_facts *to)
 static void
 fill_facts(struct agent_fake *a, struct fake_facts *to)
 {
-	static char bridge[] = "br0", name[] = "fake", v1[] = "v1";
+	static char bridge[] = "br0", name[] = "fake", v1[] = "v1", yes[] = "yes";
 	static char address[] = "10.9.0.1";
 	static char *bridges[] = { bridge }, *addresses[] = { address };
 	Drover__HostFacts *f = &to->facts;
@@ -199,6 +199,7 @@ fill_facts(struct agent_fake *a, struct fake_facts *to)
 	f->cpu_mhz = a->cpu_mhz;
 	f->memory_bytes = a->memory_mb * MB_BYTES;
 	f->cgroup = v1;
+	f->anti_spoof = yes;
 	f->channel_addresses = addresses;
 	f->n_channel_addresses = 1;
 	f->channel_port = 7447;

@@ -86,6 +86,7 @@ fill_facts(struct host *h, const struct host_rec *rec)
 	text_set(&h->kernel, f->kernel);
 	text_set(&h->agent_version, f->agent_version);
 	text_set(&h->cgroup, f->cgroup);
+	text_set(&h->anti_spoof, f->anti_spoof);
 	json_free(h->engines);
 	h->engines = engines_json(f);
 	json_free(h->cpu_flags);

@@ -58,7 +58,7 @@ struct cluster { /* parent: datacenter */
 struct host { /* parent: cluster */
 	struct obj o;
 	char *uuid, *state_reason, *address, *cert_fingerprint, *cpu_model, *machine,
-	    *kernel, *agent_version, *cgroup;
+	    *kernel, *agent_version, *cgroup, *anti_spoof;
 	enum conn_state connection_state;
 	uint32_t cpu_cores, cpu_mhz, cpu_total_mhz, cpu_usage_mhz;
 	uint64_t memory_total_mb, memory_usage_mb, boot_time, last_seen;

@@ -121,6 +121,7 @@ facts_are_the_hosts(void **state)
 	assert_int_equal(h->cpu_total_mhz, 16000);
 	assert_int_equal(h->memory_total_mb, 4096);
 	assert_string_equal(h->address, "10.0.0.9");
+	assert_string_equal(h->anti_spoof, "yes");
 	assert_int_equal(json_count(h->engines), 2);
 	assert_true(hosts_has_bridge(l->hosts, l->host[0], "br0"));
 	assert_false(hosts_has_bridge(l->hosts, l->host[0], "br1"));
