@@ -10,6 +10,7 @@
  * durations are in the unit that the key's name ends in.
  */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -54,7 +55,6 @@ void conf_free(const struct conf_key *keys, void *self);
  */
 int conf_reload(const struct conf_key *keys, void *self, void *fresh,
     void (*on_restart_key)(const char *name, void *arg), void *arg);
-/* Sample file and table for the docs. */
 struct str;
-void conf_print_sample(const struct conf_key *keys, struct str *out);
-void conf_print_markdown(const struct conf_key *keys, struct str *out);
+/* The sample file (form NULL) or the docs' table ("markdown"); false: no such form. */
+bool conf_print(const struct conf_key *keys, const char *form, struct str *out);

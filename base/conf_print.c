@@ -46,8 +46,8 @@ add_kind(const struct conf_key *k, struct str *out)
 		str_addf(out, " from %" PRIu64, k->min);
 }
 
-void
-conf_print_sample(const struct conf_key *keys, struct str *out)
+static void
+print_sample(const struct conf_key *keys, struct str *out)
 {
 	const char *section = "";
 	size_t section_len = 0;
@@ -79,8 +79,8 @@ add_cell(struct str *out, const char *s)
 	}
 }
 
-void
-conf_print_markdown(const struct conf_key *keys, struct str *out)
+static void
+print_markdown(const struct conf_key *keys, struct str *out)
 {
 	str_add(out, "| Key | Value | Default | Takes effect at | Meaning |\n");
 	str_add(out, "|---|---|---|---|---|\n");
@@ -94,4 +94,16 @@ conf_print_markdown(const struct conf_key *keys, struct str *out)
 		add_cell(out, k->help);
 		str_add(out, " |\n");
 	}
+}
+
+bool
+conf_print(const struct conf_key *keys, const char *form, struct str *out)
+{
+	if (!form)
+		print_sample(keys, out);
+	else if (str_same(form, "markdown"))
+		print_markdown(keys, out);
+	else
+		return false;
+	return true;
 }

@@ -64,11 +64,7 @@ print_config(const char *form)
 {
 	AUTO(str) struct str out = STR_INIT;
 
-	if (!form)
-		conf_print_sample(agent_conf_keys, &out);
-	else if (str_same(form, "markdown"))
-		conf_print_markdown(agent_conf_keys, &out);
-	else
+	if (!conf_print(agent_conf_keys, form, &out))
 		return usage_error();
 	fputs(str_cstr(&out), stdout);
 	return 0;

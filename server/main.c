@@ -47,15 +47,11 @@ usage_error(void)
 static int
 print_config(const char *form)
 {
-	struct str out = STR_INIT;
-	if (!form)
-		conf_print_sample(server_conf_keys, &out);
-	else if (str_same(form, "markdown"))
-		conf_print_markdown(server_conf_keys, &out);
-	else
+	AUTO(str) struct str out = STR_INIT;
+
+	if (!conf_print(server_conf_keys, form, &out))
 		return usage_error();
 	fputs(str_cstr(&out), stdout);
-	str_fini(&out);
 	return 0;
 }
 

@@ -217,7 +217,7 @@ static void
 the_sample_is_a_file_of_defaults(void **state)
 {
 	AUTO(str) struct str out = STR_INIT;
-	conf_print_sample(keys, &out);
+	assert_true(conf_print(keys, NULL, &out));
 	assert_true(str_starts(str_cstr(&out),
 	    "[link]\n# where agents dial (number from 1 to 65535; takes a restart)\n"
 	    "#port = 7443\n# who may dial (list; takes a reload)\n#peers =\n\n[log]\n"));
@@ -236,7 +236,8 @@ static void
 the_table_is_markdown(void **state)
 {
 	AUTO(str) struct str out = STR_INIT;
-	conf_print_markdown(keys, &out);
+	assert_true(conf_print(keys, "markdown", &out));
+	assert_false(conf_print(keys, "html", &out));
 	assert_non_null(strstr(str_cstr(&out),
 	    "| `link.port` | number from 1 to 65535 | `7443` | restart | where agents dial "
 	    "|\n"));
