@@ -85,36 +85,27 @@ verb_unplug_nic(struct suite_guest *sg, struct wake w)
 	engine_unplug_nic(sg->g, &d, w);
 }
 
-static void
-run(struct suite_guest *sg, suite_verb verb)
-{
-	struct err e = ERR_INIT;
-
-	if (suite_run(sg, verb, &e))
-		fail_msg("%s", e.msg);
-}
-
 void
 device_second_in(struct suite_guest *sg)
 {
 	sg->spec.n_disks = 2;
 	sg->second.iops_limit = IOPS;
-	run(sg, verb_plug_disk);
+	suite_must(sg, verb_plug_disk);
 }
 
 void
 device_second_grow(struct suite_guest *sg)
 {
 	sg->second.size_bytes = GROWN_BYTES;
-	run(sg, verb_grow_disk);
+	suite_must(sg, verb_grow_disk);
 	sg->second.bytes_per_s_limit = BYTES_PER_S;
-	run(sg, verb_limit_disk);
+	suite_must(sg, verb_limit_disk);
 }
 
 void
 device_second_out(struct suite_guest *sg)
 {
-	run(sg, verb_unplug_disk);
+	suite_must(sg, verb_unplug_disk);
 	sg->spec.n_disks = 1;
 }
 
@@ -125,14 +116,14 @@ device_nic_in(struct suite_guest *sg, int tap)
 	third.name = borrow("nic-3");
 	third.mac = borrow("52:54:00:00:00:33");
 	nic_tap = tap;
-	run(sg, verb_plug_nic);
+	suite_must(sg, verb_plug_nic);
 	close(tap);
 }
 
 void
 device_nic_out(struct suite_guest *sg)
 {
-	run(sg, verb_unplug_nic);
+	suite_must(sg, verb_unplug_nic);
 }
 
 /* Nobody inside takes it out: an invented guest lets go at once, a machine's firmware
@@ -159,24 +150,24 @@ devices_are_plugged(void **state)
 	assert_int_equal(suite_start(sg, -1, &e), 0);
 	device_second_in(sg);
 	device_second_grow(sg);
-	run(sg, verb_pause);
+	suite_must(sg, verb_pause);
 	assert_int_equal(suite_run(sg, verb_unplug_disk, &e), ERR_BAD_STATE);
-	run(sg, verb_resume);
+	suite_must(sg, verb_resume);
 	engine_guest_free(sg->g);
 	suite_restart(s);
 	suite_guest_handle(sg);
-	run(sg, verb_adopt);
-	run(sg, verb_grow_disk);
+	suite_must(sg, verb_adopt);
+	suite_must(sg, verb_grow_disk);
 	if (s->kind == SUITE_QEMU)
 		nobody_lets_go(sg);
 	else
 		device_second_out(sg);
-	run(sg, verb_query);
+	suite_must(sg, verb_query);
 	assert_int_equal(engine_guest_state(sg->g), ENGINE_RUNNING);
 	/* As the spec has it, a later start has it too. */
-	run(sg, verb_kill);
+	suite_must(sg, verb_kill);
 	sg->spec.n_disks = 2;
 	assert_int_equal(suite_start(sg, -1, &e), 0);
-	run(sg, verb_grow_disk);
+	suite_must(sg, verb_grow_disk);
 	suite_guest_free(sg);
 }

@@ -96,8 +96,8 @@ disk_goes_along(void **state)
 	expect_same_content(&p);
 	/* What was never written takes no room there either. */
 	assert_true(allocated(p.to) <= allocated(p.from));
-	pair_run(p.from, verb_kill);
-	pair_run(p.to, verb_resume);
+	suite_must(p.from, verb_kill);
+	suite_must(p.to, verb_resume);
 	pair_expect(p.to, ENGINE_RUNNING);
 	assert_int_equal(p.suite->n_events, 0);
 	pair_end(&p);
@@ -124,7 +124,7 @@ disk_stays_where_it_is_cut(void **state)
 	/* Its disk has come, the end of its memory has not: taken back, it still writes
 	 * to its own. */
 	connect_with_disk(&p, &wire_whole);
-	pair_run(p.to, verb_kill);
+	suite_must(p.to, verb_kill);
 	assert_int_equal(suite_end(MOVE(p.comes), &e), ERR_CANCELLED);
 	assert_true(pair_leave(&p, &e) != 0);
 	pair_disconnect(&p);
@@ -136,7 +136,7 @@ disk_stays_where_it_is_cut(void **state)
 	assert_int_equal(suite_end(MOVE(p.comes), &e), ERR_LOST);
 	pair_disconnect(&p);
 	wire_free(p.disk_wire);
-	pair_run(p.from, verb_take_back);
+	suite_must(p.from, verb_take_back);
 	pair_expect(p.from, ENGINE_RUNNING);
 	assert_int_equal(p.suite->n_events, 0);
 	pair_end(&p);
@@ -158,7 +158,7 @@ mirror_ends_with_the_agent(void **state)
 	pair_restart(&p);
 	pair_disconnect(&p);
 	wire_free(p.disk_wire);
-	pair_run(p.from, verb_adopt_out);
+	suite_must(p.from, verb_adopt_out);
 	pair_expect(p.from, ENGINE_RUNNING);
 	assert_int_equal(suite_run(p.to, verb_adopt_in, &e), ERR_NOT_FOUND);
 	connect_with_disk(&p, &wire_whole);
@@ -257,10 +257,10 @@ disk_goes_to_another_image(void **state)
 	/* Kept once: nothing is left of it. */
 	for (t.how = ENGINE_DISK_KEEP;; t.how = ENGINE_DISK_TAKE) {
 		make_target(&t);
-		pair_run(t.sg, verb_disk_move);
+		suite_must(t.sg, verb_disk_move);
 		/* Both hold the same, and what the guest writes waits. */
 		expect_copied(&t);
-		pair_run(t.sg, verb_disk_move_end);
+		suite_must(t.sg, verb_disk_move_end);
 		pair_expect(t.sg, ENGINE_RUNNING);
 		if (t.how == ENGINE_DISK_TAKE)
 			break;
@@ -312,23 +312,23 @@ record_says_where_the_disk_is(void **state)
 	shift_start(&t, s);
 	for (int i = 0; i < 2; i++, noted = true) {
 		make_target(&t);
-		pair_run(t.sg, verb_disk_move);
+		suite_must(t.sg, verb_disk_move);
 		engine_guest_free(t.sg->g);
 		suite_restart(s);
 		suite_guest_handle(t.sg);
 		t.sg->disk.datastore = noted ? t.spec.datastore : 1;
 		t.sg->disk.path = noted ? t.spec.path : borrow("old.raw");
-		pair_run(t.sg, verb_adopt);
+		suite_must(t.sg, verb_adopt);
 		pair_expect(t.sg, ENGINE_RUNNING);
-		pair_run(t.sg, verb_disk_move_end);
+		suite_must(t.sg, verb_disk_move_end);
 	}
 	/* It has gone over when it is adopted: the disk is free for the next move. */
 	t.bytes_per_s = 0;
 	snprintf(t.path, sizeof(t.path), "%s.newest", t.sg->disk_path);
 	make_target(&t);
 	t.how = ENGINE_DISK_TAKE;
-	pair_run(t.sg, verb_disk_move);
-	pair_run(t.sg, verb_disk_move_end);
+	suite_must(t.sg, verb_disk_move);
+	suite_must(t.sg, verb_disk_move_end);
 	assert_int_equal(s->n_events, 0);
 	suite_guest_free(t.sg);
 }

@@ -52,25 +52,6 @@ tear_down(void **state)
 	return 0;
 }
 
-static void
-start(struct suite_guest *sg)
-{
-	struct err e = ERR_INIT;
-
-	if (suite_start(sg, -1, &e))
-		fail_msg("start: %s", e.msg);
-	assert_int_equal(engine_guest_state(sg->g), ENGINE_RUNNING);
-}
-
-static void
-run(struct suite_guest *sg, suite_verb verb)
-{
-	struct err e = ERR_INIT;
-
-	if (suite_run(sg, verb, &e))
-		fail_msg("verb: %s", e.msg);
-}
-
 static int memory_fd = -1;
 static uint32_t stop_ms;
 
@@ -118,20 +99,20 @@ starts_and_is_killed(void **state)
 	pid_t pid;
 
 	assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
-	start(sg);
+	suite_must_start(sg);
 	pid = st->pid;
 	assert_true(pid > 0);
 	assert_int_equal(st->num_cpu, 1);
 	assert_int_equal(st->memory_mb, 64);
 	/* Once more: done already, nothing happens. */
-	start(sg);
+	suite_must_start(sg);
 	assert_int_equal(st->pid, pid);
-	run(sg, verb_query);
-	run(sg, verb_kill);
+	suite_must(sg, verb_query);
+	suite_must(sg, verb_kill);
 	assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
 	assert_int_equal(engine_guest_end(sg->g), ENGINE_END_ORDERED);
 	assert_int_equal(st->pid, 0);
-	run(sg, verb_kill);
+	suite_must(sg, verb_kill);
 	assert_int_equal(((struct suite *)*state)->n_events, 0);
 	suite_guest_free(sg);
 }
@@ -141,15 +122,15 @@ pauses_resumes_resets(void **state)
 {
 	struct suite_guest *sg = suite_guest_new(*state, 2, NULL, NULL);
 
-	start(sg);
-	run(sg, verb_pause);
+	suite_must_start(sg);
+	suite_must(sg, verb_pause);
 	assert_int_equal(engine_guest_state(sg->g), ENGINE_PAUSED);
-	run(sg, verb_pause);
-	run(sg, verb_resume);
+	suite_must(sg, verb_pause);
+	suite_must(sg, verb_resume);
 	assert_int_equal(engine_guest_state(sg->g), ENGINE_RUNNING);
-	run(sg, verb_resume);
-	run(sg, verb_pause);
-	run(sg, verb_reset);
+	suite_must(sg, verb_resume);
+	suite_must(sg, verb_pause);
+	suite_must(sg, verb_reset);
 	assert_int_equal(engine_guest_state(sg->g), ENGINE_RUNNING);
 	assert_int_equal(((struct suite *)*state)->n_events, 0);
 	suite_guest_free(sg);
@@ -177,7 +158,7 @@ says_when_a_guest_does_not_shut_down(void **state)
 	struct suite_guest *sg = suite_guest_new(*state, 4, NULL, NULL);
 	struct err e = ERR_INIT;
 
-	start(sg);
+	suite_must_start(sg);
 	stop_ms = 100;
 	assert_int_equal(suite_run(sg, verb_stop, &e), ERR_TIMEOUT);
 	assert_string_equal(e.msg, "vm-4 did not shut down within 1 s; it runs on");
@@ -199,9 +180,9 @@ kill_cuts_a_start_short(void **state)
 
 	suite_start_verb(sg, WAKE_NONE);
 	suite_await(s, is_starting, sg->g);
-	run(sg, verb_kill);
+	suite_must(sg, verb_kill);
 	assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
-	start(sg);
+	suite_must_start(sg);
 	suite_guest_free(sg);
 }
 
@@ -211,9 +192,9 @@ kill_gets_through_while_another_one_is_under_way(void **state)
 	struct suite *s = *state;
 	struct suite_guest *sg = suite_guest_new(s, 5, NULL, NULL);
 
-	start(sg);
+	suite_must_start(sg);
 	engine_kill(sg->g, WAKE_NONE);
-	run(sg, verb_kill);
+	suite_must(sg, verb_kill);
 	assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
 	assert_int_equal(engine_guest_end(sg->g), ENGINE_END_ORDERED);
 	assert_int_equal(s->n_events, 0);
@@ -236,15 +217,15 @@ suspends_and_goes_on(void **state)
 	struct suite_guest *sg = suite_guest_new(*state, 6, NULL, NULL);
 	struct err e = ERR_INIT;
 
-	start(sg);
+	suite_must_start(sg);
 	memory_fd = open_memory(*state);
-	run(sg, verb_suspend);
+	suite_must(sg, verb_suspend);
 	assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
 	assert_int_equal(engine_guest_end(sg->g), ENGINE_END_SUSPENDED);
 	if (suite_start(sg, memory_fd, &e))
 		fail_msg("start from memory: %s", e.msg);
 	assert_int_equal(engine_guest_state(sg->g), ENGINE_RUNNING);
-	run(sg, verb_kill);
+	suite_must(sg, verb_kill);
 	/* An image that was not written to its end is none. */
 	assert_int_equal(ftruncate(memory_fd, 10), 0);
 	assert_int_equal(suite_start(sg, memory_fd, &e), ERR_CORRUPT);
@@ -261,10 +242,10 @@ grows_but_does_not_shrink(void **state)
 	const struct engine_stat *st = engine_guest_stat(sg->g);
 	struct err e = ERR_INIT;
 
-	start(sg);
+	suite_must_start(sg);
 	sg->spec.num_cpu = 2;
 	sg->spec.memory_mb = 192;
-	run(sg, verb_resize);
+	suite_must(sg, verb_resize);
 	assert_int_equal(st->num_cpu, 2);
 	assert_int_equal(st->memory_mb, 192);
 	sg->spec.memory_mb = 64;
@@ -273,7 +254,7 @@ grows_but_does_not_shrink(void **state)
 	assert_int_equal(st->memory_mb, 192);
 	/* What was plugged comes back with the memory. */
 	memory_fd = open_memory(*state);
-	run(sg, verb_suspend);
+	suite_must(sg, verb_suspend);
 	if (suite_start(sg, memory_fd, &e))
 		fail_msg("start from memory: %s", e.msg);
 	assert_int_equal(st->num_cpu, 2);
@@ -290,8 +271,8 @@ outlives_the_agent(void **state)
 	struct err e = ERR_INIT;
 	pid_t pid;
 
-	start(sg);
-	run(sg, verb_pause);
+	suite_must_start(sg);
+	suite_must(sg, verb_pause);
 	pid = engine_guest_stat(sg->g)->pid;
 	engine_guest_free(sg->g);
 	suite_restart(s);
@@ -300,8 +281,8 @@ outlives_the_agent(void **state)
 		fail_msg("adopt: %s", e.msg);
 	assert_int_equal(engine_guest_stat(sg->g)->pid, pid);
 	assert_int_equal(engine_guest_state(sg->g), ENGINE_PAUSED);
-	run(sg, verb_resume);
-	run(sg, verb_kill);
+	suite_must(sg, verb_resume);
+	suite_must(sg, verb_kill);
 	assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
 	suite_guest_free(sg);
 }
@@ -330,7 +311,7 @@ script_is_followed(void **state)
 
 	assert_int_equal(suite_start(crashes, -1, &e), ERR_LOST);
 	assert_int_equal(engine_guest_end(crashes->g), ENGINE_END_DIED);
-	start(stuck);
+	suite_must_start(stuck);
 	assert_int_equal(suite_run(stuck, verb_pause, &e), ERR_BUSY);
 	assert_int_equal(engine_guest_state(stuck->g), ENGINE_RUNNING);
 	suite_guest_free(crashes);
@@ -369,11 +350,11 @@ death_is_seen_with_its_reason(void **state)
 	struct suite *s = *state;
 	struct suite_guest *sg = suite_guest_new(s, 10, NULL, NULL);
 
-	start(sg);
+	suite_must_start(sg);
 	kill(engine_guest_stat(sg->g)->pid, SIGKILL);
 	expect_death(s, 1, "killed by SIGKILL");
 	assert_int_equal(engine_guest_end(sg->g), ENGINE_END_DIED);
-	start(sg);
+	suite_must_start(sg);
 	kill(engine_guest_stat(sg->g)->pid, SIGTERM);
 	expect_death(s, 2, "terminating on signal 15");
 	suite_guest_free(sg);
@@ -386,7 +367,7 @@ death_of_an_adopted_one_is_seen(void **state)
 	struct suite_guest *sg = suite_guest_new(s, 11, NULL, NULL);
 	struct err e = ERR_INIT;
 
-	start(sg);
+	suite_must_start(sg);
 	engine_guest_free(sg->g);
 	suite_restart(s);
 	suite_guest_handle(sg);
@@ -416,7 +397,7 @@ runs_without_rights(void **state)
 	char line[256];
 	pid_t pid;
 
-	start(sg);
+	suite_must_start(sg);
 	pid = engine_guest_stat(sg->g)->pid;
 	status_line(pid, "Uid:", line, sizeof(line));
 	assert_string_equal(line, "Uid:\t64012\t64012\t64012\t64012\n");
@@ -438,7 +419,7 @@ an_image_is_used_once_only(void **state)
 	struct suite_guest *two = suite_guest_new(*state, 14, NULL, NULL);
 	struct err e = ERR_INIT;
 
-	start(one);
+	suite_must_start(one);
 	snprintf(two->disk_path, sizeof(two->disk_path), "%s", one->disk_path);
 	assert_int_equal(suite_start(two, -1, &e), ERR_IO);
 	if (!strstr(e.msg, "lock"))
@@ -474,7 +455,7 @@ stalls_without_room_and_goes_on(void **state)
 	assert_int_equal(mount("drover-test", small, "tmpfs", 0, "size=24m"), 0);
 	sg = suite_guest_new(s, 15, small, disk_writer_sector);
 	fill(filler);
-	start(sg);
+	suite_must_start(sg);
 	suite_await_events(s, 1);
 	assert_int_equal(s->events[0].kind, ENGINE_EV_STALLED);
 	assert_string_equal(s->events[0].reason,
@@ -482,20 +463,20 @@ stalls_without_room_and_goes_on(void **state)
 	assert_int_equal(engine_guest_state(sg->g), ENGINE_STALLED);
 	assert_string_equal(engine_guest_reason(sg->g), s->events[0].reason);
 	/* Still no room: it stalls again. */
-	run(sg, verb_resume);
+	suite_must(sg, verb_resume);
 	suite_await_events(s, 2);
 	/* The agent comes back meanwhile. */
 	engine_guest_free(sg->g);
 	suite_restart(s);
 	suite_guest_handle(sg);
-	run(sg, verb_adopt);
+	suite_must(sg, verb_adopt);
 	assert_int_equal(engine_guest_state(sg->g), ENGINE_STALLED);
 	assert_string_equal(
 	    engine_guest_reason(sg->g), "disk-0: no space left on its datastore");
 	s->n_events = 0;
 	assert_int_equal(unlink(filler), 0);
-	run(sg, verb_resume);
-	run(sg, verb_query);
+	suite_must(sg, verb_resume);
+	suite_must(sg, verb_query);
 	assert_int_equal(engine_guest_state(sg->g), ENGINE_RUNNING);
 	suite_guest_free(sg);
 	assert_int_equal(umount(small), 0);
@@ -600,9 +581,9 @@ sleep_and_wake(struct suite_guest *sg)
 
 	sg->spec.num_cpu = 2;
 	sg->spec.memory_mb = 320;
-	run(sg, verb_resize);
+	suite_must(sg, verb_resize);
 	memory_fd = open_memory(sg->suite);
-	run(sg, verb_suspend);
+	suite_must(sg, verb_suspend);
 	sg->spec.n_nics = 0;
 	assert_int_equal(suite_start(sg, memory_fd, &e), ERR_IO);
 	sg->spec.n_nics = 1;
@@ -700,7 +681,7 @@ real_guest_lives_its_life(void **state)
 	assert_int_equal(nl_new(&nl, &e), 0);
 	suite_guest_wire(sg);
 	plug(sg);
-	start(sg);
+	suite_must_start(sg);
 	await_words(sg, "ready");
 	devices_reach_the_guest(sg);
 	sleep_and_wake(sg);
@@ -714,7 +695,7 @@ real_guest_lives_its_life(void **state)
 		assert_true(usage.cpu_used_us > 0 && usage.memory_bytes > 0);
 	}
 	stop_ms = 30000;
-	run(sg, verb_stop);
+	suite_must(sg, verb_stop);
 	assert_int_equal(engine_guest_end(sg->g), ENGINE_END_ORDERED);
 	/* Nothing of it is left. */
 	assert_int_equal(nl_link_get(nl, "dvt17n0", &tap, &e), ERR_NOT_FOUND);

@@ -42,12 +42,12 @@ moves_and_runs(void **state)
 	assert_true(g->done_bytes > 0 && g->done_bytes == g->total_bytes);
 	assert_true(g->total_ms > 0);
 	/* Once more: done already. */
-	pair_run(p.to, verb_move_wait);
+	suite_must(p.to, verb_move_wait);
 	/* It is given for good: nothing but its end follows. */
 	assert_int_equal(suite_run(p.from, verb_resume, &e), ERR_BAD_STATE);
-	pair_run(p.from, verb_kill);
-	pair_run(p.to, verb_pause);
-	pair_run(p.to, verb_resume);
+	suite_must(p.from, verb_kill);
+	suite_must(p.to, verb_pause);
+	suite_must(p.to, verb_resume);
 	pair_expect(p.to, ENGINE_RUNNING);
 	assert_int_equal(p.suite->n_events, 0);
 	pair_end(&p);
@@ -60,7 +60,7 @@ moves_paused(void **state)
 	struct err e = ERR_INIT;
 
 	pair_start(&p, *state, NULL);
-	pair_run(p.from, verb_pause);
+	suite_must(p.from, verb_pause);
 	p.arrival.run = false;
 	pair_connect(&p, &wire_whole);
 	if (pair_leave(&p, &e) || suite_end(p.comes, &e))
@@ -68,8 +68,8 @@ moves_paused(void **state)
 	pair_disconnect(&p);
 	pair_expect(p.from, ENGINE_GIVEN);
 	pair_expect(p.to, ENGINE_PAUSED);
-	pair_run(p.from, verb_kill);
-	pair_run(p.to, verb_resume);
+	suite_must(p.from, verb_kill);
+	suite_must(p.to, verb_resume);
 	pair_expect(p.to, ENGINE_RUNNING);
 	assert_int_equal(p.suite->n_events, 0);
 	pair_end(&p);
@@ -90,7 +90,7 @@ moves_back(void **state)
 			fail_msg("move %d: %s", i, e.msg);
 		pair_disconnect(&p);
 		pair_expect(p.to, ENGINE_RUNNING);
-		pair_run(p.from, verb_kill);
+		suite_must(p.from, verb_kill);
 		was = p.from;
 		p.from = p.to;
 		p.to = was;
@@ -116,9 +116,9 @@ expect_one_runs(struct pair *p, int left, int came)
 		return;
 	}
 	pair_expect(p->to, ENGINE_DOWN);
-	pair_run(p->from, verb_take_back);
+	suite_must(p->from, verb_take_back);
 	pair_expect(p->from, ENGINE_RUNNING);
-	pair_run(p->from, verb_take_back);
+	suite_must(p->from, verb_take_back);
 }
 
 /* Cut the stream; returns whether the source has noticed. */
@@ -141,7 +141,7 @@ move_over(struct pair *p, const struct wire_opts *o)
 	if (!came) {
 		struct suite_guest *was = p->from;
 
-		pair_run(p->from, verb_kill);
+		suite_must(p->from, verb_kill);
 		p->from = p->to;
 		p->to = was;
 	}
@@ -164,7 +164,7 @@ one_runs_wherever_it_is_cut(void **state)
 	if (pair_leave(&p, &e) || suite_end(p.comes, &e))
 		fail_msg("move: %s", e.msg);
 	bytes = pair_disconnect(&p);
-	pair_run(p.from, verb_kill);
+	suite_must(p.from, verb_kill);
 	pair_end(&p);
 	(*(struct suite **)state)->n_events = 0;
 	pair_start(&p, *state, NULL);
@@ -202,13 +202,13 @@ paused_one_stays_paused(void **state)
 	struct err e = ERR_INIT;
 
 	pair_start(&p, *state, NULL);
-	pair_run(p.from, verb_pause);
+	suite_must(p.from, verb_pause);
 	p.arrival.run = false;
 	pair_connect(&p, &o);
 	assert_int_equal(pair_leave(&p, &e), 0);
 	assert_int_equal(suite_end(p.comes, &e), ERR_LOST);
 	pair_disconnect(&p);
-	pair_run(p.from, verb_take_back);
+	suite_must(p.from, verb_take_back);
 	pair_expect(p.from, ENGINE_PAUSED);
 	/* The agent ends: it is still paused, not given. */
 	engine_guest_free(p.from->g);
@@ -216,9 +216,9 @@ paused_one_stays_paused(void **state)
 	suite_restart(p.suite);
 	suite_guest_handle(p.from);
 	suite_guest_handle(p.to);
-	pair_run(p.from, verb_adopt);
+	suite_must(p.from, verb_adopt);
 	pair_expect(p.from, ENGINE_PAUSED);
-	pair_run(p.from, verb_resume);
+	suite_must(p.from, verb_resume);
 	pair_expect(p.from, ENGINE_RUNNING);
 	pair_end(&p);
 }
@@ -263,7 +263,7 @@ target_is_killed(void **state)
 	pair_connect(&p, &slow);
 	p.leaves = suite_begin(p.from, verb_move_out);
 	suite_await(p.suite, pair_is_under_way, &p);
-	pair_run(p.to, verb_kill);
+	suite_must(p.to, verb_kill);
 	assert_int_equal(suite_end(p.comes, &e), ERR_CANCELLED);
 	left = suite_end(p.leaves, &e);
 	/* What is small may have left before. */
@@ -285,7 +285,7 @@ source_is_killed(void **state)
 	pair_connect(&p, &slow);
 	p.leaves = suite_begin(p.from, verb_move_out);
 	suite_await(p.suite, pair_is_under_way, &p);
-	pair_run(p.from, verb_kill);
+	suite_must(p.from, verb_kill);
 	assert_int_equal(suite_end(p.leaves, &e), ERR_CANCELLED);
 	assert_int_equal(suite_end(p.comes, &e), ERR_LOST);
 	pair_disconnect(&p);
@@ -308,7 +308,7 @@ stays_when_the_agent_ends(void **state)
 	suite_await(p.suite, pair_is_under_way, &p);
 	pair_restart(&p);
 	pair_disconnect(&p);
-	pair_run(p.from, verb_adopt_out);
+	suite_must(p.from, verb_adopt_out);
 	pair_expect(p.from, ENGINE_RUNNING);
 	assert_int_equal(suite_run(p.to, verb_adopt_in, &e), ERR_NOT_FOUND);
 	pair_expect(p.to, ENGINE_DOWN);
@@ -331,13 +331,13 @@ given_stays_given_when_the_agent_ends(void **state)
 	assert_int_equal(suite_end(MOVE(p.comes), &e), ERR_LOST);
 	pair_disconnect(&p);
 	pair_restart(&p);
-	pair_run(p.from, verb_adopt_out);
+	suite_must(p.from, verb_adopt_out);
 	pair_expect(p.from, ENGINE_GIVEN);
 	pair_restart(&p);
 	/* Nor does an adoption that knows nothing of the move let it run. */
-	pair_run(p.from, verb_adopt);
+	suite_must(p.from, verb_adopt);
 	pair_expect(p.from, ENGINE_GIVEN);
-	pair_run(p.from, verb_take_back);
+	suite_must(p.from, verb_take_back);
 	pair_expect(p.from, ENGINE_RUNNING);
 	assert_int_equal(move_over(&p, &wire_whole), 0);
 	pair_end(&p);
@@ -359,9 +359,9 @@ whole_one_is_let_go_by_the_next_agent(void **state)
 	pair_disconnect(&p);
 	pair_restart(&p);
 	p.arrival.run = true;
-	pair_run(p.to, verb_adopt_in);
+	suite_must(p.to, verb_adopt_in);
 	pair_expect(p.to, kind == SUITE_SIM ? ENGINE_PAUSED : ENGINE_RUNNING);
-	pair_run(p.from, verb_adopt_out);
+	suite_must(p.from, verb_adopt_out);
 	pair_expect(p.from, ENGINE_GIVEN);
 	pair_end(&p);
 }

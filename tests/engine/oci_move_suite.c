@@ -17,11 +17,10 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "host-agent/engine/engine_exec.h"
 #include "host-agent/network/port.h"
+#include "tests/engine/inside.h"
 #include "tests/engine/pair.h"
 
-#define OUT_MAX 2048
 #define MOVES   20
 
 /* Files, a pipe, a socket that is connected through lo, memory shared by name, a timer.
@@ -33,77 +32,13 @@
 	"(while sleep 0.05; do echo x; done) | nc 127.0.0.1 7 > /echoes & "        \
 	"while sleep 0.05; do echo $$ >&7; echo b >&9; echo t >> /ticks; done"
 
-/* ---- programs inside ---- */
-
-struct inside {
-	bool ended;
-	int status;
-	char out[OUT_MAX];
-};
-
-static void
-on_exec(struct child *c, const struct child_result *r, void *arg)
-{
-	struct inside *in = arg;
-
-	in->ended = true;
-	in->status = r->status;
-}
-
-static bool
-exec_ended(void *arg)
-{
-	return ((struct inside *)arg)->ended;
-}
-
-static struct child *
-begin_inside(struct suite_guest *sg, const char *script, int out, struct inside *in)
-{
-	const char *const args[] = { "/bin/sh", "-c", script, NULL };
-	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	struct engine_exec x = { .args = args, .cwd = "" };
-	struct err e = ERR_INIT;
-	struct child *c = NULL;
-
-	*in = (struct inside){ .ended = false };
-	x.fds[0] = null;
-	x.fds[1] = x.fds[2] = out < 0 ? null : out;
-	if (engine_exec(sg->g, &x, on_exec, in, &c, &e))
-		fail_msg("exec: %s", e.msg);
-	return c;
-}
-
-static void
-ask(struct suite_guest *sg, const char *script, struct inside *in)
-{
-	AUTO_FREE char *path = xasprintf("%s/said", sg->suite->dir);
-	AUTO_CLOSE int out =
-	    open(path, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
-	ssize_t n;
-
-	begin_inside(sg, script, out, in);
-	suite_await(sg->suite, exec_ended, in);
-	n = pread(out, in->out, sizeof(in->out) - 1, 0);
-	in->out[n > 0 ? n : 0] = '\0';
-}
-
-static void
-expect_inside(struct suite_guest *sg, const char *script)
-{
-	struct inside in;
-
-	ask(sg, script, &in);
-	if (in.status)
-		fail_msg("%s: status %#x: %s", script, (unsigned)in.status, in.out);
-}
-
 /* Begun by somebody who goes: it belongs to the container's first process then. */
 static void
 live(struct suite_guest *sg)
 {
-	expect_inside(sg, "/bin/busybox --install -s /bin 2>/dev/null; true");
-	expect_inside(sg, "(setsid sh -c '" LIFE "' </dev/null >/dev/null 2>&1 &)");
-	expect_inside(sg,
+	inside_must(sg, "/bin/busybox --install -s /bin 2>/dev/null; true");
+	inside_must(sg, "(setsid sh -c '" LIFE "' </dev/null >/dev/null 2>&1 &)");
+	inside_must(sg,
 	    "i=0; while [ ! -s /echoes ]; do i=$((i+1)); [ $i -lt 200 ] || exit 1; "
 	    "sleep 0.05; done");
 }
@@ -111,7 +46,7 @@ live(struct suite_guest *sg)
 static void
 expect_life(struct suite_guest *sg)
 {
-	expect_inside(sg,
+	inside_must(sg,
 	    "for f in /echoes /piped /ticks; do n=$(wc -l <$f); i=0; "
 	    "while [ $(wc -l <$f) -le $n ]; do i=$((i+1)); "
 	    "[ $i -lt 200 ] || { echo $f stands still; exit 1; }; sleep 0.05; done; done; "
@@ -129,7 +64,7 @@ move(struct pair *p)
 		fail_msg("move: %s", e.msg);
 	pair_disconnect(p);
 	pair_expect(p->to, ENGINE_RUNNING);
-	pair_run(p->from, verb_kill);
+	suite_must(p->from, verb_kill);
 	was = p->from;
 	p->from = p->to;
 	p->to = was;
@@ -180,7 +115,7 @@ suspends_and_goes_on(void **state)
 	assert_int_equal(suite_start(sg, -1, &e), 0);
 	live(sg);
 	suspended_fd = fd;
-	pair_run(sg, verb_suspend);
+	suite_must(sg, verb_suspend);
 	pair_expect(sg, ENGINE_DOWN);
 	assert_int_equal(engine_guest_end(sg->g), ENGINE_END_SUSPENDED);
 	lseek(fd, 0, SEEK_SET);
@@ -203,7 +138,7 @@ half_a_memory_is_refused(void **state)
 
 	assert_int_equal(suite_start(sg, -1, &e), 0);
 	suspended_fd = fd;
-	pair_run(sg, verb_suspend);
+	suite_must(sg, verb_suspend);
 	assert_int_equal(fstat(fd, &st), 0);
 	assert_int_equal(ftruncate(fd, st.st_size - 1), 0);
 	lseek(fd, 0, SEEK_SET);
@@ -257,7 +192,7 @@ its_disk_goes_along(void **state)
 	pair_start(&p, *state, NULL);
 	own_image(p.from, p.to);
 	live(p.from);
-	expect_inside(p.from,
+	inside_must(p.from,
 	    "dd if=/dev/urandom of=/much bs=65536 count=40 2>/dev/null; "
 	    "md5sum /much > /sum; sync");
 	p.disk_wire = wire_new(&wire_whole, &p.here.fd, &p.there.fd);
@@ -270,8 +205,8 @@ its_disk_goes_along(void **state)
 		fail_msg("move: %s", e.msg);
 	pair_disconnect(&p);
 	assert_true(wire_free(p.disk_wire) > 40 * 65536);
-	pair_run(p.from, verb_kill);
-	expect_inside(p.to, "md5sum -c /sum");
+	suite_must(p.from, verb_kill);
+	inside_must(p.to, "md5sum -c /sum");
 	expect_life(p.to);
 	pair_end(&p);
 }
@@ -325,7 +260,7 @@ expect_echo(int fd, int i)
 static void
 listen_inside(struct suite_guest *sg)
 {
-	expect_inside(sg,
+	inside_must(sg,
 	    "/bin/busybox --install -s /bin 2>/dev/null; "
 	    "(setsid nc -ll -p 7777 -e cat </dev/null >/dev/null 2>&1 &); "
 	    "while ! netstat -ltn | grep -q :7777; do sleep 0.05; done");
@@ -381,15 +316,21 @@ sessions_are_named(void **state)
 {
 	struct suite *s = *state;
 	struct suite_guest *sg = suite_guest_new(s, 44, NULL, NULL);
+	static const char *const args[] = { "/bin/sh", "-c",
+		"touch /here; exec sleep 600", NULL };
+	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	const struct engine_exec x = {
+		.args = args, .cwd = "", .fds = { null, null, null }
+	};
 	struct inside in;
 	const struct engine_offer *o;
 	struct child *c;
 	struct err e = ERR_INIT;
 
 	assert_int_equal(suite_start(sg, -1, &e), 0);
-	c = begin_inside(sg, "touch /here; exec sleep 600", -1, &in);
-	expect_inside(sg, "while [ ! -e /here ]; do sleep 0.05; done");
-	pair_run(sg, verb_offer);
+	c = inside_begin(sg, &x, &in);
+	inside_must(sg, "while [ ! -e /here ]; do sleep 0.05; done");
+	suite_must(sg, verb_offer);
 	o = engine_move_offered(sg->g);
 	assert_true(o->n_obstacles > 0);
 	if (!strstr(o->obstacles[0], "(sleep) was started from outside"))
@@ -401,7 +342,7 @@ sessions_are_named(void **state)
 		fail_msg("%s", e.msg);
 	assert_int_equal(engine_guest_state(sg->g), ENGINE_RUNNING);
 	child_kill(c, SIGKILL);
-	suite_await(s, exec_ended, &in);
+	suite_await(s, inside_ended, &in);
 	suite_guest_free(sg);
 }
 

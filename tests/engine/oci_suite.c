@@ -20,14 +20,12 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/engine/engine_device.h"
-#include "host-agent/engine/engine_exec.h"
 #include "host-agent/network/port.h"
 #include "loop/child.h"
 #include "tests/engine/ct_image.h"
-#include "tests/engine/suite.h"
+#include "tests/engine/inside.h"
 #include "tests/lib/borrow.h"
 
-#define OUT_MAX 8192
 #define ID_BASE 1000000000u
 
 bool
@@ -94,25 +92,6 @@ tear_down(void **state)
 /* ---- verbs ---- */
 
 static void
-start(struct suite_guest *sg)
-{
-	struct err e = ERR_INIT;
-
-	if (suite_start(sg, -1, &e))
-		fail_msg("start: %s", e.msg);
-	assert_int_equal(engine_guest_state(sg->g), ENGINE_RUNNING);
-}
-
-static void
-run(struct suite_guest *sg, suite_verb verb)
-{
-	struct err e = ERR_INIT;
-
-	if (suite_run(sg, verb, &e))
-		fail_msg("verb: %s", e.msg);
-}
-
-static void
 verb_stop(struct suite_guest *sg, struct wake w)
 {
 	engine_stop(sg->g, 20000, w);
@@ -129,71 +108,6 @@ expect_fails(struct suite_guest *sg, const char *words)
 	oci_expect_nothing_left(sg->suite);
 }
 
-/* ---- programs inside ---- */
-
-struct inside {
-	bool ended;
-	int status;
-	char out[OUT_MAX];
-};
-
-static void
-on_exec(struct child *c, const struct child_result *r, void *arg)
-{
-	struct inside *in = arg;
-
-	in->ended = true;
-	in->status = r->status;
-}
-
-static bool
-exec_ended(void *arg)
-{
-	return ((struct inside *)arg)->ended;
-}
-
-/* Runs to its end; what it wrote is in in->out. */
-static void
-exec_with(struct suite_guest *sg, const struct engine_exec *like, struct inside *in)
-{
-	AUTO_FREE char *path = xasprintf("%s/said", sg->suite->dir);
-	AUTO_CLOSE int out =
-	    open(path, O_RDWR | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
-	AUTO_CLOSE int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	struct engine_exec x = *like;
-	struct err e = ERR_INIT;
-	struct child *c;
-	ssize_t n;
-
-	*in = (struct inside){ .ended = false };
-	x.fds[0] = null;
-	x.fds[1] = x.fds[2] = out;
-	if (engine_exec(sg->g, &x, on_exec, in, &c, &e))
-		fail_msg("exec: %s", e.msg);
-	suite_await(sg->suite, exec_ended, in);
-	n = pread(out, in->out, sizeof(in->out) - 1, 0);
-	in->out[n > 0 ? n : 0] = '\0';
-}
-
-static void
-ask(struct suite_guest *sg, const char *script, struct inside *in)
-{
-	const char *const args[] = { "sh", "-c", script, NULL };
-	const struct engine_exec x = { .args = args, .cwd = "" };
-
-	exec_with(sg, &x, in);
-}
-
-static void
-expect_inside(struct suite_guest *sg, const char *script, const char *says)
-{
-	struct inside in;
-
-	ask(sg, script, &in);
-	if (!str_same(in.out, says))
-		fail_msg("%s: \"%s\", not \"%s\"", script, in.out, says);
-}
-
 /* ---- what is inside ---- */
 
 static void
@@ -202,16 +116,16 @@ inside_is_its_own(void **state)
 	struct suite_guest *sg = suite_guest_new(*state, 21, NULL, NULL);
 
 	sg->spec.host_name = borrow("ct-21");
-	start(sg);
-	expect_inside(sg, "echo $(cat /proc/1/comm)", "sh\n");
-	expect_inside(sg, "hostname; cat /etc/hostname", "ct-21\nct-21\n");
-	expect_inside(sg, "echo $(cat /proc/self/uid_map)", "0 1001376256 65536\n");
-	expect_inside(
+	suite_must_start(sg);
+	inside_expect(sg, "echo $(cat /proc/1/comm)", "sh\n");
+	inside_expect(sg, "hostname; cat /etc/hostname", "ct-21\nct-21\n");
+	inside_expect(sg, "echo $(cat /proc/self/uid_map)", "0 1001376256 65536\n");
+	inside_expect(
 	    sg, "id -u; touch /x && ls -ln /x | grep -c ' 0 .* 0 '", "0\n1\n");
 	/* Its own processes, links and mounts alone. */
-	expect_inside(sg, "ls -d /proc/[0-9]* | wc -l | grep -c '^[1-9]$'", "1\n");
-	expect_inside(sg, "ls /sys/class/net", "lo\n");
-	expect_inside(sg, "grep -c drover-engine /proc/mounts", "0\n");
+	inside_expect(sg, "ls -d /proc/[0-9]* | wc -l | grep -c '^[1-9]$'", "1\n");
+	inside_expect(sg, "ls /sys/class/net", "lo\n");
+	inside_expect(sg, "grep -c drover-engine /proc/mounts", "0\n");
 	suite_guest_free(sg);
 }
 
@@ -220,19 +134,19 @@ rights_are_few(void **state)
 {
 	struct suite_guest *sg = suite_guest_new(*state, 22, NULL, NULL);
 
-	start(sg);
+	suite_must_start(sg);
 	/* Docker's, for an application. */
-	expect_inside(
+	inside_expect(
 	    sg, "grep CapBnd /proc/self/status", "CapBnd:\t00000000a80425fb\n");
-	expect_inside(sg, "grep NoNewPrivs /proc/1/status", "NoNewPrivs:\t1\n");
-	expect_inside(sg, "grep Seccomp: /proc/1/status", "Seccomp:\t2\n");
-	expect_inside(sg, "ls -A /sys/firmware | wc -l", "0\n");
-	expect_inside(
+	inside_expect(sg, "grep NoNewPrivs /proc/1/status", "NoNewPrivs:\t1\n");
+	inside_expect(sg, "grep Seccomp: /proc/1/status", "Seccomp:\t2\n");
+	inside_expect(sg, "ls -A /sys/firmware | wc -l", "0\n");
+	inside_expect(
 	    sg, "(echo 1 >/proc/sys/kernel/panic) 2>/dev/null || echo no", "no\n");
-	expect_inside(
+	inside_expect(
 	    sg, "(echo b >/proc/sysrq-trigger) 2>/dev/null || echo no", "no\n");
-	expect_inside(sg, "mkdir /sys/fs/cgroup/pids/x 2>/dev/null || echo no", "no\n");
-	expect_inside(sg, "mount -t tmpfs x /tmp 2>/dev/null || echo no", "no\n");
+	inside_expect(sg, "mkdir /sys/fs/cgroup/pids/x 2>/dev/null || echo no", "no\n");
+	inside_expect(sg, "mount -t tmpfs x /tmp 2>/dev/null || echo no", "no\n");
 	suite_guest_free(sg);
 }
 
@@ -251,15 +165,15 @@ programs_run_inside(void **state)
 	struct child *c;
 	struct inside in;
 
-	assert_int_equal(engine_exec(sg->g, &x, on_exec, &in, &c, &e), ERR_BAD_STATE);
-	start(sg);
-	exec_with(sg, &x, &in);
+	assert_int_equal(engine_exec(sg->g, &x, NULL, NULL, &c, &e), ERR_BAD_STATE);
+	suite_must_start(sg);
+	inside_exec(sg, &x, &in);
 	assert_string_equal(in.out, "1000\n1000\n/tmp\nb c\n");
 	assert_int_equal(WEXITSTATUS(in.status), 0);
-	ask(sg, "exit 7", &in);
+	inside_ask(sg, "exit 7", &in);
 	assert_int_equal(WEXITSTATUS(in.status), 7);
 	x.args = none;
-	exec_with(sg, &x, &in);
+	inside_exec(sg, &x, &in);
 	assert_int_equal(WEXITSTATUS(in.status), 127);
 	assert_non_null(strstr(in.out, "no such program"));
 	suite_guest_free(sg);
@@ -270,7 +184,7 @@ sleeps_inside(void *arg)
 {
 	struct inside in;
 
-	ask(arg, "ps | grep -c '[s]leep 4242'", &in);
+	inside_ask(arg, "ps | grep -c '[s]leep 4242'", &in);
 	return str_same(in.out, "1\n");
 }
 
@@ -291,15 +205,14 @@ killed_programs_end(void **state)
 	const struct engine_exec x = {
 		.args = args, .cwd = "", .fds = { null, null, null }
 	};
-	struct inside in = { .ended = false };
-	struct err e = ERR_INIT;
+	struct inside in;
 	struct child *c;
 
-	start(sg);
-	assert_int_equal(engine_exec(sg->g, &x, on_exec, &in, &c, &e), 0);
+	suite_must_start(sg);
+	c = inside_begin(sg, &x, &in);
 	suite_await(s, sleeps_inside, sg);
 	child_kill(c, SIGKILL);
-	suite_await(s, exec_ended, &in);
+	suite_await(s, inside_ended, &in);
 	suite_await(s, sleeps_no_more, sg);
 	suite_guest_free(sg);
 }
@@ -307,7 +220,7 @@ killed_programs_end(void **state)
 struct terminal {
 	int fd;
 	const char *words;
-	char said[OUT_MAX];
+	char said[INSIDE_MAX];
 	size_t n;
 };
 
@@ -336,22 +249,20 @@ terminals_work(void **state)
 	    posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
 	struct engine_exec x = { .args = args, .cwd = "", .tty = true };
 	struct terminal t = { .fd = master, .words = "at /dev/pts/" };
-	struct inside in = { .ended = false };
-	struct err e = ERR_INIT;
-	struct child *c;
+	struct inside in;
 	int slave;
 
 	assert_true(master >= 0 && !grantpt(master) && !unlockpt(master));
 	slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
-	start(sg);
+	suite_must_start(sg);
 	x.fds[0] = x.fds[1] = x.fds[2] = slave;
-	assert_int_equal(engine_exec(sg->g, &x, on_exec, &in, &c, &e), 0);
+	inside_begin(sg, &x, &in);
 	close(slave);
 	suite_await(s, terminal_says, &t);
 	assert_int_equal(write(master, "wort\n", 5), 5);
 	t.words = "got-wort";
 	suite_await(s, terminal_says, &t);
-	suite_await(s, exec_ended, &in);
+	suite_await(s, inside_ended, &in);
 	assert_int_equal(WEXITSTATUS(in.status), 5);
 	suite_guest_free(sg);
 }
@@ -365,7 +276,7 @@ its_root_is_seen(void **state)
 	struct stat st;
 
 	assert_int_equal(engine_root(sg->g, &root, &e), ERR_BAD_STATE);
-	start(sg);
+	suite_must_start(sg);
 	assert_int_equal(engine_root(sg->g, &root, &e), 0);
 	assert_int_equal(fstatat(root.fd, "bin/busybox", &st, 0), 0);
 	assert_int_equal(root.id_base, ID_BASE + 26 * 65536);
@@ -398,10 +309,10 @@ console_is_kept(void **state)
 	AUTO_FREE char *all = xmalloc(ENGINE_CONSOLE_MAX);
 
 	suite_guest_script(sg, "echo hello there; while :; do sleep 1000; done");
-	start(sg);
+	suite_must_start(sg);
 	suite_await(s, console_says, arg);
 	/* It is bounded, and a link in its place leads nowhere. */
-	ask(sg, "dd if=/dev/zero bs=1024 count=400 >>/dev/console 2>/dev/null", &in);
+	inside_ask(sg, "dd if=/dev/zero bs=1024 count=400 >>/dev/console 2>/dev/null", &in);
 	assert_int_equal(
 	    engine_console_tail(sg->g, all, ENGINE_CONSOLE_MAX), ENGINE_CONSOLE_MAX);
 	assert_int_equal(engine_console_tail(sg->g, all, ENGINE_CONSOLE_MAX), 0);
@@ -415,7 +326,7 @@ death_is_an_event(void **state)
 	struct suite_guest *sg = suite_guest_new(s, 28, NULL, NULL);
 
 	suite_guest_script(sg, "sleep 0.1; exit 3");
-	start(sg);
+	suite_must_start(sg);
 	suite_await_events(s, 1);
 	assert_int_equal(s->events[0].kind, ENGINE_EV_DOWN);
 	assert_string_equal(s->events[0].reason, "its first process exited with 3");
@@ -423,7 +334,7 @@ death_is_an_event(void **state)
 	assert_int_equal(engine_guest_end(sg->g), ENGINE_END_DIED);
 	oci_expect_nothing_left(s);
 	suite_guest_script(sg, "while :; do sleep 1000; done");
-	start(sg);
+	suite_must_start(sg);
 	kill(engine_guest_stat(sg->g)->pid, SIGKILL);
 	suite_await_events(s, 2);
 	assert_string_equal(
@@ -439,18 +350,18 @@ init_is_asked_to_shut_down(void **state)
 	struct inside in;
 
 	suite_guest_script(sg, NULL);
-	start(sg);
-	expect_inside(sg, "grep NoNewPrivs /proc/1/status", "NoNewPrivs:\t0\n");
-	expect_inside(sg, "mount -t tmpfs x /tmp && echo yes", "yes\n");
-	run(sg, verb_stop);
+	suite_must_start(sg);
+	inside_expect(sg, "grep NoNewPrivs /proc/1/status", "NoNewPrivs:\t0\n");
+	inside_expect(sg, "mount -t tmpfs x /tmp && echo yes", "yes\n");
+	suite_must(sg, verb_stop);
 	assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
 	assert_int_equal(engine_guest_end(sg->g), ENGINE_END_ORDERED);
 	assert_int_equal(s->n_events, 0);
 	/* Whoever else could bury it would take what it died of along. */
 	assert_int_equal(child_adopt_orphans(s->loop, NULL), 0);
 	for (unsigned i = 1; i <= 3; i++) {
-		start(sg);
-		ask(sg, "poweroff -f", &in);
+		suite_must_start(sg);
+		inside_ask(sg, "poweroff -f", &in);
 		suite_await_events(s, i);
 		assert_int_equal(engine_guest_end(sg->g), ENGINE_END_GUEST);
 	}
@@ -465,8 +376,8 @@ own_signal_is_sent(void **state)
 
 	suite_guest_script(sg, "trap 'exit 0' HUP; while :; do sleep 0.05; done");
 	sg->container.stop_signal = borrow("SIGHUP");
-	start(sg);
-	run(sg, verb_stop);
+	suite_must_start(sg);
+	suite_must(sg, verb_stop);
 	assert_int_equal(engine_guest_end(sg->g), ENGINE_END_ORDERED);
 	suite_guest_free(sg);
 }
@@ -479,18 +390,18 @@ reset_starts_anew(void **state)
 	struct inside in;
 	pid_t pid;
 
-	start(sg);
+	suite_must_start(sg);
 	pid = engine_guest_stat(sg->g)->pid;
-	ask(sg, "echo kept >/root/file", &in);
+	inside_ask(sg, "echo kept >/root/file", &in);
 	/* Nobody has its files open but the container; also after another agent. */
 	engine_guest_free(sg->g);
 	suite_restart(s);
 	suite_guest_handle(sg);
-	run(sg, verb_adopt);
-	run(sg, verb_reset);
+	suite_must(sg, verb_adopt);
+	suite_must(sg, verb_reset);
 	assert_int_equal(engine_guest_state(sg->g), ENGINE_RUNNING);
 	assert_int_not_equal(engine_guest_stat(sg->g)->pid, pid);
-	expect_inside(sg, "cat /root/file", "kept\n");
+	inside_expect(sg, "cat /root/file", "kept\n");
 	assert_int_equal(s->n_events, 0);
 	suite_guest_free(sg);
 }
@@ -515,7 +426,7 @@ failed_starts_say_why(void **state)
 	expect_fails(sg, "a machine, not a container");
 	sg->spec.container = &sg->container;
 	suite_guest_script(sg, "while :; do sleep 1000; done");
-	start(sg);
+	suite_must_start(sg);
 	/* One image is one container's. */
 	snprintf(two->disk_path, sizeof(two->disk_path), "%s", sg->disk_path);
 	{
@@ -536,12 +447,12 @@ layers_are_shared(void **state)
 	struct suite_guest *two = suite_guest_new(s, 35, NULL, NULL);
 	AUTO_FREE char *layer = xasprintf("%s/layer", s->dir);
 
-	start(one);
-	start(two);
+	suite_must_start(one);
+	suite_must_start(two);
 	assert_int_equal(ct_image_loops(layer), 1);
 	assert_int_equal(ct_image_loops(s->dir), 3);
-	run(one, verb_kill);
-	expect_inside(two, "echo here", "here\n");
+	suite_must(one, verb_kill);
+	inside_expect(two, "echo here", "here\n");
 	suite_guest_free(one);
 	suite_guest_free(two);
 }
@@ -570,16 +481,16 @@ links_lead_nowhere(void **state)
 	ct_image_own(sg->disk_path, "rmdir work; ln -s /tmp work");
 	expect_fails(sg, "no folder work");
 	ct_image_own(sg->disk_path, etc);
-	start(sg);
-	expect_inside(sg, "grep -c 'cannot open /etc' /dev/console", "1\n");
-	run(sg, verb_kill);
+	suite_must_start(sg);
+	inside_expect(sg, "grep -c 'cannot open /etc' /dev/console", "1\n");
+	suite_must(sg, verb_kill);
 	ct_image_own(sg->disk_path, "mkdir -p upper/etc/hostname/x");
-	start(sg);
-	expect_inside(sg, "ls /etc/hostname", "x\n");
-	run(sg, verb_kill);
+	suite_must_start(sg);
+	inside_expect(sg, "ls /etc/hostname", "x\n");
+	suite_must(sg, verb_kill);
 	ct_image_own(sg->disk_path, files);
-	start(sg);
-	expect_inside(sg, "grep nameserver /etc/resolv.conf", "nameserver 10.9.8.7\n");
+	suite_must_start(sg);
+	inside_expect(sg, "grep nameserver /etc/resolv.conf", "nameserver 10.9.8.7\n");
 	assert_int_equal(stat(victim, &st), 0);
 	assert_int_equal(st.st_size, 0);
 	suite_guest_free(sg);
@@ -611,7 +522,7 @@ adopts_what_was_cut_short(void **state)
 		come_back(s, sg);
 		if (suite_run(sg, verb_adopt, &e) == 0) {
 			assert_int_equal(engine_guest_state(sg->g), ENGINE_RUNNING);
-			run(sg, verb_kill);
+			suite_must(sg, verb_kill);
 		} else {
 			assert_int_equal(e.code, ERR_NOT_FOUND);
 			assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
@@ -628,25 +539,25 @@ adopts_the_dead(void **state)
 	struct suite_guest *sg = suite_guest_new(s, 38, NULL, NULL);
 	struct err e = ERR_INIT;
 
-	start(sg);
+	suite_must_start(sg);
 	kill(engine_guest_stat(sg->g)->pid, SIGKILL);
 	come_back(s, sg);
 	assert_int_equal(suite_run(sg, verb_adopt, &e), ERR_NOT_FOUND);
 	oci_expect_nothing_left(s);
-	start(sg);
+	suite_must_start(sg);
 	/* A kill, a stop and a reset that nobody saw the end of. */
 	engine_kill(sg->g, WAKE_NONE);
 	come_back(s, sg);
 	(void)!suite_run(sg, verb_adopt, &e);
-	run(sg, verb_kill);
+	suite_must(sg, verb_kill);
 	oci_expect_nothing_left(s);
-	start(sg);
+	suite_must_start(sg);
 	engine_reset(sg->g, WAKE_NONE);
 	loop_turn(s->loop, 20);
 	loop_turn(s->loop, 20);
 	come_back(s, sg);
 	(void)!suite_run(sg, verb_adopt, &e);
-	run(sg, verb_kill);
+	suite_must(sg, verb_kill);
 	suite_guest_free(sg);
 }
 
@@ -680,10 +591,10 @@ fork_bombs_are_bounded(void **state)
 	limit_processes(bomb, "40");
 	suite_guest_script(
 	    bomb, "b() { b & b & sleep 1; }; b; while :; do sleep 9; done");
-	start(bomb);
-	start(other);
-	expect_inside(other, "echo fine", "fine\n");
-	run(bomb, verb_kill);
+	suite_must_start(bomb);
+	suite_must_start(other);
+	inside_expect(other, "echo fine", "fine\n");
+	suite_must(bomb, verb_kill);
 	suite_guest_free(bomb);
 	suite_guest_free(other);
 }
@@ -739,10 +650,10 @@ wires_are_put_in(void **state)
 	sg->nic.name = borrow("nic-0");
 	sg->nic.gateway = borrow("10.77.0.1");
 	make_pair(nl, 0, SUITE_MAC);
-	start(sg);
-	expect_inside(sg, "cat /sys/class/net/eth0/address", SUITE_MAC "\n");
-	expect_inside(sg, "ip -4 addr show eth0 | grep -c 10.77.0.17/24", "1\n");
-	expect_inside(
+	suite_must_start(sg);
+	inside_expect(sg, "cat /sys/class/net/eth0/address", SUITE_MAC "\n");
+	inside_expect(sg, "ip -4 addr show eth0 | grep -c 10.77.0.17/24", "1\n");
+	inside_expect(
 	    sg, "ip route | grep default", "default via 10.77.0.1 dev eth0 \n");
 	drover__nic_spec__init(&second);
 	second.name = borrow("nic-3");
@@ -752,15 +663,15 @@ wires_are_put_in(void **state)
 	sg->spec.nics = two_nics;
 	sg->spec.n_nics = 2;
 	make_pair(nl, 3, "52:54:00:00:00:33");
-	run(sg, verb_plug);
-	expect_inside(sg, "cat /sys/class/net/eth3/address", "52:54:00:00:00:33\n");
+	suite_must(sg, verb_plug);
+	inside_expect(sg, "cat /sys/class/net/eth3/address", "52:54:00:00:00:33\n");
 	/* Whatever it is called inside. */
-	expect_inside(sg, "ls /sys/class/net | wc -l", "3\n");
-	run(sg, verb_unplug);
-	expect_inside(sg, "ls /sys/class/net | wc -l", "2\n");
+	inside_expect(sg, "ls /sys/class/net | wc -l", "3\n");
+	suite_must(sg, verb_unplug);
+	inside_expect(sg, "ls /sys/class/net | wc -l", "2\n");
 	sg->spec.n_nics = 1;
-	run(sg, verb_reset);
-	expect_inside(sg, "ip -4 addr show eth0 | grep -c 10.77.0.17/24", "1\n");
+	suite_must(sg, verb_reset);
+	inside_expect(sg, "ip -4 addr show eth0 | grep -c 10.77.0.17/24", "1\n");
 	suite_guest_free(sg);
 	assert_int_equal(port_del(nl, 41, 3, &e), 0);
 	nl_free(nl);

@@ -62,15 +62,6 @@ verb_adopt_out(struct suite_guest *sg, struct wake w)
 	engine_adopt_moving(sg->g, &sg->spec, ENGINE_MOVES_OUT, true, w);
 }
 
-void
-pair_run(struct suite_guest *sg, suite_verb verb)
-{
-	struct err e = ERR_INIT;
-
-	if (suite_run(sg, verb, &e))
-		fail_msg("verb: %s", e.msg);
-}
-
 struct suite_guest *
 pair_target(struct suite *s, struct suite_guest *from, uint64_t number)
 {
@@ -110,7 +101,7 @@ pair_connect(struct pair *p, const struct wire_opts *o)
 {
 	const struct engine_offer *offer;
 
-	pair_run(p->from, verb_offer);
+	suite_must(p->from, verb_offer);
 	offer = engine_move_offered(p->from->g);
 	if (offer->n_obstacles)
 		fail_msg("it cannot leave: %s", offer->obstacles[0]);
@@ -118,7 +109,7 @@ pair_connect(struct pair *p, const struct wire_opts *o)
 	p->arrival.shape = offer->shape;
 	p->arrival.n_shape = offer->n_shape;
 	p->wire = wire_new(o, &p->departure.memory_fd, &p->arrival.memory_fd);
-	pair_run(p->to, verb_move_in);
+	suite_must(p->to, verb_move_in);
 	p->comes = suite_begin(p->to, verb_move_wait);
 }
 

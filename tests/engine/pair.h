@@ -35,7 +35,6 @@ void pair_end(struct pair *p);
 /* The agent ends, and with it whoever waits. */
 void pair_restart(struct pair *p);
 
-void pair_run(struct suite_guest *sg, suite_verb verb);
 void pair_expect(const struct suite_guest *sg, enum engine_state want);
 bool pair_is_under_way(void *arg);
 

@@ -162,7 +162,7 @@ expect_closed(const struct frozen *z)
 static void
 freeze(struct frozen *z)
 {
-	pair_run(z->sg, verb_freeze);
+	suite_must(z->sg, verb_freeze);
 	assert_true(engine_frozen(z->sg->g)->disks);
 	pair_expect(z->sg, ENGINE_RUNNING);
 }
@@ -179,8 +179,8 @@ disks_are_frozen_and_merged(void **state)
 		z.noted_ns = written_ns(&z);
 		suite_await(*state, has_grown, &z);
 		assert_false(is_written(&z));
-		pair_run(z.sg, verb_merge);
-		pair_run(z.sg, verb_merge_end);
+		suite_must(z.sg, verb_merge);
+		suite_must(z.sg, verb_merge_end);
 		expect_merged(&z);
 		expect_closed(&z);
 	}
@@ -226,14 +226,14 @@ record_says_how_long_the_chain_is(void **state)
 	frozen_start(&z, *state);
 	freeze(&z);
 	suite_await(*state, has_grown, &z);
-	pair_run(z.sg, verb_merge);
+	suite_must(z.sg, verb_merge);
 	restart(&z);
-	pair_run(z.sg, verb_adopt_frozen);
+	suite_must(z.sg, verb_adopt_frozen);
 	assert_int_equal(engine_chain_length(z.sg->g, &z.spec, 0), 2);
 	/* It was given up, and can be begun anew at once. */
-	pair_run(z.sg, verb_merge);
+	suite_must(z.sg, verb_merge);
 	restart(&z);
-	pair_run(z.sg, verb_adopt);
+	suite_must(z.sg, verb_adopt);
 	assert_int_equal(engine_chain_length(z.sg->g, &z.sg->spec, 0), 1);
 	expect_merged(&z);
 	suite_guest_free(z.sg);

@@ -491,6 +491,25 @@ suite_start(struct suite_guest *sg, int memory_fd, struct err *e)
 }
 
 void
+suite_must(struct suite_guest *sg, suite_verb verb)
+{
+	struct err e = ERR_INIT;
+
+	if (suite_run(sg, verb, &e))
+		fail_msg("verb: %s", e.msg);
+}
+
+void
+suite_must_start(struct suite_guest *sg)
+{
+	struct err e = ERR_INIT;
+
+	if (suite_start(sg, -1, &e))
+		fail_msg("start: %s", e.msg);
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_RUNNING);
+}
+
+void
 verb_kill(struct suite_guest *sg, struct wake w)
 {
 	engine_kill(sg->g, w);

@@ -88,6 +88,9 @@ bool suite_has_ended(const struct suite_running *r);
 /* Run a verb to its end. */
 int suite_run(struct suite_guest *sg, suite_verb verb, struct err *e);
 int suite_start(struct suite_guest *sg, int memory_fd, struct err *e);
+/* The same, where anything else is a failure of the test. */
+void suite_must(struct suite_guest *sg, suite_verb verb);
+void suite_must_start(struct suite_guest *sg);
 /* Call fn with all that a start needs. */
 typedef void (*suite_boot_fn)(
     struct suite_guest *sg, const struct engine_boot *b, struct wake w);
