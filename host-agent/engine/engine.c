@@ -49,6 +49,7 @@ static const char *const verb_names[] = {
 	[ENGINE_UNPLUG_NIC] = "unplug a nic",
 	[ENGINE_GROW_DISK] = "grow a disk",
 	[ENGINE_LIMIT_DISK] = "limit a disk",
+	[ENGINE_CHECK] = "look at what starts it",
 };
 
 #define GO  ENGINE_GO
@@ -62,6 +63,7 @@ static const enum engine_verdict verb_may[ENGINE_VERBS_][ENGINE_STATES_] = {
 	[ENGINE_STOP]    = { HAS, NO,      GO,     NO,    NO,     NO,        NO,      NO,     NO },
 	[ENGINE_KILL]    = { HAS, GO,      GO,     GO,    GO,     GO,        GO,      GO,     GO },
 	[ENGINE_RESET]   = { NO,  NO,      GO,     GO,    GO,     NO,        NO,      NO,     NO },
+	[ENGINE_CHECK]   = { GO,  NO,      GO,     GO,    GO,     NO,        NO,      NO,     NO },
 	[ENGINE_PAUSE]   = { NO,  NO,      GO,     HAS,   NO,     NO,        NO,      NO,     NO },
 	[ENGINE_RESUME]  = { NO,  NO,      HAS,    GO,    GO,     NO,        NO,      NO,     NO },
 	[ENGINE_SUSPEND] = { NO,  NO,      GO,     GO,    NO,     NO,        NO,      NO,     NO },
@@ -339,6 +341,19 @@ engine_kill(struct engine_guest *g, struct wake w)
 
 	if (engine_begin(g, ENGINE_KILL, w))
 		engine_begun(g, g->engine->ops->kill(g, &e), &e);
+}
+
+void
+engine_check(struct engine_guest *g, struct wake w)
+{
+	struct err e = ERR_INIT;
+
+	if (!engine_begin(g, ENGINE_CHECK, w))
+		return;
+	if (g->engine->ops->check)
+		engine_begun(g, g->engine->ops->check(g, &e), &e);
+	else
+		engine_done(g, 0, NULL);
 }
 
 void

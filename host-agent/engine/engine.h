@@ -177,6 +177,8 @@ void engine_start(struct engine_guest *g, const struct engine_boot *b, struct wa
 void engine_stop(struct engine_guest *g, uint32_t timeout_ms, struct wake w);
 /* End it now: quit, then SIGKILL.  DOWN already: done. */
 void engine_kill(struct engine_guest *g, struct wake w);
+/* Is there what a start needs?  To be asked before a guest is ended to start again. */
+void engine_check(struct engine_guest *g, struct wake w);
 /* Hard reset of a guest that is not DOWN; a paused one runs afterwards. */
 void engine_reset(struct engine_guest *g, struct wake w);
 void engine_pause(struct engine_guest *g, struct wake w); /* paused already: done */

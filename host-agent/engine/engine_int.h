@@ -40,6 +40,7 @@ enum engine_verb {
 	ENGINE_UNPLUG_NIC,
 	ENGINE_GROW_DISK,
 	ENGINE_LIMIT_DISK,
+	ENGINE_CHECK,
 	ENGINE_VERBS_
 };
 
@@ -65,6 +66,8 @@ struct engine_ops {
 	    struct engine_guest *g, const struct engine_boot *b, struct err *e);
 	int (*stop)(struct engine_guest *g, uint32_t timeout_ms, struct err *e);
 	int (*kill)(struct engine_guest *g, struct err *e);
+	/* NULL: what runs a guest starts it again. */
+	int (*check)(struct engine_guest *g, struct err *e);
 	int (*reset)(struct engine_guest *g, struct err *e);
 	int (*pause)(struct engine_guest *g, struct err *e);
 	int (*resume)(struct engine_guest *g, struct err *e);

@@ -422,6 +422,19 @@ const struct flow_step guest_reset_steps[] = {
 	{ NULL },
 };
 
+/* What could not start again is not ended. */
+static enum flow_rc
+able_start(struct flow *f, void *arg)
+{
+	struct guest_job *j = arg;
+	struct engine_guest *h;
+
+	if (guest_handle(j->g, &h, flow_err(f)))
+		return FLOW_FAIL;
+	engine_check(h, flow_wake(f));
+	return FLOW_WAIT;
+}
+
 /*
  * Shut down and booted again as the same generation: ACPI knows no restart.  Nor does
  * a container, not even a hard one: its wires go with it.
@@ -441,6 +454,7 @@ restarting_start(struct flow *f, void *arg)
 }
 
 const struct flow_step guest_restart_steps[] = {
+	{ "able", able_start, NULL, NULL, QUICK_MS },
 	{ "restarting", restarting_start, NULL, NULL, RECORD_MS },
 	{ "stop", stop_start, NULL, NULL, QUICK_MS },
 	{ "clear", guest_step_clear, NULL, NULL, 0 },

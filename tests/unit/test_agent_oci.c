@@ -30,6 +30,7 @@
 #define PORT        80
 #define PATIENCE_MS 10000u
 #define BUSYBOX     "/usr/bin/busybox"
+#define RUNTIME     "/tmp/drover-test-%d-runtime"
 /* Ends when it is asked to; as long as it lives, it answers. */
 #define PROGRAM \
 	"trap 'exit 0' TERM; httpd -p 80 -h /etc; while :; do sleep 1 & wait; done"
@@ -148,13 +149,27 @@ struct bench {
 	uint64_t generation;
 };
 
+/* What the agent takes for its runtime. */
+static void
+point_runtime_at(const char *program)
+{
+	AUTO_FREE char *path = xasprintf(RUNTIME, (int)getpid());
+
+	unlink(path);
+	if (program)
+		assert_int_equal(symlink(program, path), 0);
+}
+
 static int
 setup(void **state)
 {
 	struct bench *b = xcalloc(1, sizeof(*b));
-	AUTO_FREE char *conf = xasprintf(
-	    "[engine.qemu]\nenabled = no\n[cgroup]\nprefix = " PLAY_GROUP "\n",
-	    (int)getpid());
+	AUTO_FREE char *conf =
+	    xasprintf("[engine.qemu]\nenabled = no\n[cgroup]\nprefix = " PLAY_GROUP "\n"
+		      "[engine.oci]\nruntime = " RUNTIME "\n",
+		(int)getpid(), (int)getpid());
+
+	point_runtime_at("/usr/sbin/runc");
 
 	sh("ip link set lo up && ip link add br0 type bridge && "
 	   "ip addr add 10.77.0.1/24 dev br0 && ip link set br0 up");
@@ -202,6 +217,7 @@ teardown(void **state)
 	play_free(b->play);
 	drover__guest_spec__free_unpacked(b->spec, NULL);
 	free(b);
+	point_runtime_at(NULL);
 	sh("ip link del br0");
 	return 0;
 }
@@ -319,6 +335,41 @@ container_is_reset(void **state)
 }
 
 static void
+order_reset(struct bench *b)
+{
+	Drover__Order o = DROVER__ORDER__INIT;
+	Drover__GuestReset r = DROVER__GUEST_RESET__INIT;
+
+	r.guest = GUEST;
+	o.verb_case = DROVER__ORDER__VERB_GUEST_RESET;
+	o.guest_reset = &r;
+	play_give_up(b->play, &o);
+}
+
+static void
+container_is_not_ended_for_a_broken_runtime(void **state)
+{
+	static const char *const broken[] = { NULL, "/bin/false" };
+	struct bench *b = *state;
+	struct play *p = b->play;
+
+	start(b);
+	for (size_t i = 0; i < ARRAY_SIZE(broken); i++) {
+		unsigned replies = p->replies;
+
+		point_runtime_at(broken[i]);
+		order_reset(b);
+		play_until(p, &p->replies, replies + 1);
+		assert_non_null(p->reply->reply->fault);
+		assert_non_null(strstr(p->reply->reply->fault->message, "runtime"));
+		answers(b);
+	}
+	point_runtime_at("/usr/sbin/runc");
+	play_reset(p, GUEST);
+	answers(b);
+}
+
+static void
 container_that_dies_is_told(void **state)
 {
 	struct bench *b = *state;
@@ -408,18 +459,6 @@ order_stop(struct bench *b)
 	play_give_up(b->play, &o);
 }
 
-static void
-order_reset(struct bench *b)
-{
-	Drover__Order o = DROVER__ORDER__INIT;
-	Drover__GuestReset r = DROVER__GUEST_RESET__INIT;
-
-	r.guest = GUEST;
-	o.verb_case = DROVER__ORDER__VERB_GUEST_RESET;
-	o.guest_reset = &r;
-	play_give_up(b->play, &o);
-}
-
 /* Wherever the agent was killed, the next one knows where the guest stands. */
 static void
 is_whole(struct bench *b)
@@ -461,8 +500,8 @@ agent_killed_at_each_step(void **state)
 		"group", "wires", "claimed", "boot", "started", NULL };
 	static const char *const stops[] = { "stopping", "stop", "clear", "stopped",
 		NULL };
-	static const char *const resets[] = { "restarting", "stop", "clear", "disks",
-		"wires", "boot", "started", NULL };
+	static const char *const resets[] = { "able", "restarting", "stop", "clear",
+		"disks", "wires", "boot", "started", NULL };
 
 	if (!FAULT_POINTS_BUILT)
 		skip();
@@ -479,6 +518,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		BENCHED(container_outlives_the_agent),
 		BENCHED(container_is_reset),
+		BENCHED(container_is_not_ended_for_a_broken_runtime),
 		BENCHED(container_that_dies_is_told),
 		BENCHED(container_is_suspended),
 		BENCHED(agent_killed_at_each_step),

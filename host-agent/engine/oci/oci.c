@@ -232,6 +232,7 @@ static const struct engine_ops oci_ops = {
 	.start = oci_op_start,
 	.stop = oci_op_stop,
 	.kill = oci_op_kill,
+	.check = oci_op_check,
 	.reset = oci_op_reset,
 	.pause = oci_op_pause,
 	.resume = oci_op_resume,

@@ -217,6 +217,7 @@ int oci_usable(const struct oci_guest *c, struct err *e);
 int oci_op_start(struct engine_guest *g, const struct engine_boot *b, struct err *e);
 int oci_op_stop(struct engine_guest *g, uint32_t timeout_ms, struct err *e);
 int oci_op_kill(struct engine_guest *g, struct err *e);
+int oci_op_check(struct engine_guest *g, struct err *e);
 int oci_op_reset(struct engine_guest *g, struct err *e);
 int oci_op_pause(struct engine_guest *g, struct err *e);
 int oci_op_resume(struct engine_guest *g, struct err *e);

@@ -276,6 +276,45 @@ oci_op_kill(struct engine_guest *g, struct err *e)
 	return 0;
 }
 
+/* ---- check ---- */
+
+static enum flow_rc
+version_start(struct flow *f, void *arg)
+{
+	static const char *const args[] = { "--version", NULL };
+	struct oci_guest *c = arg;
+
+	if (oci_is_gone(c) ||
+	    oci_command(c, args, OCI_RUNTIME_MS, flow_wake(f), flow_err(f)))
+		return FLOW_FAIL;
+	return FLOW_WAIT;
+}
+
+static enum flow_rc
+version_finish(struct flow *f, void *arg, int rc)
+{
+	if (!rc)
+		return FLOW_NEXT;
+	err_wrap(flow_err(f), "the runtime");
+	return FLOW_FAIL;
+}
+
+static const struct flow_step check_steps[] = {
+	{ "version", version_start, version_finish, NULL, OCI_RUNTIME_MS + 5000 },
+	{ NULL, NULL, NULL, NULL, 0 },
+};
+
+int
+oci_op_check(struct engine_guest *g, struct err *e)
+{
+	struct oci_guest *c = oci_guest_of(g);
+	int rc = oci_usable(c, e);
+
+	if (!rc)
+		oci_run_flow(c, "oci check", check_steps);
+	return rc;
+}
+
 /* ---- reset ---- */
 
 /* A wire would go with the network namespace that its end is in. */

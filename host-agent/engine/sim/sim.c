@@ -161,6 +161,7 @@ finish(struct sim_guest *s, struct err *e)
 	case ENGINE_TAKE_BACK:
 		sim_set_state(s, s->was_running ? ENGINE_RUNNING : ENGINE_PAUSED);
 		return 0;
+	case ENGINE_CHECK:
 	case ENGINE_QUERY:
 	case ENGINE_ADOPT:
 	case ENGINE_MOVE_OFFER:
