@@ -107,13 +107,15 @@ parent_of(pid_t pid)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/stat", (int)pid);
 	FILE *f = fopen(path, "re");
-	int parent = 0;
+	char line[512] = "";
+	const char *after =
+	    f && fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
 
-	if (f && fscanf(f, "%*d (%*[^)]) %*c %d", &parent) != 1)
-		parent = 0;
 	if (f)
 		fclose(f);
-	return parent;
+	ASSERT(after);
+	/* ") S 4711": state and parent. */
+	return (pid_t)strtol(after + 4, NULL, 10);
 }
 
 /* A line of /proc/PID/smaps_rollup, in KiB. */
@@ -183,7 +185,7 @@ weigh(struct bench *b)
 	struct err e = ERR_INIT;
 
 	printf("guard_rss %lu KiB\n", memory_of(guard, "Rss:"));
-	printf("guard_own %lu KiB\n", memory_of(guard, "Private_Dirty:"));
+	printf("guard_own %lu KiB\n", memory_of(guard, "Anonymous:"));
 	if (guard_client_kill(c, &e))
 		fprintf(stderr, "%s\n", e.msg);
 	while (b->state.life <= GUARD_LIFE_RUNS)

@@ -74,8 +74,9 @@ next_task(struct shared *s)
 	pthread_mutex_lock(&s->lock);
 	while (s->finished && list_empty(&s->queue))
 		pthread_cond_wait(&s->more, &s->lock);
-	if (s->finished) {
+	if (s->finished)
 		t = LIST_FIRST(struct task, &s->queue, queued);
+	if (t) {
 		list_remove(&t->queued);
 		s->n_queued--;
 	}

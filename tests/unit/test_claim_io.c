@@ -148,7 +148,7 @@ damage_is_unknown(void **state)
 
 	assert_int_equal(put_as(w, 2, CLAIM_RUN, 1, 8), 0);
 	/* "run " as "none" and nothing else: only the checksum knows. */
-	assert_int_equal(pwrite(fd, "none", 4, 2 * LEASE_BLOCK_BYTES + 60), 4);
+	assert_int_equal(pwrite(fd, "none", 4, (off_t)2 * LEASE_BLOCK_BYTES + 60), 4);
 	assert_int_equal(fsync(fd), 0);
 	close(fd);
 	assert_int_equal(look(w), 0);

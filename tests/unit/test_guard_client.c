@@ -218,10 +218,11 @@ guard_of(const struct guest *g)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/stat", (int)g->state.pid);
 	char buf[1024];
-	int parent = 0;
+	const char *after = strrchr(peek(path, buf), ')');
 
-	assert_int_equal(sscanf(strrchr(peek(path, buf), ')'), ") %*c %d", &parent), 1);
-	return parent;
+	/* ") S 4711": state and parent. */
+	assert_non_null(after);
+	return (pid_t)strtol(after + 4, NULL, 10);
 }
 
 /* ---- life ---- */
@@ -702,7 +703,8 @@ what_is_brought_in_dies_with_the_guard(void **state)
 		"-c", script, NULL };
 	struct child *child;
 	pid_t outer = 0;
-	int fds[2], pass[2], inner = 0;
+	int fds[2], pass[2];
+	pid_t inner;
 	size_t n;
 
 	assert_int_equal(
@@ -720,7 +722,7 @@ what_is_brought_in_dies_with_the_guard(void **state)
 	close(fds[1]);
 	bed_until(g->bed, is_done, g);
 	AUTO_FREE uint8_t *text = bed_read(bed_path(g->bed, "inner"), &n);
-	assert_int_equal(sscanf((char *)text, "%d", &inner), 1);
+	inner = (pid_t)strtol((char *)text, NULL, 10);
 	assert_int_equal(guard_client_outer_pid(g->client, inner, &outer, NULL), 0);
 	assert_int_equal(kill(outer, 0), 0);
 	assert_int_equal(

@@ -259,8 +259,7 @@ a_container_dies_on_time(void **state)
 	AUTO_FREE uint8_t *text = NULL;
 	AUTO_CLOSE int container = -1;
 	struct guest after = { .bed = g->bed };
-	int inner = 0;
-	pid_t outer = 0;
+	pid_t inner, outer = 0;
 	size_t n;
 
 	if (access(RUNC_PROGRAM, X_OK) || access(BUSYBOX, X_OK))
@@ -270,7 +269,7 @@ a_container_dies_on_time(void **state)
 	assert_int_equal(runtime(g, run), 0);
 	assert_int_equal(runtime(g, exec), 0);
 	text = bed_read(pid_file, &n);
-	assert_int_equal(sscanf((char *)text, "%d", &inner), 1);
+	inner = (pid_t)strtol((char *)text, NULL, 10);
 	assert_int_equal(guard_client_outer_pid(g->client, inner, &outer, NULL), 0);
 	container = pidfd_open(outer, 0);
 	assert_true(container >= 0);
