@@ -153,7 +153,7 @@ damage_is_unknown(void **state)
 	close(fd);
 	assert_int_equal(look(w), 0);
 	assert_int_equal(w->turn.claims[2].phase, CLAIM_UNKNOWN);
-	assert_int_equal(truncate(w->file.path, 2 * LEASE_BLOCK_BYTES), 0);
+	assert_int_equal(truncate(w->file.path, (off_t)2 * LEASE_BLOCK_BYTES), 0);
 	assert_int_equal(look(w), 0);
 	assert_int_equal(w->turn.claims[2].phase, CLAIM_UNKNOWN);
 	assert_int_equal(w->turn.claims[3].phase, CLAIM_UNKNOWN);
