@@ -202,13 +202,13 @@ refused_why(const struct wish *w, uint64_t generation, struct err *e)
 {
 	const char *why = guest_past_why(w->gs->past, w->guest, generation);
 
-	if (*why)
+	if (*why) {
 		err_set(e, ERR_LOST, "%s", why);
-	else
-		err_set(e, ERR_LOST,
-		    "vm-%" PRIu64
-		    " has not come, and is refused as generation %" PRIu64,
-		    w->guest, generation);
+		return;
+	}
+	err_set(e, ERR_LOST,
+	    "vm-%" PRIu64 " has not come, and is refused as generation %" PRIu64,
+	    w->guest, generation);
 }
 
 static enum guest_verdict

@@ -117,10 +117,12 @@ mend_entry(struct span s, unsigned *mended)
 int
 oci_criu_timers_mend(uint8_t *image, size_t n, unsigned *ret_mended, struct err *e)
 {
-	struct span s = { image, n }, part;
+	struct span s, part;
 	unsigned mended = 0;
 	uint32_t size;
 
+	s.at = image;
+	s.n = n;
 	if (!take(&s, MAGIC_BYTES, &part))
 		return err_set(e, ERR_CORRUPT, "image files.img: it is cut short");
 	while (s.n > 0) {

@@ -7,10 +7,12 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "loop/loop.h"
 #include "loop/timer.h"
 
-#define LOOK_MS 200
+#define LOOK_MS        200
+#define CHILDREN_BYTES 1024 /* a runtime has a few */
 
 struct oci_criu_watch {
 	struct loop *loop;
@@ -44,14 +46,18 @@ dead_child_of_thread(pid_t pid, const char *thread)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/task/%s/children", (int)pid, thread);
 	FILE *f = fopen(path, "re");
+	char line[CHILDREN_BYTES] = "", *rest = line;
 	pid_t found = 0;
-	int child;
+	uint64_t child;
 
-	while (f && !found && fscanf(f, "%d", &child) == 1)
-		if (is_dead(child))
-			found = child;
+	if (f && !fgets(line, sizeof(line), f))
+		*line = '\0';
 	if (f)
 		fclose(f);
+	for (const char *word; !found && (word = strsep(&rest, " "));)
+		if (!parse_u64(word, 2, INT32_MAX, "pid", &child, NULL) &&
+		    is_dead((pid_t)child))
+			found = (pid_t)child;
 	return found;
 }
 
