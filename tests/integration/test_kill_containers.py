@@ -64,7 +64,7 @@ USUAL = {
         ],
         "target": ["arrive.claim-after", "oci.load", "oci.loaded", "arrival.arrived-before", "arrival.refuse-before-cancelled"],
         "network": ["everything-target-copy-3s", "hosts-source-copy-3s"],
-        "child": ["restore-criu", "restore-runtime"],
+        "child": ["restore-runtime"],
     },
     "own": {
         "server": ["copy-finish"],
@@ -348,6 +348,18 @@ def test_nothing_can_be_restored_at_the_target(movers: dict[str, Carried]) -> No
     m = Trip(movers["shared"])
     with Conf(m.lab, m.target, "engine.oci", f"criu = {criu_that(m.lab, 'no-restore', 'exit 1')}"):
         refused_move(m, "CRIU fails at the target", "^host .*its processes cannot be restored")
+
+
+def test_criu_dies_at_the_target(movers: dict[str, Carried]) -> None:
+    """When there are processes already, which hold what the runtime waits for."""
+    m = Trip(movers["shared"])
+    script, rules = m.lab.dir / "dying.sh", m.lab.dir / "dying.conf"
+    script.write_text('#!/bin/sh\n[ "$CRTOOLS_SCRIPT_ACTION" != post-setup-namespaces ] || kill -9 $PPID\n')
+    script.chmod(0o755)
+    rules.write_text(f"action-script {script}\n")
+    criu = criu_that(m.lab, "dying", f"export CRIU_CONFIG_FILE={rules}")
+    with Conf(m.lab, m.target, "engine.oci", f"criu = {criu}"):
+        refused_move(m, "CRIU dies at the target", "CRIU ended before it was done")
 
 
 class Full:
