@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Balancing plans against hbal's, "name value unit" a line.
+"""Balancing plans against hbal's, "name value unit most" a line: most is what
+it may be at most, or -.
 
 bench_balance.py DROVER-PLAN DIR
 
@@ -24,7 +25,12 @@ HBAL_3_0_2 = {
     "skew-400-16000": (918, None, 2.6e6),
 }
 TARGET = "0.1"
+# Milliseconds that the first plan may take, by hosts and guests.
+PLAN_MS = {"20-400": 1, "100-4000": 20, "400-16000": 500, "2500-45000": 1000}
+# Of hbal's guests, what a searched plan may move.
+FEWER = {"tight": 0.6, "skew": 0.9}
 TRIES = "1000000"
+RUNS = 7
 
 
 def memories(path):
@@ -35,32 +41,45 @@ def memories(path):
 
 
 def run(plan, path, *options):
-    """Guests, GiB, score, seconds of the greedy plan, CPU seconds of it all."""
+    """Guests, GiB, score, seconds of planning, CPU seconds of it all."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     out = subprocess.run(
         [plan, "balance", "--format", "drs", "--target", TARGET, *options, path],
         check=True, capture_output=True, text=True).stdout
     spent = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
     size = memories(path)
-    moved = sum(size[line.split()[2]] for line in out.splitlines()
-                if line.startswith("M "))
-    score, guests = re.search(r"# done score (\S+), (\d+) guests", out).groups()
-    greedy = re.search(r"guests in (\S+) s", out).group(1)
-    return int(guests), moved / 1024, float(score), float(greedy), spent
+    names = [line.split()[2] for line in out.splitlines()
+             if line.startswith("M ")]
+    score = re.search(r"# score \S+ -> (\S+),", out).group(1)
+    planned = re.search(r"planned in (\S+) s", out).group(1)
+    moved = sum(size[name] for name in set(names))
+    return len(set(names)), moved / 1024, float(score), float(planned), spent
 
 
-def show(name, found, hbal):
-    guests, gib, score, greedy, spent = found
-    print(f"{name}_guests {guests} guests")
-    print(f"{name}_memory {gib:.0f} GiB")
-    print(f"{name}_score {score:.5f} deviations")
-    print(f"{name}_greedy {greedy * 1000:.3f} ms")
-    print(f"{name}_cpu {spent:.3f} s")
+def quickest(plan, path):
+    """The first plan, and the shortest of the times that it takes: the machine
+    has other work too."""
+    runs = [run(plan, path) for _ in range(RUNS)]
+    return min(runs, key=lambda found: found[3])
+
+
+def line(name, value, unit, most="-"):
+    print(f"{name} {value} {unit} {most}")
+
+
+def show(name, found, hbal, is_searched=False):
+    guests, gib, score, planned, spent = found
+    kind, _, size = name.partition("-")
+    line(name + "_score", f"{score:.5f}", "deviations", TARGET)
+    line(name + "_guests", guests, "guests", "-" if not hbal else int(
+        hbal[0] * FEWER.get(kind, 1) if is_searched else hbal[0]))
+    line(name + "_memory", f"{gib:.0f}", "GiB",
+         hbal[1] if hbal and hbal[1] else "-")
+    if not is_searched:
+        line(name + "_planned", f"{planned * 1000:.3f}", "ms", PLAN_MS.get(size, "-"))
+    line(name + "_cpu", f"{spent:.3f}", "s")
     if hbal:
-        print(f"{name}_guests_to_hbal {guests / hbal[0]:.3f} ratio")
-        if hbal[1]:
-            print(f"{name}_memory_to_hbal {gib / hbal[1]:.3f} ratio")
-        print(f"{name}_time_to_hbal {greedy / hbal[2]:.2e} ratio")
+        line(name + "_time_to_hbal", f"{planned / hbal[2]:.1e}", "ratio", 1)
 
 
 def fewest(plan, path, most):
@@ -83,11 +102,11 @@ def main():
             continue
         path = os.path.join(folder, file)
         hbal = HBAL_3_0_2.get(name)
-        show(name, run(plan, path), hbal)
+        show(name, quickest(plan, path), hbal)
         if hbal and hbal[1]:
             found = fewest(plan, path, hbal[0])
             if found:
-                show(name + "_searched", found, hbal)
+                show(name, found, hbal, is_searched=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,10 @@
 #include "scheduler/bal_view.h"
 
+#include <string.h>
+
 #include "base/map.h"
+
+#define RECENT 8u /* needs that are looked at before all are */
 
 int
 bal_scope_of(const struct sched_view *v, uint64_t cluster, struct bal_scope *ret_scope,
@@ -145,6 +149,7 @@ write_needs(const struct view_guest *g, struct str *key)
 
 /* Guests of one need; hosts: those within its reach. */
 struct need {
+	const struct view_guest *like; /* the first of them */
 	bool *hosts;
 	uint32_t missing; /* hosts that are not */
 	uint32_t *guests;
@@ -157,6 +162,7 @@ find_need(struct bal_view *x, const struct view_guest *g)
 	struct need *n = arena_alloc(x->b.arena, sizeof(*n));
 	struct fit f;
 
+	n->like = g;
 	n->hosts = arena_array(x->b.arena, x->b.host_count + 1, sizeof(*n->hosts));
 	for (uint32_t h = 0; h < x->b.host_count; h++) {
 		n->hosts[h] = fit_reaches(x->v, g, x->host_of[h], &f);
@@ -165,41 +171,77 @@ find_need(struct bal_view *x, const struct view_guest *g)
 	return n;
 }
 
-/* The needs of all guests that do not reach every host. */
+static bool
+is_alike(const struct view_guest *a, const struct view_guest *b)
+{
+	return a->in.engines == b->in.engines && a->cluster_ix == b->cluster_ix &&
+	       a->want_ix == b->want_ix && a->in.num_cpu == b->in.num_cpu &&
+	       a->in.disk_count == b->in.disk_count &&
+	       a->in.network_count == b->in.network_count &&
+	       !memcmp(a->datastore_ix, b->datastore_ix,
+		   a->in.disk_count * sizeof(*a->datastore_ix)) &&
+	       !memcmp(a->network_ix, b->network_ix,
+		   a->in.network_count * sizeof(*a->network_ix));
+}
+
+/* Needs by key; most guests are like one of the last few. */
+struct needs {
+	struct bal_view *x;
+	struct map *known;
+	struct need *recent[RECENT];
+	uint32_t next;
+	struct need **list; /* those that do not reach every host */
+	uint32_t count;
+};
+
+static struct need *
+need_of(struct needs *s, const struct view_guest *g)
+{
+	AUTO(str) struct str key = STR_INIT;
+	struct need *n;
+
+	for (uint32_t i = 0; i < RECENT && s->recent[i]; i++) {
+		if (is_alike(s->recent[i]->like, g))
+			return s->recent[i];
+	}
+	write_needs(g, &key);
+	n = map_get_str(s->known, str_cstr(&key));
+	if (!n) {
+		n = find_need(s->x, g);
+		map_put_str(s->known, str_cstr(&key), n);
+		if (n->missing)
+			s->list[s->count++] = n;
+	}
+	s->recent[s->next++ % RECENT] = n;
+	return n;
+}
+
 static struct need **
 list_needs(struct bal_view *x, uint32_t *ret_count)
 {
-	AUTO(str) struct str key = STR_INIT;
 	AUTO(map) struct map *known = map_new_str();
 	struct bal *b = &x->b;
-	struct need **of = arena_array(b->arena, b->guest_count + 1, sizeof(*of));
-	struct need **list = arena_array(b->arena, b->guest_count + 1, sizeof(*list));
-	uint32_t count = 0;
+	size_t guests = (size_t)b->guest_count + 1;
+	struct need **of = arena_array(b->arena, guests, sizeof(*of));
+	struct needs s = { .x = x,
+		.known = known,
+		.list = arena_array(b->arena, guests, sizeof(*s.list)) };
 
 	for (uint32_t i = 0; i < b->guest_count; i++) {
-		const struct view_guest *g = view_guest_at(x->v, x->guest_of[i]);
-
-		write_needs(g, &key);
-		of[i] = map_get_str(known, str_cstr(&key));
-		if (!of[i]) {
-			of[i] = find_need(x, g);
-			map_put_str(known, str_cstr(&key), of[i]);
-			if (of[i]->missing)
-				list[count++] = of[i];
-		}
+		of[i] = need_of(&s, view_guest_at(x->v, x->guest_of[i]));
 		of[i]->guest_count++;
 	}
-	for (uint32_t i = 0; i < count; i++) {
-		list[i]->guests = arena_array(
-		    b->arena, list[i]->guest_count, sizeof(*list[i]->guests));
-		list[i]->guest_count = 0;
+	for (uint32_t i = 0; i < s.count; i++) {
+		s.list[i]->guests = arena_array(
+		    b->arena, s.list[i]->guest_count, sizeof(*s.list[i]->guests));
+		s.list[i]->guest_count = 0;
 	}
 	for (uint32_t i = 0; i < b->guest_count; i++) {
 		if (of[i]->missing)
 			of[i]->guests[of[i]->guest_count++] = i;
 	}
-	*ret_count = count;
-	return list;
+	*ret_count = s.count;
+	return s.list;
 }
 
 static void

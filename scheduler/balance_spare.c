@@ -1,5 +1,6 @@
 #include "scheduler/balance_spare.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -266,34 +267,40 @@ cover(struct bal *b, uint32_t guest)
 	s->next = (host + 1) % b->host_count;
 }
 
+struct sized {
+	double mem;
+	uint32_t guest;
+};
+
+static int
+cmp_sizes(const void *pa, const void *pb)
+{
+	const struct sized *a = pa, *b = pb;
+
+	if (a->mem != b->mem)
+		return a->mem > b->mem ? -1 : 1;
+	return (a->guest > b->guest) - (a->guest < b->guest);
+}
+
+/* The large ones first; list has room for all guests. */
 static void
-cover_host(struct bal *b, uint32_t host, bool *done)
+cover_host(struct bal *b, uint32_t host, struct sized *list)
 {
 	const struct bal_host *h = &b->hosts[host];
 
-	for (uint32_t n = 0; n < h->guest_count; n++) {
-		uint32_t largest = BAL_NONE;
-
-		for (uint32_t k = 0; k < h->guest_count; k++) {
-			uint32_t g = h->guests[k];
-
-			if (!done[g] &&
-			    (largest == BAL_NONE ||
-				b->guests[g].mem > b->guests[largest].mem ||
-				(b->guests[g].mem == b->guests[largest].mem &&
-				    g < largest)))
-				largest = g;
-		}
-		done[largest] = true;
-		cover(b, largest);
-	}
+	for (uint32_t i = 0; i < h->guest_count; i++)
+		list[i] = (struct sized){ b->guests[h->guests[i]].mem, h->guests[i] };
+	qsort(list, h->guest_count, sizeof(*list), cmp_sizes);
+	for (uint32_t i = 0; i < h->guest_count; i++)
+		cover(b, list[i].guest);
 }
 
 void
 bal_spare_init(struct bal *b)
 {
 	struct bal_spare *s = arena_alloc(b->arena, sizeof(*s));
-	bool *done = arena_array(b->arena, b->guest_count + 1, sizeof(*done));
+	struct sized *list =
+	    arena_array(b->arena, (size_t)b->guest_count + 1, sizeof(*list));
 
 	s->hosts = arena_array(b->arena, b->host_count + 1, sizeof(*s->hosts));
 	s->spare = arena_array(b->arena, (size_t)b->guest_room + 1, sizeof(uint32_t));
@@ -302,7 +309,7 @@ bal_spare_init(struct bal *b)
 		s->spare[g] = BAL_NONE;
 	b->spare = s;
 	for (uint32_t h = 0; h < b->host_count; h++)
-		cover_host(b, h, done);
+		cover_host(b, h, list);
 }
 
 void
