@@ -31,6 +31,8 @@ another_claim_gives_way_only_to_proof(void **state)
 		enum claim_verdict want;
 	} rows[] = {
 		{ "free", { { CLAIM_NONE, 2, 3, 4 }, false }, { 0 }, CLAIM_GO },
+		{ "our own generation, taken back", { { CLAIM_NONE, 2, 3, 5 }, false },
+		    { 0 }, CLAIM_GO },
 		{ "newer, and gone", { { CLAIM_NONE, 2, 3, 6 }, false }, { 0 },
 		    CLAIM_WITHDRAW },
 		{ "newer claim", { { CLAIM_CLAIM, 2, 3, 6 }, false }, { 0 },

@@ -9,7 +9,7 @@
 #include "server/ha/ha_decide.h"
 
 #define NOW   1000000u
-#define HOSTS 5u
+#define HOSTS 20u
 #define OUT   (NOW - 3500u) /* a grant that ended then is out: K, drift, settling */
 
 struct bed {
@@ -33,11 +33,11 @@ bed_init(struct bed *b)
 			.beat = HA_BEAT_MOVES,
 			.protected_guests = 3 };
 	b->view = (struct ha_view){ .hosts = b->hosts,
-		.n = HOSTS,
+		.n = 5,
 		.terms = &b->terms,
 		.beat_ms = 1000,
 		.lead_since_ms = NOW - 60000,
-		.reported = HOSTS };
+		.reported = 5 };
 	b->state.is = b->is;
 	b->out.list = b->list;
 }
@@ -192,6 +192,20 @@ many_at_once_make_us_doubt_ourselves(void **state)
 	assert_true(has(&b, HA_RELEASE_BRAKE, 0));
 	assert_int_equal(b.is[0], HA_DEAD);
 
+	/* Two of three are; three of ten are not more than 30 %. */
+	bed_init(&b);
+	b.view.n = 3;
+	lose(&b, 0, HA_BEAT_UNREAD);
+	lose(&b, 1, HA_BEAT_UNREAD);
+	look(&b);
+	assert_true(b.state.braked);
+	bed_init(&b);
+	b.view.n = 10;
+	for (size_t i = 0; i < 3; i++)
+		lose(&b, i, HA_BEAT_UNREAD);
+	look(&b);
+	assert_false(b.state.braked);
+
 	/* One of three is a third, but no mass. */
 	bed_init(&b);
 	b.view.n = 3;
@@ -222,6 +236,14 @@ a_new_leader_waits(void **state)
 	look(&b);
 	assert_int_equal(b.is[0], HA_SUSPECT);
 	b.view.reported = 2;
+	look(&b);
+	assert_int_equal(b.is[0], HA_DEAD);
+	b.is[0] = HA_UP;
+	b.view.n = 20;
+	b.view.reported = 18;
+	look(&b);
+	assert_int_equal(b.is[0], HA_SUSPECT);
+	b.view.reported = 19;
 	look(&b);
 	assert_int_equal(b.is[0], HA_DEAD);
 	b.is[0] = HA_UP;

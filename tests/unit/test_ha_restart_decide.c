@@ -142,6 +142,20 @@ a_host_starts_eight_at_once(void **state)
 }
 
 static void
+a_host_that_starts_eight_takes_no_more(void **state)
+{
+	struct bed b;
+
+	bed_init(&b, RESTART_PER_HOST + 1);
+	for (size_t i = 0; i < RESTART_PER_HOST; i++)
+		begin(&b, i, 0, NOW - 1000);
+	look(&b, NOW);
+	assert_true(b.full[0]);
+	assert_int_equal(b.out.n, 1);
+	assert_int_equal(b.list[0].host, 1);
+}
+
+static void
 what_is_held_or_runs_is_let_alone(void **state)
 {
 	struct bed b;
@@ -320,6 +334,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_highest_start_first_and_off_never),
 		cmocka_unit_test(a_host_starts_eight_at_once),
+		cmocka_unit_test(a_host_that_starts_eight_takes_no_more),
 		cmocka_unit_test(what_is_held_or_runs_is_let_alone),
 		cmocka_unit_test(a_guest_waits_for_what_it_needs),
 		cmocka_unit_test(

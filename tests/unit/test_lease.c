@@ -20,8 +20,7 @@ presets_keep_their_promise(void **state)
 		if (lease_check(&t, &e) != 0)
 			fail_msg("preset %d: %s", p, e.msg);
 		assert_int_equal(t.dead_ms, dead_ms[p]);
-		assert_int_equal(
-		    lease_wait_ms(&t, t.length_ms, t.kill_ms), dead_ms[p]);
+		assert_int_equal(lease_wait_ms(&t, t.length_ms, t.kill_ms), dead_ms[p]);
 	}
 }
 
@@ -48,6 +47,18 @@ each_inequality_is_named(void **state)
 		if (!strstr(e.msg, rows[i].text))
 			fail_msg("row %zu: \"%s\"", i, e.msg);
 	}
+}
+
+static void
+the_bounds_themselves_are_allowed(void **state)
+{
+	static const struct lease_terms rows[] = {
+		{ 1500, 6000, 3000, 10, 320, 9500, 0 },
+		{ 1500, 6000, 3000, 10, 320, 9500, 2999 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		assert_int_equal(lease_check(&rows[i], NULL), 0);
 }
 
 static void
@@ -102,6 +113,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(presets_keep_their_promise),
 		cmocka_unit_test(each_inequality_is_named),
+		cmocka_unit_test(the_bounds_themselves_are_allowed),
 		cmocka_unit_test(waits_cover_both_clocks),
 		cmocka_unit_test(
 		    a_holder_on_a_slow_clock_stops_before_a_fast_observer_acts),
