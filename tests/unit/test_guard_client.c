@@ -23,6 +23,7 @@
 #include "host-agent/fence/guard_wire.h"
 #include "loop/child.h"
 #include "tests/lib/agent_bed.h"
+#include "tests/lib/disk_bed.h"
 
 #define SOON_US  UINT64_C(100000)
 #define LATER_US UINT64_C(60000000)
@@ -38,6 +39,7 @@ struct guest {
 	unsigned changes;
 	int witness;
 	bool done;
+	struct disk_bed disk; /* where one is mounted */
 };
 
 static uint64_t
@@ -97,6 +99,8 @@ teardown(void **state)
 {
 	struct guest *g = *state;
 
+	if (g->disk.frozen)
+		disk_bed_thaw(&g->disk);
 	if (g->client && g->state.life == GUARD_LIFE_RUNS) {
 		assert_int_equal(guard_client_kill(g->client, NULL), 0);
 		bed_until(g->bed, is_over, g);
@@ -108,6 +112,8 @@ teardown(void **state)
 		close(g->witness);
 	}
 	guard_client_free(g->client);
+	if (g->disk.dir[0])
+		disk_bed_unmount(&g->disk);
 	bed_free(g->bed);
 	free(g);
 	return 0;
@@ -505,6 +511,49 @@ a_guest_in_the_old_freezer_dies_when_thawed(void **state)
 	bed_until(g->bed, is_group_empty, group);
 }
 
+/* ---- storage ---- */
+
+static bool
+waits_for_storage(void *arg)
+{
+	const struct guest *g = arg;
+	AUTO_FREE char *path = xasprintf("/proc/%d/stat", (int)g->state.pid);
+	char buf[1024];
+
+	return strstr(peek(path, buf), ") D");
+}
+
+/* What no signal ends, the watchdog is for; and nobody is told that it has ended. */
+static void
+a_guest_in_storages_hands_is_not_called_dead(void **state)
+{
+	struct guest *g = *state;
+	AUTO_FREE char *script = NULL;
+	pid_t guard;
+
+	if (!disk_bed_mount(&g->disk, g->bed->dir, 16)) {
+		g->disk.dir[0] = '\0';
+		skip();
+	}
+	script =
+	    xasprintf(": > ready; exec dd if=/dev/zero of=%s/x bs=4096 count=1000000"
+		      " oflag=dsync 2>/dev/null",
+		g->disk.dir);
+	disk_bed_freeze(&g->disk);
+	start_ready(g, in_us(LATER_US), script);
+	bed_until(g->bed, waits_for_storage, g);
+	guard = guard_of(g);
+	arm(g, in_us(SOON_US));
+	bed_until(g->bed, is_dead, &guard);
+	bed_settle(g->bed);
+	assert_false(none_left(g));
+	assert_int_equal(g->state.life, GUARD_LIFE_RUNS);
+	disk_bed_thaw(&g->disk);
+	bed_until(g->bed, is_over, g);
+	assert_int_equal(g->state.life, GUARD_LIFE_KILLED);
+	assert_true(none_left(g));
+}
+
 /* ---- agents ---- */
 
 static void
@@ -751,6 +800,7 @@ main(void)
 		TEST(nobody_can_ask_for_years),
 		TEST(a_frozen_guest_dies_on_time),
 		TEST(a_guest_in_the_old_freezer_dies_when_thawed),
+		TEST(a_guest_in_storages_hands_is_not_called_dead),
 		TEST(a_later_agent_finds_it),
 		TEST(a_later_agent_hears_how_it_ended),
 		TEST(the_last_agent_to_come_is_heard),
