@@ -9,12 +9,15 @@
 #include "server/leader/leader_decide.h"
 
 #define WAIT 4400u /* 4 s and the margin of both clocks and settling */
-#define LED  { .leading = true, .epoch = 7, .proved_ms = 10000, .wrote_ms = 10000 }
+#define LED                                                                        \
+	{                                                                          \
+		.leading = true, .epoch = 7, .proved_ms = 10000, .wrote_ms = 10000 \
+	}
 
 /* The row of epoch e, first seen at 10 s, and so at the reading that began at c. */
-#define SEEN(e, c)                                                                     \
-	{                                                                              \
-		true, { (e), 40, false }, 10000, (c)                                   \
+#define SEEN(e, c)                                   \
+	{                                            \
+		true, { (e), 40, false }, 10000, (c) \
 	}
 
 static void
