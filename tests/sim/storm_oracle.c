@@ -98,11 +98,12 @@ oracle_guard(struct storm *w, uint64_t late_ms)
 static bool
 is_for_an_operator(const struct storm *w, uint32_t guest)
 {
-	for (uint32_t h = 0; h < w->hosts; h++)
+	for (uint32_t h = 0; h < w->hosts; h++) {
 		if (!agent_is_up(w, h) &&
 		    (store_claim(w, guest, h).phase == CLAIM_UNKNOWN ||
 			!store_knows_beat(w, h)))
 			return true;
+	}
 	return false;
 }
 
