@@ -147,6 +147,7 @@ write_server_settings()
 		[agents]
 		address = $(lab_address)
 		port = $(($(setting port) + 1))
+		report_ms = 1000
 
 		[tls]
 		cert = $run/ca/server.pem

@@ -44,11 +44,12 @@ class Lab:
     def __init__(self, folder: Path, hosts: int, vms: int, engine: str, containers: int = 0) -> None:
         self.dir, self.hosts, self.vms, self.engine, self.containers = folder, hosts, vms, engine, containers
         self._api: Optional[Api] = None
+        self._said: dict[str, str] = {}
 
     def quickstart(self, *words: str, env: Optional[dict[str, str]] = None) -> str:
         ran = subprocess.run(
             [str(ROOT / "deploy/quickstart"), "--dir", str(self.dir), *words],
-            env={**os.environ, **(env or {})},
+            env={**os.environ, "DROVER_CRASH_DIR": self.crash_dir, **(env or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -76,12 +77,19 @@ class Lab:
         raise KeyError(name)
 
     def setting_of(self, function: str) -> str:
-        """What a function of deploy/lab.sh says of this lab."""
-        ran = subprocess.run(
-            ["bash", "-c", f'source "{ROOT}/deploy/lab.sh"; {function} "{self.dir}"'],
-            check=True, capture_output=True, text=True,
-        )
-        return ran.stdout.strip()
+        """What a function of deploy/lab.sh says of this lab; none changes its mind."""
+        if function not in self._said:
+            ran = subprocess.run(
+                ["bash", "-c", f'source "{ROOT}/deploy/lab.sh"; {function} "{self.dir}"'],
+                check=True, capture_output=True, text=True,
+            )
+            self._said[function] = ran.stdout.strip()
+        return self._said[function]
+
+    @property
+    def crash_dir(self) -> str:
+        """Where daemons look for what crash_at has told them, as they see it."""
+        return f"{self.setting_of('lab_run_dir')}/crash"
 
     @property
     def port(self) -> int:
@@ -110,6 +118,28 @@ class Lab:
         wait_for(f"{name} to be gone", lambda: not alive(pid))
         return pid
 
+    def crash_at(self, name: str, point: str) -> int:
+        """The daemon that runs under this name kills itself at the point; its pid."""
+        pid = self.pid(name)
+        (self.dir / "crash").mkdir(exist_ok=True)
+        (self.dir / "crash" / str(pid)).write_text(point)
+        return pid
+
+    def start(self, name: str, crash_at: Optional[str] = None) -> None:
+        """A daemon that was killed, alone and with the settings it had; the rest of the lab is up."""
+        run_dir = self.setting_of("lab_run_dir")
+        program, who = ("droverd", ["--user", "drover"])
+        if name != "droverd":
+            program, who = ("drover-agent", ["--host", name.rsplit("-", 1)[1]])
+        env = {**os.environ, "DROVER_CRASH_DIR": self.crash_dir}
+        if crash_at:
+            env["DROVER_CRASH_AT"] = crash_at
+        subprocess.run(
+            [str(ROOT / "deploy/lab-run.sh"), "start", str(self.dir), name, *who, "--",
+             f"{run_dir}/bin/{program}", "--config", f"{run_dir}/etc/{name}.conf"],
+            env=env, check=True, capture_output=True, timeout=60,
+        )
+
     def healthy(self) -> bool:
         try:
             return self.anonymous().raw("GET", "/healthz", None, {})[0] == 200
@@ -130,6 +160,25 @@ class Lab:
 
     def connected(self) -> int:
         return sum(h["connection_state"] == "connected" for h in self.all("hosts"))
+
+    def linked(self) -> int:
+        """Hosts that have a link now; "connected" are those too that are expected back."""
+        return int(self.api().get("/system")["hosts_connected"])
+
+    def restart_agent(self, name: str, crash_at: Optional[str] = None) -> None:
+        """Kill it if it lives, start it; returns once the server has heard it, or it is killed again."""
+        if alive(self.pid(name)):
+            self.kill(name)
+        wait_for(f"{name} to be missed", lambda: self.linked() < self.hosts)
+        self.start(name, crash_at)
+        wait_for(f"{name} to be heard", lambda: self.linked() == self.hosts or not alive(self.pid(name)))
+
+    def restart_server(self) -> None:
+        if alive(self.pid("droverd")):
+            self.kill("droverd")
+        self.start("droverd")
+        self.wait_healthy()
+        wait_for("the hosts", lambda: self.linked() == self.hosts)
 
     def sql(self, text: str) -> None:
         """As somebody would who got at the database behind the server's back."""

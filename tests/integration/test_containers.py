@@ -54,13 +54,6 @@ def is_mounted(lab: Lab, vm_id: str) -> bool:
     return any(f"/{lab.setting_of('lab_name')}/" in (text := p.read_text()) and f"/{vm_id}/" in text for p in devices)
 
 
-def restart_host(lab: Lab, host_id: str) -> None:
-    lab.kill(agent_of(lab, host_id))
-    wait_for("the host to be missed", lambda: lab.connected() < lab.hosts)
-    lab.up()
-    wait_for("the host to be back", lambda: lab.connected() == lab.hosts)
-
-
 def need_ability(lab: Lab, name: str) -> None:
     """Without CRIU containers run, and that is all."""
     for host in lab.all("hosts"):
@@ -344,7 +337,7 @@ def test_images_that_lie_are_refused_and_leave_nothing(lab: Lab, busybox: dict[s
 def test_a_container_outlives_its_agent(lab: Lab, box: dict[str, Any]) -> None:
     service = Service(box["ip_address"])
     before = int(service.ask("count"))
-    restart_host(lab, vm(lab, box["id"])["host"])
+    lab.restart_agent(agent_of(lab, vm(lab, box["id"])["host"]))
     assert int(service.ask("count")) == before + 1
     service.close()
     assert vm(lab, box["id"])["power_state"] == "powered_on"
@@ -356,8 +349,7 @@ def test_a_container_outlives_its_agent(lab: Lab, box: dict[str, Any]) -> None:
 def test_an_agent_killed_while_one_is_made(lab: Lab, busybox: dict[str, Any]) -> None:
     host = lab.all("hosts")[0]
     started = lab.api().call("POST", "/vms", {"name": "cut", "template": busybox["id"], "host": host["id"], "power_on": True})
-    lab.kill(agent_of(lab, host["id"]))
-    lab.up()
+    lab.restart_agent(agent_of(lab, host["id"]))
     lab.api().wait(started["task"])
     made = vm(lab, started["object"])
     assert made["power_state"] == "powered_on"
@@ -368,8 +360,7 @@ def test_an_agent_killed_while_one_is_made(lab: Lab, busybox: dict[str, Any]) ->
 def test_a_server_killed_while_many_are_made(lab: Lab, busybox: dict[str, Any]) -> None:
     body = {"name": "late-{1..4}", "template": busybox["id"], "power_on": True}
     items = lab.api().call("POST", "/vms", body)["items"]
-    lab.kill("droverd")
-    lab.up()
+    lab.restart_server()
     for item in items:
         lab.api().wait(item["task"])
         made = vm(lab, item["object"])

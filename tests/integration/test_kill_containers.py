@@ -27,6 +27,7 @@ from test_kill_moves import (
     Cut,
     Move,
     Mover,
+    beat_faster,
     check_one_copy,
     cut_the_network,
     kill_an_agent,
@@ -63,7 +64,7 @@ USUAL = {
             "oci.move_out.given", "leave.give-after", "release.over-before", "take_back.back-before-again",
         ],
         "target": ["arrive.claim-after", "oci.load", "oci.loaded", "arrival.arrived-before", "arrival.refuse-before-cancelled"],
-        "network": ["everything-target-copy-3s", "hosts-source-copy-3s"],
+        "network": ["everything-target-copy-1s", "hosts-source-copy-1s"],
         "child": ["restore-runtime"],
     },
     "own": {
@@ -186,6 +187,7 @@ class Trip(Move):
 @pytest.fixture(scope="module")
 def movers(lab: Lab) -> Iterator[dict[str, Carried]]:
     need_ability(lab, "live_migration")
+    beat_faster(lab)
     busybox = lab.find("templates", "busybox")
     for host in lab.all("hosts"):
         lab.api().do("POST", f"/templates/{busybox['id']}/copy", {"datastore": local_store(lab, host["id"])["id"]})
@@ -323,11 +325,11 @@ class Conf:
 
     def __enter__(self) -> None:
         self.path.write_text(self.after)
-        renew_agent(self.lab, self.host, None)
+        renew_agent(self.lab, self.host)
 
     def __exit__(self, *_: object) -> None:
         self.path.write_text(self.before)
-        renew_agent(self.lab, self.host, None)
+        renew_agent(self.lab, self.host)
 
 
 def criu_that(lab: Lab, name: str, does: str) -> Path:

@@ -1,12 +1,11 @@
 """droverd is killed before, in and after each step of an operation; what it makes is left once or not at all."""
 import os
-import subprocess
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import pytest
-from conftest import ROOT, Lab, alive, wait_for
+from conftest import Lab, alive, wait_for
 
 # Points as server/task/task_step.c names them; a step that waits for nothing has no "start".
 MATRIX = [
@@ -25,27 +24,6 @@ MATRIX = [
     ("template.copy", "copy", ["before", "start", "finish", "end"]),
 ]
 POINTS = [(op, step, phase) for op, step, phases in MATRIX for phase in phases]
-
-
-def start_server(lab: Lab, crash_at: Optional[str]) -> None:
-    """The server alone, at once; the rest of the lab is up."""
-    env = {k: v for k, v in os.environ.items() if k != "DROVER_CRASH_AT"}
-    if crash_at:
-        env["DROVER_CRASH_AT"] = crash_at
-    run_dir = lab.setting_of("lab_run_dir")
-    subprocess.run(
-        [str(ROOT / "deploy/lab-run.sh"), "start", str(lab.dir), "droverd", "--user", "drover", "--",
-         f"{run_dir}/bin/droverd", "--config", f"{run_dir}/etc/droverd.conf"],
-        env=env, check=True, capture_output=True, timeout=60,
-    )
-    lab.wait_healthy()
-
-
-def restart(lab: Lab, crash_at: Optional[str]) -> None:
-    if alive(lab.pid("droverd")):
-        lab.kill("droverd")
-    start_server(lab, crash_at)
-    wait_for("the hosts", lambda: lab.api().get("/system")["hosts_connected"] == lab.hosts)
 
 
 def machines(lab: Lab, name: str) -> list[dict[str, Any]]:
@@ -125,11 +103,10 @@ def test_killed(lab: Lab, op: str, step: str, phase: str) -> None:
             {"name": source_of(op, name), "template": lab.find("templates", "tiny")["id"], "power_on": False},
         )
         vm_id = made["entity"]
-    restart(lab, f"task.{op}.{step}.{phase}")
-    pid = lab.pid("droverd")
+    pid = lab.crash_at("droverd", f"task.{op}.{step}.{phase}")
     submit(lab, op, name, vm_id)
     wait_for("the server to be killed there", lambda: not alive(pid), 60)
-    restart(lab, None)
+    lab.restart_server()
     settle(lab)
     if op == "template.copy":
         check_copy(lab)

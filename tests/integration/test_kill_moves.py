@@ -14,9 +14,8 @@ from typing import Any, Callable, Iterator, NamedTuple, Optional
 
 import pytest
 from conftest import ROOT, Lab, alive, wait_for
-from lab_client import ApiError
 from test_guests import Service, act, agent_of, make, remove, vm
-from test_kill_matrix import processes, restart, start_server
+from test_kill_matrix import processes
 from test_migrate import disk_files, local_store
 
 sys.path.insert(0, str(ROOT / "tests/lib"))
@@ -121,13 +120,17 @@ class Cut(NamedTuple):
     usual: bool = True
 
 
+# Shorter than three heartbeats, so that no link is given up for it; long enough for the
+# server's links to be; and for the transfer between the hosts too.
+SHORT_S, LONG_S, STALLED_S = 1, 5, 12
+# The first step is over before anybody can look.
 CUTS = [
-    Cut(what, end, step, 3, usual=what == "everything" or step == "copy")
+    Cut(what, end, step, SHORT_S, usual=step != "offer" if what == "everything" else step == "copy")
     for what in ("everything", "hosts", "server")
     for end in ("source", "target")
     for step in STEPS
 ] + [
-    Cut(what, end, step, 20, usual=step == "copy" and (what, end) in (("everything", "target"), ("server", "source")))
+    Cut(what, end, step, LONG_S if what == "server" else STALLED_S, usual=step == "copy" and (what, end) in (("everything", "target"), ("server", "source")))
     for what in ("everything", "hosts", "server")
     for end in ("source", "target")
     for step in ("prepare", "copy", "switch")
@@ -148,41 +151,20 @@ def number_of(lab: Lab, host_id: str) -> str:
     return agent_of(lab, host_id).rsplit("-", 1)[1]
 
 
-def start_agent(lab: Lab, host_id: str, crash_at: Optional[str]) -> None:
-    """The agent of a host alone; the variable, and nothing else, is new to it."""
-    env = {k: v for k, v in os.environ.items() if k != "DROVER_CRASH_AT"}
-    if crash_at:
-        env["DROVER_CRASH_AT"] = crash_at
-    run_dir, number = lab.setting_of("lab_run_dir"), number_of(lab, host_id)
-    subprocess.run(
-        [str(ROOT / "deploy/lab-run.sh"), "start", str(lab.dir), f"agent-{number}", "--host", number, "--",
-         f"{run_dir}/bin/drover-agent", "--config", f"{run_dir}/etc/agent-{number}.conf"],
-        env=env, check=True, capture_output=True, timeout=60,
-    )
-
-
-def linked(lab: Lab) -> int:
-    return int(lab.api().get("/system")["hosts_connected"])
-
-
 def heal(lab: Lab) -> None:
     """Whatever the case before has left: everybody runs, nobody is to be killed."""
     if not alive(lab.pid("droverd")):
-        start_server(lab, None)
+        lab.start("droverd")
+        lab.wait_healthy()
     for host in lab.all("hosts"):
         if not alive(lab.pid(agent_of(lab, host["id"]))):
-            start_agent(lab, host["id"], None)
-    wait_for("the hosts to be connected", lambda: lab.connected() == lab.hosts and linked(lab) == lab.hosts)
+            lab.start(agent_of(lab, host["id"]))
+    wait_for("the hosts to be connected", lambda: lab.connected() == lab.hosts and lab.linked() == lab.hosts)
 
 
-def renew_agent(lab: Lab, host_id: str, crash_at: Optional[str]) -> None:
-    """In the place of one that was killed, or is now; returns once the server has heard it, or it is killed again."""
-    name = agent_of(lab, host_id)
-    if alive(lab.pid(name)):
-        lab.kill(name)
-    wait_for(f"{name} to be missed", lambda: linked(lab) < lab.hosts)
-    start_agent(lab, host_id, crash_at)
-    wait_for(f"{name} to be heard", lambda: linked(lab) == lab.hosts or not alive(lab.pid(name)))
+def renew_agent(lab: Lab, host_id: str, crash_at: Optional[str] = None) -> None:
+    """In the place of one that was killed, or is now."""
+    lab.restart_agent(agent_of(lab, host_id), crash_at)
 
 
 class Mover:
@@ -348,8 +330,16 @@ def tell(mover: Mover, seconds: float) -> None:
     print(f"{len(mover.rows)} cases in {seconds:.0f} s, {mover.counter.answers} answers: {mover.tally()}")
 
 
+def beat_faster(lab: Lab) -> None:
+    """What is given up after so many heartbeats is given up sooner."""
+    conf = lab.dir / "etc/droverd.conf"
+    conf.write_text(conf.read_text().replace("[agents]\n", "[agents]\nbeat_ms = 1000\n"))
+    lab.restart_server()
+
+
 @pytest.fixture(scope="module")
 def mover(lab: Lab) -> Iterator[Mover]:
+    beat_faster(lab)
     made = Mover(lab, "mover")
     began = time.monotonic()
     yield made
@@ -366,7 +356,7 @@ def kill_an_agent(mover: Mover, side: str, case: Case, trip: type[Move] = Move) 
     m = trip(mover, **({"bandwidth_mb": mover.very_slowly} if case.cancelled else {}))
     lab, host = mover.lab, m.source if side == "source" else m.target
     point = point_of(case)
-    renew_agent(lab, host, f"agent.{case.first}" if case.first else point)
+    lab.crash_at(agent_of(lab, host), f"agent.{case.first}" if case.first else point)
     task = m.ordered()
     if case.cancelled:
         m.cancel(task)
@@ -374,20 +364,19 @@ def kill_an_agent(mover: Mover, side: str, case: Case, trip: type[Move] = Move) 
     if case.first:
         renew_agent(lab, host, point)
         wait_for("its next end, or that of the move", lambda: m.is_over(task) or not alive(lab.pid(agent_of(lab, host))), 60)
-    renew_agent(lab, host, None)
+    renew_agent(lab, host)
     m.settle(f"{side:8} {name_of(case):34}")
 
 
 def kill_the_server(mover: Mover, case: Case, trip: type[Move] = Move) -> None:
     m = trip(mover, **({"bandwidth_mb": mover.very_slowly} if case.cancelled else {}))
     lab = mover.lab
-    restart(lab, f"task.vm.migrate.{case.step}.{case.when}")
-    pid = lab.pid("droverd")
+    pid = lab.crash_at("droverd", f"task.vm.migrate.{case.step}.{case.when}")
     task = m.order()
     if task and case.cancelled:
         m.cancel(task)
     wait_for("the server to be killed there", lambda: not alive(pid), 60)
-    restart(lab, None)
+    lab.restart_server()
     m.settle(f"{'server':8} {name_of(case):34}")
 
 
@@ -408,7 +397,7 @@ def test_a_source_that_was_away_deletes_what_it_sent(lab: Lab) -> None:
     target = next(h["id"] for h in lab.all("hosts") if h["id"] != source)
     act(lab, made["id"], "migrate", {"datastore": local_store(lab, source)["id"]})
     assert len(disk_files(lab, made["id"])) == 1
-    renew_agent(lab, source, "agent.release.end.before")
+    lab.crash_at(agent_of(lab, source), "agent.release.end.before")
     lab.api().do("POST", f"/vms/{made['id']}/migrate", {"host": target, "datastore": local_store(lab, target)["id"]})
     assert not alive(lab.pid(agent_of(lab, source))) and len(disk_files(lab, made["id"])) == 2
     heal(lab)
@@ -534,7 +523,7 @@ def move_with_disks(nomad: Mover, row: str, point: str, harm: Callable[[Move, st
     target = local_store(lab, nomad.next_host())
     m = Move(nomad, datastore=target["id"], bandwidth_mb=SLOWLY // 2)
     if point:
-        renew_agent(lab, m.source, point)
+        lab.crash_at(agent_of(lab, m.source), point)
     harm(m, m.ordered())
     m.settle(row)
     after = nomad.now()
@@ -551,10 +540,9 @@ def test_disks_that_go_along_stay_whole(nomad: Mover, victim: str) -> None:
     def kill(m: Move, task: str) -> None:
         m.wait_copying(task)
         if victim == "server":
-            m.lab.kill("droverd")
-            restart(m.lab, None)
+            m.lab.restart_server()
         else:
-            renew_agent(m.lab, m.source if victim == "source" else m.target, None)
+            renew_agent(m.lab, m.source if victim == "source" else m.target)
 
     move_with_disks(nomad, f"{victim:8} {'copy, with disks':34}", "", kill)
 
@@ -565,6 +553,6 @@ def test_disks_of_a_source_that_is_away_at_the_end(nomad: Mover) -> None:
     def stay_away(m: Move, task: str) -> None:
         wait_for("its agent to be killed there", lambda: not alive(m.lab.pid(agent_of(m.lab, m.source))), 60)
         wait_for("the move to be over without it", lambda: m.is_over(task), 60)
-        renew_agent(m.lab, m.source, None)
+        renew_agent(m.lab, m.source)
 
     move_with_disks(nomad, f"{'source':8} {'away from settle on, with disks':34}", "agent.release.end.before", stay_away)

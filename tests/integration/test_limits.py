@@ -128,9 +128,7 @@ def test_memory_in_use_is_not_taken(lab: Lab, box: dict[str, Any]) -> None:
 def test_limits_outlive_the_agent(lab: Lab, box: dict[str, Any]) -> None:
     killings = counter(lab, box["id"], "memory")["failures"]
     told = len(refusals(lab, box["id"]))
-    lab.kill(agent_of(lab, box["host"]))
-    lab.up()
-    wait_for("the host to be back", lambda: lab.api().get(f"/hosts/{box['host']}")["connection_state"] == "connected")
+    lab.restart_agent(agent_of(lab, box["host"]))
     change(lab, box["id"], memory_mb=80)
     now = wait_for("the new limit", lambda: (c := counters(lab, box["id"]).get("memory")) and c["limit"] == 80 * MB and c)
     assert now["failures"] == killings and len(refusals(lab, box["id"])) == told, "what was told is not told again"

@@ -253,7 +253,7 @@ def test_a_target_that_goes_away(lab: Lab) -> None:
     wait_for("it to copy", lambda: lab.api().get(f"/tasks/{task['id']}")["done_bytes"] > 0, 30)
     lab.kill(agent)
     wait_for("the machine to answer", lambda: counter.healthy() and counter.answers, 10)
-    lab.up()
+    lab.restart_agent(agent)
     with pytest.raises(ApiError):
         lab.api().wait(task)
     begin = counter.answers

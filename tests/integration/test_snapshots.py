@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from conftest import Lab, refused, wait_for
+from conftest import Lab, alive, refused, wait_for
 from test_guests import Service, act, agent_of, make, remove, vm
 
 QEMU_IMG = "/usr/bin/qemu-img"
@@ -267,20 +267,17 @@ def test_an_agent_killed_in_between(lab: Lab, verb: str, place: str, power: str)
     if power == "off":
         service.close()
         off(lab, made["id"])
-    lab.kill(agent_of(lab, host))
-    lab.up({"DROVER_CRASH_AT": f"agent.{verb}.{place}"})
-    wait_for("the host to be back", lambda: lab.connected() == 3)
+    lab.crash_at(agent_of(lab, host), f"agent.{verb}.{place}")
     if taken:
         # The lower one: its upper neighbour is merged into it, in the middle of the chain.
         task = lab.api().call("DELETE", f"/snapshots/{taken[0]['id']}")["task"]
     else:
         task = lab.api().call("POST", f"/vms/{made['id']}/snapshots", {"name": "new", "memory": True})["task"]
-    wait_for("the agent to die", lambda: lab.connected() == 2)
+    wait_for("the agent to die", lambda: not alive(lab.pid(agent_of(lab, host))))
     if power == "on":
         write(service, 1)
         expected += 1
-    lab.up()
-    wait_for("the host to be back", lambda: lab.connected() == 3)
+    lab.restart_agent(agent_of(lab, host))
     lab.api().wait(task)
     if power == "on":
         write(service, 1)
