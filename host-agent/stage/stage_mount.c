@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -27,17 +28,13 @@ write_map(pid_t pid, const char *file, const char *map, struct err *e)
 	return 0;
 }
 
-/* Says "x" when it is in a namespace of its own, and ends with its stdin. */
+/* Until the other end of in is closed, if by our death. */
 static _Noreturn void
-be_in_userns(int in, int out)
+hold_userns(int in)
 {
-	char c = 'x';
+	char c;
 
-	if (unshare(CLONE_NEWUSER) || write(out, &c, 1) != 1)
-		_exit(errno & 0x7f);
-	if (read(in, &c, 1) < 0)
-		_exit(1);
-	_exit(0);
+	_exit(read(in, &c, 1) < 0);
 }
 
 /* 65536: with the mounter's own id overlayfs makes its work folder. */
@@ -58,34 +55,28 @@ map_and_open(pid_t pid, uint32_t base, int *ret_fd, struct err *e)
 	return *ret_fd >= 0 ? 0 : err_sys(e, ERR_IO, errno, "cannot open %s", path);
 }
 
+/* Not fork() and unshare(): nobody waits for the child to run. */
 int
 stage_userns(uint32_t base, int *ret_fd, struct err *e)
 {
-	int in[2] = { -1, -1 }, out[2] = { -1, -1 }, status = 0, rc;
+	int in[2] = { -1, -1 }, rc;
 	pid_t pid;
-	char c;
 
-	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
+	if (pipe2(in, O_CLOEXEC))
 		return err_sys(e, ERR_IO, errno, "cannot make a pipe");
-	pid = fork();
+	pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, 0);
 	if (pid == 0) {
 		close(in[1]);
-		be_in_userns(in[0], out[1]);
+		hold_userns(in[0]);
 	}
-	close(in[0]);
-	close(out[1]);
 	if (pid < 0)
-		rc = err_sys(e, ERR_IO, errno, "cannot fork");
-	else if (read(out[0], &c, 1) == 1)
-		rc = map_and_open(pid, base, ret_fd, e);
+		rc = err_sys(e, ERR_UNAVAILABLE, errno, "no user namespaces");
 	else
-		rc = ERR_UNAVAILABLE;
+		rc = map_and_open(pid, base, ret_fd, e);
+	close(in[0]);
 	close(in[1]);
-	close(out[0]);
 	if (pid > 0)
-		waitpid(pid, &status, 0);
-	if (rc == ERR_UNAVAILABLE && WIFEXITED(status) && WEXITSTATUS(status))
-		err_sys(e, rc, WEXITSTATUS(status), "no user namespaces");
+		waitpid(pid, NULL, 0);
 	return rc;
 }
 
