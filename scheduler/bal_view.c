@@ -222,10 +222,10 @@ list_needs(struct bal_view *x, uint32_t *ret_count)
 	AUTO(map) struct map *known = map_new_str();
 	struct bal *b = &x->b;
 	size_t guests = (size_t)b->guest_count + 1;
-	struct need **of = arena_array(b->arena, guests, sizeof(*of));
+	struct need **of = arena_array(b->arena, guests, sizeof(void *));
 	struct needs s = { .x = x,
 		.known = known,
-		.list = arena_array(b->arena, guests, sizeof(*s.list)) };
+		.list = arena_array(b->arena, guests, sizeof(void *)) };
 
 	for (uint32_t i = 0; i < b->guest_count; i++) {
 		of[i] = need_of(&s, view_guest_at(x->v, x->guest_of[i]));

@@ -1,4 +1,5 @@
 /* sched_make_room: a guest that fits nowhere, until others have made room for it. */
+#include "base/assert.h"
 #include "scheduler/moves.h"
 
 #define MAX_TRIED 64u /* hosts, those that lack least first */
@@ -227,6 +228,7 @@ sched_make_room(const struct sched_view *v, uint64_t guest, const struct sched_a
 		rc = moves_begin(&m, v, ask, NULL, e);
 	if (rc)
 		return rc;
+	ASSERT(k.g);
 	k.load = load_dup(v, m.scratch);
 	m.even_why = SCHED_WHY_MAKE_ROOM;
 	describe(&k, clear_best(&k), &placed);

@@ -259,7 +259,7 @@ int
 plan_make_room(const struct plan_args *a, const struct sched_view *v, struct err *e)
 {
 	AUTO(sched_plan) struct sched_plan *plan = NULL;
-	uint64_t guests[PLAN_MAX_NAMES];
+	uint64_t guests[PLAN_MAX_NAMES] = { 0 };
 	struct sched_ask ask;
 	int rc = read_ask(a, v, &ask, e);
 	uint64_t begin = now_us();

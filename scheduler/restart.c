@@ -58,7 +58,7 @@ list_guests(const struct sched_view *v, const bool *lost, struct arena *a,
     const struct view_guest ***ret_list)
 {
 	const struct view_guest **list =
-	    arena_array(a, v->guests.count + 1, sizeof(*list));
+	    arena_array(a, v->guests.count + 1, sizeof(void *));
 	size_t n = 0;
 
 	for (uint32_t i = 0; i < v->guests.count; i++) {
@@ -69,7 +69,7 @@ list_guests(const struct sched_view *v, const bool *lost, struct arena *a,
 		    g->in.restart != SCHED_RESTART_DISABLED)
 			list[n++] = g;
 	}
-	qsort(list, n, sizeof(*list), cmp_turns);
+	qsort(list, n, sizeof(void *), cmp_turns);
 	*ret_list = list;
 	return n;
 }
@@ -154,20 +154,20 @@ add_up(const struct sched_view *v, uint32_t cluster_ix, struct reserving *r)
 	for (uint32_t i = 0; i < v->hosts.count; i++) {
 		const struct view_host *h = view_host_at(v, i);
 
-		if (h->cluster_ix == cluster_ix && h->in.state == SCHED_HOST_CONNECTED)
-			r->hosts[r->host_count++] =
-			    (struct failover_host){ h->in.cpu_mhz,
-				    h->in.memory_mb - h->in.memory_overhead_mb };
+		if (h->cluster_ix != cluster_ix || h->in.state != SCHED_HOST_CONNECTED)
+			continue;
+		r->hosts[r->host_count++] = (struct failover_host){ h->in.cpu_mhz,
+			h->in.memory_mb - h->in.memory_overhead_mb };
 	}
 	for (uint32_t i = 0; i < v->guests.count; i++) {
 		const struct view_guest *g = view_guest_at(v, i);
 
-		if (g->in.state != SCHED_GUEST_OFF &&
-		    view_host_at(v, g->host_ix)->cluster_ix == cluster_ix)
-			r->guests[r->guest_count++] =
-			    (struct failover_guest){ g->in.cpu_reservation_mhz,
-				    g->in.memory_reservation_mb,
-				    g->in.memory_overhead_mb };
+		if (g->in.state == SCHED_GUEST_OFF ||
+		    view_host_at(v, g->host_ix)->cluster_ix != cluster_ix)
+			continue;
+		r->guests[r->guest_count++] =
+		    (struct failover_guest){ g->in.cpu_reservation_mhz,
+			    g->in.memory_reservation_mb, g->in.memory_overhead_mb };
 	}
 }
 

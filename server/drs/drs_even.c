@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "base/str.h"
-#include "scheduler/balance_int.h"
+#include "scheduler/balance.h"
 #include "server/drs/drs_int.h"
 
 #define MAX_PER_HOST 8u  /* moves from or to one host in a run */
