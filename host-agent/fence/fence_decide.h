@@ -121,10 +121,11 @@ struct fence_state {
 
 struct fence_effects {
 	struct fence_order *orders; /* the caller's, one for each guest */
-	bool *renew;        /* the caller's: may this store's block be written (R9) */
-	bool ask_network;   /* heartbeats may ask for a grant (R9) */
-	bool isolated;      /* say so in the heartbeat block (R11) */
-	bool rejoin;        /* ask the leader for a new incarnation (R9) */
+	bool *renew;      /* the caller's: may this store's block be written (R9) */
+	bool ask_network; /* heartbeats may ask for a grant (R9) */
+	bool isolated;    /* say so in the heartbeat block (R11) */
+	bool rejoin; /* ask the leader for a new incarnation (R9); take no order till
+			then */
 	bool reset_host;    /* an expired copy is not dead after the kill bound */
 	bool feed_watchdog; /* no expired copy is unreaped */
 };

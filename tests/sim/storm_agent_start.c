@@ -89,7 +89,7 @@ start_on_order(struct storm *w, uint32_t host, const struct message *m)
 		memcpy(g->attests, m->order.attests, sizeof(g->attests));
 		return;
 	}
-	if (!a->joined || a->over || a->fence.expired ||
+	if (!a->joined || a->over || a->rejoining ||
 	    !lease_holds(a->store.end_ms, now) || !may_accept(w, k, m->order.gen))
 		return;
 	if (w->copies[guest][host].alive || k->phase != CLAIM_NONE || g->writing ||
