@@ -19,186 +19,9 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "host-agent/fence/guard_client.h"
 #include "host-agent/fence/guard_wire.h"
 #include "loop/child.h"
-#include "tests/lib/agent_bed.h"
-#include "tests/lib/disk_bed.h"
-
-#define SOON_US  UINT64_C(100000)
-#define LATER_US UINT64_C(60000000)
-#define V1       "/sys/fs/cgroup/freezer"
-#define V2       "/sys/fs/cgroup/unified"
-
-/* Whoever is in the guest holds the pipe's other end: its end of file proves that not
- * one process is left. */
-struct guest {
-	struct bed *bed;
-	struct guard_client *client;
-	struct guard_state state;
-	unsigned changes;
-	int witness;
-	bool done;
-	struct disk_bed disk; /* where one is mounted */
-};
-
-static uint64_t
-in_us(uint64_t us)
-{
-	return clock_mono_us(clock_system()) + us;
-}
-
-static void
-on_change(void *arg, const struct guard_state *s)
-{
-	struct guest *g = arg;
-
-	g->state = *s;
-	g->changes++;
-}
-
-static int
-setup(void **state)
-{
-	struct guest *g = xcalloc(1, sizeof(*g));
-
-	g->bed = bed_new();
-	g->witness = -1;
-	*state = g;
-	return 0;
-}
-
-static bool
-none_left(void *arg)
-{
-	struct guest *g = arg;
-	struct pollfd p = { .fd = g->witness, .events = POLLIN };
-
-	return poll(&p, 1, 0) == 1 && (p.revents & POLLHUP);
-}
-
-static bool
-is_told(void *arg)
-{
-	const struct guest *g = arg;
-
-	return g->state.life != GUARD_LIFE_STARTS;
-}
-
-static bool
-is_over(void *arg)
-{
-	const struct guest *g = arg;
-
-	return g->state.life > GUARD_LIFE_RUNS;
-}
-
-/* Nobody is left to end at leisure, nor a guard that waits to be asked. */
-static int
-teardown(void **state)
-{
-	struct guest *g = *state;
-
-	if (g->disk.frozen)
-		disk_bed_thaw(&g->disk);
-	if (g->client && g->state.life == GUARD_LIFE_RUNS) {
-		assert_int_equal(guard_client_kill(g->client, NULL), 0);
-		bed_until(g->bed, is_over, g);
-	}
-	if (g->state.heard)
-		assert_int_equal(guard_client_release(g->client, NULL), 0);
-	if (g->witness >= 0) {
-		bed_until(g->bed, none_left, g);
-		close(g->witness);
-	}
-	guard_client_free(g->client);
-	if (g->disk.dir[0])
-		disk_bed_unmount(&g->disk);
-	bed_free(g->bed);
-	free(g);
-	return 0;
-}
-
-static struct guard_opts
-opts_for(struct guest *g, uint64_t deadline_us, const char *const *argv)
-{
-	return (struct guard_opts){
-		.guard = GUARD_PROGRAM,
-		.dir = g->bed->dir,
-		.deadline_us = deadline_us,
-		.argv = argv,
-		.output_path = bed_path(g->bed, "out"),
-	};
-}
-
-/* Descriptor 3 is the witness's. */
-static void
-start_opts(struct guest *g, struct guard_opts *o)
-{
-	struct err e = ERR_INIT;
-	int fds[2];
-
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	o->pass_fds = &fds[1];
-	o->n_pass_fds = 1;
-	g->witness = fds[0];
-	if (guard_client_start(g->bed->loop, o, on_change, g, &g->client, &e))
-		fail_msg("%s", e.msg);
-	close(fds[1]);
-}
-
-static void
-start(struct guest *g, uint64_t deadline_us, const char *script)
-{
-	const char *argv[] = { "/bin/sh", "-c", script, NULL };
-	struct guard_opts o = opts_for(g, deadline_us, argv);
-
-	start_opts(g, &o);
-	bed_until(g->bed, is_told, g);
-}
-
-/* Until the script says that it has come so far. */
-static bool
-is_ready(void *arg)
-{
-	struct guest *g = arg;
-
-	return bed_exists(bed_path(g->bed, "ready"));
-}
-
-static void
-start_ready(struct guest *g, uint64_t deadline_us, const char *script)
-{
-	AUTO_FREE char *whole = xasprintf("cd %s; %s", g->bed->dir, script);
-
-	start(g, deadline_us, whole);
-	assert_int_equal(g->state.life, GUARD_LIFE_RUNS);
-	bed_until(g->bed, is_ready, g);
-}
-
-struct order {
-	struct guest *guest;
-	uint64_t deadline_us;
-};
-
-static bool
-is_taken(void *arg)
-{
-	const struct order *o = arg;
-
-	return o->guest->state.life > GUARD_LIFE_RUNS ||
-	       guard_client_state(o->guest->client)->deadline_us == o->deadline_us;
-}
-
-/* Until the guard has it. */
-static void
-arm(struct guest *g, uint64_t deadline_us)
-{
-	struct order o = { g, deadline_us };
-
-	assert_int_equal(guard_client_arm(g->client, deadline_us, NULL), 0);
-	bed_until(g->bed, is_taken, &o);
-}
+#include "tests/lib/guard_bed.h"
 
 static bool
 is_child_gone(void *arg)
@@ -206,40 +29,15 @@ is_child_gone(void *arg)
 	return waitpid(*(pid_t *)arg, NULL, WNOHANG) != 0;
 }
 
-/* A file of the kernel's, "" if there is none. */
-static const char *
-peek(const char *path, char buf[1024])
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? 0 : read(fd, buf, 1023);
-
-	if (fd >= 0)
-		close(fd);
-	buf[n > 0 ? n : 0] = '\0';
-	return buf;
-}
-
-static pid_t
-guard_of(const struct guest *g)
-{
-	AUTO_FREE char *path = xasprintf("/proc/%d/stat", (int)g->state.pid);
-	char buf[1024];
-	const char *after = strrchr(peek(path, buf), ')');
-
-	/* ") S 4711": state and parent. */
-	assert_non_null(after);
-	return (pid_t)strtol(after + 4, NULL, 10);
-}
-
 /* ---- life ---- */
 
 static void
 an_exit_status_is_told(void **state)
 {
-	struct guest *g = *state;
+	struct guarded *g = *state;
 
-	start(g, in_us(LATER_US), "exit 3");
-	bed_until(g->bed, is_over, g);
+	guarded_start(g, guarded_in_us(LATER_US), "exit 3");
+	bed_until(g->bed, guarded_is_over, g);
 	assert_int_equal(g->state.life, GUARD_LIFE_ENDED);
 	assert_true(WIFEXITED(g->state.status));
 	assert_int_equal(WEXITSTATUS(g->state.status), 3);
@@ -248,13 +46,13 @@ an_exit_status_is_told(void **state)
 static void
 a_killed_program_is_told(void **state)
 {
-	struct guest *g = *state;
+	struct guarded *g = *state;
 
-	start(g, in_us(LATER_US), "sleep 1000");
+	guarded_start(g, guarded_in_us(LATER_US), "sleep 1000");
 	assert_int_equal(g->state.life, GUARD_LIFE_RUNS);
 	assert_true(g->state.locked);
 	assert_int_equal(guard_client_kill(g->client, NULL), 0);
-	bed_until(g->bed, is_over, g);
+	bed_until(g->bed, guarded_is_over, g);
 	assert_int_equal(g->state.life, GUARD_LIFE_ENDED);
 	assert_true(WIFSIGNALED(g->state.status));
 	assert_int_equal(WTERMSIG(g->state.status), SIGKILL);
@@ -264,11 +62,11 @@ static void
 a_program_that_is_not_there_is_told(void **state)
 {
 	static const char *const argv[] = { "/no/such/program", NULL };
-	struct guest *g = *state;
-	struct guard_opts o = opts_for(g, in_us(LATER_US), argv);
+	struct guarded *g = *state;
+	struct guard_opts o = guarded_opts(g, guarded_in_us(LATER_US), argv);
 
-	start_opts(g, &o);
-	bed_until(g->bed, is_over, g);
+	guarded_start_opts(g, &o);
+	bed_until(g->bed, guarded_is_over, g);
 	assert_int_equal(g->state.life, GUARD_LIFE_FAILED);
 	assert_string_equal(
 	    g->state.why.msg, "cannot run its program: No such file or directory");
@@ -279,12 +77,12 @@ a_group_that_is_not_there_is_told(void **state)
 {
 	static const char *const argv[] = { "/bin/true", NULL };
 	static const char *const groups[] = { "/no/such/group", NULL };
-	struct guest *g = *state;
-	struct guard_opts o = opts_for(g, GUARD_NO_DEADLINE, argv);
+	struct guarded *g = *state;
+	struct guard_opts o = guarded_opts(g, GUARD_NO_DEADLINE, argv);
 
 	o.join_cgroups = groups;
-	start_opts(g, &o);
-	bed_until(g->bed, is_over, g);
+	guarded_start_opts(g, &o);
+	bed_until(g->bed, guarded_is_over, g);
 	assert_int_equal(g->state.life, GUARD_LIFE_FAILED);
 	assert_non_null(strstr(g->state.why.msg, "cannot enter its cgroups"));
 }
@@ -296,15 +94,15 @@ the_program_has_lost_its_rights(void **state)
 		"id -u; id -g; grep CapEff /proc/self/status; ls /proc/self/fd | wc -l;"
 		" echo $$",
 		NULL };
-	struct guest *g = *state;
-	struct guard_opts o = opts_for(g, GUARD_NO_DEADLINE, argv);
+	struct guarded *g = *state;
+	struct guard_opts o = guarded_opts(g, GUARD_NO_DEADLINE, argv);
 	AUTO_FREE uint8_t *said = NULL;
 	size_t n;
 
 	o.uid = 61234;
 	o.gid = 61235;
-	start_opts(g, &o);
-	bed_until(g->bed, is_over, g);
+	guarded_start_opts(g, &o);
+	bed_until(g->bed, guarded_is_over, g);
 	said = bed_read(bed_path(g->bed, "out"), &n);
 	/* 0, 1, 2, the witness, and the folder that ls reads. */
 	assert_int_equal(
@@ -317,13 +115,13 @@ the_program_has_lost_its_rights(void **state)
 static void
 all_die_at_the_deadline(void **state)
 {
-	struct guest *g = *state;
+	struct guarded *g = *state;
 
-	start_ready(g, in_us(LATER_US),
+	guarded_start_ready(g, guarded_in_us(LATER_US),
 	    "(setsid sh -c '(sleep 1000 &) ; : > ready; sleep 1000' &) ; sleep 1000");
-	arm(g, in_us(SOON_US));
-	bed_until(g->bed, none_left, g);
-	bed_until(g->bed, is_over, g);
+	guarded_arm(g, guarded_in_us(SOON_US));
+	bed_until(g->bed, guarded_none_left, g);
+	bed_until(g->bed, guarded_is_over, g);
 	assert_int_equal(g->state.life, GUARD_LIFE_KILLED);
 	assert_false(g->state.heard);
 }
@@ -332,23 +130,23 @@ static void
 a_deadline_before_the_start_is_kept(void **state)
 {
 	static const char *const argv[] = { "/bin/sleep", "1000", NULL };
-	struct guest *g = *state;
-	struct guard_opts o = opts_for(g, in_us(SOON_US), argv);
+	struct guarded *g = *state;
+	struct guard_opts o = guarded_opts(g, guarded_in_us(SOON_US), argv);
 
-	start_opts(g, &o);
-	bed_until(g->bed, none_left, g);
+	guarded_start_opts(g, &o);
+	bed_until(g->bed, guarded_none_left, g);
 }
 
 static void
 deadlines_in_the_past_kill_at_once(void **state)
 {
 	static const uint64_t past[] = { 0, 1, 1000000 };
-	struct guest *g = *state;
+	struct guarded *g = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(past); i++) {
-		start(g, in_us(LATER_US), "sleep 1000");
-		arm(g, past[i]);
-		bed_until(g->bed, is_over, g);
+		guarded_start(g, guarded_in_us(LATER_US), "sleep 1000");
+		guarded_arm(g, past[i]);
+		bed_until(g->bed, guarded_is_over, g);
 		assert_int_equal(g->state.life, GUARD_LIFE_KILLED);
 		guard_client_free(MOVE(g->client));
 		close(MOVE_FD(g->witness));
@@ -365,237 +163,111 @@ is_past(void *arg)
 static void
 a_renewed_one_lives_on(void **state)
 {
-	struct guest *g = *state;
-	uint64_t first = in_us(SOON_US);
+	struct guarded *g = *state;
+	uint64_t first = guarded_in_us(SOON_US);
 
-	start(g, in_us(LATER_US), "sleep 1000");
-	arm(g, first);
-	arm(g, in_us(LATER_US));
+	guarded_start(g, guarded_in_us(LATER_US), "sleep 1000");
+	guarded_arm(g, first);
+	guarded_arm(g, guarded_in_us(LATER_US));
 	first += SOON_US;
 	bed_until(g->bed, is_past, &first);
-	assert_false(none_left(g));
+	assert_false(guarded_none_left(g));
 	assert_int_equal(g->state.life, GUARD_LIFE_RUNS);
 	assert_true(guard_client_state(g->client)->deadline_us > first);
-	arm(g, GUARD_NO_DEADLINE);
-	arm(g, in_us(SOON_US));
-	bed_until(g->bed, none_left, g);
+	guarded_arm(g, GUARD_NO_DEADLINE);
+	guarded_arm(g, guarded_in_us(SOON_US));
+	bed_until(g->bed, guarded_none_left, g);
 }
 
 /* One that takes its orders late must not make of an old lease a new one. */
 static void
 a_stopped_guard_and_guest_die_on_time(void **state)
 {
-	struct guest *g = *state;
+	struct guarded *g = *state;
 	pid_t guard;
 
-	start_ready(g, in_us(LATER_US),
+	guarded_start_ready(g, guarded_in_us(LATER_US),
 	    "(setsid sh -c ': > ready; kill -STOP $$' &) ; sleep 1000");
-	guard = guard_of(g);
-	arm(g, in_us(SOON_US));
+	guard = guarded_guard(g);
+	guarded_arm(g, guarded_in_us(SOON_US));
 	kill(guard, SIGSTOP);
 	kill(g->state.pid, SIGSTOP);
-	bed_until(g->bed, none_left, g);
+	bed_until(g->bed, guarded_none_left, g);
 }
 
 static void
 an_unheard_order_prolongs_nothing(void **state)
 {
-	struct guest *g = *state;
+	struct guarded *g = *state;
 
-	start(g, in_us(SOON_US), "sleep 1000");
-	if (g->state.life == GUARD_LIFE_RUNS && !kill(guard_of(g), SIGSTOP))
-		assert_int_equal(guard_client_arm(g->client, in_us(LATER_US), NULL), 0);
-	bed_until(g->bed, none_left, g);
+	guarded_start(g, guarded_in_us(SOON_US), "sleep 1000");
+	if (g->state.life == GUARD_LIFE_RUNS && !kill(guarded_guard(g), SIGSTOP))
+		assert_int_equal(
+		    guard_client_arm(g->client, guarded_in_us(LATER_US), NULL), 0);
+	bed_until(g->bed, guarded_none_left, g);
 }
 
 static void
 nobody_can_ask_for_years(void **state)
 {
-	struct guest *g = *state;
-	uint64_t first = in_us(LATER_US), years = in_us(UINT64_C(100000000000000));
-	struct order order = { g, first + 1 };
+	struct guarded *g = *state;
+	uint64_t first = guarded_in_us(LATER_US),
+		 years = guarded_in_us(UINT64_C(100000000000000));
+	struct guarded_order order = { g, first + 1 };
 
-	start(g, first, "sleep 1000");
+	guarded_start(g, first, "sleep 1000");
 	assert_int_equal(guard_client_arm(g->client, years, NULL), 0);
 	assert_int_equal(guard_client_arm(g->client, first + 1, NULL), 0);
 	/* One answer a turn: none is missed. */
-	while (!is_taken(&order)) {
+	while (!guarded_is_taken(&order)) {
 		assert_true(guard_client_state(g->client)->deadline_us == first);
 		loop_turn(g->bed->loop, 100);
 	}
 }
 
-/* ---- control groups ---- */
-
-static void
-write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	assert_true(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
-	close(fd);
-}
-
-static bool
-is_group_empty(void *arg)
-{
-	return rmdir(arg) == 0;
-}
-
-static void
-a_frozen_guest_dies_on_time(void **state)
-{
-	static const char *const argv[] = { "/bin/sleep", "1000", NULL };
-	struct guest *g = *state;
-	AUTO_FREE char *group = xasprintf(V2 "/drover-guard-%d", (int)getpid());
-	AUTO_FREE char *procs = xasprintf("%s/cgroup.procs", group);
-	AUTO_FREE char *freeze = xasprintf("%s/cgroup.freeze", group);
-	const char *groups[] = { procs, NULL };
-	struct guard_opts o = opts_for(g, in_us(LATER_US), argv);
-
-	if (access(V2 "/cgroup.procs", W_OK) || mkdir(group, 0755))
-		skip();
-	o.join_cgroups = groups;
-	start_opts(g, &o);
-	bed_until(g->bed, is_told, g);
-	write_text(freeze, "1");
-	arm(g, in_us(SOON_US));
-	bed_until(g->bed, none_left, g);
-	bed_until(g->bed, is_group_empty, group);
-}
-
-static bool
-is_frozen(void *arg)
-{
-	char buf[1024];
-
-	return !strcmp(peek(arg, buf), "FROZEN\n");
-}
-
-static bool
-is_dead(void *arg)
-{
-	AUTO_FREE char *path = xasprintf("/proc/%d/stat", (int)*(pid_t *)arg);
-	char buf[1024];
-
-	return !*peek(path, buf) || strstr(buf, ") Z");
-}
-
-/* Why the agent freezes nobody with this one: its guard is dead on time, the guest only
- * when it is thawed. */
-static void
-a_guest_in_the_old_freezer_dies_when_thawed(void **state)
-{
-	static const char *const argv[] = { "/bin/sleep", "1000", NULL };
-	struct guest *g = *state;
-	AUTO_FREE char *group = xasprintf(V1 "/drover-guard-%d", (int)getpid());
-	AUTO_FREE char *procs = xasprintf("%s/cgroup.procs", group);
-	AUTO_FREE char *freezer = xasprintf("%s/freezer.state", group);
-	const char *groups[] = { procs, NULL };
-	struct guard_opts o = opts_for(g, in_us(LATER_US), argv);
-	pid_t guard;
-
-	if (access(V1 "/cgroup.procs", W_OK) || mkdir(group, 0755))
-		skip();
-	o.join_cgroups = groups;
-	start_opts(g, &o);
-	bed_until(g->bed, is_told, g);
-	guard = guard_of(g);
-	write_text(freezer, "FROZEN");
-	bed_until(g->bed, is_frozen, freezer);
-	arm(g, in_us(SOON_US));
-	bed_until(g->bed, is_dead, &guard);
-	assert_false(none_left(g));
-	write_text(freezer, "THAWED");
-	bed_until(g->bed, none_left, g);
-	bed_until(g->bed, is_group_empty, group);
-}
-
-/* ---- storage ---- */
-
-static bool
-waits_for_storage(void *arg)
-{
-	const struct guest *g = arg;
-	AUTO_FREE char *path = xasprintf("/proc/%d/stat", (int)g->state.pid);
-	char buf[1024];
-
-	return strstr(peek(path, buf), ") D");
-}
-
-/* What no signal ends, the watchdog is for; and nobody is told that it has ended. */
-static void
-a_guest_in_storages_hands_is_not_called_dead(void **state)
-{
-	struct guest *g = *state;
-	AUTO_FREE char *script = NULL;
-	pid_t guard;
-
-	if (!disk_bed_mount(&g->disk, g->bed->dir, 16)) {
-		g->disk.dir[0] = '\0';
-		skip();
-	}
-	script =
-	    xasprintf(": > ready; exec dd if=/dev/zero of=%s/x bs=4096 count=1000000"
-		      " oflag=dsync 2>/dev/null",
-		g->disk.dir);
-	disk_bed_freeze(&g->disk);
-	start_ready(g, in_us(LATER_US), script);
-	bed_until(g->bed, waits_for_storage, g);
-	guard = guard_of(g);
-	arm(g, in_us(SOON_US));
-	bed_until(g->bed, is_dead, &guard);
-	bed_settle(g->bed);
-	assert_false(none_left(g));
-	assert_int_equal(g->state.life, GUARD_LIFE_RUNS);
-	disk_bed_thaw(&g->disk);
-	bed_until(g->bed, is_over, g);
-	assert_int_equal(g->state.life, GUARD_LIFE_KILLED);
-	assert_true(none_left(g));
-}
-
 /* ---- agents ---- */
 
 static void
-adopt(struct guest *g)
+adopt(struct guarded *g)
 {
 	struct err e = ERR_INIT;
 
 	g->state = (struct guard_state){ .life = GUARD_LIFE_STARTS };
-	if (guard_client_adopt(g->bed->loop, g->bed->dir, on_change, g, &g->client, &e))
+	if (guard_client_adopt(
+		g->bed->loop, g->bed->dir, guarded_on_change, g, &g->client, &e))
 		fail_msg("%s", e.msg);
-	bed_until(g->bed, is_told, g);
+	bed_until(g->bed, guarded_is_told, g);
 }
 
 static void
 a_later_agent_finds_it(void **state)
 {
-	struct guest *g = *state;
-	uint64_t deadline = in_us(LATER_US);
+	struct guarded *g = *state;
+	uint64_t deadline = guarded_in_us(LATER_US);
 	pid_t pid;
 
-	start(g, deadline, "sleep 1000");
+	guarded_start(g, deadline, "sleep 1000");
 	pid = g->state.pid;
 	guard_client_free(MOVE(g->client));
 	adopt(g);
 	assert_int_equal(g->state.life, GUARD_LIFE_RUNS);
 	assert_int_equal(g->state.pid, pid);
 	assert_true(g->state.deadline_us == deadline);
-	arm(g, in_us(SOON_US));
-	bed_until(g->bed, is_over, g);
+	guarded_arm(g, guarded_in_us(SOON_US));
+	bed_until(g->bed, guarded_is_over, g);
 	assert_int_equal(g->state.life, GUARD_LIFE_KILLED);
 }
 
 static void
 a_later_agent_hears_how_it_ended(void **state)
 {
-	struct guest *g = *state;
+	struct guarded *g = *state;
 
-	start(g, in_us(LATER_US), "read x < /dev/null; exit 5");
+	guarded_start(g, guarded_in_us(LATER_US), "read x < /dev/null; exit 5");
 	guard_client_free(MOVE(g->client));
-	bed_until(g->bed, none_left, g);
+	bed_until(g->bed, guarded_none_left, g);
 	adopt(g);
-	bed_until(g->bed, is_over, g);
+	bed_until(g->bed, guarded_is_over, g);
 	assert_int_equal(g->state.life, GUARD_LIFE_ENDED);
 	assert_int_equal(WEXITSTATUS(g->state.status), 5);
 }
@@ -603,7 +275,7 @@ a_later_agent_hears_how_it_ended(void **state)
 static bool
 is_unheard(void *arg)
 {
-	const struct guest *g = arg;
+	const struct guarded *g = arg;
 
 	return !g->state.heard;
 }
@@ -611,18 +283,19 @@ is_unheard(void *arg)
 static void
 the_last_agent_to_come_is_heard(void **state)
 {
-	struct guest *g = *state;
+	struct guarded *g = *state;
 	struct guard_client *second;
-	struct guest later = { .bed = g->bed };
+	struct guarded later = { .bed = g->bed };
 
-	start(g, in_us(LATER_US), "sleep 1000");
-	assert_int_equal(guard_client_adopt(g->bed->loop, g->bed->dir, on_change,
-			     &later, &second, NULL),
+	guarded_start(g, guarded_in_us(LATER_US), "sleep 1000");
+	assert_int_equal(guard_client_adopt(g->bed->loop, g->bed->dir,
+			     guarded_on_change, &later, &second, NULL),
 	    0);
-	bed_until(g->bed, is_told, &later);
+	bed_until(g->bed, guarded_is_told, &later);
 	bed_until(g->bed, is_unheard, g);
 	assert_int_equal(g->state.life, GUARD_LIFE_RUNS);
-	assert_int_equal(guard_client_arm(g->client, in_us(LATER_US), NULL), ERR_LOST);
+	assert_int_equal(
+	    guard_client_arm(g->client, guarded_in_us(LATER_US), NULL), ERR_LOST);
 	assert_true(later.state.heard);
 	guard_client_free(second);
 	guard_client_free(MOVE(g->client));
@@ -632,35 +305,35 @@ the_last_agent_to_come_is_heard(void **state)
 static void
 who_is_not_there_is_not_adopted(void **state)
 {
-	struct guest *g = *state;
+	struct guarded *g = *state;
 	struct guard_client *c;
 	struct err e = ERR_INIT;
 
 	assert_int_equal(
-	    guard_client_adopt(g->bed->loop, g->bed->dir, on_change, g, &c, &e),
+	    guard_client_adopt(g->bed->loop, g->bed->dir, guarded_on_change, g, &c, &e),
 	    ERR_NOT_FOUND);
-	start(g, in_us(LATER_US), "sleep 1000");
-	arm(g, 0);
-	bed_until(g->bed, is_over, g);
+	guarded_start(g, guarded_in_us(LATER_US), "sleep 1000");
+	guarded_arm(g, 0);
+	bed_until(g->bed, guarded_is_over, g);
 	assert_int_equal(
-	    guard_client_adopt(g->bed->loop, g->bed->dir, on_change, g, &c, &e),
+	    guard_client_adopt(g->bed->loop, g->bed->dir, guarded_on_change, g, &c, &e),
 	    ERR_LOST);
 	assert_non_null(strstr(e.msg, "guard.sock"));
 }
 
 /* The agent as a process of its own, which is killed. */
 static _Noreturn void
-be_agent(struct guest *g, uint64_t deadline, int tell)
+be_agent(struct guarded *g, uint64_t deadline, int tell)
 {
 	static const char *const argv[] = { "/bin/sleep", "1000", NULL };
 	struct loop *l = loop_new(clock_system());
-	struct guard_opts o = opts_for(g, deadline, argv);
+	struct guard_opts o = guarded_opts(g, deadline, argv);
 	struct err e = ERR_INIT;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	o.pass_fds = &tell;
 	o.n_pass_fds = 1;
-	if (guard_client_start(l, &o, on_change, g, &g->client, &e))
+	if (guard_client_start(l, &o, guarded_on_change, g, &g->client, &e))
 		_exit(1);
 	while (g->state.life != GUARD_LIFE_RUNS)
 		loop_turn(l, 100);
@@ -673,8 +346,8 @@ be_agent(struct guest *g, uint64_t deadline, int tell)
 static void
 the_guest_outlives_a_killed_agent(void **state)
 {
-	struct guest *g = *state;
-	uint64_t deadline = in_us(LATER_US);
+	struct guarded *g = *state;
+	uint64_t deadline = guarded_in_us(LATER_US);
 	int fds[2];
 	char byte;
 	pid_t pid;
@@ -689,7 +362,7 @@ the_guest_outlives_a_killed_agent(void **state)
 	assert_int_equal(read(fds[0], &byte, 1), 1);
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	bed_until(g->bed, is_child_gone, &pid);
-	assert_false(none_left(g));
+	assert_false(guarded_none_left(g));
 	adopt(g);
 	assert_int_equal(g->state.life, GUARD_LIFE_RUNS);
 	assert_true(g->state.deadline_us == deadline);
@@ -699,13 +372,13 @@ static void
 strangers_words_hurt_nobody(void **state)
 {
 	static const char garbage[64] = "arm me";
-	struct guest *g = *state;
+	struct guarded *g = *state;
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	struct guard_ask ask = { .magic = GUARD_MAGIC, .version = 1, .verb = 99 };
 	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	struct guard_say said;
 
-	start(g, in_us(LATER_US), "sleep 1000");
+	guarded_start(g, guarded_in_us(LATER_US), "sleep 1000");
 	snprintf(a.sun_path, sizeof(a.sun_path), "%s", bed_path(g->bed, "guard.sock"));
 	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
 	assert_int_equal(send(fd, &ask, sizeof(ask), MSG_NOSIGNAL), sizeof(ask));
@@ -724,7 +397,7 @@ strangers_words_hurt_nobody(void **state)
 static void
 on_entered(struct child *c, const struct child_result *r, void *arg)
 {
-	struct guest *g = arg;
+	struct guarded *g = arg;
 
 	assert_true(WIFEXITED(r->status));
 	assert_int_equal(WEXITSTATUS(r->status), 7);
@@ -734,7 +407,7 @@ on_entered(struct child *c, const struct child_result *r, void *arg)
 static bool
 is_done(void *arg)
 {
-	const struct guest *g = arg;
+	const struct guarded *g = arg;
 
 	return g->done;
 }
@@ -743,8 +416,8 @@ is_done(void *arg)
 static void
 what_is_brought_in_dies_with_the_guard(void **state)
 {
-	struct guest *g = *state;
-	struct guard_opts o = opts_for(g, in_us(LATER_US), NULL);
+	struct guarded *g = *state;
+	struct guard_opts o = guarded_opts(g, guarded_in_us(LATER_US), NULL);
 	AUTO_FREE char *script =
 	    xasprintf("cd %s; (sleep 1000 3>&3 & echo $! > inner); : > ready; exit 7",
 		g->bed->dir);
@@ -756,9 +429,10 @@ what_is_brought_in_dies_with_the_guard(void **state)
 	pid_t inner;
 	size_t n;
 
-	assert_int_equal(
-	    guard_client_start(g->bed->loop, &o, on_change, g, &g->client, NULL), 0);
-	bed_until(g->bed, is_told, g);
+	assert_int_equal(guard_client_start(
+			     g->bed->loop, &o, guarded_on_change, g, &g->client, NULL),
+	    0);
+	bed_until(g->bed, guarded_is_told, g);
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	g->witness = fds[0];
 	pass[0] = fds[1];
@@ -776,11 +450,11 @@ what_is_brought_in_dies_with_the_guard(void **state)
 	assert_int_equal(kill(outer, 0), 0);
 	assert_int_equal(
 	    guard_client_outer_pid(g->client, 9999, &outer, NULL), ERR_NOT_FOUND);
-	arm(g, in_us(SOON_US));
-	bed_until(g->bed, none_left, g);
+	guarded_arm(g, guarded_in_us(SOON_US));
+	bed_until(g->bed, guarded_none_left, g);
 }
 
-#define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
+#define TEST(t) cmocka_unit_test_setup_teardown(t, guarded_setup, guarded_teardown)
 
 int
 main(void)
@@ -798,9 +472,6 @@ main(void)
 		TEST(a_stopped_guard_and_guest_die_on_time),
 		TEST(an_unheard_order_prolongs_nothing),
 		TEST(nobody_can_ask_for_years),
-		TEST(a_frozen_guest_dies_on_time),
-		TEST(a_guest_in_the_old_freezer_dies_when_thawed),
-		TEST(a_guest_in_storages_hands_is_not_called_dead),
 		TEST(a_later_agent_finds_it),
 		TEST(a_later_agent_hears_how_it_ended),
 		TEST(the_last_agent_to_come_is_heard),
