@@ -39,7 +39,7 @@ guest_wire_make(const struct guest *g, const Drover__GuestSpec *spec, size_t i,
 		return 0;
 	}
 	if (guest_spec_is_container(spec)) {
-		rc = port_pair_add(nl, &p, e);
+		rc = port_pair_add(nl, &p, NULL, e);
 		*ret_tap = -1;
 	} else {
 		rc = port_add(nl, &p, ret_tap, e);
@@ -87,26 +87,39 @@ guest_wires_guard(const struct guest *g)
 	}
 }
 
-/* A container's have no descriptors: its engine takes the inner ends by their names. */
+/* A container's are made when its network namespace is there, by its engine. */
+static int
+allow_wires(const struct guest *g, const Drover__GuestSpec *spec, struct err *e)
+{
+	for (size_t i = 0; i < spec->n_nics; i++) {
+		const struct port_spec p = port_of(g, spec, i);
+		int rc = port_pair_allow(g->gs->env.nl, &p, e);
+
+		if (rc)
+			return err_wrap(
+			    e, "%s of vm %s", spec->nics[i]->name, spec->name);
+	}
+	return 0;
+}
+
 enum flow_rc
 guest_step_wires(struct flow *f, void *arg)
 {
 	struct guest_job *j = arg;
 	const struct guest *g = j->g;
 	const Drover__GuestSpec *spec = g->spec;
-	bool taps = !guest_spec_is_container(spec);
 
 	if (j->found || guest_spec_invented(spec) || !spec->n_nics)
 		return FLOW_NEXT;
-	if (taps)
-		j->taps = xcalloc(spec->n_nics, sizeof(*j->taps));
+	if (guest_spec_is_container(spec))
+		return allow_wires(g, spec, flow_err(f)) ? FLOW_FAIL : FLOW_NEXT;
+	j->taps = xcalloc(spec->n_nics, sizeof(*j->taps));
 	for (size_t i = 0; i < spec->n_nics; i++) {
 		int tap = -1;
 
 		if (guest_wire_make(g, spec, i, &tap, flow_err(f)))
 			return FLOW_FAIL;
-		if (taps)
-			j->taps[j->n_taps++] = tap;
+		j->taps[j->n_taps++] = tap;
 	}
 	return FLOW_NEXT;
 }

@@ -54,6 +54,7 @@ struct nl_pair {
 	const char *outer, *inner;
 	uint8_t mac[6];
 	uint32_t mtu;
+	const int *netns; /* the inner end is born there; NULL: here */
 };
 
 int nl_pair_add(struct nl *nl, const struct nl_pair *p, struct err *e) WARN_UNUSED;

@@ -54,6 +54,8 @@ put_peer(struct nl_msg *m, const struct nl_pair *p)
 	put(m, IFLA_IFNAME, p->inner, strlen(p->inner) + 1);
 	put(m, IFLA_ADDRESS, p->mac, sizeof(p->mac));
 	put(m, IFLA_MTU, &p->mtu, sizeof(p->mtu));
+	if (p->netns)
+		put(m, IFLA_NET_NS_FD, p->netns, sizeof(*p->netns));
 	nla_nest_end(m, peer);
 	nla_nest_end(m, data);
 }

@@ -264,23 +264,35 @@ drop_intake(struct nl *nl, uint64_t guest, unsigned nic)
 }
 
 static int
+drop_left_over(
+    struct nl *nl, const char *name, const struct port_spec *p, struct err *e)
+{
+	struct nl_link left;
+
+	drop_intake(nl, p->guest, p->nic);
+	return nl_link_get(nl, name, &left, NULL) ? 0 : nl_link_del(nl, left.index, e);
+}
+
+static int
 make_pair(struct nl *nl, const char *name, const struct nl_link *bridge,
-    const struct port_spec *p, struct err *e)
+    const struct port_spec *p, const struct port_far *far, struct err *e)
 {
 	char inner[PORT_NAME_MAX];
-	struct nl_pair pair = { name, inner, { 0 }, bridge->mtu };
-	struct nl_link left;
+	struct nl_pair pair = { name, inner, { 0 }, bridge->mtu, NULL };
 	int rc = port_mac_parse(p->mac, pair.mac, e);
 
 	port_inner_name(p->guest, p->nic, inner);
-	drop_intake(nl, p->guest, p->nic);
-	if (!rc && !nl_link_get(nl, name, &left, NULL))
-		rc = nl_link_del(nl, left.index, e);
+	if (far) {
+		pair.inner = far->name;
+		pair.netns = &far->netns;
+	}
+	if (!rc)
+		rc = drop_left_over(nl, name, p, e);
 	return rc ? rc : nl_pair_add(nl, &pair, e);
 }
 
 int
-port_pair_add(struct nl *nl, const struct port_spec *p, struct err *e)
+port_pair_allow(struct nl *nl, const struct port_spec *p, struct err *e)
 {
 	struct nl_link bridge;
 	char name[PORT_NAME_MAX];
@@ -289,7 +301,24 @@ port_pair_add(struct nl *nl, const struct port_spec *p, struct err *e)
 	if (rc)
 		return rc;
 	port_name(p->guest, p->nic, name);
-	rc = make_pair(nl, name, &bridge, p, e);
+	rc = drop_left_over(nl, name, p, e);
+	if (!rc)
+		rc = port_guard(nl, p, e);
+	return rc ? err_wrap(e, "port %s", name) : 0;
+}
+
+int
+port_pair_add(
+    struct nl *nl, const struct port_spec *p, const struct port_far *far, struct err *e)
+{
+	struct nl_link bridge;
+	char name[PORT_NAME_MAX];
+	int rc = find_bridge(nl, p->bridge, p->vlan, &bridge, e);
+
+	if (rc)
+		return rc;
+	port_name(p->guest, p->nic, name);
+	rc = make_pair(nl, name, &bridge, p, far, e);
 	if (rc)
 		return err_wrap(e, "port %s", name);
 	rc = note_guest(nl, name, p, e);

@@ -42,13 +42,29 @@ int port_mac_parse(const char *s, uint8_t ret_mac[6], struct err *e) WARN_UNUSED
  */
 int port_add(
     struct nl *nl, const struct port_spec *p, int *ret_fd, struct err *e) WARN_UNUSED;
+
+/* Where a pair's inner end is made, and what it is called there. */
+struct port_far {
+	int netns; /* descriptor of a network namespace */
+	const char *name;
+};
+
 /*
  * Make a pair, put its outer end (port_name) on the bridge, and leave it down: shut.
- * The inner end (port_inner_name) has the guest's hardware address and waits in this
- * network namespace for whoever moves it into the container's.  A leftover of that name
- * is replaced.
+ * The inner end has the guest's hardware address.  With far NULL it is port_inner_name
+ * and waits in this network namespace for whoever moves it into the container's; to be
+ * moved takes it ten times as long as to be made there.  A leftover of that name is
+ * replaced.
  */
-int port_pair_add(struct nl *nl, const struct port_spec *p, struct err *e) WARN_UNUSED;
+int port_pair_add(struct nl *nl, const struct port_spec *p, const struct port_far *far,
+    struct err *e) WARN_UNUSED;
+/*
+ * What goes before a port_pair_add that another process makes: that its bridge takes it
+ * is known, no leftover of it is there, and its rules wait for it, so that it is never
+ * there without.  port_del takes that back too.
+ */
+int port_pair_allow(
+    struct nl *nl, const struct port_spec *p, struct err *e) WARN_UNUSED;
 /*
  * Take the outer end of a pair up or down.  One that opens tells the bridge and what is
  * behind it where the guest is now; that they do not take it in is no failure.

@@ -5,6 +5,7 @@
  * ADDRESS]…
  *       [--address ADDRESS] [--program DESCRIPTOR] -- RUNTIME ARGUMENT…
  *   drover-stage nic [--pid N] LINK NAME MAC ADDRESS GATEWAY
+ *       [GUEST SLOT BRIDGE VLAN RX_KBIT TX_KBIT]
  *   drover-stage nic [--pid N] lo
  *   drover-stage nic-out --pid N OUTER LINK
  *   drover-stage nic-fresh --pid N NAME…
@@ -17,7 +18,8 @@
  * behind those, is run for the runtime's file.
  *
  * nic: takes LINK of the network namespace it runs in into the one of process N, or of
- * the process that the runtime tells a hook about on stdin, and sets it up there.
+ * the process that the runtime tells a hook about on stdin, and sets it up there.  If
+ * there is no LINK and it knows of which port that is the inner end, it makes the pair.
  * nic-out: the way back of what OUTER is the other end of; absent already is fine.
  * nic-fresh: forgets whom process N has asked for its neighbours' addresses: a question
  * that met a shut wire is put again at once then, else after a second.

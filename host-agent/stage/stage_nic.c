@@ -18,6 +18,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/network/port.h"
 #include "host-agent/stage/stage_int.h"
 
 #define STATE_MAX   65536 /* of what a runtime tells its hooks */
@@ -36,8 +37,9 @@ struct nic {
 	pid_t pid;
 	const char *link, *name;
 	uint8_t mac[MAC_BYTES];
-	bool has_address, has_gateway;
+	bool has_address, has_gateway, has_port;
 	struct address address, gateway;
+	struct port_spec port; /* what to make if there is no link */
 };
 
 /* ---- what the command line says ---- */
@@ -131,6 +133,34 @@ read_state(pid_t *ret_pid, struct err *e)
 	return rc;
 }
 
+/* GUEST SLOT BRIDGE VLAN RX_KBIT TX_KBIT */
+static int
+take_port(char **args, struct port_spec *p, struct err *e)
+{
+	uint64_t slot, vlan;
+	int rc;
+
+	for (int i = 0; i < 6; i++)
+		if (!args[i])
+			return err_set(e, ERR_INVALID,
+			    "nic: wants GUEST SLOT BRIDGE VLAN RX_KBIT TX_KBIT");
+	rc = parse_u64(args[0], 1, UINT64_MAX, "guest", &p->guest, e);
+	if (!rc)
+		rc = parse_u64(args[1], 0, UINT16_MAX, "slot", &slot, e);
+	if (!rc)
+		rc = parse_u64(args[3], 0, UINT16_MAX, "vlan", &vlan, e);
+	if (!rc)
+		rc = parse_u64(args[4], 0, UINT64_MAX, "rate", &p->rx_kbit, e);
+	if (!rc)
+		rc = parse_u64(args[5], 0, UINT64_MAX, "rate", &p->tx_kbit, e);
+	if (rc)
+		return rc;
+	p->nic = (unsigned)slot;
+	p->bridge = args[2];
+	p->vlan = (uint32_t)vlan;
+	return 0;
+}
+
 static int
 take_nic(char **args, struct nic *n, struct err *e)
 {
@@ -153,7 +183,12 @@ take_nic(char **args, struct nic *n, struct err *e)
 		rc = parse_address(args[3], &n->address, e);
 	if (!rc && n->has_gateway)
 		rc = parse_address(args[4], &n->gateway, e);
-	return rc;
+	if (rc || !args[5])
+		return rc;
+	n->has_port = true;
+	n->port.mac = args[2];
+	n->port.address = args[3];
+	return take_port(args + 5, &n->port, e);
 }
 
 /* ---- the kernel's links ---- */
@@ -305,22 +340,48 @@ enter(int netns, struct err *e)
 }
 
 static int
-move_in(const struct nic *n, struct err *e)
+move_in(const struct nic *n, int index, int netns, struct err *e)
 {
-	AUTO_CLOSE int netns = -1;
-	int index = (int)if_nametoindex(n->link);
-	struct nl_sock *s;
-	int rc = open_netns(n->pid, &netns, e);
+	struct nl_sock *s = dial(e);
+	int rc;
 
-	if (rc)
-		return rc;
-	if (!index)
-		return err_sys(e, ERR_NOT_FOUND, errno, "no link %s", n->link);
-	s = dial(e);
 	if (!s)
 		return e->code;
 	rc = move(s, index, netns, n->name, e);
 	nl_socket_free(s);
+	return rc;
+}
+
+/* The agent has set its rules (port_pair_allow): they are not for us to know. */
+static int
+make_in(const struct nic *n, int netns, struct err *e)
+{
+	const struct port_far far = { .netns = netns, .name = n->name };
+	struct nl *nl = NULL;
+	int rc = nl_new(&nl, e);
+
+	if (rc)
+		return rc;
+	rc = port_pair_add(nl, &n->port, &far, e);
+	nl_free(nl);
+	return rc;
+}
+
+static int
+put_in(const struct nic *n, struct err *e)
+{
+	AUTO_CLOSE int netns = -1;
+	int index = (int)if_nametoindex(n->link);
+	int rc = open_netns(n->pid, &netns, e);
+
+	if (rc)
+		return rc;
+	if (index)
+		rc = move_in(n, index, netns, e);
+	else if (n->has_port)
+		rc = make_in(n, netns, e);
+	else
+		rc = err_set(e, ERR_NOT_FOUND, "no link %s", n->link);
 	if (!rc)
 		rc = enter(netns, e);
 	if (!rc)
@@ -351,7 +412,7 @@ take_up_lo(pid_t pid, struct err *e)
 int
 stage_cmd_nic(char **args, struct err *e)
 {
-	struct nic n = { .pid = 0 };
+	struct nic n = { .link = "", .name = "" };
 	bool only_lo;
 	int rc = 0;
 
@@ -366,7 +427,7 @@ stage_cmd_nic(char **args, struct err *e)
 		rc = read_state(&n.pid, e);
 	if (rc)
 		return rc;
-	return only_lo ? take_up_lo(n.pid, e) : move_in(&n, e);
+	return only_lo ? take_up_lo(n.pid, e) : put_in(&n, e);
 }
 
 /* ---- the way back ---- */

@@ -227,7 +227,7 @@ wire_up(struct suite_guest *sg, struct nl *nl)
 	suite_guest_wire(sg);
 	sg->nic.name = name;
 	sg->nic.gateway = gateway;
-	if (port_pair_add(nl, &port, &e) || port_gate(nl, sg->number, 0, true, &e))
+	if (port_pair_add(nl, &port, NULL, &e) || port_gate(nl, sg->number, 0, true, &e))
 		fail_msg("port: %s", e.msg);
 }
 

@@ -609,7 +609,7 @@ make_pair(struct nl *nl, unsigned nic, const char *mac)
 	};
 	struct err e = ERR_INIT;
 
-	if (port_pair_add(nl, &port, &e))
+	if (port_pair_add(nl, &port, NULL, &e))
 		fail_msg("port: %s", e.msg);
 }
 
@@ -649,8 +649,13 @@ wires_are_put_in(void **state)
 	suite_guest_wire(sg);
 	sg->nic.name = borrow("nic-0");
 	sg->nic.gateway = borrow("10.77.0.1");
-	make_pair(nl, 0, SUITE_MAC);
+	sg->nic.bridge = borrow("br0");
+	/* What is not there when it starts is made. */
+	assert_int_equal(port_del(nl, 41, 0, &e), 0);
 	suite_must_start(sg);
+	assert_int_equal(nl_link_get(nl, "dvt41n0", &link, &e), 0);
+	assert_true(link.master > 0);
+	assert_int_equal(nl_link_get(nl, "dvc41n0", &link, &e), ERR_NOT_FOUND);
 	inside_expect(sg, "cat /sys/class/net/eth0/address", SUITE_MAC "\n");
 	inside_expect(sg, "ip -4 addr show eth0 | grep -c 10.77.0.17/24", "1\n");
 	inside_expect(

@@ -38,11 +38,15 @@ split(char *words, char **list)
 static void
 take_nic(struct ct_case *c, char *value)
 {
+	static char bridge[] = "br0";
 	Drover__NicSpec *n = &c->nics[c->spec.n_nics];
 	char *words[MAX_WORDS] = { NULL };
 
 	split(value, words);
 	drover__nic_spec__init(n);
+	n->bridge = bridge;
+	n->vlan = 7;
+	n->rx_kbit_limit = 8000;
 	n->name = words[0];
 	n->mac = words[1];
 	if (words[2])

@@ -181,7 +181,7 @@ plug_in(struct bench *b, const char *address)
 	struct port_spec p = port_of(address);
 	struct err e = ERR_INIT;
 
-	if (port_pair_add(b->nl, &p, &e))
+	if (port_pair_add(b->nl, &p, NULL, &e))
 		fail_msg("port_pair_add: %s", e.msg);
 	sh("ip link set dvc42n0 up");
 	if (port_gate(b->nl, 42, 0, true, &e))
@@ -403,8 +403,30 @@ rules_follow_the_card(void **state)
 	sh("! nft list table bridge drover | grep -q dvt42n0");
 	/* As a tap that has gone with its holder leaves them. */
 	is.address = "300.1.2.3/24";
-	assert_int_equal(port_pair_add(b->nl, &is, &e), ERR_INVALID);
+	assert_int_equal(port_pair_add(b->nl, &is, NULL, &e), ERR_INVALID);
 	sh("! ip link show dvt42n0 2>/dev/null");
+}
+
+/* Another process makes it, which knows of no rules. */
+static void
+rules_wait_for_the_wire(void **state)
+{
+	struct bench *b = *state;
+	struct port_spec p = port_of(ADDRESS "/24");
+	struct nl *agent = b->nl;
+	struct err e = ERR_INIT;
+
+	guard(b);
+	if (port_pair_allow(b->nl, &p, &e))
+		fail_msg("port_pair_allow: %s", e.msg);
+	assert_int_equal(nl_new(&b->nl, &e), 0);
+	plug_in(b, ADDRESS "/24");
+	nl_free(b->nl);
+	b->nl = agent;
+	assert_true(passes(b, udp(MAC, ADDRESS, 5000, 53)));
+	assert_false(passes(b, udp(MAC, THEIRS, 5000, 53)));
+	assert_int_equal(port_del(b->nl, 42, 0, &e), 0);
+	sh("! nft list table bridge drover | grep -q dvt42n0");
 }
 
 /* Behind the ten bytes of a virtio header. */
@@ -476,6 +498,7 @@ main(void)
 		NETNS(unguarded_port_passes_all),
 		NETNS(rules_survive_the_agent),
 		NETNS(rules_follow_the_card),
+		NETNS(rules_wait_for_the_wire),
 		NETNS(machines_are_guarded_too),
 		NETNS(limited_port_is_guarded),
 	};

@@ -3,6 +3,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
@@ -252,7 +253,7 @@ make_pair(struct nl *nl, const struct port_spec *p)
 {
 	struct err e = ERR_INIT;
 
-	if (port_pair_add(nl, p, &e))
+	if (port_pair_add(nl, p, NULL, &e))
 		fail_msg("port_pair_add: %s", e.msg);
 }
 
@@ -285,7 +286,41 @@ pair_is_made_shut(void **state)
 	assert_int_equal(nl_link_get(nl, "dvt42n0", &left, &e), ERR_NOT_FOUND);
 	assert_int_equal(nl_link_get(nl, "dvc42n0", &left, &e), ERR_NOT_FOUND);
 	p.bridge = "none";
-	assert_int_equal(port_pair_add(nl, &p, &e), ERR_NOT_FOUND);
+	assert_int_equal(port_pair_add(nl, &p, NULL, &e), ERR_NOT_FOUND);
+}
+
+static void
+pair_is_born_far(void **state)
+{
+	struct nl *nl = *state;
+	struct port_spec p = { .guest = 42, .bridge = "br0", .mac = MAC };
+	struct port_far far = { .name = "eth0" };
+	struct nl_link outer, bridge, left;
+	struct err e = ERR_INIT;
+	AUTO_CLOSE int here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	AUTO_CLOSE int there = -1;
+
+	assert_int_equal(unshare(CLONE_NEWNET), 0);
+	there = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(setns(here, CLONE_NEWNET), 0);
+	far.netns = there;
+	/* What is in its way goes first. */
+	make_pair(nl, &p);
+	assert_int_equal(port_pair_allow(nl, &p, &e), 0);
+	assert_int_equal(nl_link_get(nl, "dvt42n0", &left, &e), ERR_NOT_FOUND);
+	assert_int_equal(port_pair_add(nl, &p, &far, &e), 0);
+	assert_int_equal(nl_link_get(nl, "br0", &bridge, &e), 0);
+	assert_int_equal(nl_link_get(nl, "dvt42n0", &outer, &e), 0);
+	assert_int_equal(outer.master, bridge.index);
+	assert_false(outer.up);
+	assert_int_equal(nl_link_get(nl, "dvc42n0", &left, &e), ERR_NOT_FOUND);
+	assert_int_equal(setns(there, CLONE_NEWNET), 0);
+	sh("ip link show eth0 | grep -q 52:54:00:12:34:56");
+	sh("ip link show eth0 | grep -q 'mtu 1400.*state DOWN'");
+	assert_int_equal(setns(here, CLONE_NEWNET), 0);
+	assert_int_equal(port_del(nl, 42, 0, &e), 0);
+	p.bridge = "none";
+	assert_int_equal(port_pair_allow(nl, &p, &e), ERR_NOT_FOUND);
 }
 
 /* What a neighbour's bridge learns from, and who knew the address before. */
@@ -436,6 +471,7 @@ main(void)
 		NETNS(port_moves_to_another_bridge),
 		NETNS(limits_come_and_go),
 		NETNS(pair_is_made_shut),
+		NETNS(pair_is_born_far),
 		NETNS(gate_opens_and_shuts),
 		NETNS(pair_is_limited),
 		NETNS(bridges_are_listed),

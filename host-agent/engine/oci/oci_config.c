@@ -1,6 +1,8 @@
 #include "host-agent/engine/oci/oci_config.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -390,14 +392,19 @@ hook_of(const struct oci_config_in *in, size_t i)
 	const Drover__NicSpec *nic = in->spec->nics[i];
 	unsigned slot = engine_nic_slot(in->spec, i);
 	AUTO_FREE char *name = xasprintf("eth%u", slot);
-	char link[PORT_NAME_MAX];
+	char link[PORT_NAME_MAX], guest[24], place[16], vlan[16], rx[24], tx[24];
 	json *o = json_new_object();
 
 	port_inner_name(in->spec->guest, slot, link);
 	json_set_str(o, "path", in->stage);
+	snprintf(vlan, sizeof(vlan), "%" PRIu32, nic->vlan);
+	snprintf(rx, sizeof(rx), "%" PRIu64, nic->rx_kbit_limit);
+	snprintf(tx, sizeof(tx), "%" PRIu64, nic->tx_kbit_limit);
+	snprintf(guest, sizeof(guest), "%" PRIu64, in->spec->guest);
+	snprintf(place, sizeof(place), "%u", slot);
 	json_set_json(o, "args",
 	    TEXTS("drover-stage", "nic", link, name, nic->mac, nic->address,
-		nic->gateway));
+		nic->gateway, guest, place, nic->bridge, vlan, rx, tx));
 	json_set_u64(o, "timeout", HOOK_S);
 	return o;
 }
