@@ -1,10 +1,13 @@
 /* sched_balance: what must be, then what evens the hosts out. */
+#include <math.h>
+
 #include "scheduler/moves.h"
 
 #define MAX_REFUSED    64u /* changes that were looked at and not worth it */
 #define GAIN_TINY      1e-6
 #define GAIN_LEAST     0.005
 #define GAIN_ANY       0.001
+#define GAIN_HOSTS     4.0 /* up to so many; one move is less of a larger cluster */
 #define GAIN_OVERRIDES 0.2 /* so much evenness is worth any cost */
 #define AGGRESSIVE     5u  /* threshold at which any gain is taken */
 
@@ -15,14 +18,17 @@ struct evening {
 };
 
 static struct bal_limits
-limits_of(const struct sched_ask *ask)
+limits_of(const struct moves *m)
 {
+	const struct sched_ask *ask = m->ask;
+	double least = ask->threshold >= AGGRESSIVE ? GAIN_ANY : GAIN_LEAST;
+
 	return (struct bal_limits){
 		.max_moved = ask->max_moves,
 		.target = (double)ask->target_ppm / 1e6,
-		.min_gain = !ask->threshold                ? GAIN_TINY
-			    : ask->threshold >= AGGRESSIVE ? GAIN_ANY
-							   : GAIN_LEAST,
+		.min_gain = ask->threshold
+				? least * fmin(1, GAIN_HOSTS / m->x.b.host_count)
+				: GAIN_TINY,
 	};
 }
 
@@ -123,7 +129,7 @@ even_out(struct moves *m)
 {
 	const struct sched_ask *ask = m->ask;
 	struct bal *b = &m->x.b;
-	struct evening x = { .m = m, .limits = limits_of(ask) };
+	struct evening x = { .m = m, .limits = limits_of(m) };
 
 	if (b->host_count < 2 || !b->guest_count)
 		return;

@@ -185,6 +185,38 @@ an_evacuated_host_is_empty_but_for_the_refused(void **state)
 	}
 }
 
+#define MANY 300u
+
+/* Every tenth host has ten times the load of the others. */
+static void
+large_clusters_are_evened_out_too(void **state)
+{
+	struct sched_host hosts[MANY];
+	struct sched_guest guests[MANY * 2];
+	struct sched_ask ask = ask_of(3);
+	struct sched_plan *p;
+
+	for (uint32_t i = 0; i < MANY; i++)
+		hosts[i] = build_host(i + 1, "host");
+	for (uint32_t i = 0; i < MANY * 2; i++) {
+		uint32_t h = i / 2;
+
+		guests[i] = build_running(i + 1, "guest", h + 1);
+		guests[i].memory_mb = 512 + h % 7 * 256;
+		guests[i].is_measured = true;
+		guests[i].cpu_demand_mhz = h % 10 ? 300 : 3000;
+	}
+	struct sched_view *v = build_view(hosts, MANY, guests, MANY * 2);
+
+	ask.detail = SCHED_BRIEF;
+	assert_int_equal(sched_balance(v, &ask, &p, NULL), 0);
+	/* At the least one of the two of each hot host goes. */
+	assert_true(p->move_count >= MANY / 10);
+	assert_true(p->after.cpu_ppm < p->before.cpu_ppm * 3 / 4);
+	sched_plan_free(p);
+	sched_view_free(v);
+}
+
 /* Evenness as the numbers say it, worked out by hand. */
 static void
 the_numbers_of_a_move_are_those_of_its_hosts(void **state)
@@ -240,6 +272,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plans_are_legal_and_the_same_in_any_order),
 		cmocka_unit_test(an_evacuated_host_is_empty_but_for_the_refused),
+		cmocka_unit_test(large_clusters_are_evened_out_too),
 		cmocka_unit_test(the_numbers_of_a_move_are_those_of_its_hosts),
 		cmocka_unit_test(what_does_not_exist_is_refused),
 	};
