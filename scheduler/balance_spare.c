@@ -465,12 +465,6 @@ bal_spare_move(struct bal *b, uint32_t guest, uint32_t to)
 }
 
 uint32_t
-bal_spare_of(const struct bal *b, uint32_t guest)
-{
-	return b->spare->spare[guest];
-}
-
-uint32_t
 bal_spare_missing(const struct bal *b)
 {
 	return b->spare->missing;

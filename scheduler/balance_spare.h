@@ -31,8 +31,6 @@ void bal_spare_keep(struct bal *b);
 void bal_spare_take_back(struct bal *b);
 /* bal_join()'s: guest is there already. */
 void bal_spare_join(struct bal *b, uint32_t guest);
-/* Where guest would go; BAL_NONE: nowhere. */
-uint32_t bal_spare_of(const struct bal *b, uint32_t guest);
 /* Guests that have nowhere to go. */
 uint32_t bal_spare_missing(const struct bal *b);
 /* Worked out from nothing: does every lost host's memory fit where it says? */
