@@ -22,6 +22,7 @@
 #define HOPELESS   (-1e9f)
 #define NO_STEP    1e-9
 #define NEARLY     0.8F
+#define PIECE      2u /* hosts of a front that are bounded together */
 
 /* From so many hosts on, one screening serves for several moves: those that share no
  * host, judged anew before each, while they gain this part of what the best did. */
@@ -201,7 +202,8 @@ find_fronts(struct bal *b)
 		for (uint32_t i = from; i < to; i++) {
 			const struct bal_host *h = &b->hosts[s->sorted[i]];
 
-			if (h->closed || h->busy || h->mem >= least)
+			if (h->closed || h->busy || h->mem >= least ||
+			    s->touched[s->sorted[i]])
 				continue;
 			least = h->mem;
 			s->front[n++] = s->sorted[i];
@@ -231,6 +233,24 @@ slope_now(const struct bal *b)
 		.mean_x = (float)mx,
 		.mean_y = (float)my,
 	};
+}
+
+/*
+ * The same, as if both deviations were those that a usual guest's move leaves behind.
+ * Where one of them is nought any move adds to it, and its slope there would forbid
+ * all.
+ */
+static struct slope
+slope_behind(const struct bal *b)
+{
+	double n = b->host_count, guests = b->guest_count;
+	struct slope w = slope_now(b);
+	double x = b->sums.sx / guests * sqrt(2 / n);
+	double y = b->sums.sy / guests * sqrt(2 / n);
+
+	w.wx = (float)(1 / (hypot(1 / (double)w.wx, x) + 1e-5));
+	w.wy = (float)(1 / (hypot(1 / (double)w.wy, y) + 1e-5));
+	return w;
 }
 
 /* Where the machine has wider vectors the linker's choice at start takes them. */
@@ -289,14 +309,14 @@ find_sources(const struct bal *b, const struct slope *w)
 	}
 }
 
-/* No host of a kind is better than one that had the least CPU load of any and the
- * least memory load of any: the corner of its front. */
+/* No host of a piece of a front is better than one that had the least CPU load of any
+ * there, which is the first's, and the least memory load, the last's: its corner. */
 WIDE_VECTORS static void
-try_corner(const struct bal *b, uint32_t kind, const struct slope *w)
+try_corner(const struct bal *b, uint32_t first, uint32_t last, const struct slope *w)
 {
 	const struct bal_screen *s = b->screen;
-	const struct bal_host *p = &b->hosts[s->front[s->front_from[kind]]];
-	const struct bal_host *q = &b->hosts[s->front[s->front_from[kind + 1] - 1]];
+	const struct bal_host *p = &b->hosts[s->front[first]];
+	const struct bal_host *q = &b->hosts[s->front[last]];
 	const float per_mhz = (float)(1 / p->cpu_cap), per_mb = (float)(1 / p->mem_cap);
 	const float x = 2 * ((float)(p->cpu / p->cpu_cap) - w->mean_x);
 	const float y = 2 * ((float)(q->mem / q->mem_cap) - w->mean_y);
@@ -531,6 +551,21 @@ promise_all(struct bal *b, uint32_t budget, const struct slope *w, struct promis
 }
 
 static void
+look_by(struct bal *b, uint32_t budget, const struct slope *w, struct choice *c,
+    struct promises *p)
+{
+	find_sources(b, w);
+	for (uint32_t k = 0; k < b->kind_count; k++) {
+		uint32_t end = b->screen->front_from[k + 1];
+
+		for (uint32_t i = b->screen->front_from[k]; i < end; i += PIECE)
+			try_corner(b, i, i + PIECE < end ? i + PIECE - 1 : end - 1, w);
+	}
+	promise_all(b, budget, w, p);
+	choose(b, c, p);
+}
+
+static void
 find_best(struct bal *b, uint32_t budget, struct choice *c, struct promises *p)
 {
 	struct slope w = slope_now(b);
@@ -541,13 +576,18 @@ find_best(struct bal *b, uint32_t budget, struct choice *c, struct promises *p)
 		fill_sorted(b);
 	}
 	find_fronts(b);
-	find_sources(b, &w);
-	for (uint32_t k = 0; k < b->kind_count; k++) {
-		if (b->screen->front_from[k] < b->screen->front_from[k + 1])
-			try_corner(b, k, &w);
-	}
-	promise_all(b, budget, &w, p);
-	choose(b, c, p);
+	look_by(b, budget, &w, c, p);
+}
+
+/* After find_best() has found nothing: what the slopes of now hide. */
+static void
+find_hidden(struct bal *b, uint32_t budget, struct choice *c, struct promises *p)
+{
+	struct slope w = slope_behind(b);
+
+	b->screen->enough = 0;
+	look_by(b, budget, &w, c, p);
+	b->screen->enough = 0;
 }
 
 double
@@ -557,6 +597,8 @@ bal_best_move(struct bal *b, bool may_move_more, uint32_t *ret_guest, uint32_t *
 	struct choice c;
 
 	find_best(b, may_move_more, &c, &p);
+	if (c.guest == BAL_NONE)
+		find_hidden(b, may_move_more, &c, &p);
 	*ret_guest = c.guest;
 	*ret_to = c.to;
 	return c.guest == BAL_NONE ? 0 : c.gain;
@@ -571,17 +613,18 @@ bal_make(struct bal *b, const struct bal_change *c)
 	return true;
 }
 
-/* The others that promised something, to hosts that nobody has touched since. */
+/* The others that promised something, to hosts that nobody has touched since: of many
+ * hosts those of the front, of more the front of those that are left. */
 static void
 make_more(
     struct bal *b, const struct bal_limits *l, const struct promise *p, double first)
 {
 	const struct bal_screen *s = b->screen;
 	bool *touched = s->touched;
+	bool is_huge = b->host_count >= HUGE_HOSTS;
 
 	for (uint32_t k = 0; k < p->count && b->score > l->target; k++) {
-		struct choice c = { first * (b->host_count < HUGE_HOSTS ? STILL_GOOD
-									: HUGE_GOOD),
+		struct choice c = { first * (is_huge ? HUGE_GOOD : STILL_GOOD),
 			BAL_NONE, BAL_NONE };
 		uint32_t g = p->list[k];
 
@@ -596,7 +639,11 @@ make_more(
 			continue;
 		touched[b->guests[g].at] = touched[c.to] = true;
 		bal_ring_apply(b, c.guest, c.to);
+		if (is_huge)
+			find_fronts(b);
 	}
+	for (uint32_t i = 0; i < b->host_count; i++)
+		touched[i] = false;
 }
 
 static bool
@@ -613,7 +660,13 @@ find_next(struct bal *b, const struct bal_limits *l, struct promises *p,
 		*ret = (struct bal_change){ c.guest, c.to, BAL_NONE, c.gain };
 		return true;
 	}
+	if (c.guest == BAL_NONE)
+		find_hidden(b, budget, &c, p);
 	gain = bal_best_swap(b, budget, &u, &v);
+	if (c.guest != BAL_NONE && c.gain >= fmax(gain, l->min_gain)) {
+		*ret = (struct bal_change){ c.guest, c.to, BAL_NONE, c.gain };
+		return true;
+	}
 	if (gain <= 0 || gain < l->min_gain)
 		return false;
 	*ret = (struct bal_change){ u, b->guests[v].at, v, gain };
@@ -642,8 +695,9 @@ step(struct bal *b, const struct bal_limits *l)
 		return false;
 	if (b->host_count < MANY_HOSTS || c.back != BAL_NONE)
 		return true;
-	for (uint32_t i = 0; i < b->host_count; i++)
-		b->screen->touched[i] = i == from || i == c.to;
+	b->screen->touched[from] = b->screen->touched[c.to] = true;
+	if (b->host_count >= HUGE_HOSTS)
+		find_fronts(b);
 	make_more(b, l, &p.free, c.gain > l->min_gain ? c.gain : l->min_gain);
 	return true;
 }

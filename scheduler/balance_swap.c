@@ -1,7 +1,8 @@
 /*
  * Two guests that change places, for when no single move gains or memory is in its way.
  *
- * Only pairs among the hosts that are farthest from the mean are looked at.
+ * Only pairs among the hosts that are farthest from the mean are looked at; if they all
+ * want the same, those farthest above it and those farthest below.
  */
 #include "scheduler/balance_int.h"
 #include "scheduler/balance_spare.h"
@@ -10,38 +11,67 @@
 #define MOST_TRIED 48u
 #define NO_GAIN    1e-9
 
-static double
-distance(const struct bal *b, uint32_t host)
-{
-	const struct bal_host *h = &b->hosts[host];
-	double n = b->host_count;
-	double x = h->cpu / h->cpu_cap - b->sums.sx / n;
-	double y = h->mem / h->mem_cap - b->sums.sy / n;
+/* Hosts on one side of the mean, the farthest first. */
+struct side {
+	double far[FARTHEST];
+	uint32_t host[FARTHEST], count;
+};
 
-	return x * x + y * y;
+static void
+note_far(struct side *s, uint32_t host, double d)
+{
+	uint32_t k;
+
+	if (s->count == FARTHEST && d <= s->far[s->count - 1])
+		return;
+	k = s->count < FARTHEST ? s->count++ : s->count - 1;
+	for (; k > 0 && s->far[k - 1] < d; k--) {
+		s->far[k] = s->far[k - 1];
+		s->host[k] = s->host[k - 1];
+	}
+	s->far[k] = d;
+	s->host[k] = host;
 }
 
+/* How many of one side there is room for beside the half that is the other's. */
 static uint32_t
-find_farthest(const struct bal *b, uint32_t list[FARTHEST])
+most_of(const struct side *s, const struct side *other)
 {
-	double far[FARTHEST];
-	uint32_t n = 0;
+	uint32_t kept = other->count < FARTHEST / 2 ? other->count : FARTHEST / 2;
 
-	for (uint32_t i = 0; i < b->host_count; i++) {
-		double d = distance(b, i);
-		uint32_t k;
+	return s->count < FARTHEST - kept ? s->count : FARTHEST - kept;
+}
 
-		if (b->hosts[i].closed || (n == FARTHEST && d <= far[n - 1]))
-			continue;
-		k = n < FARTHEST ? n++ : n - 1;
-		for (; k > 0 && far[k - 1] < d; k--) {
-			far[k] = far[k - 1];
-			list[k] = list[k - 1];
-		}
-		far[k] = d;
-		list[k] = i;
+/* The farthest of the two, halves or not. */
+static uint32_t
+merge_sides(const struct side *hot, const struct side *cold, bool halves,
+    uint32_t list[FARTHEST])
+{
+	uint32_t hots = halves ? most_of(hot, cold) : hot->count;
+	uint32_t colds = halves ? most_of(cold, hot) : cold->count;
+	uint32_t n = 0, i = 0, k = 0;
+
+	while (n < FARTHEST && (i < hots || k < colds)) {
+		bool is_hot = k == colds || (i < hots && hot->far[i] >= cold->far[k]);
+
+		list[n++] = is_hot ? hot->host[i++] : cold->host[k++];
 	}
 	return n;
+}
+
+static void
+find_sides(const struct bal *b, struct side *hot, struct side *cold)
+{
+	double n = b->host_count;
+
+	for (uint32_t i = 0; i < b->host_count; i++) {
+		const struct bal_host *h = &b->hosts[i];
+		double x = h->cpu / h->cpu_cap - b->sums.sx / n;
+		double y = h->mem / h->mem_cap - b->sums.sy / n;
+
+		if (!h->closed)
+			note_far(x + y > 0 ? hot : cold, i, x * x + y * y);
+	}
 }
 
 static bool
@@ -193,10 +223,11 @@ can_be_made(struct bal *b, const struct pair *p)
 	return true;
 }
 
-double
-bal_best_swap(struct bal *b, uint32_t budget, uint32_t *ret_u, uint32_t *ret_v)
+/* Of two guests of these hosts. */
+static double
+best_among(
+    struct bal *b, uint32_t budget, const uint32_t *list, uint32_t n, struct pair *ret)
 {
-	uint32_t list[FARTHEST], n = find_farthest(b, list);
 	struct pairs p = { .room = b->spare ? MOST_TRIED : 1 };
 
 	for (uint32_t i = 0; i < n; i++) {
@@ -212,10 +243,28 @@ bal_best_swap(struct bal *b, uint32_t budget, uint32_t *ret_u, uint32_t *ret_v)
 	for (uint32_t i = 0; i < p.count; i++) {
 		if (!can_be_made(b, &p.list[i]))
 			continue;
-		*ret_u = p.list[i].u;
-		*ret_v = p.list[i].v;
+		*ret = p.list[i];
 		return p.list[i].gain;
 	}
-	*ret_u = *ret_v = BAL_NONE;
 	return 0;
+}
+
+double
+bal_best_swap(struct bal *b, uint32_t budget, uint32_t *ret_u, uint32_t *ret_v)
+{
+	struct side hot = { .count = 0 }, cold = { .count = 0 };
+	struct pair found = { 0, BAL_NONE, BAL_NONE };
+	uint32_t list[FARTHEST] = { 0 }, n;
+	double gain;
+
+	find_sides(b, &hot, &cold);
+	n = merge_sides(&hot, &cold, false, list);
+	gain = best_among(b, budget, list, n, &found);
+	if (gain <= 0 && hot.count + cold.count > n) {
+		n = merge_sides(&hot, &cold, true, list);
+		gain = best_among(b, budget, list, n, &found);
+	}
+	*ret_u = found.u;
+	*ret_v = found.v;
+	return gain;
 }

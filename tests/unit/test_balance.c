@@ -247,6 +247,56 @@ guests_that_are_kept_together_move_together(void **state)
 	drs_run_fini(&f);
 }
 
+/* Two guests on each host that are so large that a third has no CPU there. */
+static void
+write_pairs(uint32_t hosts, uint32_t hot, struct str *out)
+{
+	for (uint32_t i = 0; i < hosts; i++)
+		str_addf(out, "H %u h%u 850 1 1000\n", i, i);
+	for (uint32_t i = 0; i < hosts * 2; i++)
+		str_addf(out, "V %u g%u %u 1 10 %u 0 0 0 1 1 0\n", i, i, i / 2,
+		    i / 2 < hot ? 400 : 350);
+}
+
+static void
+a_swap_is_found_though_many_hosts_are_hot(void **state)
+{
+	const struct bal_limits two = { 2, 0, 1e-6 }, one = { 1, 0, 1e-6 };
+	AUTO(str) struct str text = STR_INIT;
+	struct bal_change c;
+	struct drs_run f;
+
+	/* The hot ones are the farther from the mean. */
+	write_pairs(100, 30, &text);
+	drs_run_init(&f, str_cstr(&text));
+	assert_true(bal_next(&f.bal, &all_the_way, &c));
+	assert_int_not_equal(c.back, BAL_NONE);
+	assert_int_not_equal(c.guest / 2 < 30, c.back / 2 < 30);
+	assert_true(bal_next(&f.bal, &two, &c));
+	assert_false(bal_next(&f.bal, &one, &c));
+	drs_run_fini(&f);
+}
+
+static void
+a_guest_moves_though_memory_is_even(void **state)
+{
+	AUTO(str) struct str text = STR_INIT;
+	struct bal_change c;
+	struct drs_run f;
+
+	for (uint32_t i = 0; i < 10; i++)
+		str_addf(&text, "H %u h%u 1000 1 1000\n", i, i);
+	for (uint32_t i = 0; i < 40; i++)
+		str_addf(&text, "V %u g%u %u 1 10 %u 0 0 0 1 1 0\n", i, i, i % 10,
+		    i % 10 ? 20 : 200);
+	drs_run_init(&f, str_cstr(&text));
+	assert_true(bal_next(&f.bal, &all_the_way, &c));
+	assert_int_equal(c.back, BAL_NONE);
+	assert_int_equal(c.guest % 10, 0);
+	assert_true(c.gain > 0.05);
+	drs_run_fini(&f);
+}
+
 static void
 the_dearer_of_two_equal_moves_is_not_made(void **state)
 {
@@ -461,6 +511,8 @@ main(void)
 		cmocka_unit_test(a_search_keeps_to_its_moves_and_is_repeatable),
 		cmocka_unit_test(what_has_to_be_is_repaired),
 		cmocka_unit_test(guests_that_are_kept_together_move_together),
+		cmocka_unit_test(a_swap_is_found_though_many_hosts_are_hot),
+		cmocka_unit_test(a_guest_moves_though_memory_is_even),
 		cmocka_unit_test(the_dearer_of_two_equal_moves_is_not_made),
 		cmocka_unit_test(the_certificate_is_valid_after_every_move),
 		cmocka_unit_test(waves_fit_beside_what_leaves_in_them),
