@@ -30,7 +30,9 @@
 #define FRONT_LOOK 12u /* of each kind's front, spread over it */
 #define STILL_GOOD 0.98
 #define HUGE_HOSTS 512u /* from so many on less will do */
-#define HUGE_GOOD  0.8
+#define HUGE_GOOD  0.9
+#define HUGE_TURNS 8u   /* rounds that one screening serves for */
+#define PROMISING  0.5F /* of what the last one listed promised */
 
 /* Guests that may promise enough, one after the other. */
 struct hopeful {
@@ -349,28 +351,36 @@ list_hopeful(struct bal *b, float enough)
 		n += (s->source[g] + s->bound[g] > enough) | s->ruled[g];
 	}
 	a->count = n;
-	for (uint32_t i = 0; i < n; i++) {
+}
+
+/* Those that are hopeful at every host of the fronts. */
+static void
+try_hopeful(struct bal *b, const struct slope *w)
+{
+	struct bal_screen *s = b->screen;
+	struct hopeful *a = &s->hopeful;
+
+	for (uint32_t i = 0; i < a->count; i++) {
 		a->cpu[i] = s->cpu[a->guest[i]];
 		a->mem[i] = s->mem[a->guest[i]];
 		a->gain[i] = HOPELESS;
 		a->to[i] = BAL_NONE;
+	}
+	for (uint32_t i = 0; i < s->front_from[b->kind_count]; i++)
+		try_target(b, s->front[i], w);
+	for (uint32_t i = 0; i < a->count; i++) {
+		uint32_t g = a->guest[i];
+
+		s->gain[g] = a->gain[i] + s->source[g];
+		s->to[g] = a->to[i];
 	}
 }
 
 static void
 screen_all(struct bal *b, const struct slope *w, float enough)
 {
-	struct bal_screen *s = b->screen;
-
 	list_hopeful(b, enough);
-	for (uint32_t i = 0; i < s->front_from[b->kind_count]; i++)
-		try_target(b, s->front[i], w);
-	for (uint32_t i = 0; i < s->hopeful.count; i++) {
-		uint32_t g = s->hopeful.guest[i];
-
-		s->gain[g] = s->hopeful.gain[i] + s->source[g];
-		s->to[g] = s->hopeful.to[i];
-	}
+	try_hopeful(b, w);
 }
 
 /* ---- the best, exactly ---- */
@@ -613,6 +623,24 @@ bal_make(struct bal *b, const struct bal_change *c)
 	return true;
 }
 
+/* Of those that were screened, who promised enough: what they promise now. */
+static void
+screen_again(struct bal *b, const struct slope *w, float enough)
+{
+	struct bal_screen *s = b->screen;
+	struct hopeful *a = &s->hopeful;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < a->count; i++) {
+		uint32_t g = a->guest[i];
+
+		a->guest[n] = g;
+		n += s->gain[g] > enough;
+	}
+	a->count = n;
+	try_hopeful(b, w);
+}
+
 /* The others that promised something, to hosts that nobody has touched since: of many
  * hosts those of the front, of more the front of those that are left. */
 static void
@@ -644,6 +672,29 @@ make_more(
 	}
 	for (uint32_t i = 0; i < b->host_count; i++)
 		touched[i] = false;
+}
+
+/* Again of those that were screened while there is something to gain: most of them are
+ * where they were. */
+static void
+make_rounds(struct bal *b, const struct bal_limits *l, struct promises *p, double first)
+{
+	uint32_t turns = b->host_count < HUGE_HOSTS ? 1 : HUGE_TURNS;
+
+	for (uint32_t i = 0;;) {
+		uint32_t before = b->step_count, budget;
+		struct slope w;
+
+		make_more(b, l, &p->free, first);
+		if (++i == turns || b->step_count == before || b->score <= l->target)
+			return;
+		budget = b->moved < l->max_moved ? l->max_moved - b->moved : 0;
+		w = slope_now(b);
+		find_fronts(b);
+		find_sources(b, &w);
+		screen_again(b, &w, b->screen->enough * PROMISING);
+		list_promises(b, budget, p);
+	}
 }
 
 static bool
@@ -698,7 +749,7 @@ step(struct bal *b, const struct bal_limits *l)
 	b->screen->touched[from] = b->screen->touched[c.to] = true;
 	if (b->host_count >= HUGE_HOSTS)
 		find_fronts(b);
-	make_more(b, l, &p.free, c.gain > l->min_gain ? c.gain : l->min_gain);
+	make_rounds(b, l, &p, fmax(c.gain, l->min_gain));
 	return true;
 }
 

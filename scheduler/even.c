@@ -122,7 +122,11 @@ even_priority(const struct bal *b, const struct even_sums *e)
 	double worst = fmax(cpu_of(e), memory_of(e));
 	double steps = ceil(worst / STEP_PRIORITY * sqrt(e->n));
 	uint32_t p = steps < 1 ? NOTHING : steps > 4 ? 2 : NOTHING - (uint32_t)steps;
-	uint32_t q = e->n ? priority_of_gap(widest_gap(b)) : NOTHING;
+	uint32_t q;
 
+	/* Nothing is more urgent, whatever the gaps are. */
+	if (p == 2)
+		return p;
+	q = e->n ? priority_of_gap(widest_gap(b)) : NOTHING;
 	return p < q ? p : q;
 }
