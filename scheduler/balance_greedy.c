@@ -553,7 +553,9 @@ promise_all(struct bal *b, uint32_t budget, const struct slope *w, struct promis
 	list_promises(b, budget, p);
 	if (enough > 0 && (p->free.count < p->free.room ||
 			      p->free.worth[p->free.count - 1] < enough)) {
-		screen_all(b, w, 0);
+		/* Those on a full list promise that for sure: nobody below matters. */
+		screen_all(b, w,
+		    p->free.count < p->free.room ? 0 : least_of(&p->free) * NEARLY);
 		list_promises(b, budget, p);
 	}
 	b->screen->enough =
