@@ -75,7 +75,7 @@ def test_settings_act_while_guests_run(lab: Lab, stage: Stage) -> None:
     inner = stage.pool("inner", parent=outer)
     guest = stage.burner("moved", inner)
     api = lab.api()
-    pid = vm(lab, guest)["pid"]
+    pid = wait_for("its pid", lambda: vm(lab, guest)["pid"])
     inside(lab, guest, f"{outer}/{inner}/{guest}")
     api.call("PATCH", f"/pools/{outer}", {"cpu_limit_mhz": stage.cpus(0.2)})
     wait_for("the limit", lambda: abs(quota(lab, outer) - 20000) < 200, ACTS)
