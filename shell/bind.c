@@ -299,15 +299,36 @@ bind_named(struct stage *st, const struct arg_list *l, size_t *at, struct err *e
 	return bind_one(st, i, l->v[*at].v, l->v[*at].node, e);
 }
 
+/* What the pipe brings leaves its position to what only arguments can give, where these
+ * are too few for both: Get-VM ct-1 | Invoke-VMScript 'ps'. */
+static bool
+left_to_input(const struct stage *st, const struct arg_list *l, const bool *used)
+{
+	const struct param *p = st->cmd->params;
+	size_t args = 0, needed = 0;
+	bool comes = false;
+
+	for (size_t i = 0; i < l->n; i++)
+		args += !used[i];
+	for (size_t i = 0; p[i].name; i++) {
+		if (p[i].pos < 0 || st->given[i] || !(p[i].flags & P_NEEDED))
+			continue;
+		needed++;
+		comes |= (p[i].flags & P_PIPE) != 0;
+	}
+	return st->has_input && comes && args && args < needed;
+}
+
 /* The parameter of the lowest position that has no value yet. */
 static int
-bind_positional(struct stage *st, const struct arg *a, struct err *e)
+bind_positional(struct stage *st, const struct arg *a, bool skip_piped, struct err *e)
 {
 	const struct param *p = st->cmd->params;
 	size_t best = SIZE_MAX;
 
 	for (size_t i = 0; p[i].name; i++)
 		if (p[i].pos >= 0 && (!st->given[i] || p[i].type == P_REST) &&
+		    !(skip_piped && p[i].flags & P_PIPE) &&
 		    (best == SIZE_MAX || p[i].pos < p[best].pos))
 			best = i;
 	if (best == SIZE_MAX) {
@@ -333,9 +354,10 @@ bind_all(struct stage *st, const struct arg_list *l, struct err *e)
 		used[i] = used[at] = true;
 		i = at;
 	}
+	bool skip_piped = rc == 0 && left_to_input(st, l, used);
 	for (size_t i = 0; i < l->n && rc == 0; i++)
 		if (!used[i])
-			rc = bind_positional(st, &l->v[i], e);
+			rc = bind_positional(st, &l->v[i], skip_piped, e);
 	return rc;
 }
 

@@ -179,6 +179,7 @@ pipeline_open(struct pipeline *p, const struct node *n, struct sink *out)
 	p->stages = xcalloc(count + 1, sizeof(*p->stages));
 	for (size_t i = 0; i < count && rc == RUN_OK; i++) {
 		const struct node *s = n->kind == NODE_PIPE ? n->kid[i] : one[0];
+		p->stages[p->n].has_input = i > 0;
 		if (s->kind == NODE_REDIRECT) {
 			rc = redirect(p, s);
 		} else if (i == 0 && s->kind != NODE_COMMAND) {
@@ -190,7 +191,6 @@ pipeline_open(struct pipeline *p, const struct node *n, struct sink *out)
 	}
 	for (size_t i = 0; i < p->n; i++) {
 		struct stage *st = &p->stages[i];
-		st->has_input = i > 0 || p->head_is_value;
 		st->out = i + 1 < p->n ? &p->stages[i + 1].in : out;
 		if (st->common_given[COMMON_OUT_VAR]) {
 			st->kept = val_list();

@@ -96,6 +96,17 @@ PowerState  : PoweredOn
 
 ## END
 
+#### what the pipe brings leaves its position to a name
+Get-VM web-01 | New-Snapshot before | % Name
+New-Snapshot web-01 after | % Name
+Get-VM web-01 | New-Snapshot | % Name
+## STDOUT:
+before
+after
+## END
+## STDERR-has: -Name is missing (its name)
+## status: 1
+
 #### a snapshot that is not quiesced
 New-Snapshot web-01 before -Quiesce | % Name
 ## STDOUT:
