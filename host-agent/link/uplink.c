@@ -224,8 +224,14 @@ on_message(struct uplink *u, Drover__Envelope **m)
 	case DROVER__ENVELOPE__BODY_SESSION_END:
 		u->ev->session(u->arg, *m);
 		break;
+	case DROVER__ENVELOPE__BODY_HA_CONF:
+	case DROVER__ENVELOPE__BODY_BEAT_REPLY:
+		if (u->ev->lease)
+			u->ev->lease(u->arg, *m);
+		break;
 	case DROVER__ENVELOPE__BODY_PONG:
 		break;
+	case DROVER__ENVELOPE__BODY_BEAT:
 	case DROVER__ENVELOPE__BODY_HELLO:
 	case DROVER__ENVELOPE__BODY_WELCOME:
 	case DROVER__ENVELOPE__BODY_REPLY:

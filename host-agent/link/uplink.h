@@ -42,6 +42,8 @@ struct uplink_events {
 	void (*session)(void *arg, const Drover__Envelope *m);
 	/* A link that had its welcome is gone: sessions end with it. */
 	void (*down)(void *arg);
+	/* An HaConf or a BeatReply, borrowed; NULL: nobody wants them. */
+	void (*lease)(void *arg, const Drover__Envelope *m);
 };
 
 /* One attempt. */

@@ -51,6 +51,21 @@ struct cluster { /* parent: datacenter */
 	bool drs_enabled, ha_enabled;
 	char *drs_automation_level;
 	uint32_t drs_threshold, ha_failover_level;
+	enum ha_admission ha_admission;
+	uint32_t ha_cpu_percent, ha_memory_percent;  /* kept free; 0: by the level */
+	uint64_t ha_slot_cpu_mhz, ha_slot_memory_mb; /* 0: the largest reservation */
+	struct id_list ha_failover_hosts; /* kept free, with HA_ADMIT_HOSTS */
+	/* How much of their demand guests may lose by a failure without a warning;
+	 * 100: there is none */
+	uint32_t ha_degradation_percent;
+	enum ha_priority ha_restart_priority;
+	enum ha_gate ha_gate; /* between the priorities */
+	uint32_t ha_gate_limit_s;
+	enum ha_response ha_isolation_response;
+	char *ha_isolation_addresses; /* list; NULL: the networks' gateways */
+	uint32_t ha_isolation_s;      /* 0: no host is ever isolated */
+	enum ha_monitoring ha_monitoring;
+	enum ha_terms ha_terms;
 	uint32_t memory_overcommit_permille; /* 1000: no more than there is */
 	uint32_t vcpus_per_core;
 };
@@ -66,6 +81,11 @@ struct host { /* parent: cluster */
 	json *cpu_flags, *channel_addresses; /* lists of texts */
 	uint32_t channel_port;               /* 0: takes no transfers */
 	enum maintenance_state maintenance;
+	uint32_t ha_slot; /* its block in its cluster's lease areas; 0: none yet */
+	/* Its incarnation, and the last one that gets no lease any more (ha_decide.h)
+	 */
+	uint64_t ha_inc, ha_fenced_inc;
+	char *ha_state, *ha_fencing; /* "partitioned"; "software fencing" */
 };
 
 struct pool { /* parent: cluster (the root pool "Resources") or pool */
@@ -74,7 +94,8 @@ struct pool { /* parent: cluster (the root pool "Resources") or pool */
 	char *cpu_shares_level, *mem_shares_level;
 	uint64_t cpu_shares, cpu_reservation_mhz, cpu_limit_mhz;
 	uint64_t mem_shares, mem_reservation_mb, mem_limit_mb; /* limit 0: none */
-	bool cpu_expandable, mem_expandable; /* may borrow reservation from the parent */
+	bool cpu_expandable,
+	    mem_expandable;   /* may borrow reservation from the parent */
 	bool scalable_shares; /* pools in it count by the shares of what runs there */
 };
 
@@ -106,7 +127,13 @@ struct vm { /* parent: folder or datacenter */
 	uint64_t cpu_shares, cpu_reservation_mhz, cpu_limit_mhz;
 	uint64_t mem_shares, mem_reservation_mb, mem_limit_mb;
 	char *drs_automation; /* instead of the cluster's level; NULL: as that */
-	json *counters; /* [{name, unit, current, peak, limit, failures}], or NULL */
+	/* NULL: as the cluster; texts of ha_priority, ha_response and ha_monitoring */
+	char *ha_restart_priority, *ha_isolation_response, *ha_monitoring;
+	json *ha_depends;       /* [{vm, gate, limit_s}], or NULL */
+	uint32_t ha_ready_port; /* of HA_GATE_PORT; 0: none */
+	bool ha_protected;      /* its present run is under leases */
+	char *ha_status; /* why it is not protected or does not start, for people */
+	json *counters;  /* [{name, unit, current, peak, limit, failures}], or NULL */
 	bool guest_agent;
 	uint64_t guest_heartbeat;
 	char *guest_host_name, *guest_os;

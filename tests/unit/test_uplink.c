@@ -128,7 +128,7 @@ on_session_link_down(void *arg)
 }
 
 static const struct uplink_events evs = { on_hello, on_welcome, on_order, on_refuse,
-	on_ack, on_session, on_session_link_down };
+	on_ack, on_session, on_session_link_down, NULL };
 
 static void
 open_world(struct world *w)
