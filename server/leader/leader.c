@@ -3,11 +3,13 @@
 #include <stdio.h>
 
 #include "base/assert.h"
+#include "base/lease.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "loop/timer.h"
 #include "server/db/db_migrate.h"
+#include "server/leader/leader_decide.h"
 
 #define LOCK_RETRY_MS 1000u
 
@@ -55,7 +57,8 @@ struct leader {
 	enum leader_patience patience;
 	struct leader_hooks hooks;
 	void *arg;
-	uint64_t epoch;
+	uint64_t epoch, led_ms;
+	struct loop *loop;
 	struct timer *relock;
 };
 
@@ -106,6 +109,7 @@ on_claimed(void *arg, int rc, const struct err *e, const struct db_rows *rows)
 		return;
 	ld->epoch = db_value_u64(rows, 0, 0);
 	leader_set_state(ld, LD_LEADING, "epoch claimed");
+	ld->led_ms = loop_now_ms(ld->loop);
 	log_notice("leader", "leading with epoch %llu", (unsigned long long)ld->epoch);
 	db_pg_admit(ld->db, ld->epoch, db_value_u64(rows, 0, 1));
 	ld->hooks.leading(ld->arg);
@@ -278,6 +282,7 @@ leader_new(struct loop *l, struct db *db, const struct leader_conf *conf,
 {
 	struct leader *ld = xcalloc(1, sizeof(*ld));
 	ld->magic = LEADER_MAGIC;
+	ld->loop = l;
 	ld->db = db;
 	ld->name = xstrdup(conf->name);
 	ld->migrations = xstrdup(conf->migrations);
@@ -320,4 +325,19 @@ const char *
 leader_status(const struct leader *ld)
 {
 	return state_texts[ld->state];
+}
+
+uint64_t
+leader_lease_end_ms(const struct leader *ld)
+{
+	/* The session lock has no end that is known before. */
+	return ld->state == LD_LEADING
+		   ? lease_end(loop_now_ms(ld->loop), LEADER_LEASE_MS)
+		   : 0;
+}
+
+uint64_t
+leader_before_end_ms(const struct leader *ld)
+{
+	return lease_end(ld->led_ms, LEADER_LEASE_MS);
 }

@@ -41,3 +41,15 @@ void leader_start(struct leader *ld); /* connects the database */
 void leader_free(struct leader *ld);
 uint64_t leader_epoch(const struct leader *ld);     /* 0 before it leads */
 const char *leader_status(const struct leader *ld); /* "leading", "waiting" … */
+/*
+ * Until when, by CLOCK_BOOTTIME, this server may act as the leader; over (0) while it
+ * does not lead.  Moves on with each proof.  What is granted in the leader's name ends
+ * then at the latest (lease_clip).
+ */
+uint64_t leader_lease_end_ms(const struct leader *ld);
+/*
+ * By when what the leader before granted in that way is over, by our own clock.  In the
+ * past where its lease was waited out; up to a lease in the future where it gave the
+ * lead up or is known to have ended.
+ */
+uint64_t leader_before_end_ms(const struct leader *ld);
