@@ -319,6 +319,8 @@ engine_start(struct engine_guest *g, const struct engine_boot *b, struct wake w)
 		return;
 	rc = engine_spec_check(g->engine, b->spec, &e);
 	if (!rc)
+		rc = engine_guard_check(g->engine, b, &e);
+	if (!rc)
 		rc = g->engine->ops->start(g, b, &e);
 	if (rc)
 		err_wrap(&e, "vm-%" PRIu64 ": cannot start", g->number);

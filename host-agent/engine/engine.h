@@ -93,6 +93,9 @@ struct engine_boot {
 	/* The guest's group, below the root of every hierarchy, for an engine that
 	 * makes groups below it: "drover/vm-42"; NULL: it has none. */
 	const char *cgroup;
+	/* clock_mono_us when the kernel ends it unless engine_guard_arm says otherwise;
+	 * 0: it has no guard; GUARD_NO_DEADLINE: one that waits for a deadline. */
+	uint64_t guard_until_us;
 };
 
 /* What is known of a guest; fresh after engine_query, engine_start and engine_adopt. */

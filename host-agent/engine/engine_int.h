@@ -9,6 +9,7 @@
 #include "host-agent/engine/engine_balloon.h"
 #include "host-agent/engine/engine_device.h"
 #include "host-agent/engine/engine_exec.h"
+#include "host-agent/engine/engine_guard.h"
 #include "host-agent/engine/engine_move.h"
 #include "host-agent/engine/engine_snapshot.h"
 
@@ -111,6 +112,10 @@ struct engine_ops {
 	const struct engine_balloon *(*balloon)(struct engine_guest *g);
 	void (*balloon_set)(struct engine_guest *g, uint64_t target_mb);
 
+	/* See engine_guard.h; both or none.  arm: of a guest that has a guard. */
+	int (*arm)(struct engine_guest *g, uint64_t deadline_us, struct err *e);
+	struct engine_guard (*guard)(const struct engine_guest *g);
+
 	/* See engine_exec.h; may be NULL. */
 	int (*exec)(struct engine_guest *g, const struct engine_exec *x, child_fn done,
 	    void *arg, struct child **ret_c, struct err *e);
@@ -168,6 +173,9 @@ void engine_set_down(struct engine_guest *g, enum engine_end end, const char *re
 /* Tell the agent.  Posts phase only. */
 void engine_emit(
     struct engine_guest *g, enum engine_event_kind kind, const char *reason);
+/* Can it have the guard that it is to have? */
+int engine_guard_check(
+    const struct engine *en, const struct engine_boot *b, struct err *e) WARN_UNUSED;
 void engine_offer_clear(struct engine_guest *g);
 void engine_offer_obstacle(struct engine_guest *g, const char *why);
 void engine_fact_cap(

@@ -66,6 +66,8 @@ engine_move_in(struct engine_guest *g, const struct engine_boot *b,
 		g->progress = (struct engine_progress){ .phase = "" };
 		rc = engine_spec_check(g->engine, b->spec, &e);
 		if (!rc)
+			rc = engine_guard_check(g->engine, b, &e);
+		if (!rc)
 			rc = g->engine->ops->move_in(g, b, a, &e);
 		if (rc)
 			err_wrap(&e, "vm-%" PRIu64 ": cannot move in", g->number);

@@ -57,6 +57,7 @@ sim_set_state(struct sim_guest *s, enum engine_state to)
 void
 sim_end(struct sim_guest *s, enum engine_end why, const char *reason)
 {
+	sim_guard_set(s, 0);
 	engine_set_down(&s->g, why, reason);
 	sim_save(s);
 }
@@ -251,9 +252,11 @@ op_start(struct engine_guest *g, const struct engine_boot *b, struct err *e)
 		rc = read_memory(s, b->memory_fd, e);
 	if (!rc)
 		rc = sim_run(s, s->sim->start_ms, NULL, e);
-	if (!rc)
-		engine_set_state(g, ENGINE_STARTING, "");
-	return rc;
+	if (rc)
+		return rc;
+	sim_guard_set(s, b->guard_until_us);
+	engine_set_state(g, ENGINE_STARTING, "");
+	return 0;
 }
 
 static int
@@ -314,21 +317,30 @@ op_device(struct engine_guest *g, const struct engine_device *d, struct err *e)
 }
 
 static int
+not_found(struct sim_guest *s, const char *why, struct err *e)
+{
+	sim_end(s, ENGINE_END_DIED, why);
+	return err_set(e, ERR_NOT_FOUND, "vm-%" PRIu64 " does not run any more: %s",
+	    s->g.number, why);
+}
+
+static int
 op_adopt(struct engine_guest *g, const Drover__GuestSpec *spec, struct err *e)
 {
 	struct sim_guest *s = sim_guest_of(g);
 	enum engine_state st;
 	int rc;
 
-	if (!sim_load(s, &st)) {
-		engine_set_down(g, ENGINE_END_DIED, "not found after the restart");
-		return err_set(e, ERR_NOT_FOUND, "vm-%" PRIu64 " does not run any more",
-		    g->number);
-	}
+	if (!sim_load(s, &st))
+		return not_found(s, "not found after the restart", e);
+	if (sim_guard_is_over(s))
+		return not_found(s, ENGINE_LEASE_OVER, e);
 	rc = sim_quick(g, e);
-	if (!rc)
-		engine_set_state(g, st, "adopted");
-	return rc;
+	if (rc)
+		return rc;
+	sim_guard_set(s, s->guard_until_us);
+	engine_set_state(g, st, "adopted");
+	return 0;
 }
 
 /* Invented guests have no disks, and nothing in their memory. */
@@ -420,6 +432,7 @@ op_guest_new(struct engine *en)
 	s->sim = sim_of(en);
 	s->g.engine = en;
 	s->timer = timer_new(en->loop, on_timer, s);
+	sim_guard_init(s);
 	sim_move_init(s);
 	s->memory_fd = -1;
 	return &s->g;
@@ -431,6 +444,7 @@ op_guest_free(struct engine_guest *g)
 	struct sim_guest *s = sim_guest_of(g);
 
 	timer_free(s->timer);
+	timer_free(s->guard_timer);
 	sim_move_fini(s);
 	if (s->memory_fd >= 0)
 		close(s->memory_fd);
@@ -479,6 +493,8 @@ static const struct engine_ops sim_ops = {
 	.disk_move = op_disk_move,
 	.disk_move_end = op_disk_move_end,
 	.adopt_moving = sim_op_adopt_moving,
+	.arm = sim_op_arm,
+	.guard = sim_op_guard,
 	.console_tail = op_console_tail,
 	.console_write = op_console_write,
 	.vnc_path = op_vnc_path,

@@ -44,6 +44,9 @@ struct sim_guest {
 	uint32_t timeout_ms;
 	int memory_fd;
 
+	uint64_t guard_until_us; /* as of engine_boot */
+	struct timer *guard_timer;
+
 	struct timer *pump; /* moves bytes of stream */
 	struct sim_stream stream;
 	bool was_running; /* before it left; or: is to run when it has come */
@@ -68,6 +71,14 @@ json *sim_sizes_json(const struct sim_guest *s);
 int sim_read_sizes(struct sim_guest *s, const json *o, struct err *e);
 void sim_save(const struct sim_guest *s);
 bool sim_load(struct sim_guest *s, enum engine_state *ret_st);
+
+/* sim_guard.c: an invented guest's guard is a timer of the agent's. */
+void sim_guard_init(struct sim_guest *s);
+void sim_guard_set(struct sim_guest *s, uint64_t until_us);
+/* Its deadline has passed while no agent was there. */
+bool sim_guard_is_over(const struct sim_guest *s);
+int sim_op_arm(struct engine_guest *g, uint64_t deadline_us, struct err *e);
+struct engine_guard sim_op_guard(const struct engine_guest *g);
 
 /* sim_move.c */
 void sim_move_init(struct sim_guest *s);

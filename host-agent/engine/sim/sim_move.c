@@ -263,6 +263,7 @@ sim_op_move_in(struct engine_guest *g, const struct engine_boot *b,
 	    event_new(loop_base(g->engine->loop), s->stream.fd, EV_READ, on_ready, s);
 	ASSERT(s->stream.ready && !event_add(s->stream.ready, NULL));
 	s->was_running = a->run;
+	sim_guard_set(s, b->guard_until_us);
 	engine_set_state(g, ENGINE_ARRIVING, "");
 	return 0;
 }

@@ -64,6 +64,9 @@ sim_save(const struct sim_guest *s)
 	json_set_str(o, "state", engine_state_name(s->g.state));
 	json_set_bool(o, "was_running", s->was_running);
 	json_set_u64(o, "started_ms", s->started_ms);
+	json_set_bool(o, "guarded", s->guard_until_us != 0);
+	if (s->guard_until_us != GUARD_NO_DEADLINE)
+		json_set_u64(o, "guard_until_us", s->guard_until_us);
 	text = json_text(o);
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	/* An invented guest that cannot be noted is gone after the restart. */
@@ -91,6 +94,7 @@ sim_load(struct sim_guest *s, enum engine_state *ret_st)
 	AUTO_CLOSE int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 	AUTO(json) json *o = NULL;
 	const char *state = "";
+	bool guarded = false;
 	char buf[SIM_STATE_MAX];
 	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf));
 
@@ -99,8 +103,13 @@ sim_load(struct sim_guest *s, enum engine_state *ret_st)
 	    json_read_u64(
 		o, "started_ms", JSON_REQUIRED, 0, INT64_MAX, &s->started_ms, NULL) ||
 	    json_read_bool(o, "was_running", JSON_OPTIONAL, &s->was_running, NULL) ||
+	    json_read_bool(o, "guarded", JSON_OPTIONAL, &guarded, NULL) ||
+	    json_read_u64(o, "guard_until_us", JSON_OPTIONAL, 0, INT64_MAX,
+		&s->guard_until_us, NULL) ||
 	    json_read_str(o, "state", JSON_REQUIRED, sizeof(buf), &state, NULL))
 		return false;
+	if (guarded && !s->guard_until_us)
+		s->guard_until_us = GUARD_NO_DEADLINE;
 	*ret_st = state_after(s, state);
 	return true;
 }
