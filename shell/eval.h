@@ -46,13 +46,14 @@ enum run eval_step(struct shell *sh, const struct node *n, struct val *ret_v);
 int op_binary(enum op op, bool exact, struct val a, struct val b, struct val *ret_v,
     struct err *e);
 int op_unary(enum op op, struct val v, struct val *ret_v, struct err *e);
-/* text_op.c: pure; ret_matches takes what a match found, NULL: not wanted */
+/* pattern.c: pure; ret_matches takes what a match found, NULL: not wanted */
 int text_match(struct val s, struct val pattern, bool exact, bool *ret_hit,
     struct val *ret_matches, struct err *e);
 int text_replace(
     struct val s, struct val how, bool exact, struct val *ret_v, struct err *e);
 int text_split(
     struct val s, struct val how, bool exact, struct val *ret_v, struct err *e);
+/* text_op.c: pure */
 int text_format(struct val pattern, struct val args, struct val *ret_v, struct err *e);
 /* {0:N2}, {0:D4}, {0:X}, dates by date_format: one value by one format. */
 int text_format_one(struct str *b, struct val v, const char *format, struct err *e);
