@@ -229,6 +229,10 @@ on_message(struct uplink *u, Drover__Envelope **m)
 		if (u->ev->lease)
 			u->ev->lease(u->arg, *m);
 		break;
+	case DROVER__ENVELOPE__BODY_STAT_ACK:
+		if (u->ev->stat_ack)
+			u->ev->stat_ack(u->arg, (*m)->stat_ack);
+		break;
 	case DROVER__ENVELOPE__BODY_PONG:
 		break;
 	case DROVER__ENVELOPE__BODY_BEAT:
@@ -237,6 +241,7 @@ on_message(struct uplink *u, Drover__Envelope **m)
 	case DROVER__ENVELOPE__BODY_REPLY:
 	case DROVER__ENVELOPE__BODY_REPORT:
 	case DROVER__ENVELOPE__BODY_EVENT:
+	case DROVER__ENVELOPE__BODY_STAT_BATCH:
 	case DROVER__ENVELOPE__BODY__NOT_SET:
 	case _DROVER__ENVELOPE__BODY__CASE_IS_INT_SIZE:
 		log_warn("uplink", "the server sent a message of kind %d: ignored",

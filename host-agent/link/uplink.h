@@ -44,6 +44,8 @@ struct uplink_events {
 	void (*down)(void *arg);
 	/* An HaConf or a BeatReply, borrowed; NULL: nobody wants them. */
 	void (*lease)(void *arg, const Drover__Envelope *m);
+	/* Borrowed; NULL: nobody wants them. */
+	void (*stat_ack)(void *arg, const Drover__StatAck *a);
 };
 
 /* One attempt. */
