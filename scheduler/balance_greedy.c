@@ -1,16 +1,13 @@
 /*
  * Best improvement: the single move that lowers the score most, again and again.
  *
- * Of hosts of equal capacity only those are worth trying that no other one beats in
- * both CPU and memory: the front.  All guests are tried against the fronts by the
- * first-order gain, without a root, in arrays that the compiler makes vectors of; the
- * best few of them are judged exactly.
+ * Of all guests the best few by the first-order gain (balance_screen.h) are judged
+ * exactly, each against all hosts of the fronts.
  */
-#include <float.h>
 #include <math.h>
-#include <stdlib.h>
+#include <string.h>
 
-#include "scheduler/balance_int.h"
+#include "scheduler/balance_screen.h"
 #include "scheduler/balance_spare.h"
 
 /* How many promising guests are judged exactly: more where each move counts, or where
@@ -19,371 +16,15 @@
 #define FEW_LISTED 24u
 #define RULED_LIST 16u
 #define FEW_HOSTS  64u
-#define HOPELESS   (-1e9f)
 #define NO_STEP    1e-9
 #define NEARLY     0.8F
-#define PIECE      2u /* hosts of a front that are bounded together */
 
-/* From so many hosts on, one screening serves for several moves: those that share no
- * host, judged anew before each, while they gain this part of what the best did. */
-#define MANY_HOSTS 256u
-#define FRONT_LOOK 12u /* of each kind's front, spread over it */
+/* Of what the best of several moves after one screening did, the others gain. */
 #define STILL_GOOD 0.98
 #define HUGE_HOSTS 512u /* from so many on less will do */
 #define HUGE_GOOD  0.9
 #define HUGE_TURNS 8u   /* rounds that one screening serves for */
 #define PROMISING  0.5F /* of what the last one listed promised */
-
-/* Guests that may promise enough, one after the other. */
-struct hopeful {
-	uint32_t *guest;
-	float *cpu, *mem;
-	float *gain;  /* best found, to first order, at the target alone */
-	uint32_t *to; /* and where */
-	uint32_t count;
-};
-
-struct bal_screen {
-	float *cpu, *mem;             /* of each guest */
-	float *cpu_share, *mem_share; /* of its host's capacity */
-	float *host_x, *host_y;       /* its host's loads */
-	float *source;                /* what its leaving gains, to first order */
-	float *bound;                 /* no gain is more than that */
-	float *gain;                  /* of the hopeful: best found */
-	uint32_t *to;                 /* and where */
-	struct hopeful hopeful;
-	float enough; /* what the last one of the last short list promised */
-	uint32_t *front, *sorted;         /* hosts; room for all */
-	uint32_t *front_from, *kind_from; /* of each kind; one more at the end */
-	bool *ruled;                      /* guests that some rule names */
-	bool *touched;                    /* hosts, since the last screening */
-};
-
-static float *
-floats(struct bal *b)
-{
-	return arena_array(b->arena, b->guest_count + 1, sizeof(float));
-}
-
-static uint32_t *
-indexes(struct bal *b, uint32_t n)
-{
-	return arena_array(b->arena, (size_t)n + 2, sizeof(uint32_t));
-}
-
-/* Hosts by kind, in the order of their ids. */
-static void
-sort_kinds(struct bal *b, struct bal_screen *s)
-{
-	for (uint32_t i = 0; i < b->host_count; i++)
-		s->kind_from[b->hosts[i].kind + 1]++;
-	for (uint32_t k = 0; k < b->kind_count; k++)
-		s->kind_from[k + 1] += s->kind_from[k];
-}
-
-void
-bal_rescreen(struct bal *b, uint32_t host)
-{
-	const struct bal_host *h = &b->hosts[host];
-	struct bal_screen *s = b->screen;
-	float x = (float)(h->cpu / h->cpu_cap), y = (float)(h->mem / h->mem_cap);
-
-	for (uint32_t k = 0; k < h->guest_count; k++) {
-		uint32_t g = h->guests[k];
-
-		s->cpu_share[g] = (float)(b->guests[g].cpu / h->cpu_cap);
-		s->mem_share[g] = (float)(b->guests[g].mem / h->mem_cap);
-		s->host_x[g] = x;
-		s->host_y[g] = y;
-	}
-}
-
-static void
-screen_init(struct bal *b)
-{
-	struct bal_screen *s = arena_alloc(b->arena, sizeof(*s));
-
-	s->cpu = floats(b);
-	s->mem = floats(b);
-	s->cpu_share = floats(b);
-	s->mem_share = floats(b);
-	s->host_x = floats(b);
-	s->host_y = floats(b);
-	s->source = floats(b);
-	s->bound = floats(b);
-	s->gain = floats(b);
-	s->hopeful.cpu = floats(b);
-	s->hopeful.mem = floats(b);
-	s->hopeful.gain = floats(b);
-	s->hopeful.guest = indexes(b, b->guest_count);
-	s->hopeful.to = indexes(b, b->guest_count);
-	s->to = indexes(b, b->guest_count);
-	s->front = indexes(b, b->host_count);
-	s->sorted = indexes(b, b->host_count);
-	s->front_from = indexes(b, b->kind_count);
-	s->kind_from = indexes(b, b->kind_count);
-	s->ruled = arena_array(b->arena, (size_t)b->guest_count + 1, sizeof(bool));
-	s->touched = arena_array(b->arena, b->host_count + 1, sizeof(bool));
-	b->screen = s;
-	sort_kinds(b, s);
-	for (uint32_t g = 0; g < b->guest_count; g++) {
-		s->cpu[g] = (float)b->guests[g].cpu;
-		s->mem[g] = (float)b->guests[g].mem;
-		s->ruled[g] = b->guests[g].ruled;
-	}
-	for (uint32_t i = 0; i < b->host_count; i++)
-		bal_rescreen(b, i);
-}
-
-/* ---- fronts ---- */
-
-static bool
-is_emptier(const struct bal *b, uint32_t p, uint32_t q)
-{
-	const struct bal_host *x = &b->hosts[p], *y = &b->hosts[q];
-
-	if (x->cpu != y->cpu)
-		return x->cpu < y->cpu;
-	if (x->mem != y->mem)
-		return x->mem < y->mem;
-	return p < q;
-}
-
-/* Nearly sorted from the last time: two hosts have changed since. */
-static void
-sort_hosts(const struct bal *b, uint32_t *list, uint32_t n)
-{
-	for (uint32_t i = 1; i < n; i++) {
-		uint32_t host = list[i], k = i;
-
-		for (; k > 0 && is_emptier(b, host, list[k - 1]); k--)
-			list[k] = list[k - 1];
-		list[k] = host;
-	}
-}
-
-static void
-fill_sorted(struct bal *b)
-{
-	struct bal_screen *s = b->screen;
-	uint32_t *at = indexes(b, b->kind_count);
-
-	for (uint32_t i = 0; i < b->host_count; i++) {
-		uint32_t k = b->hosts[i].kind;
-
-		s->sorted[s->kind_from[k] + at[k]++] = i;
-	}
-}
-
-/* From many hosts' long fronts some, from the least CPU to the least memory. */
-static void
-thin_front(struct bal_screen *s, uint32_t from, uint32_t *n)
-{
-	uint32_t count = *n - from;
-
-	if (count <= FRONT_LOOK)
-		return;
-	for (uint32_t i = 0; i < FRONT_LOOK; i++)
-		s->front[from + i] =
-		    s->front[from + i * (count - 1) / (FRONT_LOOK - 1)];
-	*n = from + FRONT_LOOK;
-}
-
-static void
-find_fronts(struct bal *b)
-{
-	struct bal_screen *s = b->screen;
-	uint32_t n = 0;
-
-	for (uint32_t k = 0; k < b->kind_count; k++) {
-		uint32_t from = s->kind_from[k], to = s->kind_from[k + 1];
-		double least = DBL_MAX;
-
-		s->front_from[k] = n;
-		sort_hosts(b, s->sorted + from, to - from);
-		for (uint32_t i = from; i < to; i++) {
-			const struct bal_host *h = &b->hosts[s->sorted[i]];
-
-			if (h->closed || h->busy || h->mem >= least ||
-			    s->touched[s->sorted[i]])
-				continue;
-			least = h->mem;
-			s->front[n++] = s->sorted[i];
-		}
-		if (b->host_count >= MANY_HOSTS)
-			thin_front(s, s->front_from[k], &n);
-	}
-	s->front_from[b->kind_count] = n;
-}
-
-/* ---- the first-order gain ---- */
-
-/* Weights are the slopes of the two deviations. */
-struct slope {
-	float wx, wy, mean_x, mean_y;
-};
-
-static struct slope
-slope_now(const struct bal *b)
-{
-	double n = b->host_count, mx = b->sums.sx / n, my = b->sums.sy / n;
-	double vx = b->sums.qx / n - mx * mx, vy = b->sums.qy / n - my * my;
-
-	return (struct slope){
-		.wx = (float)(1 / ((vx > 0 ? sqrt(vx) : 0) + 1e-5)),
-		.wy = (float)(1 / ((vy > 0 ? sqrt(vy) : 0) + 1e-5)),
-		.mean_x = (float)mx,
-		.mean_y = (float)my,
-	};
-}
-
-/*
- * The same, as if both deviations were those that a usual guest's move leaves behind.
- * Where one of them is nought any move adds to it, and its slope there would forbid
- * all.
- */
-static struct slope
-slope_behind(const struct bal *b)
-{
-	double n = b->host_count, guests = b->guest_count;
-	struct slope w = slope_now(b);
-	double x = b->sums.sx / guests * sqrt(2 / n);
-	double y = b->sums.sy / guests * sqrt(2 / n);
-
-	w.wx = (float)(1 / (hypot(1 / (double)w.wx, x) + 1e-5));
-	w.wy = (float)(1 / (hypot(1 / (double)w.wy, y) + 1e-5));
-	return w;
-}
-
-/* Where the machine has wider vectors the linker's choice at start takes them. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define WIDE_VECTORS __attribute__((target_clones("avx2", "default")))
-#else
-#define WIDE_VECTORS
-#endif
-
-WIDE_VECTORS static void
-try_target(const struct bal *b, uint32_t to, const struct slope *w)
-{
-	const struct bal_host *h = &b->hosts[to];
-	const struct hopeful *a = &b->screen->hopeful;
-	const float per_mhz = (float)(1 / h->cpu_cap), per_mb = (float)(1 / h->mem_cap);
-	const float x = 2 * ((float)(h->cpu / h->cpu_cap) - w->mean_x);
-	const float y = 2 * ((float)(h->mem / h->mem_cap) - w->mean_y);
-	const float cpu_free = (float)(h->cpu_cap - h->cpu);
-	const float mem_free = (float)(h->mem_cap - h->mem);
-	const float wx = w->wx, wy = w->wy;
-	const float *restrict cpu = a->cpu, *restrict mem = a->mem;
-	float *restrict gain = a->gain;
-	uint32_t *restrict best_to = a->to;
-	const uint32_t n = a->count;
-
-	for (uint32_t g = 0; g < n; g++) {
-		float d = cpu[g] * per_mhz, e = mem[g] * per_mb;
-		float found = -wx * d * (x + d) - wy * e * (y + e);
-
-		/* Without branches, or it is no vector. */
-		int fits = (cpu[g] <= cpu_free) & (mem[g] <= mem_free);
-		float worth = fits ? found : HOPELESS, was = gain[g];
-		int better = worth > was;
-		uint32_t was_to = best_to[g];
-
-		gain[g] = better ? worth : was;
-		best_to[g] = better ? to : was_to;
-	}
-}
-
-WIDE_VECTORS static void
-find_sources(const struct bal *b, const struct slope *w)
-{
-	const struct bal_screen *s = b->screen;
-	const float *restrict d = s->cpu_share, *restrict e = s->mem_share;
-	const float *restrict x = s->host_x, *restrict y = s->host_y;
-	const float wx = w->wx, wy = w->wy, mx = w->mean_x, my = w->mean_y;
-	float *restrict source = s->source;
-	float *restrict bound = s->bound;
-
-	for (uint32_t g = 0; g < b->guest_count; g++) {
-		source[g] = wx * d[g] * (2 * (x[g] - mx) - d[g]) +
-			    wy * e[g] * (2 * (y[g] - my) - e[g]);
-		bound[g] = HOPELESS;
-	}
-}
-
-/* No host of a piece of a front is better than one that had the least CPU load of any
- * there, which is the first's, and the least memory load, the last's: its corner. */
-WIDE_VECTORS static void
-try_corner(const struct bal *b, uint32_t first, uint32_t last, const struct slope *w)
-{
-	const struct bal_screen *s = b->screen;
-	const struct bal_host *p = &b->hosts[s->front[first]];
-	const struct bal_host *q = &b->hosts[s->front[last]];
-	const float per_mhz = (float)(1 / p->cpu_cap), per_mb = (float)(1 / p->mem_cap);
-	const float x = 2 * ((float)(p->cpu / p->cpu_cap) - w->mean_x);
-	const float y = 2 * ((float)(q->mem / q->mem_cap) - w->mean_y);
-	const float cpu_free = (float)(p->cpu_cap - p->cpu);
-	const float mem_free = (float)(q->mem_cap - q->mem);
-	const float wx = w->wx, wy = w->wy;
-	const float *restrict cpu = s->cpu, *restrict mem = s->mem;
-	float *restrict bound = s->bound;
-
-	for (uint32_t g = 0; g < b->guest_count; g++) {
-		float d = cpu[g] * per_mhz, e = mem[g] * per_mb;
-		float found = -wx * d * (x + d) - wy * e * (y + e);
-		int fits = (cpu[g] <= cpu_free) & (mem[g] <= mem_free);
-		float most = fits ? found : HOPELESS, was = bound[g];
-
-		bound[g] = most > was ? most : was;
-	}
-}
-
-/* Of those in rules the short list is short, and rings are judged as a whole. */
-static void
-list_hopeful(struct bal *b, float enough)
-{
-	struct bal_screen *s = b->screen;
-	struct hopeful *a = &s->hopeful;
-	uint32_t n = 0;
-
-	for (uint32_t g = 0; g < b->guest_count; g++) {
-		a->guest[n] = g;
-		n += (s->source[g] + s->bound[g] > enough) | s->ruled[g];
-	}
-	a->count = n;
-}
-
-/* Those that are hopeful at every host of the fronts. */
-static void
-try_hopeful(struct bal *b, const struct slope *w)
-{
-	struct bal_screen *s = b->screen;
-	struct hopeful *a = &s->hopeful;
-
-	for (uint32_t i = 0; i < a->count; i++) {
-		a->cpu[i] = s->cpu[a->guest[i]];
-		a->mem[i] = s->mem[a->guest[i]];
-		a->gain[i] = HOPELESS;
-		a->to[i] = BAL_NONE;
-	}
-	for (uint32_t i = 0; i < s->front_from[b->kind_count]; i++)
-		try_target(b, s->front[i], w);
-	for (uint32_t i = 0; i < a->count; i++) {
-		uint32_t g = a->guest[i];
-
-		s->gain[g] = a->gain[i] + s->source[g];
-		s->to[g] = a->to[i];
-	}
-}
-
-static void
-screen_all(struct bal *b, const struct slope *w, float enough)
-{
-	list_hopeful(b, enough);
-	try_hopeful(b, w);
-}
-
-/* ---- the best, exactly ---- */
 
 struct choice {
 	double gain; /* for each guest that moves, what that costs taken off */
@@ -430,15 +71,6 @@ judge_ring(const struct bal *b, uint32_t guest, uint32_t to, struct choice *c)
 		*c = (struct choice){ gain, guest, to };
 }
 
-static void
-judge_fronts(const struct bal *b, uint32_t guest, struct choice *c)
-{
-	const struct bal_screen *s = b->screen;
-
-	for (uint32_t i = 0; i < s->front_from[b->kind_count]; i++)
-		judge(b, guest, s->front[i], c);
-}
-
 /* The front may be closed to it by a rule. */
 static void
 judge_everywhere(const struct bal *b, uint32_t guest, struct choice *c)
@@ -470,15 +102,21 @@ struct promises {
 static void
 note_promise(struct promise *p, uint32_t g, float worth)
 {
-	uint32_t k;
+	uint32_t k = 0, last;
 
 	if (p->count == p->room && worth <= p->worth[p->count - 1])
 		return;
-	k = p->count < p->room ? p->count++ : p->count - 1;
-	for (; k > 0 && p->worth[k - 1] < worth; k--) {
-		p->worth[k] = p->worth[k - 1];
-		p->list[k] = p->list[k - 1];
+	last = p->count < p->room ? p->count++ : p->count - 1;
+	for (uint32_t end = last; k < end;) {
+		uint32_t mid = k + (end - k) / 2;
+
+		if (p->worth[mid] < worth)
+			end = mid;
+		else
+			k = mid + 1;
 	}
+	memmove(&p->worth[k + 1], &p->worth[k], (last - k) * sizeof(*p->worth));
+	memmove(&p->list[k + 1], &p->list[k], (last - k) * sizeof(*p->list));
 	p->worth[k] = worth;
 	p->list[k] = g;
 }
@@ -531,11 +169,81 @@ list_promises(const struct bal *b, uint32_t budget, struct promises *p)
 	}
 }
 
+/* What the sums of squares would be without each of those on a list. */
+struct leaving {
+	double cpu[SHORT_LIST], mem[SHORT_LIST];
+	double sx[SHORT_LIST], qx[SHORT_LIST], sy[SHORT_LIST], qy[SHORT_LIST];
+	double gain[SHORT_LIST]; /* at the host that is looked at, where it fits */
+	uint32_t count;
+};
+
+static void
+leave_all(const struct bal *b, const struct promise *p, struct leaving *l)
+{
+	l->count = p->count;
+	for (uint32_t k = 0; k < p->count; k++) {
+		const struct bal_guest *g = &b->guests[p->list[k]];
+		const struct bal_host *h = &b->hosts[g->at];
+		double d = g->cpu / h->cpu_cap, e = g->mem / h->mem_cap;
+
+		l->cpu[k] = g->cpu;
+		l->mem[k] = g->mem;
+		l->sx[k] = b->sums.sx - d;
+		l->qx[k] = b->sums.qx - d * (2 * (h->cpu / h->cpu_cap) - d);
+		l->sy[k] = b->sums.sy - e;
+		l->qy[k] = b->sums.qy - e * (2 * (h->mem / h->mem_cap) - e);
+	}
+}
+
+/* What bal_after() says, of all of them at once. */
+WIDE_VECTORS static void
+arrive_all(const struct bal *b, uint32_t to, struct leaving *l)
+{
+	const struct bal_host *h = &b->hosts[to];
+	const double per_mhz = 1 / h->cpu_cap, per_mb = 1 / h->mem_cap;
+	const double x = 2 * h->cpu / h->cpu_cap, y = 2 * h->mem / h->mem_cap;
+	const double cpu_free = h->cpu_cap - h->cpu, mem_free = h->mem_cap - h->mem;
+	const double one = 1 / (double)b->host_count, score = b->score;
+
+	for (uint32_t k = 0; k < l->count; k++) {
+		double d = l->cpu[k] * per_mhz, e = l->mem[k] * per_mb;
+		double mx = (l->sx[k] + d) * one, my = (l->sy[k] + e) * one;
+		double vx = (l->qx[k] + d * (x + d)) * one - mx * mx;
+		double vy = (l->qy[k] + e * (y + e)) * one - my * my;
+		int fits = (l->cpu[k] <= cpu_free) & (l->mem[k] <= mem_free);
+		double gain;
+
+		vx = vx > 0 ? vx : 0;
+		vy = vy > 0 ? vy : 0;
+		gain = score - sqrt(vx) - sqrt(vy);
+		l->gain[k] = fits ? gain : 0;
+	}
+}
+
+/* The best of those that no rule names, at the fronts. */
+static void
+choose_free(const struct bal *b, struct choice *c, const struct promise *p)
+{
+	const struct bal_screen *s = b->screen;
+	struct leaving l;
+
+	leave_all(b, p, &l);
+	for (uint32_t i = 0; i < s->front_from[b->kind_count]; i++) {
+		uint32_t to = s->front[i];
+
+		arrive_all(b, to, &l);
+		for (uint32_t k = 0; k < p->count; k++) {
+			/* Going home may bring more than it gains. */
+			if (l.gain[k] > c->gain || b->price > 0)
+				judge(b, p->list[k], to, c);
+		}
+	}
+}
+
 static void
 choose(const struct bal *b, struct choice *c, const struct promises *p)
 {
-	for (uint32_t k = 0; k < p->free.count; k++)
-		judge_fronts(b, p->free.list[k], c);
+	choose_free(b, c, &p->free);
 	for (uint32_t k = 0; k < p->ruled.count; k++)
 		judge_everywhere(b, p->ruled.list[k], c);
 }
@@ -566,13 +274,7 @@ static void
 look_by(struct bal *b, uint32_t budget, const struct slope *w, struct choice *c,
     struct promises *p)
 {
-	find_sources(b, w);
-	for (uint32_t k = 0; k < b->kind_count; k++) {
-		uint32_t end = b->screen->front_from[k + 1];
-
-		for (uint32_t i = b->screen->front_from[k]; i < end; i += PIECE)
-			try_corner(b, i, i + PIECE < end ? i + PIECE - 1 : end - 1, w);
-	}
+	screen_bound(b, w);
 	promise_all(b, budget, w, p);
 	choose(b, c, p);
 }
@@ -583,11 +285,8 @@ find_best(struct bal *b, uint32_t budget, struct choice *c, struct promises *p)
 	struct slope w = slope_now(b);
 
 	*c = (struct choice){ NO_STEP, BAL_NONE, BAL_NONE };
-	if (!b->screen) {
-		screen_init(b);
-		fill_sorted(b);
-	}
-	find_fronts(b);
+	screen_begin(b);
+	screen_find_fronts(b);
 	look_by(b, budget, &w, c, p);
 }
 
@@ -625,24 +324,6 @@ bal_make(struct bal *b, const struct bal_change *c)
 	return true;
 }
 
-/* Of those that were screened, who promised enough: what they promise now. */
-static void
-screen_again(struct bal *b, const struct slope *w, float enough)
-{
-	struct bal_screen *s = b->screen;
-	struct hopeful *a = &s->hopeful;
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < a->count; i++) {
-		uint32_t g = a->guest[i];
-
-		a->guest[n] = g;
-		n += s->gain[g] > enough;
-	}
-	a->count = n;
-	try_hopeful(b, w);
-}
-
 /* The others that promised something, to hosts that nobody has touched since: of many
  * hosts those of the front, of more the front of those that are left. */
 static void
@@ -670,7 +351,7 @@ make_more(
 		touched[b->guests[g].at] = touched[c.to] = true;
 		bal_ring_apply(b, c.guest, c.to);
 		if (is_huge)
-			find_fronts(b);
+			screen_find_fronts(b);
 	}
 	for (uint32_t i = 0; i < b->host_count; i++)
 		touched[i] = false;
@@ -692,8 +373,7 @@ make_rounds(struct bal *b, const struct bal_limits *l, struct promises *p, doubl
 			return;
 		budget = b->moved < l->max_moved ? l->max_moved - b->moved : 0;
 		w = slope_now(b);
-		find_fronts(b);
-		find_sources(b, &w);
+		screen_find_fronts(b);
 		screen_again(b, &w, b->screen->enough * PROMISING);
 		list_promises(b, budget, p);
 	}
@@ -750,7 +430,7 @@ step(struct bal *b, const struct bal_limits *l)
 		return true;
 	b->screen->touched[from] = b->screen->touched[c.to] = true;
 	if (b->host_count >= HUGE_HOSTS)
-		find_fronts(b);
+		screen_find_fronts(b);
 	make_rounds(b, l, &p, fmax(c.gain, l->min_gain));
 	return true;
 }
