@@ -93,7 +93,10 @@ struct stage {
 	bool common_given[COMMON_COUNT];
 	bool has_input;
 	bool yes_to_all, no_to_all;
-	struct val kept; /* of -OutVariable */
+	struct val kept;   /* of -OutVariable */
+	struct val errors; /* of -ErrorVariable */
+	struct streams streams;
+	unsigned merged; /* streams that go with the output, by number */
 	struct sink tee, *tee_out;
 	void *state;
 };
@@ -148,6 +151,8 @@ enum should stage_should(struct stage *st, const char *target, const char *detai
 /* The same where a parameter makes the cmdlet another's impact. */
 enum should stage_should_as(
     struct stage *st, enum impact impact, const char *target, const char *detail);
+
+/* stream.c */
 void warn(struct shell *sh, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* func.c: the stage of a function or a script block */

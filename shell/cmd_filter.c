@@ -82,10 +82,8 @@ where_process(struct stage *st, struct val v)
 	if (!st->has_input)
 		return RUN_OK;
 	rc = where_test(st, v, &hit);
-	if (rc == RUN_THROW && !st->sh->fatal && !st->sh->tries) {
-		fault_settle(st->sh);
-		return RUN_OK;
-	}
+	if (rc == RUN_THROW && !st->sh->fatal && !st->sh->tries)
+		return fault_settle(st->sh);
 	if (rc != RUN_OK)
 		return rc;
 	bool through = val_truth(hit);

@@ -291,6 +291,7 @@ write_host_process(struct stage *st, struct val v)
 {
 	struct val list = get_arg(st, "Object");
 	struct str b = STR_INIT;
+	enum run rc = RUN_OK;
 
 	if (st->has_input)
 		val_add_text(&b, v);
@@ -300,36 +301,48 @@ write_host_process(struct stage *st, struct val v)
 	}
 	if (!get_switch(st, "NoNewline"))
 		str_addc(&b, '\n');
-	fputs(str_cstr(&b), st->sh->screen.out);
+	struct sink *to = st->sh->streams ? st->sh->streams->to[STREAM_INFO] : NULL;
+	if (to && b.len && b.s[b.len - 1] == '\n')
+		b.s[--b.len] = '\0';
+	if (to)
+		rc = stream_say(st->sh, STREAM_INFO, str_cstr(&b));
+	else
+		fputs(str_cstr(&b), st->sh->screen.out);
 	str_fini(&b);
-	return RUN_OK;
+	return rc;
 }
 
 const struct cmd_ops ops_write_host = { 0, NULL, write_host_process, NULL, NULL };
+
+/* -Verbose and its like ask for more than the preferences do. */
+static bool
+stage_wants(const struct stage *st, enum stream s)
+{
+	int by = s == STREAM_VERBOSE ? COMMON_VERBOSE
+		 : s == STREAM_DEBUG ? COMMON_DEBUG
+				     : -1;
+
+	if (by >= 0 && st->common_given[by])
+		return val_truth(st->common[by]);
+	/* Who redirects information wants it. */
+	if (s == STREAM_INFO && st->sh->streams && st->sh->streams->to[s])
+		return true;
+	return stream_wanted(st->sh, s);
+}
 
 static enum run
 message_process(struct stage *st, struct val v)
 {
 	const char *s = get_text(st, "Message");
-	const struct val *pref = var_find(st->sh, "VerbosePreference");
-	bool verbose =
-	    pref && pref->type == VAL_TEXT && !strcasecmp(pref->text->s, "Continue");
+	enum stream stream = (enum stream)st->cmd->arg;
 	struct err e = ERR_INIT;
 
 	s = s ? s : "";
-	if (st->cmd->arg == 1) {
-		warn(st->sh, "%s", s);
-	} else if (st->cmd->arg == 2) {
-		if (st->common_given[COMMON_VERBOSE])
-			verbose = val_truth(st->common[COMMON_VERBOSE]);
-		fflush(st->sh->screen.out);
-		if (verbose)
-			fprintf(st->sh->screen.err, "VERBOSE: %s\n", s);
-	} else {
+	if (stream == STREAM_ERROR) {
 		err_set(&e, ERR_INVALID, "%s", s);
 		return stage_error(st, &e, VAL_NONE);
 	}
-	return RUN_OK;
+	return stage_wants(st, stream) ? stream_say(st->sh, stream, s) : RUN_OK;
 }
 
 const struct cmd_ops ops_write_message = { 0, NULL, message_process, NULL, NULL };

@@ -336,8 +336,7 @@ exec_chain(struct shell *sh, const struct node *n, struct sink *out)
 	enum run rc = exec(sh, n->kid[0], out);
 
 	if (rc == RUN_THROW && !sh->fatal && !sh->tries) {
-		fault_settle(sh);
-		rc = RUN_OK;
+		rc = fault_settle(sh);
 	}
 	if (rc != RUN_OK || sh->ok != (n->op == OP_ANDAND))
 		return rc;
@@ -438,8 +437,7 @@ exec_list(struct shell *sh, const struct node *list, struct sink *out)
 	for (size_t i = 0; i < list->n && rc == RUN_OK; i++) {
 		rc = exec(sh, list->kid[i], out);
 		if (rc == RUN_THROW && !sh->fatal && !sh->tries) {
-			fault_settle(sh);
-			rc = RUN_OK;
+			rc = fault_settle(sh);
 		}
 	}
 	return rc;

@@ -151,6 +151,17 @@ print_record(const struct shell *sh, const struct table *r)
 	print_place(sh, table_get(r, "Line"), table_get(r, "Column"));
 }
 
+static enum run
+say_record(const struct shell *sh, struct val record)
+{
+	struct sink *to = sh->streams ? sh->streams->to[STREAM_ERROR] : NULL;
+
+	if (to)
+		return to->put(to, record);
+	print_record(sh, record.table);
+	return RUN_OK;
+}
+
 static void
 remember(struct shell *sh, struct val record)
 {
@@ -162,21 +173,28 @@ remember(struct shell *sh, struct val record)
 	val_set(&sh->errors, list);
 }
 
-void
+enum run
 fault_settle(struct shell *sh)
 {
-	if (sh->thrown.type == VAL_TABLE) {
-		print_record(sh, sh->thrown.table);
-		remember(sh, sh->thrown);
-	}
-	val_set(&sh->thrown, VAL_NONE);
+	struct val record = sh->thrown;
+	enum run rc = RUN_OK;
+
+	sh->thrown = VAL_NONE;
 	sh->fatal = false;
+	if (record.type == VAL_TABLE) {
+		rc = say_record(sh, record);
+		remember(sh, record);
+	}
+	val_free(record);
 	sh->ok = false;
+	return rc;
 }
 
 enum run
 fault_report(struct shell *sh, struct val record_take, const char *action)
 {
+	enum run rc = RUN_OK;
+
 	sh->ok = false;
 	if (!action) {
 		const struct val *v = var_find(sh, "ErrorActionPreference");
@@ -186,9 +204,9 @@ fault_report(struct shell *sh, struct val record_take, const char *action)
 		return throw_record(sh, record_take, true);
 	if (strcasecmp(action, "SilentlyContinue") != 0 &&
 	    strcasecmp(action, "Ignore") != 0)
-		print_record(sh, record_take.table);
+		rc = say_record(sh, record_take);
 	if (strcasecmp(action, "Ignore") != 0)
 		remember(sh, record_take);
 	val_free(record_take);
-	return RUN_OK;
+	return rc;
 }

@@ -191,6 +191,22 @@ starts_expression(struct parser *p)
 	return false;
 }
 
+/* "2>&1": behind the > stands the output itself. */
+static bool
+merges(struct parser *p, const struct token *t)
+{
+	if (p->pos >= p->lex.n || p->lex.s[p->pos] != '&')
+		return false;
+	if (p->pos + 1 < p->lex.n && p->lex.s[p->pos + 1] == '1' &&
+	    strcmp(t->text, "1") != 0 && t->op == OP_WRITE)
+		p->pos += 2;
+	else
+		lex_fail(&p->lex, p->pos,
+		    "a stream can go into a file, to $null, or with >&1 into the output");
+	p->have = false;
+	return true;
+}
+
 static void
 parse_redirects(struct parser *p, struct kids *k)
 {
@@ -200,12 +216,10 @@ parse_redirects(struct parser *p, struct kids *k)
 
 		r->text = t.text;
 		r->op = t.op;
-		if (p->pos < p->lex.n && p->lex.s[p->pos] == '&') {
-			lex_fail(&p->lex, p->pos,
-			    "merging one stream into another is not supported");
-			return;
-		}
-		kids_add(k, node_with(p, r, parse_value(p), NULL));
+		if (!merges(p, &t))
+			kids_add(k, node_with(p, r, parse_value(p), NULL));
+		else
+			kids_add(k, r);
 	}
 }
 

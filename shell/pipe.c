@@ -10,22 +10,55 @@ struct pipeline {
 	struct shell *sh;
 	struct stage *stages;
 	size_t n;
+	struct stage *files; /* Out-File of messages */
+	size_t n_files, n_begun;
 	bool head_is_value;
+	struct streams head; /* of the value at the head */
+	unsigned head_merged;
 };
+
+typedef enum run (*stage_fn)(struct stage *st);
+
+/* Its messages go where it was told. */
+static enum run
+stage_call(struct stage *st, stage_fn fn)
+{
+	const struct streams *outer = st->sh->streams;
+	enum run rc = RUN_OK;
+
+	st->sh->streams = &st->streams;
+	if (fn)
+		rc = fn(st);
+	st->sh->streams = outer;
+	return rc;
+}
+
+static enum run
+stage_process(struct stage *st, struct val v)
+{
+	const struct streams *outer = st->sh->streams;
+	struct err e = ERR_INIT;
+	enum run rc;
+
+	st->sh->streams = &st->streams;
+	if (st->has_input && args_bind_input(st, v, &e) < 0)
+		rc = stage_error(st, &e, v);
+	else
+		rc = st->cmd->ops->process(st, v);
+	st->sh->streams = outer;
+	return rc;
+}
 
 static enum run
 stage_put(struct sink *s, struct val v)
 {
 	struct stage *st = (struct stage *)s;
-	struct err e = ERR_INIT;
 
 	if (shell_interrupted()) {
 		st->sh->exit_code = 130;
 		return RUN_EXIT;
 	}
-	if (args_bind_input(st, v, &e) < 0)
-		return stage_error(st, &e, v);
-	return st->cmd->ops->process(st, v);
+	return stage_process(st, v);
 }
 
 static enum run
@@ -50,21 +83,35 @@ stage_init(
 	st->sh = sh;
 	st->cmd = cmd;
 	st->node = node;
+	if (sh->streams)
+		st->streams = *sh->streams;
 	st->args = xcalloc(n + 1, sizeof(*st->args));
 	st->given = xcalloc(n + 1, sizeof(*st->given));
 	st->state = xcalloc(1, cmd->ops->state_size ? cmd->ops->state_size : 1);
 }
 
+/* What was kept, into the variable of that name; "+name" adds to what it has. */
 static void
-keep_output(struct stage *st)
+keep(struct stage *st, int by, struct val *kept)
 {
-	struct val list = st->kept;
+	struct val list = *kept;
 
 	if (list.type != VAL_LIST)
 		return;
-	AUTO_FREE char *name = val_cstr(st->common[COMMON_OUT_VAR]);
-	st->kept = VAL_NONE;
-	var_set(st->sh, name, list);
+	AUTO_FREE char *name = val_cstr(st->common[by]);
+	*kept = VAL_NONE;
+	if (*name != '+') {
+		var_set(st->sh, name, list);
+		return;
+	}
+	struct val all = val_list();
+	AUTO(val) struct val old = var_get(st->sh, name + 1);
+	for (size_t i = 0; i < val_count(old); i++)
+		list_push(all.list, val_ref(val_at(old, i)));
+	for (size_t i = 0; i < list.list->n; i++)
+		list_push(all.list, val_ref(list.list->v[i]));
+	val_free(list);
+	var_set(st->sh, name + 1, all);
 }
 
 static void
@@ -74,7 +121,8 @@ stage_fini(struct stage *st)
 		return;
 	if (st->cmd->ops->fini)
 		st->cmd->ops->fini(st);
-	keep_output(st);
+	keep(st, COMMON_OUT_VAR, &st->kept);
+	keep(st, COMMON_ERROR_VAR, &st->errors);
 	for (size_t i = 0; st->cmd->params && st->cmd->params[i].name; i++)
 		val_free(st->args[i]);
 	for (size_t i = 0; i < COMMON_COUNT; i++)
@@ -127,58 +175,90 @@ stage_open(struct shell *sh, const struct node *n, struct stage *st)
 	return rc;
 }
 
-/* > and >> become stages of their own; 2>$null silences the stage before. */
+/* An Out-File for what a redirection brings. */
+static enum run
+file_open(struct shell *sh, const struct node *n, struct val target, struct stage *st)
+{
+	struct arg args[] = { { NULL, target, false, n },
+		{ "Append", VAL_NONE, false, n } };
+	struct arg_list l = { .v = args, .n = n->op == OP_APPEND ? 2 : 1 };
+
+	stage_init(st, sh, cmd_find("Out-File"), n);
+	st->has_input = true;
+	return args_bind(st, &l);
+}
+
+/* Streams that text stands for: one, or "*" all but the output. */
+static unsigned
+streams_of(const char *text)
+{
+	return *text == '*' ? ~0u << STREAM_ERROR : 1u << (*text - '0');
+}
+
+static void
+streams_set(struct streams *to, unsigned which, struct sink *sink)
+{
+	for (unsigned i = STREAM_ERROR; i < STREAMS_; i++)
+		if (which & 1u << i)
+			to->to[i] = sink;
+}
+
+/* The output into a file or to nobody: a stage of its own. */
+static enum run
+redirect_output(struct pipeline *p, const struct node *n, struct val target)
+{
+	struct stage *st = &p->stages[p->n++];
+
+	if (target.type != VAL_NULL)
+		return file_open(p->sh, n, target, st);
+	stage_init(st, p->sh, cmd_find("Out-Null"), n);
+	st->has_input = true;
+	return RUN_OK;
+}
+
+/* Of the stage that was opened last; what goes with the output is known only when all
+ * are. */
 static enum run
 redirect(struct pipeline *p, const struct node *n)
 {
-	struct arg_list args = { 0 };
+	struct stage *last = p->n ? &p->stages[p->n - 1] : NULL;
+	struct streams *to = last ? &last->streams : &p->head;
+	unsigned *merged = last ? &last->merged : &p->head_merged;
+	unsigned which = streams_of(n->text);
 	struct val target = VAL_NONE;
-	enum run rc = eval(p->sh, n->kid[0], &target);
-	bool to_null = rc == RUN_OK && target.type == VAL_NULL;
+	enum run rc;
 
+	if (!n->n || !n->kid[0]) {
+		*merged |= which;
+		return RUN_OK;
+	}
+	rc = eval(p->sh, n->kid[0], &target);
 	if (rc != RUN_OK)
 		return rc;
-	if (strcmp(n->text, "1") != 0) {
-		bool silence =
-		    to_null && (n->text[0] == '2' || n->text[0] == '*') && p->n;
-		val_free(target);
-		if (!silence && !(to_null && n->text[0] > '2'))
-			return throw_new(p->sh, n, ERR_UNSUPPORTED,
-			    "redirection of stream %s to a file is not supported",
-			    n->text);
-		if (silence) {
-			struct stage *st = &p->stages[p->n - 1];
-			val_set(
-			    &st->common[COMMON_ACTION], val_text("SilentlyContinue"));
-			st->common_given[COMMON_ACTION] = true;
-		}
-		if (n->text[0] != '*')
-			return RUN_OK;
-		target = VAL_NONE;
+	if (*n->text == '1' || *n->text == '*') {
+		*merged |= *n->text == '*' ? which : 0;
+		rc = redirect_output(p, n, target);
+	} else if (target.type == VAL_NULL) {
+		streams_set(to, which, sink_null());
+	} else {
+		struct stage *file = &p->files[p->n_files++];
+		rc = file_open(p->sh, n, target, file);
+		streams_set(to, which, &file->in);
 	}
-	struct stage *st = &p->stages[p->n++];
-	stage_init(st, p->sh, cmd_find(to_null ? "Out-Null" : "Out-File"), n);
-	args.v = xcalloc(2, sizeof(*args.v));
-	if (!to_null)
-		args.v[args.n++] = (struct arg){ NULL, val_ref(target), false, n };
-	if (!to_null && n->op == OP_APPEND)
-		args.v[args.n++] = (struct arg){ "Append", VAL_NONE, false, n };
-	rc = args_bind(st, &args);
-	args_free(&args);
 	val_free(target);
 	return rc;
 }
 
 static enum run
-pipeline_open(struct pipeline *p, const struct node *n, struct sink *out)
+stages_open(struct pipeline *p, const struct node *n)
 {
 	size_t count = n->kind == NODE_PIPE ? n->n : 1;
-	const struct node *one[] = { n };
 	enum run rc = RUN_OK;
 
 	p->stages = xcalloc(count + 1, sizeof(*p->stages));
+	p->files = xcalloc(count + 1, sizeof(*p->files));
 	for (size_t i = 0; i < count && rc == RUN_OK; i++) {
-		const struct node *s = n->kind == NODE_PIPE ? n->kid[i] : one[0];
+		const struct node *s = n->kind == NODE_PIPE ? n->kid[i] : n;
 		p->stages[p->n].has_input = i > 0;
 		if (s->kind == NODE_REDIRECT) {
 			rc = redirect(p, s);
@@ -189,31 +269,63 @@ pipeline_open(struct pipeline *p, const struct node *n, struct sink *out)
 			p->n += p->stages[p->n].cmd != NULL;
 		}
 	}
-	for (size_t i = 0; i < p->n; i++) {
-		struct stage *st = &p->stages[i];
-		st->out = i + 1 < p->n ? &p->stages[i + 1].in : out;
-		if (st->common_given[COMMON_OUT_VAR]) {
-			st->kept = val_list();
-			st->tee_out = st->out;
-			st->out = &st->tee;
-		}
+	return rc;
+}
+
+static bool
+is_silent(const struct stage *st, int by)
+{
+	AUTO_FREE char *action = val_cstr(st->common[by]);
+
+	return !strcasecmp(action, "SilentlyContinue") || !strcasecmp(action, "Ignore");
+}
+
+/* Where a stage's objects and messages go, now that all stages are there. */
+static void
+stage_join(struct stage *st, struct sink *out)
+{
+	st->out = out;
+	if (st->common_given[COMMON_OUT_VAR]) {
+		st->kept = val_list();
+		st->tee_out = st->out;
+		st->out = &st->tee;
 	}
+	if (st->common_given[COMMON_ERROR_VAR])
+		st->errors = val_list();
+	streams_set(&st->streams, st->merged, st->out);
+	if (is_silent(st, COMMON_WARNING))
+		st->streams.to[STREAM_WARNING] = sink_null();
+}
+
+static enum run
+pipeline_open(struct pipeline *p, const struct node *n, struct sink *out)
+{
+	enum run rc = stages_open(p, n);
+
+	for (size_t i = 0; i < p->n; i++)
+		stage_join(&p->stages[i], i + 1 < p->n ? &p->stages[i + 1].in : out);
+	for (size_t i = 0; i < p->n_files; i++)
+		p->files[i].out = sink_null();
+	streams_set(&p->head, p->head_merged, p->n ? &p->stages[0].in : out);
 	return rc;
 }
 
 static enum run
-pipeline_feed(struct pipeline *p, const struct node *n)
+pipeline_feed(struct pipeline *p, const struct node *n, struct sink *out)
 {
+	const struct streams *outer = p->sh->streams;
 	struct val v = VAL_NONE;
 	enum run rc;
 
 	if (!p->head_is_value)
-		return p->stages[0].cmd->ops->process(&p->stages[0], VAL_NONE);
+		return stage_process(&p->stages[0], VAL_NONE);
+	p->sh->streams = &p->head;
 	rc = is_command(n->kid[0]) ? capture(p->sh, n->kid[0], &v)
 				   : eval(p->sh, n->kid[0], &v);
+	p->sh->streams = outer;
 	if (rc != RUN_OK)
 		return rc;
-	rc = put_each(&p->stages[0].in, v);
+	rc = put_each(p->n ? &p->stages[0].in : out, v);
 	val_free(v);
 	return rc;
 }
@@ -231,23 +343,31 @@ first_alive(const struct pipeline *p, enum run rc)
 }
 
 static enum run
-pipeline_run(struct pipeline *p, const struct node *n)
+pipeline_begin(struct pipeline *p)
 {
 	enum run rc = RUN_OK;
 
 	for (size_t i = 0; i < p->n && rc == RUN_OK; i++)
 		rc = args_check(&p->stages[i]);
+	for (size_t i = 0; i < p->n_files && rc == RUN_OK; i++) {
+		rc = stage_call(&p->files[i], p->files[i].cmd->ops->begin);
+		p->n_begun++;
+	}
 	for (size_t i = 0; i < p->n && rc == RUN_OK; i++)
-		if (p->stages[i].cmd->ops->begin)
-			rc = p->stages[i].cmd->ops->begin(&p->stages[i]);
+		rc = stage_call(&p->stages[i], p->stages[i].cmd->ops->begin);
+	return rc;
+}
+
+static enum run
+pipeline_run(struct pipeline *p, const struct node *n, struct sink *out)
+{
+	enum run rc = pipeline_begin(p);
+
 	if (rc == RUN_OK)
-		rc = pipeline_feed(p, n);
+		rc = pipeline_feed(p, n, out);
 	for (size_t i = first_alive(p, rc);
 	     i < p->n && (rc == RUN_OK || rc == RUN_STOP); i++) {
-		if (p->stages[i].cmd->ops->end)
-			rc = p->stages[i].cmd->ops->end(&p->stages[i]);
-		else
-			rc = RUN_OK;
+		rc = stage_call(&p->stages[i], p->stages[i].cmd->ops->end);
 		if (rc == RUN_STOP) {
 			size_t alive = first_alive(p, rc);
 			if (alive <= i || alive == p->n)
@@ -262,14 +382,23 @@ enum run
 exec_pipe(struct shell *sh, const struct node *n, struct sink *out)
 {
 	struct pipeline p = { .sh = sh };
-	enum run rc;
+	enum run rc, wrote;
 
+	if (sh->streams)
+		p.head = *sh->streams;
 	sh->ok = true;
 	rc = pipeline_open(&p, n, out);
 	if (rc == RUN_OK)
-		rc = pipeline_run(&p, n);
+		rc = pipeline_run(&p, n, out);
+	for (size_t i = 0; i < p.n_begun; i++) {
+		wrote = p.files[i].cmd->ops->end(&p.files[i]);
+		rc = rc == RUN_OK ? wrote : rc;
+	}
 	for (size_t i = p.n; i-- > 0;)
 		stage_fini(&p.stages[i]);
+	for (size_t i = p.n_files; i-- > 0;)
+		stage_fini(&p.files[i]);
 	free(p.stages);
+	free(p.files);
 	return rc;
 }

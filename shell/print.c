@@ -342,7 +342,7 @@ print_one(struct sink *s, struct val v)
 		return put_each(s, rows);
 	}
 	if (v.type == VAL_TABLE && v.table->kind == TABLE_RECORD &&
-	    strcmp(v.table->type, "ErrorRecord") != 0 && v.table->n)
+	    !is_message(v) && v.table->n)
 		return print_record(p, v);
 	close_table(p);
 	val_add_text(&p->text, v);

@@ -84,7 +84,7 @@ shell_run(struct shell *sh, const char *text, size_t n)
 	sh->steps = sh->calls = sh->tries = 0;
 	rc = run_body(sh, body);
 	if (rc == RUN_THROW) {
-		fault_settle(sh);
+		(void)fault_settle(sh);
 		/* Functions of this text may be called later: the text stays. */
 	}
 	sh->source = outer;

@@ -42,6 +42,21 @@ struct scope {
 	struct table *vars; /* NULL while there are none */
 };
 
+/* Messages beside the output, by PowerShell's numbers; 1 is the output. */
+enum stream {
+	STREAM_ERROR = 2,
+	STREAM_WARNING,
+	STREAM_VERBOSE,
+	STREAM_DEBUG,
+	STREAM_INFO,
+	STREAMS_
+};
+
+/* Where they go; NULL: the screen. */
+struct streams {
+	struct sink *to[STREAMS_];
+};
+
 enum output { OUT_AUTO, OUT_TABLE, OUT_LIST, OUT_JSON, OUT_CSV };
 
 struct screen {
@@ -73,6 +88,7 @@ struct shell {
 	const char *source; /* of what runs now, for errors */
 	const char *script; /* its file, or NULL */
 	struct screen screen;
+	const struct streams *streams; /* of what runs now; NULL: all to the screen */
 	struct site *site; /* the connection, NULL: none yet */
 };
 
@@ -107,8 +123,14 @@ enum run throw_err(struct shell *sh, const struct node *at, const struct err *e)
 enum run throw_new(struct shell *sh, const struct node *at, int code, const char *fmt,
     ...) __attribute__((format(printf, 4, 5)));
 enum run throw_record(struct shell *sh, struct val record_take, bool fatal);
-/* Print what was thrown, remember it, go on. */
-void fault_settle(struct shell *sh);
+/* Say what was thrown, remember it, go on. */
+enum run fault_settle(struct shell *sh);
 /* The error that ended nothing: printed, remembered, or thrown if the action is Stop.
  */
 enum run fault_report(struct shell *sh, struct val record_take, const char *action);
+
+/* stream.c */
+/* To where the stream goes, wanted or not. */
+enum run stream_say(struct shell *sh, enum stream s, const char *text);
+bool stream_wanted(const struct shell *sh, enum stream s); /* by its preference */
+bool is_message(struct val v); /* as they come out of a merged stream */

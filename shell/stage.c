@@ -74,12 +74,8 @@ stage_error(struct stage *st, const struct err *e, struct val target)
 		table_set(record.table, "Command", val_text(st->cmd->name));
 	if (st->common[COMMON_ACTION].type == VAL_TEXT)
 		action = st->common[COMMON_ACTION].text->s;
-	if (st->common_given[COMMON_ERROR_VAR]) {
-		AUTO_FREE char *name = val_cstr(st->common[COMMON_ERROR_VAR]);
-		struct val list = val_list();
-		list_push(list.list, val_ref(record));
-		var_set(st->sh, name, list);
-	}
+	if (st->errors.type == VAL_LIST)
+		list_push(st->errors.list, val_ref(record));
 	return fault_report(st->sh, record, action);
 }
 
@@ -102,22 +98,6 @@ stage_stop(struct stage *st)
 {
 	st->sh->stopper = st;
 	return RUN_STOP;
-}
-
-void
-warn(struct shell *sh, const char *fmt, ...)
-{
-	const struct val *v = var_find(sh, "WarningPreference");
-	va_list ap;
-
-	if (v && v->type == VAL_TEXT && !strcasecmp(v->text->s, "SilentlyContinue"))
-		return;
-	fflush(sh->screen.out);
-	fputs("WARNING: ", sh->screen.err);
-	va_start(ap, fmt);
-	vfprintf(sh->screen.err, fmt, ap);
-	va_end(ap);
-	fputc('\n', sh->screen.err);
 }
 
 static bool

@@ -256,13 +256,6 @@ if (1) { 2
 ## STDERR-has: drover: line 1, column 5: an expression may only stand at the start of a pipeline
 ## status: 1
 
-#### merging streams is refused
-1 2>&1
-## STDOUT:
-## END
-## STDERR-has: drover: line 1, column 5: merging one stream into another is not supported
-## status: 1
-
 #### background is refused
 Get-Date &
 ## STDOUT:

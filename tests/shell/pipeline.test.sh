@@ -308,13 +308,6 @@ c
 b
 ## END
 
-#### redirect of errors to a file is refused
-Get-Date 2> f.txt
-## STDOUT:
-## END
-## STDERR-has: drover: redirection of stream 2 to a file is not supported
-## status: 1
-
 #### write output several
 Write-Output 1 2 (3,4)
 ## STDOUT:
