@@ -1,7 +1,11 @@
 #include "host-agent/engine/engine_guard.h"
 
 #include <inttypes.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <unistd.h>
 
+#include "base/mem.h"
 #include "host-agent/engine/engine_int.h"
 
 struct engine_guard
@@ -27,6 +31,49 @@ engine_guard_arm(struct engine_guest *g, uint64_t deadline_us, struct err *e)
 		    g->number);
 	rc = g->engine->ops->arm(g, deadline_us, e);
 	return rc ? err_wrap(e, "vm-%" PRIu64 ": cannot set a deadline", g->number) : 0;
+}
+
+struct engine_guard
+engine_guard_of(const struct guard_client *c)
+{
+	const struct guard_state *s = c ? guard_client_state(c) : NULL;
+	bool told = s && s->life != GUARD_LIFE_STARTS;
+
+	return (struct engine_guard){
+		.guarded = c != NULL,
+		.heard = s && s->life == GUARD_LIFE_RUNS && s->heard,
+		.deadline_us = told ? s->deadline_us : 0,
+	};
+}
+
+char *
+engine_beside(const char *name)
+{
+	char self[512];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	self[n > 0 ? n : 0] = '\0';
+	return xasprintf("%s/%s", n > 0 ? dirname(self) : "/usr/sbin", name);
+}
+
+char *
+engine_guard_program(const char *wish)
+{
+	return wish && *wish ? xstrdup(wish) : engine_beside("drover-guard");
+}
+
+void
+engine_guard_probe(struct engine *en, const char *program)
+{
+	char why[sizeof(en->facts.caps[ENGINE_CAP_GUARD].why_not)];
+
+	if (geteuid() != 0)
+		snprintf(why, sizeof(why), "guards need root");
+	else if (access(program, X_OK))
+		snprintf(why, sizeof(why), "no program %s", program);
+	else
+		why[0] = '\0';
+	engine_fact_cap(&en->facts, ENGINE_CAP_GUARD, *why ? why : NULL);
 }
 
 int

@@ -173,6 +173,14 @@ void engine_set_down(struct engine_guest *g, enum engine_end end, const char *re
 /* Tell the agent.  Posts phase only. */
 void engine_emit(
     struct engine_guest *g, enum engine_event_kind kind, const char *reason);
+/* The program name beside the running one; caller frees. */
+char *engine_beside(const char *name);
+/* The drover-guard that was wished for, or the one beside us; caller frees. */
+char *engine_guard_program(const char *wish);
+/* Whether it is there. */
+void engine_guard_probe(struct engine *en, const char *program);
+/* What that guard says; NULL: there is none. */
+struct engine_guard engine_guard_of(const struct guard_client *c);
 /* Can it have the guard that it is to have? */
 int engine_guard_check(
     const struct engine *en, const struct engine_boot *b, struct err *e) WARN_UNUSED;

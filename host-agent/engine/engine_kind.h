@@ -21,6 +21,7 @@ struct engine_qemu_conf {
 	uint32_t gid;        /* of all guests, unless /dev/kvm has a group of its own */
 	uint32_t start_ms;   /* how long a process may take to answer; 0: 30 s */
 	uint32_t unplug_ms;  /* how long a guest may keep a device; 0: 20 s */
+	const char *guard;   /* drover-guard; "": beside this program */
 };
 /* Its verbs are flows of fs, the loop's registry. The conf's strings are copied. */
 struct engine *engine_qemu_new(
@@ -33,6 +34,7 @@ struct engine_oci_conf {
 	const char *runtime;   /* "" finds runc; another that takes its arguments */
 	const char *criu;      /* "" finds the one of the machine, or Drover's own */
 	const char *stage;     /* drover-stage; "": beside this program */
+	const char *guard;     /* drover-guard, the same */
 	const char *state_dir; /* for the runtime's own records: gone with a reboot */
 	uint32_t
 	    id_base; /* guest n has the 65536 ids from id_base + (n mod 16384) * 65536

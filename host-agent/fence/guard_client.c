@@ -37,6 +37,7 @@ struct guard_client {
 	bool is_gone; /* the first process, and so all of them */
 	bool released;
 	uint64_t serial;
+	uint64_t asked_us; /* the deadline that was asked for last */
 	struct guard_state state;
 };
 
@@ -107,24 +108,30 @@ connect_in(const char *dir, int *ret_fd, struct err *e)
 }
 
 static int
-ask(struct guard_client *c, enum guard_verb verb, uint64_t deadline_us, struct err *e)
+send_ask(
+    int fd, enum guard_verb verb, uint64_t serial, uint64_t deadline_us, struct err *e)
 {
 	struct guard_ask a = {
 		.magic = GUARD_MAGIC,
 		.version = GUARD_VERSION,
 		.verb = (uint16_t)verb,
-		.serial = ++c->serial,
+		.serial = serial,
 		.deadline_us = deadline_us,
 	};
 
-	if (c->fd < 0)
-		return err_set(e, ERR_LOST, "its guard does not listen any more");
-	if (send(c->fd, &a, sizeof(a), MSG_NOSIGNAL | MSG_DONTWAIT) ==
-	    (ssize_t)sizeof(a))
+	if (send(fd, &a, sizeof(a), MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof(a))
 		return 0;
 	if (errno == EAGAIN || errno == ENOBUFS)
 		return err_set(e, ERR_BUSY, "its guard has not taken earlier orders");
 	return err_sys(e, ERR_LOST, errno, "cannot speak to its guard");
+}
+
+static int
+ask(struct guard_client *c, enum guard_verb verb, uint64_t deadline_us, struct err *e)
+{
+	if (c->fd < 0)
+		return err_set(e, ERR_LOST, "its guard does not listen any more");
+	return send_ask(c->fd, verb, ++c->serial, deadline_us, e);
 }
 
 /* ---- what is heard ---- */
@@ -147,6 +154,15 @@ hang_up(struct guard_client *c)
 	c->state.heard = false;
 }
 
+/* What was asked for may have been obeyed without a word. */
+static bool
+is_over(const struct guard_client *c)
+{
+	uint64_t now_us = clock_mono_us(loop_clock(c->loop));
+
+	return c->state.deadline_us <= now_us || c->asked_us <= now_us;
+}
+
 /* Without its guard it was killed; with it, the guard says how it ended. */
 static bool
 check_killed(struct guard_client *c)
@@ -154,6 +170,7 @@ check_killed(struct guard_client *c)
 	if (c->fd >= 0 || !c->is_gone || c->state.life != GUARD_LIFE_RUNS)
 		return false;
 	c->state.life = GUARD_LIFE_KILLED;
+	c->state.over = is_over(c);
 	return true;
 }
 
@@ -177,6 +194,7 @@ on_guard_end(struct child *child, const struct child_result *r, void *arg)
 		return;
 	hang_up(c);
 	c->state.life = GUARD_LIFE_FAILED;
+	c->state.over = is_over(c);
 	if (!child_err(r, "its guard", &c->state.why))
 		err_set(&c->state.why, ERR_LOST, "its guard ended at once");
 	tell(c);
@@ -300,7 +318,7 @@ client_new(struct loop *l, int fd_take, guard_changed_fn changed, void *arg)
 	c->fd = fd_take;
 	c->pidfd = -1;
 	c->state.heard = true;
-	c->state.deadline_us = GUARD_NO_DEADLINE;
+	c->state.deadline_us = c->asked_us = GUARD_NO_DEADLINE;
 	c->says = fd_watch_new(l, c->fd, FD_READ, on_says, c);
 	fd_watch_once(c->says);
 	return c;
@@ -416,6 +434,7 @@ guard_client_start(struct loop *l, const struct guard_opts *o, guard_changed_fn 
 	if (rc)
 		return rc;
 	c = client_new(l, MOVE_FD(fd), changed, arg);
+	c->asked_us = o->deadline_us;
 	rc = ask(c, GUARD_HELLO, 0, e);
 	if (!rc)
 		rc = launch(c, o, listen_fd, e);
@@ -446,6 +465,16 @@ guard_client_adopt(struct loop *l, const char *dir, guard_changed_fn changed, vo
 	return 0;
 }
 
+void
+guard_client_dismiss(const char *dir)
+{
+	AUTO_CLOSE int fd = -1;
+
+	/* One that cannot be asked goes by itself after a while. */
+	if (!connect_in(dir, &fd, NULL))
+		(void)send_ask(fd, GUARD_RELEASE, 1, 0, NULL);
+}
+
 /* ---- orders ---- */
 
 const struct guard_state *
@@ -457,9 +486,12 @@ guard_client_state(const struct guard_client *c)
 int
 guard_client_arm(struct guard_client *c, uint64_t deadline_us, struct err *e)
 {
-	if (deadline_us == GUARD_NO_DEADLINE)
-		return ask(c, GUARD_DISARM, 0, e);
-	return ask(c, GUARD_ARM, deadline_us, e);
+	int rc = deadline_us == GUARD_NO_DEADLINE ? ask(c, GUARD_DISARM, 0, e)
+						  : ask(c, GUARD_ARM, deadline_us, e);
+
+	if (!rc)
+		c->asked_us = deadline_us;
+	return rc;
 }
 
 int

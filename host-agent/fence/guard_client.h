@@ -50,8 +50,9 @@ struct guard_state {
 	bool heard;           /* the guard listens to us */
 	uint64_t deadline_us; /* as the guard confirmed it, or GUARD_NO_DEADLINE */
 	bool locked;          /* the guard's memory cannot be swapped out */
-	pid_t pid;            /* of the first process, as we see it; 0: not known */
-	int status;           /* as of waitpid */
+	bool over;  /* FAILED or KILLED when the deadline had passed: that is why */
+	pid_t pid;  /* of the first process, as we see it; 0: not known */
+	int status; /* as of waitpid */
 	struct err why;
 };
 
@@ -66,6 +67,8 @@ int guard_client_start(struct loop *l, const struct guard_opts *o,
 /* ERR_NOT_FOUND: there is none in that folder.  ERR_LOST: there was one. */
 int guard_client_adopt(struct loop *l, const char *dir, guard_changed_fn changed,
     void *arg, struct guard_client **ret_c, struct err *e) WARN_UNUSED;
+/* Send the guard in that folder away, if there is one: what it guarded has ended. */
+void guard_client_dismiss(const char *dir);
 /* Forget it; it goes on. */
 void guard_client_free(struct guard_client *c);
 

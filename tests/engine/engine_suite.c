@@ -1,6 +1,7 @@
 /*
  * The conformance suite: what every engine must do alike, and then what only real
- * processes can show.  engine_suite sim | qemu | oci
+ * processes can show.  engine_suite sim | qemu | oci, and with all guests under guards:
+ * engine_suite qemu guarded.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,10 +21,12 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/engine/engine_guard.h"
 #include "host-agent/engine/engine_kind.h"
 #include "host-agent/network/port.h"
 #include "host-agent/resource/cg.h"
 #include "tests/engine/device_suite.h"
+#include "tests/engine/guard_suite.h"
 #include "tests/engine/move_suite.h"
 #include "tests/engine/oci_move_suite.h"
 #include "tests/engine/oci_suite.h"
@@ -743,6 +746,10 @@ main(int argc, char **argv)
 	};
 	int failed;
 
+	if (argc == 3 && str_same(argv[2], "guarded")) {
+		suite_guard_until_us = GUARD_NO_DEADLINE;
+		argc--;
+	}
 	if (argc == 2 && str_same(argv[1], "oci")) {
 		kind = SUITE_OCI;
 		if (!oci_suite_can())
@@ -750,10 +757,11 @@ main(int argc, char **argv)
 		failed = cmocka_run_group_tests(alike, NULL, NULL);
 		if (oci_move_suite_can())
 			failed += move_suite_run(kind) + oci_move_suite_run();
+		failed += guard_suite_run(kind);
 		return failed + oci_suite_run() ? 1 : 0;
 	}
 	if (argc != 2 || (!str_same(argv[1], "sim") && !str_same(argv[1], "qemu"))) {
-		fprintf(stderr, "usage: %s sim|qemu|oci\n", argv[0]);
+		fprintf(stderr, "usage: %s sim|qemu|oci [guarded]\n", argv[0]);
 		return 2;
 	}
 	kind = str_same(argv[1], "qemu") ? SUITE_QEMU : SUITE_SIM;
@@ -774,7 +782,7 @@ main(int argc, char **argv)
 	failed += cmocka_run_group_tests(machines, NULL, NULL);
 	failed += kind == SUITE_SIM ? cmocka_run_group_tests(sim_only, NULL, NULL)
 				    : cmocka_run_group_tests(qemu_only, NULL, NULL);
-	failed += move_suite_run(kind);
+	failed += move_suite_run(kind) + guard_suite_run(kind);
 	if (kind == SUITE_QEMU)
 		failed += disk_suite_run() + snapshot_suite_run();
 	return failed ? 1 : 0;

@@ -163,6 +163,8 @@ on_event(struct engine_guest *g, const struct engine_event *ev, void *arg)
 	snprintf(to->reason, sizeof(to->reason), "%s", ev->reason);
 }
 
+uint64_t suite_guard_until_us;
+
 static char *sim_script;
 
 static struct engine *
@@ -172,6 +174,7 @@ make_oci(struct suite *s)
 	const struct engine_oci_conf oc = {
 		.runtime = getenv("DROVER_RUNTIME"),
 		.stage = STAGE_PROGRAM,
+		.guard = s->guard,
 		.state_dir = dir,
 		.id_base = IDS_FROM,
 	};
@@ -183,7 +186,10 @@ static void
 make_engine(struct suite *s)
 {
 	struct engine_qemu_conf qc = {
-		.uid_base = SUITE_UID, .gid = SUITE_GID, .unplug_ms = UNPLUG_MS
+		.uid_base = SUITE_UID,
+		.gid = SUITE_GID,
+		.unplug_ms = UNPLUG_MS,
+		.guard = s->guard,
 	};
 	struct engine_sim_conf sc = { .seed = 1,
 		.start_ms = 20,
@@ -228,6 +234,7 @@ suite_new(enum suite_kind kind, const char *sim_faults)
 	struct suite *s = xcalloc(1, sizeof(*s));
 
 	s->kind = kind;
+	s->guard = GUARD_PROGRAM;
 	snprintf(s->dir, sizeof(s->dir), "/tmp/drover-engine-XXXXXX");
 	assert_non_null(mkdtemp(s->dir));
 	/* The guests' own user must be able to enter its working folder only; a
@@ -344,7 +351,8 @@ make_container(struct suite_guest *sg)
 	sg->layer.path = sg->layer_path;
 	sg->layer.format = borrow("ext4");
 	sg->disk.n_backing = 1;
-	snprintf(sg->cgroup, sizeof(sg->cgroup), "%s/vm-%" PRIu64, s->group, sg->number);
+	snprintf(
+	    sg->cgroup, sizeof(sg->cgroup), "%s/vm-%" PRIu64, s->group, sg->number);
 }
 
 void
@@ -384,6 +392,7 @@ suite_guest_new(struct suite *s, uint64_t number, const char *folder, const void
 	sg->spec.n_disks = 1;
 	sg->spec.disks = sg->disks;
 	sg->tap = -1;
+	sg->guard_until_us = suite_guard_until_us;
 	if (s->kind == SUITE_OCI)
 		make_container(sg);
 	suite_guest_handle(sg);
@@ -452,7 +461,8 @@ suite_boot(struct suite_guest *sg, suite_boot_fn fn, struct wake w)
 		.join_cgroups = sg->join_cgroups,
 		.cgroup = *sg->cgroup ? sg->cgroup : NULL,
 		.memory_fd = start_memory_fd,
-		.seed_fd = -1 };
+		.seed_fd = -1,
+		.guard_until_us = sg->guard_until_us };
 
 	assert_true(fd >= 0);
 	if (sg->suite->kind != SUITE_OCI)

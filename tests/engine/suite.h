@@ -26,8 +26,9 @@ struct suite {
 	struct loop *loop;
 	struct flows *flows;
 	struct engine *engine;
-	char dir[64]; /* all files of the suite */
-	char group[32]; /* of its containers' groups */
+	const char *guard; /* drover-guard; of the next engine that is made */
+	char dir[64];      /* all files of the suite */
+	char group[32];    /* of its containers' groups */
 	struct suite_event events[SUITE_EVENTS];
 	unsigned n_events;
 	struct suite_guest *guests[SUITE_GUESTS]; /* not freed yet */
@@ -51,11 +52,15 @@ struct suite_guest {
 	Drover__NicSpec *nics[1];
 	int tap; /* closed with the start; -1: none */
 	const char *const *join_cgroups;
+	uint64_t guard_until_us; /* as of engine_boot; see suite_guard_until_us */
 	/* Of a container. */
 	char cgroup[64], layer_path[96];
 	Drover__ContainerSpec container;
 	char *args[3];
 };
+
+/* Of every guest that is made: 0, or GUARD_NO_DEADLINE where all run under guards. */
+extern uint64_t suite_guard_until_us;
 
 typedef void (*suite_verb)(struct suite_guest *sg, struct wake w);
 
@@ -70,7 +75,7 @@ void suite_free(struct suite *s);
  * suite's. */
 struct suite_guest *suite_guest_new(
     struct suite *s, uint64_t number, const char *folder, const void *boot);
-void suite_guest_free(struct suite_guest *sg);   /* kills it */
+void suite_guest_free(struct suite_guest *sg); /* kills it */
 /* A container's first process is a shell that runs script; NULL: /sbin/init. */
 void suite_guest_script(struct suite_guest *sg, const char *script);
 void suite_guest_handle(struct suite_guest *sg); /* makes g anew */

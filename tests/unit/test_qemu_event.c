@@ -122,13 +122,34 @@ static const struct end_case end_cases[] = {
 	{ NULL, false, true, false, true, 6, "", ENGINE_END_DIED, "killed by SIGABRT" },
 };
 
+/* What a guard has ended says why; what was ordered or done by the guest counts more. */
+static void
+a_guards_stroke_is_a_reason(void **state)
+{
+	struct qemu_trace t = { .shutdown_seen = false };
+	struct qemu_end_view v = { .trace = &t,
+		.struck = "its lease was over",
+		.status_known = true,
+		.status = 9,
+		.log = "words\n" };
+	char reason[ENGINE_REASON_MAX];
+
+	assert_int_equal(qemu_end_decide(&v, reason), ENGINE_END_DIED);
+	assert_string_equal(reason, "its lease was over");
+	v.killed = true;
+	assert_int_equal(qemu_end_decide(&v, reason), ENGINE_END_ORDERED);
+	v.killed = false;
+	v.suspended = true;
+	assert_int_equal(qemu_end_decide(&v, reason), ENGINE_END_SUSPENDED);
+}
+
 static void
 ends_have_reasons(void **state)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(end_cases); i++) {
 		const struct end_case *c = &end_cases[i];
 		struct qemu_trace t = { .shutdown_seen = false };
-		struct qemu_end_view v = { &t, c->killed, c->asked, c->suspended,
+		struct qemu_end_view v = { &t, c->killed, c->asked, c->suspended, NULL,
 			c->known, c->status, c->log };
 		char reason[ENGINE_REASON_MAX];
 		struct qemu_move m;
@@ -234,6 +255,7 @@ main(void)
 		cmocka_unit_test(full_datastore_stalls),
 		cmocka_unit_test(what_we_ordered_is_not_told),
 		cmocka_unit_test(malformed_data_is_harmless),
+		cmocka_unit_test(a_guards_stroke_is_a_reason),
 		cmocka_unit_test(ends_have_reasons),
 		cmocka_unit_test(last_lines_are_bounded_text),
 		cmocka_unit_test(stalled_disk_is_named_after_a_restart),

@@ -215,6 +215,7 @@ op_free(struct engine *en)
 	free(oci->runtime);
 	free(oci->criu);
 	free(oci->stage);
+	free(oci->guard);
 	free(oci->init);
 	free(oci->state_dir);
 	free(oci->runtime_root);
@@ -255,28 +256,18 @@ static const struct engine_ops oci_ops = {
 	.vnc_path = op_vnc_path,
 };
 
-static char *
-own_program_folder(void)
-{
-	char buf[512];
-	ssize_t n = readlink("/proc/self/exe", buf, sizeof(buf) - 1);
-
-	buf[n > 0 ? n : 0] = '\0';
-	return xstrdup(n > 0 ? dirname(buf) : "/usr/sbin");
-}
-
 /* The stage beside this program, and the first process beside the stage. */
 static void
 find_programs(struct oci *oci, const struct engine_oci_conf *conf)
 {
-	AUTO_FREE char *folder = own_program_folder();
 	AUTO_FREE char *stage = NULL;
 
 	oci->runtime =
 	    xstrdup(conf->runtime && *conf->runtime ? conf->runtime : PRESET_RUNTIME);
 	oci->criu = xstrdup(conf->criu ? conf->criu : "");
 	oci->stage = conf->stage && *conf->stage ? xstrdup(conf->stage)
-						 : xasprintf("%s/drover-stage", folder);
+						 : engine_beside("drover-stage");
+	oci->guard = engine_guard_program(conf->guard);
 	stage = xstrdup(oci->stage);
 	oci->init = xasprintf("%s/drover-init", dirname(stage));
 }

@@ -34,7 +34,7 @@ struct oci_probe;
 struct oci {
 	struct engine en;
 	struct flows *flows;
-	char *runtime, *criu, *stage, *init; /* programs, absolute */
+	char *runtime, *criu, *stage, *init, *guard; /* programs, absolute */
 	struct oci_seal seal;                /* of the runtime */
 	char *state_dir, *runtime_root;
 	struct oci_criu_facts criu_facts;

@@ -369,6 +369,7 @@ op_free(struct engine *en)
 	}
 	free(qe->program);
 	free(qe->accel_wish);
+	free(qe->guard);
 	str_fini(&qe->machines);
 	qe->en.magic = 0;
 	free(qe);
@@ -401,6 +402,8 @@ static const struct engine_ops qemu_ops = {
 	.disk_move = qemu_op_disk_move,
 	.disk_move_end = qemu_op_disk_move_end,
 	.adopt_moving = qemu_op_adopt_moving,
+	.arm = qemu_op_arm,
+	.guard = qemu_op_guard,
 	.freeze = qemu_op_freeze,
 	.merge = qemu_op_merge,
 	.merge_end = qemu_op_merge_end,
@@ -427,6 +430,7 @@ engine_qemu_new(struct loop *l, struct flows *fs, const struct engine_qemu_conf 
 	qe->program =
 	    xstrdup(conf->program && *conf->program ? conf->program : PRESET_PROGRAM);
 	qe->accel_wish = xstrdup(conf->accel ? conf->accel : "auto");
+	qe->guard = engine_guard_program(conf->guard);
 	qe->uid_base = conf->uid_base;
 	qe->gid = conf->gid;
 	qe->start_ms = conf->start_ms ? conf->start_ms : PRESET_START_MS;

@@ -226,8 +226,11 @@ not_found(struct qemu_guest *q, const char *why, struct err *e)
 	char lines[ENGINE_REASON_MAX];
 
 	qemu_last_lines(log, lines, sizeof(lines) / 2);
+	if (q->guard_lost)
+		why = q->struck;
+	guard_client_dismiss(q->g.dir);
 	qemu_dir_clear(q);
-	engine_set_down(&q->g, ENGINE_END_DIED, *lines ? lines : why);
+	engine_set_down(&q->g, ENGINE_END_DIED, *lines && !q->guard_lost ? lines : why);
 	return err_set(e, ERR_NOT_FOUND, "%s does not run any more: %s%s%s", q->who,
 	    why, *lines ? ": " : "", lines);
 }
@@ -240,6 +243,7 @@ qemu_adopt_begin(struct qemu_guest *q, const Drover__GuestSpec *spec, struct err
 	int qmp_fd = -1, console_fd = -1, rc;
 
 	snprintf(q->who, sizeof(q->who), "vm-%" PRIu64, q->g.number);
+	qemu_guard_adopt(q);
 	rc = qemu_run_load(q, &run, &why);
 	if (rc == ERR_NOT_FOUND)
 		rc = find_unnoted(q, spec, &run, &why);

@@ -24,6 +24,7 @@ caps_start(struct flow *f, void *arg)
 
 static const struct flow_step move_in_steps[] = {
 	{ "greet", qemu_greet_step, NULL, qemu_start_undo, QEMU_ANSWER_MS },
+	{ "guarded", qemu_guarded_step, NULL, NULL, QEMU_ANSWER_MS },
 	{ "caps", caps_start, NULL, NULL, QEMU_ANSWER_MS },
 	{ "limits", qemu_limits_step, qemu_limits_finish, NULL, QEMU_ANSWER_MS },
 	{ "serve", qemu_serve_step, NULL, NULL, QEMU_ANSWER_MS },

@@ -75,7 +75,7 @@ void
 qemu_dir_clear(const struct qemu_guest *q)
 {
 	static const char *const left[] = { "run", "run.new", "qmp.sock",
-		"console.sock", "agent.sock", OWN_VNC, OWN_NBD };
+		"console.sock", "agent.sock", "guard.sock", OWN_VNC, OWN_NBD };
 	AUTO_CLOSE int fd = -1;
 
 	if (open_dir(q, &fd, NULL))
@@ -264,10 +264,12 @@ qemu_run_load(const struct qemu_guest *q, struct qemu_run *ret_r, struct err *e)
 		return err_sys(e, ERR_IO, errno, "cannot read %s/run", q->g.dir);
 	rc = json_parse(buf, (size_t)n, "run", &o, e);
 	if (!rc)
-		rc = json_read_u64(o, "pid", JSON_REQUIRED, 1, INT32_MAX, &pid, e);
+		rc = json_read_u64(o, "pid", JSON_REQUIRED, 0, INT32_MAX, &pid, e);
 	if (!rc)
 		rc = json_read_u64(
-		    o, "ticks", JSON_REQUIRED, 1, INT64_MAX, &ret_r->ticks, e);
+		    o, "ticks", JSON_REQUIRED, 0, INT64_MAX, &ret_r->ticks, e);
+	if (!rc && !pid)
+		rc = err_set(e, ERR_NOT_FOUND, "its guard had not told its process");
 	if (!rc)
 		rc = qemu_shape_parse(o, &ret_r->shape, e);
 	if (!rc)

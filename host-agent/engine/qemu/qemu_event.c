@@ -275,6 +275,10 @@ qemu_end_decide(const struct qemu_end_view *v, char reason[ENGINE_REASON_MAX])
 	}
 	if (v->killed)
 		return ENGINE_END_ORDERED;
+	if (v->struck) {
+		snprintf(reason, ENGINE_REASON_MAX, "%s", v->struck);
+		return ENGINE_END_DIED;
+	}
 	if (t->shutdown_seen && str_same(t->shutdown, "host-qmp-quit")) {
 		snprintf(reason, ENGINE_REASON_MAX,
 		    "somebody else ended it over its control socket");

@@ -47,12 +47,13 @@ void qemu_event_blocks(struct qemu_trace *t, const json *blocks);
 
 struct qemu_end_view {
 	const struct qemu_trace *trace;
-	bool killed;       /* by engine_kill */
-	bool asked;        /* to shut down, by engine_stop */
-	bool suspended;    /* its memory is in the image */
-	bool status_known; /* it was our child, or the kernel told */
-	int status;        /* as of waitpid */
-	const char *log;   /* what it wrote to its stderr; "" */
+	bool killed;        /* by engine_kill */
+	bool asked;         /* to shut down, by engine_stop */
+	bool suspended;     /* its memory is in the image */
+	const char *struck; /* why it ended with its guard; NULL: it did not */
+	bool status_known;  /* it was our child, or the kernel told */
+	int status;         /* as of waitpid */
+	const char *log;    /* what it wrote to its stderr; "" */
 };
 
 /* How a process has ended: the end, and a reason that a user can read. */

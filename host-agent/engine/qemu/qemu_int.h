@@ -2,8 +2,8 @@
  * qemu_int: what the files of the qemu engine share.
  *
  * A guest's folder (mode 0700, root's): qmp.sock console.sock agent.sock,
- * console.log[.1], stderr.log, run (pid and shape of the process); q/ is the process's
- * own: vnc.sock.
+ * console.log[.1], stderr.log, run (pid and shape of the process), guard.sock; q/ is
+ * the process's own: vnc.sock.
  */
 #pragma once
 #include "base/list.h"
@@ -28,6 +28,7 @@ struct qemu_freeze;
 struct qemu_merge;
 struct qga;
 struct child;
+struct guard_client;
 struct pid_watch;
 struct qemu_mirrors;
 struct qemu_shift;
@@ -37,7 +38,7 @@ struct qemu_probe;
 struct qemu {
 	struct engine en;
 	struct flows *flows;
-	char *program, *accel_wish;
+	char *program, *accel_wish, *guard;
 	uint32_t uid_base, gid, start_ms, unplug_ms;
 	uint32_t host_cpus;
 	uint64_t host_mb;
@@ -100,9 +101,13 @@ struct qemu_guest {
 	char who[32]; /* "vm-42" */
 
 	struct qmp *qmp;
-	struct child *child;     /* the process, if we started it */
-	struct pid_watch *watch; /* the process, if it was adopted */
-	int pidfd;               /* of an adopted one: tells its end's status */
+	struct child *child;        /* the process, if we started it */
+	struct pid_watch *watch;    /* the process, if it was adopted or has a guard */
+	int pidfd;                  /* of one that is watched: tells its end's status */
+	struct guard_client *guard; /* or NULL */
+	bool guard_lost;            /* it had one, which ended before we came */
+	const char *struck;         /* why it ended with its guard, or NULL */
+	char struck_text[ENGINE_REASON_MAX];
 	struct timer *reap_timer;
 	unsigned reap_checks;
 	bool process_ended;
@@ -133,6 +138,7 @@ struct qemu_guest {
 	struct wake exit_wake;  /* waits for the end of the process */
 	struct wake undo_wake;  /* the same, of an undo that runs beside another verb */
 	struct wake run_wake;   /* waits until it runs */
+	struct wake guard_wake; /* waits until its guard tells its process */
 	struct wake saved_wake; /* waits for a migration to end or to ask */
 
 	/* Of the verb under way. */
@@ -194,6 +200,25 @@ void qemu_attach(struct qemu_guest *q, int qmp_fd_take, int console_fd_take);
 void qemu_end_check(
     struct qemu_guest *q); /* finishes the end once all news of it are in */
 void qemu_proc_stat(struct qemu_guest *q);
+/* status: as of waitpid; NULL: nobody knows. */
+void qemu_proc_ended(struct qemu_guest *q, const int *status);
+
+/* qemu_guard.c: a process that runs under another one, which ends it at its deadline.
+ */
+struct child_opts;
+int qemu_guard_start(
+    struct qemu_guest *q, const struct child_opts *o, uint64_t until_us, struct err *e);
+/* The guard that an earlier life of the agent has left, if there is one. */
+void qemu_guard_adopt(struct qemu_guest *q);
+/* The end is told: it may go. */
+void qemu_guard_release(struct qemu_guest *q);
+void qemu_guard_drop(struct qemu_guest *q); /* forget it, it goes on */
+/* Its word of the end is still to come. */
+bool qemu_guard_may_tell(const struct qemu_guest *q);
+void qemu_guard_kill(struct qemu_guest *q); /* while its process is not known */
+enum flow_rc qemu_guarded_step(struct flow *f, void *arg);
+int qemu_op_arm(struct engine_guest *g, uint64_t deadline_us, struct err *e);
+struct engine_guard qemu_op_guard(const struct engine_guest *g);
 
 /* qemu_dir.c: the guest's folder. */
 int qemu_dir_prepare(

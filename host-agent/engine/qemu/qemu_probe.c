@@ -264,7 +264,7 @@ fill_facts(struct qemu *qe, const struct accel_choice *c)
 	snprintf(f->accelerator_reason, sizeof(f->accelerator_reason), "%s", c->reason);
 	for (int cap = 0; cap < ENGINE_CAPS_; cap++)
 		engine_fact_cap(f, (enum engine_cap)cap, NULL);
-	engine_fact_cap(f, ENGINE_CAP_SNAPSHOT, NULL);
+	engine_guard_probe(&qe->en, qe->guard);
 	engine_fact_cap(f, ENGINE_CAP_POST_COPY,
 	    "a guest whose memory is on two hosts would be lost with either");
 }

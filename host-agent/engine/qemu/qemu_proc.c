@@ -36,6 +36,7 @@ struct pidfd_end {
 /* The status can be read once the process is reaped, which is up to its parent now. */
 #define REAP_CHECK_MS 5
 #define REAP_CHECKS   40
+#define GUARD_CHECKS  400
 
 /* Fields of /proc/PID/stat. */
 #define STAT_USER     14
@@ -139,9 +140,15 @@ on_child_end(struct child *c, const struct child_result *r, void *arg)
 	struct qemu_guest *q = arg;
 
 	q->child = NULL;
+	qemu_proc_ended(q, &r->status);
+}
+
+void
+qemu_proc_ended(struct qemu_guest *q, const int *status)
+{
 	q->process_ended = true;
-	q->status_known = true;
-	q->status = r->status;
+	q->status_known = status != NULL;
+	q->status = status ? *status : 0;
 	qemu_end_check(q);
 }
 
@@ -150,17 +157,20 @@ check_reaped(void *arg)
 {
 	struct qemu_guest *q = arg;
 	struct pidfd_end end = { .mask = PIDFD_END_EXIT };
+	unsigned checks = qemu_guard_may_tell(q) ? GUARD_CHECKS : REAP_CHECKS;
+	bool tells, known;
 
-	if (q->pidfd >= 0 && !ioctl(q->pidfd, PIDFD_GET_END, &end)) {
-		q->status_known = (end.mask & PIDFD_END_EXIT) != 0;
-		q->status = end.exit_code;
-		if (!q->status_known && q->reap_checks++ < REAP_CHECKS) {
-			timer_after(q->reap_timer, REAP_CHECK_MS);
-			return;
-		}
+	if (q->process_ended)
+		return;
+	tells = q->pidfd >= 0 && !ioctl(q->pidfd, PIDFD_GET_END, &end);
+	known = tells && (end.mask & PIDFD_END_EXIT);
+	/* A guard says more: whether it was the deadline. */
+	if ((qemu_guard_may_tell(q) || (tells && !known)) &&
+	    q->reap_checks++ < checks) {
+		timer_after(q->reap_timer, REAP_CHECK_MS);
+		return;
 	}
-	q->process_ended = true;
-	qemu_end_check(q);
+	qemu_proc_ended(q, known ? &end.exit_code : NULL);
 }
 
 static void
@@ -190,6 +200,8 @@ qemu_proc_kill(struct qemu_guest *q)
 {
 	if (q->child)
 		child_kill(q->child, SIGKILL);
+	else if (q->guard && q->pidfd < 0)
+		qemu_guard_kill(q);
 	else if (q->pidfd >= 0 && pidfd_send_signal(q->pidfd, SIGKILL, NULL, 0) &&
 		 errno != ESRCH)
 		log_warn("engine", "%s: cannot kill process %d: %s", q->who,
@@ -205,6 +217,7 @@ qemu_proc_release(struct qemu_guest *q)
 	qga_free(MOVE(q->qga));
 	if (q->child)
 		child_free(MOVE(q->child));
+	qemu_guard_drop(q);
 	if (q->watch)
 		pid_watch_free(MOVE(q->watch));
 	timer_free(MOVE(q->reap_timer));
@@ -240,11 +253,13 @@ qemu_end_check(struct qemu_guest *q)
 		.killed = q->asked == QEMU_ASKED_KILL,
 		.asked = q->asked == QEMU_ASKED_SHUTDOWN,
 		.suspended = q->memory_saved,
+		.struck = q->struck,
 		.status_known = q->status_known,
 		.status = q->status,
 		.log = log,
 	};
 	end = qemu_end_decide(&v, reason);
+	qemu_guard_release(q);
 	qemu_proc_release(q);
 	qemu_dir_clear(q);
 	q->process_ended = false;
@@ -263,7 +278,8 @@ forget_past(struct qemu_guest *q)
 	q->trace = (struct qemu_trace){ .shutdown_seen = false };
 	q->asked = QEMU_ASKED_NOTHING;
 	q->memory_saved = q->status_known = q->process_ended = q->half_started = false;
-	q->given_up = false;
+	q->given_up = q->guard_lost = false;
+	q->struck = NULL;
 	q->away = QEMU_HERE;
 	q->serves = false;
 	*q->shift_to.path = '\0';
@@ -273,7 +289,7 @@ forget_past(struct qemu_guest *q)
 }
 
 static int
-exec(struct qemu_guest *q, const struct qemu_args *a, const char *const *join_cgroups,
+exec(struct qemu_guest *q, const struct qemu_args *a, const struct engine_boot *b,
     uint32_t uid, struct err *e)
 {
 	AUTO_FREE char *cwd = xasprintf("%s/" QEMU_OWN_FOLDER, q->g.dir);
@@ -288,11 +304,14 @@ exec(struct qemu_guest *q, const struct qemu_args *a, const char *const *join_cg
 		.uid = uid,
 		.gid = uid ? q->qemu->gid : 0,
 		.detach = true,
-		.join_cgroups = join_cgroups,
+		.join_cgroups = b->join_cgroups,
 	};
 	pid_t pid;
-	int rc = child_start(q->g.engine->loop, &o, on_child_end, q, &q->child, e);
+	int rc;
 
+	if (b->guard_until_us)
+		return qemu_guard_start(q, &o, b->guard_until_us, e);
+	rc = child_start(q->g.engine->loop, &o, on_child_end, q, &q->child, e);
 	if (rc)
 		return rc;
 	pid = child_pid(q->child);
@@ -327,7 +346,7 @@ spawn_wired(struct qemu_guest *q, const struct engine_boot *b, struct wires *w,
 	in.agent_fd = w->agent_listen;
 	qemu_args_build(&in, &a);
 	q->memory_child_fd = a.memory_child_fd;
-	rc = exec(q, &a, b->join_cgroups, uid, e);
+	rc = exec(q, &a, b, uid, e);
 	qemu_args_fini(&a);
 	if (rc)
 		return rc;
@@ -367,7 +386,7 @@ qemu_spawn(struct qemu_guest *q, const struct engine_boot *b, struct err *e)
 	if (!rc)
 		rc = spawn_wired(q, b, &w, uid, e);
 	wires_close(&w);
-	if (rc && q->child) {
+	if (rc && (q->child || q->guard)) {
 		qemu_proc_kill(q);
 		qemu_proc_release(q);
 	}

@@ -119,6 +119,7 @@ qemu_start_failed(struct qemu_guest *q, struct err *e)
 
 static const struct flow_step start_steps[] = {
 	{ "greet", qemu_greet_step, NULL, qemu_start_undo, QEMU_ANSWER_MS },
+	{ "guarded", qemu_guarded_step, NULL, NULL, QEMU_ANSWER_MS },
 	{ "events", events_start, NULL, NULL, QEMU_ANSWER_MS },
 	{ "load", qemu_load_step, NULL, NULL, QEMU_ANSWER_MS },
 	{ "loaded", loaded_start, NULL, NULL, READ_MEMORY_MS },

@@ -1,0 +1,8 @@
+/*
+ * guard_suite: what every engine must do alike with a guest that has a deadline.
+ */
+#pragma once
+#include "tests/engine/suite.h"
+
+/* Runs all of it; the number of tests that failed. */
+int guard_suite_run(enum suite_kind kind);
