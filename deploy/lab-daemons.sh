@@ -11,7 +11,7 @@ readonly HOST_MEMORY_MAX_MB=4096
 readonly GUEST_UID_BASE=900000000 GUEST_UID_RANGE=65536 GUEST_UID_LABS=16384
 
 readonly ADMINISTRATOR=admin
-readonly HOST_PROGRAMS=(drover-agent drover-stage drover-init drover-unpack drover-criu-probe)
+readonly HOST_PROGRAMS=(drover-agent drover-guard drover-stage drover-init drover-unpack drover-criu-probe)
 
 # The folder as the daemons see it.
 run_dir()

@@ -58,6 +58,8 @@ const struct conf_key agent_conf_keys[] = {
 	{ "engine.oci.id_base", CONF_UINT, AT(oci_id_base), 65536, 3221160000,
 	    "1000000000", CONF_RESTART,
 	    "container N has the 65536 user and group ids from here plus N times as many" },
+	{ "guard.program", CONF_PATH, AT(guard_program), 0, 0, "", CONF_RESTART,
+	    "the drover-guard program; empty: the one beside the agent" },
 	{ "engine.sim.enabled", CONF_BOOL, AT(sim_enabled), 0, 0, "no", CONF_RESTART,
 	    "also take guests that are only invented, for tests" },
 	{ "engine.sim.faults", CONF_TEXT, AT(sim_faults), 0, 1000, "", CONF_RESTART,

@@ -22,6 +22,7 @@ struct agent_conf {
 	bool oci_enabled;
 	char *oci_runtime, *oci_criu;
 	uint64_t oci_id_base;
+	char *guard_program;
 	bool sim_enabled;
 	char *sim_faults;
 	char *bridges; /* list */

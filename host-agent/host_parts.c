@@ -20,6 +20,7 @@ add_qemu(
 		.accel = c->qemu_accel,
 		.uid_base = (uint32_t)c->qemu_uid_base,
 		.gid = (uint32_t)c->qemu_gid,
+		.guard = c->guard_program,
 	};
 
 	p->engines[p->n_engines++] = engine_qemu_new(l, fs, &qc);
@@ -45,6 +46,7 @@ add_oci(
 	const struct engine_oci_conf oc = {
 		.runtime = c->oci_runtime,
 		.criu = c->oci_criu,
+		.guard = c->guard_program,
 		.state_dir = dir,
 		.id_base = (uint32_t)c->oci_id_base,
 		.gate = on_gate,
