@@ -147,6 +147,14 @@ eval_assign(struct shell *sh, const struct node *n)
 	struct val v = VAL_NONE;
 	enum run rc;
 
+	if (n->op == OP_COALESCE) {
+		rc = eval(sh, n->kid[0], &v);
+		bool has = rc == RUN_OK && v.type != VAL_NULL;
+		val_free(v);
+		v = VAL_NONE;
+		if (rc != RUN_OK || has)
+			return rc;
+	}
 	if (right->kind == NODE_ASSIGN) {
 		rc = eval_assign(sh, right);
 		if (rc == RUN_OK)
@@ -160,7 +168,7 @@ eval_assign(struct shell *sh, const struct node *n)
 		val_free(v);
 		return RUN_OK;
 	}
-	if (n->op != OP_NONE) {
+	if (n->op != OP_NONE && n->op != OP_COALESCE) {
 		rc = combine(sh, n, v, &v);
 		if (rc != RUN_OK)
 			return rc;

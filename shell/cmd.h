@@ -162,6 +162,15 @@ void function_define(struct shell *sh, const struct node *n);
 enum run function_start(struct stage *st, const struct node *function,
     const struct node *body, const struct arg_list *args, bool own_scope);
 
+/* attribute.c: of a function's parameter */
+const struct node *attribute_find(const struct node *param, const char *name);
+/* "Mandatory", "ValueFromPipeline" … of [Parameter()]. */
+bool parameter_says(struct shell *sh, const struct node *param, const char *what);
+int64_t parameter_position(struct shell *sh, const struct node *param); /* -1: none */
+bool parameter_has_alias(struct shell *sh, const struct node *param, const char *name);
+/* By its [Validate…]. */
+enum run parameter_check(struct shell *sh, const struct node *param, struct val v);
+
 /* cmd_out.c: a line from the terminal without its end; NULL at the end of input. */
 enum echo { ECHO_ON, ECHO_OFF };
 

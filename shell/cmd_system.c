@@ -74,6 +74,20 @@ const struct cmd_ops ops_remove_variable = { 0, NULL, remove_variable_process, N
 	NULL };
 
 static enum run
+strict_process(struct stage *st, struct val v)
+{
+	bool off = get_switch(st, "Off");
+
+	if (off == has_arg(st, "Version"))
+		return stage_fail(
+		    st, ERR_INVALID, "Set-StrictMode wants -Version or -Off");
+	st->sh->strict = !off;
+	return RUN_OK;
+}
+
+const struct cmd_ops ops_strict = { 0, NULL, strict_process, NULL, NULL };
+
+static enum run
 sleep_process(struct stage *st, struct val v)
 {
 	struct val s = get_arg(st, "Seconds");

@@ -231,6 +231,11 @@ eval_binary(struct shell *sh, const struct node *n, struct val *ret_v)
 		return rc;
 	if (n->op == OP_AND || n->op == OP_OR) {
 		rc = eval_logic(sh, n, a, ret_v);
+	} else if (n->op == OP_COALESCE) {
+		if (a.type == VAL_NULL)
+			return eval(sh, n->kid[1], ret_v);
+		*ret_v = a;
+		return RUN_OK;
 	} else if (n->kid[1]->kind == NODE_TYPE) {
 		AUTO(val) struct val type = val_text(n->kid[1]->type);
 		rc = operate(sh, n, a, type, ret_v);
@@ -243,6 +248,19 @@ eval_binary(struct shell *sh, const struct node *n, struct val *ret_v)
 	}
 	val_free(a);
 	return rc;
+}
+
+static enum run
+eval_ternary(struct shell *sh, const struct node *n, struct val *ret_v)
+{
+	struct val condition = VAL_NONE;
+	enum run rc = eval(sh, n->kid[0], &condition);
+
+	if (rc != RUN_OK)
+		return rc;
+	bool hit = val_truth(condition);
+	val_free(condition);
+	return eval(sh, n->kid[hit ? 1 : 2], ret_v);
 }
 
 static enum run
@@ -291,6 +309,16 @@ eval_static(struct shell *sh, const struct node *n, struct val *ret_v)
 }
 
 static enum run
+eval_var(struct shell *sh, const struct node *n, struct val *ret_v)
+{
+	*ret_v = var_get_in(sh, n->type, n->text);
+	if (ret_v->type == VAL_NULL && sh->strict && !n->type &&
+	    !var_is_set(sh, n->text))
+		return throw_new(sh, n, ERR_NOT_FOUND, "$%s has not been set", n->text);
+	return RUN_OK;
+}
+
+static enum run
 eval_member(struct shell *sh, const struct node *n, struct val *ret_v)
 {
 	struct val object = VAL_NONE, name = VAL_NONE;
@@ -302,9 +330,72 @@ eval_member(struct shell *sh, const struct node *n, struct val *ret_v)
 	if (rc == RUN_OK) {
 		AUTO_FREE char *s = val_cstr(name);
 		*ret_v = member_get(object, s);
+		if (ret_v->type == VAL_NULL && sh->strict && n->op != OP_SAFE &&
+		    !member_is(object, s))
+			rc = throw_new(sh, n, ERR_NOT_FOUND,
+			    "a %s has no property \"%s\"", val_type_name(object), s);
 		val_free(name);
 	}
 	val_free(object);
+	return rc;
+}
+
+/* .Invoke() of a block; .ForEach() and .Where() of anything, as it had elements. */
+static bool
+method_runs_block(struct val object, const char *name, struct val args)
+{
+	if (object.type == VAL_BLOCK && !strcasecmp(name, "Invoke"))
+		return true;
+	return args.list->n &&
+	       (!strcasecmp(name, "ForEach") || !strcasecmp(name, "Where"));
+}
+
+/* One element through the block or, of ForEach, its property of that name. */
+static enum run
+method_run_one(
+    struct shell *sh, struct val element, struct val how, bool where, struct sink *out)
+{
+	struct val outer = sh->it, v = VAL_NONE;
+	enum run rc = RUN_OK;
+
+	if (how.type != VAL_BLOCK && !where) {
+		AUTO_FREE char *name = val_cstr(how);
+		v = member_get(element, name);
+	} else {
+		sh->it = element;
+		rc = call_block(sh, how, &v);
+		sh->it = outer;
+	}
+	if (rc == RUN_OK && !where)
+		rc = put_each(out, v);
+	else if (rc == RUN_OK && val_truth(v))
+		rc = out->put(out, element);
+	val_free(v);
+	return rc;
+}
+
+static enum run
+method_run(struct shell *sh, const struct node *n, struct val object, const char *name,
+    struct val args, struct val *ret_v)
+{
+	bool where = !strcasecmp(name, "Where");
+	struct catcher c;
+	enum run rc = RUN_OK;
+
+	catcher_init(&c);
+	if (object.type == VAL_BLOCK && !strcasecmp(name, "Invoke"))
+		rc = invoke_block(sh, object, args.list->v, args.list->n, &c.sink);
+	else if (where && args.list->v[0].type != VAL_BLOCK)
+		rc = throw_new(sh, n, ERR_INVALID, "Where wants a script block");
+	else
+		for (size_t i = 0; i < val_count(object) && rc == RUN_OK; i++)
+			rc = method_run_one(
+			    sh, val_at(object, i), args.list->v[0], where, &c.sink);
+	struct val v = catcher_take(&c);
+	if (rc == RUN_OK)
+		*ret_v = v;
+	else
+		val_free(v);
 	return rc;
 }
 
@@ -318,15 +409,8 @@ invoke(struct shell *sh, const struct node *n, struct val object, const char *na
 
 	if (rc != RUN_OK)
 		return rc;
-	if (object.type == VAL_BLOCK && !strcasecmp(name, "Invoke")) {
-		struct catcher c;
-		catcher_init(&c);
-		rc = invoke_block(sh, object, args.list->v, args.list->n, &c.sink);
-		struct val v = catcher_take(&c);
-		if (rc == RUN_OK)
-			*ret_v = v;
-		else
-			val_free(v);
+	if (method_runs_block(object, name, args)) {
+		rc = method_run(sh, n, object, name, args, ret_v);
 	} else if (method_call(object, name, args, ret_v, &e) < 0) {
 		rc = throw_err(sh, n, &e);
 	}
@@ -416,8 +500,7 @@ eval_kind(struct shell *sh, const struct node *n, struct val *ret_v)
 		*ret_v = val_text(n->text);
 		return RUN_OK;
 	case NODE_VAR:
-		*ret_v = var_get_in(sh, n->type, n->text);
-		return RUN_OK;
+		return eval_var(sh, n, ret_v);
 	case NODE_TYPE:
 		*ret_v = val_text(n->type);
 		return RUN_OK;
@@ -438,6 +521,8 @@ eval_kind(struct shell *sh, const struct node *n, struct val *ret_v)
 		return eval_hash(sh, n, ret_v);
 	case NODE_BINARY:
 		return eval_binary(sh, n, ret_v);
+	case NODE_TERNARY:
+		return eval_ternary(sh, n, ret_v);
 	case NODE_UNARY:
 		return eval_unary(sh, n, ret_v);
 	case NODE_PREFIX:

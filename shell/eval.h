@@ -61,6 +61,7 @@ int text_format_one(struct str *b, struct val v, const char *format, struct err 
 /* member.c */
 /* A property, enumerated over the elements of a list; null if there is none. */
 struct val member_get(struct val object, const char *name);
+bool member_is(struct val object, const char *name); /* is there one, null or not? */
 int method_call(struct val object, const char *name, struct val args, struct val *ret_v,
     struct err *e);
 int static_call(const char *type, const char *name, struct val args, bool is_call,

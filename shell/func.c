@@ -103,12 +103,14 @@ call_block(struct shell *sh, struct val block, struct val *ret_v)
 }
 
 static int
-param_of(const struct node *params, const char *name, size_t *ret_i, struct err *e)
+param_of(struct shell *sh, const struct node *params, const char *name, size_t *ret_i,
+    struct err *e)
 {
 	size_t len = strlen(name), hits = 0;
 
 	for (size_t i = 0; params && i < params->n; i++) {
-		if (!strcasecmp(params->kid[i]->text, name)) {
+		if (!strcasecmp(params->kid[i]->text, name) ||
+		    parameter_has_alias(sh, params->kid[i], name)) {
 			*ret_i = i;
 			return 0;
 		}
@@ -136,17 +138,20 @@ set_param(struct shell *sh, const struct node *param, struct val v)
 {
 	struct err e = ERR_INIT;
 	struct val to = VAL_NONE;
+	enum run rc;
 
-	if (!param->type) {
-		var_set(sh, param->text, val_ref(v));
-		return RUN_OK;
-	}
-	if (val_cast(param->type, v, &to, &e) < 0) {
+	if (!param->type)
+		to = val_ref(v);
+	else if (val_cast(param->type, v, &to, &e) < 0) {
 		err_wrap(&e, "-%s", param->text);
 		return throw_err(sh, param, &e);
 	}
-	var_set(sh, param->text, to);
-	return RUN_OK;
+	rc = parameter_check(sh, param, to);
+	if (rc == RUN_OK)
+		var_set(sh, param->text, to);
+	else
+		val_free(to);
+	return rc;
 }
 
 static enum run
@@ -158,13 +163,17 @@ bind_named(struct shell *sh, const struct node *params, const struct arg_list *l
 	struct val v = a->v;
 	size_t i = 0, c = 0;
 
-	if (param_of(params, a->name, &i, &e) < 0) {
+	if (param_of(sh, params, a->name, &i, &e) < 0) {
 		if (param_find(common_params, a->name, &c, NULL) < 0)
 			return throw_err(sh, a->node, &e);
 		if (common_params[c].type != P_SWITCH && !a->attached && *at + 1 < l->n)
 			v = l->v[++*at].v;
 		if (c == COMMON_ACTION)
 			var_set(sh, "ErrorActionPreference", val_ref(v));
+		if (c == COMMON_VERBOSE || c == COMMON_DEBUG)
+			var_set(sh,
+			    c == COMMON_DEBUG ? "DebugPreference" : "VerbosePreference",
+			    val_text("Continue"));
 		if (c == COMMON_WHATIF)
 			var_set(sh, "WhatIfPreference",
 			    val_bool(!a->attached || val_truth(v)));
@@ -190,27 +199,74 @@ set_presets(struct shell *sh, const struct node *params, const bool *given)
 
 	for (size_t i = 0; params && i < params->n && rc == RUN_OK; i++) {
 		const struct node *p = params->kid[i];
-		struct val v = VAL_NONE;
+		struct val v = VAL_NONE, to = VAL_NONE;
+		struct err e = ERR_INIT;
 		if (given[i])
 			continue;
 		if (p->kid[0])
 			rc = eval(sh, p->kid[0], &v);
 		if (rc != RUN_OK)
 			return rc;
-		if (p->kid[0] || is_switch(p))
-			rc = set_param(sh, p, v);
-		else
-			var_set(sh, p->text, VAL_NONE);
+		/* A preset is not validated. */
+		if ((p->kid[0] || is_switch(p)) && p->type &&
+		    val_cast(p->type, v, &to, &e) < 0) {
+			err_wrap(&e, "-%s", p->text);
+			rc = throw_err(sh, p, &e);
+		} else {
+			var_set(sh, p->text, to.type == VAL_NULL ? val_ref(v) : to);
+		}
 		val_free(v);
 	}
 	return rc;
 }
 
+/* The parameter that the next argument without a name is for: by [Parameter(Position)]
+ * if any has one, else as they stand.  params->n: none. */
+static size_t
+next_positional(struct shell *sh, const struct node *params, const bool *given)
+{
+	size_t best = params ? params->n : 0, first = best;
+	int64_t least = 0;
+
+	for (size_t i = 0; params && i < params->n; i++) {
+		int64_t position = parameter_position(sh, params->kid[i]);
+		if (given[i] || is_switch(params->kid[i]))
+			continue;
+		first = first == params->n ? i : first;
+		if (position >= 0 && (best == params->n || position < least)) {
+			best = i;
+			least = position;
+		}
+	}
+	return params && best < params->n ? best : first;
+}
+
+static bool
+takes_input(struct shell *sh, const struct node *param)
+{
+	return parameter_says(sh, param, "ValueFromPipeline") ||
+	       parameter_says(sh, param, "ValueFromPipelineByPropertyName");
+}
+
+static enum run
+need_all(struct shell *sh, const struct node *params, const bool *given, bool has_input)
+{
+	for (size_t i = 0; params && i < params->n; i++) {
+		const struct node *p = params->kid[i];
+		if (!given[i] && parameter_says(sh, p, "Mandatory") &&
+		    !(has_input && takes_input(sh, p)))
+			return throw_new(
+			    sh, p, ERR_INVALID, "-%s must be given", p->text);
+	}
+	return RUN_OK;
+}
+
 /* Arguments into the scope at hand; what no parameter takes becomes $args. */
 static enum run
-bind_params(struct shell *sh, const struct node *params, const struct arg_list *l)
+bind_params(struct shell *sh, const struct node *params, const struct arg_list *l,
+    bool has_input)
 {
-	size_t count = params ? params->n : 0, next = 0;
+	size_t count = params ? params->n : 0;
 	AUTO_FREE bool *given = xcalloc(count + 1, sizeof(*given));
 	AUTO_FREE bool *used = xcalloc(l->n + 1, sizeof(*used));
 	struct val rest = val_list();
@@ -227,8 +283,7 @@ bind_params(struct shell *sh, const struct node *params, const struct arg_list *
 	for (size_t i = 0; i < l->n && rc == RUN_OK; i++) {
 		if (used[i])
 			continue;
-		while (next < count && (given[next] || is_switch(params->kid[next])))
-			next++;
+		size_t next = next_positional(sh, params, given);
 		if (next < count) {
 			given[next] = true;
 			rc = set_param(sh, params->kid[next], l->v[i].v);
@@ -242,6 +297,8 @@ bind_params(struct shell *sh, const struct node *params, const struct arg_list *
 		}
 	}
 	var_set(sh, "args", rest);
+	if (rc == RUN_OK)
+		rc = need_all(sh, params, given, has_input);
 	return rc == RUN_OK ? set_presets(sh, params, given) : rc;
 }
 
@@ -283,10 +340,37 @@ function_start(struct stage *st, const struct node *function, const struct node 
 	c->is_filter = function && function->op == OP_CALL;
 	c->own_scope = own_scope;
 	if (!own_scope)
-		return bind_params(st->sh, body->kid[BODY_PARAMS], args);
+		return bind_params(st->sh, body->kid[BODY_PARAMS], args, st->has_input);
 	scope_push(st->sh, &c->scope);
-	rc = bind_params(st->sh, body->kid[BODY_PARAMS], args);
+	rc = bind_params(st->sh, body->kid[BODY_PARAMS], args, st->has_input);
 	st->sh->scope = c->scope.up;
+	return rc;
+}
+
+/* What came in, to the parameters that take it; into the call's scope. */
+static enum run
+bind_input(struct stage *st, struct val v)
+{
+	struct call *c = st->state;
+	const struct node *params = c->body->kid[BODY_PARAMS];
+	struct shell *sh = st->sh;
+	enum run rc = RUN_OK;
+
+	if (c->own_scope)
+		scope_push(sh, &c->scope);
+	for (size_t i = 0; params && i < params->n && rc == RUN_OK; i++) {
+		const struct node *p = params->kid[i];
+		if (parameter_says(sh, p, "ValueFromPipeline")) {
+			rc = set_param(sh, p, v);
+		} else if (parameter_says(sh, p, "ValueFromPipelineByPropertyName")) {
+			struct val m = member_get(v, p->text);
+			if (m.type != VAL_NULL)
+				rc = set_param(sh, p, m);
+			val_free(m);
+		}
+	}
+	if (c->own_scope)
+		sh->scope = c->scope.up;
 	return rc;
 }
 
@@ -306,8 +390,10 @@ function_process(struct stage *st, struct val v)
 	    c->body->kid[c->is_filter && !c->body->kid[BODY_PROCESS] ? BODY_END
 								     : BODY_PROCESS];
 	struct val outer = st->sh->it;
-	enum run rc;
+	enum run rc = st->has_input ? bind_input(st, v) : RUN_OK;
 
+	if (rc != RUN_OK)
+		return rc;
 	if (!list) {
 		if (c->input.type != VAL_LIST)
 			c->input = val_list();
@@ -368,7 +454,7 @@ invoke_block(struct shell *sh, struct val block, const struct val *args, size_t 
 		l.v[l.n++].v = val_ref(args[i]);
 	sh->calls++;
 	scope_push(sh, &scope);
-	rc = bind_params(sh, block.block->kid[BODY_PARAMS], &l);
+	rc = bind_params(sh, block.block->kid[BODY_PARAMS], &l, false);
 	if (rc == RUN_OK)
 		rc = run_block(sh, block, out);
 	scope_pop(sh);

@@ -45,6 +45,8 @@ enum tok {
 	TOK_COMMA,
 	TOK_DOT,
 	TOK_SAFE_DOT,
+	TOK_QUESTION,
+	TOK_COLON,
 	TOK_COLONS,
 	TOK_ASSIGN,  /* op: OP_NONE for "=" */
 	TOK_OP,      /* op: an operator of expressions */

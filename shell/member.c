@@ -174,6 +174,24 @@ member_get(struct val object, const char *name)
 	return count ? val_int(object.type != VAL_NULL) : VAL_NONE;
 }
 
+bool
+member_is(struct val object, const char *name)
+{
+	struct val v;
+
+	if (object.type == VAL_TABLE)
+		return table_get(object.table, name) != NULL;
+	if (object.type == VAL_LIST) {
+		for (size_t i = 0; i < object.list->n; i++)
+			if (member_is(object.list->v[i], name))
+				return true;
+		return false;
+	}
+	v = member_get(object, name);
+	val_free(v);
+	return v.type != VAL_NULL;
+}
+
 /* Arguments of a method as text and numbers; absent ones are "" and 0. */
 static char *
 arg_text(struct val args, size_t i)
@@ -314,6 +332,22 @@ text_method(const struct text *t, const char *name, struct val args, struct val 
 	return 0;
 }
 
+/* One row for each pair, as a foreach over a table would have them. */
+static struct val
+entries(const struct table *t)
+{
+	struct val list = val_list();
+
+	for (size_t i = 0; i < t->n; i++) {
+		struct val row = val_table(TABLE_RECORD, "DictionaryEntry");
+		table_set(row.table, "Name", val_text(t->m[i].key));
+		table_set(row.table, "Key", val_text(t->m[i].key));
+		table_set(row.table, "Value", val_ref(t->m[i].v));
+		list_push(list.list, row);
+	}
+	return list;
+}
+
 static int
 table_method(struct table *t, const char *name, struct val args, struct val *ret_v)
 {
@@ -323,6 +357,8 @@ table_method(struct table *t, const char *name, struct val args, struct val *ret
 		*ret_v = val_bool(table_get(t, key) != NULL);
 	else if (!strcasecmp(name, "Remove"))
 		*ret_v = val_bool(table_del(t, key) && false);
+	else if (t->kind == TABLE_HASH && !strcasecmp(name, "GetEnumerator"))
+		*ret_v = entries(t);
 	else if (!strcasecmp(name, "Add") && args.list->n > 1)
 		table_set(t, key, val_ref(args.list->v[1]));
 	else
@@ -415,6 +451,11 @@ method_call(struct val object, const char *name, struct val args, struct val *re
 		return to_string(object, args, ret_v, e);
 	if (!strcasecmp(name, "Equals") && args.list->n) {
 		*ret_v = val_bool(val_equal(object, args.list->v[0], true));
+		return 0;
+	}
+	if (!strcasecmp(name, "GetType")) {
+		*ret_v = val_table(TABLE_RECORD, "RuntimeType");
+		table_set(ret_v->table, "Name", val_text(val_type_name(object)));
 		return 0;
 	}
 	if (object.type == VAL_TEXT)

@@ -181,6 +181,8 @@ starts_expression(struct parser *p)
 	case TOK_AMP:
 	case TOK_DOT:
 	case TOK_SAFE_DOT:
+	case TOK_QUESTION:
+	case TOK_COLON:
 	case TOK_COLONS:
 	case TOK_ASSIGN:
 	case TOK_OP:
@@ -426,13 +428,14 @@ parse_body(struct parser *p, enum tok close, const char *what)
 {
 	struct node *n = node_new(p, NODE_BODY, p->pos), *phases[3] = { NULL };
 	struct node *params = NULL;
-	struct kids k = { 0 };
+	struct kids k = { 0 }, attributes = { 0 };
 
 	if (!enter(p)) {
 		leave(p);
 		return NULL;
 	}
 	skip_separators(p);
+	parse_body_attributes(p, &attributes);
 	if (take_word(p, "param")) {
 		params = parse_params(p);
 		skip_separators(p);
@@ -445,6 +448,9 @@ parse_body(struct parser *p, enum tok close, const char *what)
 	kids_add(&k, params);
 	for (int i = 0; i < 3; i++)
 		kids_add(&k, phases[i]);
+	for (size_t i = 0; i < attributes.n; i++)
+		kids_add(&k, attributes.v[i]);
+	free(attributes.v);
 	leave(p);
 	return node_close(p, n, &k);
 }

@@ -458,6 +458,24 @@ parse_ranked(struct parser *p, int rank)
 	return left;
 }
 
+/* Behind the condition: "? then : else". */
+static struct node *
+parse_ternary(struct parser *p, struct node *condition)
+{
+	struct node *n = node_new(p, NODE_TERNARY, take(p).start);
+	struct kids k = { 0 };
+
+	kids_add(&k, condition);
+	skip_newlines(p);
+	kids_add(&k, parse_expr(p));
+	skip_newlines(p);
+	if (!p->lex.failed && want(p, LEX_EXPR, TOK_COLON, "the : of ? :")) {
+		skip_newlines(p);
+		kids_add(&k, parse_expr(p));
+	}
+	return node_close(p, n, &k);
+}
+
 struct node *
 parse_expr(struct parser *p)
 {
@@ -468,6 +486,8 @@ parse_expr(struct parser *p)
 		return NULL;
 	}
 	n = parse_ranked(p, 1);
+	if (n && peek(p, LEX_EXPR)->type == TOK_QUESTION)
+		n = parse_ternary(p, n);
 	leave(p);
 	return p->lex.failed ? NULL : n;
 }

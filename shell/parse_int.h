@@ -55,6 +55,13 @@ struct node *parse_body(struct parser *p, enum tok close, const char *what);
 struct node *parse_keyword(struct parser *p, bool *ret_is);
 struct node *parse_params(struct parser *p);
 
+/* parse_attribute.c */
+/* Behind "[": is it an attribute rather than a type? */
+bool at_attribute(struct parser *p);
+struct node *parse_attribute(struct parser *p); /* with its closing bracket */
+/* "[CmdletBinding()]" before param; nothing is taken where no param follows. */
+void parse_body_attributes(struct parser *p, struct kids *k);
+
 /* parse_expr.c */
 struct node *parse_expr(struct parser *p);
 struct node *parse_postfix(struct parser *p, struct node *n, enum lex_mode mode);

@@ -167,28 +167,34 @@ parse_switch(struct parser *p, struct node *n)
 static struct node *
 parse_param(struct parser *p)
 {
-	struct node *n = node_new(p, NODE_PARAM, p->pos), *preset = NULL;
+	struct node *n;
+	const char *type = NULL;
 	struct kids k = { 0 };
 
+	kids_add(&k, NULL);
 	skip_newlines(p);
 	while (!p->lex.failed && peek(p, LEX_EXPR)->type == TOK_LBRACKET) {
 		take(p);
-		n->type = parse_type(p);
+		if (at_attribute(p))
+			kids_add(&k, parse_attribute(p));
+		else
+			type = parse_type(p);
 		skip_newlines(p);
 	}
-	if (!want(p, LEX_ARG, TOK_VAR, "a parameter's name"))
-		return NULL;
+	if (!p->lex.failed)
+		want(p, LEX_ARG, TOK_VAR, "a parameter's name");
+	n = node_new(p, NODE_PARAM, p->tok.start);
+	n->type = type;
 	n->text = p->tok.text;
 	skip_newlines(p);
-	if (peek(p, LEX_EXPR)->type == TOK_ASSIGN) {
+	if (!p->lex.failed && peek(p, LEX_EXPR)->type == TOK_ASSIGN) {
+		bool outer = p->no_lists;
 		take(p);
 		skip_newlines(p);
-		bool outer = p->no_lists;
 		p->no_lists = true;
-		preset = parse_expr(p);
+		k.v[0] = parse_expr(p);
 		p->no_lists = outer;
 	}
-	kids_add(&k, preset);
 	return node_close(p, n, &k);
 }
 

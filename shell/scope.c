@@ -129,6 +129,18 @@ var_get(const struct shell *sh, const char *name)
 	return slot ? val_ref(*slot) : VAL_NONE;
 }
 
+bool
+var_is_set(const struct shell *sh, const char *name)
+{
+	struct val v = VAL_NONE;
+
+	if (var_builtin(sh, name, &v)) {
+		val_free(v);
+		return true;
+	}
+	return var_find(sh, name) != NULL;
+}
+
 static void
 set_in(struct scope *s, const char *name, struct val v_take)
 {

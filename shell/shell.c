@@ -9,6 +9,24 @@
 #include "shell/parse.h"
 #include "shell/print.h"
 
+/* What scripts find set before they set it. */
+static void
+set_preferences(struct shell *sh)
+{
+	static const char *const presets[][2] = {
+		{ "ErrorActionPreference", "Continue" },
+		{ "WarningPreference", "Continue" },
+		{ "VerbosePreference", "SilentlyContinue" },
+		{ "DebugPreference", "SilentlyContinue" },
+		{ "InformationPreference", "SilentlyContinue" },
+		{ "ConfirmPreference", "High" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(presets); i++)
+		var_set(sh, presets[i][0], val_text(presets[i][1]));
+	var_set(sh, "WhatIfPreference", val_bool(false));
+}
+
 struct shell *
 shell_new(void)
 {
@@ -19,6 +37,7 @@ shell_new(void)
 	sh->errors = val_list();
 	sh->functions = map_new_str();
 	sh->screen = (struct screen){ .out = stdout, .err = stderr, .width = 120 };
+	set_preferences(sh);
 	return sh;
 }
 

@@ -73,6 +73,7 @@ struct shell {
 	struct val it;     /* $_ */
 	struct val input;  /* $input */
 	bool ok;           /* $? */
+	bool strict;       /* Set-StrictMode: what is not there is an error */
 	struct val thrown; /* an error record */
 	bool fatal;        /* it ends the script, not only its statement */
 	bool login_failed; /* no server could be asked: exit code 3 */
@@ -108,6 +109,7 @@ void shell_clear_interrupt(void);
 void scope_push(struct shell *sh, struct scope *s);
 void scope_pop(struct shell *sh);
 struct val var_get(const struct shell *sh, const char *name);   /* owned */
+bool var_is_set(const struct shell *sh, const char *name); /* null or not */
 struct val *var_find(const struct shell *sh, const char *name); /* NULL: not set */
 void var_set(struct shell *sh, const char *name, struct val v_take);
 /* In "global", "script", "local", "env"; NULL: the innermost. */

@@ -1,0 +1,191 @@
+# Functions as people bring them along: attributes of parameters, values from the pipe.
+
+#### values from the pipe, one by one
+function double { [CmdletBinding()] param([Parameter(Mandatory, ValueFromPipeline)][int]$x) process { $x * 2 } }
+1, 2 | double
+double 5
+## STDOUT:
+2
+4
+10
+## END
+
+#### properties from the pipe
+function show { param([Parameter(ValueFromPipelineByPropertyName = $true)]$Name, [Parameter(ValueFromPipelineByPropertyName)][int]$Count = 7)
+process { "$Name $Count" } }
+[pscustomobject]@{ Name = 'a'; Count = 3 }, [pscustomobject]@{ Name = 'b'; Count = 4 } | show
+## STDOUT:
+a 3
+b 4
+## END
+
+#### what must be given
+function f { param([Parameter(Mandatory = $true)]$x, [Parameter(Mandatory = $false)]$y) "$x" }
+f -y 1
+## STDERR-has: drover: -x must be given
+## status: 1
+
+#### positions
+function f { param([Parameter(Position = 1)]$b, [Parameter(Position = 0)]$a) "$a $b" }
+f 1 2
+f -a 3 4
+## STDOUT:
+1 2
+3 4
+## END
+
+#### aliases
+function f { param([Alias('CN', 'Server')]$ComputerName) $ComputerName }
+f -cn x
+f -Server y
+## STDOUT:
+x
+y
+## END
+
+#### one of a set
+function f { param([ValidateSet('on', 'off')][string]$Mode = 'later') $Mode }
+f ON
+f
+f -Mode maybe
+## STDOUT:
+ON
+later
+## END
+## STDERR-has: -Mode "maybe" is none of on, off
+## status: 1
+
+#### range, pattern, length, script and no empty values
+function f { param([ValidateRange(1, 5)]$r = 1, [ValidatePattern('^\d+$')]$p, [ValidateLength(1, 3)]$l, [ValidateScript({ $_ -gt 3 })]$s, [ValidateNotNullOrEmpty()]$e) 'fine' }
+f -r 5 -p 12 -l abc -s 4 -e x
+foreach ($h in @{ r = 6 }, @{ p = 'x' }, @{ l = 'abcd' }, @{ s = 3 }, @{ e = '' }) { try { f @h } catch { "$_" } }
+## STDOUT:
+fine
+-r "6" is not between 1 and 5
+-p "x" does not match ^\d+$
+-l "abcd" has a length that is not between 1 and 3
+-s "3" does not pass its ValidateScript
+-e "" is empty
+## END
+
+#### of a list each element is looked at
+function f { param([ValidateSet('a', 'b')][string[]]$x) $x.Count }
+f a, b, a
+f a, c
+## STDOUT:
+3
+## END
+## STDERR-has: -x "c" is none of a, b
+## status: 1
+
+#### -Verbose and -WhatIf reach what a function calls
+function f { [CmdletBinding(SupportsShouldProcess = $true, ConfirmImpact = 'High')] param() Write-Verbose 'said'; $WhatIfPreference }
+f
+f -Verbose -WhatIf
+## STDOUT:
+False
+True
+## END
+## STDERR-has: VERBOSE: said
+## status: 0
+
+#### attributes over several lines
+function f
+{
+	[CmdletBinding(
+		SupportsShouldProcess
+	)]
+	[OutputType([string])]
+	param (
+		[Parameter(
+			Mandatory = $true,
+			HelpMessage = 'whom'
+		)]
+		[ValidateNotNullOrEmpty()]
+		[string]
+		$Name,
+
+		[switch] $Loud
+	)
+	if ($Loud) { $Name.ToUpper() } else { $Name }
+}
+f ada -Loud
+## STDOUT:
+ADA
+## END
+
+#### an attribute that is not closed
+function f { param([Parameter(Mandatory]$x) $x }
+## STDERR-has: a closing ) is missing
+## status: 1
+
+#### one of two
+$x = 5
+$x -gt 3 ? 'large' : 'small'
+$x -gt 9 ? 'large' : $x -gt 4 ? 'middle' : 'small'
+## STDOUT:
+large
+middle
+## END
+
+#### what stands for null
+$a = $null
+$a ?? 'none'
+0 ?? 'none'
+$a ??= 1
+$a ??= 2
+$a
+1 -eq $null ?? 1
+## STDOUT:
+none
+0
+1
+True
+## END
+
+#### blocks over elements
+(1..3).ForEach({ $_ * 2 }) -join ','
+(1..6).Where({ $_ % 2 }) -join ','
+@([pscustomobject]@{ n = 'x' }, [pscustomobject]@{ n = 'y' }).ForEach('n') -join ','
+(7).ForEach({ $_ + 1 })
+## STDOUT:
+2,4,6
+1,3,5
+x,y
+8
+## END
+
+#### the pairs of a table
+(@{ b = 1; a = 2 }).GetEnumerator() | Sort-Object Value | ForEach-Object { "$($_.Key)=$($_.Value)" }
+## STDOUT:
+b=1
+a=2
+## END
+
+#### types by name
+'x'.GetType().Name
+@(1).GetType().Name
+## STDOUT:
+String
+Object[]
+## END
+
+#### Set-StrictMode
+$x = [pscustomobject]@{ a = 1; b = $null }
+"$nothing$($x.nothing)"
+Set-StrictMode -Version Latest
+$x.b
+try { $nothing } catch { "$_" }
+try { $x.nothing } catch { "$_" }
+try { (1, 2).nothing } catch { "$_" }
+$x?.a
+Set-StrictMode -Off
+"$nothing"
+## STDOUT:
+
+$nothing has not been set
+a PSCustomObject has no property "nothing"
+a Object[] has no property "nothing"
+1
+
+## END
