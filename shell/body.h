@@ -11,6 +11,9 @@ json *body_named(const struct stage *st);
 /* An object parameter's id under key; a NULL key: "cluster", "pool" … by its kind. */
 enum run body_id(
     struct stage *st, json *body, const char *param, unsigned kinds, const char *key);
+/* Likewise the ids of all that it names, as a list. */
+enum run body_ids(
+    struct stage *st, json *body, const char *param, unsigned kinds, const char *key);
 void body_number(struct stage *st, json *body, const char *param, const char *key);
 void body_text(struct stage *st, json *body, const char *param, const char *key);
 /* A parameter's word as the server spells it, in small letters. */
@@ -23,6 +26,11 @@ void body_texts(struct stage *st, json *body, const char *param, const char *key
 void body_settings(struct stage *st, json *body);
 /* Shares, reservations and limits of pools and guests: -CpuSharesLevel … */
 enum run body_resources(struct stage *st, json *body);
+/* HA of clusters and of guests: -HAFailoverLevel, -HADependsOn … (body_ha.c) */
+enum run body_ha_cluster(struct stage *st, json *body);
+/* After it: hosts that are kept free, of a cluster that has some. */
+enum run body_ha_hosts(struct stage *st, json *body);
+enum run body_ha_guest(struct stage *st, json *body);
 /* $true or $false, or a switch. */
 void body_bool(struct stage *st, json *body, const char *param, const char *key);
 /* Amounts that may be fractions, in units of the field: -DiskGB 1.5 as disk_mb. */

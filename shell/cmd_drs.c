@@ -34,7 +34,12 @@ static enum run
 set_cluster_process(struct stage *st, struct val v)
 {
 	AUTO(json) json *body = json_new_object();
+	enum run rc = body_ha_cluster(st, body);
 
+	if (rc == RUN_OK)
+		rc = body_ha_hosts(st, body);
+	if (rc != RUN_OK)
+		return rc;
 	body_text(st, body, "Name", "name");
 	body_bool(st, body, "DrsEnabled", "drs_enabled");
 	body_name(st, body, "DrsAutomationLevel", "drs_automation_level");

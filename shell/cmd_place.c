@@ -84,6 +84,8 @@ cluster_process(struct stage *st, struct val v)
 	body_number(st, body, "MemoryOvercommitPermille", "memory_overcommit_permille");
 	body_number(st, body, "VCpusPerCore", "vcpus_per_core");
 	if (rc == RUN_OK)
+		rc = body_ha_cluster(st, body);
+	if (rc == RUN_OK)
 		return change_now(st, "/clusters", body, get_text(st, "Name"));
 	json_free(body);
 	return rc;

@@ -6,25 +6,6 @@
 #include "shell/body.h"
 #include "shell/change.h"
 
-static enum run
-body_ids(
-    struct stage *st, json *body, const char *param, unsigned kinds, const char *key)
-{
-	struct val refs = VAL_NONE;
-	struct err e = ERR_INIT;
-
-	if (!has_arg(st, param))
-		return RUN_OK;
-	if (resolve_all(st, get_arg(st, param), kinds, &refs, &e) < 0)
-		return throw_err(st->sh, st->node, &e);
-	json *list = json_new_array();
-	for (size_t i = 0; i < val_count(refs); i++)
-		json_add_str(list, record_id(val_at(refs, i)));
-	json_set_json(body, key, list);
-	val_free(refs);
-	return RUN_OK;
-}
-
 static void
 fini_changes(struct stage *st)
 {

@@ -280,6 +280,9 @@ set_vm_process(struct stage *st, struct val v)
 		json_set_str(body, "notes", get_text(st, "Notes"));
 	body_settings(st, body);
 	body_name(st, body, "DrsAutomationLevel", "drs_automation");
+	rc = body_ha_guest(st, body);
+	if (rc != RUN_OK)
+		return rc;
 	if (json_count(body) && has_arg(st, "Snapshot"))
 		return throw_new(st->sh, st->node, ERR_INVALID,
 		    "-Snapshot goes alone: what else is changed would be lost");

@@ -19,7 +19,10 @@ enum how {
 	LIMIT,
 	LIMIT_GB,
 	HOST_STATE,
-	HOST_POWER
+	HOST_POWER,
+	HA_PRIORITY,
+	HA_RESPONSE,
+	NOT_OFF
 };
 
 /* A row without a property starts the kind that it names. */
@@ -116,6 +119,25 @@ host_state(const json *host, const char *connection)
 	return camel(connection);
 }
 
+/* A guest without a word of its own does as its cluster. */
+static struct val
+ha_priority(const char *s)
+{
+	if (!s)
+		return val_text("ClusterRestartPriority");
+	return strcmp(s, "off") ? camel(s) : val_text("Disabled");
+}
+
+static struct val
+ha_response(const char *s)
+{
+	if (!s)
+		return val_text("AsSpecifiedByCluster");
+	if (!strcmp(s, "leave_on"))
+		return val_text("DoNothing");
+	return strcmp(s, "shut_down") ? camel(s) : val_text("Shutdown");
+}
+
 static struct val
 value_of(struct shell *sh, const json *o, json *j, enum how how)
 {
@@ -143,6 +165,12 @@ value_of(struct shell *sh, const json *o, json *j, enum how how)
 		return limits(j) ? gigabytes(j, 1024.0 * 1024.0) : val_int(-1);
 	case HOST_STATE:
 		return s ? host_state(o, s) : VAL_NONE;
+	case HA_PRIORITY:
+		return ha_priority(s);
+	case HA_RESPONSE:
+		return ha_response(s);
+	case NOT_OFF:
+		return s ? val_bool(strcmp(s, "off") != 0) : VAL_NONE;
 	case HOST_POWER:
 		return val_text(s && !strcmp(s, "connected") ? "PoweredOn" : "Unknown");
 	}

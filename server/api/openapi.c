@@ -102,6 +102,10 @@ arg_schema(const struct op_arg *a)
 		s = schema_of_type("array");
 		json_set_json(s, "items", schema_of_type("string"));
 		break;
+	case ARG_LIST:
+		s = schema_of_type("array");
+		json_set_json(s, "items", schema_of_type("object"));
+		break;
 	case ARG_OBJECT:
 		s = schema_of_type("object");
 		break;

@@ -222,6 +222,18 @@ id_list_set(struct id_list *l, const obj_id *v, size_t n)
 	l->n = n;
 }
 
+void
+id_list_drop(struct id_list *l, obj_id id)
+{
+	size_t to = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		if (!obj_id_is(l->v[i], id))
+			l->v[to++] = l->v[i];
+	}
+	l->n = to;
+}
+
 int
 txn_rename(struct txn *t, obj_id id, obj_id parent, const char *name, struct err *e)
 {

@@ -35,6 +35,7 @@ int txn_add(struct txn *t, enum obj_kind kind, obj_id parent, const char *name,
 void *txn_edit(struct txn *t, obj_id id);
 /* Give a list of such a copy other ids. */
 void id_list_set(struct id_list *l, const obj_id *v, size_t n);
+void id_list_drop(struct id_list *l, obj_id id);
 int txn_rename(struct txn *t, obj_id id, obj_id parent, const char *name,
     struct err *e) WARN_UNUSED;
 void txn_del(struct txn *t, obj_id id);

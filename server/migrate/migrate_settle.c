@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "server/migrate/migrate_int.h"
+#include "server/ops/ha_settings.h"
 #include "server/ops/vm_spec.h"
 #include "server/rules/rules.h"
 
@@ -27,10 +28,13 @@ write_host(struct task_run *r, struct txn *t, struct vm *vm)
 {
 	obj_id to = inv_ancestor(r->inv, mig_to(r), KIND_CLUSTER);
 
-	/* Pools and rules are a cluster's. */
+	/* Pools, rules and who waits for whom are a cluster's. */
 	if (!obj_id_is(to, inv_ancestor(r->inv, vm->host, KIND_CLUSTER))) {
 		vm->pool = root_pool(r->inv, to);
 		rules_forget(r->inv, t, vm->o.id);
+		ha_settings_forget(r->inv, t, vm->o.id);
+		json_free(vm->ha_depends);
+		vm->ha_depends = NULL;
 	}
 	vm->host = mig_to(r);
 }

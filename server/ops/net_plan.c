@@ -102,22 +102,22 @@ check_range(const struct net_texts *n, struct net_plan *p, struct err *e)
 	return rc;
 }
 
-static int
-check_dns(const char *dns, struct err *e)
+int
+ipv4_list_check(const char *s, const char *what, unsigned max, struct err *e)
 {
 	unsigned n = 0;
 
-	for (const char *p = dns; *p;) {
+	for (const char *p = s; *p;) {
 		size_t len = strcspn(p, ",");
 		char one[64];
 		uint32_t ip;
-		if (len >= sizeof(one) || ++n > MAX_DNS)
+		if (len >= sizeof(one) || ++n > max)
 			return err_set(e, ERR_INVALID,
-			    "dns: wants up to %u addresses with commas between",
-			    MAX_DNS);
+			    "%s: wants up to %u addresses with commas between", what,
+			    max);
 		memcpy(one, p, len);
 		one[len] = '\0';
-		int rc = ipv4_parse(one, "dns", &ip, e);
+		int rc = ipv4_parse(one, what, &ip, e);
 		if (rc)
 			return rc;
 		p += len + (p[len] == ',');
@@ -136,7 +136,7 @@ net_plan_check(const struct net_texts *n, struct net_plan *ret, struct err *e)
 	if (!rc)
 		rc = check_range(n, &p, e);
 	if (!rc && given(n->dns))
-		rc = check_dns(n->dns, e);
+		rc = ipv4_list_check(n->dns, "dns", MAX_DNS, e);
 	if (!rc)
 		*ret = p;
 	return rc;

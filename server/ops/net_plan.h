@@ -36,4 +36,7 @@ int net_plan_pick(const struct net_plan *p, uint32_t *used, size_t n, uint32_t *
 
 int ipv4_parse(
     const char *s, const char *what, uint32_t *ret_ip, struct err *e) WARN_UNUSED;
+/* "10.0.0.1,10.0.0.2": at most max of them; "" is fine. */
+int ipv4_list_check(
+    const char *s, const char *what, unsigned max, struct err *e) WARN_UNUSED;
 const char *ipv4_text(uint32_t ip, char buf[IPV4_TEXT]);

@@ -53,6 +53,20 @@ check_text(const struct op_arg *a, const json *args, struct err *e)
 }
 
 static int
+check_list(const struct op_arg *a, const json *args, struct err *e)
+{
+	const json *list = json_get(args, a->name);
+
+	if (json_what(list) != JSON_IS_ARRAY)
+		return err_set(e, ERR_INVALID, "%s: wants a list", a->name);
+	if (json_count(list) >= a->min && json_count(list) <= a->max)
+		return 0;
+	return err_set(e, ERR_INVALID, "%s: has %zu entries, %llu to %llu may be",
+	    a->name, json_count(list), (unsigned long long)a->min,
+	    (unsigned long long)a->max);
+}
+
+static int
 check_texts(const struct op_arg *a, const json *args, struct err *e)
 {
 	const json *list = json_get(args, a->name);
@@ -60,12 +74,7 @@ check_texts(const struct op_arg *a, const json *args, struct err *e)
 
 	if (json_what(list) != JSON_IS_ARRAY)
 		return err_set(e, ERR_INVALID, "%s: wants a list of texts", a->name);
-	if (json_count(list) < a->min || json_count(list) > a->max) {
-		return err_set(e, ERR_INVALID,
-		    "%s: has %zu entries, %llu to %llu may be", a->name,
-		    json_count(list), (unsigned long long)a->min,
-		    (unsigned long long)a->max);
-	}
+	rc = check_list(a, args, e);
 	for (size_t i = 0; !rc && i < json_count(list); i++) {
 		const json *j = json_at(list, i);
 		size_t n = 0;
@@ -228,6 +237,8 @@ check_one(const struct op_arg *a, const json *args, struct err *e)
 		return check_ids(a, args, e);
 	case ARG_WORD:
 		return check_word(a, args, e);
+	case ARG_LIST:
+		return check_list(a, args, e);
 	case ARG_OBJECT:
 		return check_object(a, args, e);
 	}

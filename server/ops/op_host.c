@@ -3,6 +3,7 @@
  */
 #include "server/db/db.h"
 #include "server/hosts/host_enroll.h"
+#include "server/ops/ha_settings.h"
 #include "server/ops/ops_int.h"
 #include "server/rules/rules.h"
 
@@ -104,6 +105,7 @@ host_delete(struct op_call *c, struct txn *t, struct err *e)
 	    "Removed host %s", name);
 	forget(c, t);
 	rules_forget(c->inv, t, c->entity);
+	ha_settings_forget(c->inv, t, c->entity);
 	txn_del(t, c->entity);
 	return 0;
 }

@@ -1,6 +1,7 @@
 /*
  * Datacenters, folders and clusters: where things stand.
  */
+#include "server/ops/ha_settings.h"
 #include "server/ops/ops_int.h"
 
 #define SHARES_NORMAL_CPU    4000
@@ -163,10 +164,13 @@ cluster_create(struct op_call *c, struct txn *t, struct err *e)
 	cl->drs_automation_level = xstrdup("manual");
 	cl->drs_threshold = DRS_THRESHOLD_NORMAL;
 	fill_drs(c->args, cl);
-	cl->ha_failover_level = 1;
+	ha_cluster_preset(cl);
 	cl->memory_overcommit_permille =
 	    (uint32_t)arg_u64(c->args, "memory_overcommit_permille", 1000);
 	cl->vcpus_per_core = (uint32_t)arg_u64(c->args, "vcpus_per_core", 16);
+	rc = ha_cluster_lay(c->inv, cl, c->args, e);
+	if (rc)
+		return rc;
 	created_event(c, t, &cl->o);
 	return add_root_pool(t, cl->o.id, e);
 }
@@ -181,6 +185,14 @@ cluster_update(struct op_call *c, struct txn *t, struct err *e)
 	cl->vcpus_per_core =
 	    (uint32_t)arg_u64(c->args, "vcpus_per_core", cl->vcpus_per_core);
 	fill_drs(c->args, cl);
+	if (ha_cluster_given(c->args)) {
+		int rc = ha_cluster_lay(c->inv, cl, c->args, e);
+		if (rc)
+			return rc;
+		txn_event(t, EV_OBJECT_CHANGED, c->entity, OBJ_ID_NONE, c->who.name,
+		    "Changed HA of cluster %s, which is %s", cl->o.name,
+		    cl->ha_enabled ? "on" : "off");
+	}
 	return apply_rename(c, t, e);
 }
 
@@ -250,8 +262,8 @@ static const struct op_arg cluster_create_args[] = {
 	NAME_NEW,
 	{ .name = "datacenter", .type = ARG_ID, .required = true, .kinds = KIND_BIT(DATACENTER),
 	  .help = "datacenter to put it into" },
-	OVERCOMMIT, VCPUS, DRS, { 0 } };
-static const struct op_arg cluster_update_args[] = { NAME_CHANGE, OVERCOMMIT, VCPUS, DRS, { 0 } };
+	OVERCOMMIT, VCPUS, DRS, HA_CLUSTER_ARGS, { 0 } };
+static const struct op_arg cluster_update_args[] = { NAME_CHANGE, OVERCOMMIT, VCPUS, DRS, HA_CLUSTER_ARGS, { 0 } };
 
 const struct op_def op_place_defs[] = {
 	{ .info = { "datacenter.create", "Create datacenter", KIND_NONE, ROLE_ADMINISTRATOR, false, name_new_args },

@@ -6,24 +6,6 @@
 #include "server/ops/ops_int.h"
 #include "server/rules/rules.h"
 
-static void
-take_ids(const json *args, const char *name, struct id_list *l)
-{
-	const json *a = json_get(args, name);
-	size_t n = arg_has(args, name) ? json_count(a) : 0;
-	struct err ignored = ERR_INIT;
-
-	if (!arg_has(args, name))
-		return;
-	AUTO_FREE obj_id *v = xcalloc(n + 1, sizeof(*v));
-	for (size_t i = 0; i < n; i++) {
-		const char *s = json_str_value(json_at(a, i), NULL);
-		if (!s || obj_id_parse(s, KIND_NONE, &v[i], &ignored))
-			v[i] = OBJ_ID_NONE;
-	}
-	id_list_set(l, v, n);
-}
-
 /* A group, or members themselves: what was said last counts. */
 static int
 take_group(const struct op_call *c, const char *name, const char *members,
@@ -50,8 +32,8 @@ take_members(const struct op_call *c, struct rule *r, struct err *e)
 		rc = take_group(c, "host_group", "hosts", &r->host_group, e);
 	if (rc)
 		return rc;
-	take_ids(c->args, "vms", &r->vms);
-	take_ids(c->args, "hosts", &r->hosts);
+	arg_ids(c->args, "vms", &r->vms);
+	arg_ids(c->args, "hosts", &r->hosts);
 	rules_take_groups(c->inv, r);
 	return 0;
 }
@@ -143,7 +125,7 @@ group_create(struct op_call *c, struct txn *t, struct err *e)
 		return rc;
 	struct drs_group *g = obj;
 	g->type = of_vms ? GROUP_VMS : GROUP_HOSTS;
-	take_ids(c->args, of_vms ? "vms" : "hosts", &g->members);
+	arg_ids(c->args, of_vms ? "vms" : "hosts", &g->members);
 	rc = rules_admit_group(c->inv, g, e);
 	if (!rc)
 		created_event(c, t, &g->o);
@@ -184,8 +166,8 @@ group_update(struct op_call *c, struct txn *t, struct err *e)
 	struct id_list add = { 0 }, gone = { 0 };
 	int rc;
 
-	take_ids(c->args, "add", &add);
-	take_ids(c->args, "remove", &gone);
+	arg_ids(c->args, "add", &add);
+	arg_ids(c->args, "remove", &gone);
 	remove_ids(&g->members, &gone);
 	add_ids(&g->members, &add);
 	free(add.v);

@@ -55,6 +55,24 @@ arg_set_id(json *args, const char *name, obj_id id)
 	json_set_str(args, name, obj_id_text(id, text));
 }
 
+void
+arg_ids(const json *args, const char *name, struct id_list *l)
+{
+	const json *a = json_get(args, name);
+	size_t n = arg_has(args, name) ? json_count(a) : 0;
+	struct err ignored = ERR_INIT;
+
+	if (!arg_has(args, name))
+		return;
+	AUTO_FREE obj_id *v = xcalloc(n + 1, sizeof(*v));
+	for (size_t i = 0; i < n; i++) {
+		const char *s = json_str_value(json_at(a, i), NULL);
+		if (!s || obj_id_parse(s, KIND_NONE, &v[i], &ignored))
+			v[i] = OBJ_ID_NONE;
+	}
+	id_list_set(l, v, n);
+}
+
 int
 arg_exists(const struct inv *inv, const json *args, const char *name, struct err *e)
 {

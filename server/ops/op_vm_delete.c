@@ -1,6 +1,7 @@
 /*
  * A machine and its disks go. Safe to repeat: what is gone is gone.
  */
+#include "server/ops/ha_settings.h"
 #include "server/ops/vm_step.h"
 #include "server/rules/rules.h"
 
@@ -38,6 +39,7 @@ on_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
 	for (size_t i = 0; i < row->o.n_kids; i++)
 		txn_del(t, row->o.kids[i]);
 	rules_forget(r->inv, t, r->entity);
+	ha_settings_forget(r->inv, t, r->entity);
 	txn_del(t, r->entity);
 }
 

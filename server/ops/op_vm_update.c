@@ -5,6 +5,7 @@
  * pool the host is told by the pools of all its guests, not by an order.
  */
 #include "server/ops/container_conf.h"
+#include "server/ops/ha_settings.h"
 #include "server/ops/vm_resources.h"
 #include "server/ops/vm_spec.h"
 #include "server/ops/vm_step.h"
@@ -233,6 +234,18 @@ take_drs(const struct op_call *c, struct vm *edit)
 }
 
 static int
+change_ha(struct op_call *c, struct txn *t, struct err *e)
+{
+	struct vm *edit = txn_edit(t, c->entity);
+	int rc = ha_guest_lay(c->inv, edit, c->args, e);
+
+	if (!rc)
+		txn_event(t, EV_VM_RECONFIGURED, c->entity, OBJ_ID_NONE, c->who.name,
+		    "HA settings of %s were changed", edit->o.name);
+	return rc;
+}
+
+static int
 vm_update(struct op_call *c, struct txn *t, struct err *e)
 {
 	const struct vm *vm = inv_vm(c->inv, c->entity);
@@ -256,6 +269,8 @@ vm_update(struct op_call *c, struct txn *t, struct err *e)
 	}
 	if (!rc && arg_has(c->args, "drs_automation"))
 		take_drs(c, txn_edit(t, c->entity));
+	if (!rc && ha_guest_given(c->args))
+		rc = change_ha(c, t, e);
 	return rc;
 }
 
@@ -269,6 +284,7 @@ static const struct op_arg update_args[] = {
 	{ .name = "memory_mb", .type = ARG_U64, .min = VM_MIN_MB, .max = VM_MAX_MB, .help = "memory" },
 	{ .name = "parent", .type = ARG_ID, .kinds = KIND_BIT(DATACENTER) | KIND_BIT(FOLDER),
 	  .help = "folder or datacenter to move it into" },
+	HA_GUEST_ARGS,
 	CONTAINER_ARGS,
 	VM_RESOURCE_ARGS,
 	{ 0 } };

@@ -29,6 +29,7 @@ enum op_arg_type {
 	ARG_WORD,
 	ARG_SECRET,
 	ARG_TEXTS, /* a list of them, which may be empty */
+	ARG_LIST,  /* its entries are the op's to check; it may be empty */
 	ARG_OBJECT /* its members are the op's to check */
 };
 
@@ -37,7 +38,7 @@ struct op_arg {
 	enum op_arg_type type;
 	bool required;
 	uint64_t min, max; /* numbers; of ARG_TEXT and ARG_SECRET the length, of
-			    * ARG_TEXTS how many */
+			    * ARG_TEXTS and ARG_LIST how many */
 	uint32_t kinds;    /* ARG_ID(S): bit set of 1 << enum obj_kind */
 	const char *words; /* ARG_WORD: "acpi|kill" */
 	const char *help;

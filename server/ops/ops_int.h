@@ -62,6 +62,7 @@ uint64_t arg_u64(const json *args, const char *name, uint64_t preset);
 bool arg_bool(const json *args, const char *name, bool preset);
 obj_id arg_id(const json *args, const char *name); /* OBJ_ID_NONE if absent */
 bool arg_has(const json *args, const char *name);
+void arg_ids(const json *args, const char *name, struct id_list *l); /* or as it was */
 void arg_set_id(json *args, const char *name, obj_id id);
 /* ERR_NOT_FOUND "template: there is no template-9". Absent is fine. */
 int arg_exists(const struct inv *inv, const json *args, const char *name,

@@ -100,18 +100,6 @@ rules_judge(const struct inv *inv, obj_id vm, obj_id host, rule_where_fn where,
 	return worst;
 }
 
-static void
-drop(struct id_list *l, obj_id id)
-{
-	size_t to = 0;
-
-	for (size_t i = 0; i < l->n; i++) {
-		if (!obj_id_is(l->v[i], id))
-			l->v[to++] = l->v[i];
-	}
-	l->n = to;
-}
-
 static bool
 has_sense(const struct rule *r)
 {
@@ -170,7 +158,7 @@ leave_groups(const struct inv *inv, struct txn *t, obj_id member)
 	INV_EACH(inv, KIND_GROUP, o)
 	{
 		if (id_list_has(&inv_drs_group(inv, o->id)->members, member))
-			drop(
+			id_list_drop(
 			    &((struct drs_group *)txn_edit(t, o->id))->members, member);
 	}
 }
@@ -186,8 +174,8 @@ rules_forget(const struct inv *inv, struct txn *t, obj_id member)
 		    !id_list_has(&now->hosts, member))
 			continue;
 		struct rule *r = txn_edit(t, o->id);
-		drop(&r->vms, member);
-		drop(&r->hosts, member);
+		id_list_drop(&r->vms, member);
+		id_list_drop(&r->hosts, member);
 		if (has_sense(r))
 			continue;
 		txn_event(t, EV_OBJECT_REMOVED, o->id, OBJ_ID_NONE, NULL,

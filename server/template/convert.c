@@ -1,6 +1,7 @@
 /*
  * A machine becomes a template, or an appliance in a file.
  */
+#include "server/ops/ha_settings.h"
 #include "server/rules/rules.h"
 #include "server/template/template_int.h"
 
@@ -174,6 +175,7 @@ forget_vm(struct task_run *r, struct txn *t, const struct vm *vm)
 	txn_event(t, EV_VM_REMOVED, vm->o.id, r->id, r->who.name,
 	    "Removed %s, which became template %s", vm->o.name, r->entity_name);
 	rules_forget(r->inv, t, vm->o.id);
+	ha_settings_forget(r->inv, t, vm->o.id);
 	txn_del(t, vm->o.id);
 }
 

@@ -27,7 +27,7 @@ PLURAL = {
 FIELDS = {
     "datacenters": (["name"], []),
     "folders": (["name", "parent"], []),
-    "clusters": (["name", "datacenter"], ["memory_overcommit_permille", "vcpus_per_core"]),
+    "clusters": (["name", "datacenter"], ["memory_overcommit_permille", "vcpus_per_core", "ha_enabled", "ha_failover_level"]),
     "networks": (["name", "datacenter", "bridge"],
                  ["vlan", "cidr", "gateway", "range_first", "range_last", "dns"]),
     "datastores": (["name", "datacenter", "path", "hosts", "shared"], []),
@@ -42,6 +42,11 @@ FIELDS = {
                              "notes"]),
     "users": (["name", "password"], ["role"]),
 }
+HA_CLUSTER = ("ha_enabled", "ha_admission", "ha_failover_level", "ha_cpu_percent", "ha_memory_percent", "ha_slot_cpu_mhz",
+              "ha_slot_memory_mb", "ha_failover_hosts", "ha_degradation_percent", "ha_restart_priority", "ha_gate",
+              "ha_gate_limit_s", "ha_isolation_response", "ha_isolation_addresses", "ha_isolation_s", "ha_monitoring",
+              "ha_terms")
+HA_GUEST = ("ha_restart_priority", "ha_isolation_response", "ha_monitoring", "ha_depends", "ha_ready_port")
 CONTAINER = ("host_name", "dns", "swap_limit_mb", "pids_limit", "io_weight", "args", "env", "devices")
 RESOURCES = tuple(f"{r}_{k}" for r, unit in (("cpu", "mhz"), ("mem", "mb"))
                   for k in ("shares_level", "shares", f"reservation_{unit}", f"limit_{unit}"))
@@ -91,7 +96,8 @@ class World:
         self.add("dc-1", "Lab", None)
         self.add("folder-1", "web tier", "dc-1")
         self.add("cluster-1", "main", "dc-1", drs_enabled=True, drs_automation_level="FullyAutomated",
-                 ha_enabled=False, ha_failover_level=1, memory_overcommit_permille=1000, vcpus_per_core=8)
+                 ha_enabled=False, ha_failover_level=1, ha_admission="percentage", ha_restart_priority="medium",
+                 ha_isolation_response="leave_on", ha_monitoring="off", memory_overcommit_permille=1000, vcpus_per_core=8)
         for i, state, use in ((1, "connected", "none"), (2, "connected", "in"), (3, "not_responding", "in")):
             self.add(f"host-{i}", f"esx{i}", "cluster-1", connection_state=state, maintenance=use, state_reason=None,
                      cpu_cores=8, cpu_mhz=2000, cpu_total_mhz=16000, cpu_usage_mhz=1000 * i,
@@ -121,7 +127,8 @@ class World:
                         pool="pool-1", template="template-1", engine="qemu", num_cpu=cpus, memory_mb=mb, notes=None,
                         disks=[{"name": "disk0", "datastore": "datastore-1", "path": name, "format": "qcow2",
                                 "size_bytes": GB}],
-                        nics=[], ip_address="10.1.0.9" if power == "powered_on" else None,
+                        nics=[], ha_restart_priority=None, ha_isolation_response=None,
+                        ip_address="10.1.0.9" if power == "powered_on" else None,
                         datastores=["datastore-1"], networks=["network-1"], started_at=None)
 
     def new_id(self, kind: str) -> str:
@@ -229,11 +236,12 @@ class Api:
 
     def patch(self, o: dict, body: dict) -> tuple[int, dict]:
         settings = ["host_name", "dns", "swap_limit_mb", "pids_limit", "io_weight", "args", "env", "devices"]
-        known = {"vm": ["name", "notes", "num_cpu", "memory_mb", "parent", "pool", *RESOURCES, *settings],
+        known = {"vm": ["name", "notes", "num_cpu", "memory_mb", "parent", "pool", *RESOURCES, *HA_GUEST, *settings],
+                 "cluster": ["name", "drs_enabled", "drs_automation_level", *HA_CLUSTER],
                  "user": ["role", "password", "enabled"],
                  "custspec": ["name", *FIELDS["custspecs"][1]]}
         check(body, [], known.get(o["kind"], ["name"]))
-        o.update({k: v for k, v in body.items() if k != "password"})
+        o.update({k: None if v == "cluster" else v for k, v in body.items() if k != "password"})
         if any(k in body for k in settings):
             o["notes"] = " ".join(f"{k}={body[k]}" for k in settings if k in body)
         if o["kind"] == "vm":

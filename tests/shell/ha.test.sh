@@ -1,0 +1,96 @@
+# fixture: cases of the cmdlets of high availability
+#### a cluster's settings in PowerCLI's words
+Set-Cluster main -HAEnabled $true -HAFailoverLevel 1 -HARestartPriority High -HAIsolationResponse DoNothing -VMMonitoring Low | select HAEnabled, HAAdmissionControlEnabled, HAFailoverLevel, HARestartPriority, HAIsolationResponse, VMMonitoring | ConvertTo-Json -Compress
+## STDOUT:
+{"HAEnabled":true,"HAAdmissionControlEnabled":true,"HAFailoverLevel":1,"HARestartPriority":"High","HAIsolationResponse":"DoNothing","VMMonitoring":"Low"}
+## END
+
+#### what is set of HA switches it on
+(Set-Cluster main -HAFailoverLevel 2).HAEnabled; (Set-Cluster main -HARestartPriority Disabled -HAEnabled $false).HAEnabled; (Get-Cluster).HARestartPriority
+## STDOUT:
+True
+False
+Disabled
+## END
+
+#### other settings leave it as it is
+(Set-Cluster main -DrsEnabled $false).HAEnabled
+## STDOUT:
+False
+## END
+
+#### admission control off, and by slots
+(Set-Cluster main -HAAdmissionControlEnabled $false).HAAdmissionControlEnabled; (Set-Cluster main -HAAdmissionControlPolicy Slots -HASlotCpuMHz 500).HAAdmissionControlPolicy
+## STDOUT:
+False
+Slots
+## END
+
+#### admission control both off and by slots
+Set-Cluster main -HAAdmissionControlEnabled $false -HAAdmissionControlPolicy Slots
+## STDERR-has: has no place where admission control is switched off
+## status: 1
+
+#### failover hosts say how room is kept
+Set-Cluster main -HAFailoverHost esx2 | select HAAdmissionControlPolicy, HAFailoverHost | ConvertTo-Json -Compress
+## STDOUT:
+{"HAAdmissionControlPolicy":"Hosts","HAFailoverHost":["esx2"]}
+## END
+
+#### a failover host that is none
+Set-Cluster main -HAFailoverHost esx9
+## STDERR-has: esx9
+## status: 1
+
+#### isolation addresses
+(Set-Cluster main -HAIsolationAddress 10.0.0.1, 10.0.0.2).HAIsolationAddress
+## STDOUT:
+10.0.0.1,10.0.0.2
+## END
+
+#### words that are none are refused with those that are
+Set-Cluster main -HARestartPriority Urgent
+## STDERR-has: Disabled
+## STDERR-has: Highest
+## status: 1
+
+#### a new cluster
+(New-Cluster c2 -Location Lab -HAFailoverLevel 2).HAEnabled
+## STDOUT:
+True
+## END
+
+#### a guest's own settings
+Set-VM web-01 -HARestartPriority Highest -HAIsolationResponse Shutdown -HAVMMonitoring High -HAReadyPort 80 | select HARestartPriority, HAIsolationResponse, HAVMMonitoring, HAReadyPort | ConvertTo-Json -Compress
+## STDOUT:
+{"HARestartPriority":"Highest","HAIsolationResponse":"Shutdown","HAVMMonitoring":"High","HAReadyPort":80}
+## END
+
+#### without words of its own a guest does as its cluster
+Get-VM web-01 | select HARestartPriority, HAIsolationResponse | ConvertTo-Json -Compress
+## STDOUT:
+{"HARestartPriority":"ClusterRestartPriority","HAIsolationResponse":"AsSpecifiedByCluster"}
+## END
+
+#### and again
+(Set-VM web-01 -HARestartPriority Disabled).HARestartPriority; (Set-VM web-01 -HARestartPriority ClusterRestartPriority -HAIsolationResponse AsSpecifiedByCluster).HARestartPriority
+## STDOUT:
+Disabled
+ClusterRestartPriority
+## END
+
+#### who starts before it
+(Set-VM web-* -HADependsOn db-01 -HADependsGate Heartbeat -HADependsSeconds 60)[1].HADependsOn | ConvertTo-Json -Compress
+## STDOUT:
+{"vm":"vm-2","gate":"heartbeat","limit_s":60}
+## END
+
+#### who is not there is waited for by nobody
+Set-VM web-01 -HADependsOn db-01, db-77
+## STDERR-has: db-77
+## status: 1
+
+#### a gate without anybody behind it
+Set-VM web-01 -HADependsGate Port
+## STDERR-has: want -HADependsOn
+## status: 1
