@@ -85,6 +85,43 @@ guest_group_set(struct guest *g, const Drover__GuestSpec *spec, struct err *e)
 }
 
 static int
+run_stir(struct guest_work *k)
+{
+	cg_stir(k->cg);
+	return 0;
+}
+
+/* A machine enters groups of v1 by its threads, which nobody waits for. */
+static bool
+is_moved_whole(const struct guest *g)
+{
+	const struct cg *cg = g->gs->env.cg;
+
+	return g->spec->container || str_same(cg_version(cg), "v2");
+}
+
+void
+guest_group_stir(struct guest *g)
+{
+	struct cg *cg = g->gs->env.cg;
+	Drover__GuestSpec diskless = DROVER__GUEST_SPEC__INIT;
+	struct err e = ERR_INIT;
+	struct guest_work *k;
+
+	if (!cg || guest_spec_invented(g->spec) || !is_moved_whole(g))
+		return;
+	diskless.guest = g->number;
+	diskless.name = g->spec->name;
+	if (guest_work_new(g, &diskless, &k, &e))
+		return;
+	k->cg = cg;
+	k->run = run_stir;
+	/* Where no worker is free it begins a little later. */
+	if (guest_work_start(k, NULL, WAKE_NONE, &e))
+		log_debug("guest", "vm %s: %s", g->spec->name, e.msg);
+}
+
+static int
 run_bound(struct guest_work *k)
 {
 	if (cg_guest_set(k->cg, k->guest, &k->values, &k->e))

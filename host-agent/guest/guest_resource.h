@@ -13,8 +13,10 @@ struct guest_resources;
  * where it uses more memory than spec gives it. */
 int guest_group_set(
     struct guest *g, const Drover__GuestSpec *spec, struct err *e) WARN_UNUSED;
-/* The same of a container that is up, as a step: the kernel may take a while to take
- * back memory. */
+/* Its first process is about to be moved into its group: see cg_stir. */
+void guest_group_stir(struct guest *g);
+/* guest_group_set of a container that is up, as a step: the kernel may take a while to
+ * take back memory. */
 enum flow_rc guest_step_bound(
     struct flow *f, struct guest_job *j, const Drover__GuestSpec *spec);
 /* It is about to start: every refusal from now on is news. */

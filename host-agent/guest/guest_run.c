@@ -198,7 +198,10 @@ guest_step_group(struct flow *f, void *arg)
 		return FLOW_NEXT;
 	guest_resources_begin(j->g);
 	guest_pools_apply(j->g->gs);
-	return guest_group_set(j->g, j->g->spec, flow_err(f)) ? FLOW_FAIL : FLOW_NEXT;
+	if (guest_group_set(j->g, j->g->spec, flow_err(f)))
+		return FLOW_FAIL;
+	guest_group_stir(j->g);
+	return FLOW_NEXT;
 }
 
 static enum flow_rc
@@ -301,12 +304,12 @@ forget_memory_finish(struct flow *f, void *arg, int rc)
 const struct flow_step guest_start_steps[] = {
 	{ "claim", claim_start, NULL, claim_undo, RECORD_MS },
 	{ "look", look_start, look_finish, NULL, QUICK_MS },
+	{ "group", guest_step_group, NULL, guest_step_clear, 0 },
 	{ "settle", guest_step_settle, guest_finish_settled, NULL, DISK_MS },
 	{ "find", guest_step_find_disks, NULL, NULL, DISK_MS },
 	{ "make", guest_step_make_disks, guest_finish_make_disks, guest_undo_make_disks,
 	    DISK_MS },
 	{ "disks", guest_step_open, NULL, guest_undo_open, DISK_MS },
-	{ "group", guest_step_group, NULL, guest_step_clear, 0 },
 	{ "wires", guest_step_wires, NULL, guest_step_clear, 0 },
 	{ "claimed", claimed_start, NULL, NULL, RECORD_MS },
 	{ "leave-image", leave_image_start, NULL, NULL, RECORD_MS },

@@ -100,6 +100,12 @@ struct cg_disk {
 
 int cg_guest_set_disk(
     struct cg *cg, uint64_t guest, const struct cg_disk *d, struct err *e) WARN_UNUSED;
+/*
+ * Who moves the first process after a while between groups waits 10 to 20 ms, until all
+ * processors have let go of what is old; who moves more soon after does not.  So wait
+ * now, while a guest is made ready.  Any thread.  What cannot be is let be.
+ */
+void cg_stir(const struct cg *cg);
 /* What it enters its groups by, NULL-ended, for child_opts.join_cgroups; borrowed until
  * the next call. */
 const char *const *cg_guest_join(struct cg *cg, uint64_t guest);

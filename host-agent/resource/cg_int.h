@@ -99,6 +99,12 @@ struct cg_place *cg_place_of(const struct cg *cg, uint64_t guest); /* NULL: none
 void cg_places_find(struct cg *cg);
 void cg_pools_drop_empty(struct cg *cg);
 
+/* ---- cg_stir.c ---- */
+
+/* The group of who has read /proc/self/cgroup into text, which is cut up; NULL: none.
+ */
+const char *cg_own_group(char *text, const char *controller);
+
 /* ---- cg_file.c ---- */
 
 int cg_make(
