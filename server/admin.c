@@ -55,7 +55,10 @@ check_new(const struct inv *inv, const char *user, struct err *e)
 static void
 on_made(void *arg, int rc, const struct err *e)
 {
-	server_end(arg, rc, e);
+	if (rc < 0)
+		server_end(arg, rc, e);
+	else
+		server_stop(arg);
 }
 
 static int

@@ -152,9 +152,14 @@ main(int argc, char **argv)
 	a.server.sets = a.sets;
 	if (!a.server.config && access(SERVER_CONF_PATH, R_OK) == 0)
 		a.server.config = SERVER_CONF_PATH;
-	int rc = a.mode == MODE_ADMIN
-		     ? admin_create(&a.server, a.admin, a.password_file, &e)
-		     : run(&a, &e);
+	int rc;
+	/* Who is not the leader any more begins anew, as one that follows. */
+	do {
+		err_clear(&e);
+		rc = a.mode == MODE_ADMIN
+			 ? admin_create(&a.server, a.admin, a.password_file, &e)
+			 : run(&a, &e);
+	} while (rc == ERR_STALE && a.mode == MODE_RUN);
 	if (rc == 0)
 		return 0;
 	fprintf(stderr, "droverd: %s\n", e.msg);

@@ -103,11 +103,28 @@ on_grace_over(void *arg)
 }
 
 static void
+on_given_up(void *arg)
+{
+	server_end(CAST_OBJ(server, arg, SERVER_MAGIC), 0, NULL);
+}
+
+static void
 on_turn_end(void *arg)
 {
 	struct server *s = CAST_OBJ(server, arg, SERVER_MAGIC);
-	if (s->stopping && (!s->inv || inv_txns_open(s->inv) == 0))
+	if (!s->stopping || s->releasing || (s->inv && inv_txns_open(s->inv) > 0))
+		return;
+	if (s->leader && leader_release(s->leader, on_given_up, s))
+		s->releasing = true;
+	else
 		server_end(s, 0, NULL);
+}
+
+void
+server_stop(struct server *s)
+{
+	s->stopping = true;
+	timer_after(s->grace, GRACE_MS);
 }
 
 static void
@@ -120,8 +137,7 @@ on_terminate(void *arg)
 	}
 	log_notice("server", "asked to stop");
 	notify("STOPPING=1");
-	s->stopping = true;
-	timer_after(s->grace, GRACE_MS);
+	server_stop(s);
 }
 
 static void

@@ -58,6 +58,7 @@ struct server {
 	unsigned started; /* parts that stand or are on their way */
 	bool advancing;
 	bool stopping;
+	bool releasing; /* the lead is being given up */
 	struct timer *grace;
 	int rc; /* why it ended */
 	struct err err;
@@ -75,6 +76,8 @@ void server_init(struct server *s, const struct server_args *args,
  */
 int server_run(
     struct server *s, void (*on_ready)(struct server *s), struct err *e) WARN_UNUSED;
+/* End it in order: what is on its way is written, the lead given up. */
+void server_stop(struct server *s);
 /* End server_run: 0, or why. */
 void server_end(struct server *s, int rc, const struct err *e);
 

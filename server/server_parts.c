@@ -1,3 +1,6 @@
+#include <string.h>
+#include <unistd.h>
+
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -64,9 +67,28 @@ on_lead_over(void *arg, int rc, const struct err *e)
 	server_end(s, rc, e);
 }
 
+/* "host:port" where others reach what is served here, malloc'd; "" for a free port. */
+static char *
+public_address(const char *set, const char *listen, uint64_t port)
+{
+	char name[256] = "localhost";
+
+	if (*set || port == 0)
+		return xstrdup(set);
+	if (*listen)
+		return xasprintf(strchr(listen, ':') ? "[%s]:%llu" : "%s:%llu", listen,
+		    (unsigned long long)port);
+	(void)gethostname(name, sizeof(name) - 1);
+	return xasprintf("%s:%llu", name, (unsigned long long)port);
+}
+
 static enum part_rc
 leader_part_start(struct server *s, struct err *e)
 {
+	AUTO_FREE char *api = public_address(
+	    s->conf.listen_public, s->conf.listen_address, s->conf.listen_port);
+	AUTO_FREE char *agents = public_address(
+	    s->conf.agents_public, s->conf.agents_address, s->conf.agents_port);
 	static const struct leader_hooks hooks = {
 		.leading = on_leading,
 		.over = on_lead_over,
@@ -75,6 +97,8 @@ leader_part_start(struct server *s, struct err *e)
 		.name = s->name,
 		.migrations = s->conf.database_migrations,
 		.patience = s->extent == SERVER_WHOLE ? LEADER_WAIT : LEADER_REFUSE,
+		.api = api,
+		.agents = agents,
 	};
 	if (!*s->conf.database_migrations) {
 		err_set(e, ERR_INVALID,

@@ -28,6 +28,7 @@ struct migrate {
 	struct db *db;
 	struct migration *v; /* by version */
 	size_t n, next;
+	bool applies;
 	db_done_fn done;
 	void *arg;
 };
@@ -165,7 +166,7 @@ on_ran(void *arg, int rc, const struct err *e)
 static void
 run_next(struct migrate *m)
 {
-	if (m->next == m->n) {
+	if (m->next == m->n || !m->applies) {
 		end(m, 0, NULL);
 		return;
 	}
@@ -226,22 +227,43 @@ on_table(void *arg, int rc, const struct err *e, const struct db_rows *rows)
 		run_next(m);
 }
 
-void
-db_migrate(struct db *db, const char *folder, db_done_fn done, void *arg)
+/* Takes m. */
+static void
+begin(struct migrate *m, const char *folder)
+{
+	struct err e = ERR_INIT;
+	int rc = read_folder(m, folder, &e);
+	if (rc == 0) {
+		db_pg_now(m->db, STMT_MIGRATION_TABLE, 0, NULL, on_table, m);
+		return;
+	}
+	struct db_request *r = xcalloc(1, sizeof(*r));
+	r->done = m->done;
+	r->arg = m->arg;
+	db_answer(m->db, r, rc, &e);
+	migrate_free(m);
+}
+
+static struct migrate *
+migrate_new(struct db *db, db_done_fn done, void *arg)
 {
 	struct migrate *m = xcalloc(1, sizeof(*m));
-	struct err e = ERR_INIT;
 	m->db = db;
 	m->done = done;
 	m->arg = arg;
-	int rc = read_folder(m, folder, &e);
-	if (rc == 0) {
-		db_pg_now(db, STMT_MIGRATION_TABLE, 0, NULL, on_table, m);
-		return;
-	}
-	migrate_free(m);
-	struct db_request *r = xcalloc(1, sizeof(*r));
-	r->done = done;
-	r->arg = arg;
-	db_answer(db, r, rc, &e);
+	return m;
+}
+
+void
+db_migrate(struct db *db, const char *folder, db_done_fn done, void *arg)
+{
+	struct migrate *m = migrate_new(db, done, arg);
+	m->applies = true;
+	begin(m, folder);
+}
+
+void
+db_migrate_check(struct db *db, const char *folder, db_done_fn done, void *arg)
+{
+	begin(migrate_new(db, done, arg), folder);
 }

@@ -11,3 +11,5 @@
 
 /* The caller holds the leader's lock. done comes in a later posts phase. */
 void db_migrate(struct db *db, const char *folder, db_done_fn done, void *arg);
+/* Refuse as db_migrate would, apply nothing; a schema that is behind is fine. */
+void db_migrate_check(struct db *db, const char *folder, db_done_fn done, void *arg);

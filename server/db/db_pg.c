@@ -14,6 +14,11 @@
 #define PAUSE_FIRST_MS 100u
 #define PAUSE_MAX_MS   2000u
 #define MAX_FLYING     256u
+/* A dead peer is noticed, and another of several tried, within a leader's lease. */
+#define TCP_TIMEOUT_MS "3000"
+/* Nobody waits for ever for a row that a stopped server holds. */
+#define SESSION_OPTIONS \
+	"-c idle_in_transaction_session_timeout=2000 -c lock_timeout=3000"
 
 struct db_pg *
 pg_of(struct db *db)
@@ -37,7 +42,7 @@ disconnect(struct db_pg *pg)
 	drop_events(pg);
 	PQfinish(pg->conn);
 	pg->conn = NULL;
-	pg->piped = false;
+	pg->piped = pg->unreplicated = false;
 	pg_forget_prepared(pg);
 }
 
@@ -249,10 +254,19 @@ on_connecting(evutil_socket_t fd, short what, void *arg)
 	go_on_connecting(pg_of(arg));
 }
 
+/*
+ * A commit that stops waiting for its standby is reported as done: whether it outlives
+ * the primary is not known.  The function's name is the one mark that no setting of the
+ * server translates.
+ */
 static void
-quiet(void *arg, const PGresult *res)
+on_notice(void *arg, const PGresult *res)
 {
+	struct db_pg *pg = pg_of(arg);
 	const char *text = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+	const char *by = PQresultErrorField(res, PG_DIAG_SOURCE_FUNCTION);
+	if (by && !strcmp(by, "SyncRepWaitForLSN"))
+		pg->unreplicated = true;
 	log_debug("db", "%s", text ? text : "a notice without text");
 }
 
@@ -262,13 +276,14 @@ start_connecting(struct db_pg *pg)
 	/* What stands before dbname can be overruled there, what stands after cannot.
 	 */
 	const char *const keys[] = { "target_session_attrs", "tcp_user_timeout",
+		"keepalives_idle", "keepalives_interval", "keepalives_count", "options",
 		"dbname", "application_name", "client_encoding", NULL };
-	const char *const values[] = { "read-write", "10000", pg->conninfo,
-		pg->app_name, "UTF8", NULL };
+	const char *const values[] = { "read-write", TCP_TIMEOUT_MS, "1", "1", "3",
+		SESSION_OPTIONS, pg->conninfo, pg->app_name, "UTF8", NULL };
 	pg->state = PG_CONNECTING;
 	pg->conn = PQconnectStartParams(keys, values, 1);
 	ASSERT(pg->conn);
-	PQsetNoticeReceiver(pg->conn, quiet, NULL);
+	PQsetNoticeReceiver(pg->conn, on_notice, &pg->db);
 	if (PQstatus(pg->conn) == CONNECTION_BAD) {
 		pg_lost(pg, PQerrorMessage(pg->conn));
 		return;

@@ -38,6 +38,7 @@ struct db_pg {
 	PGconn *conn;
 	struct event *reader, *writer;
 	bool piped;           /* the connection is in pipeline mode */
+	bool unreplicated;    /* a commit has stopped waiting for its standby */
 	int backend;          /* its process at the other end, remembered while away */
 	struct map *prepared; /* by SQL */
 	unsigned n_prepared;

@@ -109,8 +109,14 @@ pg_receive(struct db_pg *pg)
 			continue;
 		}
 		nulls = 0;
-		take_result(pg, res);
+		/* What became of it is looked up once the standby answers again. */
+		if (!pg->unreplicated)
+			take_result(pg, res);
 		PQclear(res);
+		if (pg->unreplicated) {
+			pg_lost(pg, "a commit was not confirmed by the standby");
+			return;
+		}
 	}
 	if (PQstatus(pg->conn) == CONNECTION_BAD)
 		pg_lost(pg, PQerrorMessage(pg->conn));

@@ -7,6 +7,7 @@ leader_watch_note(struct leader_watch *w, const struct leader_row *read,
 	if (w->seen && w->row.epoch == read->epoch && w->row.beat == read->beat) {
 		if (begun_ms > w->checked_ms)
 			w->checked_ms = begun_ms;
+		w->row.vacant = read->vacant;
 		return;
 	}
 	*w = (struct leader_watch){
@@ -44,7 +45,7 @@ lead(const struct leader_view *v, uint64_t now_ms)
 static bool
 is_vacant(const struct leader_watch *w, const struct lease_terms *t)
 {
-	if (w->row.epoch == 0)
+	if (w->row.epoch == 0 || w->row.vacant)
 		return true;
 	return w->checked_ms - w->moved_ms >= lease_wait_ms(t, LEADER_LEASE_MS, 0);
 }

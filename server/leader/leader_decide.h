@@ -25,7 +25,8 @@
 struct leader_row {
 	uint64_t epoch; /* 0: nobody ever led */
 	uint64_t beat;
-	bool mine; /* the holder is this process, since its last start */
+	bool mine;   /* the holder is this process, since its last start */
+	bool vacant; /* its holder gave it up, or is known to have ended */
 };
 
 /* What a server knows of the row, from readings that worked; see beat_watch.h of the

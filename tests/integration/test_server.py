@@ -184,10 +184,10 @@ def test_reload_and_orderly_stop(server: Server) -> None:
     assert server.notes.recv(100) == b"STOPPING=1"
 
 
-def test_second_server_waits_for_the_first(folder: Path, server: Server) -> None:
+def test_second_server_follows_the_first(folder: Path, server: Server) -> None:
     second = Server(folder, "second")
     second.start()
-    wait_for("the second to wait", lambda: "waiting for" in second.log.read_text())
+    wait_for("the second to follow", lambda: "following epoch" in second.log.read_text())
     ran = second.command("--init-admin", "late", stdin=PASSWORD)
     assert ran.returncode != 0 and "is at work on this database" in ran.stderr
     server.admin().call("POST", "/datacenters", {"name": "handed over"})

@@ -24,6 +24,7 @@
 struct pg_server {
 	char *folder, *data, *conninfo;
 	pid_t pid;
+	PGconn *held;
 };
 
 /* PostgreSQL refuses to run as root. */
@@ -169,6 +170,7 @@ pg_server_free(struct pg_server *s)
 {
 	if (!s)
 		return;
+	pg_server_let_go(s);
 	pg_server_stop(s, PG_STOP_IMMEDIATE);
 	run((const char *const[]){ "/bin/rm", "-rf", s->folder, NULL });
 	/* The folder in /tmp itself goes only with its maker's rights. */
@@ -199,4 +201,22 @@ pg_server_ask(const struct pg_server *s, const char *sql, char buf[256])
 	PQclear(res);
 	PQfinish(conn);
 	return buf;
+}
+
+void
+pg_server_hold(struct pg_server *s, const char *name, const char *sql)
+{
+	AUTO_FREE char *info = xasprintf("%s application_name=%s", s->conninfo, name);
+	AUTO_FREE char *all = xasprintf("BEGIN; %s", sql);
+	s->held = PQconnectdb(info);
+	PGresult *res = PQexec(s->held, all);
+	ASSERT(PQresultStatus(res) == PGRES_TUPLES_OK);
+	PQclear(res);
+}
+
+void
+pg_server_let_go(struct pg_server *s)
+{
+	PQfinish(s->held);
+	s->held = NULL;
 }

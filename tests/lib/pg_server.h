@@ -22,3 +22,6 @@ void pg_server_freeze(struct pg_server *s);
 void pg_server_thaw(struct pg_server *s);
 /* One value of a query on a connection of its own, into buf; "" for null. */
 const char *pg_server_ask(const struct pg_server *s, const char *sql, char buf[256]);
+/* Begin a transaction on a connection of this application_name, and leave it open. */
+void pg_server_hold(struct pg_server *s, const char *name, const char *sql);
+void pg_server_let_go(struct pg_server *s);

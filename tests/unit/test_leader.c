@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -15,10 +17,13 @@
 #include "server/inventory/inv_int.h"
 #include "server/inventory/txn.h"
 #include "server/leader/leader.h"
+#include "server/leader/leader_decide.h"
+#include "server/leader/process_mark.h"
 #include "tests/lib/pg_server.h"
 
 #define WITHIN_MS   15000u
 #define DEADLINE_MS 1000u
+#define STEAL       "UPDATE leader SET epoch = epoch + 1, beat = beat + 1, holder = 'thief'"
 
 /* A server as far as the database sees it. */
 struct node {
@@ -26,7 +31,7 @@ struct node {
 	struct db *db;
 	struct leader *leader;
 	struct inv *inv;
-	unsigned leading, over, loaded;
+	unsigned leading, over, loaded, released, seen;
 	int why;
 	char msg[240];
 };
@@ -76,7 +81,8 @@ turn_until(struct node *n, const unsigned *flag, unsigned wanted)
 }
 
 static struct node *
-node_new(const char *name, enum leader_patience patience, const char *migrations)
+node_at(const char *api, const char *name, enum leader_patience patience,
+    const char *migrations)
 {
 	static const struct leader_hooks hooks = { .leading = on_leading,
 		.over = on_over };
@@ -84,20 +90,41 @@ node_new(const char *name, enum leader_patience patience, const char *migrations
 	n->loop = loop_new(clock_system());
 	n->db = db_pg_new(n->loop, pg_server_conninfo(pg), name, DEADLINE_MS);
 	n->inv = inv_new(n->loop, n->db);
-	struct leader_conf conf = { name, migrations, patience };
+	struct leader_conf conf = { name, migrations, patience, api, "" };
 	n->leader = leader_new(n->loop, n->db, &conf, &hooks, n);
 	leader_start(n->leader);
 	return n;
 }
 
+static struct node *
+node_new(const char *name, enum leader_patience patience, const char *migrations)
+{
+	return node_at(name, name, patience, migrations);
+}
+
 static void
-node_free(struct node *n)
+on_released(void *arg)
+{
+	((struct node *)arg)->released++;
+}
+
+/* As a server that dies does. */
+static void
+node_drop(struct node *n)
 {
 	inv_free(n->inv);
 	leader_free(n->leader);
 	db_free(n->db);
 	loop_free(n->loop);
 	free(n);
+}
+
+static void
+node_free(struct node *n)
+{
+	if (leader_release(n->leader, on_released, n))
+		turn_until(n, &n->released, 1);
+	node_drop(n);
 }
 
 static struct node *
@@ -339,21 +366,130 @@ test_failed_statement_rolls_all_back(void **state)
 }
 
 static void
-test_second_server_waits(void **state)
+turn_both(struct node *a, struct node *b, uint64_t ms)
+{
+	uint64_t until = clock_mono_ms(clock_system()) + ms;
+	while (clock_mono_ms(clock_system()) < until) {
+		loop_turn(a->loop, 10);
+		loop_turn(b->loop, 10);
+	}
+}
+
+static void
+turn_until_seen(struct node *n, uint64_t epoch)
+{
+	uint64_t until = clock_mono_ms(clock_system()) + WITHIN_MS;
+	while (leader_seen(n->leader)->epoch != epoch) {
+		loop_turn(n->loop, 20);
+		assert_true(clock_mono_ms(clock_system()) < until);
+	}
+}
+
+static void
+test_second_server_follows_until_the_lead_is_given_up(void **state)
 {
 	struct node *first = leading_node("first");
 	struct node *second = node_new("second", LEADER_WAIT, "db/migrations");
-	uint64_t until = clock_mono_ms(clock_system()) + WITHIN_MS;
-	while (strcmp(leader_status(second->leader), "waiting") != 0) {
-		loop_turn(second->loop, 20);
-		assert_true(clock_mono_ms(clock_system()) < until);
-	}
-	assert_false(db_is_up(second->db));
 	uint64_t epoch = leader_epoch(first->leader);
+	turn_until_seen(second, epoch);
+	assert_string_equal(leader_seen(second->leader)->api, "first");
+	/* Longer than a lease: the first renews. */
+	turn_both(first, second, 5000);
+	assert_int_equal(second->leading, 0);
+	assert_false(db_is_up(second->db));
+	assert_true(leader_lease_end_ms(first->leader) > loop_now_ms(first->loop));
+	assert_int_equal(leader_lease_end_ms(second->leader), 0);
+
+	uint64_t freed = clock_mono_ms(clock_system());
 	node_free(first);
 	turn_until(second, &second->leading, 1);
 	assert_int_equal(leader_epoch(second->leader), epoch + 1);
+	/* What the first may have granted is over later. */
+	assert_true(leader_before_end_ms(second->leader) >= freed + 4000);
 	node_free(second);
+}
+
+static void
+test_silent_leader_is_waited_out(void **state)
+{
+	struct node *first = leading_node("first");
+	struct node *second = node_new("second", LEADER_WAIT, "db/migrations");
+	uint64_t epoch = leader_epoch(first->leader);
+	turn_until_seen(second, epoch);
+	uint64_t end = leader_lease_end_ms(first->leader);
+	/* The first is frozen from here on. */
+	turn_until(second, &second->leading, 1);
+	assert_int_equal(leader_epoch(second->leader), epoch + 1);
+	assert_true(leader_before_end_ms(second->leader) >= end);
+
+	/* Thawed, with a write at hand: it is refused, and the first finds itself over.
+	 */
+	struct ending stolen = { 0 };
+	send_add(first, "by the frozen", &stolen);
+	turn_until(first, &first->over, 1);
+	assert_int_equal(first->why, ERR_STALE);
+	assert_int_equal(leader_lease_end_ms(first->leader), 0);
+	assert_asked(
+	    "SELECT count(*) FROM datacenters WHERE name = 'by the frozen'", "0");
+	node_free(first);
+	node_free(second);
+}
+
+static void
+test_frozen_in_a_write_does_not_hold_the_row(void **state)
+{
+	struct node *first = leading_node("stuck");
+	struct node *second = node_new("second", LEADER_WAIT, "db/migrations");
+	turn_until_seen(second, leader_epoch(first->leader));
+	/* A session of the leader's that holds the row and never comes back. */
+	pg_server_hold(pg, "stuck", "SELECT * FROM leader FOR UPDATE");
+	turn_until(second, &second->leading, 1);
+	pg_server_let_go(pg);
+	node_drop(first);
+	node_free(second);
+}
+
+static void
+test_own_past_is_not_waited_for(void **state)
+{
+	struct node *n = leading_node("n");
+	char sql[256], buf[256], mark[PROCESS_MARK_TEXT];
+	pid_t child = fork();
+	if (child == 0)
+		_exit(0);
+	process_mark_own(mark);
+	/* As if a process that has ended had left the row. */
+	char *pid = strrchr(mark, ' ');
+	*pid = '\0';
+	pid = strrchr(mark, ' ');
+	snprintf(sql, sizeof(sql), "UPDATE leader SET process = '%.*s %d 1'",
+	    (int)(pid - mark), mark, (int)child);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	node_drop(n);
+	pg_server_ask(pg, sql, buf);
+
+	uint64_t began = clock_mono_ms(clock_system());
+	struct node *again = node_at("n", "n2", LEADER_WAIT, "db/migrations");
+	turn_until(again, &again->leading, 1);
+	assert_true(leader_before_end_ms(again->leader) >= began + LEADER_LEASE_MS);
+	node_free(again);
+}
+
+static void
+test_process_marks(void **state)
+{
+	char own[PROCESS_MARK_TEXT], other[PROCESS_MARK_TEXT + 1];
+	process_mark_own(own);
+	assert_true(*own);
+	assert_false(process_mark_gone(own));
+	/* The same pid, started at another time. */
+	snprintf(other, sizeof(other), "%s1", own);
+	assert_true(process_mark_gone(other));
+	/* Another boot, no mark at all: nobody knows. */
+	own[0] = own[0] == '0' ? '1' : '0';
+	assert_false(process_mark_gone(own));
+	assert_false(process_mark_gone(""));
+	assert_false(process_mark_gone("x"));
 }
 
 static void
@@ -361,7 +497,8 @@ test_impatient_server_is_told(void **state)
 {
 	struct node *first = leading_node("first");
 	struct node *second = node_new("second", LEADER_REFUSE, "db/migrations");
-	turn_until(second, &second->over, 1);
+	while (!second->over)
+		turn_both(first, second, 50);
 	assert_int_equal(second->why, ERR_BUSY);
 	assert_non_null(strstr(second->msg, "\"first\""));
 	node_free(second);
@@ -374,7 +511,7 @@ test_stale_epoch_may_not_write(void **state)
 	struct node *n = leading_node("n");
 	struct ending end = { 0 };
 	char buf[256];
-	pg_server_ask(pg, "SELECT leader_claim('thief')", buf);
+	pg_server_ask(pg, STEAL, buf);
 	send_add(n, "stolen", &end);
 	turn_until(n, &end.calls, 1);
 	assert_int_equal(end.rc, ERR_STALE);
@@ -521,7 +658,7 @@ test_lead_lost_during_an_outage(void **state)
 		assert_true(clock_mono_ms(clock_system()) < until);
 	}
 	pg_server_start(pg);
-	pg_server_ask(pg, "SELECT leader_claim('thief')", buf);
+	pg_server_ask(pg, STEAL, buf);
 	turn_until(n, &n->over, 1);
 	assert_int_equal(n->why, ERR_STALE);
 	node_free(n);
@@ -554,7 +691,11 @@ main(void)
 		cmocka_unit_test(test_every_kind_survives_a_restart),
 		cmocka_unit_test(test_audit_trail_shows_tampering),
 		cmocka_unit_test(test_failed_statement_rolls_all_back),
-		cmocka_unit_test(test_second_server_waits),
+		cmocka_unit_test(test_process_marks),
+		cmocka_unit_test(test_second_server_follows_until_the_lead_is_given_up),
+		cmocka_unit_test(test_silent_leader_is_waited_out),
+		cmocka_unit_test(test_frozen_in_a_write_does_not_hold_the_row),
+		cmocka_unit_test(test_own_past_is_not_waited_for),
 		cmocka_unit_test(test_impatient_server_is_told),
 		cmocka_unit_test(test_stale_epoch_may_not_write),
 		cmocka_unit_test(test_outage_by_fast_stop),

@@ -15,9 +15,9 @@
 	}
 
 /* The row of epoch e, first seen at 10 s, and so at the reading that began at c. */
-#define SEEN(e, c)                                   \
-	{                                            \
-		true, { (e), 40, false }, 10000, (c) \
+#define SEEN(e, c)                                          \
+	{                                                   \
+		true, { (e), 40, false, false }, 10000, (c) \
 	}
 
 static void
@@ -43,7 +43,10 @@ a_follower_waits_out_the_leader(void **state)
 		{ { .read_ms = 10000 }, 10500, LEADER_READ },
 		{ { .busy = true }, 10000, LEADER_IDLE },
 		/* Nobody ever led. */
-		{ { .watch = { true, { 0, 0, false }, 10000, 10000 } }, 10000,
+		{ { .watch = { true, { 0, 0, false, false }, 10000, 10000 } }, 10000,
+		    LEADER_CAMPAIGN },
+		/* The holder gave it up. */
+		{ { .watch = { true, { 7, 41, false, true }, 10000, 10000 } }, 10000,
 		    LEADER_CAMPAIGN },
 		/* Somebody does; only what was read counts, not the time that went. */
 		{ { .watch = SEEN(7, 10000 + WAIT - 1), .read_ms = 14399 }, 14400,
@@ -57,17 +60,17 @@ a_follower_waits_out_the_leader(void **state)
 		{ { .unknown = true, .busy = true, .watch = SEEN(7, 10000 + WAIT) },
 		    15000, LEADER_IDLE },
 		/* It was done, and is still worth something. */
-		{ { .watch = { true, { 8, 41, true }, 15000, 15000 },
+		{ { .watch = { true, { 8, 41, true, false }, 15000, 15000 },
 		      .wrote_ms = 14500,
 		      .read_ms = 15000 },
 		    15000, LEADER_LEAD },
-		{ { .watch = { true, { 8, 41, true }, 18500, 18500 },
+		{ { .watch = { true, { 8, 41, true, false }, 18500, 18500 },
 		      .wrote_ms = 14500,
 		      .read_ms = 18500 },
 		    18500, LEADER_IDLE },
 		/* We led with it and stepped down: it is nobody's now. */
 		{ { .epoch = 8,
-		      .watch = { true, { 8, 41, true }, 15000, 15000 },
+		      .watch = { true, { 8, 41, true, false }, 15000, 15000 },
 		      .wrote_ms = 14500,
 		      .read_ms = 15000 },
 		    15100, LEADER_IDLE },
@@ -105,9 +108,9 @@ a_leader_yields_to_a_later_epoch(void **state)
 {
 	struct leader_view v = LED;
 
-	v.watch = (struct leader_watch){ true, { 7, 40, true }, 10000, 10000 };
+	v.watch = (struct leader_watch){ true, { 7, 40, true, false }, 10000, 10000 };
 	check(&v, 10500, LEADER_IDLE, 0);
-	v.watch.row = (struct leader_row){ 8, 41, false };
+	v.watch.row = (struct leader_row){ 8, 41, false, false };
 	check(&v, 10500, LEADER_STEP_DOWN, 1);
 }
 
@@ -115,7 +118,7 @@ static void
 a_row_that_moves_is_waited_for_anew(void **state)
 {
 	struct leader_watch w = { 0 };
-	struct leader_row row = { 7, 40, false };
+	struct leader_row row = { 7, 40, false, false };
 
 	leader_watch_note(&w, &row, 900, 1000);
 	assert_int_equal(w.moved_ms, 1000);
