@@ -268,6 +268,7 @@ ops_start(struct server *s, struct err *e)
 		.tasks = s->tasks,
 		.workers = s->workers,
 		.sessions = s->sessions,
+		.power_hooks = s->conf.power_hooks,
 	};
 	ops_register(migrate_defs);
 	template_register();

@@ -26,21 +26,36 @@ take_candidate(
 	}
 }
 
+/* Why it takes no guests although it is there, or NULL. */
+static const char *
+why_closed(const struct host *h)
+{
+	if (h->standby != STANDBY_NONE)
+		return "is in standby";
+	switch (h->maintenance) {
+	case MAINT_NONE:
+	case maintenance_state_COUNT_:
+		break;
+	case MAINT_ENTERING:
+		return "is going into maintenance";
+	case MAINT_IN:
+		return "is in maintenance";
+	}
+	return NULL;
+}
+
 /* Who is there already may stay, and have its disks moved. */
 static void
-close_for_maintenance(
+close_host(
     const struct advice *a, const struct advice_guest *g, struct advice_room *room)
 {
 	const struct host *h = inv_host(a->inv, room->host);
 	const struct vm *vm = inv_vm(a->inv, g->vm);
 
-	if (!h || h->maintenance == MAINT_NONE ||
-	    (vm && obj_id_is(vm->host, room->host)))
+	if (!h || !why_closed(h) || (vm && obj_id_is(vm->host, room->host)))
 		return;
 	room->fits = false;
-	room->shortages[room->n_shortages++] = h->maintenance == MAINT_IN
-						   ? "is in maintenance"
-						   : "is going into maintenance";
+	room->shortages[room->n_shortages++] = why_closed(h);
 }
 
 /* What a rule forbids is as good as no room. */
@@ -91,7 +106,7 @@ advice_rooms(struct advice *a, const struct advice_guest *g, struct arena *mem,
 	for (size_t i = 0; i < m->candidate_count; i++)
 		take_candidate(mem, &m->candidates[i], &(*ret)[i]);
 	for (size_t i = 0; i < *ret_n; i++)
-		close_for_maintenance(a, g, &(*ret)[i]);
+		close_host(a, g, &(*ret)[i]);
 	for (size_t i = 0; i < *ret_n; i++)
 		follow_rules(a, g, mem, &(*ret)[i]);
 	bent_last(*ret, *ret_n);

@@ -107,6 +107,8 @@ state_of(const struct advice *a, const struct host *h)
 	if (h->maintenance != MAINT_NONE)
 		return h->maintenance == MAINT_IN ? SCHED_HOST_MAINTENANCE
 						  : SCHED_HOST_ENTERING_MAINTENANCE;
+	if (h->standby != STANDBY_NONE)
+		return SCHED_HOST_STANDBY;
 	if (hosts_is_up(a->hosts, h->o.id) && h->cpu_cores && h->cpu_total_mhz &&
 	    h->memory_total_mb)
 		return SCHED_HOST_CONNECTED;

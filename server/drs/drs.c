@@ -14,20 +14,24 @@
 #include "server/drs/drs_keep.h"
 #include "server/drs/drs_past.h"
 #include "server/drs/drs_view.h"
+#include "server/event/event.h"
 #include "server/hosts/hosts.h"
 #include "server/inventory/feed.h"
 #include "server/inventory/inv_json.h"
 #include "server/inventory/inv_life.h"
+#include "server/inventory/txn.h"
 
 #define INTERVAL_MS 60000u
 #define SETTLE_MS   1000u /* changes seldom come alone */
 #define HELD_ROUNDS 2u    /* so often in a row it must be uneven */
+#define IDLE_ROUNDS 5u    /* so often a host must be one too many */
 #define MB_BYTES    1048576.0
 #define DRS_MAGIC   0x64727331u
 
 /* What the rounds remember of a cluster. */
 struct seen {
 	unsigned uneven; /* rounds in a row */
+	unsigned idle;   /* likewise that a host could have slept */
 	bool deciding;
 };
 
@@ -143,6 +147,13 @@ keep(struct job *j)
 		answer(j);
 }
 
+/* Could a host sleep? */
+static bool
+is_idle(const struct drs_plan *p)
+{
+	return p->power_count && p->powers[0].action == REC_STANDBY;
+}
+
 static void
 on_decided(void *job, int rc)
 {
@@ -158,8 +169,12 @@ on_decided(void *job, int rc)
 		job_free(j);
 		return;
 	}
-	if (j->round == DRS_PERIODIC)
+	if (j->round == DRS_PERIODIC) {
 		s->uneven = j->plan.is_uneven ? s->uneven + 1 : 0;
+		s->idle = is_idle(&j->plan) ? s->idle + 1 : 0;
+		if (is_idle(&j->plan) && s->idle < IDLE_ROUNDS)
+			j->plan.power_count = 0;
+	}
 	if (j->round == DRS_SIMULATED) {
 		answer(j);
 		return;
@@ -172,6 +187,24 @@ static void
 on_decided_here(void *job)
 {
 	on_decided(job, 0);
+}
+
+/* Not while a host is on its way into or out of standby. */
+static bool
+may_power(const struct drs *d, obj_id cluster)
+{
+	const struct cluster *cl = inv_cluster(d->o.inv, cluster);
+
+	if (!cl || cl->dpm_automation == DPM_OFF)
+		return false;
+	INV_EACH(d->o.inv, KIND_HOST, o)
+	{
+		const struct host *h = inv_host(d->o.inv, o->id);
+		if (obj_id_is(o->parent, cluster) && h->standby != STANDBY_NONE &&
+		    h->standby != STANDBY_IN)
+			return false;
+	}
+	return true;
 }
 
 void
@@ -195,6 +228,7 @@ drs_go(struct drs *d, obj_id cluster, enum drs_round round, drs_fn done, void *a
 	j->view = drs_view_of(&env, cluster, OBJ_ID_NONE, j->mem);
 	j->view->may_balance = round == DRS_ASKED || round == DRS_SIMULATED ||
 			       (round == DRS_PERIODIC && s->uneven + 1 >= HELD_ROUNDS);
+	j->view->may_power = round != DRS_ON_CHANGE && may_power(d, cluster);
 	s->deciding = true;
 	if (d->o.workers && !worker_run(d->o.workers, on_worker, on_decided, j, &e))
 		return;
@@ -268,8 +302,9 @@ is_of_interest(const struct change *c)
 	case KIND_RULE:
 		return true;
 	case KIND_HOST:
-		return !c->volatile_only && (has_field(c, "connection_state") ||
-						has_field(c, "maintenance"));
+		return !c->volatile_only &&
+		       (has_field(c, "connection_state") ||
+			   has_field(c, "maintenance") || has_field(c, "standby"));
 	case KIND_VM:
 		return !c->volatile_only && has_field(c, "power_state");
 	default:
@@ -282,10 +317,33 @@ note_loss(struct drs *d, const struct change *c)
 {
 	const struct host *h = inv_host(d->o.inv, c->id);
 
-	if (h && !c->volatile_only && has_field(c, "connection_state") &&
+	if (h && has_field(c, "connection_state") && h->standby == STANDBY_NONE &&
 	    h->connection_state != CONN_CONNECTED)
 		drs_losses_note(
 		    memory_of(d->losses, c->id, sizeof(struct drs_losses)), now_ms(d));
+}
+
+static void
+on_awake(void *arg, int rc, const struct err *e)
+{
+	if (rc)
+		log_warn("drs", "that a host is awake was not stored: %s", e->msg);
+}
+
+/* Somebody has switched on a host that slept. */
+static void
+note_awake(struct drs *d, const struct change *c)
+{
+	const struct host *h = inv_host(d->o.inv, c->id);
+	struct txn *t;
+
+	if (!h || h->standby != STANDBY_IN || h->connection_state != CONN_CONNECTED)
+		return;
+	t = txn_new(d->o.inv);
+	((struct host *)txn_edit(t, c->id))->standby = STANDBY_NONE;
+	txn_event(t, EV_HOST_WOKEN, c->id, OBJ_ID_NONE, NULL,
+	    "Host %s is up, and no longer in standby", h->o.name);
+	txn_commit(t, on_awake, NULL);
 }
 
 /* A move that has ended well tells how fast the guest writes. */
@@ -307,8 +365,10 @@ note_dirty(struct drs *d, const struct change *c)
 static void
 note(struct drs *d, const struct change *c)
 {
-	if (obj_id_kind(c->id) == KIND_HOST)
+	if (obj_id_kind(c->id) == KIND_HOST && !c->volatile_only) {
 		note_loss(d, c);
+		note_awake(d, c);
+	}
 	if (obj_id_kind(c->id) == KIND_TASK)
 		note_dirty(d, c);
 }

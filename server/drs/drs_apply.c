@@ -17,7 +17,7 @@ enum move_state { MOVE_WAITS, MOVE_ASKED, MOVE_RUNS, MOVE_OVER };
 struct move {
 	struct list_node node;
 	struct drs_applier *a;
-	obj_id rec, vm, from, cluster, task;
+	obj_id rec, vm, from, cluster, task; /* vm: none if it is no move */
 	obj_id after; /* recommendation that makes its place free, or none */
 	enum move_state state;
 	bool has_failed;
@@ -115,6 +115,28 @@ store(struct drs_applier *a, obj_id rec, enum rec_state state, obj_id task,
 	txn_commit(t, on_stored, NULL);
 }
 
+/* The host that is to sleep or to wake. */
+static obj_id
+host_of(const struct rec *r)
+{
+	return r->action == REC_WAKE ? r->to : r->from;
+}
+
+/* Whether it may go, and where its guests would, its verb will say. */
+static int
+check_power(const struct drs_applier *a, const struct rec *r, struct err *e)
+{
+	const struct host *h = inv_host(a->inv, host_of(r));
+	enum standby_state wanted = r->action == REC_WAKE ? STANDBY_IN : STANDBY_NONE;
+
+	if (!h)
+		return err_set(e, ERR_BAD_STATE, "its host is gone");
+	if (h->standby != wanted)
+		return err_set(e, ERR_BAD_STATE, "host \"%s\" is %s standby now",
+		    h->o.name, wanted == STANDBY_IN ? "not in" : "in");
+	return 0;
+}
+
 /* Does it make sense still?  ERR_BAD_STATE says why not. */
 static int
 check(const struct drs_applier *a, const struct rec *r, struct err *e)
@@ -125,6 +147,8 @@ check(const struct drs_applier *a, const struct rec *r, struct err *e)
 	if (r->state != REC_PENDING)
 		return err_set(e, ERR_BAD_STATE, "the recommendation is %s",
 		    rec_state_text(r->state));
+	if (r->action != REC_MOVE)
+		return check_power(a, r, e);
 	if (!vm || !to)
 		return err_set(
 		    e, ERR_BAD_STATE, "its %s is gone", vm ? "host" : "guest");
@@ -145,7 +169,8 @@ tell(const struct move *m)
 {
 	const struct drs_moved moved = { m->vm, m->from, m->has_failed };
 
-	m->a->moved(m->a->arg, &moved);
+	if (!obj_id_none(m->vm))
+		m->a->moved(m->a->arg, &moved);
 }
 
 static void
@@ -170,13 +195,20 @@ on_submitted(const struct op_result *r, void *arg)
 static void
 submit(struct move *m, const struct rec *r, const struct caller *who)
 {
+	static const char *const ops[] = {
+		[REC_MOVE] = "vm.migrate",
+		[REC_STANDBY] = "host.standby",
+		[REC_WAKE] = "host.wake",
+	};
 	AUTO(json) json *args = json_new_object();
+	bool is_move = r->action == REC_MOVE;
 	char id[OBJ_ID_TEXT];
 
-	json_set_str(args, "host", obj_id_text(r->to, id));
+	if (is_move)
+		json_set_str(args, "host", obj_id_text(r->to, id));
 	const struct op_request req = {
-		.op = "vm.migrate",
-		.entity = r->vm,
+		.op = ops[r->action],
+		.entity = is_move ? r->vm : host_of(r),
 		.args = args,
 		.who = who,
 	};
@@ -227,6 +259,8 @@ is_automatic(const struct inv *inv, const struct rec *r)
 	const struct cluster *cl = inv_cluster(inv, r->o.parent);
 	bool is_own = vm && vm->drs_automation && vm->drs_automation[0];
 
+	if (r->action != REC_MOVE)
+		return cl && cl->drs_enabled && cl->dpm_automation == DPM_AUTOMATIC;
 	return cl && cl->drs_enabled &&
 	       str_same(is_own ? vm->drs_automation : cl->drs_automation_level,
 		   "fully_automated");
@@ -264,7 +298,7 @@ drs_applier_keep(
 	s->cluster = k->cluster;
 	s->done = done;
 	s->arg = arg;
-	s->n = k->plan->move_count;
+	s->n = (size_t)k->plan->move_count + k->plan->power_count;
 	s->kept = xcalloc(s->n + 1, sizeof(*s->kept));
 	if (drs_keep_plan(k, t, s->kept)) {
 		txn_commit(t, on_kept, s);

@@ -73,5 +73,7 @@ drs_decide(const struct drs_view *v, struct arena *mem, struct drs_plan *ret)
 	drs_mandatory(&r);
 	if (v->may_balance)
 		drs_even_out(&r);
+	if (v->may_power)
+		drs_find_powers(&r);
 	ret->after = drs_sum(&r, &ret->hosts);
 }

@@ -28,6 +28,7 @@ struct drs_host {
 	double core_mhz;
 	bool is_leaving; /* its guests have to go */
 	bool is_closed;  /* takes no guest; one that is leaving does not either */
+	bool is_asleep;  /* in standby: could be woken */
 	const char *why_closed; /* or NULL */
 };
 
@@ -77,6 +78,8 @@ struct drs_view {
 	uint32_t threshold; /* 1 … 5 */
 	double link_mb_s;
 	bool may_balance; /* no: only what must be */
+	bool may_power;   /* hosts may go into standby, or be woken */
+	bool keeps_spare; /* room for the guests of any host that is lost */
 };
 
 enum drs_reason {
@@ -140,6 +143,15 @@ struct drs_blocker {
 	const char *text;
 };
 
+/* A host that had better go into standby, or had better be woken. */
+struct drs_power {
+	uint32_t host;
+	enum rec_action action; /* REC_STANDBY or REC_WAKE */
+	const char *text;
+	double mhz, mem_mb;         /* that all guests want */
+	double cap_mhz, cap_mem_mb; /* of the hosts that are there */
+};
+
 /* A rule that is not followed as things are, by this guest first. */
 struct drs_breach {
 	uint32_t rule, guest;
@@ -152,6 +164,8 @@ struct drs_plan {
 	uint32_t blocker_count;
 	struct drs_breach *breaches;
 	uint32_t breach_count;
+	struct drs_power *powers;
+	uint32_t power_count;
 	bool is_uneven; /* beyond the threshold, before any move */
 	uint32_t hosts;
 	struct drs_sums before, after; /* over the hosts that stay */

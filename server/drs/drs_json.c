@@ -185,6 +185,7 @@ move_json(const struct drs_view *v, const struct drs_move *m)
 	AUTO_FREE char *name = drs_move_name(v, m), *text = drs_move_text(v, m);
 
 	json_set_str(o, "name", name);
+	json_set_str(o, "action", rec_action_text(REC_MOVE));
 	set_id(o, "vm", v->guests[m->guest].id);
 	set_id(o, "from_host", v->hosts[m->from].id);
 	set_id(o, "to_host", v->hosts[m->to].id);
@@ -196,6 +197,53 @@ move_json(const struct drs_view *v, const struct drs_move *m)
 	return o;
 }
 
+const char *
+drs_power_reason(const struct drs_power *p)
+{
+	return p->action == REC_WAKE ? "increaseCapacity" : "powerSaving";
+}
+
+char *
+drs_power_name(const struct drs_view *v, const struct drs_power *p)
+{
+	const char *host = v->hosts[p->host].name;
+
+	return p->action == REC_WAKE ? xasprintf("Wake %s", host)
+				     : xasprintf("Put %s into standby", host);
+}
+
+json *
+drs_power_inputs(const struct drs_view *v, const struct drs_power *p)
+{
+	const struct drs_host *h = &v->hosts[p->host];
+	json *o = json_new_object();
+
+	json_set_real(o, "cpu_mhz", p->mhz);
+	json_set_real(o, "memory_mb", p->mem_mb);
+	json_set_real(o, "cpu_capacity_mhz", p->cap_mhz);
+	json_set_real(o, "memory_capacity_mb", p->cap_mem_mb);
+	json_set_real(o, "host_cpu_capacity_mhz", h->cpu_mhz);
+	json_set_real(o, "host_memory_capacity_mb", h->mem_mb);
+	json_set_bool(o, "keeps_spare", v->keeps_spare);
+	return o;
+}
+
+static json *
+power_json(const struct drs_view *v, const struct drs_power *p)
+{
+	json *o = json_new_object();
+	AUTO_FREE char *name = drs_power_name(v, p);
+
+	json_set_str(o, "name", name);
+	json_set_str(o, "action", rec_action_text(p->action));
+	set_id(
+	    o, p->action == REC_WAKE ? "to_host" : "from_host", v->hosts[p->host].id);
+	json_set_str(o, "reason", drs_power_reason(p));
+	json_set_str(o, "text", p->text);
+	json_set_json(o, "inputs", drs_power_inputs(v, p));
+	return o;
+}
+
 json *
 drs_plan_json(const struct drs_view *v, const struct drs_plan *p)
 {
@@ -204,6 +252,8 @@ drs_plan_json(const struct drs_view *v, const struct drs_plan *p)
 
 	for (uint32_t i = 0; i < p->move_count; i++)
 		json_add_json(items, move_json(v, &p->moves[i]));
+	for (uint32_t i = 0; i < p->power_count; i++)
+		json_add_json(items, power_json(v, &p->powers[i]));
 	for (uint32_t i = 0; i < p->blocker_count; i++) {
 		const struct drs_blocker *b = &p->blockers[i];
 		json *one = json_new_object();

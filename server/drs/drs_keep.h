@@ -25,6 +25,7 @@ struct drs_kept {
 
 /*
  * Those of the plan that are not there yet, into t; those that make no sense any more
- * become stale, and what is beyond the bound goes.  kept has a place for each move.
+ * become stale, and what is beyond the bound goes.  kept has a place for each move, and then
+ * for each power.
  */
 bool drs_keep_plan(const struct drs_keep *k, struct txn *t, struct drs_kept *kept);

@@ -55,6 +55,8 @@ why_closed(const struct gather *x, const struct host *h)
 
 	if (h->maintenance != MAINT_NONE)
 		return "is in maintenance";
+	if (h->standby != STANDBY_NONE)
+		return "is in standby";
 	if (!hosts_is_up(x->env->hosts, h->o.id))
 		return "is not connected";
 	if (l && drs_losses_are_many(l, x->env->now_ms))
@@ -84,6 +86,7 @@ add_host(struct gather *x, const struct host *h)
 		/* One that goes into maintenance already is its task's to empty. */
 		.is_leaving = obj_id_is(h->o.id, x->leaving),
 		.is_closed = why_closed(x, h) != NULL,
+		.is_asleep = h->standby == STANDBY_IN,
 		.why_closed = why_closed(x, h),
 	};
 	note_place(x->host_at, h->o.id, at);
@@ -361,6 +364,7 @@ drs_view_of(
 	x.view->rules = x.rules;
 	x.view->threshold = x.cluster->drs_threshold;
 	x.view->link_mb_s = LINK_MB_S;
+	x.view->keeps_spare = x.cluster->ha_enabled;
 	add_all(&x);
 	map_free(x.host_at);
 	map_free(x.guest_at);

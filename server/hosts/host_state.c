@@ -135,7 +135,8 @@ add_event(struct txn *t, const struct host *row, const struct host_verdict *v)
 	if (v->state == CONN_CONNECTED)
 		txn_event(t, EV_HOST_CONNECTED, row->o.id, OBJ_ID_NONE, NULL,
 		    "Host %s is connected", row->o.name);
-	else if (row->connection_state == CONN_CONNECTED)
+	else if (row->connection_state == CONN_CONNECTED &&
+		 row->standby == STANDBY_NONE)
 		txn_event(t, EV_HOST_LOST, row->o.id, OBJ_ID_NONE, NULL,
 		    "Host %s does not respond: %s", row->o.name, v->reason);
 }

@@ -51,6 +51,8 @@ struct cluster { /* parent: datacenter */
 	bool drs_enabled, ha_enabled;
 	char *drs_automation_level;
 	uint32_t drs_threshold, ha_failover_level;
+	enum dpm_automation dpm_automation;
+	json *dpm_wake, *dpm_standby; /* a hook and its arguments (power_hook.h) */
 	enum ha_admission ha_admission;
 	uint32_t ha_cpu_percent, ha_memory_percent;  /* kept free; 0: by the level */
 	uint64_t ha_slot_cpu_mhz, ha_slot_memory_mb; /* 0: the largest reservation */
@@ -82,6 +84,7 @@ struct host { /* parent: cluster */
 	uint32_t channel_port;               /* 0: takes no transfers */
 	enum maintenance_state maintenance;
 	uint32_t ha_slot; /* its block in its cluster's lease areas; 0: none yet */
+	enum standby_state standby;
 	/* Its incarnation, and the last one that gets no lease any more (ha_decide.h)
 	 */
 	uint64_t ha_inc, ha_fenced_inc;

@@ -26,6 +26,9 @@ const struct drs_group *inv_drs_group(const struct inv *inv, obj_id id);
 
 struct rec { /* parent: the cluster; name: what it says, in one line */
 	struct obj o;
+	enum rec_action action;
+	/* Of a move.  Of what is done to a host that one is from, or to where it wakes.
+	 */
 	obj_id vm, from, to;
 	uint32_t priority; /* 1: must be, 2 … 5: worth less and less */
 	char *reason;      /* code, "antiAffin" */

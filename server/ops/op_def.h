@@ -67,6 +67,7 @@ struct ops_opts {
 	struct tasks *tasks;
 	struct workers *workers;   /* for hashing passwords */
 	struct sessions *sessions; /* of users that are changed or removed */
+	const char *power_hooks;   /* folder of programs (power_hook.h); copied */
 };
 struct ops *ops_new(const struct ops_opts *o); /* all borrowed */
 /* After the loop's last turn: calls on their way are dropped. */

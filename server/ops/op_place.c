@@ -3,6 +3,7 @@
  */
 #include "server/ops/ha_settings.h"
 #include "server/ops/ops_int.h"
+#include "server/ops/power_hook.h"
 
 #define SHARES_NORMAL_CPU    4000
 #define SHARES_NORMAL_MEM    163840
@@ -150,6 +151,46 @@ fill_drs(const json *args, struct cluster *cl)
 }
 
 static int
+fill_hook(const json *args, const char *name, json **hook, struct err *e)
+{
+	const json *words = arg_has(args, name) ? json_get(args, name) : NULL;
+	int rc = words ? power_hook_check(words, name, e) : 0;
+
+	if (rc || !words)
+		return rc;
+	json_free(*hook);
+	*hook = json_dup(words);
+	return 0;
+}
+
+static bool
+has_words(const json *hook)
+{
+	return hook && json_count(hook);
+}
+
+/* What wakes hosts and puts them into standby, and who decides about it. */
+static int
+fill_dpm(const json *args, struct cluster *cl, struct err *e)
+{
+	const char *level = arg_str(args, "dpm_automation");
+	int rc = fill_hook(args, "dpm_wake", &cl->dpm_wake, e);
+
+	if (!rc)
+		rc = fill_hook(args, "dpm_standby", &cl->dpm_standby, e);
+	if (rc)
+		return rc;
+	if (level)
+		cl->dpm_automation = (enum dpm_automation)dpm_automation_parse(level);
+	if (cl->dpm_automation != DPM_OFF &&
+	    !(has_words(cl->dpm_wake) && has_words(cl->dpm_standby)))
+		return err_set(e, ERR_INVALID,
+		    "dpm_automation: hosts go into standby only with both dpm_wake "
+		    "and dpm_standby");
+	return 0;
+}
+
+static int
 cluster_create(struct op_call *c, struct txn *t, struct err *e)
 {
 	void *obj;
@@ -169,6 +210,8 @@ cluster_create(struct op_call *c, struct txn *t, struct err *e)
 	    (uint32_t)arg_u64(c->args, "memory_overcommit_permille", 1000);
 	cl->vcpus_per_core = (uint32_t)arg_u64(c->args, "vcpus_per_core", 16);
 	rc = ha_cluster_lay(c->inv, cl, c->args, e);
+	if (!rc)
+		rc = fill_dpm(c->args, cl, e);
 	if (rc)
 		return rc;
 	created_event(c, t, &cl->o);
@@ -185,6 +228,10 @@ cluster_update(struct op_call *c, struct txn *t, struct err *e)
 	cl->vcpus_per_core =
 	    (uint32_t)arg_u64(c->args, "vcpus_per_core", cl->vcpus_per_core);
 	fill_drs(c->args, cl);
+	int rc = fill_dpm(c->args, cl, e);
+
+	if (rc)
+		return rc;
 	if (ha_cluster_given(c->args)) {
 		int rc = ha_cluster_lay(c->inv, cl, c->args, e);
 		if (rc)
@@ -244,6 +291,13 @@ cluster_delete(struct op_call *c, struct txn *t, struct err *e)
 	{ .name = "drs_automation_level", .type = ARG_WORD, .words = "manual|partially_automated|fully_automated", \
 	  .help = "what is done with what is found; fully: guests are moved" }, \
 	{ .name = "drs_threshold", .type = ARG_U32, .min = 1, .max = DRS_THRESHOLD_MAX, \
+#define DPM \
+	{ .name = "dpm_automation", .type = ARG_WORD, .words = "off|manual|automatic", \
+	  .help = "hosts that nobody needs go into standby, or that is recommended" }, \
+	{ .name = "dpm_wake", .type = ARG_TEXTS, .max = POWER_HOOK_MAX, \
+	  .help = "what wakes a host: a program of the folder of hooks, and its arguments" }, \
+	{ .name = "dpm_standby", .type = ARG_TEXTS, .max = POWER_HOOK_MAX, \
+	  .help = "the same for putting it into standby" }
 	  .help = "1: only moves that must be; 3: good gains; 5: any gain" }
 
 static const struct op_arg name_new_args[] = { NAME_NEW, { 0 } };
@@ -262,8 +316,8 @@ static const struct op_arg cluster_create_args[] = {
 	NAME_NEW,
 	{ .name = "datacenter", .type = ARG_ID, .required = true, .kinds = KIND_BIT(DATACENTER),
 	  .help = "datacenter to put it into" },
-	OVERCOMMIT, VCPUS, DRS, HA_CLUSTER_ARGS, { 0 } };
-static const struct op_arg cluster_update_args[] = { NAME_CHANGE, OVERCOMMIT, VCPUS, DRS, HA_CLUSTER_ARGS, { 0 } };
+	OVERCOMMIT, VCPUS, DRS, DPM, HA_CLUSTER_ARGS, { 0 } };
+static const struct op_arg cluster_update_args[] = { NAME_CHANGE, OVERCOMMIT, VCPUS, DRS, DPM, HA_CLUSTER_ARGS, { 0 } };
 
 const struct op_def op_place_defs[] = {
 	{ .info = { "datacenter.create", "Create datacenter", KIND_NONE, ROLE_ADMINISTRATOR, false, name_new_args },

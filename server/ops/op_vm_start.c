@@ -102,6 +102,9 @@ need_open_host(const struct inv *inv, const struct vm *vm, struct err *e)
 {
 	const struct host *h = inv_host(inv, vm->host);
 
+	if (h && h->standby != STANDBY_NONE)
+		return err_set(e, ERR_BAD_STATE, "host \"%s\" of \"%s\" is in standby",
+		    h->o.name, vm->o.name);
 	if (!h || h->maintenance == MAINT_NONE)
 		return 0;
 	return err_set(e, ERR_BAD_STATE, "host \"%s\" of \"%s\" is %s maintenance",

@@ -5,6 +5,7 @@
 #include "loop/post.h"
 #include "server/ops/op_args.h"
 #include "server/ops/ops_int.h"
+#include "server/ops/power_hook.h"
 
 #define OPS_MAGIC  0x6f707365u
 #define CALL_MAGIC 0x6f70636cu
@@ -127,6 +128,7 @@ ops_new(const struct ops_opts *o)
 	ops->workers = o->workers;
 	ops->sessions = o->sessions;
 	ops->loop = inv_loop(o->inv);
+	ops->hooks = power_hooks_new(ops->loop, o->power_hooks ? o->power_hooks : "/");
 	ops->kept_by_id = map_new_str();
 	list_init(&ops->calls);
 	list_init(&ops->kept);
@@ -199,6 +201,7 @@ ops_free(struct ops *ops)
 		kept_free(ops, k);
 	}
 	map_free(ops->kept_by_id);
+	power_hooks_free(ops->hooks);
 	free(ops);
 }
 

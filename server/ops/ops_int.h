@@ -32,6 +32,7 @@ struct ops {
 	struct tasks *tasks;
 	struct workers *workers;
 	struct sessions *sessions;
+	struct power_hooks *hooks;
 	struct loop *loop;
 	struct list calls;
 	struct list kept; /* what recent op ids came to, oldest first */

@@ -71,6 +71,7 @@ server_up(struct lab *l)
 		.hosts = l->hosts,
 		.advice = l->advice,
 		.tasks = l->tasks,
+		.power_hooks = "/bin",
 	};
 	template_register();
 	l->ops = ops_new(&oo);

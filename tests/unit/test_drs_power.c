@@ -1,0 +1,324 @@
+/* Hosts that go into standby and are woken, in a cluster of played hosts. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "server/drs/drs.h"
+#include "server/inventory/inv_drs.h"
+#include "server/migrate/migrate.h"
+#include "server/ops/power_hook.h"
+#include "tests/lib/lab.h"
+
+#define ROUND_MS  10000u
+#define REAL_MS   20000u /* that a hook may take, of the real clock */
+#define TURN_MS   10u
+#define HOOKS     "'dpm_wake':['true','{host}'],'dpm_standby':['true','{host}']"
+#define SLEEPLESS "'dpm_wake':['true'],'dpm_standby':['sh','-c','echo no >&2; exit 3']"
+
+static const struct caller admin = { .name = "admin", .role = ROLE_ADMINISTRATOR };
+
+struct play {
+	struct lab *l;
+	struct drs *d;
+	obj_id vm;
+};
+
+static struct play
+play_new(const char *settings)
+{
+	struct play p = { .l = lab_new(3, 8192) };
+	AUTO_FREE char *args = xasprintf("{'drs_enabled':true,%s}", settings);
+
+	for (unsigned i = 0; i < 3; i++) {
+		for (unsigned k = 0; k < i; k++)
+			agent_fake_meet(p.l->agent[i], p.l->agent[k]);
+	}
+	p.vm = lab_vm(p.l, "a", true);
+	assert_int_equal(lab_op(p.l, "cluster.update", p.l->cluster, args), 0);
+	const struct drs_opts o = {
+		.inv = p.l->inv,
+		.hosts = p.l->hosts,
+		.tasks = p.l->tasks,
+		.ops = p.l->ops,
+		.interval_ms = ROUND_MS,
+	};
+
+	p.d = drs_new(&o);
+	return p;
+}
+
+static void
+play_end(struct play *p)
+{
+	drs_free(p->d);
+	lab_free(p->l);
+}
+
+static unsigned
+number_of(const struct play *p, obj_id host)
+{
+	unsigned i = 0;
+
+	while (!obj_id_is(p->l->host[i], host))
+		i++;
+	return i;
+}
+
+static obj_id
+home(const struct play *p)
+{
+	return inv_vm(p->l->inv, p->vm)->host;
+}
+
+static enum standby_state
+standby_of(const struct play *p, obj_id host)
+{
+	return inv_host(p->l->inv, host)->standby;
+}
+
+static const struct rec *
+find_rec(const struct play *p, enum rec_action action)
+{
+	INV_EACH(p->l->inv, KIND_REC, o)
+	{
+		const struct rec *r = inv_rec(p->l->inv, o->id);
+		if (r->action == action && r->state != REC_STALE)
+			return r;
+	}
+	return NULL;
+}
+
+/* Hooks are real processes, and what comes before them takes its time, too. */
+static void
+await_step(struct play *p, obj_id task, const char *step)
+{
+	const uint64_t deadline_ms = clock_mono_ms(clock_system()) + REAL_MS;
+
+	while (clock_mono_ms(clock_system()) < deadline_ms) {
+		const struct task *t = inv_task(p->l->inv, task);
+		if (t && (t->state == TASK_ERROR || t->state == TASK_SUCCESS ||
+			     str_same(t->step, step)))
+			return;
+		loop_turn(p->l->loop, TURN_MS);
+		clock_advance(p->l->clock, 1);
+	}
+	fail_msg("the task does not come to step %s", step);
+}
+
+/* As its power goes. */
+static void
+put_to_sleep(struct play *p, obj_id host, obj_id task)
+{
+	await_step(p, task, "gone");
+	agent_fake_die(p->l->agent[number_of(p, host)]);
+	assert_int_equal(lab_wait(p->l, task), 0);
+}
+
+static obj_id
+begin(struct play *p, const char *op, obj_id host)
+{
+	assert_int_equal(lab_op(p->l, op, host, NULL), 0);
+	return p->l->task;
+}
+
+static void
+test_a_host_is_emptied_sleeps_and_wakes(void **state)
+{
+	struct play p = play_new(HOOKS);
+	obj_id host = home(&p), task = begin(&p, "host.standby", host);
+
+	put_to_sleep(&p, host, task);
+	assert_int_equal(standby_of(&p, host), STANDBY_IN);
+	assert_false(obj_id_is(home(&p), host));
+	assert_int_equal(lab_power(p.l, p.vm), POWER_ON);
+	assert_int_equal(lab_events(p.l, "EnteredStandbyModeEvent"), 1);
+	assert_int_equal(lab_events(p.l, "HostConnectionLostEvent"), 0);
+	assert_int_equal(lab_op(p.l, "host.standby", host, NULL), ERR_BAD_STATE);
+	task = begin(&p, "host.wake", host);
+	await_step(&p, task, "up");
+	assert_int_equal(standby_of(&p, host), STANDBY_WAKING);
+	lab_dial(p.l);
+	assert_int_equal(lab_wait(p.l, task), 0);
+	assert_int_equal(standby_of(&p, host), STANDBY_NONE);
+	assert_int_equal(lab_op(p.l, "host.wake", host, NULL), ERR_BAD_STATE);
+	play_end(&p);
+}
+
+static void
+test_one_that_is_switched_on_by_hand_is_back(void **state)
+{
+	struct play p = play_new(HOOKS);
+	obj_id host = home(&p);
+
+	put_to_sleep(&p, host, begin(&p, "host.standby", host));
+	lab_dial(p.l);
+	lab_advance(p.l, ROUND_MS);
+	assert_int_equal(standby_of(&p, host), STANDBY_NONE);
+	assert_int_equal(lab_events(p.l, "ExitedStandbyModeEvent"), 1);
+	play_end(&p);
+}
+
+static void
+test_a_hook_that_fails_is_quoted(void **state)
+{
+	struct play p = play_new(SLEEPLESS);
+	obj_id host = home(&p), task = begin(&p, "host.standby", host);
+
+	await_step(&p, task, "gone");
+	assert_int_equal(lab_wait(p.l, task), ERR_IO);
+	assert_non_null(strstr(lab_task_error(p.l), "exited with 3: no"));
+	assert_int_equal(standby_of(&p, host), STANDBY_NONE);
+	assert_int_equal(lab_events(p.l, "EnterStandbyModeFailedEvent"), 1);
+	play_end(&p);
+}
+
+static void
+expect_refusal(struct play *p, const char *op, obj_id host, const char *why)
+{
+	assert_int_not_equal(lab_op(p->l, op, host, NULL), 0);
+	if (!strstr(p->l->msg, why))
+		fail_msg("\"%s\" is not in: %s", why, p->l->msg);
+}
+
+static void
+test_refusals_say_why(void **state)
+{
+	struct play p = play_new("'dpm_wake':['true']");
+	obj_id host = home(&p);
+
+	expect_refusal(&p, "host.standby", host, "has no standby hook");
+	expect_refusal(&p, "host.wake", host, "is not in standby");
+	assert_int_equal(lab_op(p.l, "cluster.update", p.l->cluster,
+			     "{'dpm_automation':'automatic'}"),
+	    ERR_INVALID);
+	assert_int_equal(
+	    lab_op(p.l, "cluster.update", p.l->cluster, "{'dpm_standby':['../sh']}"),
+	    ERR_INVALID);
+	assert_int_equal(lab_op(p.l, "cluster.update", p.l->cluster, "{" HOOKS "}"), 0);
+	assert_int_equal(
+	    lab_op(p.l, "vm.update", p.vm, "{'drs_automation':'disabled'}"), 0);
+	expect_refusal(&p, "host.standby", host, "\"a\" cannot leave: DRS is disabled");
+	for (unsigned i = 0; i < 3; i++) {
+		if (!obj_id_is(p.l->host[i], host))
+			agent_fake_cut(p.l->agent[i]);
+	}
+	lab_advance(p.l, 60000);
+	expect_refusal(&p, "host.standby", host, "is the last one of its cluster");
+	play_end(&p);
+}
+
+static struct op_result last;
+
+static void
+on_applied(const struct op_result *r, void *arg)
+{
+	last = *r;
+}
+
+static void
+test_idle_hosts_are_recommended(void **state)
+{
+	struct play p = play_new("'dpm_automation':'manual'," HOOKS);
+
+	lab_advance(p.l, 3 * ROUND_MS);
+	assert_null(find_rec(&p, REC_STANDBY));
+	lab_advance(p.l, 4 * ROUND_MS);
+	const struct rec *r = find_rec(&p, REC_STANDBY);
+	assert_non_null(r);
+	assert_int_equal(r->state, REC_PENDING);
+	assert_string_equal(r->reason, "powerSaving");
+	assert_false(obj_id_is(r->from, home(&p)));
+	obj_id host = r->from;
+
+	drs_apply(p.d, r->o.id, &admin, on_applied, NULL);
+	lab_settle(p.l);
+	assert_int_equal(last.rc, 0);
+	put_to_sleep(&p, host, last.task);
+	assert_int_equal(standby_of(&p, host), STANDBY_IN);
+	play_end(&p);
+}
+
+/* As a report would have it, on hosts that it fills. */
+static void
+load(struct play *p)
+{
+	struct vm *row = inv_note_begin(p->l->inv, p->vm);
+
+	row->cpu_usage_mhz = 1900;
+	row->memory_usage_mb = 128;
+	inv_note_end(p->l->inv, p->vm);
+	for (unsigned i = 0; i < p->l->n_hosts; i++) {
+		struct txn *t = txn_new(p->l->inv);
+		struct host *h = txn_edit(t, p->l->host[i]);
+		h->cpu_cores = 1;
+		h->cpu_total_mhz = 2000;
+		txn_commit_wake(t, WAKE_NONE);
+	}
+	lab_settle(p->l);
+}
+
+static void
+test_what_is_needed_wakes(void **state)
+{
+	struct play p = play_new("'dpm_automation':'automatic'," HOOKS);
+	unsigned asleep = (number_of(&p, home(&p)) + 1) % 3;
+	obj_id host = p.l->host[asleep];
+
+	put_to_sleep(&p, host, begin(&p, "host.standby", host));
+	load(&p);
+	lab_advance(p.l, 6 * ROUND_MS);
+	const struct rec *r = find_rec(&p, REC_WAKE);
+	assert_non_null(r);
+	assert_int_equal(r->state, REC_APPLIED);
+	assert_true(obj_id_is(r->to, host));
+	await_step(&p, r->task, "up");
+	lab_dial(p.l);
+	assert_int_equal(lab_wait(p.l, r->task), 0);
+	assert_int_equal(standby_of(&p, host), STANDBY_NONE);
+	play_end(&p);
+}
+
+static void
+test_hooks_are_checked(void **state)
+{
+	static const struct {
+		const char *hook;
+		bool is_fine;
+	} cases[] = {
+		{ "[]", true },
+		{ "[\"ipmi\", \"{address}\", \"{host}-bmc\", \"{uuid}\"]", true },
+		{ "[\"/bin/sh\"]", false },
+		{ "[\"..\"]", false },
+		{ "[\"\"]", false },
+		{ "[\"ipmi\", \"{name}\"]", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		AUTO(json) json *hook = NULL;
+		struct err e = ERR_INIT;
+
+		assert_int_equal(
+		    json_parse(cases[i].hook, strlen(cases[i].hook), "hook", &hook, &e),
+		    0);
+		assert_int_equal(
+		    !power_hook_check(hook, "dpm_wake", &e), cases[i].is_fine);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_host_is_emptied_sleeps_and_wakes),
+		cmocka_unit_test(test_one_that_is_switched_on_by_hand_is_back),
+		cmocka_unit_test(test_a_hook_that_fails_is_quoted),
+		cmocka_unit_test(test_refusals_say_why),
+		cmocka_unit_test(test_idle_hosts_are_recommended),
+		cmocka_unit_test(test_what_is_needed_wakes),
+		cmocka_unit_test(test_hooks_are_checked),
+	};
+
+	ops_register(migrate_defs);
+	drs_register();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
