@@ -7,6 +7,7 @@
 #include "loop/link.h"
 #include "loop/timer.h"
 #include "proto/msg.h"
+#include "server/hosts/host_beat.h"
 #include "server/hosts/host_call.h"
 #include "server/hosts/host_decide.h"
 #include "server/hosts/host_session.h"
@@ -80,6 +81,11 @@ struct hosts {
 	const struct host_session_events *session_ev; /* NULL: nobody wants them */
 	void *session_arg;
 	struct wake *waiting; /* for a host to come up */
+	uint32_t stats_ms; /* between samples; 0: nobody wants them */
+	host_stats_fn stats_take;
+	void *stats_arg;
+	const struct host_beat_events *beat_ev; /* NULL: nobody wants them */
+	void *beat_arg;
 	size_t n_waiting;
 	struct timer *tick;
 };
@@ -128,6 +134,13 @@ void host_session_take(struct host_rec *rec, const Drover__Envelope *m);
 void host_session_down(struct host_rec *rec);
 
 /* host_call.c */
+/* host_beat.c */
+void host_beat_take(struct host_rec *rec, const Drover__Beat *b);
+void host_beat_linked(struct host_rec *rec);
+
+/* host_stats.c */
+void host_stats_take(struct host_rec *rec, const Drover__StatBatch *b);
+
 typedef void (*call_fn)(
     void *arg, int rc, const struct err *e, const Drover__Reply *reply);
 /* As host_call, for those who are no flow. Sent again after a lost link until the

@@ -43,8 +43,10 @@ kind_elsewhere(const struct sync_vm *vm, const Drover__GuestStatus *s)
 		return SYNC_RELEASE;
 	case DROVER__GUEST_STATE__GUEST_ARRIVING:
 		return SYNC_REFUSE;
-	/* A move of what does not run makes its generation higher. */
+	/* A move of what does not run makes its generation higher, and so does HA for
+	 * what was lost. */
 	case DROVER__GUEST_STATE__GUEST_STOPPED:
+	case DROVER__GUEST_STATE__GUEST_FAILED:
 		return s->generation < vm->known.run_gen ? SYNC_RELEASE : SYNC_UNKNOWN;
 	/* One that runs is a question for people. */
 	default:
