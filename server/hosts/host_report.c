@@ -114,6 +114,9 @@ write_change(
 		vm->power_state = c->power;
 		text_set(&vm->power_reason, c->reason);
 	}
+	/* It has ended as it wished: HA has nothing to make good. */
+	if (c->event == EV_VM_GUEST_SHUTDOWN || c->event == EV_VM_SUSPENDED)
+		vm->ha_protected = false;
 	if (c->event >= 0)
 		txn_event(t, (enum event_code)c->event, id, OBJ_ID_NONE, NULL,
 		    "%s %s on host %s", vm->o.name, c->text,

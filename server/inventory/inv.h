@@ -68,6 +68,7 @@ struct cluster { /* parent: datacenter */
 	uint32_t ha_isolation_s;      /* 0: no host is ever isolated */
 	enum ha_monitoring ha_monitoring;
 	enum ha_terms ha_terms;
+	char *ha_uuid; /* marks its lease areas; NULL: it never had any */
 	uint32_t memory_overcommit_permille; /* 1000: no more than there is */
 	uint32_t vcpus_per_core;
 };
@@ -88,6 +89,7 @@ struct host { /* parent: cluster */
 	/* Its incarnation, and the last one that gets no lease any more (ha_decide.h)
 	 */
 	uint64_t ha_inc, ha_fenced_inc;
+	uint64_t ha_off_inc; /* the last one that is confirmed to be without power */
 	char *ha_state, *ha_fencing; /* "partitioned"; "software fencing" */
 };
 
@@ -135,6 +137,7 @@ struct vm { /* parent: folder or datacenter */
 	json *ha_depends;       /* [{vm, gate, limit_s}], or NULL */
 	uint32_t ha_ready_port; /* of HA_GATE_PORT; 0: none */
 	bool ha_protected;      /* its present run is under leases */
+	uint64_t ha_inc; /* of its host, when that run began or was last seen there */
 	char *ha_status; /* why it is not protected or does not start, for people */
 	json *counters;  /* [{name, unit, current, peak, limit, failures}], or NULL */
 	bool guest_agent;

@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "server/migrate/migrate_int.h"
 #include "server/ops/vm_spec.h"
+#include "server/protect/protect.h"
 
 #define KEY_BYTES       32
 #define SHAPE_MAX       65536u
@@ -165,7 +166,9 @@ mig_prepare_start(struct task_run *r)
 	if (!vm)
 		return FLOW_FAIL;
 	struct vm after = mig_vm_after(r, vm);
+	protect_begin(r->inv, &after, after.host);
 	arrive.spec = vm_spec(mem, r->inv, &after);
+	arrive.claim = protect_claim(mem, r->inv, &after, after.host);
 	arrive.generation = arg_u64(r->args, "generation", 0);
 	arrive.key = get_bytes(mem, r->args, "key");
 	arrive.shape = get_bytes(mem, r->args, "shape");

@@ -8,6 +8,7 @@
 #include "server/migrate/migrate_int.h"
 #include "server/ops/ha_settings.h"
 #include "server/ops/vm_spec.h"
+#include "server/protect/protect.h"
 #include "server/rules/rules.h"
 
 #define RELEASE_MS 60000u
@@ -119,6 +120,8 @@ mig_settle_store(struct task_run *r, struct txn *t)
 	vm->disks = json_dup(json_get(r->args, "disks"));
 	mig_set_stores(vm);
 	write_host(r, t, vm);
+	if (mig_way(r) == MIG_LIVE)
+		protect_begin(r->inv, vm, vm->host);
 	text_set(&vm->power_reason, NULL);
 	add_event(r, t, vm);
 }

@@ -6,6 +6,7 @@
 #include "server/ops/snap_step.h"
 #include "server/ops/vm_spec.h"
 #include "server/pools/pool_tree.h"
+#include "server/protect/protect.h"
 
 #define REVERT_MS 900000u
 #define STOP_MS   60000u
@@ -124,8 +125,10 @@ write_back(struct task_run *r, struct txn *t)
 	snap_set_disks(&vm->disks, fresh);
 	vm->snapshot = s->o.id;
 	vm->needs_consolidation = needs_consolidation(r->inv, r->entity, fresh);
-	if (vm->power_state != POWER_STARTING)
+	if (vm->power_state != POWER_STARTING) {
 		vm->power_state = s->memory ? POWER_SUSPENDED : POWER_OFF;
+		protect_end(vm);
+	}
 	text_set(&vm->power_reason, NULL);
 }
 

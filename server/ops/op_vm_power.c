@@ -2,6 +2,7 @@
  * The life of a running machine: one order each, and what the machine is after it.
  */
 #include "server/ops/vm_step.h"
+#include "server/protect/protect.h"
 
 #define STOP_S     60 /* how long a guest may take to stop by itself */
 #define STOP_MAX_S 3600
@@ -149,6 +150,8 @@ on_end(struct task_run *r, struct txn *t, int rc, const struct err *e)
 		return;
 	if (p->to >= 0)
 		vm->power_state = (enum power_state)p->to;
+	if (p->to == POWER_OFF || p->to == POWER_SUSPENDED)
+		protect_end(vm);
 	text_set(&vm->power_reason, NULL);
 	txn_event(
 	    t, p->event, r->entity, r->id, r->who.name, "%s %s", vm->o.name, p->text);

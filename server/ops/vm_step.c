@@ -2,6 +2,7 @@
 
 #include "server/ops/net_plan.h"
 #include "server/ops/vm_spec.h"
+#include "server/protect/protect.h"
 
 const struct vm *
 run_vm(struct task_run *r)
@@ -130,6 +131,8 @@ run_spec_order(
 	struct spec_order so;
 
 	fill_order(&so, verb, vm, vm_spec(a, r->inv, vm));
+	if (verb == VERB_START || verb == VERB_FIRST_START)
+		so.start.claim = protect_claim(a, r->inv, vm, vm->host);
 	return run_order(r, vm->host, &so.o, deadline_ms);
 }
 
@@ -201,6 +204,7 @@ vm_begin_start(struct task_run *r, struct txn *t)
 		return;
 	vm->run_gen++;
 	vm->power_state = POWER_STARTING;
+	protect_begin(r->inv, vm, vm->host);
 	text_set(&vm->power_reason, NULL);
 	txn_event(t, EV_VM_STARTING, r->entity, r->id, r->who.name,
 	    "Starting %s on host %s", vm->o.name, inv_name(r->inv, vm->host));
@@ -214,6 +218,8 @@ vm_failed_start(struct vm *vm, int rc, const struct err *e)
 	/* Without an answer it may run by now: the host's next report says. */
 	bool open = rc == ERR_TIMEOUT || rc == ERR_LOST || rc == ERR_CANCELLED;
 	vm->power_state = open ? POWER_UNKNOWN : POWER_OFF;
+	if (!open)
+		protect_end(vm);
 	text_set(&vm->power_reason, e->msg);
 }
 
