@@ -58,36 +58,72 @@ where_now(const void *arg, const struct vm *vm)
 }
 
 enum rule_verdict
-advice_rules(const struct advice *a, const struct advice_guest *g, obj_id host,
-    struct str *why)
+advice_rules(
+    const struct advice *a, const struct advice_guest *g, obj_id host, struct str *why)
 {
 	if (obj_id_none(g->vm))
 		return RULE_FOLLOWED;
 	return rules_judge(a->inv, g->vm, host, where_now, a, why);
 }
 
-/* The best host that follows every rule; failing that, one that bends one. */
+static bool
+is_among(const obj_id *list, size_t n, obj_id host)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (obj_id_is(list[i], host))
+			return true;
+	}
+	return false;
+}
+
+/* The smaller, the better a host serves; 0: perfectly. */
+enum { CHOICE_BENT = 1, CHOICE_AVOIDED = 2, CHOICE_NONE = 4 };
+
+static unsigned
+judge_host(
+    const struct advice *a, const struct advice_guest *g, obj_id host, struct str *why)
+{
+	unsigned avoided = is_among(g->avoid, g->n_avoid, host) ? CHOICE_AVOIDED : 0;
+
+	if (is_among(g->closed, g->n_closed, host)) {
+		str_addf(why, "%shost \"%s\" takes none now", why->len ? "; " : "",
+		    inv_name(a->inv, host));
+		return CHOICE_NONE;
+	}
+	switch (advice_rules(a, g, host, why)) {
+	case RULE_FOLLOWED:
+		return avoided;
+	case RULE_BENT:
+		return avoided | CHOICE_BENT;
+	case RULE_BROKEN:
+		break;
+	}
+	return CHOICE_NONE;
+}
+
+/* The best host that is not to be avoided and follows every rule; failing that, one
+ * that bends one, and then one to be avoided. */
 static int
 choose(const struct advice *a, const struct advice_guest *g, const struct sched_move *m,
     obj_id *ret_host, struct err *e)
 {
 	AUTO(str) struct str why = STR_INIT;
-	obj_id bent = OBJ_ID_NONE;
+	obj_id best = OBJ_ID_NONE;
+	unsigned least = CHOICE_NONE;
 
-	for (size_t i = 0; i < m->candidate_count && m->candidates[i].fits; i++) {
+	for (size_t i = 0; i < m->candidate_count && m->candidates[i].fits && least;
+	     i++) {
 		obj_id host = obj_id_make(KIND_HOST, m->candidates[i].host);
-		enum rule_verdict v = advice_rules(a, g, host, &why);
-		if (v == RULE_FOLLOWED) {
-			*ret_host = host;
-			return 0;
+		unsigned is = judge_host(a, g, host, &why);
+		if (is < least) {
+			least = is;
+			best = host;
 		}
-		if (v == RULE_BENT && obj_id_none(bent))
-			bent = host;
 	}
-	if (obj_id_none(bent))
+	if (obj_id_none(best))
 		return err_set(e, ERR_NO_CAPACITY, "no host can take \"%s\": %s",
 		    g->name ? g->name : "it", str_cstr(&why));
-	*ret_host = bent;
+	*ret_host = best;
 	return 0;
 }
 

@@ -30,11 +30,15 @@ struct advice_guest {
 	obj_id want_host; /* only this one will do, or none */
 	uint32_t num_cpu;
 	uint64_t memory_mb;
-	const char *engine; /* "qemu"; NULL: any */
-	obj_id datastore;   /* where its disk lies, or none */
-	uint64_t disk_mb;   /* room that is still to be taken there */
-	obj_id source;      /* datastore that it is copied from, or none */
-	obj_id network;     /* or none */
+	const char *engine;  /* "qemu"; NULL: any */
+	obj_id datastore;    /* where its disk lies, or none */
+	uint64_t disk_mb;    /* room that is still to be taken there */
+	obj_id source;       /* datastore that it is copied from, or none */
+	obj_id network;      /* or none */
+	const obj_id *avoid; /* hosts not to take while there is another */
+	size_t n_avoid;
+	const obj_id *closed; /* hosts not to take */
+	size_t n_closed;
 };
 
 /* ERR_NO_CAPACITY with the resource, how much is asked, how much is free and where. */
