@@ -50,6 +50,9 @@ check_state(const struct view_host *h, struct fit *out)
 	case SCHED_HOST_STANDBY:
 		fit_refuse(out, SCHED_REASON_STANDBY, 0, NULL);
 		return;
+	case SCHED_HOST_KEPT:
+		fit_refuse(out, SCHED_REASON_KEPT, 0, NULL);
+		return;
 	case SCHED_HOST_DISCONNECTED:
 	case SCHED_HOST_NOT_RESPONDING:
 	case SCHED_HOST_STATE_COUNT_:

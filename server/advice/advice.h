@@ -26,6 +26,7 @@ void advice_free(struct advice *a);
 struct advice_guest {
 	obj_id vm; /* which machine, if there is one already; else none */
 	const char *name;
+	bool is_restart; /* of a lost host: what is kept free for it is its to take */
 	obj_id cluster;
 	obj_id want_host; /* only this one will do, or none */
 	uint32_t num_cpu;

@@ -3,13 +3,15 @@
  */
 #include "base/arena.h"
 #include "base/str.h"
+#include "server/admission/admission.h"
 #include "server/advice/advice_int.h"
 
 static bool
 is_about_room(enum sched_reason_code code)
 {
 	return code == SCHED_REASON_CORES || code == SCHED_REASON_VCPUS ||
-	       code == SCHED_REASON_MEMORY || code == SCHED_REASON_DATASTORE_SPACE;
+	       code == SCHED_REASON_MEMORY || code == SCHED_REASON_DATASTORE_SPACE ||
+	       code == SCHED_REASON_KEPT;
 }
 
 static void
@@ -18,7 +20,7 @@ take_candidate(
 {
 	to->host = obj_id_make(KIND_HOST, c->host);
 	to->fits = c->fits;
-	to->shortages = arena_array(mem, c->reason_count + 3, sizeof(char *));
+	to->shortages = arena_array(mem, c->reason_count + 4, sizeof(char *));
 	for (size_t i = 0; i < c->reason_count; i++) {
 		if (is_about_room(c->reasons[i].code))
 			to->shortages[to->n_shortages++] =
@@ -74,6 +76,24 @@ follow_rules(struct advice *a, const struct advice_guest *g, struct arena *mem,
 	    arena_printf(mem, "is no place for it: %s", str_cstr(&why));
 }
 
+/* One that runs and comes from elsewhere must leave what its new cluster keeps free. */
+static void
+keep_room(struct advice *a, const struct advice_guest *g, struct arena *mem,
+    struct advice_room *room)
+{
+	const struct vm *vm = inv_vm(a->inv, g->vm);
+	obj_id to = inv_ancestor(a->inv, room->host, KIND_CLUSTER);
+	struct err e = ERR_INIT;
+
+	if (!vm || vm->power_state == POWER_OFF || vm->power_state == POWER_SUSPENDED ||
+	    obj_id_is(inv_ancestor(a->inv, vm->host, KIND_CLUSTER), to) ||
+	    !admission_guest(a->inv, to, vm, &e))
+		return;
+	room->fits = false;
+	room->shortages[room->n_shortages++] =
+	    arena_printf(mem, "keeps room for lost hosts: %s", e.msg);
+}
+
 /* Hosts that follow every rule come before those that bend one; else in their order. */
 static void
 bent_last(struct advice_room *v, size_t n)
@@ -109,6 +129,8 @@ advice_rooms(struct advice *a, const struct advice_guest *g, struct arena *mem,
 		close_host(a, g, &(*ret)[i]);
 	for (size_t i = 0; i < *ret_n; i++)
 		follow_rules(a, g, mem, &(*ret)[i]);
+	for (size_t i = 0; i < *ret_n; i++)
+		keep_room(a, g, mem, &(*ret)[i]);
 	bent_last(*ret, *ret_n);
 	return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "server/admission/admission.h"
 #include "server/advice/advice_int.h"
 #include "server/hosts/hosts.h"
 
@@ -101,8 +102,18 @@ add_stores_and_networks(const struct advice *a, struct sched_view *v, struct err
 	return rc;
 }
 
+/* A failover host: its own guests may stay, and those of lost hosts come. */
+static bool
+is_kept_from(const struct advice *a, const struct advice_guest *g, const struct host *h)
+{
+	const struct vm *vm = inv_vm(a->inv, g->vm);
+
+	return !g->is_restart && admission_is_kept(a->inv, h->o.id) &&
+	       !(vm && obj_id_is(vm->host, h->o.id));
+}
+
 static enum sched_host_state
-state_of(const struct advice *a, const struct host *h)
+state_of(const struct advice *a, const struct advice_guest *g, const struct host *h)
 {
 	if (h->maintenance != MAINT_NONE)
 		return h->maintenance == MAINT_IN ? SCHED_HOST_MAINTENANCE
@@ -111,7 +122,7 @@ state_of(const struct advice *a, const struct host *h)
 		return SCHED_HOST_STANDBY;
 	if (hosts_is_up(a->hosts, h->o.id) && h->cpu_cores && h->cpu_total_mhz &&
 	    h->memory_total_mb)
-		return SCHED_HOST_CONNECTED;
+		return is_kept_from(a, g, h) ? SCHED_HOST_KEPT : SCHED_HOST_CONNECTED;
 	return h->connection_state == CONN_DISCONNECTED ? SCHED_HOST_DISCONNECTED
 							: SCHED_HOST_NOT_RESPONDING;
 }
@@ -141,7 +152,8 @@ fill_reach(const struct advice *a, const struct host *h, struct sched_host *s,
 }
 
 static int
-add_hosts(const struct advice *a, struct sched_view *v, struct err *e)
+add_hosts(const struct advice *a, const struct advice_guest *g, struct sched_view *v,
+    struct err *e)
 {
 	size_t n_stores = inv_count(a->inv, KIND_DATASTORE);
 	size_t n_networks = inv_count(a->inv, KIND_NETWORK);
@@ -156,7 +168,7 @@ add_hosts(const struct advice *a, struct sched_view *v, struct err *e)
 			.id = obj_id_number(o->id),
 			.name = o->name,
 			.cluster = obj_id_number(o->parent),
-			.state = state_of(a, h),
+			.state = state_of(a, g, h),
 			.cpu_mhz = h->cpu_total_mhz,
 			.cpu_cores = h->cpu_cores,
 			.memory_mb = h->memory_total_mb,
@@ -277,7 +289,9 @@ add_wanted(struct sched_view *v, const struct advice_guest *g, const char *name,
 		.memory_mb = g->memory_mb,
 		.engines = g->engine ? engine_bit(g->engine) : 0,
 		.disks = disks,
-		.disk_count = obj_id_none(g->datastore) ? 0 : copied ? 2 : 1,
+		.disk_count = obj_id_none(g->datastore) ? 0
+			      : copied                  ? 2
+							: 1,
 		.networks = &network,
 		.network_count = obj_id_none(g->network) ? 0 : 1,
 	};
@@ -315,7 +329,7 @@ advice_view(const struct advice *a, const struct advice_guest *g, unsigned n,
 	if (!rc)
 		rc = add_stores_and_networks(a, v, e);
 	if (!rc)
-		rc = add_hosts(a, v, e);
+		rc = add_hosts(a, g, v, e);
 	if (!rc)
 		rc = add_machines(a, v, g->vm, e);
 	if (!rc)

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/map.h"
 #include "base/str.h"
+#include "server/admission/admission.h"
 #include "server/drs/drs_past.h"
 #include "server/hosts/hosts.h"
 #include "server/rules/rules.h"
@@ -59,6 +60,8 @@ why_closed(const struct gather *x, const struct host *h)
 		return "is in standby";
 	if (!hosts_is_up(x->env->hosts, h->o.id))
 		return "is not connected";
+	if (admission_is_kept(x->env->inv, h->o.id))
+		return "is kept free for the guests of lost hosts";
 	if (l && drs_losses_are_many(l, x->env->now_ms))
 		return "comes and goes: it was lost three times in a quarter of an "
 		       "hour";

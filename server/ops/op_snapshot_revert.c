@@ -2,6 +2,7 @@
  * A machine goes back to a snapshot: ended if it runs, given fresh images on the frozen
  * ones, and started again if that is wanted.
  */
+#include "server/admission/admission.h"
 #include "server/ops/snap_plan.h"
 #include "server/ops/snap_step.h"
 #include "server/ops/vm_spec.h"
@@ -147,7 +148,8 @@ place_start(struct task_run *r)
 	if (!vm || hosts_need_up(run_ops(r)->hosts, vm->host, e))
 		return FLOW_FAIL;
 	struct pool_claim claim = pool_claim_of(vm);
-	if (pool_admit_guest(r->inv, vm->pool, vm->o.id, &claim, e))
+	if (pool_admit_guest(r->inv, vm->pool, vm->o.id, &claim, e) ||
+	    admission_start(r->inv, vm, e))
 		return FLOW_FAIL;
 	struct advice_guest g = {
 		.vm = vm->o.id,

@@ -2,6 +2,7 @@
  * Power on: room on the host first, then a higher generation and the order, in one
  * stored step.
  */
+#include "server/admission/admission.h"
 #include "server/ops/vm_step.h"
 #include "server/pools/pool_tree.h"
 
@@ -14,8 +15,9 @@ static int
 admit(const struct inv *inv, const struct vm *vm, struct err *e)
 {
 	struct pool_claim claim = pool_claim_of(vm);
+	int rc = pool_admit_guest(inv, vm->pool, vm->o.id, &claim, e);
 
-	return pool_admit_guest(inv, vm->pool, vm->o.id, &claim, e);
+	return rc ? rc : admission_start(inv, vm, e);
 }
 
 static enum flow_rc

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "base/str.h"
+#include "server/admission/admission.h"
 #include "server/ops/ops_int.h"
 
 static const char *const settings[] = { "cpu_shares_level", "cpu_shares",
@@ -129,5 +130,6 @@ vm_resources_admit(
 		more.cpu_mhz = 0;
 	if (!moves && more.mem_mb <= now->mem_reservation_mb)
 		more.mem_mb = 0;
-	return pool_admit_guest(inv, wanted->pool, now->o.id, &more, e);
+	rc = pool_admit_guest(inv, wanted->pool, now->o.id, &more, e);
+	return rc ? rc : admission_grow(inv, now, wanted, e);
 }

@@ -32,6 +32,6 @@ bool vm_resources_given(const json *args);
  * field; vm is as it was then, or the caller's to drop. */
 int vm_resources_lay(struct vm *vm, const json *args, struct err *e) WARN_UNUSED;
 /* May now, which is on, become wanted: a pool of the same cluster that admits what it
- * asks for more than it has? */
+ * asks for more than it has, and HA's room for lost hosts? */
 int vm_resources_admit(const struct inv *inv, const struct vm *now,
     const struct vm *wanted, struct err *e) WARN_UNUSED;

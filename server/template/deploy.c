@@ -6,6 +6,7 @@
  * image it is a clone or a copy of, and "full"), or "sources", the frozen disks of
  * another machine, with "chain", the layers that a container's copy stands on.
  */
+#include "server/admission/admission.h"
 #include "server/advice/engine_pick.h"
 #include "server/ops/net_plan.h"
 #include "server/ops/template_chain.h"
@@ -114,6 +115,8 @@ place_start(struct task_run *r)
 		r->inv, g.cluster, vm->guest_type, &g.engine, task_err(r)))
 		return run_wait_for_host(r);
 	if (pick_address(r, g.network, &address, task_err(r)))
+		return FLOW_FAIL;
+	if (wants_power(r) && admission_guest(r->inv, g.cluster, vm, task_err(r)))
 		return FLOW_FAIL;
 	if (run_hold_room(r, &g, address, task_err(r)))
 		return run_wait_for_host(r);
@@ -414,8 +417,13 @@ first_start(struct task_run *r)
 {
 	enum vm_verb verb = makes_at_start(r) ? VERB_FIRST_START : VERB_START;
 	const struct vm *vm = run_vm(r);
+	obj_id cluster =
+	    inv_ancestor(r->inv, vm ? vm->host : OBJ_ID_NONE, KIND_CLUSTER);
 
-	return vm ? run_spec_order(r, verb, vm, VM_ORDER_MS) : FLOW_FAIL;
+	/* Others may have been placed at the same moment: all count by now. */
+	if (!vm || admission_guest(r->inv, cluster, vm, task_err(r)))
+		return FLOW_FAIL;
+	return run_spec_order(r, verb, vm, VM_ORDER_MS);
 }
 
 /* It may run, whatever the answer was, and must not when its disks go. */

@@ -1,0 +1,144 @@
+#include "server/admission/admission_check.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arena.h"
+
+#define PER_PERCENT 10u
+#define PERMILLE    1000u
+
+static uint64_t
+cpu_of(const struct failover_guest *g)
+{
+	return g->cpu_mhz ? g->cpu_mhz : FAILOVER_CPU_MHZ;
+}
+
+static uint64_t
+memory_of(const struct failover_guest *g)
+{
+	return g->memory_mb + g->overhead_mb;
+}
+
+static struct failover_share
+kept_share(const struct admission_view *v)
+{
+	struct failover_share keep = failover_automatic(v->hosts, v->n_hosts, v->level);
+
+	if (v->cpu_percent)
+		keep.cpu_permille = v->cpu_percent * (uint64_t)PER_PERCENT;
+	if (v->memory_percent)
+		keep.memory_permille = v->memory_percent * (uint64_t)PER_PERCENT;
+	return keep;
+}
+
+void
+admission_weigh(const struct admission_view *v, struct admission_room *ret)
+{
+	*ret = (struct admission_room){
+		.keep = kept_share(v),
+		.unreserved =
+		    failover_unreserved(v->hosts, v->n_hosts, v->guests, v->n_guests),
+		.slots = failover_slots(
+		    v->hosts, v->n_hosts, v->guests, v->n_guests, &v->caps, v->level),
+	};
+	for (size_t i = 0; i < v->n_hosts; i++) {
+		ret->cpu_mhz += v->hosts[i].cpu_mhz;
+		ret->memory_mb += v->hosts[i].memory_mb;
+	}
+	for (size_t i = 0; i < v->n_guests; i++) {
+		ret->reserved_mhz += cpu_of(&v->guests[i]);
+		ret->reserved_mb += memory_of(&v->guests[i]);
+	}
+}
+
+/* One resource, as the percentage sees it. */
+struct part {
+	const char *name, *unit;
+	uint64_t total, reserved, keep_permille;
+	uint64_t asked;       /* with what it takes besides */
+	uint64_t reservation; /* of that, what it could do without */
+};
+
+static int
+check_part(const struct part *p, const char *cluster, const char *name, struct err *e)
+{
+	uint64_t kept = (p->total * p->keep_permille + PERMILLE - 1) / PERMILLE;
+	uint64_t taken = p->reserved + kept;
+	uint64_t open = p->total > taken ? p->total - taken : 0;
+	uint64_t lacking = p->asked + taken - p->total;
+	char fits[80];
+
+	if (!p->keep_permille || p->asked <= open)
+		return 0;
+	if (p->reservation > lacking)
+		snprintf(fits, sizeof(fits), "with a reservation of %" PRIu64 " %s",
+		    p->reservation - lacking, p->unit);
+	else
+		snprintf(fits, sizeof(fits), "once others give back %" PRIu64 " %s",
+		    lacking, p->unit);
+	return err_set(e, ERR_NO_CAPACITY,
+	    "\"%.50s\" asks for %" PRIu64 " %s of %s, %" PRIu64
+	    " too many: cluster \"%.30s\" keeps %" PRIu64 " of %" PRIu64
+	    " for lost hosts, %" PRIu64 " are reserved; it fits %s",
+	    name, p->asked, p->unit, p->name, lacking, cluster, kept, p->total,
+	    p->reserved, fits);
+}
+
+static int
+check_shares(const struct admission_view *v, const char *name,
+    const struct failover_guest *more, struct err *e)
+{
+	struct admission_room room;
+
+	admission_weigh(v, &room);
+	const struct part cpu = { "CPU", "MHz", room.cpu_mhz, room.reserved_mhz,
+		room.keep.cpu_permille, cpu_of(more), more->cpu_mhz };
+	const struct part memory = { "memory", "MB", room.memory_mb, room.reserved_mb,
+		room.keep.memory_permille, memory_of(more), more->memory_mb };
+	int rc = check_part(&cpu, v->cluster, name, e);
+
+	return rc ? rc : check_part(&memory, v->cluster, name, e);
+}
+
+static int
+check_slots(const struct admission_view *v, const char *name,
+    const struct failover_guest *more, struct err *e)
+{
+	AUTO(arena) struct arena *a = arena_new();
+	struct failover_guest *all = arena_array(a, v->n_guests + 1, sizeof(*all));
+
+	/* A large one makes all slots large. */
+	if (v->n_guests)
+		memcpy(all, v->guests, v->n_guests * sizeof(*all));
+	all[v->n_guests] = *more;
+	const struct failover_slots s = failover_slots(
+	    v->hosts, v->n_hosts, all, v->n_guests + 1, &v->caps, v->level);
+	if (!v->level || s.used + s.kept <= s.total)
+		return 0;
+	return err_set(e, ERR_NO_CAPACITY,
+	    "with \"%.50s\" cluster \"%.30s\" has %" PRIu64 " slots of %" PRIu64
+	    " MHz and %" PRIu64 " MB: %" PRIu64 " are kept for lost hosts and %" PRIu64
+	    " used, %" PRIu64 " too many; it fits once so many are free, or with less "
+	    "reserved",
+	    name, v->cluster, s.total, s.slot.cpu_mhz, s.slot.memory_mb, s.kept, s.used,
+	    s.used + s.kept - s.total);
+}
+
+int
+admission_check(const struct admission_view *v, const char *name,
+    const struct failover_guest *more, struct err *e)
+{
+	switch (v->policy) {
+	case HA_ADMIT_PERCENTAGE:
+		return check_shares(v, name, more, e);
+	case HA_ADMIT_SLOTS:
+		return check_slots(v, name, more, e);
+	case HA_ADMIT_HOSTS:
+	case HA_ADMIT_OFF:
+	case ha_admission_COUNT_:
+		break;
+	}
+	return 0;
+}

@@ -1,0 +1,131 @@
+/* Where HA's room for lost hosts is asked for, and where it is not. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "server/admission/admission.h"
+#include "tests/lib/lab.h"
+
+static void
+set(struct lab *l, const char *op, obj_id id, const char *args)
+{
+	if (lab_do(l, op, id, args))
+		fail_msg("%s: %s %s", args, l->msg, lab_task_error(l));
+}
+
+static void
+refused(struct lab *l, const char *op, obj_id id, const char *args, const char *why)
+{
+	int rc = lab_do(l, op, id, args);
+	const char *msg = l->rc ? l->msg : lab_task_error(l);
+
+	assert_int_equal(rc, ERR_NO_CAPACITY);
+	if (!strstr(msg, why))
+		fail_msg("got \"%s\", wants \"%s\"", msg, why);
+}
+
+/* Two machines of 4096 MB each are all that two hosts of 8192 MB take of which half is
+ * kept; 96 MB of each are its process's own. */
+#define HALF "{'memory_mb':4096,'mem_reservation_mb':4000}"
+
+static void
+power_on_leaves_what_is_kept(void **state)
+{
+	struct lab *l = lab_new(2, 8192);
+	obj_id a = lab_vm(l, "a", false), b = lab_vm(l, "b", false);
+	obj_id c = lab_vm(l, "c", false);
+
+	set(l, "vm.update", a, HALF);
+	set(l, "vm.update", b, HALF);
+	set(l, "cluster.update", l->cluster, "{'ha_enabled':true}");
+	set(l, "vm.start", a, NULL);
+	set(l, "vm.start", b, NULL);
+	refused(l, "vm.start", c, NULL,
+	    "\"c\" asks for 96 MB of memory, 96 too many: cluster \"cl\" keeps 8192 of "
+	    "16384 for lost hosts, 8192 are reserved; it fits once others give back 96 "
+	    "MB");
+	assert_int_equal(lab_power(l, c), POWER_OFF);
+	refused(l, "vm.create", OBJ_ID_NONE,
+	    "{'name':'d','template':'template-1','power_on':true}", "96 too many");
+	set(l, "cluster.update", l->cluster, "{'ha_failover_level':0}");
+	set(l, "vm.start", c, NULL);
+	lab_free(l);
+}
+
+static void
+it_is_asked_of_nobody_where_ha_is_off(void **state)
+{
+	struct lab *l = lab_new(2, 8192);
+	obj_id a = lab_vm(l, "a", false);
+
+	set(l, "vm.update", a, "{'memory_mb':8000,'mem_reservation_mb':8000}");
+	set(l, "cluster.update", l->cluster,
+	    "{'ha_enabled':true,'ha_cpu_percent':100}");
+	refused(l, "vm.start", a, NULL, "of CPU");
+	set(l, "cluster.update", l->cluster, "{'ha_admission':'off'}");
+	set(l, "vm.start", a, NULL);
+	set(l, "vm.stop", a, "{'mode':'kill'}");
+	set(l, "cluster.update", l->cluster,
+	    "{'ha_admission':'percentage','ha_enabled':false}");
+	set(l, "vm.start", a, NULL);
+	lab_free(l);
+}
+
+static void
+a_reservation_grows_as_far_as_there_is_room(void **state)
+{
+	struct lab *l = lab_new(2, 8192);
+	obj_id a = lab_vm(l, "a", false), b = lab_vm(l, "b", false);
+
+	set(l, "vm.update", a, HALF);
+	set(l, "vm.update", b, "{'memory_mb':4100}");
+	set(l, "cluster.update", l->cluster, "{'ha_enabled':true}");
+	set(l, "vm.start", a, NULL);
+	set(l, "vm.start", b, NULL);
+	refused(l, "vm.update", b, "{'mem_reservation_mb':4001}",
+	    "it fits with a reservation of 4000 MB");
+	set(l, "vm.update", b, "{'mem_reservation_mb':4000}");
+	/* What is too much already may become less. */
+	set(l, "cluster.update", l->cluster, "{'ha_memory_percent':90}");
+	set(l, "vm.update", b, "{'mem_reservation_mb':3999}");
+	lab_free(l);
+}
+
+static void
+failover_hosts_are_let_alone(void **state)
+{
+	struct lab *l = lab_new(3, 8192);
+	obj_id a = lab_vm(l, "a", false);
+
+	while (!obj_id_is(inv_vm(l->inv, a)->host, l->host[0])) {
+		set(l, "vm.delete", a, NULL);
+		a = lab_vm(l, "a", false);
+	}
+	set(l, "cluster.update", l->cluster,
+	    "{'ha_enabled':true,'ha_admission':'hosts','ha_failover_hosts':['host-1']}");
+	assert_true(admission_is_kept(l->inv, l->host[0]));
+	refused(l, "vm.start", a, NULL,
+	    "host \"h1\" is kept free for the guests of lost hosts: move \"a\"");
+	refused(l, "vm.create", OBJ_ID_NONE,
+	    "{'name':'b','template':'template-1','host':'host-1'}",
+	    "h1 is kept free for the guests of lost hosts");
+	for (int i = 0; i < 4; i++) {
+		AUTO_FREE char *name = xasprintf("n%d", i);
+		obj_id vm = lab_vm(l, name, true);
+		assert_false(obj_id_is(inv_vm(l->inv, vm)->host, l->host[0]));
+	}
+	lab_free(l);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(power_on_leaves_what_is_kept),
+		cmocka_unit_test(it_is_asked_of_nobody_where_ha_is_off),
+		cmocka_unit_test(a_reservation_grows_as_far_as_there_is_room),
+		cmocka_unit_test(failover_hosts_are_let_alone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
