@@ -233,7 +233,7 @@ cluster_update(struct op_call *c, struct txn *t, struct err *e)
 	if (rc)
 		return rc;
 	if (ha_cluster_given(c->args)) {
-		int rc = ha_cluster_lay(c->inv, cl, c->args, e);
+		rc = ha_cluster_lay(c->inv, cl, c->args, e);
 		if (rc)
 			return rc;
 		txn_event(t, EV_OBJECT_CHANGED, c->entity, OBJ_ID_NONE, c->who.name,
