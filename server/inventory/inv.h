@@ -84,8 +84,8 @@ struct host { /* parent: cluster */
 	json *cpu_flags, *channel_addresses; /* lists of texts */
 	uint32_t channel_port;               /* 0: takes no transfers */
 	enum maintenance_state maintenance;
-	uint32_t ha_slot; /* its block in its cluster's lease areas; 0: none yet */
 	enum standby_state standby;
+	uint32_t ha_slot; /* its block in its cluster's lease areas; 0: none yet */
 	/* Its incarnation, and the last one that gets no lease any more (ha_decide.h)
 	 */
 	uint64_t ha_inc, ha_fenced_inc;

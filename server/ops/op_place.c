@@ -250,8 +250,7 @@ goes_along(const struct op_call *c, obj_id kid)
 	const struct pool *p = inv_pool(c->inv, kid);
 
 	return obj_id_kind(kid) == KIND_RULE || obj_id_kind(kid) == KIND_REC ||
-	       obj_id_kind(kid) == KIND_GROUP ||
-	       (p && p->is_root && !p->o.n_kids);
+	       obj_id_kind(kid) == KIND_GROUP || (p && p->is_root && !p->o.n_kids);
 }
 
 static int
@@ -291,6 +290,7 @@ cluster_delete(struct op_call *c, struct txn *t, struct err *e)
 	{ .name = "drs_automation_level", .type = ARG_WORD, .words = "manual|partially_automated|fully_automated", \
 	  .help = "what is done with what is found; fully: guests are moved" }, \
 	{ .name = "drs_threshold", .type = ARG_U32, .min = 1, .max = DRS_THRESHOLD_MAX, \
+	  .help = "1: only moves that must be; 3: good gains; 5: any gain" }
 #define DPM \
 	{ .name = "dpm_automation", .type = ARG_WORD, .words = "off|manual|automatic", \
 	  .help = "hosts that nobody needs go into standby, or that is recommended" }, \
@@ -298,7 +298,6 @@ cluster_delete(struct op_call *c, struct txn *t, struct err *e)
 	  .help = "what wakes a host: a program of the folder of hooks, and its arguments" }, \
 	{ .name = "dpm_standby", .type = ARG_TEXTS, .max = POWER_HOOK_MAX, \
 	  .help = "the same for putting it into standby" }
-	  .help = "1: only moves that must be; 3: good gains; 5: any gain" }
 
 static const struct op_arg name_new_args[] = { NAME_NEW, { 0 } };
 static const struct op_arg name_change_args[] = { NAME_CHANGE, { 0 } };
