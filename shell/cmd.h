@@ -162,6 +162,9 @@ void function_define(struct shell *sh, const struct node *n);
 enum run function_start(struct stage *st, const struct node *function,
     const struct node *body, const struct arg_list *args, bool own_scope);
 
+/* The call is one of a file. */
+void function_stands_in(struct stage *st, const char *script);
+
 /* attribute.c: of a function's parameter */
 const struct node *attribute_find(const struct node *param, const char *name);
 /* "Mandatory", "ValueFromPipeline" … of [Parameter()]. */
@@ -170,6 +173,12 @@ int64_t parameter_position(struct shell *sh, const struct node *param); /* -1: n
 bool parameter_has_alias(struct shell *sh, const struct node *param, const char *name);
 /* By its [Validate…]. */
 enum run parameter_check(struct shell *sh, const struct node *param, struct val v);
+
+/* script.c */
+bool script_is(const char *name); /* does a command of that name mean a file? */
+/* Its tree lives as long as the shell. */
+int script_load(struct shell *sh, const char *path, const struct node **ret_body,
+    struct err *e) WARN_UNUSED;
 
 /* cmd_out.c: a line from the terminal without its end; NULL at the end of input. */
 enum echo { ECHO_ON, ECHO_OFF };

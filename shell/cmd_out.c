@@ -47,6 +47,44 @@ put_lines(struct stage *st, const char *s)
 	return rc;
 }
 
+/* Of each object one value, as many beside each other as fit or are wanted. */
+static enum run
+format_wide(struct stage *st, const struct layout *l, const struct val *v, size_t n)
+{
+	AUTO_FREE char **cells = xcalloc(n + 1, sizeof(char *));
+	int64_t columns = get_int(st, "Column", 0);
+	struct str b = STR_INIT;
+	int widest = 1;
+
+	for (size_t i = 0; i < n; i++) {
+		AUTO(val)
+		struct val one = column_value(st->sh, &l->cols.v[0], v[i]);
+		cells[i] = val_cstr(one);
+		int w = text_cells(cells[i]);
+		widest = w > widest ? w : widest;
+	}
+	if (columns < 1)
+		columns = (l->width + 1) / (widest + 1);
+	columns = columns < 1 ? 1 : columns;
+	int width = (l->width + 1) / (int)columns - 1;
+	for (size_t i = 0; i < n; i++) {
+		bool last = (int64_t)(i + 1) % columns == 0 || i + 1 == n;
+		AUTO_FREE char *s = text_fit(cells[i], width < 1 ? 1 : width, l->utf8);
+		str_add(&b, s);
+		for (int pad = text_cells(s); !last && pad <= width; pad++)
+			str_addc(&b, ' ');
+		if (last)
+			str_addc(&b, '\n');
+		free(cells[i]);
+	}
+	str_addc(&b, '\n');
+	enum run rc = put(st, val_text(""));
+	if (rc == RUN_OK)
+		rc = put_lines(st, str_cstr(&b));
+	str_fini(&b);
+	return rc;
+}
+
 static enum run
 format_some(struct stage *st, const struct val *v, size_t n)
 {
@@ -56,8 +94,10 @@ format_some(struct stage *st, const struct val *v, size_t n)
 	struct str b = STR_INIT;
 	enum run rc = RUN_OK;
 
-	l.no_header = get_switch(st, "HideTableHeaders");
-	l.wrap = get_switch(st, "Wrap");
+	if (st->cmd->arg != 2) {
+		l.no_header = get_switch(st, "HideTableHeaders");
+		l.wrap = get_switch(st, "Wrap");
+	}
 	if (has_arg(st, "Property")) {
 		rc = columns_from(st->sh, get_arg(st, "Property"), v[0], &l.cols);
 	} else if (as_list) {
@@ -68,6 +108,11 @@ format_some(struct stage *st, const struct val *v, size_t n)
 	}
 	if (rc != RUN_OK)
 		return rc;
+	if (st->cmd->arg == 2) {
+		rc = l.cols.n ? format_wide(st, &l, v, n) : RUN_OK;
+		columns_free(&l.cols);
+		return rc;
+	}
 	for (size_t i = 0; i < n && as_list; i++)
 		print_list(st->sh, &b, &l, v[i]);
 	if (!as_list)

@@ -284,5 +284,6 @@ edit_remember(struct edit *ed, const char *statement)
 	    strcasestr(statement, "-token") || strcasestr(statement, "securestring"))
 		return;
 	AUTO_FREE char *line = xstrndup(statement, n);
+	list_push(ed->sh->history.list, val_text(line));
 	history(ed->hist, &ev, H_ENTER, line);
 }

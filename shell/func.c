@@ -15,6 +15,7 @@ struct call {
 	bool is_filter, own_scope;
 	struct scope scope;
 	struct val input; /* what came, for $input of a body without process */
+	char *script;     /* the file it stands in; NULL: that of its caller */
 };
 
 static char *
@@ -308,7 +309,7 @@ phase(struct stage *st, const struct node *list)
 {
 	struct call *c = st->state;
 	struct shell *sh = st->sh;
-	const char *source = sh->source;
+	const char *source = sh->source, *script = sh->script;
 	enum run rc;
 
 	if (!list)
@@ -318,14 +319,21 @@ phase(struct stage *st, const struct node *list)
 		    "calls nested more than %d deep", MAX_CALLS);
 	sh->calls++;
 	sh->source = c->body->text;
+	sh->script = c->script ? c->script : script;
 	if (c->own_scope)
 		scope_push(sh, &c->scope);
 	rc = exec_list(sh, list, st->out);
 	if (c->own_scope)
 		sh->scope = c->scope.up;
+	sh->script = script;
 	if (rc != RUN_THROW)
 		sh->source = source;
 	sh->calls--;
+	/* "exit" in a file ends that file. */
+	if (rc == RUN_EXIT && c->script && !shell_interrupted()) {
+		sh->ok = sh->exit_code == 0;
+		return RUN_OK;
+	}
 	return rc == RUN_RETURN ? RUN_OK : rc;
 }
 
@@ -372,6 +380,12 @@ bind_input(struct stage *st, struct val v)
 	if (c->own_scope)
 		sh->scope = c->scope.up;
 	return rc;
+}
+
+void
+function_stands_in(struct stage *st, const char *script)
+{
+	((struct call *)st->state)->script = xstrdup(script);
 }
 
 static enum run
@@ -433,6 +447,7 @@ function_fini(struct stage *st)
 	if (c->scope.vars)
 		val_free((struct val){ .type = VAL_TABLE, .table = c->scope.vars });
 	val_free(c->input);
+	free(c->script);
 }
 
 const struct cmd_ops ops_function = { sizeof(struct call), function_begin,

@@ -135,6 +135,20 @@ stage_fini(struct stage *st)
 static const struct cmd function_cmd = { .name = "function", .ops = &ops_function };
 
 static enum run
+resolve_script(struct shell *sh, const struct node *n, const char *path,
+    struct stage *st, const struct arg_list *args)
+{
+	const struct node *body = NULL;
+	struct err e = ERR_INIT;
+
+	if (script_load(sh, path, &body, &e) < 0)
+		return throw_err(sh, n, &e);
+	stage_init(st, sh, &function_cmd, n);
+	function_stands_in(st, path);
+	return function_start(st, NULL, body, args, n->op != OP_DOT);
+}
+
+static enum run
 resolve_value(struct shell *sh, const struct node *n, struct val name, struct stage *st,
     const struct arg_list *args)
 {
@@ -148,6 +162,8 @@ resolve_value(struct shell *sh, const struct node *n, struct val name, struct st
 		stage_init(st, sh, &function_cmd, n);
 		return function_start(st, function, function->kid[0], args, true);
 	}
+	if (script_is(s))
+		return resolve_script(sh, n, s, st, args);
 	const struct cmd *cmd = cmd_find(s);
 	if (!cmd)
 		return throw_new(sh, n, ERR_NOT_FOUND,

@@ -93,9 +93,8 @@ cell(
 	return b.s ? str_take(&b) : xstrdup("");
 }
 
-/* The longest front of s that fits into cells, with an ellipsis if it is cut. */
-static char *
-fit(const char *s, int cells, bool utf8)
+char *
+text_fit(const char *s, int cells, bool utf8)
 {
 	const char *dots = utf8 ? "…" : "...";
 	int room = cells - (utf8 ? 1 : 3), used = 0;
@@ -167,7 +166,7 @@ print_row(struct str *b, const struct layout *l, char *const *cells, bool dashes
 
 	for (size_t k = 0; k < c->n && c->v[k].width; k++) {
 		bool last = k + 1 == c->n || !c->v[k + 1].width;
-		AUTO_FREE char *s = fit(cells[k], c->v[k].width, l->utf8);
+		AUTO_FREE char *s = text_fit(cells[k], c->v[k].width, l->utf8);
 		for (char *p = s; dashes && *p; p++)
 			*p = '-';
 		if (k)
@@ -341,8 +340,8 @@ print_one(struct sink *s, struct val v)
 			open_table(p, rows.list->v[0]);
 		return put_each(s, rows);
 	}
-	if (v.type == VAL_TABLE && v.table->kind == TABLE_RECORD &&
-	    !is_message(v) && v.table->n)
+	if (v.type == VAL_TABLE && v.table->kind == TABLE_RECORD && !is_message(v) &&
+	    v.table->n)
 		return print_record(p, v);
 	close_table(p);
 	val_add_text(&p->text, v);

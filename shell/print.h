@@ -30,6 +30,8 @@ struct layout {
 	bool utf8;
 };
 
+/* The longest front of s that fits into cells, with an ellipsis if it is cut. */
+char *text_fit(const char *s, int cells, bool utf8);
 void columns_free(struct columns *c);
 /* From property names (wildcards) and tables of Name, Expression …; sample tells which
  * there are. */

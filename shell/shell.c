@@ -35,6 +35,7 @@ shell_new(void)
 	sh->scope = &sh->global;
 	sh->ok = true;
 	sh->errors = val_list();
+	sh->history = val_list();
 	sh->functions = map_new_str();
 	sh->screen = (struct screen){ .out = stdout, .err = stderr, .width = 120 };
 	set_preferences(sh);
@@ -52,6 +53,7 @@ shell_free(struct shell *sh)
 	val_free(sh->input);
 	val_free(sh->thrown);
 	val_free(sh->errors);
+	val_free(sh->history);
 	val_free(sh->matches);
 	MAP_EACH(sh->functions, it)
 		free(it.value);

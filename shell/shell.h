@@ -82,6 +82,7 @@ struct shell {
 	int exit_code;
 	const void *stopper;   /* the stage that had enough */
 	struct val errors;     /* newest first */
+	struct val history;    /* statements typed, oldest first */
 	struct val matches;    /* $Matches */
 	struct map *functions; /* folded name → struct function, owned */
 	struct arena **programs;

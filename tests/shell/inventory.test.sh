@@ -419,3 +419,35 @@ Get-VIServer -Saved | % Name
 ## STDOUT:
 lab
 ## END
+
+#### the inside of machines
+Get-VM web-01, db-01 | Get-VMGuest
+## STDOUT:
+
+VM                   State      IPAddress            OSFullName
+--                   -----      ---------            ----------
+web-01               Unknown    10.1.0.9
+db-01                NotRunning
+
+## END
+
+#### an object as the API has it
+$v = Get-VM web-01 | Get-View
+"$($v.id) $($v.power_state) $($v.num_cpu)"
+(Get-View web-01 | ConvertTo-Json -Depth 3 | ConvertFrom-Json).name
+Get-View nope
+## STDOUT:
+vm-1 powered_on 2
+web-01
+## END
+## STDERR-has: nope
+## status: 1
+
+#### whatever is called so
+Get-Inventory *1 | ForEach-Object { "$($_.GetType().Name) $($_.Name)" }
+## STDOUT:
+VMHost esx1
+VirtualMachine web-01
+VirtualMachine db-01
+Datastore shared1
+## END

@@ -400,6 +400,7 @@ Get-Command Get-VM* | % Name
 Get-VM
 Get-VMHost
 Get-VMResourceConfiguration
+Get-VMGuest
 Get-VMCounter
 Get-VMLog
 ## END

@@ -60,7 +60,7 @@ x
 ## END
 
 #### errors into a file, and more behind them
-$f = "$env:TMPDIR/e.txt"
+$f = "$HOME/e.txt"
 & { Write-Error 'one'; 'x' } 2>$f
 Write-Error 'two' 2>>$f
 Get-Content $f
@@ -71,7 +71,7 @@ two
 ## END
 
 #### everything into one file
-$f = "$env:TMPDIR/all.txt"
+$f = "$HOME/all.txt"
 & { 'x'; Write-Error 'e'; Write-Warning 'w' } *>$f
 Get-Content $f
 ## STDOUT:
@@ -81,7 +81,7 @@ w
 ## END
 
 #### output and errors into a file
-$f = "$env:TMPDIR/both.txt"
+$f = "$HOME/both.txt"
 & { 'x'; Write-Error 'e' } 2>&1 >$f
 Get-Content $f
 ## STDOUT:
