@@ -178,8 +178,10 @@ task_wait(
 static enum run
 put_object(struct stage *st, const struct changes *c, const struct pending *p)
 {
-	struct err e = ERR_INIT;
+	struct err e = ERR_INIT, ignored = ERR_INIT;
 	struct val record = VAL_NONE;
+	enum obj_kind kind = c->kind;
+	obj_id id;
 
 	if (c->kind == KIND_NONE)
 		return RUN_OK;
@@ -187,7 +189,10 @@ put_object(struct stage *st, const struct changes *c, const struct pending *p)
 		return put(st, record_from(st->sh, c->kind, p->result));
 	if (!p->object)
 		return RUN_OK;
-	if (inventory_get(st->sh, c->kind, p->object, &record, &e) < 0)
+	/* What a recommendation does may be done to a guest or to a host. */
+	if (!obj_id_parse(p->object, KIND_NONE, &id, &ignored))
+		kind = obj_id_kind(id);
+	if (inventory_get(st->sh, kind, p->object, &record, &e) < 0)
 		return report(st, &e, p->name);
 	return put(st, record);
 }

@@ -44,6 +44,9 @@ set_cluster_process(struct stage *st, struct val v)
 	body_bool(st, body, "DrsEnabled", "drs_enabled");
 	body_name(st, body, "DrsAutomationLevel", "drs_automation_level");
 	body_number(st, body, "DrsMigrationThreshold", "drs_threshold");
+	body_name(st, body, "PowerManagement", "dpm_automation");
+	body_texts(st, body, "WakeCommand", "dpm_wake");
+	body_texts(st, body, "StandbyCommand", "dpm_standby");
 	body_number(st, body, "MemoryOvercommitPermille", "memory_overcommit_permille");
 	body_number(st, body, "VCpusPerCore", "vcpus_per_core");
 	if (!json_count(body))
@@ -109,9 +112,33 @@ print_writes(FILE *f, const json *guest)
 		    number_in(guest, NULL, "memory_mb"), json_str_value(from, NULL));
 }
 
+/* Of a host that had better sleep, or wake. */
+static void
+print_power(FILE *f, const json *rec)
+{
+	const json *in = json_get(rec, "inputs");
+
+	fprintf(f, "%s (priority %.0f)\n  because %s\n",
+	    json_str_value(json_get(rec, "name"), NULL),
+	    number_in(rec, NULL, "priority"),
+	    json_str_value(json_get(rec, "text"), NULL));
+	fprintf(f, "  guests want %.0f of %.0f MHz, %.0f of %.0f MB\n",
+	    number_in(in, NULL, "cpu_mhz"), number_in(in, NULL, "cpu_capacity_mhz"),
+	    number_in(in, NULL, "memory_mb"),
+	    number_in(in, NULL, "memory_capacity_mb"));
+}
+
+static bool
+is_move(const json *rec)
+{
+	const char *action = json_str_value(json_get(rec, "action"), NULL);
+
+	return !action || !strcmp(action, "move");
+}
+
 /* The numbers behind it, for people. */
 static void
-print_why(struct stage *st, const json *rec)
+print_move(struct stage *st, const json *rec)
 {
 	FILE *f = st->sh->screen.err;
 	const json *k = json_get(rec, "factors"), *alts = json_get(k, "alternatives");
@@ -138,6 +165,15 @@ print_why(struct stage *st, const json *rec)
 	}
 }
 
+static void
+print_why(struct stage *st, const json *rec)
+{
+	if (is_move(rec))
+		print_move(st, rec);
+	else
+		print_power(st->sh->screen.err, rec);
+}
+
 /* Which are put out. */
 struct wanted {
 	const char *cluster, *state; /* NULL: of any */
@@ -149,10 +185,10 @@ struct wanted {
 static bool
 names_vm(const struct wanted *w, const json *rec)
 {
-	const json *vm = json_get(rec, "vm");
+	const char *vm = json_str_value(json_get(rec, "vm"), NULL);
 
 	for (size_t i = 0; i < val_count(w->vms); i++) {
-		if (!strcmp(record_id(val_at(w->vms, i)), json_str_value(vm, NULL)))
+		if (vm && !strcmp(record_id(val_at(w->vms, i)), vm))
 			return true;
 	}
 	return !val_count(w->vms);
@@ -368,3 +404,25 @@ set_host_process(struct stage *st, struct val v)
 
 const struct cmd_ops ops_set_host = { sizeof(struct changes), host_begin,
 	set_host_process, end_changes, fini_changes };
+
+/* Into standby, and out of it. */
+static enum run
+suspend_host_process(struct stage *st, struct val v)
+{
+	AUTO(json) json *body = json_new_object();
+
+	json_set_bool(body, "evacuate", get_switch(st, "Evacuate"));
+	return change_named(st, "VMHost", KIND_BIT(HOST), "POST", "standby", body);
+}
+
+const struct cmd_ops ops_suspend_host = { sizeof(struct changes), host_begin,
+	suspend_host_process, end_changes, fini_changes };
+
+static enum run
+start_host_process(struct stage *st, struct val v)
+{
+	return change_named(st, "VMHost", KIND_BIT(HOST), "DELETE", "standby", NULL);
+}
+
+const struct cmd_ops ops_start_host = { sizeof(struct changes), host_begin,
+	start_host_process, end_changes, fini_changes };

@@ -107,10 +107,21 @@ limits(const json *j)
 	return json_what(j) == JSON_IS_INT && json_int_value(j) != 0;
 }
 
-/* PowerCLI has one word for both: a host in maintenance that is there says so. */
+static bool
+is_asleep(const json *host)
+{
+	const json *s = json_get(host, "standby");
+
+	return json_what(s) == JSON_IS_STR && !strcmp(json_str_value(s, NULL), "in");
+}
+
+/* PowerCLI has one word for both: a host in maintenance that is there says so, and so
+ * does one in standby that is not. */
 static struct val
 host_state(const json *host, const char *connection)
 {
+	if (is_asleep(host))
+		return val_text("Standby");
 	const json *m = json_get(host, "maintenance");
 	bool in = json_what(m) == JSON_IS_STR && !strcmp(json_str_value(m, NULL), "in");
 
@@ -172,6 +183,8 @@ value_of(struct shell *sh, const json *o, json *j, enum how how)
 	case NOT_OFF:
 		return s ? val_bool(strcmp(s, "off") != 0) : VAL_NONE;
 	case HOST_POWER:
+		if (is_asleep(o))
+			return val_text("Standby");
 		return val_text(s && !strcmp(s, "connected") ? "PoweredOn" : "Unknown");
 	}
 	return VAL_NONE;
