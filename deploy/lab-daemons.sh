@@ -157,7 +157,25 @@ write_server_settings()
 
 		[web]
 		root = $run/web
+
+		[power]
+		hooks = $run/power/hooks
 	END
+}
+
+# What switches hosts, and the hook by which the server has it do so.
+start_power()
+{
+	mkdir -p "$dir/power/hooks"
+	[[ -p $dir/power/orders ]] || mkfifo -m 0600 "$dir/power/orders"
+	chown "$LAB_USER:" "$dir/power/orders"
+	cat >"$dir/power/hooks/switch-host" <<-END
+		#!/bin/sh
+		# switch-host on|off HOST
+		printf '%s %s\n' "\$1" "\$2" >$(run_dir)/power/orders
+	END
+	chmod 0755 "$dir/power/hooks/switch-host"
+	"$here/lab-run.sh" start "$dir" power -- "$here/lab-power.sh" "$dir"
 }
 
 # Make the first administrator.  It is done while no server runs: the database lets only
@@ -199,6 +217,7 @@ start_server()
 	is_running droverd || make_administrator
 	"$here/lab-run.sh" start "$dir" droverd --user "$LAB_USER" -- \
 		"$(run_dir)/bin/droverd" --config "$(run_dir)/etc/droverd.conf"
+	start_power
 	lab_wait 60 is_settled_server || true
 	is_serving || lab_die "the server does not answer: $(tail -n 3 "$dir/log/droverd.log")"
 }
@@ -211,6 +230,7 @@ is_settled_server()
 
 stop_server()
 {
+	"$here/lab-run.sh" stop "$dir" power
 	"$here/lab-run.sh" stop "$dir" droverd
 	"$here/lab-pg.sh" stop "$dir"
 }

@@ -78,6 +78,8 @@ make_cluster()
 {
 	ensure Datacenter "$DATACENTER" ""
 	ensure Cluster "$CLUSTER" "-Location '$DATACENTER'"
+	drover "Set-Cluster '$CLUSTER' -StandbyCommand switch-host, off, '{host}' \
+		-WakeCommand switch-host, on, '{host}' | Out-Null"
 }
 
 # Print a one-time token for a host of that name.
