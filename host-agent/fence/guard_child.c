@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "host-agent/fence/guard_int.h"
@@ -46,10 +47,14 @@ mount_proc(void)
 	return mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 }
 
-/* Bury what others left, until somebody kills us and with us all of them. */
+/*
+ * Bury what others left, until somebody kills us and with us all of them.  Not at once:
+ * whoever watches one of them from outside can read how it ended until then.
+ */
 static _Noreturn void
 hold(int report)
 {
+	static const struct timespec a_while = { .tv_sec = 1 };
 	sigset_t child;
 	int signo;
 
@@ -59,9 +64,10 @@ hold(int report)
 	guard_let_go(-1);
 	close(report);
 	for (;;) {
+		sigwait(&child, &signo);
+		nanosleep(&a_while, NULL);
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			;
-		sigwait(&child, &signo);
 	}
 }
 

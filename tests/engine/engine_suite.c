@@ -756,7 +756,8 @@ main(int argc, char **argv)
 			return SKIPPED;
 		failed = cmocka_run_group_tests(alike, NULL, NULL);
 		if (oci_move_suite_can())
-			failed += move_suite_run(kind) + oci_move_suite_run();
+			failed += move_suite_run(kind) + oci_move_suite_run() +
+				  guard_move_suite_run(kind);
 		failed += guard_suite_run(kind);
 		return failed + oci_suite_run() ? 1 : 0;
 	}
@@ -782,7 +783,8 @@ main(int argc, char **argv)
 	failed += cmocka_run_group_tests(machines, NULL, NULL);
 	failed += kind == SUITE_SIM ? cmocka_run_group_tests(sim_only, NULL, NULL)
 				    : cmocka_run_group_tests(qemu_only, NULL, NULL);
-	failed += move_suite_run(kind) + guard_suite_run(kind);
+	failed += move_suite_run(kind) + guard_suite_run(kind) +
+		  guard_move_suite_run(kind);
 	if (kind == SUITE_QEMU)
 		failed += disk_suite_run() + snapshot_suite_run();
 	return failed ? 1 : 0;

@@ -6,3 +6,5 @@
 
 /* Runs all of it; the number of tests that failed. */
 int guard_suite_run(enum suite_kind kind);
+/* What concerns moves, where they can be made. */
+int guard_move_suite_run(enum suite_kind kind);

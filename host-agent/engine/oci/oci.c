@@ -69,6 +69,7 @@ destroy_guest(struct oci_guest *c)
 	list_remove(&c->leaving_node);
 	oci_child_drop(c);
 	oci_unwatch(c);
+	oci_guard_drop(c);
 	oci_ground_drop(c);
 	if (c->spec)
 		drover__guest_spec__free_unpacked(c->spec, NULL);
@@ -104,6 +105,8 @@ oci_flow_ended(struct oci_guest *c)
 static void
 show_failure(struct oci_guest *c, struct err *why)
 {
+	if (c->struck)
+		err_set(why, ERR_LOST, "%s", c->struck);
 	err_wrap(why, "%s: cannot %s", c->who, engine_verb_name(c->g.verb));
 	engine_set_down(&c->g, ENGINE_END_DIED, why->msg);
 }
@@ -122,6 +125,7 @@ on_flow_end(void *owner, struct flow *f, int rc, const struct err *e)
 	c->verb_flow = NULL;
 	c->shows_end = false;
 	c->asked = OCI_ASKED_NOTHING;
+	c->keeps_guard = false;
 	oci_ground_drop(c);
 	if (!rc && c->g.state != ENGINE_DOWN)
 		oci_stat(c);
@@ -164,6 +168,7 @@ op_guest_free(struct engine_guest *g)
 	oci_move_drop(c);
 	oci_child_drop(c);
 	oci_unwatch(c);
+	oci_guard_drop(c);
 	if (c->n_flows == 0) {
 		destroy_guest(c);
 		return;
@@ -249,6 +254,8 @@ static const struct engine_ops oci_ops = {
 	.move_cancel = oci_op_move_cancel,
 	.take_back = oci_op_take_back,
 	.adopt_moving = oci_op_adopt_moving,
+	.arm = oci_op_arm,
+	.guard = oci_op_guard,
 	.exec = oci_op_exec,
 	.root = oci_op_root,
 	.console_tail = oci_op_console_tail,

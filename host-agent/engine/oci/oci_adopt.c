@@ -6,6 +6,7 @@
 #include "host-agent/engine/oci/oci_move.h"
 
 #define CLEAR_MS 45000
+#define ADOPT_MS 5000 /* of a guard's word */
 
 /* ---- nothing lives ---- */
 
@@ -13,10 +14,12 @@ static enum flow_rc
 lost_start(struct flow *f, void *arg)
 {
 	struct oci_guest *c = arg;
+	char why[ENGINE_REASON_MAX];
 
 	if (oci_is_gone(c))
 		return FLOW_FAIL;
-	engine_set_down(&c->g, ENGINE_END_DIED, c->g.reason);
+	snprintf(why, sizeof(why), "%s", c->g.reason);
+	engine_set_down(&c->g, ENGINE_END_DIED, why);
 	err_set(flow_err(f), ERR_NOT_FOUND, "%s does not run any more: %s", c->who,
 	    c->g.reason);
 	return FLOW_FAIL;
@@ -99,7 +102,17 @@ ended_start(struct flow *f, void *arg)
 	return c->ended ? oci_clear_step(f, arg) : FLOW_NEXT;
 }
 
+/* Without a word from its guard what is known is that it lives. */
+static enum flow_rc
+guard_start(struct flow *f, void *arg)
+{
+	struct oci_guest *c = arg;
+
+	return c->ended || c->struck ? FLOW_NEXT : oci_guard_step(f, c);
+}
+
 static const struct flow_step adopt_steps[] = {
+	{ "guard", guard_start, oci_guard_finish, NULL, ADOPT_MS },
 	{ "freezer", freezer_start, freezer_finish, NULL, OCI_RUNTIME_MS + 5000 },
 	{ "ended", ended_start, NULL, NULL, CLEAR_MS },
 	{ "settle", settle_start, NULL, NULL, 0 },
@@ -122,6 +135,7 @@ oci_op_adopt(struct engine_guest *g, const Drover__GuestSpec *spec, struct err *
 		return err_set(
 		    e, ERR_NOT_FOUND, "%s does not run any more: %s", c->who, why.msg);
 	}
+	oci_guard_adopt(c);
 	if (c->run.phase == OCI_SAVING || c->run.phase == OCI_LEAVING ||
 	    c->run.phase == OCI_GIVEN)
 		return oci_move_adopt(c, e);
@@ -132,7 +146,7 @@ oci_op_adopt(struct engine_guest *g, const Drover__GuestSpec *spec, struct err *
 	oci_program(c, program, sizeof(program));
 	/* A dead one that its parent has not taken notice of has no program. */
 	if (oci_watch(c, &why) || !*program) {
-		clear_away(c, "its first process is gone");
+		clear_away(c, c->struck ? c->struck : "its first process is gone");
 		return 0;
 	}
 	/* Until it is as its record says; what is known is that it lives. */

@@ -251,6 +251,7 @@ kill_start(struct flow *f, void *arg)
 	struct err e = ERR_INIT;
 
 	oci_child_drop(c);
+	oci_guard_kill(c);
 	if (oci_thaw(c, &e))
 		log_warn("engine", "%s", e.msg);
 	if (c->pidfd >= 0 && !c->ended &&
@@ -277,6 +278,33 @@ static enum flow_rc
 dead_finish(struct flow *f, void *arg, int rc)
 {
 	return rc == ERR_CANCELLED ? FLOW_FAIL : FLOW_NEXT;
+}
+
+/* All that it held is gone when it says so. */
+static enum flow_rc
+held_start(struct flow *f, void *arg)
+{
+	struct oci_clearing *k = arg;
+	struct oci_guest *c = k->c;
+
+	oci_guard_kill(c);
+	if (oci_guard_is_over(c))
+		return FLOW_NEXT;
+	c->guard_wake = flow_wake(f);
+	return FLOW_WAIT;
+}
+
+static enum flow_rc
+held_finish(struct flow *f, void *arg, int rc)
+{
+	struct oci_clearing *k = arg;
+
+	if (rc == ERR_CANCELLED)
+		return FLOW_FAIL;
+	if (!rc)
+		return FLOW_AGAIN;
+	log_warn("engine", "%s: its guard does not go", k->c->who);
+	return FLOW_NEXT;
 }
 
 static bool
@@ -374,6 +402,7 @@ gone_finish(struct flow *f, void *arg, int rc)
 static const struct flow_step clear_steps[] = {
 	{ "kill", kill_start, NULL, NULL, 0 },
 	{ "dead", dead_start, dead_finish, NULL, DEAD_MS },
+	{ "held", held_start, held_finish, NULL, DEAD_MS },
 	{ "delete", delete_start, delete_finish, NULL, OCI_RUNTIME_MS + 5000 },
 	{ "gone", gone_start, gone_finish, NULL, LOOK_MS },
 	{ NULL, NULL, NULL, NULL, 0 },
@@ -386,8 +415,13 @@ on_cleared(void *owner, struct flow *f, int rc, const struct err *e)
 	struct oci_guest *c = k->c;
 	struct loop *l = c->g.engine->loop;
 
+	bool lives;
+
 	c->clearing = NULL;
-	if (oci_flow_ended(c) && !rc && !c->ground.n) {
+	lives = oci_flow_ended(c);
+	if (lives && !rc && !c->keeps_guard)
+		oci_guard_forget(c);
+	if (lives && !rc && !c->ground.n) {
 		oci_move_forget(c);
 		oci_run_drop(c);
 	}

@@ -44,6 +44,17 @@ add_program(struct exec_words *w, const struct engine_exec *x)
 	add(w, NULL);
 }
 
+/* Its descriptor comes behind the program's three. */
+static void
+add_guard(struct exec_words *w, const struct oci_guest *c)
+{
+	add(w, c->oci->guard);
+	add(w, "enter");
+	add(w, "--init");
+	add(w, "6");
+	add(w, "--");
+}
+
 static void
 add_runtime(struct exec_words *w, const struct oci_guest *c,
     const struct engine_exec *x, const char *user)
@@ -70,15 +81,20 @@ oci_op_exec(struct engine_guest *g, const struct engine_exec *x, child_fn done,
     void *arg, struct child **ret_c, struct err *e)
 {
 	struct oci_guest *c = oci_guest_of(g);
-	size_t n = count(x->args) + 2 * count(x->env) + 20;
+	size_t n = count(x->args) + 2 * count(x->env) + 25;
 	AUTO_FREE const char **v = xcalloc(n, sizeof(*v));
 	struct exec_words w = { v, 0 };
-	struct child_opts o = { .pass_fds = x->fds, .n_pass_fds = 3 };
+	int fds[4] = { x->fds[0], x->fds[1], x->fds[2], oci_guard_init(c) };
+	struct child_opts o = { .pass_fds = fds, .n_pass_fds = 3 };
 	char user[32];
 
 	if (n > EXEC_WORDS_MAX)
 		return err_set(e, ERR_INVALID, "%zu arguments are too many", n);
 	snprintf(user, sizeof(user), "%" PRIu32 ":%" PRIu32, x->uid, x->gid);
+	if (fds[3] >= 0) {
+		add_guard(&w, c);
+		o.n_pass_fds = 4;
+	}
 	add(&w, c->oci->stage);
 	add(&w, "exec");
 	if (x->tty)

@@ -4,7 +4,7 @@
  * A guest's folder (mode 0711, root's): run (the record, see struct oci_run),
  * bundle/config.json, root/ and mnt/ (empty: the container's root and the stage's
  * layers are mounted there, in a mount namespace of their own), images/ (of a
- * checkpoint, absent else), criu.conf, files (see oci_ground.h).
+ * checkpoint, absent else), criu.conf, files (see oci_ground.h), guard.sock.
  *
  * The runtime keeps its own records below oci->runtime_root, gone with a reboot.  Its
  * name for a guest is "vm-42".
@@ -28,6 +28,7 @@
 #define OCI_RUNTIME_MS  20000 /* for a command of the runtime */
 #define OCI_LAUNCH_MS   60000 /* for a start */
 
+struct guard_client;
 struct oci_clearing;
 struct oci_probe;
 
@@ -35,7 +36,7 @@ struct oci {
 	struct engine en;
 	struct flows *flows;
 	char *runtime, *criu, *stage, *init, *guard; /* programs, absolute */
-	struct oci_seal seal;                /* of the runtime */
+	struct oci_seal seal;                        /* of the runtime */
 	char *state_dir, *runtime_root;
 	struct oci_criu_facts criu_facts;
 	uint32_t id_base;
@@ -93,6 +94,14 @@ struct oci_guest {
 	bool ended; /* the first process has; what is left is not cleared yet */
 	bool status_known;
 	int status;
+
+	struct guard_client *guard; /* or NULL */
+	bool guarded;               /* it has a guard, or had one that ended */
+	bool guard_ends;            /* by us */
+	bool keeps_guard;           /* what is cleared is started again */
+	const char *struck;         /* why it ended with its guard, or NULL */
+	char struck_text[ENGINE_REASON_MAX];
+	struct wake guard_wake; /* waits for its guard's word */
 
 	struct flow *verb_flow; /* of the verb under way */
 	unsigned n_flows;
@@ -188,6 +197,35 @@ enum flow_rc oci_runs_finish(struct flow *f, void *arg, int rc);
 enum flow_rc oci_up_step(struct flow *f, void *arg);
 /* oci_clear as a step, and as an undo. */
 enum flow_rc oci_clear_step(struct flow *f, void *arg);
+
+/*
+ * ---- oci_guard.c: a container within what ends it at its deadline ----
+ *
+ * The runtime, and what it starts, is brought into the guard's namespaces: it sees its
+ * containers by their names there.  c->run.pid is the name that we see.  Everything
+ * here does nothing for a container that has no guard.
+ */
+
+/* until_us: engine_boot's; 0: it has none. */
+int oci_guard_begin(struct oci_guest *c, uint64_t until_us, struct err *e);
+/* The guard that an earlier life of the agent has left, if there is one. */
+void oci_guard_adopt(struct oci_guest *c);
+/* A step that ends when there is something to bring programs into. */
+enum flow_rc oci_guard_step(struct flow *f, void *arg);
+enum flow_rc oci_guard_finish(struct flow *f, void *arg, int rc);
+/* Where the runtime is brought into, borrowed; -1: nowhere. */
+int oci_guard_init(const struct oci_guest *c);
+/* Why that is so for one that has a guard. */
+const char *oci_guard_why(const struct oci_guest *c);
+/* With all that it holds. */
+void oci_guard_kill(struct oci_guest *c);
+bool oci_guard_is_over(const struct oci_guest *c);
+void oci_guard_forget(struct oci_guest *c); /* the end is told: it may go */
+void oci_guard_drop(struct oci_guest *c);   /* it goes on */
+/* May it stand still? */
+int oci_guard_pause_check(const struct oci_guest *c, struct err *e);
+int oci_op_arm(struct engine_guest *g, uint64_t deadline_us, struct err *e);
+struct engine_guard oci_op_guard(const struct engine_guest *g);
 
 /* ---- oci_clear.c: nothing stays ---- */
 

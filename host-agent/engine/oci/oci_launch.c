@@ -23,7 +23,7 @@ static const char *const launch_env[] = { "LANG=C.UTF-8",
 /* A command line; what it allocates is freed with it. */
 struct words {
 	const char *v[WORDS_MAX + 1];
-	char *own[8];
+	char *own[9];
 	size_t n, n_own;
 };
 
@@ -53,6 +53,23 @@ words_fini(struct words *w)
 {
 	while (w->n_own)
 		free(w->own[--w->n_own]);
+}
+
+/* What follows is brought to where its guard holds it, by the last one of fds. */
+static size_t
+enter(const struct oci_guest *c, struct words *w, int *fds, size_t n_fds)
+{
+	int init = oci_guard_init(c);
+
+	if (init < 0)
+		return n_fds;
+	add(w, c->oci->guard);
+	add(w, "enter");
+	add(w, "--init");
+	add_own(w, xasprintf("%zu", STAGE_FDS + n_fds));
+	add(w, "--");
+	fds[n_fds] = init;
+	return n_fds + 1;
 }
 
 /* ---- what it said ---- */
@@ -200,18 +217,21 @@ oci_launch(
     struct oci_guest *c, const struct oci_launch *l, struct wake wake, struct err *e)
 {
 	struct words w = { .n = 0 };
-	int fds[ENGINE_LAYERS_MAX + 1];
-	const struct child_opts o = {
+	int fds[ENGINE_LAYERS_MAX + 2];
+	size_t n_files = add_files(c, l, fds);
+	struct child_opts o = {
 		.env = launch_env,
 		.pass_fds = fds,
-		.n_pass_fds = add_files(c, l, fds),
 		.timeout_ms = l->timeout_ms ? l->timeout_ms : OCI_LAUNCH_MS,
 	};
 	char host_name[OCI_NAME_MAX];
 	int rc = oci_ground_note(c, e);
 
+	if (!rc && c->guarded && oci_guard_init(c) < 0)
+		rc = err_set(e, ERR_LOST, "%s", oci_guard_why(c));
 	if (rc)
 		return rc;
+	o.n_pass_fds = enter(c, &w, fds, n_files);
 	add(&w, c->oci->stage);
 	add(&w, "run");
 	add(&w, "--dir");
@@ -220,7 +240,7 @@ oci_launch(
 	add_own(&w, xasprintf("%" PRIu32, oci_id_base(c->oci, c->g.number)));
 	add(&w, "--files");
 	add_own(&w, xasprintf("%u", c->ground.n));
-	if (o.n_pass_fds > c->ground.n) {
+	if (n_files > c->ground.n) {
 		add(&w, "--program");
 		add_own(&w, xasprintf("%zu", STAGE_FDS + c->ground.n));
 	}
@@ -246,7 +266,10 @@ oci_command(struct oci_guest *c, const char *const *args, uint32_t timeout_ms,
     struct wake wake, struct err *e)
 {
 	struct words w = { .n = 0 };
-	const struct child_opts o = { .timeout_ms = timeout_ms };
+	int init;
+	const struct child_opts o = { .timeout_ms = timeout_ms,
+		.pass_fds = &init,
+		.n_pass_fds = enter(c, &w, &init, 0) };
 
 	add(&w, c->oci->runtime);
 	add(&w, "--root");
@@ -294,6 +317,8 @@ read_pid(const struct oci_guest *c, pid_t *ret_pid, struct err *e)
 	buf[n] = '\0';
 	buf[strcspn(buf, "\n")] = '\0';
 	rc = parse_u64(buf, 2, INT32_MAX, "pid", &pid, e);
+	if (!rc && oci_guard_init(c) >= 0)
+		return guard_client_outer_pid(c->guard, (pid_t)pid, ret_pid, e);
 	if (!rc)
 		*ret_pid = (pid_t)pid;
 	return rc;

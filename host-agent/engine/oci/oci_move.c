@@ -46,6 +46,8 @@ oci_move_fail(struct flow *f, struct oci_guest *c)
 		return FLOW_NEXT;
 	m->fails = true;
 	m->why = *flow_err(f);
+	if (c->struck)
+		err_set(&m->why, ERR_LOST, "%s", c->struck);
 	if (m->is_cancelled)
 		err_set(&m->why, ERR_CANCELLED, "the move was cancelled");
 	if (!m->why.code)

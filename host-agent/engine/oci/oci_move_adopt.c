@@ -236,6 +236,7 @@ settled_finish(struct flow *f, void *arg, int rc)
 }
 
 static const struct flow_step adopt_steps[] = {
+	{ "guard", oci_load_guard_step, oci_load_guard_finish, NULL, OCI_RUNTIME_MS },
 	{ "settle", settle_start, settle_finish, NULL, WORK_MS },
 	{ "found", found_start, NULL, NULL, 0 },
 	{ "rewire", oci_rewire_step, oci_rewire_finish, NULL, OCI_RUNTIME_MS },
@@ -292,6 +293,7 @@ oci_op_adopt_moving(struct engine_guest *g, const Drover__GuestSpec *spec,
 		return err_set(
 		    e, ERR_NOT_FOUND, "%s does not run any more: %s", c->who, why.msg);
 	}
+	oci_guard_adopt(c);
 	if (how == ENGINE_MOVES_OUT)
 		return oci_move_adopt(c, e);
 	adopt_it(c, ENGINE_ARRIVING, false, !run);
@@ -328,6 +330,7 @@ taken_start(struct flow *f, void *arg)
 }
 
 static const struct flow_step take_back_steps[] = {
+	{ "guard", oci_load_guard_step, oci_load_guard_finish, NULL, OCI_RUNTIME_MS },
 	{ "load", take_back_start, oci_load_finish, NULL, OCI_SAVE_MS },
 	{ "pause", oci_load_pause_step, oci_load_pause_finish, NULL, OCI_RUNTIME_MS },
 	{ "wires", oci_load_wires_step, oci_load_wires_finish, NULL, OCI_RUNTIME_MS },

@@ -52,7 +52,8 @@ begin(struct oci_guest *c, const struct engine_boot *b, unsigned n_lanes, int st
 	m = oci_move_new(c);
 	m->n_lanes = n_lanes;
 	m->carry = oci_carry_new(c->g.engine->loop, n_lanes);
-	return oci_carry_lane(m->carry, 0, stream_fd, images, e);
+	rc = oci_carry_lane(m->carry, 0, stream_fd, images, e);
+	return rc ? rc : oci_guard_begin(c, b->guard_until_us, e);
 }
 
 static void
@@ -61,6 +62,8 @@ forget(struct oci_guest *c)
 	oci_move_drop(c);
 	oci_move_forget(c);
 	oci_ground_drop(c);
+	oci_guard_kill(c);
+	oci_guard_forget(c);
 	oci_run_drop(c);
 }
 
@@ -125,6 +128,7 @@ up_finish(struct flow *f, void *arg, int rc)
 static const struct flow_step start_steps[] = {
 	{ "unpack", unpack_start, oci_move_begun_finish, oci_move_undo, OCI_LOOK_MS },
 	{ "unpacked", oci_move_carry_wait, oci_move_carry_finish, NULL, OCI_LOOK_MS },
+	{ "guard", oci_load_guard_step, oci_load_guard_finish, NULL, OCI_RUNTIME_MS },
 	{ "load", load_start, oci_load_finish, NULL, OCI_SAVE_MS },
 	{ "wires", oci_load_wires_step, oci_load_wires_finish, NULL, OCI_RUNTIME_MS },
 	{ "up", up_start, up_finish, NULL, OCI_RUNTIME_MS },
@@ -186,6 +190,7 @@ arrived_start(struct flow *f, void *arg)
 static const struct flow_step arrival_steps[] = {
 	{ "come", oci_move_carry_wait, oci_move_carry_finish, oci_move_undo,
 	    OCI_LOOK_MS },
+	{ "guard", oci_load_guard_step, oci_load_guard_finish, NULL, OCI_RUNTIME_MS },
 	{ "load", load_start, oci_load_finish, NULL, OCI_SAVE_MS },
 	{ "pause", arrived_pause, oci_load_pause_finish, NULL, OCI_RUNTIME_MS },
 	{ "wires", oci_load_wires_step, oci_load_wires_finish, NULL, OCI_RUNTIME_MS },

@@ -93,6 +93,9 @@ enum flow_rc oci_load_step(struct flow *f, void *arg);
 enum flow_rc oci_load_finish(struct flow *f, void *arg, int rc);
 enum flow_rc oci_load_pause_step(struct flow *f, void *arg);
 enum flow_rc oci_load_pause_finish(struct flow *f, void *arg, int rc);
+/* There is where to bring it back to, if it has a guard. */
+enum flow_rc oci_load_guard_step(struct flow *f, void *arg);
+enum flow_rc oci_load_guard_finish(struct flow *f, void *arg, int rc);
 /* Its wires are open; neighbours that it asked for before are asked again. */
 enum flow_rc oci_load_wires_step(struct flow *f, void *arg);
 enum flow_rc oci_load_wires_finish(struct flow *f, void *arg, int rc);

@@ -35,6 +35,31 @@ launch(struct oci_guest *c, struct wake w, struct err *e)
 }
 
 enum flow_rc
+oci_load_guard_step(struct flow *f, void *arg)
+{
+	struct oci_guest *c = arg;
+	enum flow_rc next;
+
+	if (oci_is_gone(c) || !c->move)
+		return FLOW_FAIL;
+	if (c->move->fails)
+		return FLOW_NEXT;
+	next = oci_guard_step(f, c);
+	return next == FLOW_FAIL ? oci_move_fail(f, c) : next;
+}
+
+enum flow_rc
+oci_load_guard_finish(struct flow *f, void *arg, int rc)
+{
+	struct oci_guest *c = arg;
+
+	if (oci_move_is_cut(c, rc))
+		return FLOW_FAIL;
+	return oci_guard_finish(f, c, rc) == FLOW_FAIL ? oci_move_fail(f, c)
+						       : FLOW_AGAIN;
+}
+
+enum flow_rc
 oci_load_step(struct flow *f, void *arg)
 {
 	struct oci_guest *c = arg;
@@ -75,11 +100,17 @@ oci_load_pause_step(struct flow *f, void *arg)
 {
 	struct oci_guest *c = arg;
 	const char *const args[] = { "pause", c->who, NULL };
+	struct err e = ERR_INIT;
 
 	if (oci_is_gone(c) || !c->move)
 		return FLOW_FAIL;
 	if (!c->move->was_paused || c->move->saved)
 		return FLOW_NEXT;
+	if (oci_guard_pause_check(c, &e)) {
+		log_notice("engine", "%s, so it runs", e.msg);
+		c->move->was_paused = false;
+		return FLOW_NEXT;
+	}
 	return oci_command(c, args, OCI_RUNTIME_MS, flow_wake(f), flow_err(f))
 		   ? oci_move_fail(f, c)
 		   : FLOW_WAIT;

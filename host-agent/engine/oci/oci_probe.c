@@ -319,6 +319,7 @@ show_facts(struct oci *oci, int rc, const struct err *e)
 		engine_fact_cap(f, able[i], NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(not_able); i++)
 		engine_fact_cap(f, not_able[i].cap, not_able[i].why);
+	engine_guard_probe(&oci->en, oci->guard);
 }
 
 static void

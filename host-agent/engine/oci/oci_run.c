@@ -24,6 +24,10 @@ end_of(const struct oci_guest *c, char reason[ENGINE_REASON_MAX])
 	*reason = '\0';
 	if (c->asked != OCI_ASKED_NOTHING)
 		return ENGINE_END_ORDERED;
+	if (c->struck) {
+		snprintf(reason, ENGINE_REASON_MAX, "%s", c->struck);
+		return ENGINE_END_DIED;
+	}
 	if (!c->status_known) {
 		snprintf(reason, ENGINE_REASON_MAX, "its first process is gone");
 		return ENGINE_END_DIED;
@@ -128,6 +132,7 @@ oci_up_step(struct flow *f, void *arg)
 }
 
 static const struct flow_step start_steps[] = {
+	{ "guard", oci_guard_step, oci_guard_finish, oci_clear_step, OCI_RUNTIME_MS },
 	{ "launch", oci_launch_step, oci_launched_finish, oci_clear_step,
 	    OCI_LAUNCH_MS + 5000 },
 	{ "runs", oci_runs_step, oci_runs_finish, NULL, 1 },
@@ -167,6 +172,8 @@ oci_op_start(struct engine_guest *g, const struct engine_boot *b, struct err *e)
 	rc = oci_ground_take(c, b, e);
 	if (!rc)
 		rc = set_out(c, e);
+	if (!rc)
+		rc = oci_guard_begin(c, b->guard_until_us, e);
 	if (rc) {
 		oci_ground_drop(c);
 		return rc;
@@ -272,6 +279,7 @@ oci_op_kill(struct engine_guest *g, struct err *e)
 	oci_ground_drop(c);
 	c->asked = OCI_ASKED_KILL;
 	c->shows_end = true;
+	c->keeps_guard = false;
 	oci_run_flow(c, "oci kill", kill_steps);
 	return 0;
 }
@@ -368,6 +376,7 @@ again_undo(struct flow *f, void *arg)
 
 	if (!oci_is_gone(c))
 		oci_ground_drop(c);
+	c->keeps_guard = false;
 	return oci_clear_step(f, arg);
 }
 
@@ -396,6 +405,7 @@ oci_op_reset(struct engine_guest *g, struct err *e)
 		return rc;
 	c->next_nic = 0;
 	c->shows_end = true;
+	c->keeps_guard = true;
 	oci_gates(c, false);
 	oci_run_flow(c, "oci reset", reset_steps);
 	return 0;
@@ -483,8 +493,12 @@ static const struct flow_step resume_steps[] = {
 int
 oci_op_pause(struct engine_guest *g, struct err *e)
 {
-	oci_run_flow(oci_guest_of(g), "oci pause", pause_steps);
-	return 0;
+	struct oci_guest *c = oci_guest_of(g);
+	int rc = oci_guard_pause_check(c, e);
+
+	if (!rc)
+		oci_run_flow(c, "oci pause", pause_steps);
+	return rc;
 }
 
 int
