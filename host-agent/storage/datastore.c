@@ -274,8 +274,8 @@ datastore_look(
 int
 datastore_path_is_users(const char *path, struct err *e)
 {
-	static const char *const ours[] = { DATASTORE_MARK, DS_BEATS, LAYER_POOL, "vms",
-		"templates" };
+	static const char *const ours[] = { DATASTORE_MARK, DS_BEATS, DS_LEASES,
+		LAYER_POOL, "vms", "templates" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(ours); i++) {
 		size_t n = strlen(ours[i]);
@@ -442,7 +442,7 @@ add_member(Drover__FileListing *l, int dir_fd, const char *name)
 
 	if (str_same(name, ".") || str_same(name, "..") ||
 	    str_same(name, DATASTORE_MARK) || str_same(name, DS_BEATS) ||
-	    !utf8_valid(name, strlen(name)) ||
+	    str_same(name, DS_LEASES) || !utf8_valid(name, strlen(name)) ||
 	    fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW))
 		return;
 	/* Links, sockets and the like are nothing that can be used here. */

@@ -8,6 +8,7 @@
 #include "host-agent/storage/datastore.h"
 
 #define DS_BEATS         ".drover-beats"
+#define DS_LEASES        ".drover" /* host-agent/fence/lease_place.h */
 #define DS_SCAN_MAX      20000 /* files of one scan */
 #define DS_BEATS_MAX     1000
 #define DS_BEAT_STALE_MS 60000

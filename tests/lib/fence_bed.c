@@ -1,0 +1,443 @@
+#include "tests/lib/fence_bed.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "host-agent/fence/fence_ping.h"
+#include "host-agent/fence/guard_client.h"
+#include "host-agent/storage/datastore.h"
+#include "loop/timer.h"
+#include "tests/lib/borrow.h"
+
+#define UUID "6e9bd5ae-6b9b-4a35-9f0d-2f1a3f6f0a42"
+/* How much faster than the real one the loop's clock goes: storage, which is real, may
+ * take a tenth of a lease on a machine that is busy. */
+#define HASTE 10u
+
+/* ---- hands ---- */
+
+static int
+hand_store(void *arg, uint64_t datastore, struct datastore **ret_ds, struct err *e)
+{
+	struct fence_host *h = arg;
+
+	if (h->lost_store)
+		return err_set(e, ERR_UNAVAILABLE, "it is not mounted");
+	assert_int_equal(datastore, FENCE_BED_STORE);
+	*ret_ds = h->bed->ds;
+	return 0;
+}
+
+static bool
+hand_copy(void *arg, uint64_t guest, struct fence_copy *ret_c)
+{
+	struct fence_host *h = arg;
+
+	if (h->known[guest])
+		*ret_c = h->copies[guest];
+	return h->known[guest];
+}
+
+static void
+hand_each(void *arg, fence_copy_fn fn, void *to)
+{
+	struct fence_host *h = arg;
+
+	for (unsigned g = 1; g <= FENCE_BED_GUESTS; g++) {
+		if (h->known[g])
+			fn(to, &h->copies[g]);
+	}
+}
+
+static int
+hand_arm(void *arg, uint64_t guest, uint64_t deadline_us, struct err *e)
+{
+	struct fence_host *h = arg;
+
+	assert_true(h->copies[guest].alive && h->copies[guest].guarded);
+	h->copies[guest].guard_us = deadline_us;
+	return 0;
+}
+
+static void
+hand_shut_down(void *arg, uint64_t guest, const char *why)
+{
+	struct fence_host *h = arg;
+
+	h->shutdowns[guest]++;
+	snprintf(h->why, sizeof(h->why), "%s", why);
+}
+
+static void
+hand_kill(void *arg, uint64_t guest, const char *why)
+{
+	struct fence_host *h = arg;
+
+	h->kills[guest]++;
+	snprintf(h->why, sizeof(h->why), "%s", why);
+}
+
+static int
+hand_restart(void *arg, uint64_t guest, struct err *e)
+{
+	struct fence_host *h = arg;
+
+	h->restarts[guest]++;
+	return 0;
+}
+
+static void
+hand_reset(void *arg, const char *why)
+{
+	((struct fence_host *)arg)->resets++;
+}
+
+static Drover__Beat *
+beat_dup(const Drover__Beat *b)
+{
+	size_t n = drover__beat__get_packed_size(b);
+	AUTO_FREE uint8_t *p = xmalloc(n + 1);
+
+	drover__beat__pack(b, p);
+	return drover__beat__unpack(NULL, n, p);
+}
+
+static int
+hand_send(void *arg, Drover__Envelope *m, struct err *e)
+{
+	struct fence_host *h = arg;
+
+	assert_int_equal(m->body_case, DROVER__ENVELOPE__BODY_BEAT);
+	h->beats++;
+	drover__beat__free_unpacked(h->beat, NULL);
+	h->beat = beat_dup(m->beat);
+	if (m->beat->whole) {
+		drover__beat__free_unpacked(h->whole, NULL);
+		h->whole = beat_dup(m->beat);
+	}
+	return 0;
+}
+
+/* ---- the leader ---- */
+
+void
+fence_host_conf(struct fence_host *h)
+{
+	static uint8_t cluster[16] = "cluster";
+	static uint64_t stores[] = { FENCE_BED_STORE };
+	Drover__Envelope m = DROVER__ENVELOPE__INIT;
+	Drover__HaConf c = DROVER__HA_CONF__INIT;
+	Drover__LeaseTerms t = DROVER__LEASE_TERMS__INIT;
+	Drover__HaPeer peers[FENCE_BED_HOSTS], *peer_list[FENCE_BED_HOSTS];
+	char *addresses[] = { borrow(h->bed->isolation_address) };
+
+	t.renew_ms = 500;
+	t.length_ms = FENCE_BED_LEASE_MS;
+	t.kill_ms = 1000;
+	t.drift_permille = 10;
+	t.settle_ms = 100;
+	t.dead_ms = FENCE_BED_DEAD_MS;
+	for (uint32_t i = 0; i < FENCE_BED_HOSTS; i++) {
+		drover__ha_peer__init(&peers[i]);
+		peers[i].host = peers[i].slot = i + 1;
+		peer_list[i] = &peers[i];
+	}
+	c.enabled = true;
+	c.cluster.data = cluster;
+	c.cluster.len = sizeof(cluster);
+	c.slot = h->slot;
+	c.slots = 4;
+	c.terms = &t;
+	c.datastores = stores;
+	c.n_datastores = 1;
+	c.peers = peer_list;
+	c.n_peers = FENCE_BED_HOSTS;
+	c.isolation_addresses = addresses;
+	c.n_isolation_addresses = addresses[0] != NULL;
+	c.isolation_ms = h->bed->isolation_ms;
+	c.rev = 7;
+	m.body_case = DROVER__ENVELOPE__BODY_HA_CONF;
+	m.ha_conf = &c;
+	m.epoch = 1;
+	fence_message(h->fence, &m);
+}
+
+static void
+answer(struct fence_host *h, const Drover__Beat *b)
+{
+	static uint64_t store = FENCE_BED_STORE;
+	Drover__Envelope m = DROVER__ENVELOPE__INIT;
+	Drover__BeatReply r = DROVER__BEAT_REPLY__INIT;
+	uint64_t seen[FENCE_BED_GUESTS];
+
+	if (b->join && b->inc == h->inc) {
+		h->inc++;
+		h->joins++;
+		h->fenced = false;
+	}
+	r.nonce = b->nonce;
+	r.inc = h->inc;
+	r.fenced = h->fenced;
+	r.lease_ms = b->ask && !h->fenced ? FENCE_BED_LEASE_MS : 0;
+	r.others_have = &store;
+	r.n_others_have = h->store_is_others;
+	r.stop = &h->stop;
+	r.n_stop = h->stop != 0;
+	r.reaped_seen = seen;
+	for (uint64_t g = 1; h->runs_seen && g <= FENCE_BED_GUESTS; g++) {
+		const Drover__RunWord *w = fence_host_word(h, g);
+
+		if (w && !w->alive && w->phase == DROVER__RUN_PHASE__RUN_NONE)
+			seen[r.n_reaped_seen++] = g;
+	}
+	m.body_case = DROVER__ENVELOPE__BODY_BEAT_REPLY;
+	m.beat_reply = &r;
+	m.epoch = 1;
+	fence_message(h->fence, &m);
+}
+
+/* ---- time ---- */
+
+uint64_t
+fence_bed_now_ms(const struct fence_bed *b)
+{
+	return clock_mono_ms(b->bed->clock);
+}
+
+static void
+turn(struct fence_bed *b)
+{
+	uint64_t real = clock_mono_ms(clock_system());
+
+	loop_turn(b->bed->loop, 1);
+	if (b->real_ms && real > b->real_ms)
+		clock_advance(b->bed->clock, HASTE * (real - b->real_ms));
+	b->real_ms = real;
+	for (uint32_t s = 1; s <= FENCE_BED_HOSTS; s++) {
+		struct fence_host *h = &b->hosts[s];
+		Drover__Beat *beat;
+
+		if (h->deaf || !h->fence || !h->beat || h->beat->nonce == h->answered)
+			continue;
+		h->answered = h->beat->nonce;
+		beat = beat_dup(h->beat);
+		answer(h, beat);
+		drover__beat__free_unpacked(beat, NULL);
+	}
+}
+
+void
+fence_bed_until(struct fence_bed *b, bool (*cond)(void *arg), void *arg)
+{
+	uint64_t end = clock_mono_ms(clock_system()) + 30000;
+
+	while (!cond(arg)) {
+		assert_true(clock_mono_ms(clock_system()) < end);
+		turn(b);
+	}
+}
+
+void
+fence_bed_pass(struct fence_bed *b, uint64_t ms)
+{
+	uint64_t end = fence_bed_now_ms(b) + ms;
+
+	while (fence_bed_now_ms(b) < end)
+		turn(b);
+}
+
+bool
+fence_host_is_seen(void *host)
+{
+	const struct fence_host *h = host;
+	const Drover__Beat *other = h->bed->hosts[h->slot == 1 ? 2 : 1].beat;
+
+	return h->inc && other && other->n_words == 1 && other->words[0]->read &&
+	       !other->words[0]->dead && other->words[0]->inc == h->inc;
+}
+
+/* ---- hosts ---- */
+
+struct fence_host *
+fence_bed_host(struct fence_bed *b, uint32_t slot)
+{
+	return &b->hosts[slot];
+}
+
+void
+fence_host_open(struct fence_host *h)
+{
+	const struct fence_hands hands = { hand_store, hand_copy, hand_each, hand_arm,
+		hand_shut_down, hand_kill, hand_restart, hand_send, hand_reset, h };
+	AUTO_FREE char *name = xasprintf("fence-%u", h->slot);
+	const struct fence_conf c = {
+		.loop = h->bed->bed->loop,
+		.savers = h->bed->bed->workers,
+		.path = bed_path(h->bed->bed, name),
+		.boot = "boot",
+		.watchdog = "/dev/null/watchdog",
+		.ping = h->ping,
+	};
+	struct err e = ERR_INIT;
+
+	assert_int_equal(fence_open(&c, &hands, &h->fence, &e), 0);
+	fence_start(h->fence);
+}
+
+void
+fence_host_close(struct fence_host *h)
+{
+	fence_free(MOVE(h->fence));
+	drover__beat__free_unpacked(MOVE(h->beat), NULL);
+	drover__beat__free_unpacked(MOVE(h->whole), NULL);
+}
+
+const Drover__RunWord *
+fence_host_word(const struct fence_host *h, uint64_t guest)
+{
+	for (size_t i = 0; h->whole && i < h->whole->n_runs; i++) {
+		if (h->whole->runs[i]->guest == guest)
+			return h->whole->runs[i];
+	}
+	return NULL;
+}
+
+const char *
+fence_bed_file(const struct fence_bed *b, const char *name)
+{
+	AUTO_FREE char *below = xasprintf("ds/%s", name);
+
+	return bed_path(b->bed, below);
+}
+
+int
+fence_bed_setup(void **state)
+{
+	struct fence_bed *b = xcalloc(1, sizeof(*b));
+	Drover__DatastoreSpec spec = DROVER__DATASTORE_SPEC__INIT;
+	struct err e = ERR_INIT;
+
+	log_set_level(LOG_LEVEL_ERR);
+	assert_int_equal(log_to_file("/dev/null", NULL), 0);
+	b->bed = bed_new();
+	clock_advance(b->bed->clock, 100000);
+	b->flows = flows_new(b->bed->loop);
+	spec.datastore = FENCE_BED_STORE;
+	spec.uuid = borrow(UUID);
+	spec.name = borrow("fast");
+	spec.type = borrow("dir");
+	AUTO_FREE char *path = xstrdup(bed_path(b->bed, "ds"));
+	spec.path = path;
+	spec.create = true;
+	assert_int_equal(datastore_attach(&spec, b->bed->dir, &b->ds, &e), 0);
+	for (uint32_t s = 1; s <= FENCE_BED_HOSTS; s++) {
+		b->hosts[s].bed = b;
+		b->hosts[s].slot = s;
+	}
+	*state = b;
+	return 0;
+}
+
+int
+fence_bed_teardown(void **state)
+{
+	struct fence_bed *b = *state;
+
+	for (uint32_t s = 1; s <= FENCE_BED_HOSTS; s++) {
+		fence_host_close(&b->hosts[s]);
+		fence_ping_free(b->hosts[s].ping);
+	}
+	flows_free(b->flows);
+	datastore_unref(b->ds);
+	bed_free(b->bed);
+	free(b);
+	return 0;
+}
+
+/* ---- guests ---- */
+
+void
+fence_try_begin(struct fence_try *t)
+{
+	struct fence_bed *b = t->host->bed;
+	Drover__HaGuest ha = DROVER__HA_GUEST__INIT;
+	Drover__RunClaim c = DROVER__RUN_CLAIM__INIT;
+	Drover__ClaimAttest at = DROVER__CLAIM_ATTEST__INIT, *list = &at;
+	struct fence_wish w = { t->guest, t->gen, t->how, &c };
+
+	ha.guest = t->guest;
+	ha.authority = DROVER__HA_AUTHORITY__HA_AUTHORITY_SHARED;
+	ha.response = b->response;
+	ha.datastore = FENCE_BED_STORE;
+	ha.restart = true;
+	at.proof = DROVER__CLAIM_PROOF__CLAIM_PROOF_NETFENCED;
+	at.slot = t->attest_slot;
+	at.inc = t->attest_inc;
+	c.guest = &ha;
+	c.attests = &list;
+	c.n_attests = t->attest_slot != 0;
+	t->host->known[t->guest] = true;
+	t->host->copies[t->guest] =
+	    (struct fence_copy){ .guest = t->guest, .run_gen = t->gen, .busy = true };
+	fence_claim(
+	    t->host->fence, &w, waiter_start(&t->waiter, b->bed->loop, b->flows));
+}
+
+static bool
+has_ended(void *arg)
+{
+	return ((struct fence_try *)arg)->waiter.ended;
+}
+
+int
+fence_try_end(struct fence_try *t)
+{
+	fence_bed_until(t->host->bed, has_ended, t);
+	return t->waiter.rc;
+}
+
+int
+fence_host_drop(struct fence_host *h, uint64_t guest, enum fence_end how)
+{
+	struct fence_try t = { .host = h };
+
+	fence_drop(h->fence, guest, how,
+	    waiter_start(&t.waiter, h->bed->bed->loop, h->bed->flows));
+	return fence_try_end(&t);
+}
+
+void
+fence_host_run(struct fence_host *h, uint64_t guest, uint64_t gen)
+{
+	struct fence_copy *c = &h->copies[guest];
+	uint64_t until;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(fence_guard_until_us(h->fence, guest, &until, &e), 0);
+	assert_int_not_equal(until, 0);
+	h->known[guest] = true;
+	*c = (struct fence_copy){ .guest = guest,
+		.run_gen = gen,
+		.alive = true,
+		.guarded = true,
+		.heard = true,
+		.guard_us = until };
+	fence_changed(h->fence);
+}
+
+void
+fence_host_reap(struct fence_host *h, uint64_t guest, bool wanted)
+{
+	h->copies[guest].alive = false;
+	h->copies[guest].wanted = wanted;
+	h->copies[guest].guarded = h->copies[guest].heard = false;
+	if (h->fence)
+		fence_changed(h->fence);
+}
