@@ -7,17 +7,17 @@
 #
 # With LAB standing for the lab's name:
 #
-#     this machine    link LAB, 10.X.Y.1/24
+#     this machine    link LAB, 10.X.Y.1/22
 #     namespace LAB-sw    bridge br0, joining everything; no address
-#     namespace LAB-hN    host N: bridge br0 with 10.X.Y.(10+N)/24; its port "uplink"
+#     namespace LAB-hN    host N: bridge br0 with 10.X.Y.(10+N)/22; its port "uplink"
 #                         leads to LAB-sw, guests' taps become further ports
-#     guests          10.X.Y.64 to 10.X.Y.250
+#     guests          10.X.Y.64 to 10.X.(Y+3).250
 #
 # The joining bridge is in a namespace of its own because bridged frames pass the
 # machine's IP filter where br_netfilter is loaded, and the filter of a machine with
 # Docker drops what it forwards.  In a new namespace there is no filter.
 #
-# X.Y comes from the lab's name, moved on while it overlaps with a route of the machine,
+# X.Y, Y a multiple of 4, comes from the lab's name, moved on while it overlaps with a route of the machine,
 # and is kept in DIR/net/subnet: guests keep their addresses when the lab is down.
 set -euo pipefail
 
@@ -33,8 +33,8 @@ is_taken()
 {
 	local subnet=$1
 	{
-		ip -4 route show root "$subnet.0/24"
-		ip -4 route show match "$subnet.0/24"
+		ip -4 route show root "$subnet.0/$LAB_BITS"
+		ip -4 route show match "$subnet.0/$LAB_BITS"
 	} | awk -v own="$lab" '
 		$1 == "default" || index($0 " ", " dev " own " ") { next }
 		split($1, part, "/") == 2 && part[2] < 16 { next }
@@ -45,13 +45,13 @@ is_taken()
 # Print 10.X.Y, choosing it if the lab has none yet.
 choose_subnet()
 {
-	local at=$((16#$(lab_id "$dir") % 57344)) try subnet
+	local at=$((16#$(lab_id "$dir") % 14336)) try subnet
 	if [[ -e $dir/net/subnet ]]; then
 		cat "$dir/net/subnet"
 		return
 	fi
 	for ((try = 0; try < 512; try++)); do
-		subnet=10.$((16 + at / 256 % 224)).$((at % 256))
+		subnet=10.$((16 + at / 64 % 224)).$((at % 64 * 4))
 		if ! is_taken "$subnet"; then
 			mkdir -p "$dir/net"
 			echo "$subnet" | tee "$dir/net/subnet"
@@ -95,7 +95,7 @@ ensure_gateway()
 			peer name gate netns "$lab-sw"
 	fi
 	ip -netns "$lab-sw" link set gate master "$BRIDGE" up
-	ip address replace "$subnet.1/24" dev "$lab"
+	ip address replace "$subnet.1/$LAB_BITS" dev "$lab"
 	ip link set "$lab" up
 }
 
@@ -111,7 +111,7 @@ ensure_host()
 	fi
 	ip -netns "$netns" link set "$UPLINK" master "$BRIDGE" up
 	ip -netns "$lab-sw" link set "h$number" master "$BRIDGE" up
-	ip -netns "$netns" address replace "$subnet.$((10 + number))/24" dev "$BRIDGE"
+	ip -netns "$netns" address replace "$subnet.$((10 + number))/$LAB_BITS" dev "$BRIDGE"
 	ip -netns "$netns" route replace default via "$subnet.1"
 }
 
@@ -123,7 +123,7 @@ up()
 	fi
 	subnet=$(choose_subnet)
 	if ! has_link '' "$lab" && is_taken "$subnet"; then
-		lab_die "$subnet.0/24, the lab's range, is in use by another network;" \
+		lab_die "$subnet.0/$LAB_BITS, the lab's range, is in use by another network;" \
 			"remove $dir/net/subnet to choose another one"
 	fi
 	ensure_netns "$lab-sw"
@@ -211,7 +211,7 @@ status()
 	local netns
 	echo "lab=$lab"
 	echo "cgroup=$(lab_cgroup "$dir")"
-	[[ ! -e $dir/net/subnet ]] || echo "subnet=$(<"$dir/net/subnet").0/24"
+	[[ ! -e $dir/net/subnet ]] || echo "subnet=$(<"$dir/net/subnet").0/$LAB_BITS"
 	if has_link '' "$lab"; then
 		echo "state=up"
 	else

@@ -136,15 +136,16 @@ ensure_datastore()
 
 make_resources()
 {
-	local number subnet hosts=()
+	local number subnet last hosts=()
 	subnet=$(<"$dir/net/subnet")
+	last=${subnet%.*}.$((${subnet##*.} + 3)).250
 	for ((number = 1; number <= $(setting hosts); number++)); do
 		ensure_datastore "local-$number" "host-$number"
 		hosts+=("host-$number")
 	done
 	ensure_datastore "$STORE" "$(IFS=,; echo "${hosts[*]}")" -Shared
 	ensure VirtualPortGroup "$NETWORK" "-Datacenter '$DATACENTER' -Bridge br0 \
-		-Cidr $subnet.0/24 -Gateway $subnet.1 -RangeFirst $subnet.64 -RangeLast $subnet.250"
+		-Cidr $subnet.0/$LAB_BITS -Gateway $subnet.1 -RangeFirst $subnet.64 -RangeLast $last"
 }
 
 # The image is built where the programs are: other labs on the same build take it as it is.
@@ -300,7 +301,7 @@ print_status()
 	settings_need
 	printf '%-12s %s in %s\n' lab "$(lab_name "$dir")" "$dir"
 	if [[ $("$here/lab-net.sh" status "$dir") == *state=up* ]]; then
-		printf '%-12s up    %s.0/24\n' network "$(<"$dir/net/subnet")"
+		printf '%-12s up    %s.0/%s\n' network "$(<"$dir/net/subnet")" "$LAB_BITS"
 	else
 		printf '%-12s down\n' network
 		rc=3

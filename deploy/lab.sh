@@ -10,6 +10,9 @@
 readonly LAB_USER=drover
 readonly LAB_RUN_ROOT=/run/drover
 
+# Of its range, which begins at DIR/net/subnet: a thousand addresses.
+readonly LAB_BITS=22
+
 # Daemons without rights must get through the state folder whatever the caller's mask.
 umask 022
 

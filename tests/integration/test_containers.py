@@ -98,7 +98,7 @@ def test_the_shell_makes_one_with_an_address(lab: Lab, busybox: dict[str, Any]) 
     assert run(lab, made["id"], "id -u") == "0"
     assert run(lab, made["id"], "echo $COLOUR") == "blue"
     assert run(lab, made["id"], "grep ^name /etc/resolv.conf") == "nameserver 192.0.2.1\nnameserver 192.0.2.2"
-    assert f"{subnet}.33/24" in run(lab, made["id"], "ip address show eth0")
+    assert f"{subnet}.33/22" in run(lab, made["id"], "ip address show eth0")
     assert 32 << 10 < int(run(lab, made["id"], "df -k / | tail -1").split()[1]) <= 64 << 10
     assert "1" in shell(lab, "Invoke-VMScript ct-1 'ps' | % ScriptOutput")
     refused("exists", "in use", lab.api().do, "POST", "/vms",
