@@ -115,6 +115,48 @@ end_given_start(struct flow *f, void *arg)
 	return FLOW_WAIT;
 }
 
+static void
+not_measured(struct guest *g, const char *why)
+{
+	/* Of a long reason the front says enough. */
+	snprintf(g->arrival.why_not, sizeof(g->arrival.why_not), "%.*s",
+	    (int)sizeof(g->arrival.why_not) - 1, why);
+}
+
+/* The card that the guest is reached by; NULL: none of them. */
+static const Drover__NicSpec *
+card_with_address(const Drover__GuestSpec *spec)
+{
+	for (size_t i = 0; i < spec->n_nics; i++) {
+		if (*spec->nics[i]->address)
+			return spec->nics[i];
+	}
+	return NULL;
+}
+
+/* A move is none the worse for not being measured. */
+static void
+listen_to(struct guest_job *j)
+{
+	struct guest *g = j->g;
+	const Drover__NicSpec *nic = card_with_address(g->spec);
+	struct outage_guest asked;
+	struct err e = ERR_INIT;
+
+	if (guest_spec_invented(g->spec)) {
+		not_measured(g, "an invented guest is on no network");
+	} else if (g->move && !g->move->running) {
+		not_measured(g, "it is paused");
+	} else if (!nic) {
+		not_measured(g, "it has no address that it could be asked for");
+	} else {
+		asked = (struct outage_guest){ nic->bridge, nic->mac, nic->address,
+			nic->vlan };
+		if (outage_new(g->gs->env.loop, &asked, &j->outage, &e))
+			not_measured(g, e.msg);
+	}
+}
+
 static enum flow_rc
 claim_start(struct flow *f, void *arg)
 {
@@ -139,6 +181,7 @@ claim_start(struct flow *f, void *arg)
 	g->arrival = (struct guest_arrival){ 0 };
 	g->tentative = false;
 	guest_set_state(g, GUEST_ARRIVING, "");
+	listen_to(j);
 	guest_save(g, flow_wake(f));
 	return FLOW_WAIT;
 }
@@ -336,14 +379,6 @@ on_nobody_dialled(void *arg)
 	guest_transfer_free(MOVE(g->transfer));
 }
 
-static void
-not_measured(struct guest *g, const char *why)
-{
-	/* Of a long reason the front says enough. */
-	snprintf(g->arrival.why_not, sizeof(g->arrival.why_not), "%.*s",
-	    (int)sizeof(g->arrival.why_not) - 1, why);
-}
-
 /* Its bytes came through the agent that ended. */
 static enum flow_rc
 adopt_start(struct flow *f, struct guest_job *j)
@@ -360,40 +395,6 @@ adopt_start(struct flow *f, struct guest_job *j)
 	return FLOW_WAIT;
 }
 
-/* The card that the guest is reached by; NULL: none of them. */
-static const Drover__NicSpec *
-card_with_address(const Drover__GuestSpec *spec)
-{
-	for (size_t i = 0; i < spec->n_nics; i++) {
-		if (*spec->nics[i]->address)
-			return spec->nics[i];
-	}
-	return NULL;
-}
-
-/* A move is none the worse for not being measured. */
-static void
-listen_to(struct guest_job *j)
-{
-	struct guest *g = j->g;
-	const Drover__NicSpec *nic = card_with_address(g->spec);
-	struct outage_guest asked;
-	struct err e = ERR_INIT;
-
-	if (guest_spec_invented(g->spec)) {
-		not_measured(g, "an invented guest is on no network");
-	} else if (g->move && !g->move->running) {
-		not_measured(g, "it is paused");
-	} else if (!nic) {
-		not_measured(g, "it has no address that it could be asked for");
-	} else {
-		asked = (struct outage_guest){ nic->bridge, nic->mac, nic->address,
-			nic->vlan };
-		if (outage_new(g->gs->env.loop, &asked, &j->outage, &e))
-			not_measured(g, e.msg);
-	}
-}
-
 static enum flow_rc
 come_start(struct flow *f, void *arg)
 {
@@ -401,7 +402,6 @@ come_start(struct flow *f, void *arg)
 
 	if (j->adopts)
 		return adopt_start(f, j);
-	listen_to(j);
 	j->ticker = timer_new(j->g->gs->env.loop, on_nobody_dialled, j);
 	timer_after(j->ticker, DIAL_MS);
 	engine_move_wait(j->g->handle, flow_wake(f));
@@ -551,10 +551,11 @@ const struct flow_step guest_arrival_steps[] = {
 };
 
 void
-guest_arrival_watch(struct guest *g)
+guest_arrival_watch(struct guest *g, struct outage *o_take)
 {
 	struct guest_job *j = guest_job_new_internal(g, "arrival");
 
+	j->outage = o_take;
 	j->refuses = true;
 	guest_job_start(j, guest_arrival_steps);
 }

@@ -205,7 +205,7 @@ on_ended(void *owner, struct flow *f, int rc, const struct err *e)
 	} else {
 		guest_replay_event(g);
 		if (!rc && j->verb == GV_ARRIVE)
-			guest_arrival_watch(g);
+			guest_arrival_watch(g, MOVE(j->outage));
 		guest_job_start_waiting(g);
 	}
 	if (j->adopts)

@@ -23,8 +23,9 @@ bool guest_move_is(
 
 /* ---- guest_arrive.c ---- */
 
-/* See to the guest that has begun to arrive until it has come or is refused. */
-void guest_arrival_watch(struct guest *g);
+/* See to the guest that has begun to arrive until it has come or is refused.  o_take:
+ * NULL where its outage is not measured. */
+void guest_arrival_watch(struct guest *g, struct outage *o_take);
 /* For a repeated GuestArrive. */
 Drover__Reply *guest_arrive_ready(const struct guests *gs);
 Drover__ArrivedFacts *guest_arrived_facts(const struct guest *g);

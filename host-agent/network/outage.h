@@ -23,7 +23,8 @@ struct outage_guest {
 	uint32_t vlan;       /* 0: untagged */
 };
 
-/* Begin to ask.  ERR_DENIED if this process may not, ERR_INVALID if it cannot be asked:
+/* Begin to ask, as early as it is known that it is to come: one whose disks need not be
+ * copied leaves a few milliseconds after its target is ready.  ERR_DENIED if this process may not, ERR_INVALID if it cannot be asked:
  * it has no address.  Everything is borrowed until this returns. */
 int outage_new(struct loop *l, const struct outage_guest *g, struct outage **ret_o,
     struct err *e) WARN_UNUSED;

@@ -277,6 +277,35 @@ slow_bridge_counts(void **state)
 	assert_in_range(us, PAUSE_MS * 1000, (PAUSE_MS + SLACK_MS) * 1000);
 }
 
+/* Its disks need not be copied: it stands still as soon as its target is ready. */
+static void
+one_that_leaves_at_once_is_measured(void **state)
+{
+	struct bench *b = *state;
+	uint64_t give_up = clock_mono_ms(clock_system()) + PATIENCE_MS, began;
+	struct err e = ERR_INIT;
+	uint64_t us = 0;
+
+	/* On a busy machine it may answer too late for that. */
+	do {
+		outage_free(MOVE(b->outage));
+		b->at = SOURCE;
+		b->answers = 0;
+		began = clock_mono_ms(clock_system());
+		assert_int_equal(begin(b, "brt", ADDRESS, &e), 0);
+		until_answers(b, 2);
+		turn(b);
+		assert_true(began < give_up);
+	} while (clock_mono_ms(clock_system()) > began + 40);
+	b->at = NOWHERE;
+	for_ms(b, PAUSE_MS);
+	b->at = TARGET;
+	announce(b);
+	if (end(b, &us, &e))
+		fail_msg("outage: %s", e.msg);
+	assert_in_range(us, PAUSE_MS * 1000, (PAUSE_MS + SLACK_MS) * 1000);
+}
+
 static void
 trouble_long_before_does_not_count(void **state)
 {
@@ -362,6 +391,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		NETNS(pause_is_measured),
 		NETNS(slow_bridge_counts),
+		NETNS(one_that_leaves_at_once_is_measured),
 		NETNS(trouble_long_before_does_not_count),
 		NETNS(silence_is_told),
 		NETNS(somebody_else_does_not_count),
