@@ -61,6 +61,7 @@ class Bare:
         self.numbers = itertools.count()
         self.netns = f"{GROUP}-{os.getpid()}"
         subprocess.run(["ip", "netns", "add", self.netns], check=True)
+        subprocess.run(["ip", "-n", self.netns, "link", "set", "lo", "up"], check=True)  # CRIU looks what TCP can do
         subprocess.run(["ip", "-n", self.netns, "link", "add", bridge_of(of_agent), "type", "bridge"], check=True)
 
     @contextmanager

@@ -5,6 +5,7 @@ fifty: that many machines of one template made and started in one request, again
 with qemu-img create -b and starts QEMU; both until all run.  linked: one machine made, not started.  full: a machine
 with its own copy of a disk of incompressible data, against qemu-img convert of the same image: as it is, and with the
 sync that makes the copy as safe as the machine's is when the task has ended."""
+import argparse
 import os
 import subprocess
 import tempfile
@@ -12,7 +13,7 @@ import time
 from pathlib import Path
 
 from by_hand import ByHand, Qmp, create, pid_of, remove, tiny_of
-from lab_client import Api, arguments, lab_api, lab_setting, percentile, report
+from lab_client import Api, arguments, lab_api, lab_setting, no_guests_left, percentile, report
 
 MIB = 1 << 20
 
@@ -118,15 +119,8 @@ def full(api: Api, lab: Path, size_mib: int, rounds: int) -> tuple[list[float], 
     return by_api, by_hand, synced
 
 
-def main() -> None:
-    p = arguments(__doc__)
-    p.add_argument("--count", type=int, default=50)
-    p.add_argument("--rounds", type=int, default=20)
-    p.add_argument("--full-mib", type=int, default=512)
-    a = p.parse_args()
-    if not a.lab or lab_setting(a.lab, "engine") != "qemu":
-        p.error("--lab with real machines is needed")
-    api, lab = lab_api(a.lab), a.lab.resolve()
+def measure(a: argparse.Namespace, api: Api) -> None:
+    lab = a.lab.resolve()
     template = tiny_of(api)
     report("linked_clone_p50", percentile(linked(api, template, a.rounds), 50) * 1000, "ms")
     _, vm = create(api, template, f"bench-{os.getpid()}")
@@ -146,6 +140,19 @@ def main() -> None:
     report("full_clone_by_convert_synced", a.full_mib / percentile(synced, 50), "MiB/s")
     report("full_clone_ratio", percentile(by_hand, 50) / percentile(by_api, 50), "x")
     report("full_clone_ratio_synced", percentile(synced, 50) / percentile(by_api, 50), "x")
+
+
+def main() -> None:
+    p = arguments(__doc__)
+    p.add_argument("--count", type=int, default=50)
+    p.add_argument("--rounds", type=int, default=20)
+    p.add_argument("--full-mib", type=int, default=512)
+    a = p.parse_args()
+    if not a.lab or lab_setting(a.lab, "engine") != "qemu":
+        p.error("--lab with real machines is needed")
+    api = lab_api(a.lab)
+    with no_guests_left(api):
+        measure(a, api)
 
 
 main()

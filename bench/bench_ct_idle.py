@@ -4,14 +4,17 @@
 Many containers of one template, then as many by the runtime from one unpacked root.  Of
 each count: the share of its processes (PSS), the kernel's memory and the shared memory of
 its group.  The ratio is wanted to be at most 1.2, the agent's growth at most 30 KiB each."""
+import argparse
 import os
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Iterator
 
 from bare_runtime import CONTROLLERS, GROUP, Bare
 from bench_ct_start import MEMORY_MB, make_bare, template_of
-from lab_client import Api, arguments, lab_api, lab_pid, report, resident_kib
+from lab_client import Api, arguments, lab_api, lab_pid, no_guests_left, remove_guests, report, resident_kib
 
 SETTLE_S = 8.0
 
@@ -52,18 +55,15 @@ def create(api: Api, template: str, n: int) -> list[str]:
     return [str(item["object"]) for item in items]
 
 
-def remove(api: Api, vms: list[str]) -> None:
-    for verb, path, body in (("POST", "/vms/{}/stop", {"mode": "kill"}), ("DELETE", "/vms/{}", None)):
-        tasks = [api.call(verb, path.format(vm), body)["task"] for vm in vms]
-        for task in tasks:
-            api.wait(task, 600)
-
-
-def make_room(api: Api, room: dict[str, int]) -> dict[str, int]:
-    """Let the lab's cluster take that many; what it took before."""
+@contextmanager
+def room_for(api: Api, room: dict[str, int]) -> Iterator[None]:
+    """Let the lab's cluster take that many meanwhile."""
     cluster = api.get("/clusters")["items"][0]
     api.call("PATCH", f"/clusters/{cluster['id']}", room)
-    return {key: cluster[key] for key in room}
+    try:
+        yield
+    finally:
+        api.call("PATCH", f"/clusters/{cluster['id']}", {key: cluster[key] for key in room})
 
 
 def groups_of(api: Api, vms: list[str]) -> list[Path]:
@@ -77,30 +77,31 @@ def run_bare(bare: Bare, n: int) -> list[Path]:
     return [CONTROLLERS / "memory" / GROUP / f"bare-{i}" for i in range(n)]
 
 
+def measure_ours(api: Api, a: argparse.Namespace, work: Path) -> tuple[float, float, float, Bare]:
+    """Shares, kernel and the agents' growth, in KiB each; and the same kind by the runtime alone."""
+    template = template_of(api)
+    with room_for(api, {"vcpus_per_core": 64, "memory_overcommit_permille": 4000}), no_guests_left(api):
+        # The first of all brings in what stays: it is none of theirs.
+        remove_guests(api, set(create(api, template, 2)))
+        before = sum(resident_kib(pid) for pid in agents(a.lab))
+        vms = create(api, template, a.count)
+        time.sleep(SETTLE_S)
+        grown = sum(resident_kib(pid) for pid in agents(a.lab)) - before
+        share, kernel = cost_kib(groups_of(api, vms))
+        return share, kernel, grown / a.count, make_bare(a.lab, api, vms[0], work)
+
+
 def main() -> None:
     p = arguments(__doc__)
-    p.add_argument("--count", type=int, default=180, help="a lab has addresses for 187")
+    p.add_argument("--count", type=int, default=200)
     a = p.parse_args()
     if not a.lab:
         p.error("--lab with containers is needed")
     if not (CONTROLLERS / "memory").is_dir():
         p.error("the groups of this machine do not tell kernel memory apart")
     api = lab_api(a.lab)
-    template = template_of(api)
-    room = make_room(api, {"vcpus_per_core": 64, "memory_overcommit_permille": 4000})
-    # The first of all brings in what stays: it is none of theirs.
-    remove(api, create(api, template, 2))
-    before = sum(resident_kib(pid) for pid in agents(a.lab))
-    vms = create(api, template, a.count)
     with tempfile.TemporaryDirectory(prefix="drover-bench-") as work:
-        try:
-            time.sleep(SETTLE_S)
-            grown = sum(resident_kib(pid) for pid in agents(a.lab)) - before
-            share, kernel = cost_kib(groups_of(api, vms))
-            bare = make_bare(a.lab, api, vms[0], Path(work))
-        finally:
-            remove(api, vms)
-            make_room(api, room)
+        share, kernel, grown, bare = measure_ours(api, a, Path(work))
         try:
             groups = run_bare(bare, a.count)
             time.sleep(SETTLE_S)
@@ -112,7 +113,7 @@ def main() -> None:
     report("ct_idle_bare_share", bare_share, "KiB")
     report("ct_idle_bare_kernel", bare_kernel, "KiB")
     report("ct_idle_ratio", (share + kernel) / (bare_share + bare_kernel), "x")
-    report("ct_idle_agent", grown / a.count, "KiB")
+    report("ct_idle_agent", grown, "KiB")
 
 
 main()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bare_runtime import Bare
-from lab_client import Api, arguments, lab_api, percentile, report
+from lab_client import Api, arguments, lab_api, no_guests_left, percentile, report
 
 MEMORY_MB = 32
 TEMPLATE = Path(__file__).resolve().parents[1] / "deploy/container-template"
@@ -77,7 +77,7 @@ def main() -> None:
     by_api: list[float] = []
     by_runtime: list[float] = []
     by_same_hook: list[float] = []
-    with tempfile.TemporaryDirectory(prefix="drover-bench-") as work:
+    with no_guests_left(api), tempfile.TemporaryDirectory(prefix="drover-bench-") as work:
         _, vm = create(api, template, f"bench-{os.getpid()}")  # both ways start with warm caches
         bare = make_bare(a.lab, api, vm, Path(work))
         remove(api, vm)

@@ -3,6 +3,7 @@
 
 The machine holds noise in most of its memory.  By hand means: the same command line, `migrate` to a file on the same
 datastore with the same settings, until QEMU says that it is completed and the file is synced."""
+import argparse
 import array
 import json
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from by_hand import ByHand, Qmp, create, pid_of, tiny_of
-from lab_client import Api, arguments, lab_api, lab_setting, percentile, report
+from lab_client import Api, arguments, lab_api, lab_setting, no_guests_left, percentile, report
 
 MEMORY_MB = 512
 NOISE_MB = 320
@@ -89,13 +90,7 @@ def by_hand(hand: ByHand, vm: dict[str, Any], rounds: int) -> list[float]:
         process.wait()
 
 
-def main() -> None:
-    p = arguments(__doc__)
-    p.add_argument("--rounds", type=int, default=5)
-    a = p.parse_args()
-    if not a.lab or lab_setting(a.lab, "engine") != "qemu":
-        p.error("--lab with real machines is needed")
-    api = lab_api(a.lab)
+def measure(a: argparse.Namespace, api: Api) -> None:
     _, vm = create(api, tiny_of(api), f"bench-{os.getpid()}", memory_mb=MEMORY_MB)
     hand = ByHand(a.lab.resolve(), pid_of(api, vm), "bench1")
     try:
@@ -110,6 +105,17 @@ def main() -> None:
     report("snapshot_by_hand_p50", percentile(hand_rates, 50) / 1e6, "MB/s")
     report("snapshot_rate_ratio", percentile(api_rates, 50) / percentile(hand_rates, 50), "x")
     report("snapshot_paused_p50", percentile(paused, 50), "ms")
+
+
+def main() -> None:
+    p = arguments(__doc__)
+    p.add_argument("--rounds", type=int, default=5)
+    a = p.parse_args()
+    if not a.lab or lab_setting(a.lab, "engine") != "qemu":
+        p.error("--lab with real machines is needed")
+    api = lab_api(a.lab)
+    with no_guests_left(api):
+        measure(a, api)
 
 
 main()

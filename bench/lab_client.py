@@ -5,8 +5,9 @@ import json
 import os
 import ssl
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Iterator, Optional
 
 
 class ApiError(Exception):
@@ -102,6 +103,48 @@ def lab_api(lab: Path) -> Api:
     api = Api("127.0.0.1", int(lab_setting(lab, "port")), str(lab / "ca/ca.pem"))
     api.login("admin", (lab / "password").read_text().strip())
     return api
+
+
+def guest_ids(api: Api) -> set[str]:
+    found: set[str] = set()
+    page = "/vms?limit=1000"
+    while page:
+        answer = api.get(page)
+        found.update(str(vm["id"]) for vm in answer["items"])
+        page = (answer["next"] or "").removeprefix("/api/v1")
+    return found
+
+
+def remove_guests(api: Api, guests: set[str], seconds: float = 300) -> None:
+    """What still happens to them is waited for."""
+    end = time.monotonic() + seconds
+    while guests and time.monotonic() < end:
+        for verb, path, body in (("POST", "/vms/{}/stop", {"mode": "kill"}), ("DELETE", "/vms/{}", None)):
+            tasks = []
+            for guest in guests:
+                try:
+                    tasks.append(api.call(verb, path.format(guest), body)["task"])
+                except ApiError:
+                    continue  # it is off, or busy: the next round tells
+            for task in tasks:
+                try:
+                    api.wait(task, seconds)
+                except ApiError:
+                    continue
+        guests = guests & guest_ids(api)
+    if guests:
+        raise TimeoutError(f"still there: {', '.join(sorted(guests))}")
+
+
+@contextmanager
+def no_guests_left(api: Api) -> Iterator[None]:
+    """Whoever fails in it leaves none of the guests that it has made: the next one needs their room."""
+    before = guest_ids(api)
+    try:
+        yield
+    finally:
+        fresh = api.clone()  # the server closes a connection that was idle for long
+        remove_guests(fresh, guest_ids(fresh) - before)
 
 
 def arguments(description: Optional[str]) -> argparse.ArgumentParser:
