@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/resource/cg_int.h"
+#include "host-agent/resource/disk_io.h"
 
 #define BUSY_PART 64 /* of what is in use, which is left to it besides */
 
@@ -166,6 +167,20 @@ cg_guest_set_disk(struct cg *cg, uint64_t guest, const struct cg_disk *d, struct
 	return err_set(e, ERR_UNSUPPORTED,
 	    "the kernel cannot limit what a group uses of a disk: there is no blkio "
 	    "controller");
+}
+
+int
+cg_guest_io(struct cg *cg, uint64_t guest, struct disk_io *v, size_t n, struct err *e)
+{
+	const struct cg_tree *t = tree_of(cg, cg->back->disks);
+	AUTO_FREE char *dir = t ? guest_dir(cg, t, guest) : NULL;
+
+	if (!dir)
+		return err_set(e, ERR_UNSUPPORTED,
+		    "there is no controller that counts what a group uses of a disk");
+	for (size_t i = 0; i < n; i++)
+		v[i].read_bytes = v[i].written_bytes = v[i].reads = v[i].writes = 0;
+	return cg->back->io(dir, v, n, e);
 }
 
 const char *const *

@@ -19,6 +19,7 @@
 #include "host-agent/resource/counters.h"
 
 struct cg;
+struct disk_io;
 
 struct cg_usage {
 	uint64_t cpu_used_us;
@@ -122,6 +123,10 @@ int cg_guest_usage(
  */
 int cg_guest_counters(
     struct cg *cg, uint64_t guest, struct counters *to, struct err *e) WARN_UNUSED;
+/* What it has done to each of those devices since it was made, in place of what v says.
+ */
+int cg_guest_io(struct cg *cg, uint64_t guest, struct disk_io *v, size_t n,
+    struct err *e) WARN_UNUSED;
 /* Remove the group and those below it, in every hierarchy; absent is fine.  ERR_BUSY
  * while a process is in one. */
 int cg_guest_del(struct cg *cg, uint64_t guest, struct err *e) WARN_UNUSED;

@@ -62,6 +62,8 @@ struct cg_back {
 	int (*count)(const struct cg_tree *t, const char *dir, struct counters *to,
 	    struct err *e);
 	int (*set_disk)(const char *dir, const struct cg_disk *d, struct err *e);
+	/* Add what was done to each of those devices. */
+	int (*io)(const char *dir, struct disk_io *v, size_t n, struct err *e);
 
 	/* Of groups where CPU time is divided.  Does an engine put what it starts right
 	 * below the agent's group, from where it is carried into its pool? */
@@ -91,6 +93,11 @@ int cg_v2_open(struct cg *cg, const char *root, const char *base, struct err *e)
 
 /* Of a guest's group that lies in place; malloc'd. */
 char *cg_dir(const struct cg_tree *t, uint64_t guest, const char *place);
+
+/* ---- cg_io.c ---- */
+
+int cg_io_v1(const char *dir, struct disk_io *v, size_t n, struct err *e);
+int cg_io_v2(const char *dir, struct disk_io *v, size_t n, struct err *e);
 
 /* ---- cg_pool.c ---- */
 
