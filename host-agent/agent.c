@@ -17,6 +17,7 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "host-agent/collect/collect.h"
+#include "host-agent/collect/sampler.h"
 #include "host-agent/guest/guests.h"
 #include "host-agent/host_channel.h"
 #include "host-agent/host_parts.h"
@@ -68,6 +69,7 @@ struct agent {
 	struct guests *guests;
 	struct sess_set *sessions;
 	struct collect *collect;
+	struct sampler *sampler;
 	struct wake adopted;
 };
 
@@ -161,6 +163,20 @@ send_report(void *arg, Drover__Report *r)
 }
 
 static bool
+send_stats(void *arg, Drover__StatBatch *b)
+{
+	Drover__Envelope m = DROVER__ENVELOPE__INIT;
+	struct err e = ERR_INIT;
+
+	m.body_case = DROVER__ENVELOPE__BODY_STAT_BATCH;
+	m.stat_batch = b;
+	if (!uplink_send(((struct agent *)arg)->uplink, &m, &e))
+		return true;
+	log_debug("agent", "samples not sent: %s", e.msg);
+	return false;
+}
+
+static bool
 is_linked(void *arg)
 {
 	const struct agent *a = arg;
@@ -199,6 +215,7 @@ on_welcome(void *arg, const Drover__Welcome *w)
 	stores_want(a->stores, w->datastores, w->n_datastores);
 	outbox_resend(a->outbox);
 	collect_changed(a->collect);
+	sampler_welcome(a->sampler, w->stats_ms);
 }
 
 static void
@@ -226,9 +243,18 @@ on_session(void *arg, const Drover__Envelope *m)
 }
 
 static void
+on_stat_ack(void *arg, const Drover__StatAck *k)
+{
+	sampler_ack(((struct agent *)arg)->sampler, k);
+}
+
+static void
 on_link_down(void *arg)
 {
-	sess_link_down(((struct agent *)arg)->sessions);
+	struct agent *a = arg;
+
+	sess_link_down(a->sessions);
+	sampler_link_down(a->sampler);
 }
 
 static const struct uplink_events uplink_evs = {
@@ -239,6 +265,7 @@ static const struct uplink_events uplink_evs = {
 	.event_ack = on_event_ack,
 	.session = on_session,
 	.down = on_link_down,
+	.stat_ack = on_stat_ack,
 };
 
 static int
@@ -545,9 +572,19 @@ open_inbox_and_collect(struct agent *a)
 		.arg = a,
 	};
 
+	const struct sampler_conf pc = {
+		.loop = a->loop,
+		.guests = a->guests,
+		.share = a->parts.share,
+		.root = "",
+		.send = send_stats,
+		.arg = a,
+	};
+
 	a->inbox = inbox_new(a->loop, a->journal, handlers, send_reply, a);
 	a->sessions = sess_set_new(&sc);
 	a->collect = collect_new(&c);
+	a->sampler = sampler_new(&pc);
 }
 
 static int
@@ -589,6 +626,7 @@ close_all(struct agent *a)
 {
 	uplink_free(a->uplink);
 	sess_set_free(MOVE(a->sessions));
+	sampler_free(a->sampler);
 	collect_free(a->collect);
 	guests_free(a->guests);
 	flows_free(a->flows);

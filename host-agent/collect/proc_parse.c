@@ -5,8 +5,14 @@
 #include <string.h>
 
 #define CPU_FIELDS 8 /* user nice system idle iowait irq softirq steal */
+#define CPU_USER   0
+#define CPU_NICE   1
+#define CPU_SYSTEM 2
 #define CPU_IDLE   3
 #define CPU_IOWAIT 4
+#define CPU_IRQ    5
+#define CPU_SOFT   6
+#define CPU_STEAL  7
 #define PID_FIELDS 22 /* from the state (field 3) to rss (field 24) */
 #define PID_UTIME  11
 #define PID_STIME  12
@@ -54,18 +60,22 @@ proc_parse_cpu(const char *stat, struct proc_cpu *ret, struct err *e)
 {
 	const char *p = find_line(stat, "cpu ");
 	struct proc_cpu c = { 0 };
-	uint64_t v;
+	uint64_t v[CPU_FIELDS] = { 0 };
 	int i;
 
-	for (i = 0; p && i < CPU_FIELDS && take_u64(&p, &v); i++) {
-		if (__builtin_add_overflow(c.total, v, &c.total))
+	for (i = 0; p && i < CPU_FIELDS && take_u64(&p, &v[i]); i++) {
+		if (__builtin_add_overflow(c.total, v[i], &c.total))
 			return err_set(e, ERR_CORRUPT, "stat: cpu times overflow");
 		if (i != CPU_IDLE && i != CPU_IOWAIT)
-			c.busy += v;
+			c.busy += v[i];
 	}
 	/* Old kernels have no iowait and what follows it. */
 	if (i <= CPU_IDLE)
 		return err_set(e, ERR_CORRUPT, "stat: no line of all CPUs");
+	c.user = v[CPU_USER] + v[CPU_NICE];
+	c.system = v[CPU_SYSTEM] + v[CPU_IRQ] + v[CPU_SOFT];
+	c.iowait = v[CPU_IOWAIT];
+	c.steal = v[CPU_STEAL];
 	p = find_line(stat, "btime ");
 	if (p)
 		(void)take_u64(&p, &c.boot_time_s);
@@ -89,7 +99,8 @@ meminfo_kb(const char *meminfo, const char *key, uint64_t *ret_bytes)
 int
 proc_parse_memory(const char *meminfo, struct proc_memory *ret, struct err *e)
 {
-	struct proc_memory m;
+	struct proc_memory m = { 0 };
+	uint64_t swap, left;
 
 	if (!meminfo_kb(meminfo, "MemTotal:", &m.total_bytes))
 		return err_set(e, ERR_CORRUPT, "meminfo: no MemTotal");
@@ -97,6 +108,9 @@ proc_parse_memory(const char *meminfo, struct proc_memory *ret, struct err *e)
 		return err_set(e, ERR_CORRUPT, "meminfo: no MemAvailable");
 	if (m.available_bytes > m.total_bytes)
 		m.available_bytes = m.total_bytes;
+	if (meminfo_kb(meminfo, "SwapTotal:", &swap) &&
+	    meminfo_kb(meminfo, "SwapFree:", &left) && left < swap)
+		m.swapped_bytes = swap - left;
 	*ret = m;
 	return 0;
 }

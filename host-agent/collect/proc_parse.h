@@ -13,10 +13,13 @@
 struct proc_cpu {
 	uint64_t busy, total; /* ticks of all CPUs since boot */
 	uint64_t boot_time_s; /* wall clock; 0 if the text does not say */
+	uint64_t user, system, iowait, steal; /* ticks; user with nice, system with
+						 interrupts */
 };
 
 struct proc_memory {
 	uint64_t total_bytes, available_bytes;
+	uint64_t swapped_bytes; /* 0 also where there is no swap */
 };
 
 #define PROC_FLAGS_MAX 8192

@@ -325,6 +325,18 @@ guest_resources_sample(struct guest *g, const struct net_dev *links, size_t n_li
 	r->now = now;
 }
 
+const struct counters *
+guest_resources_now(const struct guest *g)
+{
+	return g->resources && g->resources->now.n ? &g->resources->now : NULL;
+}
+
+dev_t
+guest_resources_image(const struct guest *g)
+{
+	return g->resources ? g->resources->image : 0;
+}
+
 void
 guest_resources_status(const struct guest *g, Drover__GuestStatus *st)
 {

@@ -4,6 +4,7 @@
 #pragma once
 #include "host-agent/guest/guest_int.h"
 
+struct counters;
 struct net_dev;
 
 /* Of this folder: what is known of a guest's group while it is up. */
@@ -26,6 +27,10 @@ void guest_resources_drop(struct guest *g);
 /* Read its counters, and tell of what it was refused. */
 void guest_resources_sample(
     struct guest *g, const struct net_dev *links, size_t n_links);
+/* As of the last look; NULL: nothing is known of its group. */
+const struct counters *guest_resources_now(const struct guest *g);
+/* The device of a container's disk; 0: it is not known, or there is none. */
+dev_t guest_resources_image(const struct guest *g);
 /* The counters, for a report. */
 void guest_resources_status(const struct guest *g, Drover__GuestStatus *st);
 /*

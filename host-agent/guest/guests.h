@@ -19,8 +19,11 @@
 
 struct cg;
 struct channel;
+struct disk_io;
+struct figures;
 struct flows;
 struct guests;
+struct net_dev;
 struct nl;
 struct progress;
 struct stores;
@@ -97,6 +100,17 @@ struct guest_usage {
 void guests_each(
     struct guests *gs, void (*fn)(void *arg, const struct guest_view *v), void *arg);
 void guests_set_usage(struct guests *gs, uint64_t guest, const struct guest_usage *u);
+/* What counts of all guests on this machine at once. */
+struct host_devices {
+	const struct net_dev *links;
+	size_t n_links;
+	struct disk_io *disks; /* hardware; used as room to count in */
+	size_t n_disks;
+};
+
+/* Read anew, and tell, what each guest that is up has used; at_us is left to fn. */
+void guests_figures(struct guests *gs, const struct host_devices *d,
+    void (*fn)(void *arg, uint64_t guest, const struct figures *f), void *arg);
 /* Sum over all guests, for a host that counts only its share of the machine. */
 struct guest_usage guests_usage(const struct guests *gs);
 /* Refresh what only the engine can tell (guests without a process), and disks' sizes.

@@ -37,6 +37,10 @@ cpu_times(void **state)
 	assert_int_equal(proc_parse_cpu(stat_text, &c, NULL), 0);
 	assert_int_equal(c.total, 1218);
 	assert_int_equal(c.busy, 168);
+	assert_int_equal(c.user, 120);
+	assert_int_equal(c.system, 41);
+	assert_int_equal(c.iowait, 50);
+	assert_int_equal(c.steal, 7);
 	assert_int_equal(c.boot_time_s, 1767323045);
 	assert_int_equal(proc_parse_cpu("cpu  1 2 3 4\n", &c, NULL), 0);
 	assert_int_equal(c.busy, 6);
@@ -51,7 +55,8 @@ cpu_times(void **state)
 static void
 busy_share(void **state)
 {
-	struct proc_cpu a = { 100, 1000, 0 }, b = { 150, 1200, 0 };
+	struct proc_cpu a = { .busy = 100, .total = 1000 };
+	struct proc_cpu b = { .busy = 150, .total = 1200 };
 
 	assert_int_equal(proc_busy_permille(&a, &b), 250);
 	assert_int_equal(proc_busy_permille(&a, &a), 0);

@@ -1,0 +1,130 @@
+#include "host-agent/collect/host_figures.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "host-agent/guest/guests.h"
+#include "host-agent/record/record.h"
+#include "host-agent/resource/disk_io.h"
+#include "host-agent/resource/net_dev.h"
+
+#define PROC_FILE_MAX ((size_t)8 << 20)
+
+static int
+read_file(const char *root, const char *path, struct str *out)
+{
+	AUTO_FREE char *full = xasprintf("%s%s", root, path);
+
+	return record_file_read(full, PROC_FILE_MAX, out, NULL);
+}
+
+static void
+read_cpu(const char *root, struct figures *f)
+{
+	uint64_t tick_us = 1000000u / (uint64_t)sysconf(_SC_CLK_TCK);
+	AUTO(str) struct str text = STR_INIT;
+	struct proc_cpu c;
+
+	if (read_file(root, "/proc/stat", &text) ||
+	    proc_parse_cpu(str_cstr(&text), &c, NULL))
+		return;
+	f->v[FIG_CPU_US] = c.busy * tick_us;
+	f->v[FIG_CPU_USER_US] = c.user * tick_us;
+	f->v[FIG_CPU_SYSTEM_US] = c.system * tick_us;
+	f->v[FIG_CPU_IOWAIT_US] = c.iowait * tick_us;
+	f->v[FIG_CPU_STEAL_US] = c.steal * tick_us;
+}
+
+static void
+read_memory(const char *root, struct figures *f)
+{
+	AUTO(str) struct str text = STR_INIT;
+	struct proc_memory m;
+
+	if (read_file(root, "/proc/meminfo", &text) ||
+	    proc_parse_memory(str_cstr(&text), &m, NULL))
+		return;
+	f->memory_bytes = m.total_bytes;
+	f->v[FIG_MEM_BYTES] = m.total_bytes - m.available_bytes;
+	f->v[FIG_MEM_SWAPPED_BYTES] = m.swapped_bytes;
+}
+
+/* A kernel without it, or one that was told not to count, has no file. */
+static void
+read_stalls(const char *root, const char *path, enum figure to, struct figures *f)
+{
+	AUTO(str) struct str text = STR_INIT;
+	uint64_t some_us, full_us;
+
+	if (!read_file(root, path, &text) &&
+	    !pressure_parse(str_cstr(&text), &some_us, &full_us, NULL))
+		f->v[to] = some_us;
+}
+
+static void
+read_ages(const char *root, struct figures *f)
+{
+	AUTO(str) struct str uptime = STR_INIT, load = STR_INIT;
+	uint32_t permille;
+
+	if (!read_file(root, "/proc/uptime", &uptime) &&
+	    proc_parse_uptime(str_cstr(&uptime), &f->v[FIG_UPTIME_S], NULL))
+		f->v[FIG_UPTIME_S] = FIG_NONE;
+	if (!read_file(root, "/proc/loadavg", &load) &&
+	    !proc_parse_load(str_cstr(&load), &permille, NULL))
+		f->v[FIG_LOAD_PERMILLE] = permille;
+}
+
+/* A card; not what the kernel made up: bridges, guests' ports, tunnels. */
+static bool
+is_card(const char *root, const char *name)
+{
+	AUTO_FREE char *path = xasprintf("%s/sys/class/net/%s/device", root, name);
+
+	return access(path, F_OK) == 0;
+}
+
+static void
+add_devices(const char *root, const struct host_devices *d, struct figures *f)
+{
+	for (size_t i = 0; i < d->n_links; i++) {
+		const struct net_dev *k = &d->links[i];
+
+		if (!is_card(root, k->name))
+			continue;
+		figures_add(f, FIG_NET_IN_BYTES, k->in_bytes);
+		figures_add(f, FIG_NET_OUT_BYTES, k->out_bytes);
+		figures_add(f, FIG_NET_IN_DROPPED, k->in_dropped);
+		figures_add(f, FIG_NET_OUT_DROPPED, k->out_dropped);
+	}
+	for (size_t i = 0; i < d->n_disks; i++) {
+		figures_add(f, FIG_DISK_READ_BYTES, d->disks[i].read_bytes);
+		figures_add(f, FIG_DISK_WRITTEN_BYTES, d->disks[i].written_bytes);
+		figures_add(f, FIG_DISK_READS, d->disks[i].reads);
+		figures_add(f, FIG_DISK_WRITES, d->disks[i].writes);
+	}
+}
+
+void
+host_figures_read(const char *root, const struct col_share *share,
+    const struct host_devices *d, struct figures *ret_f)
+{
+	figures_init(ret_f, METRIC_OF_HOST);
+	ret_f->cpus = share->cpus;
+	ret_f->mhz = share->mhz;
+	ret_f->memory_bytes = share->memory_bytes;
+	read_ages(root, ret_f);
+	if (share->partial) {
+		ret_f->v[FIG_LOAD_PERMILLE] = FIG_NONE;
+		return;
+	}
+	read_cpu(root, ret_f);
+	read_memory(root, ret_f);
+	read_stalls(root, "/proc/pressure/cpu", FIG_CPU_STALLED_US, ret_f);
+	read_stalls(root, "/proc/pressure/memory", FIG_MEM_STALLED_US, ret_f);
+	read_stalls(root, "/proc/pressure/io", FIG_DISK_STALLED_US, ret_f);
+	add_devices(root, d, ret_f);
+}

@@ -1,0 +1,133 @@
+/*
+ * What guests have used until now, for samples: read at the moment that it is asked
+ * for.
+ */
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "host-agent/engine/engine_device.h"
+#include "host-agent/guest/guest_memory.h"
+#include "host-agent/guest/guest_resource.h"
+#include "host-agent/guest/guest_spec.h"
+#include "host-agent/resource/cg.h"
+#include "host-agent/resource/disk_io.h"
+#include "host-agent/resource/figures.h"
+#include "host-agent/resource/net_dev.h"
+
+#define MS_PER_S UINT64_C(1000)
+
+static void
+take_counters(const struct counters *c, struct figures *f)
+{
+	static const struct {
+		const char *name;
+		enum figure figure;
+	} all[] = {
+		{ "cpu", FIG_CPU_US },
+		{ COUNTER_READY, FIG_CPU_READY_US },
+		{ "cpu_throttled", FIG_CPU_LIMITED_US },
+		{ "cpu_entitlement", FIG_CPU_ENTITLED_MHZ },
+		{ "memory", FIG_MEM_BYTES },
+		{ "balloon", FIG_MEM_BALLOON_BYTES },
+		{ "swap", FIG_MEM_SWAPPED_BYTES },
+		{ "processes", FIG_PROCESSES },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		const struct counter *one = counters_find(c, all[i].name);
+
+		if (one)
+			f->v[all[i].figure] = one->current;
+	}
+}
+
+/* The port is the wire's other end: what comes in there the guest has sent. */
+static void
+take_wires(const struct guest *g, const struct host_devices *d, struct figures *f)
+{
+	for (size_t i = 0; i < g->spec->n_nics; i++) {
+		char port[PORT_NAME_MAX];
+		const struct net_dev *link;
+
+		port_name(g->number, engine_nic_slot(g->spec, i), port);
+		link = net_dev_find(d->links, d->n_links, port);
+		if (!link)
+			continue;
+		figures_add(f, FIG_NET_IN_BYTES, link->out_bytes);
+		figures_add(f, FIG_NET_OUT_BYTES, link->in_bytes);
+		figures_add(f, FIG_NET_IN_DROPPED, link->out_dropped);
+		figures_add(f, FIG_NET_OUT_DROPPED, link->in_dropped);
+	}
+}
+
+/* A container's I/O is on its image's device, and on the disk below it once more. */
+static void
+take_disks(const struct guest *g, const struct host_devices *d, struct figures *f)
+{
+	struct disk_io image = { .dev = guest_resources_image(g) };
+	struct disk_io *v = image.dev ? &image : d->disks;
+	size_t n = image.dev ? 1 : d->n_disks;
+
+	if (!n || cg_guest_io(g->gs->env.cg, g->number, v, n, NULL))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		figures_add(f, FIG_DISK_READ_BYTES, v[i].read_bytes);
+		figures_add(f, FIG_DISK_WRITTEN_BYTES, v[i].written_bytes);
+		figures_add(f, FIG_DISK_READS, v[i].reads);
+		figures_add(f, FIG_DISK_WRITES, v[i].writes);
+	}
+}
+
+static void
+take_group(struct guest *g, const struct host_devices *d, struct figures *f)
+{
+	struct counters c;
+	struct cg_usage u;
+
+	guest_resources_sample(g, d->links, d->n_links);
+	if (!guest_resources_now(g))
+		return;
+	c = *guest_resources_now(g);
+	guest_memory_count(g, &c);
+	take_counters(&c, f);
+	if (!cg_guest_usage(g->gs->env.cg, g->number, &u, NULL))
+		f->v[FIG_MEM_IDLE_BYTES] = u.idle_bytes;
+	take_disks(g, d, f);
+}
+
+static void
+take_guest(struct guest *g, const struct host_devices *d, struct figures *f)
+{
+	uint64_t wall_ms = clock_wall_ms(loop_clock(g->gs->env.loop));
+
+	figures_init(f, g->spec->container ? METRIC_OF_CONTAINER : METRIC_OF_MACHINE);
+	f->run = g->generation;
+	f->cpus = g->spec->num_cpu;
+	f->memory_bytes = g->spec->memory_mb << 20;
+	f->v[FIG_CPU_US] = g->usage.cpu_used_us;
+	f->v[FIG_MEM_BYTES] = g->usage.memory_bytes;
+	f->v[FIG_DISK_USED_BYTES] = g->disk_bytes;
+	if (g->started_ms && wall_ms > g->started_ms)
+		f->v[FIG_UPTIME_S] = (wall_ms - g->started_ms) / MS_PER_S;
+	if (guest_spec_invented(g->spec))
+		return;
+	take_wires(g, d, f);
+	if (g->gs->env.cg)
+		take_group(g, d, f);
+}
+
+void
+guests_figures(struct guests *gs, const struct host_devices *d,
+    void (*fn)(void *arg, uint64_t guest, const struct figures *f), void *arg)
+{
+	MAP_EACH(gs->by_number, it) {
+		struct guest *g = it.value;
+		struct figures f;
+
+		if (g->tentative || !guest_runs(g))
+			continue;
+		take_guest(g, d, &f);
+		fn(arg, g->number, &f);
+	}
+}
