@@ -179,6 +179,7 @@ send_welcome(struct conn *c)
 	w.host_name = name;
 	w.report_ms = c->hs->report_ms;
 	w.beat_ms = c->hs->beat_ms;
+	w.stats_ms = c->hs->stats_ms;
 	w.datastores = list;
 	m.body_case = DROVER__ENVELOPE__BODY_WELCOME;
 	m.welcome = &w;
@@ -334,6 +335,9 @@ on_frame(struct link *k, const uint8_t *p, size_t n, void *arg)
 		return;
 	}
 	if (c->rec) {
+	case DROVER__ENVELOPE__BODY_STAT_BATCH:
+		host_stats_take(c->rec, m->stat_batch);
+		return;
 		take_message(c, m);
 		return;
 	}

@@ -11,6 +11,7 @@
 #include "server/hosts/host_call.h"
 #include "server/hosts/host_decide.h"
 #include "server/hosts/host_session.h"
+#include "server/hosts/host_stats.h"
 #include "server/hosts/hosts.h"
 #include "server/inventory/inv_life.h"
 #include "server/inventory/txn.h"

@@ -1,0 +1,135 @@
+/*
+ * stat_intake: rounds of samples from agents to their objects' rings.
+ */
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "server/hosts/host_stats.h"
+#include "server/hosts/hosts.h"
+#include "server/stats/stats_int.h"
+
+#define MS_PER_S     1000u
+#define SPAN_MAX_MS  (2 * STATS_RING_S * MS_PER_S)
+#define MANY_HOSTS   50u   /* above it they send at different moments */
+#define SPREAD_MS    8000u /* over so much, but half the time between samples at most */
+#define BOOT_ID_TEXT 64u
+
+/* What was taken of a host's agent. */
+struct source {
+	char boot_id[BOOT_ID_TEXT];
+	uint64_t seq; /* rounds up to this one */
+};
+
+static struct source *
+source_of(struct stats *s, obj_id host, const char *boot_id)
+{
+	struct source *from = map_get(s->sources, host.v);
+
+	if (!from) {
+		from = xcalloc(1, sizeof(*from));
+		map_put(s->sources, host.v, from);
+	}
+	if (!str_same(from->boot_id, boot_id)) {
+		snprintf(from->boot_id, sizeof(from->boot_id), "%s", boot_id);
+		from->seq = 0;
+	}
+	return from;
+}
+
+/* Deltas are kept as what there was in a second: spans differ, rows too. */
+static float
+value_of(const struct metric *m, uint64_t value, uint32_t span_ms)
+{
+	float v = (float)value / METRIC_SCALE;
+
+	return m->kind == METRIC_DELTA ? v * (float)MS_PER_S / (float)span_ms : v;
+}
+
+static void
+take_set(struct stats *s, obj_id id, const Drover__StatSet *set, uint64_t slot,
+    uint32_t span_ms)
+{
+	size_t n = set->n_counters < set->n_values ? set->n_counters : set->n_values;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct metric *m = metric_at(set->counters[i]);
+
+		/* A newer agent may count more. */
+		if (m)
+			stats_put(s, id, slot, m->number,
+			    value_of(m, set->values[i], span_ms));
+	}
+}
+
+/* A host speaks of itself and of the guests that it has. */
+static void
+take_round(struct stats *s, obj_id host, const Drover__StatRound *r, uint64_t now_ms)
+{
+	uint64_t slot;
+
+	if (!r->span_ms || r->span_ms > SPAN_MAX_MS ||
+	    r->age_ms > (uint64_t)STATS_RING_S * MS_PER_S)
+		return;
+	slot = stats_slot(s, now_ms - r->age_ms);
+	if (r->host)
+		take_set(s, host, r->host, slot, r->span_ms);
+	for (size_t i = 0; i < r->n_guests; i++) {
+		obj_id id = obj_id_make(KIND_VM, r->guests[i]->id);
+		const struct vm *vm = inv_vm(s->inv, id);
+
+		if (vm && obj_id_is(vm->host, host))
+			take_set(s, id, r->guests[i], slot, r->span_ms);
+	}
+}
+
+static void
+fill_ack(const struct stats *s, obj_id host, uint64_t now_ms, Drover__StatAck *ret_ack)
+{
+	uint32_t step_ms = s->step_s * MS_PER_S;
+	uint32_t most = step_ms / 2 < SPREAD_MS ? step_ms / 2 : SPREAD_MS;
+
+	ret_ack->interval_ms = step_ms;
+	ret_ack->due_ms = step_ms - (uint32_t)(now_ms % step_ms);
+	if (inv_count(s->inv, KIND_HOST) > MANY_HOSTS)
+		ret_ack->delay_ms =
+		    (uint32_t)(obj_id_number(host) * UINT64_C(2654435761) % most);
+}
+
+void
+stat_intake_take(void *arg, obj_id host, const char *boot_id,
+    const Drover__StatBatch *b, Drover__StatAck *ret_ack)
+{
+	struct stats *s = CAST_OBJ(stats, arg, STATS_MAGIC);
+	struct source *from = source_of(s, host, boot_id);
+	uint64_t now_ms = clock_wall_ms(loop_clock(s->loop));
+
+	for (size_t i = 0; i < b->n_rounds; i++) {
+		const Drover__StatRound *r = b->rounds[i];
+
+		if (r->seq <= from->seq)
+			continue;
+		from->seq = r->seq;
+		take_round(s, host, r, now_ms);
+	}
+	ret_ack->seq = from->seq;
+	fill_ack(s, host, now_ms, ret_ack);
+}
+
+void
+stat_intake_open(struct stats *s)
+{
+	if (s->hosts)
+		hosts_set_stats(s->hosts, s->step_s * MS_PER_S, stat_intake_take, s);
+}
+
+void
+stat_intake_close(struct stats *s)
+{
+	if (s->hosts)
+		hosts_set_stats(s->hosts, 0, NULL, NULL);
+	MAP_EACH(s->sources, it)
+		free(it.value);
+}

@@ -1,0 +1,308 @@
+/*
+ * stat_write: from rings to files, a batch of objects at a time, on a worker.
+ *
+ * The ring is what is not written yet: a file that cannot be written loses nothing for
+ * an hour.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "server/event/event.h"
+#include "server/stats/stats_int.h"
+
+#define BATCH_OBJECTS 64u
+/* So long the daemon is waited for, before files are written without it: of what the
+ * ring has, nothing is lost. */
+#define DIRECT_AFTER_MS 1800000u
+
+struct item {
+	obj_id id;
+	struct rrd_file file;
+	char *path;
+	bool opened;
+	uint64_t last; /* the newest slot in the file */
+	struct rrd_rows rows;
+	float *v;
+	char damaged[64]; /* where the old file went; "": it was sound */
+	struct err err;
+};
+
+struct job {
+	struct stats *s;
+	char *daemon;
+	bool may_go_direct;
+	uint64_t wall_ms;
+	size_t n;
+	struct item items[BATCH_OBJECTS];
+};
+
+/* ---- what is to be written ---- */
+
+static float *
+copy_rows(const struct stat_object *o, uint64_t first, size_t n)
+{
+	uint8_t counters[METRIC_MAX];
+	size_t width = metrics_of(o->objects, counters);
+	float *v = xcalloc(n * width, sizeof(*v));
+
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < width; k++)
+			v[i * width + k] =
+			    stat_ring_get(o->ring, first + i, counters[k]);
+	}
+	return v;
+}
+
+static void
+add_item(struct job *j, struct stat_object *o)
+{
+	struct stats *s = j->s;
+	struct item *it = &j->items[j->n++];
+	uint64_t newest = stat_ring_newest(o->ring), oldest = stat_ring_oldest(o->ring);
+	/* After a gap one row without a value: else the gap would count as a sample. */
+	uint64_t first = o->written + 1 > oldest - 1 ? o->written + 1 : oldest - 1;
+
+	it->id = o->id;
+	it->path = stats_path(s, o->id);
+	it->file = (struct rrd_file){ it->path, j->daemon, s->step_s, o->objects };
+	it->opened = o->opened;
+	it->last = o->written;
+	it->rows.first = first;
+	it->rows.n = newest - first + 1;
+	it->v = copy_rows(o, first, it->rows.n);
+	it->rows.v = it->v;
+	o->writing = true;
+}
+
+static struct job *
+job_new(struct stats *s)
+{
+	struct job *j = xcalloc(1, sizeof(*j));
+	uint64_t now_ms = loop_now_ms(s->loop);
+
+	j->s = s;
+	j->daemon = xstrdup(s->daemon);
+	j->may_go_direct =
+	    s->unreachable_ms && now_ms - s->unreachable_ms > DIRECT_AFTER_MS;
+	j->wall_ms = clock_wall_ms(loop_clock(s->loop));
+	return j;
+}
+
+static void
+job_free(struct job *j)
+{
+	for (size_t i = 0; i < j->n; i++) {
+		free(j->items[i].path);
+		free(j->items[i].v);
+	}
+	free(j->daemon);
+	free(j);
+}
+
+/* ---- on the worker ---- */
+
+/* What is no such file is kept for whoever wants to look at it. */
+static int
+open_file(const struct job *j, struct item *it)
+{
+	int rc = rrd_file_open(&it->file, it->rows.first, &it->last, &it->err);
+
+	if (rc != ERR_CORRUPT)
+		return rc;
+	AUTO_FREE char *aside = xasprintf("%s.damaged-%" PRIu64, it->path, j->wall_ms);
+	if (rename(it->path, aside))
+		return err_sys(&it->err, ERR_IO, errno, "cannot rename %s", it->path);
+	snprintf(it->damaged, sizeof(it->damaged), "%s", strrchr(aside, '/') + 1);
+	err_clear(&it->err);
+	return rrd_file_open(&it->file, it->rows.first, &it->last, &it->err);
+}
+
+static int
+write_item(const struct job *j, struct item *it)
+{
+	struct rrd_rows rows = it->rows;
+	uint8_t counters[METRIC_MAX];
+	size_t width = metrics_of(it->file.objects, counters);
+	int rc = it->opened ? 0 : open_file(j, it);
+
+	if (rc)
+		return rc;
+	it->opened = true;
+	if (it->last >= rows.first) {
+		uint64_t there = it->last - rows.first + 1;
+
+		if (there >= rows.n)
+			return 0;
+		rows.first += there;
+		rows.n -= there;
+		rows.v += there * width;
+	}
+	rc = rrd_file_add(&it->file, &rows, &it->err);
+	if (!rc)
+		it->last = rows.first + rows.n - 1;
+	return rc;
+}
+
+static int
+run(void *arg)
+{
+	struct job *j = arg;
+
+	for (size_t i = 0; i < j->n; i++) {
+		struct item *it = &j->items[i];
+
+		if (write_item(j, it) != ERR_UNAVAILABLE || !j->may_go_direct)
+			continue;
+		err_clear(&it->err);
+		it->file.daemon = "";
+		(void)write_item(j, it);
+	}
+	return 0;
+}
+
+/* ---- on the core again ---- */
+
+static void
+note_failure(struct stats *s, const struct err *e)
+{
+	if (e->code == ERR_UNAVAILABLE && !s->unreachable_ms)
+		s->unreachable_ms = loop_now_ms(s->loop);
+	if (s->failing)
+		return;
+	s->failing = true;
+	log_err("stats", "%s", e->msg);
+	event_post(s->inv, EV_STATS_STORE_LOST, OBJ_ID_NONE, NULL,
+	    "Statistics are kept for an hour in memory, but not stored: %s", e->msg);
+}
+
+static void
+note_success(struct stats *s)
+{
+	s->unreachable_ms = 0;
+	if (!s->failing)
+		return;
+	s->failing = false;
+	log_notice("stats", "samples are stored again");
+	event_post(s->inv, EV_STATS_STORE_FOUND, OBJ_ID_NONE, NULL,
+	    "Statistics are stored again");
+}
+
+static void
+end_item(struct stats *s, const struct item *it)
+{
+	struct stat_object *o = stats_find(s, it->id);
+
+	if (*it->damaged) {
+		log_warn(
+		    "stats", "%s was damaged: it is %s now", it->path, it->damaged);
+		event_post(s->inv, EV_STATS_FILE_DAMAGED, it->id, NULL,
+		    "The statistics of %s were damaged: they begin anew, the old file "
+		    "is %s",
+		    inv_name(s->inv, it->id), it->damaged);
+	}
+	if (o) {
+		o->writing = false;
+		/* What failed is looked at again. */
+		o->opened = it->opened && !it->err.code;
+		o->written = it->last;
+	}
+}
+
+static void
+done(void *arg, int rc)
+{
+	struct job *j = arg;
+	struct stats *s = j->s;
+	const struct err *failed = NULL;
+
+	s->jobs--;
+	for (size_t i = 0; i < j->n; i++) {
+		if (!rc)
+			end_item(s, &j->items[i]);
+		if (j->items[i].err.code)
+			failed = &j->items[i].err;
+	}
+	if (failed)
+		note_failure(s, failed);
+	else if (!rc)
+		note_success(s);
+	job_free(j);
+	if (!rc && !failed)
+		stat_write_due(s);
+}
+
+static bool
+has_news(const struct stat_object *o)
+{
+	return !o->writing && stat_ring_newest(o->ring) > o->written;
+}
+
+/* Take what is due, the longest first, and put it behind all others. */
+static struct job *
+gather(struct stats *s, uint64_t until_ms)
+{
+	struct job *j = NULL;
+
+	LIST_EACH_SAFE(struct stat_object, o, &s->objects, node) {
+		if (o->due_ms > until_ms || (j && j->n == BATCH_OBJECTS))
+			break;
+		list_remove(&o->node);
+		list_add_tail(&s->objects, &o->node);
+		o->due_ms = until_ms + s->write_ms;
+		if (!has_news(o))
+			continue;
+		if (!j)
+			j = job_new(s);
+		add_item(j, o);
+	}
+	return j;
+}
+
+void
+stat_write_due(struct stats *s)
+{
+	struct err e = ERR_INIT;
+	struct job *j;
+
+	if (s->jobs || !s->workers)
+		return;
+	j = gather(s, loop_now_ms(s->loop));
+	if (!j)
+		return;
+	s->jobs++;
+	if (worker_run(s->workers, run, done, j, &e)) {
+		log_warn("stats", "files are not written now: %s", e.msg);
+		done(j, e.code);
+	}
+}
+
+void
+stat_write_all(struct stats *s, uint64_t ms)
+{
+	uint64_t end_ms = clock_mono_ms(loop_clock(s->loop)) + ms;
+
+	LIST_EACH(struct stat_object, o, &s->objects, node) {
+		struct job *j;
+
+		o->writing = false;
+		if (!has_news(o))
+			continue;
+		if (clock_mono_ms(loop_clock(s->loop)) > end_ms) {
+			log_warn("stats", "some files were not written any more");
+			return;
+		}
+		j = job_new(s);
+		add_item(j, o);
+		(void)run(j);
+		if (j->items[0].err.code)
+			log_warn("stats", "%s", j->items[0].err.msg);
+		job_free(j);
+	}
+}

@@ -1,0 +1,285 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "server/hosts/host_stats.h"
+#include "server/inventory/feed.h"
+#include "server/inventory/inv_life.h"
+#include "server/stats/stats_int.h"
+
+#define WRITE_TICK_MS 1000u
+#define DAY_MS        86400000u
+#define STOP_MS       10000u /* for the last words to all files */
+#define MS_PER_S      1000u
+#define KB_BYTES      1024.0f
+
+/* ---- objects ---- */
+
+unsigned
+stats_objects_of(const struct inv *inv, obj_id id)
+{
+	const struct vm *vm;
+
+	switch (obj_id_kind(id)) {
+	case KIND_HOST:
+		return inv_host(inv, id) ? METRIC_OF_HOST : 0;
+	case KIND_DATASTORE:
+		return inv_datastore(inv, id) ? METRIC_OF_DATASTORE : 0;
+	case KIND_VM:
+		vm = inv_vm(inv, id);
+		if (!vm)
+			return 0;
+		return vm->guest_type == GUEST_CONTAINER ? METRIC_OF_CONTAINER
+							 : METRIC_OF_MACHINE;
+	default:
+		return 0;
+	}
+}
+
+struct stat_object *
+stats_find(const struct stats *s, obj_id id)
+{
+	return map_get(s->by_id, id.v);
+}
+
+/* All are written equally often, each at its own time. */
+static uint64_t
+first_due_ms(const struct stats *s, obj_id id)
+{
+	uint64_t spread = (id.v * UINT64_C(0x9e3779b97f4a7c15)) >> 40;
+
+	return loop_now_ms(s->loop) + spread % s->write_ms;
+}
+
+static struct stat_object *
+object_of(struct stats *s, obj_id id)
+{
+	struct stat_object *o = stats_find(s, id);
+	unsigned objects;
+
+	if (o)
+		return o;
+	objects = stats_objects_of(s->inv, id);
+	if (!objects)
+		return NULL;
+	o = xcalloc(1, sizeof(*o));
+	o->id = id;
+	o->objects = objects;
+	o->ring = stat_ring_new(s->slots);
+	o->due_ms = first_due_ms(s, id);
+	map_put(s->by_id, id.v, o);
+	list_add_tail(&s->objects, &o->node);
+	return o;
+}
+
+void
+stats_drop(struct stats *s, struct stat_object *o)
+{
+	map_del(s->by_id, o->id.v);
+	list_remove(&o->node);
+	stat_ring_free(o->ring);
+	free(o);
+}
+
+void
+stats_put(struct stats *s, obj_id id, uint64_t slot, uint32_t counter, float v)
+{
+	struct stat_object *o = object_of(s, id);
+	const struct metric *m = metric_at(counter);
+
+	if (o && m && m->objects & o->objects)
+		(void)stat_ring_put(o->ring, slot, counter, v);
+}
+
+uint64_t
+stats_slot(const struct stats *s, uint64_t wall_ms)
+{
+	uint64_t step_ms = (uint64_t)s->step_s * MS_PER_S;
+
+	return (wall_ms + step_ms / 2) / step_ms;
+}
+
+char *
+stats_path(const struct stats *s, obj_id id)
+{
+	char text[OBJ_ID_TEXT];
+
+	return xasprintf("%s/%s/%s.rrd", s->dir, kind_plural(obj_id_kind(id)),
+	    obj_id_text(id, text));
+}
+
+/* ---- what the inventory itself knows ---- */
+
+static void
+on_due(void *arg)
+{
+	struct stats *s = CAST_OBJ(stats, arg, STATS_MAGIC);
+	uint64_t slot = stats_slot(s, clock_wall_ms(loop_clock(s->loop)));
+
+	INV_EACH(s->inv, KIND_DATASTORE, o)
+	{
+		const struct datastore *ds = inv_datastore(s->inv, o->id);
+		uint64_t used = ds->capacity_bytes - ds->free_bytes;
+
+		if (!ds->accessible || ds->free_bytes > ds->capacity_bytes)
+			continue;
+		stats_put(s, o->id, slot, METRIC_DISK_CAPACITY,
+		    (float)ds->capacity_bytes / KB_BYTES);
+		stats_put(s, o->id, slot, METRIC_DISK_USED, (float)used / KB_BYTES);
+	}
+}
+
+/* Files of what has gone go to their rest. */
+static void
+on_feed(void *arg)
+{
+	struct stats *s = CAST_OBJ(stats, arg, STATS_MAGIC);
+	const struct change *c;
+	uint64_t i = 0;
+
+	while ((c = feed_after(s->inv, s->feed_rev, i++)) != NULL) {
+		if (c->kind == CHANGE_DEL && stats_find(s, c->id))
+			stat_put_away(s, c->id);
+	}
+	s->feed_rev = inv_rev(s->inv);
+}
+
+static void
+on_tick(void *arg)
+{
+	stat_write_due(CAST_OBJ(stats, arg, STATS_MAGIC));
+}
+
+static void
+on_day(void *arg)
+{
+	stat_sweep(CAST_OBJ(stats, arg, STATS_MAGIC));
+}
+
+/* ---- life ---- */
+
+int
+stats_check_interval(uint64_t ms, struct err *e)
+{
+	uint64_t s = ms / MS_PER_S, row_s = stat_archives[1].row_s;
+
+	if (!s || ms % MS_PER_S || row_s % s)
+		return err_set(e, ERR_INVALID,
+		    "samples every %llu ms do not make whole rows of %llu s",
+		    (unsigned long long)ms, (unsigned long long)row_s);
+	return 0;
+}
+
+static int
+make_folder(const char *path, struct err *e)
+{
+	if (mkdir(path, 0750) && errno != EEXIST)
+		return err_sys(e, ERR_IO, errno, "cannot make folder %s", path);
+	return 0;
+}
+
+static int
+make_folders(const struct stats *s, struct err *e)
+{
+	static const enum obj_kind kinds[] = { KIND_HOST, KIND_VM, KIND_DATASTORE };
+
+	AUTO_FREE char *deleted = xasprintf("%s/deleted", s->dir);
+	int rc = make_folder(s->dir, e);
+
+	for (size_t i = 0; !rc && i < ARRAY_SIZE(kinds); i++) {
+		AUTO_FREE char *path =
+		    xasprintf("%s/%s", s->dir, kind_plural(kinds[i]));
+
+		rc = make_folder(path, e);
+	}
+	return rc ? rc : make_folder(deleted, e);
+}
+
+static void
+start(struct stats *s)
+{
+	s->workers = workers_new(s->loop, STATS_THREADS, STATS_QUEUE);
+	s->tick = timer_new(s->loop, on_tick, s);
+	s->due = timer_new(s->loop, on_due, s);
+	s->daily = timer_new(s->loop, on_day, s);
+	s->feed_rev = inv_rev(s->inv);
+	feed_follow(s->inv, on_feed, s);
+	stat_intake_open(s);
+	stat_sweep(s);
+	timer_every(s->tick, WRITE_TICK_MS);
+	timer_every(s->due, (uint64_t)s->step_s * MS_PER_S);
+	timer_every(s->daily, DAY_MS);
+}
+
+int
+stats_new(const struct stats_opts *o, struct stats **ret, struct err *e)
+{
+	int rc = stats_check_interval(o->interval_ms, e);
+	struct stats *s;
+
+	if (rc)
+		return rc;
+	s = xcalloc(1, sizeof(*s));
+	s->magic = STATS_MAGIC;
+	s->inv = o->inv;
+	s->hosts = o->hosts;
+	s->loop = inv_loop(o->inv);
+	s->dir = xstrdup(o->dir);
+	s->daemon = xstrdup(o->daemon ? o->daemon : "");
+	s->step_s = o->interval_ms / MS_PER_S;
+	s->slots = STATS_RING_S / s->step_s;
+	s->write_ms = o->write_s * MS_PER_S;
+	s->by_id = map_new_u64();
+	s->sources = map_new_u64();
+	list_init(&s->objects);
+	rc = make_folders(s, e);
+	if (rc) {
+		stats_free(s);
+		return rc;
+	}
+	start(s);
+	*ret = s;
+	return 0;
+}
+
+void
+stats_close(struct stats *s)
+{
+	struct workers *w = MOVE(s->workers);
+
+	if (w)
+		feed_unfollow(s->inv, on_feed, s);
+	workers_free(w);
+}
+
+void
+stats_free(struct stats *s)
+{
+	if (!s)
+		return;
+	stats_close(s);
+	stat_write_all(s, STOP_MS);
+	stat_intake_close(s);
+	timer_free(s->tick);
+	timer_free(s->due);
+	timer_free(s->daily);
+	LIST_EACH_SAFE(struct stat_object, o, &s->objects, node)
+		stats_drop(s, o);
+	map_free(s->by_id);
+	map_free(s->sources);
+	free(s->dir);
+	free(s->daemon);
+	s->magic = 0;
+	free(s);
+}
+
+uint32_t
+stats_step_s(const struct stats *s)
+{
+	return s->step_s;
+}

@@ -1,0 +1,83 @@
+/*
+ * stats_int: what the files of stats/ share.
+ */
+#pragma once
+#include "base/list.h"
+#include "base/map.h"
+#include "loop/timer.h"
+#include "loop/worker.h"
+#include "server/hosts/host_stats.h"
+#include "server/inventory/inv.h"
+#include "server/stats/rrd_file.h"
+#include "server/stats/stat_ring.h"
+#include "server/stats/stats.h"
+
+#define STATS_MAGIC   0x73746174u
+#define STATS_RING_S  3600u
+#define STATS_THREADS 2u /* one that writes, one that reads */
+#define STATS_QUEUE   256u
+
+/* An object with samples. */
+struct stat_object {
+	struct list_node
+	    node; /* in stats->objects, the one written longest ago first */
+	obj_id id;
+	unsigned objects; /* METRIC_OF_… */
+	struct stat_ring *ring;
+	uint64_t written; /* the newest slot in its file */
+	uint64_t due_ms;  /* when it is to be written again */
+	bool opened;      /* its file was looked at */
+	bool writing;
+};
+
+struct stats {
+	uint32_t magic;
+	struct inv *inv;
+	struct hosts *hosts;
+	struct loop *loop;
+	struct workers *workers;
+	char *dir, *daemon;
+	uint32_t step_s, slots, write_ms;
+	struct map *by_id; /* struct stat_object */
+	struct list objects;
+	struct map *sources; /* host id → struct source, of stat_intake.c */
+	struct timer *tick;  /* writes */
+	struct timer *due;   /* samples of our own */
+	struct timer *daily;
+	unsigned jobs;           /* of writing, under way */
+	bool failing;            /* files cannot be written, and that was told */
+	uint64_t unreachable_ms; /* since when the daemon is; 0: it is there */
+	uint64_t feed_rev;       /* changes of the inventory up to it were seen */
+};
+
+/* NULL: it has no samples. */
+struct stat_object *stats_find(const struct stats *s, obj_id id);
+void stats_drop(struct stats *s, struct stat_object *o);
+/* Of the clock now. */
+uint64_t stats_slot(const struct stats *s, uint64_t wall_ms);
+/* DIR/vms/vm-42.rrd; malloc'd. */
+char *stats_path(const struct stats *s, obj_id id);
+
+/* ---- stat_intake.c ---- */
+
+void stat_intake_open(struct stats *s);
+void stat_intake_close(struct stats *s);
+/* As host_stats_fn. */
+void stat_intake_take(void *stats, obj_id host, const char *boot_id,
+    const Drover__StatBatch *b, Drover__StatAck *ret_ack);
+
+/* ---- stat_write.c ---- */
+
+/* Write those that are due. */
+void stat_write_due(struct stats *s);
+/* Write everything, now, on this thread, for at most ms. */
+void stat_write_all(struct stats *s, uint64_t ms);
+
+/* ---- stat_sweep.c ---- */
+
+#define STAT_KEPT_DAYS 30u /* files of what is gone */
+
+/* Put away files of what is gone, and remove those that were long ago. */
+void stat_sweep(struct stats *s);
+/* The file of one that has just gone. */
+void stat_put_away(struct stats *s, obj_id id);
