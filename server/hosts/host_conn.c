@@ -311,6 +311,9 @@ take_message(struct conn *c, Drover__Envelope *m_take)
 	case DROVER__ENVELOPE__BODY_SESSION_END:
 		host_session_take(c->rec, m);
 		return;
+	case DROVER__ENVELOPE__BODY_STAT_BATCH:
+		host_stats_take(c->rec, m->stat_batch);
+		return;
 	default:
 		err_set(&e, ERR_INVALID, "an agent does not send that");
 		conn_fault(c, &e);
@@ -335,9 +338,6 @@ on_frame(struct link *k, const uint8_t *p, size_t n, void *arg)
 		return;
 	}
 	if (c->rec) {
-	case DROVER__ENVELOPE__BODY_STAT_BATCH:
-		host_stats_take(c->rec, m->stat_batch);
-		return;
 		take_message(c, m);
 		return;
 	}
