@@ -12,6 +12,7 @@ struct api;
 struct drs;
 struct events;
 struct front;
+struct ha;
 struct hosts;
 struct inv;
 struct loop;
@@ -51,6 +52,7 @@ struct server {
 	struct advice *advice;
 	struct ops *ops;
 	struct drs *drs;
+	struct ha *ha;
 	struct ssl_ctx_st *agents_ctx;
 	struct api *api;
 	struct front *front;

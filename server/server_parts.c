@@ -11,6 +11,7 @@
 #include "server/api/api.h"
 #include "server/drs/drs.h"
 #include "server/event/event_life.h"
+#include "server/ha/ha.h"
 #include "server/hosts/hosts.h"
 #include "server/inventory/inv_life.h"
 #include "server/migrate/migrate.h"
@@ -273,6 +274,7 @@ ops_start(struct server *s, struct err *e)
 	ops_register(migrate_defs);
 	template_register();
 	drs_register();
+	ha_register();
 	s->ops = ops_new(&o);
 	return PART_READY;
 }
@@ -311,6 +313,44 @@ static void
 drs_stop(struct server *s)
 {
 	drs_free(MOVE(s->drs));
+}
+
+static uint64_t
+lead_end_of(void *arg)
+{
+	const struct server *s = CAST_OBJ(server, arg, SERVER_MAGIC);
+	return leader_lease_end_ms(s->leader);
+}
+
+static uint64_t
+before_end_of(void *arg)
+{
+	const struct server *s = CAST_OBJ(server, arg, SERVER_MAGIC);
+	return leader_before_end_ms(s->leader);
+}
+
+static enum part_rc
+ha_start(struct server *s, struct err *e)
+{
+	const struct ha_opts o = {
+		.inv = s->inv,
+		.hosts = s->hosts,
+		.advice = s->advice,
+		.tasks = s->tasks,
+		.ops = s->ops,
+		.epoch = leader_epoch(s->leader),
+		.lead_end_ms = lead_end_of,
+		.before_end_ms = before_end_of,
+		.arg = s,
+	};
+	s->ha = ha_new(&o);
+	return PART_READY;
+}
+
+static void
+ha_stop(struct server *s)
+{
+	ha_free(MOVE(s->ha));
 }
 
 static enum part_rc
@@ -416,6 +456,7 @@ const struct server_part server_parts[] = {
 	{ "operations", SERVER_WHOLE, ops_start, ops_stop },
 	{ "recovery", SERVER_WHOLE, recovery_start, NULL },
 	{ "drs", SERVER_WHOLE, drs_start, drs_stop },
+	{ "ha", SERVER_WHOLE, ha_start, ha_stop },
 	{ "agents", SERVER_WHOLE, agents_start, agents_stop },
 	{ "api", SERVER_WHOLE, api_start, api_stop },
 	{ "front", SERVER_WHOLE, front_part_start, front_part_stop },

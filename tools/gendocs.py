@@ -43,6 +43,7 @@ belongs to a change of the inventory is stored in the same transaction.
 CONCERNS = {
     "VM": "a virtual machine",
     "HOST": "a host",
+    "CLUSTER": "a cluster",
     "DATASTORE": "a datastore",
     "TEMPLATE": "a template",
     "OBJECT": "any other object of the inventory",

@@ -62,6 +62,7 @@ agent_fake_free(struct agent_fake *a)
 	}
 	map_free(a->never);
 	map_free(a->deleted);
+	fake_forget_leases(a);
 	free(a->uuid);
 	free(a->fingerprint);
 	free(a);
@@ -428,6 +429,12 @@ on_frame(struct link *k, const uint8_t *p, size_t n, void *arg)
 		break;
 	case DROVER__ENVELOPE__BODY_EVENT_ACK:
 		a->acked = m->event_ack->id;
+		break;
+	case DROVER__ENVELOPE__BODY_HA_CONF:
+		fake_take_conf(a, m->ha_conf);
+		break;
+	case DROVER__ENVELOPE__BODY_BEAT_REPLY:
+		fake_take_reply(a, m->beat_reply);
 		break;
 	case DROVER__ENVELOPE__BODY_ORDER:
 		a->orders++;

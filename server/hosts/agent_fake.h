@@ -86,6 +86,30 @@ bool agent_fake_deleted(
 /* So often a guest was seen in the memory of two hosts at once. */
 unsigned agent_fake_doubled(const struct agent_fake *a);
 
+/* Leases: a beat goes out only when it is told to. */
+void agent_fake_beat(struct agent_fake *a);
+
+struct agent_fake_word {
+	uint32_t slot;
+	uint64_t still_ms; /* that it saw that block unmoved */
+	bool dead, isolated;
+};
+
+/* What it says of another's block from now on. */
+void agent_fake_sees(struct agent_fake *a, const struct agent_fake_word *w);
+/* It has lost the shared datastore for so long; 0: it has not. */
+void agent_fake_lose_store(struct agent_fake *a, uint64_t lost_ms);
+/* The guest was killed by rule and reaped, and is not wanted there any more. */
+void agent_fake_reap(struct agent_fake *a, uint64_t guest);
+uint64_t agent_fake_inc(const struct agent_fake *a); /* 0: it has not joined */
+uint32_t agent_fake_lease_ms(const struct agent_fake *a); /* of the last reply */
+bool agent_fake_fenced(const struct agent_fake *a);
+/* It was told that others have its datastore. */
+bool agent_fake_evicted(const struct agent_fake *a);
+const Drover__HaConf *agent_fake_conf(const struct agent_fake *a); /* or NULL */
+/* What came with the last start; NULL: nothing. */
+const Drover__RunClaim *agent_fake_last_claim(const struct agent_fake *a);
+
 void agent_fake_report(struct agent_fake *a);
 /* A report of nothing else, true or not. */
 void agent_fake_claim(struct agent_fake *a, const Drover__Progress *p);

@@ -13,6 +13,7 @@
 #define MAX_STORES     8
 #define MB_BYTES       UINT64_C(0x100000)
 #define MAX_HELD       64
+#define FAKE_MAX_WORDS 8
 
 struct fake_guest {
 	char uuid[40];
@@ -24,6 +25,20 @@ struct fake_guest {
 	uint8_t key[32];      /* of the move that brings or takes it */
 	bool runs_after_move; /* or is paused */
 	bool is_memory_gone;  /* of one that was given away: its host died since */
+	bool is_claimed;
+};
+
+/* Its leases, as it knows of them. */
+struct fake_lease {
+	Drover__HaConf *conf; /* NULL: it was told nothing */
+	uint64_t inc, nonce;
+	bool joined, fenced;
+	uint32_t lease_ms; /* of the last reply */
+	struct agent_fake_word words[FAKE_MAX_WORDS];
+	size_t n_words;
+	uint64_t store_lost_ms;
+	bool others_have;
+	Drover__RunClaim *claim; /* of the last start */
 };
 
 struct agent_fake {
@@ -57,6 +72,7 @@ struct agent_fake {
 	unsigned doubled;
 	struct map *deleted; /* "datastore/path" of disks → the agent */
 	uint64_t seq, event, acked, written;
+	struct fake_lease lease;
 };
 
 struct fake_guest *fake_guest_make(
@@ -83,6 +99,13 @@ void fake_fill_result(struct agent_fake *a, const Drover__Order *o, Drover__Repl
 void fake_fill_store(uint64_t number, Drover__DatastoreStatus *s);
 int fake_no_guest(uint64_t number, struct err *e);
 void fake_delete_disk(struct agent_fake *a, const Drover__DiskSpec *d);
+
+/* agent_fake_beat.c */
+void fake_take_conf(struct agent_fake *a, const Drover__HaConf *c);
+void fake_take_reply(struct agent_fake *a, const Drover__BeatReply *r);
+void fake_take_claim(
+    struct agent_fake *a, struct fake_guest *g, const Drover__RunClaim *claim);
+void fake_forget_leases(struct agent_fake *a);
 
 /* agent_fake_move.c */
 struct fake_move_results {

@@ -324,6 +324,7 @@ agent_fake_die(struct agent_fake *a)
 			g->state = S(FAILED);
 		g->is_memory_gone = g->state == S(GIVEN);
 	}
+	a->lease.joined = false;
 }
 
 void

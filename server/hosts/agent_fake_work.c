@@ -28,7 +28,7 @@ do_start(struct agent_fake *a, const Drover__GuestStart *o, struct err *e)
 {
 	struct fake_guest *g = map_get(a->guests, o->guest);
 
-	if (!g && o->make_disks) {
+	if (!g && (o->make_disks || o->claim)) {
 		fake_guest_make(a, o->guest, o->spec->uuid);
 		g = map_get(a->guests, o->guest);
 	}
@@ -46,6 +46,7 @@ do_start(struct agent_fake *a, const Drover__GuestStart *o, struct err *e)
 	g->started_ms = clock_wall_ms(loop_clock(a->loop));
 	g->reason[0] = '\0';
 	g->starts++;
+	fake_take_claim(a, g, o->claim);
 	return 0;
 }
 

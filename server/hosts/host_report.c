@@ -200,6 +200,7 @@ sync_vm_of(const struct host_rec *rec, const struct vm *vm)
 		.uuid = vm->uuid,
 		.busy = is_busy(rec->hs, vm->o.id),
 		.elsewhere = !obj_id_is(vm->host, rec->id),
+		.leased = vm->ha_protected,
 		.known = { .lifecycle = vm->lifecycle,
 		    .power = vm->power_state,
 		    .run_gen = vm->run_gen,

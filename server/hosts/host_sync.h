@@ -19,6 +19,7 @@ struct sync_vm {
 	bool busy; /* a task works on it: left alone */
 	struct guest_known known;
 	bool elsewhere; /* its host is another one */
+	bool leased;    /* it runs under leases, so HA may have started it there */
 };
 
 enum sync_kind {

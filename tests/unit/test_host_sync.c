@@ -113,12 +113,12 @@ static void
 differences_are_found_and_named(void **state)
 {
 	struct sync_vm vms[] = {
-		{ 1, "a", false, { LIFE_READY, POWER_ON, 1, 0 }, false },
-		{ 2, "b", false, { LIFE_READY, POWER_OFF, 1, 0 }, false },
-		{ 3, "c", false, { LIFE_READY, POWER_ON, 1, 0 }, false },
-		{ 4, "d", true, { LIFE_READY, POWER_ON, 1, 0 }, false },
-		{ 5, "e", false, { LIFE_READY, POWER_UNKNOWN, 1, 0 }, false },
-		{ 6, "f", false, { LIFE_CREATING, POWER_OFF, 0, 0 }, false },
+		{ 1, "a", false, { LIFE_READY, POWER_ON, 1, 0 }, false, false },
+		{ 2, "b", false, { LIFE_READY, POWER_OFF, 1, 0 }, false, false },
+		{ 3, "c", false, { LIFE_READY, POWER_ON, 1, 0 }, false, false },
+		{ 4, "d", true, { LIFE_READY, POWER_ON, 1, 0 }, false, false },
+		{ 5, "e", false, { LIFE_READY, POWER_UNKNOWN, 1, 0 }, false, false },
+		{ 6, "f", false, { LIFE_CREATING, POWER_OFF, 0, 0 }, false, false },
 	};
 	char other[] = "other";
 	Drover__GuestStatus same = guest(1, uuid_a, S(RUNNING), 1);
@@ -149,7 +149,8 @@ differences_are_found_and_named(void **state)
 static void
 a_guest_that_a_task_works_on_is_left_alone(void **state)
 {
-	struct sync_vm vm = { 1, "a", true, { LIFE_READY, POWER_OFF, 1, 0 }, false };
+	struct sync_vm vm = { 1, "a", true, { LIFE_READY, POWER_OFF, 1, 0 }, false,
+		false };
 	Drover__GuestStatus runs = guest(1, uuid_a, S(RUNNING), 1);
 	Drover__GuestStatus *guests[] = { &runs };
 	struct sync_finding f[4];
@@ -180,7 +181,7 @@ what_a_move_has_left_is_put_in_order(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct sync_vm vm = { 1, "a", rows[i].busy,
-			{ LIFE_READY, POWER_ON, 2, 0 }, rows[i].elsewhere };
+			{ LIFE_READY, POWER_ON, 2, 0 }, rows[i].elsewhere, false };
 		Drover__GuestStatus s = guest(1, uuid_a, rows[i].said, 1);
 		Drover__GuestStatus *guests[] = { &s };
 		struct sync_finding f[4];
@@ -191,9 +192,26 @@ what_a_move_has_left_is_put_in_order(void **state)
 }
 
 static void
+what_ha_has_started_elsewhere_is_released(void **state)
+{
+	struct sync_vm vm = { 1, "a", false, { LIFE_READY, POWER_ON, 2, 0 }, true,
+		true };
+	Drover__GuestStatus s = guest(1, uuid_a, S(FAILED), 1);
+	Drover__GuestStatus *guests[] = { &s };
+	struct sync_finding f[4];
+
+	assert_int_equal(host_sync(&vm, 1, guests, 1, SYNC_WHOLE, f), 1);
+	assert_int_equal(f[0].kind, SYNC_RELEASE);
+	s.generation = 2;
+	assert_int_equal(host_sync(&vm, 1, guests, 1, SYNC_WHOLE, f), 1);
+	assert_int_equal(f[0].kind, SYNC_UNKNOWN);
+}
+
+static void
 what_is_not_older_than_the_inventory_is_left_alone(void **state)
 {
-	struct sync_vm vm = { 1, "a", false, { LIFE_READY, POWER_OFF, 2, 0 }, true };
+	struct sync_vm vm = { 1, "a", false, { LIFE_READY, POWER_OFF, 2, 0 }, true,
+		false };
 	Drover__GuestStatus s = guest(1, uuid_a, S(STOPPED), 2);
 	Drover__GuestStatus *guests[] = { &s };
 	struct sync_finding f[4];
@@ -205,7 +223,8 @@ what_is_not_older_than_the_inventory_is_left_alone(void **state)
 static void
 a_machine_of_another_host_is_not_missed(void **state)
 {
-	struct sync_vm vm = { 1, "a", false, { LIFE_READY, POWER_ON, 2, 0 }, true };
+	struct sync_vm vm = { 1, "a", false, { LIFE_READY, POWER_ON, 2, 0 }, true,
+		false };
 	struct sync_finding f[4];
 
 	assert_int_equal(host_sync(&vm, 1, NULL, 0, SYNC_WHOLE, f), 0);
@@ -222,6 +241,7 @@ main(void)
 		cmocka_unit_test(differences_are_found_and_named),
 		cmocka_unit_test(a_guest_that_a_task_works_on_is_left_alone),
 		cmocka_unit_test(what_a_move_has_left_is_put_in_order),
+		cmocka_unit_test(what_ha_has_started_elsewhere_is_released),
 		cmocka_unit_test(what_is_not_older_than_the_inventory_is_left_alone),
 		cmocka_unit_test(a_machine_of_another_host_is_not_missed),
 	};
