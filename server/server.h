@@ -11,6 +11,7 @@ struct advice;
 struct api;
 struct drs;
 struct events;
+struct follower;
 struct front;
 struct ha;
 struct hosts;
@@ -41,6 +42,8 @@ struct server {
 
 	struct db *db;
 	struct workers *workers;
+	struct ssl_ctx_st *agents_ctx;
+	struct follower *follower;
 	struct leader *leader;
 	struct inv *inv;
 	struct events *events;
@@ -53,7 +56,6 @@ struct server {
 	struct ops *ops;
 	struct drs *drs;
 	struct ha *ha;
-	struct ssl_ctx_st *agents_ctx;
 	struct api *api;
 	struct front *front;
 

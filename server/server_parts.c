@@ -12,9 +12,12 @@
 #include "server/drs/drs.h"
 #include "server/event/event_life.h"
 #include "server/ha/ha.h"
+#include "server/follower/follower.h"
 #include "server/hosts/hosts.h"
 #include "server/inventory/inv_life.h"
+#include "server/leader/leader_json.h"
 #include "server/migrate/migrate.h"
+#include "server/notify.h"
 #include "server/ops/op_def.h"
 #include "server/pools/pool_driver.h"
 #include "server/server.h"
@@ -26,6 +29,12 @@
 #define WORKER_QUEUE  256u
 #define MS_PER_MINUTE 60000ULL
 #define MS_PER_HOUR   3600000ULL
+
+static const char *
+text_or_null(const char *s)
+{
+	return s && *s ? s : NULL;
+}
 
 static enum part_rc
 database_start(struct server *s, struct err *e)
@@ -53,6 +62,61 @@ static void
 workers_stop(struct server *s)
 {
 	workers_free(MOVE(s->workers));
+}
+
+static struct front_conf
+front_conf_of(const struct server *s)
+{
+	return (struct front_conf){
+		.address = text_or_null(s->conf.listen_address),
+		.port = (uint16_t)s->conf.listen_port,
+		.cert_path = s->conf.tls_cert,
+		.key_path = s->conf.tls_key,
+		.web_root = text_or_null(s->conf.web_root),
+	};
+}
+
+static enum part_rc
+follower_part_start(struct server *s, struct err *e)
+{
+	const struct tls_files files = {
+		.cert = s->conf.tls_cert,
+		.key = s->conf.tls_key,
+		.ca = s->conf.tls_ca,
+	};
+	const struct front_conf front = front_conf_of(s);
+
+	if (tls_server_ctx(&files, &s->agents_ctx, e) < 0)
+		return PART_FAIL;
+	const struct follower_opts o = {
+		.loop = s->loop,
+		.front = &front,
+		.agents_ctx = s->agents_ctx,
+		.agents_address = text_or_null(s->conf.agents_address),
+		.agents_port = (uint16_t)s->conf.agents_port,
+		.beat_ms = (uint32_t)s->conf.agents_beat_ms,
+	};
+	return follower_new(&o, &s->follower, e) < 0 ? PART_FAIL : PART_READY;
+}
+
+static void
+follower_part_stop(struct server *s)
+{
+	follower_free(MOVE(s->follower));
+	tls_ctx_free(MOVE(s->agents_ctx));
+}
+
+/* Nobody has to wait for the start of a server that follows. */
+static void
+on_leader_seen(void *arg)
+{
+	struct server *s = CAST_OBJ(server, arg, SERVER_MAGIC);
+
+	if (!s->follower)
+		return;
+	follower_note(s->follower, s->leader);
+	if (leader_seen(s->leader)->epoch)
+		notify("READY=1");
 }
 
 static void
@@ -93,6 +157,7 @@ leader_part_start(struct server *s, struct err *e)
 	static const struct leader_hooks hooks = {
 		.leading = on_leading,
 		.over = on_lead_over,
+		.seen = on_leader_seen,
 	};
 	const struct leader_conf conf = {
 		.name = s->name,
@@ -190,12 +255,6 @@ static void
 tasks_stop(struct server *s)
 {
 	tasks_free(MOVE(s->tasks));
-}
-
-static const char *
-text_or_null(const char *s)
-{
-	return s && *s ? s : NULL;
 }
 
 static enum part_rc
@@ -356,23 +415,12 @@ ha_stop(struct server *s)
 static enum part_rc
 agents_start(struct server *s, struct err *e)
 {
-	const struct tls_files files = {
-		.cert = s->conf.tls_cert,
-		.key = s->conf.tls_key,
-		.ca = s->conf.tls_ca,
-	};
-	if (tls_server_ctx(&files, &s->agents_ctx, e) < 0 ||
-	    hosts_listen(s->hosts, text_or_null(s->conf.agents_address),
+	follower_hand_over(s->follower, s->hosts);
+	if (hosts_listen(s->hosts, text_or_null(s->conf.agents_address),
 		(uint16_t)s->conf.agents_port, s->agents_ctx, e) < 0)
 		return PART_FAIL;
 	log_notice("server", "agents dial port %u", hosts_port(s->hosts));
 	return PART_READY;
-}
-
-static void
-agents_stop(struct server *s)
-{
-	tls_ctx_free(MOVE(s->agents_ctx));
 }
 
 static uint64_t
@@ -380,6 +428,13 @@ epoch_of(void *arg)
 {
 	const struct server *s = CAST_OBJ(server, arg, SERVER_MAGIC);
 	return leader_epoch(s->leader);
+}
+
+static json *
+leader_of(void *arg)
+{
+	const struct server *s = CAST_OBJ(server, arg, SERVER_MAGIC);
+	return leader_json(s->leader);
 }
 
 static enum part_rc
@@ -397,6 +452,7 @@ api_start(struct server *s, struct err *e)
 		.sessions = s->sessions,
 		.visits = s->visits,
 		.epoch = epoch_of,
+		.leader = leader_of,
 		.epoch_arg = s,
 	};
 	s->api = api_new(&deps);
@@ -412,13 +468,9 @@ api_stop(struct server *s)
 static enum part_rc
 front_part_start(struct server *s, struct err *e)
 {
-	const struct front_conf conf = {
-		.address = text_or_null(s->conf.listen_address),
-		.port = (uint16_t)s->conf.listen_port,
-		.cert_path = s->conf.tls_cert,
-		.key_path = s->conf.tls_key,
-		.web_root = text_or_null(s->conf.web_root),
-	};
+	const struct front_conf conf = front_conf_of(s);
+
+	follower_close_front(s->follower);
 	if (front_start(s->loop, &conf, &api_front_events, s->api, &s->front, e) < 0)
 		return PART_FAIL;
 	api_set_front(s->api, s->front);
@@ -444,6 +496,7 @@ jobs_start(struct server *s, struct err *e)
 const struct server_part server_parts[] = {
 	{ "database", SERVER_INVENTORY, database_start, database_stop },
 	{ "workers", SERVER_WHOLE, workers_start, workers_stop },
+	{ "follower", SERVER_WHOLE, follower_part_start, follower_part_stop },
 	{ "leader", SERVER_INVENTORY, leader_part_start, leader_part_stop },
 	{ "inventory", SERVER_INVENTORY, inventory_start, inventory_stop },
 	{ "events", SERVER_INVENTORY, events_start, events_stop },
@@ -457,7 +510,7 @@ const struct server_part server_parts[] = {
 	{ "recovery", SERVER_WHOLE, recovery_start, NULL },
 	{ "drs", SERVER_WHOLE, drs_start, drs_stop },
 	{ "ha", SERVER_WHOLE, ha_start, ha_stop },
-	{ "agents", SERVER_WHOLE, agents_start, agents_stop },
+	{ "agents", SERVER_WHOLE, agents_start, NULL },
 	{ "api", SERVER_WHOLE, api_start, api_stop },
 	{ "front", SERVER_WHOLE, front_part_start, front_part_stop },
 	{ "jobs", SERVER_WHOLE, jobs_start, workers_stop },

@@ -1,9 +1,12 @@
 /*
- * uplink: the one connection to the server: dial, greet, beat, dial again.
+ * uplink: the connection to whoever leads: dial, greet, beat, dial again.
  *
+ * Every configured server is dialled.  The one that leads has the link; the others keep
+ * a line on which nothing but beats goes, so that a server that takes the lead has its
+ * hosts without a handshake.  An older epoch never takes the link from a newer one.
  * Waits between attempts with full jitter, 0.5 s doubling to what the settings say,
- * longer where the server asked for it; takes the configured servers in turn.  Peers
- * whose certificate is not a server's are not spoken to.  Loop thread only.
+ * longer where the server asked for it.  Peers whose certificate is not a server's are
+ * not spoken to.  Loop thread only.
  */
 #pragma once
 #include <stdbool.h>
@@ -27,6 +30,7 @@ enum uplink_state {
 	UPLINK_WAITING,  /* for the next attempt */
 	UPLINK_DIALLING, /* until TLS is through */
 	UPLINK_GREETING, /* Hello is out */
+	UPLINK_STANDBY,  /* the server follows, and will say when it leads */
 	UPLINK_READY,    /* Welcome is in */
 };
 
@@ -78,6 +82,7 @@ int uplink_new(struct loop *l, const struct uplink_conf *c, struct uplink **ret_
     struct err *e) WARN_UNUSED;
 void uplink_start(struct uplink *u);
 void uplink_free(struct uplink *u);
+/* Of the line that has come farthest. */
 enum uplink_state uplink_state(const struct uplink *u);
 /* This host's address on the way to the server; "" while there is no link. */
 void uplink_own_host(const struct uplink *u, char out[LINK_HOST_TEXT]);

@@ -4,6 +4,7 @@
  * Core thread only; it owns the watch, and the front's events end here.
  */
 #pragma once
+#include "base/json.h"
 #include "server/front/front.h"
 
 struct advice;
@@ -30,6 +31,7 @@ struct api_deps {
 	struct sessions *sessions;
 	struct visits *visits;
 	uint64_t (*epoch)(void *arg); /* of our leadership */
+	json *(*leader)(void *arg);   /* who leads, the caller's */
 	void *epoch_arg;
 };
 

@@ -178,6 +178,14 @@ api_system(struct api_call *c)
 }
 
 void
+api_system_leader(struct api_call *c)
+{
+	const struct api_deps *d = &c->api->d;
+
+	api_reply_json(c, 200, d->leader(d->epoch_arg));
+}
+
+void
 api_openapi(struct api_call *c)
 {
 	api_reply_json(c, 200, openapi_document());

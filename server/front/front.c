@@ -252,6 +252,7 @@ front_start(struct loop *core, const struct front_conf *conf,
 	f->conns = map_new_u64();
 	f->socks = map_new_u64();
 	f->files = front_files_load(conf->web_root);
+	f->pages_to_core = conf->pages_to_core;
 	f->to_core = handoff_new(
 	    core, FRONT_MAX_WAITING + FRONT_MAX_CONNS, on_core, msg_drop, f);
 	if (open_context(f, conf, e) < 0) {

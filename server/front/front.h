@@ -9,6 +9,7 @@
  * All functions are for the core thread; the events come in its posts phase.
  */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,7 @@ struct front_conf {
 	const char *cert_path; /* PEM */
 	const char *key_path;
 	const char *web_root; /* folder of the pages, or NULL */
+	bool pages_to_core;   /* whoever asks for a page asks the core */
 };
 
 #define FRONT_MAX_BODY ((size_t)1024 * 1024)

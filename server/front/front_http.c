@@ -328,7 +328,7 @@ begin(struct front *f, struct http_conn *c, struct lws *wsi)
 	c->last = may_have_body(wsi);
 	if (c->req->fault)
 		return refuse(f, c, 400, "invalid", c->req->fault);
-	if (!is_for_core(c->req->path))
+	if (!f->pages_to_core && !is_for_core(c->req->path))
 		return send_page(f, c);
 	if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
 		return refuse(f, c, 411, "invalid",

@@ -67,6 +67,7 @@ struct front {
 	struct map *socks; /* ws number → struct ws_sock */
 	uint64_t last_number;
 	struct map *files; /* path → struct front_file */
+	bool pages_to_core;
 };
 
 struct front_file {

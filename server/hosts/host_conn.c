@@ -270,16 +270,40 @@ conn_fault(struct conn *c, const struct err *why)
 }
 
 static void
+send_standby(struct conn *c)
+{
+	Drover__Standby standby = DROVER__STANDBY__INIT;
+	Drover__Envelope m = DROVER__ENVELOPE__INIT;
+
+	standby.version = PROTO_VERSION;
+	standby.beat_ms = c->hs->beat_ms;
+	standby.leads = true;
+	m.body_case = DROVER__ENVELOPE__BODY_STANDBY;
+	m.standby = &standby;
+	conn_send(c, &m);
+}
+
+static void
 take_first(struct conn *c, const Drover__Envelope *m)
 {
 	struct err e = ERR_INIT;
 
-	if (m->body_case == DROVER__ENVELOPE__BODY_HELLO) {
+	switch (m->body_case) {
+	case DROVER__ENVELOPE__BODY_HELLO:
 		take_hello(c, m->hello);
 		return;
+	case DROVER__ENVELOPE__BODY_STANDBY:
+		c->since_ms = loop_now_ms(c->hs->loop);
+		send_standby(c);
+		return;
+	case DROVER__ENVELOPE__BODY_PING:
+		c->since_ms = loop_now_ms(c->hs->loop);
+		send_pong(c, m->ping->nonce);
+		return;
+	default:
+		err_set(&e, ERR_INVALID, "the first message must be Hello");
+		conn_fault(c, &e);
 	}
-	err_set(&e, ERR_INVALID, "the first message must be Hello");
-	conn_fault(c, &e);
 }
 
 static void
@@ -406,7 +430,7 @@ conn_tick(struct conn *c, uint64_t now_ms)
 {
 	if (!c->rec) {
 		if (now_ms - c->since_ms > HELLO_MS && !c->closing) {
-			log_info("hosts", "link from %s: no hello within %u s", c->peer,
+			log_info("hosts", "link from %s: no word within %u s", c->peer,
 			    HELLO_MS / 1000);
 			conn_free(c);
 		}

@@ -101,6 +101,15 @@ class Server:
     def api(self) -> Api:
         return Api("127.0.0.1", self.port, str(self.folder / "pki/ca.pem"))
 
+    def page(self, path: str) -> tuple[int, str]:
+        """Status and whereto it leads."""
+        conn = http.client.HTTPSConnection("127.0.0.1", self.port, context=self.api().context)
+        conn.request("GET", path)
+        res = conn.getresponse()
+        res.read()
+        conn.close()
+        return res.status, res.getheader("location", "")
+
     def admin(self) -> Api:
         api = self.api()
         api.login("admin", PASSWORD)
@@ -187,7 +196,17 @@ def test_reload_and_orderly_stop(server: Server) -> None:
 def test_second_server_follows_the_first(folder: Path, server: Server) -> None:
     second = Server(folder, "second")
     second.start()
-    wait_for("the second to follow", lambda: "following epoch" in second.log.read_text())
+    second.ready()
+    assert "following epoch" in second.log.read_text()
+    assert second.api().raw("GET", "/healthz", None, {})[0] == 503
+    with pytest.raises(ApiError) as caught:
+        second.api().get("/datacenters")
+    assert caught.value.code == "unavailable" and f"127.0.0.1:{server.port} leads" in caught.value.message
+    seen, led = second.api().get("/system/leader"), server.api().get("/system/leader")
+    assert (seen["state"], led["state"]) == ("following", "leading")
+    assert seen["epoch"] == led["epoch"] and seen["address"] == f"127.0.0.1:{server.port}"
+    assert second.page("/hosts") == (307, f"https://127.0.0.1:{server.port}/hosts")
+    assert second.page("/a%3cb") == (307, f"https://127.0.0.1:{server.port}/")
     ran = second.command("--init-admin", "late", stdin=PASSWORD)
     assert ran.returncode != 0 and "is at work on this database" in ran.stderr
     server.admin().call("POST", "/datacenters", {"name": "handed over"})

@@ -14,31 +14,33 @@
 #include "tests/lib/agent_bed.h"
 
 #define RETRY_MAX_MS 4000
-#define UUID "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
+#define UUID         "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 
 /* The server's end is scripted by the tests. */
 struct world {
 	struct bed *bed;
 	struct epoch *epoch;
 	struct uplink *uplink;
-	struct link *server;
+	const char *servers;
+	struct link *server, *other; /* the first one's end, and the second's */
 	enum tls_role role;
 	unsigned dials, hellos, welcomes, orders, refused, acks, frames, sessions,
 	    downs;
 	bool unreachable;
 	char last_host[64];
 	uint16_t last_port;
-	Drover__Envelope *got; /* the newest frame at the server */
+	Drover__Envelope *got, *got_other; /* the newest frame at each */
 };
 
 static void
 server_frame(struct link *k, const uint8_t *p, size_t n, void *arg)
 {
 	struct world *w = arg;
+	Drover__Envelope **got = k == w->other ? &w->got_other : &w->got;
 
-	msg_free(w->got);
-	w->got = NULL;
-	assert_int_equal(msg_unpack(p, n, &w->got, NULL), 0);
+	msg_free(*got);
+	*got = NULL;
+	assert_int_equal(msg_unpack(p, n, got, NULL), 0);
 	w->frames++;
 }
 
@@ -51,9 +53,10 @@ static void
 server_down(struct link *k, const struct err *why, void *arg)
 {
 	struct world *w = arg;
+	struct link **end = k == w->other ? &w->other : &w->server;
 
-	link_free(w->server);
-	w->server = NULL;
+	link_free(*end);
+	*end = NULL;
 }
 
 static const struct link_events server_evs = { server_up, server_frame, server_down };
@@ -70,9 +73,10 @@ dial(void *arg, const struct uplink_call *c, struct link **ret_k, struct err *e)
 	w->last_port = c->port;
 	if (w->unreachable)
 		return err_set(e, ERR_UNAVAILABLE, "nobody there");
-	link_free(w->server);
-	link_pair(w->bed->loop, &server, &host, &w->server, ret_k);
-	link_set_events(w->server, &server_evs, w);
+	struct link **end = c->port == 7001 ? &w->server : &w->other;
+	link_free(*end);
+	link_pair(w->bed->loop, &server, &host, end, ret_k);
+	link_set_events(*end, &server_evs, w);
 	link_set_events(*ret_k, c->ev, c->ev_arg);
 	return 0;
 }
@@ -128,13 +132,13 @@ on_session_link_down(void *arg)
 }
 
 static const struct uplink_events evs = { on_hello, on_welcome, on_order, on_refuse,
-	on_ack, on_session, on_session_link_down, NULL };
+	on_ack, on_session, on_session_link_down, NULL, NULL };
 
 static void
 open_world(struct world *w)
 {
 	struct uplink_conf c = {
-		.servers = "alpha:7001, [::1]:7002",
+		.servers = w->servers,
 		.ev = &evs,
 		.arg = w,
 		.seed = 42,
@@ -155,20 +159,34 @@ close_world(struct world *w)
 	uplink_free(w->uplink);
 	epoch_free(w->epoch);
 	link_free(w->server);
-	w->server = NULL;
+	link_free(w->other);
+	w->server = w->other = NULL;
 }
 
 static int
-setup(void **state)
+setup_with(void **state, const char *servers)
 {
 	struct world *w = xcalloc(1, sizeof(*w));
 
 	log_set_level(LOG_LEVEL_ERR);
+	w->servers = servers;
 	w->bed = bed_new();
 	w->role = TLS_ROLE_SERVER;
 	open_world(w);
 	*state = w;
 	return 0;
+}
+
+static int
+setup(void **state)
+{
+	return setup_with(state, "alpha:7001");
+}
+
+static int
+setup_two(void **state)
+{
+	return setup_with(state, "alpha:7001, [::1]:7002");
 }
 
 static int
@@ -178,13 +196,14 @@ teardown(void **state)
 
 	close_world(w);
 	msg_free(w->got);
+	msg_free(w->got_other);
 	bed_free(w->bed);
 	free(w);
 	return 0;
 }
 
 static void
-say(struct world *w, uint64_t epoch, Drover__Envelope *m)
+say_on(struct world *w, struct link *k, uint64_t epoch, Drover__Envelope *m)
 {
 	AUTO_FREE uint8_t *p = NULL;
 	size_t n;
@@ -192,12 +211,35 @@ say(struct world *w, uint64_t epoch, Drover__Envelope *m)
 	m->version = PROTO_VERSION;
 	m->epoch = epoch;
 	assert_int_equal(msg_pack(m, &p, &n, NULL), 0);
-	assert_int_equal(link_send(w->server, p, n, NULL), 0);
+	assert_int_equal(link_send(k, p, n, NULL), 0);
 	bed_settle(w->bed);
 }
 
 static void
-say_welcome(struct world *w, uint64_t epoch)
+say(struct world *w, uint64_t epoch, Drover__Envelope *m)
+{
+	say_on(w, w->server, epoch, m);
+}
+
+static void
+say_standby(
+    struct world *w, struct link *k, uint64_t epoch, bool leads, const char *leader)
+{
+	Drover__Envelope m = DROVER__ENVELOPE__INIT;
+	Drover__Standby standby = DROVER__STANDBY__INIT;
+	AUTO_FREE char *own = xstrdup(leader);
+
+	standby.version = PROTO_VERSION;
+	standby.beat_ms = 1000;
+	standby.leads = leads;
+	standby.leader = own;
+	m.body_case = DROVER__ENVELOPE__BODY_STANDBY;
+	m.standby = &standby;
+	say_on(w, k, epoch, &m);
+}
+
+static void
+say_welcome_on(struct world *w, struct link *k, uint64_t epoch)
 {
 	Drover__Envelope m = DROVER__ENVELOPE__INIT;
 	Drover__Welcome wel = DROVER__WELCOME__INIT;
@@ -206,11 +248,17 @@ say_welcome(struct world *w, uint64_t epoch)
 	wel.beat_ms = 1000;
 	m.body_case = DROVER__ENVELOPE__BODY_WELCOME;
 	m.welcome = &wel;
-	say(w, epoch, &m);
+	say_on(w, k, epoch, &m);
 }
 
 static void
-say_order(struct world *w, uint64_t epoch)
+say_welcome(struct world *w, uint64_t epoch)
+{
+	say_welcome_on(w, w->server, epoch);
+}
+
+static void
+say_order_on(struct world *w, struct link *k, uint64_t epoch)
 {
 	Drover__Envelope m = DROVER__ENVELOPE__INIT;
 	Drover__Order o = DROVER__ORDER__INIT;
@@ -221,7 +269,13 @@ say_order(struct world *w, uint64_t epoch)
 	o.guest_pause = &pause;
 	m.body_case = DROVER__ENVELOPE__BODY_ORDER;
 	m.order = &o;
-	say(w, epoch, &m);
+	say_on(w, k, epoch, &m);
+}
+
+static void
+say_order(struct world *w, uint64_t epoch)
+{
+	say_order_on(w, w->server, epoch);
 }
 
 static void
@@ -301,7 +355,7 @@ only_a_server_is_spoken_to(void **state)
 }
 
 static void
-waits_grow_with_jitter_and_servers_take_turns(void **state)
+waits_grow_with_jitter(void **state)
 {
 	struct world *w = *state;
 	uint64_t waited = 0, longest = 0;
@@ -319,10 +373,8 @@ waits_grow_with_jitter_and_servers_take_turns(void **state)
 			assert_true(waited <= RETRY_MAX_MS + 100);
 		}
 		dials = w->dials;
-		if (dials == 2) {
+		if (dials == 2)
 			assert_true(waited <= UPLINK_BACKOFF_MIN_MS + 100);
-			assert_string_equal(w->last_host, "::1");
-		}
 		if (waited > longest)
 			longest = waited;
 	}
@@ -397,6 +449,117 @@ sessions_come_in_and_end_with_the_link(void **state)
 	assert_int_equal(w->downs, 1);
 }
 
+/* Alpha leads with epoch 3, the other follows. */
+static void
+link_two(struct world *w)
+{
+	bed_settle(w->bed);
+	assert_int_equal(w->dials, 2);
+	say_standby(w, w->other, 0, false, "alpha:7001");
+	assert_int_equal(uplink_state(w->uplink), UPLINK_STANDBY);
+	say_welcome(w, 3);
+	assert_int_equal(uplink_state(w->uplink), UPLINK_READY);
+}
+
+static void
+the_next_leader_needs_no_handshake(void **state)
+{
+	struct world *w = *state;
+
+	link_two(w);
+	say_standby(w, w->other, 4, true, "");
+	assert_int_equal(w->got_other->body_case, DROVER__ENVELOPE__BODY_HELLO);
+	/* The first still has the link: nobody else has welcomed us. */
+	say_order(w, 3);
+	assert_int_equal(w->orders, 1);
+	say_welcome_on(w, w->other, 4);
+	assert_int_equal(w->dials, 2);
+	assert_int_equal(w->welcomes, 2);
+	assert_int_equal(w->downs, 1);
+	say_order_on(w, w->other, 4);
+	assert_int_equal(w->orders, 2);
+	/* The first comes back as one that follows, and is only listened to. */
+	clock_advance(w->bed->clock, 2ull * UPLINK_BACKOFF_MIN_MS);
+	bed_settle(w->bed);
+	assert_int_equal(w->dials, 3);
+	assert_int_equal(w->got->body_case, DROVER__ENVELOPE__BODY_STANDBY);
+}
+
+static void
+one_that_thinks_it_leads_does_not_get_the_link(void **state)
+{
+	struct world *w = *state;
+
+	link_two(w);
+	say_standby(w, w->other, 2, true, "");
+	assert_int_not_equal(w->got_other->body_case, DROVER__ENVELOPE__BODY_STANDBY);
+	assert_int_equal(w->hellos, 2);
+	link_free(w->server);
+	w->server = NULL;
+	bed_settle(w->bed);
+	assert_int_equal(w->hellos, 2);
+	assert_int_equal(uplink_state(w->uplink), UPLINK_STANDBY);
+}
+
+static void
+two_ways_to_one_leader(void **state)
+{
+	struct world *w = *state;
+
+	link_two(w);
+	say_standby(w, w->other, 3, true, "");
+	assert_int_equal(w->hellos, 2);
+	assert_int_equal(w->downs, 0);
+	/* The other way is taken once the first is gone. */
+	link_free(w->server);
+	w->server = NULL;
+	bed_settle(w->bed);
+	assert_int_equal(w->hellos, 3);
+	say_welcome_on(w, w->other, 3);
+	assert_int_equal(uplink_state(w->uplink), UPLINK_READY);
+}
+
+static void
+a_silent_follower_is_left_and_a_hint_hurries(void **state)
+{
+	struct world *w = *state;
+
+	w->unreachable = true;
+	bed_settle(w->bed);
+	for (int i = 0; i < 20; i++) {
+		clock_advance(w->bed->clock, RETRY_MAX_MS);
+		bed_settle(w->bed);
+	}
+	w->unreachable = false;
+	while (!w->other) {
+		clock_advance(w->bed->clock, 10);
+		bed_settle(w->bed);
+	}
+	link_free(w->server);
+	w->server = NULL;
+	bed_settle(w->bed);
+	unsigned dials = w->dials;
+	say_standby(w, w->other, 0, false, "alpha:7001");
+	assert_int_equal(w->dials, dials + 1);
+	assert_non_null(w->server);
+	/* Nothing comes from the follower any more. */
+	say_welcome(w, 3);
+	for (int i = 0; i < 4; i++) {
+		clock_advance(w->bed->clock, 1000);
+		bed_settle(w->bed);
+		if (w->server && w->got->body_case == DROVER__ENVELOPE__BODY_PING) {
+			Drover__Envelope m = DROVER__ENVELOPE__INIT;
+			Drover__Pong pong = DROVER__PONG__INIT;
+			m.body_case = DROVER__ENVELOPE__BODY_PONG;
+			m.pong = &pong;
+			say(w, 3, &m);
+		}
+	}
+	assert_null(w->other);
+	assert_int_equal(uplink_state(w->uplink), UPLINK_READY);
+	assert_int_equal(w->downs, 0);
+}
+
 static void
 pings_are_answered(void **state)
 {
@@ -457,12 +620,17 @@ main(void)
 		T(older_epoch_is_not_obeyed_even_after_a_restart),
 		T(damaged_epoch_is_no_zero),
 		T(only_a_server_is_spoken_to),
-		T(waits_grow_with_jitter_and_servers_take_turns),
+		T(waits_grow_with_jitter),
 		T(refusal_is_waited_out),
 		T(three_missing_beats_end_the_link),
 		T(sessions_come_in_and_end_with_the_link),
 		T(pings_are_answered),
 		T(silent_server_and_garbage_are_left),
+#define T2(name) cmocka_unit_test_setup_teardown(name, setup_two, teardown)
+		T2(the_next_leader_needs_no_handshake),
+		T2(one_that_thinks_it_leads_does_not_get_the_link),
+		T2(two_ways_to_one_leader),
+		T2(a_silent_follower_is_left_and_a_hint_hurries),
 		cmocka_unit_test(server_addresses),
 	};
 
