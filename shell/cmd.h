@@ -162,6 +162,9 @@ void function_define(struct shell *sh, const struct node *n);
 enum run function_start(struct stage *st, const struct node *function,
     const struct node *body, const struct arg_list *args, bool own_scope);
 
+/* Arguments to params (or NULL), into the scope at hand; the rest becomes $args. */
+enum run params_bind(struct shell *sh, const struct node *params,
+    const struct arg_list *l, bool has_input);
 /* The call is one of a file. */
 void function_stands_in(struct stage *st, const char *script);
 
@@ -176,6 +179,9 @@ enum run parameter_check(struct shell *sh, const struct node *param, struct val 
 
 /* script.c */
 bool script_is(const char *name); /* does a command of that name mean a file? */
+/* Words of a command line to the parameters of a script's body, in the scope at hand. */
+enum run script_take_words(
+    struct shell *sh, const struct node *body, char *const *words, size_t n);
 /* Its tree lives as long as the shell. */
 int script_load(struct shell *sh, const char *path, const struct node **ret_body,
     struct err *e) WARN_UNUSED;

@@ -262,9 +262,8 @@ need_all(struct shell *sh, const struct node *params, const bool *given, bool ha
 	return RUN_OK;
 }
 
-/* Arguments into the scope at hand; what no parameter takes becomes $args. */
-static enum run
-bind_params(struct shell *sh, const struct node *params, const struct arg_list *l,
+enum run
+params_bind(struct shell *sh, const struct node *params, const struct arg_list *l,
     bool has_input)
 {
 	size_t count = params ? params->n : 0;
@@ -348,9 +347,9 @@ function_start(struct stage *st, const struct node *function, const struct node 
 	c->is_filter = function && function->op == OP_CALL;
 	c->own_scope = own_scope;
 	if (!own_scope)
-		return bind_params(st->sh, body->kid[BODY_PARAMS], args, st->has_input);
+		return params_bind(st->sh, body->kid[BODY_PARAMS], args, st->has_input);
 	scope_push(st->sh, &c->scope);
-	rc = bind_params(st->sh, body->kid[BODY_PARAMS], args, st->has_input);
+	rc = params_bind(st->sh, body->kid[BODY_PARAMS], args, st->has_input);
 	st->sh->scope = c->scope.up;
 	return rc;
 }
@@ -469,7 +468,7 @@ invoke_block(struct shell *sh, struct val block, const struct val *args, size_t 
 		l.v[l.n++].v = val_ref(args[i]);
 	sh->calls++;
 	scope_push(sh, &scope);
-	rc = bind_params(sh, block.block->kid[BODY_PARAMS], &l, false);
+	rc = params_bind(sh, block.block->kid[BODY_PARAMS], &l, false);
 	if (rc == RUN_OK)
 		rc = run_block(sh, block, out);
 	scope_pop(sh);

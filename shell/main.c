@@ -202,17 +202,11 @@ exit_code(const struct shell *sh, enum run rc, bool by_last)
 static int
 run_text(struct shell *sh, const struct options *o, const char *text, size_t n)
 {
-	struct val args = val_list();
 	enum run rc;
 
-	if (o->dump) {
-		val_free(args);
+	if (o->dump)
 		return dump_ast(text, n);
-	}
-	for (size_t i = 0; i < o->n_args; i++)
-		list_push(args.list, val_text(o->args[i]));
-	var_set(sh, "args", args);
-	rc = shell_run(sh, text, n);
+	rc = shell_run_with(sh, text, n, o->args, o->n_args);
 	return exit_code(sh, rc, o->command != NULL);
 }
 

@@ -91,7 +91,10 @@ parse_member(struct parser *p, struct node *object)
 	kids_add(&k, object);
 	kids_add(&k, name);
 	n->op = dot.type == TOK_SAFE_DOT ? OP_SAFE : OP_NONE;
-	if (name && peek(p, LEX_EXPR)->type == TOK_LPAREN && !p->tok.spaced) {
+	/* Only what follows directly is looked at: behind a space the text may be one of
+	 * arguments. */
+	if (name && p->pos < p->lex.n && p->lex.s[p->pos] == '(') {
+		peek(p, LEX_EXPR);
 		take(p);
 		n->kind = NODE_INVOKE;
 		parse_args(p, &k);

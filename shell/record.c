@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/json_peek.h"
 #include "shell/data.h"
 #include "shell/inventory.h"
 
@@ -110,9 +111,10 @@ limits(const json *j)
 static bool
 is_asleep(const json *host)
 {
-	const json *s = json_get(host, "standby");
+	/* An older server has no such field. */
+	const char *s = json_peek_str(host, "standby");
 
-	return json_what(s) == JSON_IS_STR && !strcmp(json_str_value(s, NULL), "in");
+	return s && !strcmp(s, "in");
 }
 
 /* PowerCLI has one word for both: a host in maintenance that is there says so, and so
@@ -122,8 +124,8 @@ host_state(const json *host, const char *connection)
 {
 	if (is_asleep(host))
 		return val_text("Standby");
-	const json *m = json_get(host, "maintenance");
-	bool in = json_what(m) == JSON_IS_STR && !strcmp(json_str_value(m, NULL), "in");
+	const char *m = json_peek_str(host, "maintenance");
+	bool in = m && !strcmp(m, "in");
 
 	if (in && !strcmp(connection, "connected"))
 		return val_text("Maintenance");

@@ -2,6 +2,7 @@
  * script: files of the shell's language that a command names: ./report.ps1, and
  * ". ./lib.ps1" (see cmd.h).
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,4 +54,52 @@ script_load(
 	}
 	*ret_body = body;
 	return 0;
+}
+
+/* "-Name", "-Name:value" or a value. */
+static struct arg
+word_arg(const char *word, const struct node *body)
+{
+	struct arg a = { .node = body };
+	size_t n = strcspn(word, ":");
+
+	if (word[0] != '-' || !isalpha((unsigned char)word[1])) {
+		a.v = val_text(word);
+		return a;
+	}
+	a.name = word + 1;
+	if (!word[n])
+		return a;
+	a.name = NULL;
+	a.attached = true;
+	if (!strcasecmp(word + n, ":$true") || !strcasecmp(word + n, ":$false"))
+		a.v = val_bool(tolower((unsigned char)word[n + 2]) == 't');
+	else
+		a.v = val_text(word + n + 1);
+	return a;
+}
+
+enum run
+script_take_words(
+    struct shell *sh, const struct node *body, char *const *words, size_t n)
+{
+	struct arg_list l = { .v = xcalloc(n + 1, sizeof(*l.v)), .n = n };
+	AUTO_FREE char **names = xcalloc(n + 1, sizeof(char *));
+	const struct node *params = body->kid[0];
+	enum run rc;
+
+	for (size_t i = 0; i < n; i++) {
+		/* Without param every word is one of $args as it stands. */
+		l.v[i] = params ? word_arg(words[i], body)
+				: (struct arg){ .v = val_text(words[i]), .node = body };
+		if (l.v[i].attached) {
+			names[i] = xstrndup(words[i] + 1, strcspn(words[i], ":") - 1);
+			l.v[i].name = names[i];
+		}
+	}
+	rc = params_bind(sh, params, &l, false);
+	for (size_t i = 0; i < n; i++)
+		free(names[i]);
+	args_free(&l);
+	return rc;
 }

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "shell/cmd.h"
 #include "shell/connect.h"
 #include "shell/parse.h"
 #include "shell/print.h"
@@ -89,7 +90,8 @@ run_body(struct shell *sh, const struct node *body)
 }
 
 enum run
-shell_run(struct shell *sh, const char *text, size_t n)
+shell_run_with(
+    struct shell *sh, const char *text, size_t n, char *const *words, size_t n_words)
 {
 	struct err e = ERR_INIT;
 	struct node *body = NULL;
@@ -103,11 +105,19 @@ shell_run(struct shell *sh, const char *text, size_t n)
 	}
 	sh->source = body->text;
 	sh->steps = sh->calls = sh->tries = 0;
-	rc = run_body(sh, body);
+	rc = words ? script_take_words(sh, body, words, n_words) : RUN_OK;
+	if (rc == RUN_OK)
+		rc = run_body(sh, body);
 	if (rc == RUN_THROW) {
 		(void)fault_settle(sh);
 		/* Functions of this text may be called later: the text stays. */
 	}
 	sh->source = outer;
 	return rc;
+}
+
+enum run
+shell_run(struct shell *sh, const char *text, size_t n)
+{
+	return shell_run_with(sh, text, n, NULL, 0);
 }

@@ -98,6 +98,10 @@ struct shell *shell_new(void);
 void shell_free(struct shell *sh);
 /* Parse and run; what comes out goes to the screen.  Errors have been printed. */
 enum run shell_run(struct shell *sh, const char *text, size_t n);
+/* The same for a script with the words behind it on the command line: -Name and values
+ * for its param, or $args. */
+enum run shell_run_with(
+    struct shell *sh, const char *text, size_t n, char *const *words, size_t n_words);
 /* The arena for one program's tree; lives as long as the shell. */
 struct arena *shell_program(struct shell *sh);
 

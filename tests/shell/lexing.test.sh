@@ -281,3 +281,17 @@ grüße – ☃
 
 ## STDOUT:
 ## END
+
+#### a parameter behind a property, and a property before a parenthesis
+$r = [pscustomobject]@{ Name = 'x'; N = 3 }
+Write-Output $r.Name -NoEnumerate
+Write-Output -InputObject $r.Name -NoEnumerate
+Write-Output $r.Name (1 + 1)
+Write-Output $r?.Name -NoEnumerate
+## STDOUT:
+x
+x
+x
+2
+x
+## END

@@ -409,6 +409,7 @@ Get-VMLog
 (Get-Command -Verb Suspend).Name
 ## STDOUT:
 Suspend-VM
+Suspend-VMHost
 ## END
 
 #### get help
