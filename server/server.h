@@ -21,6 +21,7 @@ struct ops;
 struct pool_driver;
 struct sessions;
 struct ssl_ctx_st;
+struct stats;
 struct tasks;
 struct timer;
 struct visits;
@@ -50,6 +51,7 @@ struct server {
 	struct sessions *sessions;
 	struct tasks *tasks;
 	struct hosts *hosts;
+	struct stats *stats;
 	struct visits *visits;
 	struct pool_driver *pools;
 	struct advice *advice;

@@ -20,6 +20,8 @@ struct server_conf {
 	uint64_t session_idle_min, session_max_h, session_max_logins;
 	uint64_t event_keep_days;
 	uint64_t drs_interval_s;
+	char *stats_dir, *stats_rrdcached;
+	uint64_t stats_interval_s, stats_write_s;
 	char *power_hooks;
 	uint64_t worker_threads;
 };

@@ -22,6 +22,7 @@
 #include "server/pools/pool_driver.h"
 #include "server/server.h"
 #include "server/session/visit.h"
+#include "server/stats/stats.h"
 #include "server/task/task.h"
 #include "server/task/task_recover.h"
 #include "server/template/template.h"
@@ -280,6 +281,26 @@ hosts_stop(struct server *s)
 }
 
 static enum part_rc
+stats_start(struct server *s, struct err *e)
+{
+	const struct stats_opts o = {
+		.inv = s->inv,
+		.hosts = s->hosts,
+		.dir = s->conf.stats_dir,
+		.daemon = s->conf.stats_rrdcached,
+		.interval_ms = (uint32_t)s->conf.stats_interval_s * 1000,
+		.write_s = (uint32_t)s->conf.stats_write_s,
+	};
+	return stats_new(&o, &s->stats, e) < 0 ? PART_FAIL : PART_READY;
+}
+
+static void
+stats_stop(struct server *s)
+{
+	stats_free(MOVE(s->stats));
+}
+
+static enum part_rc
 visits_start(struct server *s, struct err *e)
 {
 	s->visits = visits_new(s->inv, s->hosts);
@@ -451,6 +472,7 @@ api_start(struct server *s, struct err *e)
 		.drs = s->drs,
 		.sessions = s->sessions,
 		.visits = s->visits,
+		.stats = s->stats,
 		.epoch = epoch_of,
 		.leader = leader_of,
 		.epoch_arg = s,
@@ -493,6 +515,13 @@ jobs_start(struct server *s, struct err *e)
 	return PART_READY;
 }
 
+static void
+stats_jobs_stop(struct server *s)
+{
+	if (s->stats)
+		stats_close(s->stats);
+}
+
 const struct server_part server_parts[] = {
 	{ "database", SERVER_INVENTORY, database_start, database_stop },
 	{ "workers", SERVER_WHOLE, workers_start, workers_stop },
@@ -503,6 +532,7 @@ const struct server_part server_parts[] = {
 	{ "access", SERVER_WHOLE, access_start, access_stop },
 	{ "tasks", SERVER_WHOLE, tasks_start, tasks_stop },
 	{ "hosts", SERVER_WHOLE, hosts_start, hosts_stop },
+	{ "statistics", SERVER_WHOLE, stats_start, stats_stop },
 	{ "visits", SERVER_WHOLE, visits_start, visits_stop },
 	{ "pools", SERVER_WHOLE, pools_start, pools_stop },
 	{ "advice", SERVER_WHOLE, advice_start, advice_stop },
@@ -514,5 +544,6 @@ const struct server_part server_parts[] = {
 	{ "api", SERVER_WHOLE, api_start, api_stop },
 	{ "front", SERVER_WHOLE, front_part_start, front_part_stop },
 	{ "jobs", SERVER_WHOLE, jobs_start, workers_stop },
+	{ "files of statistics", SERVER_WHOLE, jobs_start, stats_jobs_stop },
 	{ NULL, SERVER_WHOLE, NULL, NULL },
 };

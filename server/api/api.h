@@ -15,6 +15,7 @@ struct hosts;
 struct inv;
 struct ops;
 struct sessions;
+struct stats;
 struct tasks;
 struct visits;
 
@@ -30,6 +31,7 @@ struct api_deps {
 	struct drs *drs;
 	struct sessions *sessions;
 	struct visits *visits;
+	struct stats *stats;
 	uint64_t (*epoch)(void *arg); /* of our leadership */
 	json *(*leader)(void *arg);   /* who leads, the caller's */
 	void *epoch_arg;
