@@ -160,7 +160,30 @@ write_server_settings()
 
 		[power]
 		hooks = $run/power/hooks
+
+		[stats]
+		dir = $run/stats
+		rrdcached = $(rrdcached_address)
 	END
+}
+
+# Where rrdcached is to listen; nothing where there is none.
+rrdcached_address()
+{
+	[[ ! -x $(command -v rrdcached) ]] || echo "unix:$(run_dir)/stats/rrdcached.sock"
+}
+
+# Bring the files of statistics under rrdcached.  Without it the server writes them.
+start_rrdcached()
+{
+	local address
+	address=$(rrdcached_address)
+	mkdir -p "$dir/stats/journal"
+	chown "$LAB_USER:" "$dir/stats" "$dir/stats/journal"
+	[[ -n $address ]] || return 0
+	"$here/lab-run.sh" start "$dir" rrdcached --user "$LAB_USER" -- \
+		"$(command -v rrdcached)" -g -l "$address" -p "$(run_dir)/stats/rrdcached.pid" \
+		-j "$(run_dir)/stats/journal" -b "$(run_dir)/stats" -w 300 -z 300
 }
 
 # What switches hosts, and the hook by which the server has it do so.
@@ -214,6 +237,7 @@ start_server()
 	if [[ $stale == yes ]]; then
 		"$here/lab-run.sh" stop "$dir" droverd
 	fi
+	start_rrdcached
 	is_running droverd || make_administrator
 	"$here/lab-run.sh" start "$dir" droverd --user "$LAB_USER" -- \
 		"$(run_dir)/bin/droverd" --config "$(run_dir)/etc/droverd.conf"
@@ -232,6 +256,7 @@ stop_server()
 {
 	"$here/lab-run.sh" stop "$dir" power
 	"$here/lab-run.sh" stop "$dir" droverd
+	"$here/lab-run.sh" stop "$dir" rrdcached
 	"$here/lab-pg.sh" stop "$dir"
 }
 
