@@ -3,6 +3,7 @@
 
     gendocs.py config DROVERD AGENT [--check]    docs/config.md from --print-config=markdown
     gendocs.py events [--check]                  docs/events.md from server/event/event.def
+    gendocs.py metrics [--check]                 docs/metrics.md from its heading "Counters" on, from base/metric.def
 
 With --check nothing is written: exit code 1 tells that the page is out of date."""
 import difflib
@@ -12,6 +13,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+UNIT = re.compile(r'^METRIC_UNIT\((\w+), "(\w+)", "([^"]+)"\)$')
+METRIC = re.compile(r'^METRIC\(\w+, \d+, "([^"]+)", (\w+), (\w+), \w+, (\d), ([A-Z |]+), "[^"]+", "([^"]+)"\)$')
 EVENT = re.compile(r'^EVENT\((\w+), "(\w+)", (INFO|WARNING|ERROR)\)$')
 
 CONFIG = """\
@@ -40,6 +43,19 @@ belongs to a change of the inventory is stored in the same transaction.
 |---|---|---|
 """
 
+METRICS = """\
+## Counters
+
+Made by `tools/gendocs.py` from `base/metric.def`; `docs/stats.md` tells where they come from and how they are asked for. A *rate* is a
+share or an amount per time over the sample, a *delta* a sum over it, *absolute* is as it was at its end.
+
+| Counter | Unit | Kind | Level | Of | Meaning |
+|---|---|---|---|---|---|
+"""
+OBJECTS = {
+    "HOST": "hosts", "MACHINE": "machines", "CONTAINER": "containers", "GUEST": "machines, containers", "DATASTORE": "datastores",
+}
+
 CONCERNS = {
     "VM": "a virtual machine",
     "HOST": "a host",
@@ -52,6 +68,7 @@ CONCERNS = {
     "TASK": "a task",
     "SERVER": "droverd",
     "DATABASE": "PostgreSQL",
+    "STATS": "the files of statistics",
 }
 
 
@@ -75,11 +92,28 @@ def events() -> str:
     return EVENTS + "".join(rows)
 
 
+def metrics() -> str:
+    units, rows = {}, []
+    for line in (ROOT / "base/metric.def").read_text().splitlines():
+        if found := UNIT.match(line):
+            units[found[1]] = found[3]
+        elif found := METRIC.match(line):
+            name, unit, kind, level, objects, text = found.groups()
+            of = ", ".join(OBJECTS[o] for o in objects.split(" | "))
+            rows.append(f"| `{name}` | {units[unit]} | {kind.lower()} | {level} | {of} | {text} |\n")
+        elif line.startswith("METRIC"):
+            raise SystemExit(f"metric.def: cannot read {line}")
+    page = (ROOT / "docs/metrics.md").read_text()
+    return page.partition("## Counters\n")[0] + METRICS + "".join(rows)
+
+
 def main(words: list[str]) -> int:
     check = "--check" in words
     words = [w for w in words if w != "--check"]
     if words[:1] == ["config"] and len(words) == 3:
         path, page = ROOT / "docs/config.md", config(words[1:])
+    elif words == ["metrics"]:
+        path, page = ROOT / "docs/metrics.md", metrics()
     elif words == ["events"]:
         path, page = ROOT / "docs/events.md", events()
     else:
