@@ -3,6 +3,7 @@
 
     gendocs.py config DROVERD AGENT [--check]    docs/config.md from --print-config=markdown
     gendocs.py events [--check]                  docs/events.md from server/event/event.def
+    gendocs.py cmdlets DROVER [--check]          docs/cmdlets.md from Get-Help of every cmdlet
     gendocs.py metrics [--check]                 docs/metrics.md from its heading "Counters" on, from base/metric.def
 
 With --check nothing is written: exit code 1 tells that the page is out of date."""
@@ -56,6 +57,15 @@ OBJECTS = {
     "HOST": "hosts", "MACHINE": "machines", "CONTAINER": "containers", "GUEST": "machines, containers", "DATASTORE": "datastores",
 }
 
+CMDLETS = """\
+# Cmdlets
+
+Made by `tools/gendocs.py` from what `Get-Help` says, which is `shell/cmd.def`. `docs/shell.md` has them by subject, and the language.
+
+All of them take `-ErrorAction`, `-ErrorVariable`, `-OutVariable`, `-WarningAction` and `-Verbose`; those marked *changes* also `-WhatIf` and `-Confirm`.
+"""
+SECTION = re.compile(r"^([A-Z]+)\n", re.M)
+
 CONCERNS = {
     "VM": "a virtual machine",
     "HOST": "a host",
@@ -92,6 +102,31 @@ def events() -> str:
     return EVENTS + "".join(rows)
 
 
+def cmdlet(text: str) -> str:
+    """One cmdlet's part of the page, from its help."""
+    _, *parts = SECTION.split(text)
+    said = {head: [line[4:] for line in body.strip("\n").splitlines()] for head, body in zip(parts[::2], parts[1::2])}
+    changes = any("-WhatIf" in line for line in said["PARAMETERS"])
+    page = f"\n## {said['NAME'][0]}\n{said['SYNOPSIS'][0]}.{' *Changes.*' if changes else ''}"
+    page += f" Gives {said['OUTPUT'][0]}.\n" if "OUTPUT" in said else "\n"
+    page += "\n```\n" + "\n".join(said["SYNTAX"]) + "\n```\n"
+    rows = [line.split(None, 1) for line in said["PARAMETERS"] if line.startswith("-")]
+    if rows:
+        page += "\n| | |\n|---|---|\n" + "".join(f"| `{name}` | {what.replace('|', '&#124;')} |\n" for name, what in rows)
+    lines = said.get("EXAMPLES", [])
+    if lines:
+        page += "\n" + "".join(f"- `{line}`: {what.strip()}\n" for line, what in zip(lines[::2], lines[1::2]))
+    if "ALIASES" in said:
+        page += f"\nAlso {said['ALIASES'][0]}.\n"
+    return page
+
+
+def cmdlets(drover: str) -> str:
+    program = "Get-Command | Where-Object CommandType -eq Cmdlet | Sort-Object Name | ForEach-Object { Get-Help $_.Name; \"\\f\" }"
+    ran = subprocess.run([drover, "-c", program.replace("\\f", "`f")], check=True, capture_output=True, text=True)
+    return CMDLETS + "".join(cmdlet(text) for text in ran.stdout.split("\f") if text.strip())
+
+
 def metrics() -> str:
     units, rows = {}, []
     for line in (ROOT / "base/metric.def").read_text().splitlines():
@@ -112,6 +147,8 @@ def main(words: list[str]) -> int:
     words = [w for w in words if w != "--check"]
     if words[:1] == ["config"] and len(words) == 3:
         path, page = ROOT / "docs/config.md", config(words[1:])
+    elif words[:1] == ["cmdlets"] and len(words) == 2:
+        path, page = ROOT / "docs/cmdlets.md", cmdlets(words[1])
     elif words == ["metrics"]:
         path, page = ROOT / "docs/metrics.md", metrics()
     elif words == ["events"]:
