@@ -20,6 +20,7 @@
 #include "host-agent/collect/sampler.h"
 #include "host-agent/guest/guests.h"
 #include "host-agent/host_channel.h"
+#include "host-agent/host_fence.h"
 #include "host-agent/host_parts.h"
 #include "host-agent/link/epoch.h"
 #include "host-agent/link/inbox.h"
@@ -55,6 +56,7 @@ struct agent {
 	char boot_id[33];
 	struct ssl_ctx_st *tls;
 	struct host_channel to_hosts;
+	struct host_fence leases;
 	struct host_parts parts;
 	struct disk_conf disk;
 	char *book_dir;
@@ -96,6 +98,8 @@ on_changed(void *arg)
 		collect_changed(a->collect);
 	if (a->sessions)
 		sess_guests_changed(a->sessions);
+	if (a->leases.fence)
+		fence_changed(a->leases.fence);
 }
 
 static void
@@ -214,6 +218,7 @@ on_welcome(void *arg, const Drover__Welcome *w)
 	collect_set_interval(a->collect, w->report_ms);
 	stores_want(a->stores, w->datastores, w->n_datastores);
 	outbox_resend(a->outbox);
+	fence_link_up(a->leases.fence);
 	collect_changed(a->collect);
 	sampler_welcome(a->sampler, w->stats_ms);
 }
@@ -257,6 +262,12 @@ on_link_down(void *arg)
 	sampler_link_down(a->sampler);
 }
 
+static void
+on_lease(void *arg, const Drover__Envelope *m)
+{
+	fence_message(((struct agent *)arg)->leases.fence, m);
+}
+
 static const struct uplink_events uplink_evs = {
 	.hello = make_hello,
 	.welcome = on_welcome,
@@ -265,6 +276,7 @@ static const struct uplink_events uplink_evs = {
 	.event_ack = on_event_ack,
 	.session = on_session,
 	.down = on_link_down,
+	.lease = on_lease,
 	.stat_ack = on_stat_ack,
 };
 
@@ -377,12 +389,13 @@ adopt_finish(struct flow *f, void *arg, int rc)
 	return FLOW_NEXT;
 }
 
-/* Only now: the greeting says what runs here. */
+/* Only now: the greeting says what runs here, and leases are of that. */
 static enum flow_rc
 connect_start(struct flow *f, void *arg)
 {
 	struct agent *a = arg;
 
+	fence_start(a->leases.fence);
 	collect_start(a->collect);
 	uplink_start(a->uplink);
 	notify_manager("READY=1");
@@ -536,6 +549,7 @@ open_guests(struct agent *a, struct err *e)
 		.channel_addresses = a->to_hosts.addresses,
 		.n_channel_addresses = ARRAY_SIZE(a->to_hosts.addresses),
 		.progress = a->progress,
+		.fence = a->leases.fence,
 		.disk = &a->disk,
 		.book_dir = a->book_dir,
 		.run_dir = a->conf.run_dir,
@@ -613,8 +627,14 @@ open_all(struct agent *a, struct err *e)
 		return e->code;
 	a->progress = progress_new(a->loop, on_changed, a);
 	host_channel_open(&a->to_hosts, a->loop, &a->conf);
-	if (open_stores(a, e) || open_guests(a, e))
+	if (open_stores(a, e))
 		return e->code;
+	a->leases.stores = a->stores;
+	a->leases.uplink = a->uplink;
+	if (host_fence_open(&a->leases, a->loop, a->savers, &a->conf, e) ||
+	    open_guests(a, e))
+		return e->code;
+	a->leases.guests = a->guests;
 	open_inbox_and_collect(a);
 	return 0;
 }
@@ -630,6 +650,7 @@ close_all(struct agent *a)
 	collect_free(a->collect);
 	guests_free(a->guests);
 	flows_free(a->flows);
+	host_fence_fini(&a->leases);
 	stores_free(a->stores);
 	host_channel_fini(&a->to_hosts);
 	progress_free(a->progress);

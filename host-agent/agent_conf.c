@@ -81,6 +81,13 @@ const struct conf_key agent_conf_keys[] = {
 	    CONF_RESTART, "where control groups are mounted" },
 	{ "cgroup.prefix", CONF_TEXT, AT(cgroup_prefix), 1, 100, "drover", CONF_RESTART,
 	    "group of this agent below it" },
+	{ "ha.watchdog", CONF_PATH, AT(ha_watchdog), 1, 0, "/dev/watchdog",
+	    CONF_RESTART,
+	    "hardware that restarts this host when a guest cannot be ended in time; used "
+	    "where the cluster's settings say so" },
+	{ "ha.reset_host", CONF_BOOL, AT(ha_reset_host), 0, 0, "no", CONF_RESTART,
+	    "restart this host at once when a guest whose lease is over cannot be ended; "
+	    "off in labs, where hosts share a machine" },
 	{ "report.interval_ms", CONF_UINT, AT(report_ms), 200, 60000, "5000",
 	    CONF_RELOAD, "time between reports until the server asks for another" },
 	{ "log.level", CONF_TEXT, AT(log_level), 1, 10, "info", CONF_RELOAD,

@@ -30,6 +30,8 @@ struct agent_conf {
 	char *channel_address;
 	uint64_t channel_port, channel_mb_per_s;
 	char *cgroup_root, *cgroup_prefix;
+	char *ha_watchdog;
+	bool ha_reset_host;
 	uint64_t report_ms;
 	char *log_level, *log_file;
 };

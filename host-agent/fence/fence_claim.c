@@ -48,7 +48,9 @@ fence_claim_fail(struct held *h, const struct err *e)
 	    h->guest, h->wish_gen, e->msg);
 	fence_note(h, e->msg);
 	h->stage = CLAIM_AT_REST;
-	h->unwanted = true;
+	/* What was given away stands still all the same, and may be asked for again. */
+	h->unwanted = h->unwanted || h->how != FENCE_RETURNS;
+	h->dropping = h->how == FENCE_RETURNS;
 	h->kept_seq = fence_keep(h->f);
 	fence_order_end(h, e->code, e);
 }

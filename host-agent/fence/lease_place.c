@@ -112,26 +112,32 @@ on_done(void *data, int rc, const struct err *e)
 		r->maker.done(r->maker.arg, rc, e);
 }
 
-static int
-submit(struct lease_io *io, struct datastore *ds, const struct lease_area *a,
-    const struct lease_job *like, uint32_t deadline_ms, struct lease_maker maker,
-    struct err *e)
+static struct request *
+request_new(struct datastore *ds, const struct lease_area *a, struct lease_maker maker)
 {
 	struct request *r = xcalloc(1, sizeof(*r));
-	struct lease_job job = *like;
-	int rc;
 
 	r->ds = datastore_ref(ds);
 	r->path = lease_place_path(ds, a);
 	r->area = *a;
 	r->maker = maker;
+	return r;
+}
+
+static int
+submit(struct lease_io *io, struct request *r_take, const struct lease_job *like,
+    uint32_t deadline_ms, struct err *e)
+{
+	struct lease_job job = *like;
+	int rc;
+
 	job.done = on_done;
 	job.drop = request_drop;
-	job.data = r;
-	job.owner = maker.owner;
+	job.data = r_take;
+	job.owner = r_take->maker.owner;
 	rc = lease_io_run(io, &job, deadline_ms, e);
 	if (rc)
-		request_drop(r);
+		request_drop(r_take);
 	return rc;
 }
 
@@ -141,7 +147,7 @@ lease_place_make(struct lease_io *io, struct datastore *ds, const struct lease_a
 {
 	static const struct lease_job make = { .run = run_make };
 
-	return submit(io, ds, a, &make, deadline_ms, maker, e);
+	return submit(io, request_new(ds, a, maker), &make, deadline_ms, e);
 }
 
 int
@@ -149,7 +155,7 @@ lease_place_remove(struct lease_io *io, struct datastore *ds,
     const struct lease_area *a, uint32_t deadline_ms, struct err *e)
 {
 	static const struct lease_job remove = { .run = run_remove };
+	const struct lease_maker nobody = { .done = NULL };
 
-	return submit(
-	    io, ds, a, &remove, deadline_ms, (struct lease_maker){ .done = NULL }, e);
+	return submit(io, request_new(ds, a, nobody), &remove, deadline_ms, e);
 }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/guest/guest_claim.h"
 #include "host-agent/guest/guest_move.h"
 #include "host-agent/guest/guest_past.h"
 #include "host-agent/guest/guest_resource.h"
@@ -250,8 +251,14 @@ expect_undo(struct flow *f, void *arg)
 	return FLOW_NEXT;
 }
 
+struct door {
+	int seed_fd;
+	uint64_t guard_until_us;
+};
+
 static void
-let_in(struct guest_job *j, struct engine_guest *h, int seed_fd, struct wake w)
+let_in(
+    struct guest_job *j, struct engine_guest *h, const struct door *at, struct wake w)
 {
 	const Drover__GuestArrive *o = order_of(j);
 	struct guest *g = j->g;
@@ -262,8 +269,9 @@ let_in(struct guest_job *j, struct engine_guest *h, int seed_fd, struct wake w)
 		.tap_fds = j->taps,
 		.join_cgroups = cg ? cg_guest_join(cg, g->number) : NULL,
 		.memory_fd = -1,
-		.seed_fd = seed_fd,
+		.seed_fd = at->seed_fd,
 		.cgroup = cg ? cg_guest_path(cg, g->number) : NULL,
+		.guard_until_us = at->guard_until_us,
 	};
 	const struct engine_arrival a = {
 		.shape = o->shape.data,
@@ -271,7 +279,8 @@ let_in(struct guest_job *j, struct engine_guest *h, int seed_fd, struct wake w)
 		.memory_fd = guest_transfer_take_memory(g->transfer),
 		.disks = guest_transfer_take_disks(g->transfer),
 		.n_disks = o->n_copied_disks,
-		.run = o->running,
+		/* A claimed one waits for its turn (guest_step_take_claim). */
+		.run = o->running && !guest_is_claimed(g),
 	};
 
 	engine_move_in(h, &b, &a, w);
@@ -282,15 +291,18 @@ open_door_start(struct flow *f, void *arg)
 {
 	struct guest_job *j = arg;
 	AUTO_CLOSE int seed_fd = -1;
+	struct door at = { .seed_fd = -1 };
 	struct engine_guest *h;
 
-	if (guest_handle(j->g, &h, flow_err(f)))
+	if (guest_handle(j->g, &h, flow_err(f)) ||
+	    guest_guard_until(j->g, &at.guard_until_us, flow_err(f)))
 		return FLOW_FAIL;
 	if (seed_open(j->g->spec->seed, &seed_fd, flow_err(f))) {
 		err_wrap(flow_err(f), "vm %s", j->g->spec->name);
 		return FLOW_FAIL;
 	}
-	let_in(j, h, seed_fd, flow_wake(f));
+	at.seed_fd = seed_fd;
+	let_in(j, h, &at, flow_wake(f));
 	/* The guest has copies by now, or nothing. */
 	guest_job_close_fds(j);
 	return FLOW_WAIT;
@@ -346,6 +358,7 @@ const struct flow_step guest_arrive_steps[] = {
 	{ "group", guest_step_group, NULL, guest_step_clear, 0 },
 	{ "wires", guest_step_wires, NULL, guest_step_clear, 0 },
 	{ "expect", expect_start, NULL, expect_undo, 0 },
+	{ "claim-register", guest_step_claim, guest_finish_claim, guest_undo_claim, 0 },
 	{ "open-door", open_door_start, NULL, open_door_undo, BOOT_MS },
 	{ "ready", ready_start, NULL, NULL, 0 },
 	{ NULL },
@@ -390,8 +403,8 @@ adopt_start(struct flow *f, struct guest_job *j)
 		return FLOW_FAIL;
 	not_measured(g, "the host's agent was restarted meanwhile");
 	flow_set_timeout(f, QUICK_MS);
-	engine_adopt_moving(
-	    h, g->spec, ENGINE_MOVES_IN, g->move && g->move->running, flow_wake(f));
+	engine_adopt_moving(h, g->spec, ENGINE_MOVES_IN,
+	    g->move && g->move->running && !guest_is_claimed(g), flow_wake(f));
 	return FLOW_WAIT;
 }
 
@@ -512,6 +525,14 @@ end_start(struct flow *f, void *arg)
 }
 
 static enum flow_rc
+unclaim_start(struct flow *f, void *arg)
+{
+	const struct guest_job *j = arg;
+
+	return j->stays ? FLOW_NEXT : guest_step_unclaim(f, arg);
+}
+
+static enum flow_rc
 drop_disks_start(struct flow *f, void *arg)
 {
 	const struct guest_job *j = arg;
@@ -538,11 +559,14 @@ drop_record_start(struct flow *f, void *arg)
 /* From the waiting to its end, or from the agent's next start. */
 const struct flow_step guest_arrival_steps[] = {
 	{ "come", come_start, come_finish, come_undo, 0 },
+	{ "claim-run", guest_step_take_claim, guest_finish_take_claim, NULL, 0 },
+	{ "let-run", guest_step_let_run, guest_finish_let_run, NULL, QUICK_MS },
 	{ "arrived", arrived_start, guest_finish_any, NULL, RECORD_MS },
 	{ "disk-limits", guest_step_disk_limits, guest_finish_any, NULL, DISK_MS },
 	{ "outage", outage_start, outage_finish, NULL, QUICK_MS },
 	{ "refuse", refuse_start, NULL, NULL, RECORD_MS },
 	{ "end", end_start, NULL, NULL, QUICK_MS },
+	{ "unclaim", unclaim_start, guest_finish_any, NULL, CLAIM_DROP_MS },
 	{ "drop-disks", drop_disks_start, guest_finish_delete_images, NULL, DISK_MS },
 	{ "clear", guest_step_clear, NULL, NULL, 0 },
 	{ "drop-folder", drop_folder_start, guest_finish_folder, NULL, DISK_MS },
@@ -596,6 +620,7 @@ told_start(struct flow *f, void *arg)
 const struct flow_step guest_refuse_steps[] = {
 	{ "never", never_start, NULL, NULL, RECORD_MS },
 	{ "end", end_start, NULL, NULL, QUICK_MS },
+	{ "unclaim", unclaim_start, guest_finish_any, NULL, CLAIM_DROP_MS },
 	{ "drop-disks", drop_disks_start, guest_finish_delete_images, NULL, DISK_MS },
 	{ "clear", guest_step_clear, NULL, NULL, 0 },
 	{ "drop-folder", drop_folder_start, guest_finish_folder, NULL, DISK_MS },

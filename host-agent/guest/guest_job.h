@@ -17,6 +17,7 @@ struct guest_job {
 	bool internal;    /* the agent's own: orders wait for it */
 	bool adopts;      /* guests_adopt counts it */
 	bool refuses;     /* the agent's own, but orders do not wait for it */
+	const char *why;  /* of the agent's own that ends the guest; NULL: it does not */
 	struct order_name name;
 	struct flow *flow;
 	const struct flow_step *steps;
@@ -145,6 +146,13 @@ enum flow_rc guest_step_wires(struct flow *f, void *arg);
 enum flow_rc guest_step_folder(struct flow *f, void *arg);
 enum flow_rc guest_finish_folder(struct flow *f, void *arg, int rc);
 enum flow_rc guest_step_unrecord(struct flow *f, void *arg);
+/* Boot it, and what is so when it is up (guest_run.c). */
+enum flow_rc guest_step_boot(struct flow *f, void *arg);
+enum flow_rc guest_undo_boot(struct flow *f, void *arg);
+enum flow_rc guest_step_started(struct flow *f, void *arg);
+/* End it, as j->mode says, or at once; FLOW_NEXT if it is down. */
+enum flow_rc guest_step_stop(struct flow *f, void *arg);
+enum flow_rc guest_step_kill(struct flow *f, void *arg);
 /* Remove the memory image; FLOW_NEXT if there can be none. */
 enum flow_rc guest_step_drop_memory(struct flow *f, void *arg);
 
@@ -161,6 +169,9 @@ extern const struct flow_step guest_suspend_steps[];
 extern const struct flow_step guest_adopt_steps[];
 extern const struct flow_step guest_query_steps[];
 extern const struct flow_step guest_unstall_steps[];
+extern const struct flow_step guest_fence_steps[];
+extern const struct flow_step guest_isolate_steps[];
+extern const struct flow_step guest_revive_steps[];
 extern const struct flow_step guest_offer_steps[];
 extern const struct flow_step guest_leave_steps[];
 extern const struct flow_step guest_take_back_steps[];

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/guest/guest_claim.h"
 #include "host-agent/guest/guest_move.h"
 #include "host-agent/guest/guest_past.h"
 #include "host-agent/guest/guest_spec.h"
@@ -361,6 +362,7 @@ const struct flow_step guest_leave_steps[] = {
 	{ "leaving", leaving_start, NULL, NULL, RECORD_MS },
 	{ "connect", connect_start, NULL, connect_undo, CONNECT_MS },
 	{ "give", give_start, NULL, NULL, 0 },
+	{ "give-claim", guest_step_give_claim, guest_finish_any, NULL, CLAIM_DROP_MS },
 	{ "given", given_start, guest_finish_any, NULL, RECORD_MS },
 	{ NULL },
 };
@@ -411,6 +413,7 @@ told_start(struct flow *f, void *arg)
 }
 
 const struct flow_step guest_take_back_steps[] = {
+	{ "reclaim", guest_step_reclaim, NULL, NULL, 0 },
 	{ "back", back_start, NULL, NULL, QUICK_MS },
 	{ "follow", follow_start, guest_finish_any, NULL, RECORD_MS },
 	{ "told", told_start, NULL, NULL, 0 },
@@ -473,6 +476,7 @@ left_disks_start(struct flow *f, void *arg)
 
 const struct flow_step guest_release_steps[] = {
 	{ "end", end_start, NULL, NULL, QUICK_MS },
+	{ "unclaim", guest_step_unclaim, guest_finish_any, NULL, CLAIM_DROP_MS },
 	{ "over", over_start, NULL, NULL, RECORD_MS },
 	{ "clear", guest_step_clear, NULL, NULL, 0 },
 	{ "disks", left_disks_start, guest_finish_delete_images, NULL, DISK_MS },
@@ -538,8 +542,17 @@ adopt_undo(struct flow *f, void *arg)
 	return FLOW_NEXT;
 }
 
+static enum flow_rc
+adopt_claim_start(struct flow *f, void *arg)
+{
+	const struct guest_job *j = arg;
+
+	return j->g->state == GUEST_GIVEN ? guest_step_give_claim(f, arg) : FLOW_NEXT;
+}
+
 const struct flow_step guest_adopt_leaving_steps[] = {
 	{ "adopt", adopt_start, adopt_finish, adopt_undo, QUICK_MS },
+	{ "give-claim", adopt_claim_start, guest_finish_any, NULL, CLAIM_DROP_MS },
 	{ "record", guest_step_record, guest_finish_any, NULL, RECORD_MS },
 	{ NULL },
 };

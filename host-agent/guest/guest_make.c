@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/engine/engine_snapshot.h"
-#include "host-agent/guest/guest_job.h"
+#include "host-agent/guest/guest_claim.h"
 #include "host-agent/guest/guest_spec.h"
 #include "host-agent/storage/layer.h"
 #include "host-agent/stores/stores.h"
@@ -323,6 +323,7 @@ const struct flow_step guest_delete_steps[] = {
 	{ "deleting", deleting_start, NULL, creating_undo, RECORD_MS },
 	{ "disks", delete_start, NULL, NULL, DISK_MS },
 	{ "clear", guest_step_clear, NULL, NULL, 0 },
+	{ "forget-claim", guest_step_forget_claim, NULL, NULL, 0 },
 	{ "folder", guest_step_folder, guest_finish_folder, NULL, DISK_MS },
 	{ "unrecord", guest_step_unrecord, NULL, NULL, RECORD_MS },
 	{ NULL },

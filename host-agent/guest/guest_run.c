@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "host-agent/guest/guest_claim.h"
 #include "host-agent/guest/guest_move.h"
 #include "host-agent/guest/guest_pools.h"
 #include "host-agent/guest/guest_resource.h"
@@ -212,8 +213,8 @@ leave_image_start(struct flow *f, void *arg)
 	return j->resumes ? guest_step_record(f, arg) : FLOW_NEXT;
 }
 
-static enum flow_rc
-boot_start(struct flow *f, void *arg)
+enum flow_rc
+guest_step_boot(struct flow *f, void *arg)
 {
 	struct guest_job *j = arg;
 	struct guest *g = j->g;
@@ -230,6 +231,8 @@ boot_start(struct flow *f, void *arg)
 
 	if (j->found)
 		return FLOW_NEXT;
+	if (guest_guard_until(g, &b.guard_until_us, flow_err(f)))
+		return FLOW_FAIL;
 	if (seed_open(g->spec->seed, &seed_fd, flow_err(f))) {
 		err_wrap(flow_err(f), "vm %s", g->spec->name);
 		return FLOW_FAIL;
@@ -241,8 +244,8 @@ boot_start(struct flow *f, void *arg)
 	return FLOW_WAIT;
 }
 
-static enum flow_rc
-boot_undo(struct flow *f, void *arg)
+enum flow_rc
+guest_undo_boot(struct flow *f, void *arg)
 {
 	struct guest_job *j = arg;
 
@@ -252,8 +255,8 @@ boot_undo(struct flow *f, void *arg)
 	return FLOW_WAIT;
 }
 
-static enum flow_rc
-started_start(struct flow *f, void *arg)
+enum flow_rc
+guest_step_started(struct flow *f, void *arg)
 {
 	struct guest_job *j = arg;
 	struct guest *g = j->g;
@@ -300,7 +303,7 @@ forget_memory_finish(struct flow *f, void *arg, int rc)
 	return FLOW_NEXT;
 }
 
-/* The claim, durable before it boots, is enough for adoption to find what follows. */
+/* The record, durable before it boots, is enough for adoption to find what follows. */
 const struct flow_step guest_start_steps[] = {
 	{ "claim", claim_start, NULL, claim_undo, RECORD_MS },
 	{ "look", look_start, look_finish, NULL, QUICK_MS },
@@ -312,9 +315,10 @@ const struct flow_step guest_start_steps[] = {
 	{ "disks", guest_step_open, NULL, guest_undo_open, DISK_MS },
 	{ "wires", guest_step_wires, NULL, guest_step_clear, 0 },
 	{ "claimed", claimed_start, NULL, NULL, RECORD_MS },
+	{ "claim-register", guest_step_claim, guest_finish_claim, guest_undo_claim, 0 },
 	{ "leave-image", leave_image_start, NULL, NULL, RECORD_MS },
-	{ "boot", boot_start, NULL, boot_undo, BOOT_MS },
-	{ "started", started_start, guest_finish_any, NULL, RECORD_MS },
+	{ "boot", guest_step_boot, NULL, guest_undo_boot, BOOT_MS },
+	{ "started", guest_step_started, guest_finish_any, NULL, RECORD_MS },
 	{ "disk-limits", guest_step_disk_limits, guest_finish_any, NULL, DISK_MS },
 	{ "forget-memory", forget_memory_start, forget_memory_finish, NULL, DISK_MS },
 	{ NULL },
@@ -340,8 +344,8 @@ discard_start(struct flow *f, void *arg)
 	return j->from == GUEST_SUSPENDED ? guest_step_drop_memory(f, arg) : FLOW_NEXT;
 }
 
-static enum flow_rc
-stop_start(struct flow *f, void *arg)
+enum flow_rc
+guest_step_stop(struct flow *f, void *arg)
 {
 	struct guest_job *j = arg;
 
@@ -367,8 +371,8 @@ stop_finish(struct flow *f, void *arg, int rc)
 	return rc ? FLOW_FAIL : FLOW_NEXT;
 }
 
-static enum flow_rc
-kill_start(struct flow *f, void *arg)
+enum flow_rc
+guest_step_kill(struct flow *f, void *arg)
 {
 	struct guest_job *j = arg;
 
@@ -391,9 +395,10 @@ stopped_start(struct flow *f, void *arg)
 const struct flow_step guest_stop_steps[] = {
 	{ "stopping", stopping_start, NULL, NULL, 0 },
 	{ "discard", discard_start, NULL, NULL, DISK_MS },
-	{ "stop", stop_start, stop_finish, NULL, QUICK_MS },
-	{ "kill", kill_start, NULL, NULL, QUICK_MS },
+	{ "stop", guest_step_stop, stop_finish, NULL, QUICK_MS },
+	{ "kill", guest_step_kill, NULL, NULL, QUICK_MS },
 	{ "clear", guest_step_clear, NULL, NULL, 0 },
+	{ "unclaim", guest_step_unclaim, guest_finish_any, NULL, CLAIM_DROP_MS },
 	{ "stopped", stopped_start, guest_finish_any, NULL, RECORD_MS },
 	{ NULL },
 };
@@ -459,13 +464,13 @@ restarting_start(struct flow *f, void *arg)
 const struct flow_step guest_restart_steps[] = {
 	{ "able", able_start, NULL, NULL, QUICK_MS },
 	{ "restarting", restarting_start, NULL, NULL, RECORD_MS },
-	{ "stop", stop_start, NULL, NULL, QUICK_MS },
+	{ "stop", guest_step_stop, NULL, NULL, QUICK_MS },
 	{ "clear", guest_step_clear, NULL, NULL, 0 },
 	{ "disks", guest_step_open, NULL, guest_undo_open, DISK_MS },
 	{ "group", guest_step_group, NULL, guest_step_clear, 0 },
 	{ "wires", guest_step_wires, NULL, guest_step_clear, 0 },
-	{ "boot", boot_start, NULL, NULL, BOOT_MS },
-	{ "started", started_start, guest_finish_any, NULL, RECORD_MS },
+	{ "boot", guest_step_boot, NULL, NULL, BOOT_MS },
+	{ "started", guest_step_started, guest_finish_any, NULL, RECORD_MS },
 	{ "disk-limits", guest_step_disk_limits, guest_finish_any, NULL, DISK_MS },
 	{ NULL },
 };
@@ -630,6 +635,7 @@ const struct flow_step guest_suspend_steps[] = {
 	{ "suspend", suspend_start, NULL, NULL, SUSPEND_MS },
 	{ "sync", sync_start, NULL, NULL, SUSPEND_MS },
 	{ "clear", guest_step_clear, NULL, NULL, 0 },
+	{ "unclaim", guest_step_unclaim, guest_finish_any, NULL, CLAIM_DROP_MS },
 	{ "suspended", suspended_start, NULL, NULL, RECORD_MS },
 	{ NULL },
 };

@@ -19,6 +19,7 @@
 
 struct cg;
 struct channel;
+struct fence;
 struct disk_io;
 struct figures;
 struct flows;
@@ -54,6 +55,7 @@ struct guests_env {
 	const char *const *channel_addresses;
 	size_t n_channel_addresses;
 	struct progress *progress; /* NULL: nobody wants to know */
+	struct fence *fence;       /* NULL: this host has no leases */
 	const struct disk_conf *disk;
 	const char *book_dir; /* guests/vm-N/record */
 	const char *run_dir;  /* vm-N/: the engine's own */
