@@ -202,10 +202,28 @@ ha_busy_guests(const struct ha *ha)
 
 /* ---- when to look ---- */
 
+/* Where HA was switched off nobody judges the hosts any more. */
+static void
+forget_states(struct ha *ha)
+{
+	INV_EACH(ha->o.inv, KIND_HOST, o)
+	{
+		if (!inv_host(ha->o.inv, o->id)->ha_state || ha_enabled_of(ha, o->id))
+			continue;
+		struct ha_node *n = ha_node_find(ha, o->id);
+		struct host *h = inv_note_begin(ha->o.inv, o->id);
+		text_set(&h->ha_state, NULL);
+		inv_note_end(ha->o.inv, o->id);
+		if (n)
+			n->is = HA_UP;
+	}
+}
+
 static void
 look(struct ha *ha)
 {
 	forget_gone(ha);
+	forget_states(ha);
 	ha_protect_look(ha);
 	ha_confs_send(ha);
 	INV_EACH(ha->o.inv, KIND_CLUSTER, o)

@@ -172,6 +172,18 @@ fill(
 	fill_addresses(mem, ha, cl, to);
 }
 
+/*
+ * A guest that is not named has no deadline any more, so a host that may have some that
+ * went elsewhere has to say first what runs there.  One that has kept nothing says
+ * nothing.
+ */
+static bool
+has_said_its_guests(const struct ha *ha, const struct ha_node *n)
+{
+	return n->said || !inv_host(ha->o.inv, n->id)->ha_inc ||
+	       ha_now_ms(ha) - n->linked_ms >= HA_COLLECT_MS;
+}
+
 void
 ha_conf_send(struct ha *ha, struct ha_node *n)
 {
@@ -182,6 +194,8 @@ ha_conf_send(struct ha *ha, struct ha_node *n)
 	if (!inv_host(ha->o.inv, n->id))
 		return;
 	fill(mem, ha, n, &conf);
+	if (conf.enabled && !has_said_its_guests(ha, n))
+		return;
 	size_t len = drover__ha_conf__get_packed_size(&conf);
 	AUTO_FREE uint8_t *p = xmalloc(len + 1);
 	drover__ha_conf__pack(&conf, p);
@@ -212,10 +226,11 @@ on_stored(void *arg, int rc, const struct err *e)
 	ha->confs_due = true;
 }
 
+/* 0: there is none left. */
 static uint32_t
 free_slot(const struct ha *ha, const struct cluster *cl)
 {
-	for (uint32_t slot = 1;; slot++) {
+	for (uint32_t slot = 1; slot <= HA_MAX_SLOTS; slot++) {
 		bool taken = false;
 		INV_EACH(ha->o.inv, KIND_HOST, o)
 		{
@@ -226,6 +241,7 @@ free_slot(const struct ha *ha, const struct cluster *cl)
 		if (!taken)
 			return slot;
 	}
+	return 0;
 }
 
 /* The next host that has no slot gets one, and the area its mark. */
@@ -243,16 +259,17 @@ prepare(struct ha *ha, const struct cluster *cl)
 		    hosts_is_up(ha->o.hosts, o->id))
 			host = o->id;
 	}
-	if (c->busy || (cl->ha_uuid && obj_id_none(host)))
+	uint32_t slot = obj_id_none(host) ? 0 : free_slot(ha, cl);
+	if (c->busy || (cl->ha_uuid && !slot))
 		return;
 	struct txn *t = txn_new(ha->o.inv);
 	if (!cl->ha_uuid) {
 		struct cluster *edit = txn_edit(t, cl->o.id);
 		text_set(&edit->ha_uuid, uuid_make(uuid));
 	}
-	if (!obj_id_none(host)) {
+	if (slot) {
 		struct host *h = txn_edit(t, host);
-		h->ha_slot = free_slot(ha, cl);
+		h->ha_slot = slot;
 	}
 	c->busy = true;
 	txn_commit(t, on_stored, ha_wait_new(ha, cl->o.id));
@@ -267,12 +284,12 @@ ha_confs_send(struct ha *ha)
 		if (cl->ha_enabled)
 			prepare(ha, cl);
 	}
-	if (!ha->confs_due)
-		return;
+	bool due = ha->confs_due;
 	ha->confs_due = false;
 	INV_EACH(ha->o.inv, KIND_HOST, o)
 	{
-		if (hosts_is_up(ha->o.hosts, o->id))
-			ha_conf_send(ha, ha_node_of(ha, o->id));
+		struct ha_node *n = ha_node_of(ha, o->id);
+		if ((due || !n->conf) && hosts_is_up(ha->o.hosts, o->id))
+			ha_conf_send(ha, n);
 	}
 }

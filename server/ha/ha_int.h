@@ -10,7 +10,7 @@
 #include "server/inventory/inv.h"
 
 #define HA_MAGIC     0x68616e64u
-#define HA_MAX_HOSTS 1024u
+#define HA_MAX_SLOTS 256u /* blocks of a lease area */
 #define HA_FAILOVERS 32u
 
 /* A host's word on a guest. */
@@ -52,6 +52,8 @@ struct ha_node {
 	uint8_t *conf; /* as it was sent last over this link, without rev */
 	size_t n_conf;
 	uint64_t conf_rev;
+	uint64_t linked_ms; /* since when its link stands */
+	bool said;          /* all of its guests, since then */
 };
 
 /* What a leader remembers of a guest that is or was to be started elsewhere. */
@@ -114,6 +116,12 @@ void ha_look_soon(struct ha *ha);
 struct ha_wait *ha_wait_new(struct ha *ha, obj_id id);
 /* It has called back: frees it, and says whom it was for. */
 struct ha *ha_wait_end(void *wait, obj_id *ret_id);
+
+static inline uint64_t
+ha_later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
 /* Guests (by id) that a task works on: it as its value; caller frees the map. */
 struct map *ha_busy_guests(const struct ha *ha);
 
@@ -128,6 +136,11 @@ bool ha_runs_there(
 /* Since when it has lost it, though others have it; 0: not. */
 uint64_t ha_store_lost_ms(const struct ha *ha, const struct ha_node *n, uint64_t store);
 
+/* ---- ha_answer.c ---- */
+void ha_answer(
+    struct ha *ha, struct ha_node *n, const struct cluster *cl, const Drover__Beat *b);
+void ha_reply(struct ha *ha, const struct ha_node *n, Drover__BeatReply *reply);
+
 /* ---- ha_conf.c ---- */
 /* Tell the host what is wanted of it, if that is not what it was told last. */
 void ha_conf_send(struct ha *ha, struct ha_node *n);
@@ -139,6 +152,9 @@ void ha_fence_look(struct ha *ha, const struct cluster *cl);
 
 /* ---- ha_restart.c ---- */
 void ha_restart_look(struct ha *ha, const struct cluster *cl);
+
+/* ---- ha_lost.c ---- */
+bool ha_is_reaped(const struct vm *vm, const struct ha_run *run);
 /* The task of a restart has ended. */
 void ha_restart_ended(struct ha *ha, const struct task *row);
 /* A host reports the run that was ordered there. */

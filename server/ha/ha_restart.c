@@ -18,6 +18,9 @@
 /* The task of an order has its own end. */
 #define START_LIMIT_MS UINT32_MAX
 
+/* So often the scheduler is asked in one turn of the loop. */
+#define PLACES_A_LOOK 16u
+
 struct look {
 	struct ha *ha;
 	const struct cluster *cl;
@@ -30,53 +33,8 @@ struct look {
 	struct restart_guest *guests;
 	obj_id *ids; /* of guests, by the same index */
 	size_t n;
+	unsigned asked; /* the scheduler, in this look */
 };
-
-/* ---- what is lost ---- */
-
-bool
-ha_is_lost(const struct ha *ha, const struct vm *vm)
-{
-	const struct ha_node *n = ha_node_find(ha, vm->host);
-	const struct host *row = inv_host(ha->o.inv, vm->host);
-	const struct ha_run *run = n ? ha_run_of(n, vm->o.id) : NULL;
-	const struct ha_guest *g = ha_guest_find(ha, vm->o.id);
-
-	if (!row || row->ha_fenced_inc >= vm->ha_inc || row->ha_off_inc >= vm->ha_inc)
-		return true;
-	if (n && ha_runs_there(n, row, vm))
-		return false;
-	/* It was reaped before its host joined anew (R9). */
-	if (vm->ha_inc < row->ha_inc)
-		return true;
-	if (run && !run->alive && run->phase == DROVER__RUN_PHASE__RUN_NONE &&
-	    run->gen >= vm->run_gen)
-		return true;
-	return g && g->retrieved;
-}
-
-void
-ha_retrieve(struct ha *ha, obj_id host)
-{
-	INV_EACH(ha->o.inv, KIND_VM, o)
-	{
-		const struct vm *vm = inv_vm(ha->o.inv, o->id);
-		if (obj_id_is(vm->host, host) && vm->ha_protected &&
-		    protect_response(ha->o.inv, vm) != HA_RESPONSE_LEAVE_ON)
-			ha_guest_of(ha, o->id)->retrieved = true;
-	}
-}
-
-void
-ha_forget_retrieved(struct ha *ha, obj_id host)
-{
-	MAP_EACH(ha->guests, it) {
-		struct ha_guest *g = it.value;
-		const struct vm *vm = inv_vm(ha->o.inv, g->id);
-		if (vm && obj_id_is(vm->host, host))
-			g->retrieved = false;
-	}
-}
 
 /* ---- the view ---- */
 
@@ -109,12 +67,10 @@ judge(const struct look *l, const struct vm *vm, struct ha_guest *g)
 	const struct ha_node *n = ha_node_find(l->ha, vm->host);
 	const struct ha_run *run = n ? ha_run_of(n, vm->o.id) : NULL;
 
-	if (g->asked)
-		return RESTART_HELD;
 	/* One that a leader before us ordered: where it was put. */
 	if (r && obj_id_none(g->to))
 		g->to = vm->host;
-	if (r && str_same(r->kind->op, "ha.restart"))
+	if (g->asked || (r && str_same(r->kind->op, "ha.restart")))
 		return is_starting(l, g);
 	if (r || vm->lifecycle != LIFE_READY)
 		return RESTART_HELD;
@@ -300,6 +256,8 @@ place(void *arg, const struct restart_ask *ask, uint32_t *ret_host)
 	struct err e = ERR_INIT;
 	obj_id host;
 
+	if (l->asked++ >= PLACES_A_LOOK)
+		return false;
 	ask_advice(l, vm, ask, &want);
 	if (advice_find_host(l->ha->o.advice, &want, &host, &e)) {
 		struct ha_guest *g = ha_guest_of(l->ha, vm->o.id);
@@ -369,7 +327,8 @@ carry_out(struct look *l, const struct restart_orders *out)
 			tell_failing(l->ha, g);
 			break;
 		case RESTART_NO_PLACE:
-			tell_no_host(l->ha, g);
+			if (g->why[0])
+				tell_no_host(l->ha, g);
 			break;
 		case RESTART_FAIL:
 			break; /* its task has its own end */
@@ -437,70 +396,6 @@ ha_restart_look(struct ha *ha, const struct cluster *cl)
 	ha_restart_decide(&v, l.now_ms, &out);
 	carry_out(&l, &out);
 	forget_well(&l);
-}
-
-/* ---- what became of it ---- */
-
-void
-ha_restart_ended(struct ha *ha, const struct task *row)
-{
-	struct ha_guest *g = ha_guest_find(ha, row->entity);
-
-	if (!g || row->state != TASK_ERROR)
-		return;
-	restart_note_failure(&g->g, (uint32_t)obj_id_number(g->to), ha_now_ms(ha));
-	snprintf(g->why, sizeof(g->why), "%.190s",
-	    row->error_message ? row->error_message : "");
-	if (!g->g.lost_ms)
-		g->g.lost_ms = ha_now_ms(ha);
-	ha_look_soon(ha);
-}
-
-static void
-span(uint64_t ms, char out[24])
-{
-	snprintf(out, 24, "%llu.%llu s", (unsigned long long)ms / 1000,
-	    (unsigned long long)ms % 1000 / 100);
-}
-
-static void
-tell_restarted(struct ha *ha, const struct ha_status_failover *f)
-{
-	char detect[24], wait[24], claim[24], exec[24];
-
-	span(f->detect_ms, detect);
-	span(f->wait_ms, wait);
-	span(f->claim_ms, claim);
-	span(f->exec_ms, exec);
-	event_post(ha->o.inv, EV_VM_HA_RESTARTED, f->vm, NULL,
-	    "%s was lost with host %s and runs on host %s: detect %s, wait %s, "
-	    "claim %s, exec %s",
-	    inv_name(ha->o.inv, f->vm), inv_name(ha->o.inv, f->from),
-	    inv_name(ha->o.inv, f->to), detect, wait, claim, exec);
-}
-
-void
-ha_restart_seen(struct ha *ha, const struct ha_node *n, const Drover__RunWord *word)
-{
-	obj_id vm = obj_id_make(KIND_VM, word->guest);
-	struct ha_guest *g = ha_guest_find(ha, vm);
-	obj_id cluster = inv_ancestor(ha->o.inv, n->id, KIND_CLUSTER);
-
-	if (!g || !g->gen || word->run_gen != g->gen || !word->alive ||
-	    !obj_id_is(n->id, g->to))
-		return;
-	g->gen = 0;
-	struct ha_cluster *c = ha_cluster_of(ha, cluster);
-	struct ha_status_failover *f = &c->failovers[c->n_failovers++ % HA_FAILOVERS];
-	*f = (struct ha_status_failover){
-		.vm = vm,
-		.from = g->from,
-		.to = n->id,
-		.at_ms = clock_wall_ms(loop_clock(ha->loop)),
-		.detect_ms = g->g.ordered_ms - g->heard_ms,
-		.wait_ms = word->wait_ms,
-		.claim_ms = word->detect_ms,
-		.exec_ms = word->exec_ms,
-	};
-	tell_restarted(ha, f);
+	if (l.asked > PLACES_A_LOOK)
+		ha_look_soon(ha);
 }

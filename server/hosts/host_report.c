@@ -464,10 +464,17 @@ write_event(struct host_rec *rec, struct txn *t, const struct vm *vm,
 		    "%s was refused %.150s", vm->o.name, ev->reason);
 		return true;
 	}
-	if (!guest_news(&k.known, &s, &change))
-		return false;
-	write_change(rec, t, vm->o.id, &change);
-	return true;
+	bool again = strcmp(ev->what, "restarted") == 0;
+	bool news = guest_news(&k.known, &s, &change);
+	if (again) {
+		change.event = -1;
+		txn_event(t, EV_VM_HA_RESTARTED_IN_PLACE, vm->o.id, OBJ_ID_NONE, NULL,
+		    "%s was started again on host %s: %.150s", vm->o.name,
+		    inv_name(rec->hs->inv, rec->id), ev->reason);
+	}
+	if (news)
+		write_change(rec, t, vm->o.id, &change);
+	return news || again;
 }
 
 /*
