@@ -27,7 +27,47 @@ lab_address()
 
 server_url()
 {
-	echo "https://localhost:$(setting port)/"
+	echo "https://localhost:$(serving_port)/"
+}
+
+# The servers' names, a line each; all work on the one database, one of them leads.
+server_names()
+{
+	local number
+	echo droverd
+	for ((number = 2; number <= $(setting servers); number++)); do
+		echo "droverd-$number"
+	done
+}
+
+# The port of the pages of server $1; agents have the next one.
+server_port()
+{
+	local number=1
+	[[ $1 == droverd ]] || number=${1#droverd-}
+	echo $(($(setting port) + 2 * (number - 1)))
+}
+
+# Where the server that leads is reached; that of the first while none does.
+serving_port()
+{
+	local name
+	for name in $(server_names); do
+		if is_serving_at "$(server_port "$name")"; then
+			server_port "$name"
+			return
+		fi
+	done
+	setting port
+}
+
+# What an agent has to know of the servers.
+agent_servers()
+{
+	local name
+	for name in $(server_names); do
+		echo "$(lab_address):$(($(server_port "$name") + 1))"
+	done | paste -sd,
 }
 
 guest_uid_base()
@@ -131,22 +171,25 @@ replace_folder()
 	mv "$fresh" "$old"
 }
 
+# The settings of the server $1; true if they changed.
 write_server_settings()
 {
-	local run
+	local name=$1 run port
 	run=$(run_dir)
+	port=$(server_port "$name")
 	mkdir -p "$dir/etc"
-	replace_file "$dir/etc/droverd.conf" <<-END
+	replace_file "$dir/etc/$name.conf" <<-END
 		[database]
 		conninfo = $("$here/lab-pg.sh" url "$dir")
 		migrations = $run/db/migrations
 
 		[listen]
-		port = $(setting port)
+		port = $port
+		public = localhost:$port
 
 		[agents]
 		address = $(lab_address)
-		port = $(($(setting port) + 1))
+		port = $((port + 1))
 		report_ms = 1000
 
 		[tls]
@@ -219,28 +262,50 @@ make_administrator()
 	touch "$dir/etc/administrator"
 }
 
-# True if the pages are served.
 is_serving()
 {
-	local answer
+	is_serving_at "$(serving_port)"
+}
+
+# True if the pages are served there: only the leader does.
+is_serving_at()
+{
+	local port=$1 answer
 	answer=$(printf 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' |
-		timeout 5 openssl s_client -quiet -connect "127.0.0.1:$(setting port)" \
+		timeout 5 openssl s_client -quiet -connect "127.0.0.1:$port" \
 			-CAfile "$dir/ca/ca.pem" -verify_return_error 2>/dev/null)
 	[[ $answer == "HTTP/1.1 200"* ]]
 }
 
+start_server_daemon()
+{
+	"$here/lab-run.sh" start "$dir" "$1" --user "$LAB_USER" -- \
+		"$(run_dir)/bin/droverd" --config "$(run_dir)/etc/$1.conf"
+}
+
+stop_server_daemons()
+{
+	local name
+	for name in $(server_names); do
+		"$here/lab-run.sh" stop "$dir" "$name"
+	done
+}
+
 start_server()
 {
-	local stale=no
+	local stale=no name
 	copy_programs && stale=yes
-	write_server_settings && stale=yes
+	for name in $(server_names); do
+		write_server_settings "$name" && stale=yes
+	done
 	if [[ $stale == yes ]]; then
-		"$here/lab-run.sh" stop "$dir" droverd
+		stop_server_daemons
 	fi
 	start_rrdcached
 	is_running droverd || make_administrator
-	"$here/lab-run.sh" start "$dir" droverd --user "$LAB_USER" -- \
-		"$(run_dir)/bin/droverd" --config "$(run_dir)/etc/droverd.conf"
+	for name in $(server_names); do
+		start_server_daemon "$name"
+	done
 	start_power
 	lab_wait 60 is_settled_server || true
 	is_serving || lab_die "the server does not answer: $(tail -n 3 "$dir/log/droverd.log")"
@@ -249,13 +314,17 @@ start_server()
 # Serving, or dead.
 is_settled_server()
 {
-	is_serving || ! is_running droverd
+	local name
+	! is_serving || return 0
+	for name in $(server_names); do
+		! is_running "$name" || return 1
+	done
 }
 
 stop_server()
 {
 	"$here/lab-run.sh" stop "$dir" power
-	"$here/lab-run.sh" stop "$dir" droverd
+	stop_server_daemons
 	"$here/lab-run.sh" stop "$dir" rrdcached
 	"$here/lab-pg.sh" stop "$dir"
 }
@@ -290,7 +359,7 @@ write_agent_settings()
 	[[ -e $dir/$host/memory_mb ]] || host_memory_mb >"$dir/$host/memory_mb"
 	replace_file "$dir/etc/agent-$number.conf" <<-END
 		[server]
-		address = $(lab_address):$(($(setting port) + 1))
+		address = $(agent_servers)
 		retry_max_ms = 500
 
 		[tls]
@@ -340,7 +409,7 @@ enroll_host()
 	mkdir -p "$dir/hosts/$number"
 	token=$(host_token "host-$number")
 	fingerprint=$(openssl x509 -in "$dir/ca/ca.pem" -noout -fingerprint -sha256)
-	on_host "$number" enroll --server "$(lab_address):$(setting port)" \
+	on_host "$number" enroll --server "$(lab_address):$(serving_port)" \
 		--token "$token" --ca-fingerprint "${fingerprint##*=}" \
 		--config "$(run_dir)/etc/agent-$number.conf"
 }

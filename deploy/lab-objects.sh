@@ -37,7 +37,7 @@ connect_line()
 	fingerprint=$(openssl x509 -in "$dir/ca/ca.pem" -noout -fingerprint -sha256)
 	# shellcheck disable=SC2016  # expanded by the admin shell
 	printf 'Connect-VIServer -Server %s -Port %s -User %s -Password %s %s | Out-Null' \
-		"$(lab_address)" "$(setting port)" "$ADMINISTRATOR" '$env:DROVER_PASSWORD' \
+		"$(lab_address)" "$(serving_port)" "$ADMINISTRATOR" '$env:DROVER_PASSWORD' \
 		"-CAFingerprint ${fingerprint##*=} -SaveCredentials"
 }
 
@@ -297,7 +297,7 @@ print_daemon()
 # What is up; 3 if anything of the lab is not.
 print_status()
 {
-	local number rc=0
+	local number name rc=0
 	settings_need
 	printf '%-12s %s in %s\n' lab "$(lab_name "$dir")" "$dir"
 	if [[ $("$here/lab-net.sh" status "$dir") == *state=up* ]]; then
@@ -307,7 +307,9 @@ print_status()
 		rc=3
 	fi
 	print_daemon postgres "" || rc=3
-	print_daemon droverd "$(server_url)" || rc=3
+	for name in $(server_names); do
+		print_daemon "$name" "https://localhost:$(server_port "$name")/" || rc=3
+	done
 	for ((number = 1; number <= $(setting hosts); number++)); do
 		print_daemon "agent-$number" "" || rc=3
 	done

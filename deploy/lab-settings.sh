@@ -7,7 +7,7 @@
 
 readonly SETTINGS_NAME=lab.conf
 readonly FIRST_PORT=8443
-declare -A settings=([hosts]=3 [vms]=6 [containers]=1 [engine]=qemu [save]=yes [build]="")
+declare -A settings=([servers]=1 [hosts]=3 [vms]=6 [containers]=1 [engine]=qemu [save]=yes [build]="")
 settings_read=no
 
 read_settings()
@@ -41,8 +41,18 @@ is_free_port()
 	[[ -z $(ss -Htln "sport = :$1") ]]
 }
 
-# The pages' port; the agents' is the next one.  The lab in the usual place gets the port
-# that people know, others one that labs started at the same moment hardly share.
+# True if port $1 and those that the servers need behind it are free.
+are_free_ports()
+{
+	local port
+	for ((port = $1; port < $1 + 2 * settings[servers]; port++)); do
+		is_free_port "$port" || return 1
+	done
+}
+
+# The pages' port; the agents' is the next one, and each further server has the next two.
+# The lab in the usual place gets the port that people know, others one that labs started
+# at the same moment hardly share.
 choose_port()
 {
 	local port id try
@@ -50,7 +60,7 @@ choose_port()
 	port=$((20000 + id % 5000 * 2))
 	[[ $dir != "$root/var" ]] || port=$FIRST_PORT
 	for ((try = 0; try < 500; try++)); do
-		if is_free_port "$port" && is_free_port $((port + 1)); then
+		if are_free_ports "$port"; then
 			echo "$port"
 			return
 		fi
@@ -69,6 +79,7 @@ check_count()
 
 check_settings()
 {
+	check_count servers "${settings[servers]}" 1 9
 	check_count hosts "${settings[hosts]}" 1 50
 	check_count vms "${settings[vms]}" 0 99
 	check_count containers "${settings[containers]}" 0 99
@@ -81,18 +92,21 @@ check_settings()
 # Put together what is known with what is asked for, and keep it.
 settings_merge()
 {
-	local key had
+	local key had had_servers
 	if [[ ! -e $dir/$SETTINGS_NAME && -d $dir && -n $(ls -A "$dir") ]]; then
 		lab_die "$dir is not empty and no lab of quickstart: give another --dir"
 	fi
 	read_settings
-	had=${settings[hosts]}
+	had=${settings[hosts]} had_servers=${settings[servers]}
 	for key in "${!given[@]}"; do
 		settings[$key]=${given[$key]}
 	done
 	check_settings
 	if [[ -e $dir/$SETTINGS_NAME ]] && ((settings[hosts] != had)); then
 		lab_die "the lab has $had hosts; for another number destroy it first"
+	fi
+	if [[ -e $dir/$SETTINGS_NAME ]] && ((settings[servers] != had_servers)); then
+		lab_die "the lab has $had_servers servers; for another number destroy it first"
 	fi
 	mkdir -p "$dir"
 	[[ -n ${settings[port]:-} ]] || settings[port]=$(choose_port)

@@ -34,7 +34,7 @@ line_set_state(struct line *l, enum uplink_state to, const char *why)
 
 	ASSERT(may[l->state][to]);
 	log_write(loud ? LOG_LEVEL_NOTICE : LOG_LEVEL_DEBUG, "uplink",
-	    "link to %s: %s -> %s (%s)", l->host, state_names[l->state],
+	    "link to %s:%u: %s -> %s (%s)", l->host, l->port, state_names[l->state],
 	    state_names[to], why);
 	l->state = to;
 }

@@ -43,6 +43,7 @@ def alive(pid: int) -> bool:
 class Lab:
     def __init__(self, folder: Path, hosts: int, vms: int, engine: str, containers: int = 0) -> None:
         self.dir, self.hosts, self.vms, self.engine, self.containers = folder, hosts, vms, engine, containers
+        self.servers = 1
         self._api: Optional[Api] = None
         self._said: dict[str, str] = {}
 
@@ -62,7 +63,8 @@ class Lab:
     def up(self, env: Optional[dict[str, str]] = None) -> None:
         self.quickstart(
             "--build-dir", str(BUILD), "--engine", self.engine, "--hosts", str(self.hosts),
-            "--vms", str(self.vms), "--containers", str(self.containers), "--no-save", "up", env=env,
+            "--vms", str(self.vms), "--containers", str(self.containers), "--servers", str(self.servers),
+            "--no-save", "up", env=env,
         )
 
     def destroy(self) -> None:
@@ -129,7 +131,7 @@ class Lab:
         """A daemon that was killed, alone and with the settings it had; the rest of the lab is up."""
         run_dir = self.setting_of("lab_run_dir")
         program, who = ("droverd", ["--user", "drover"])
-        if name != "droverd":
+        if not name.startswith("droverd"):
             program, who = ("drover-agent", ["--host", name.rsplit("-", 1)[1]])
         env = {**os.environ, "DROVER_CRASH_DIR": self.crash_dir}
         if crash_at:

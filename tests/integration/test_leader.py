@@ -1,0 +1,181 @@
+"""Two servers on one database: the leader dies, stops or freezes; what was under way is done once."""
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, Iterator, Optional
+
+import pytest
+from conftest import Lab, alive, wait_for
+from lab_client import Api, ApiError
+from test_kill_matrix import processes
+
+SERVERS = ["droverd", "droverd-2"]
+DEPLOYED = 10
+
+
+class Pair(Lab):
+    """A lab whose api() is the leader's."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, 2, 0, "qemu")
+        self.servers = 2
+        self.token: Optional[str] = None
+
+    def at(self, name: str) -> Api:
+        api = Api("127.0.0.1", int(self.setting("port")) + 2 * SERVERS.index(name), str(self.dir / "ca/ca.pem"))
+        api.token = self.token
+        return api
+
+    def seen(self, name: str) -> dict[str, Any]:
+        """Who leads, by the word of this server; {} if it says nothing."""
+        try:
+            return self.at(name).get("/system/leader")
+        except (OSError, HTTPException, ApiError, ValueError):
+            return {}
+
+    def leader(self) -> str:
+        return wait_for("a leader", lambda: next((n for n in SERVERS if self.runs(n) and self.leads(n)), None))
+
+    def runs(self, name: str) -> bool:
+        pid = self.pid(name)
+        return alive(pid) and Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "T"
+
+    def leads(self, name: str) -> bool:
+        try:
+            return self.at(name).raw("GET", "/healthz", None, {})[0] == 200
+        except (OSError, HTTPException):
+            return False
+
+    def api(self) -> Api:
+        api = self.at(self.leader())
+        if self.token is None:
+            api.login("admin", self.password)
+            self.token = api.token
+        return api
+
+    def follows(self, name: str) -> bool:
+        return self.seen(name).get("state") == "following"
+
+
+@pytest.fixture(scope="module")
+def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    if os.geteuid() != 0:
+        pytest.skip("labs need root")
+    made = Pair(Path(tempfile.mkdtemp(prefix="drover-lab-")) / "lab")
+    try:
+        made.up()
+        yield made
+        if request.session.testsfailed:
+            print(made.logs())
+    finally:
+        made.destroy()
+        shutil.rmtree(made.dir.parent, ignore_errors=True)
+
+
+def other(name: str) -> str:
+    return SERVERS[1 - SERVERS.index(name)]
+
+
+def settled(pair: Pair) -> bool:
+    return all(t["state"] in ("success", "error") for t in pair.all("tasks"))
+
+
+def deploy(api: Api, name: str, **more: Any) -> Any:
+    template = next(t for t in api.get("/templates")["items"] if t["name"] == "tiny")
+    return api.call("POST", "/vms", {"name": name, "template": template["id"], **more})
+
+
+def writes(pair: Pair, name: str, label: str) -> bool:
+    try:
+        pair.at(name).call("POST", "/datacenters", {"name": label})
+    except (OSError, HTTPException, ApiError):
+        return False
+    return True
+
+
+def test_leader_is_killed_in_the_midst_of_work(pair: Pair) -> None:
+    first = pair.leader()
+    wait_for("the other to follow", lambda: pair.follows(other(first)))
+    epoch = pair.seen(first)["epoch"]
+    made = pair.api().do("POST", "/vms", {"name": "moved", "template": pair.find("templates", "tiny")["id"]})
+    vm = pair.find("vms", "moved")
+    pair.api().do("POST", f"/vms/{vm['id']}/start", {})
+    vm = pair.find("vms", "moved")
+    there = next(h["id"] for h in pair.all("hosts") if h["id"] != vm["host"])
+    assert made["entity"] == vm["id"] and len(processes(pair, vm["id"])) == 1
+
+    move = pair.api().call("POST", f"/vms/{vm['id']}/migrate", {"host": there})
+    for i in range(DEPLOYED):
+        deploy(pair.api(), f"web-{i}")
+    pair.kill(first)
+    begun = time.monotonic()
+    second = other(first)
+    wait_for("a write to be taken", lambda: writes(pair, second, "after"), 30)
+    taken = time.monotonic() - begun
+    wait_for("the hosts", lambda: pair.linked() == pair.hosts)
+    print(f"failover: a write after {taken:.1f} s, all hosts after {time.monotonic() - begun:.1f} s")
+
+    assert pair.seen(second)["epoch"] == epoch + 1
+    wait_for("the work to be done", lambda: settled(pair), 90)
+    deployed = [v for v in pair.all("vms") if v["name"].startswith("web-")]
+    assert sorted(v["name"] for v in deployed) == sorted(f"web-{i}" for i in range(DEPLOYED))
+    for v in deployed:
+        assert len(list((pair.dir / "ds").rglob(v["id"]))) == 1
+    assert all(t["state"] == "success" for t in pair.all("tasks") if t["op"] == "vm.create")
+    task = pair.api().get(f"/tasks/{move['task']['id']}")
+    vm = pair.find("vms", "moved")
+    assert vm["power_state"] == "powered_on" and (vm["host"] == there) == (task["state"] == "success")
+    wait_for("one copy", lambda: len(processes(pair, vm["id"])) == 1)
+    pair.start(first)
+    wait_for("the first to follow", lambda: pair.follows(first))
+
+
+def test_frozen_leader_finds_itself_replaced(pair: Pair) -> None:
+    first = pair.leader()
+    second, pid = other(first), pair.pid(first)
+    epoch = pair.seen(first)["epoch"]
+    wait_for("the other to follow", lambda: pair.follows(second))
+    late = pair.at(first)
+    late.get("/system")  # connected: what follows waits in the frozen server's socket
+    os.kill(pid, signal.SIGSTOP)
+    answers: list[str] = []
+
+    def ask() -> None:
+        try:
+            answers.append(str(late.call("POST", "/datacenters", {"name": "by the frozen"})))
+        except (OSError, HTTPException, ApiError) as e:
+            answers.append(f"refused: {e}")
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        wait_for("the other to lead", lambda: pair.leads(second))
+        wait_for("the hosts", lambda: pair.linked() == pair.hosts)
+        deploy(pair.at(second), "while-frozen")
+        wait_for("the work to be done", lambda: settled(pair), 60)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_for("the frozen one to follow", lambda: pair.follows(first))
+    asking.join(60)
+    assert answers and answers[0].startswith("refused")
+    assert f"epoch {epoch} is over" in (pair.dir / f"log/{first}.log").read_text()
+    assert pair.pid(first) == pid and pair.seen(first)["epoch"] == pair.seen(second)["epoch"] == epoch + 1
+    assert not [d for d in pair.all("datacenters") if d["name"] == "by the frozen"]
+    assert len([v for v in pair.all("vms") if v["name"] == "while-frozen"]) == 1
+    assert pair.linked() == pair.hosts
+
+
+def test_leader_that_stops_hands_over(pair: Pair) -> None:
+    first = pair.leader()
+    second = other(first)
+    wait_for("the other to follow", lambda: pair.follows(second))
+    os.kill(pair.pid(first), signal.SIGTERM)
+    begun = time.monotonic()
+    wait_for("a write to be taken", lambda: writes(pair, second, "handed over"))
+    print(f"hand-over: a write after {time.monotonic() - begun:.1f} s")
+    assert "was given up" in (pair.dir / f"log/{second}.log").read_text()
