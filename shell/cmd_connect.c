@@ -33,17 +33,45 @@ wanted_site(struct stage *st, struct err *e)
 	return s;
 }
 
+/* The first time that a server with an authority of its own is met: somebody has to say
+ * that it is the right one. */
+static int
+meet_ca(struct stage *st, struct site *s, const struct http_conf *conf, struct err *e)
+{
+	char print[CA_PRINT];
+	int rc = http_ask_ca(conf, print, e);
+
+	if (rc || !*print)
+		return rc;
+	if (!st->sh->screen.tty)
+		return err_set(e, ERR_UNAUTHENTICATED,
+		    "the authority of its certificate is not known here; if %s is "
+		    "what the server's administrator has, give it as -CAFingerprint",
+		    print);
+	fprintf(st->sh->screen.err,
+	    "The authority of %s's certificate is not known here.  Its SHA-256 is\n"
+	    "    %s\n"
+	    "and should be what the server's administrator has.\n",
+	    s->name, print);
+	AUTO_FREE char *answer = ask_line(st->sh, "Trust it? [y/N] ", ECHO_ON);
+	if (!answer || (answer[0] != 'y' && answer[0] != 'Y'))
+		return err_set(
+		    e, ERR_UNAUTHENTICATED, "its certificate is not trusted");
+	return http_fetch_ca(conf, print, &s->ca_pem, e);
+}
+
 static int
 take_ca(struct stage *st, struct site *s, struct err *e)
 {
 	const char *print = get_text(st, "CAFingerprint");
 	char port[8];
 
-	if (!print || s->ca_file)
+	if (s->ca_file || s->ca_pem)
 		return 0;
 	snprintf(port, sizeof(port), "%u", s->port & 0xffffu);
 	struct http_conf conf = { .host = s->address, .port = port };
-	return http_fetch_ca(&conf, print, &s->ca_pem, e);
+	return print ? http_fetch_ca(&conf, print, &s->ca_pem, e)
+		     : meet_ca(st, s, &conf, e);
 }
 
 /* -Password, or what is typed. */

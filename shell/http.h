@@ -46,6 +46,11 @@ void http_free(struct http *h);
 int http_call(struct http *h, const struct http_request *q, struct http_reply *ret_r,
     struct err *e) WARN_UNUSED;
 
+/* "5f:0c:…": SHA-256 of the topmost certificate that the server sends, where the system's
+ * CAs do not vouch for it; "" where they do.  Nothing is believed by that. */
+#define CA_PRINT 96
+int http_ask_ca(const struct http_conf *conf, char ret_print[CA_PRINT],
+    struct err *e) WARN_UNUSED;
 /* Fetch the CA certificate with the SHA-256 fingerprint from the server's chain, as
  * PEM. */
 int http_fetch_ca(const struct http_conf *conf, const char *fingerprint, char **ret_pem,

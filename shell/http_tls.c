@@ -249,3 +249,40 @@ http_fetch_ca(const struct http_conf *conf, const char *fingerprint, char **ret_
 	*ret_pem = pem;
 	return 0;
 }
+
+/* SHA-256 as people compare it: "5f:0c:…". */
+static void
+print_of(X509 *cert, char ret_print[CA_PRINT])
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned n = 0;
+
+	*ret_print = '\0';
+	if (!X509_digest(cert, EVP_sha256(), digest, &n))
+		return;
+	for (unsigned i = 0; i < n && 3 * i + 3 <= CA_PRINT; i++)
+		snprintf(ret_print + 3 * (size_t)i, 4, "%02x%s", digest[i],
+		    i + 1 < n ? ":" : "");
+}
+
+int
+http_ask_ca(const struct http_conf *conf, char ret_print[CA_PRINT], struct err *e)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+	int fd = -1;
+
+	*ret_print = '\0';
+	if (!ctx)
+		return ssl_fault(e, ERR_INTERNAL, "TLS cannot be set up");
+	SSL_CTX_set_default_verify_paths(ctx);
+	SSL *ssl = tls_client_open(ctx, conf, &fd, e);
+	STACK_OF(X509) *chain = ssl ? SSL_get_peer_cert_chain(ssl) : NULL;
+	int n = chain ? sk_X509_num(chain) : 0;
+	if (ssl && SSL_get_verify_result(ssl) != X509_V_OK && n)
+		print_of(sk_X509_value(chain, n - 1), ret_print);
+	SSL_free(ssl);
+	if (fd >= 0)
+		close(fd);
+	SSL_CTX_free(ctx);
+	return ssl ? 0 : e->code;
+}

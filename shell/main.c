@@ -133,21 +133,29 @@ parse_options(int argc, char **argv, struct options *o)
 	return -1;
 }
 
+/* Of the terminal as it is now, unless COLUMNS says. */
+static int
+screen_width(void)
+{
+	const char *columns = getenv("COLUMNS");
+	uint64_t width = PRESET_WIDTH;
+	struct winsize ws;
+
+	if (columns && parse_u64(columns, 20, 10000, "COLUMNS", &width, NULL) < 0)
+		return PRESET_WIDTH;
+	if (!columns && isatty(STDOUT_FILENO) &&
+	    ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == 0 && ws.ws_col >= 20)
+		width = ws.ws_col;
+	return (int)width;
+}
+
 static void
 set_screen(struct shell *sh, const struct options *o)
 {
 	struct screen *s = &sh->screen;
-	const char *columns = getenv("COLUMNS"), *term = getenv("TERM");
-	struct winsize ws;
-	uint64_t width = PRESET_WIDTH;
-	bool out_tty = isatty(STDOUT_FILENO);
+	const char *term = getenv("TERM");
 
-	if (columns && parse_u64(columns, 20, 10000, "COLUMNS", &width, NULL) < 0)
-		width = PRESET_WIDTH;
-	else if (!columns && out_tty && ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == 0 &&
-		 ws.ws_col >= 20)
-		width = ws.ws_col;
-	s->width = (int)width;
+	s->width = screen_width();
 	s->tty = isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
 	s->colour = isatty(STDERR_FILENO) && !getenv("NO_COLOR") && term &&
 		    strcmp(term, "dumb") != 0;
@@ -291,6 +299,7 @@ interact(struct shell *sh)
 		if (!text)
 			break;
 		edit_remember(ed, text);
+		sh->screen.width = screen_width();
 		rc = shell_run(sh, text, strlen(text));
 		if (shell_interrupted())
 			fputc('\n', stdout); /* the terminal shows ^C */

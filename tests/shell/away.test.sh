@@ -153,3 +153,11 @@ Connect-VIServer 127.0.0.1 -Port $env:FIXTURE_PORT -User admin -Password secret 
 ## END
 ## STDERR-has: sends no certificate with that fingerprint
 ## status: 3
+
+#### an authority that is not known, and nobody to ask
+Connect-VIServer 127.0.0.1 -Port $env:FIXTURE_PORT -User admin -Password secret; 'not reached'
+## STDOUT:
+## END
+## STDERR-has: Connect-VIServer: 127.0.0.1: the authority of its certificate is not known here; if
+## STDERR-has: is what the server's administrator has, give it as -CAFingerprint
+## status: 3
