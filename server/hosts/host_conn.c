@@ -229,8 +229,8 @@ take_hello(struct conn *c, const Drover__Hello *hello)
 	conn_become(c, rec, hello);
 	send_welcome(c);
 	host_take_hello(rec, hello);
-	host_state_update(rec);
 	host_beat_linked(rec);
+	host_state_update(rec);
 	host_calls_up(rec);
 	hosts_wake_waiting(c->hs);
 }
@@ -322,10 +322,10 @@ take_message(struct conn *c, Drover__Envelope *m_take)
 	case DROVER__ENVELOPE__BODY_EVENT:
 		host_take_event(c->rec, m->event);
 		return;
-	case DROVER__ENVELOPE__BODY_PING:
 	case DROVER__ENVELOPE__BODY_BEAT:
 		host_beat_take(c->rec, m->beat);
 		return;
+	case DROVER__ENVELOPE__BODY_PING:
 		send_pong(c, m->ping->nonce);
 		return;
 	case DROVER__ENVELOPE__BODY_PONG:

@@ -81,12 +81,12 @@ struct hosts {
 	struct list pending;  /* of struct pending */
 	const struct host_session_events *session_ev; /* NULL: nobody wants them */
 	void *session_arg;
-	struct wake *waiting; /* for a host to come up */
 	uint32_t stats_ms; /* between samples; 0: nobody wants them */
 	host_stats_fn stats_take;
 	void *stats_arg;
 	const struct host_beat_events *beat_ev; /* NULL: nobody wants them */
 	void *beat_arg;
+	struct wake *waiting; /* for a host to come up */
 	size_t n_waiting;
 	struct timer *tick;
 };
@@ -134,7 +134,6 @@ void host_leave_datastores(struct host_rec *rec);
 void host_session_take(struct host_rec *rec, const Drover__Envelope *m);
 void host_session_down(struct host_rec *rec);
 
-/* host_call.c */
 /* host_beat.c */
 void host_beat_take(struct host_rec *rec, const Drover__Beat *b);
 void host_beat_linked(struct host_rec *rec);
@@ -142,6 +141,7 @@ void host_beat_linked(struct host_rec *rec);
 /* host_stats.c */
 void host_stats_take(struct host_rec *rec, const Drover__StatBatch *b);
 
+/* host_call.c */
 typedef void (*call_fn)(
     void *arg, int rc, const struct err *e, const Drover__Reply *reply);
 /* As host_call, for those who are no flow. Sent again after a lost link until the
