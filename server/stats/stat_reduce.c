@@ -43,7 +43,7 @@ stat_plan(const struct stat_want *w, uint32_t step_s, uint64_t now_s,
 
 	if (w->end_s && w->end_s <= w->start_s)
 		return err_set(e, ERR_RANGE, "the end is not after the start");
-	if (end_s <= w->start_s)
+	if (end_s < w->start_s)
 		return err_set(e, ERR_RANGE, "the start is still to come");
 	if (w->interval_s > p.row_s)
 		p.rows_each = (w->interval_s + p.row_s - 1) / p.row_s;
