@@ -79,7 +79,7 @@ accept(struct held *h)
 	h->datastore = h->ha->datastore;
 	h->unwanted = false;
 	h->ordered = false;
-	h->shutdown_ms = h->kill_ms = 0;
+	h->shutdown_ms = h->kill_ms = h->guard_us = 0;
 	h->restarts = 0;
 	h->ran_ms = 0;
 	h->stage = CLAIM_AWAITS_RECORD;

@@ -84,6 +84,7 @@ struct held {
 	bool ordered;  /* whose end its order reports */
 	struct wake dropped;
 
+	uint64_t guard_us; /* of its copy as it was seen last, also when that is gone */
 	uint64_t shutdown_ms, kill_ms;
 	uint64_t restart_ms;
 	unsigned restarts; /* in a row */

@@ -93,14 +93,22 @@ phase_of(const struct held *h)
 								   : h->phase;
 }
 
-static uint64_t
-guard_ms(const struct fence_guest *g, const struct fence_view *v,
-    const struct fence_copy *c, uint64_t now)
+/* One that was reaped before its deadline was not ended by it. */
+static void
+note_guard(struct held *h, const struct fence_copy *c, uint64_t now)
 {
-	if (!c->alive || !c->guarded)
-		return 0;
-	if (c->guard_us != GUARD_NO_DEADLINE)
-		return c->guard_us / US_PER_MS;
+	if (c->alive)
+		h->guard_us = c->guarded ? c->guard_us : 0;
+	else if (now < h->guard_us / US_PER_MS)
+		h->guard_us = 0;
+}
+
+static uint64_t
+guard_ms(const struct held *h, const struct fence_guest *g, const struct fence_view *v,
+    uint64_t now)
+{
+	if (h->guard_us != GUARD_NO_DEADLINE)
+		return h->guard_us / US_PER_MS;
 	/* It was under no lease, and gets a deadline when there is one to hold it. */
 	return g->authority != FENCE_NONE && lease_holds(fence_deadline(v, g), now)
 		   ? 0
@@ -108,7 +116,7 @@ guard_ms(const struct fence_guest *g, const struct fence_view *v,
 }
 
 static struct fence_guest
-guest_of(const struct fence *f, const struct held *h, const struct look *l,
+guest_of(const struct fence *f, struct held *h, const struct look *l,
     const struct fence_copy *c)
 {
 	struct fence_guest g = {
@@ -128,7 +136,8 @@ guest_of(const struct fence *f, const struct held *h, const struct look *l,
 	else
 		g.wanted = !h->unwanted && (h->stage != CLAIM_AT_REST || c->busy ||
 					       (c->wanted && h->ha->restart));
-	g.guard_ms = guard_ms(&g, &l->v, c, fence_now_ms(f));
+	note_guard(h, c, fence_now_ms(f));
+	g.guard_ms = guard_ms(h, &g, &l->v, fence_now_ms(f));
 	return g;
 }
 

@@ -11,9 +11,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "host-agent/fence/fence_ping.h"
-#include "host-agent/fence/guard_client.h"
+#include "host-agent/guest/guest_copy.h"
 #include "host-agent/storage/datastore.h"
-#include "loop/timer.h"
 #include "tests/lib/borrow.h"
 
 #define UUID "6e9bd5ae-6b9b-4a35-9f0d-2f1a3f6f0a42"
@@ -31,7 +30,7 @@ hand_store(void *arg, uint64_t datastore, struct datastore **ret_ds, struct err 
 	if (h->lost_store)
 		return err_set(e, ERR_UNAVAILABLE, "it is not mounted");
 	assert_int_equal(datastore, FENCE_BED_STORE);
-	*ret_ds = h->bed->ds;
+	*ret_ds = h->all->ds;
 	return 0;
 }
 
@@ -40,6 +39,8 @@ hand_copy(void *arg, uint64_t guest, struct fence_copy *ret_c)
 {
 	struct fence_host *h = arg;
 
+	if (h->guests)
+		return guest_copy(h->guests, guest, ret_c);
 	if (h->known[guest])
 		*ret_c = h->copies[guest];
 	return h->known[guest];
@@ -50,6 +51,8 @@ hand_each(void *arg, fence_copy_fn fn, void *to)
 {
 	struct fence_host *h = arg;
 
+	if (h->guests)
+		guest_copies_each(h->guests, fn, to);
 	for (unsigned g = 1; g <= FENCE_BED_GUESTS; g++) {
 		if (h->known[g])
 			fn(to, &h->copies[g]);
@@ -61,6 +64,8 @@ hand_arm(void *arg, uint64_t guest, uint64_t deadline_us, struct err *e)
 {
 	struct fence_host *h = arg;
 
+	if (h->guests)
+		return guest_copy_arm(h->guests, guest, deadline_us, e);
 	assert_true(h->copies[guest].alive && h->copies[guest].guarded);
 	h->copies[guest].guard_us = deadline_us;
 	return 0;
@@ -71,6 +76,8 @@ hand_shut_down(void *arg, uint64_t guest, const char *why)
 {
 	struct fence_host *h = arg;
 
+	if (h->guests)
+		guest_copy_shut_down(h->guests, guest, why);
 	h->shutdowns[guest]++;
 	snprintf(h->why, sizeof(h->why), "%s", why);
 }
@@ -80,6 +87,8 @@ hand_kill(void *arg, uint64_t guest, const char *why)
 {
 	struct fence_host *h = arg;
 
+	if (h->guests)
+		guest_copy_kill(h->guests, guest, why);
 	h->kills[guest]++;
 	snprintf(h->why, sizeof(h->why), "%s", why);
 }
@@ -90,7 +99,7 @@ hand_restart(void *arg, uint64_t guest, struct err *e)
 	struct fence_host *h = arg;
 
 	h->restarts[guest]++;
-	return 0;
+	return h->guests ? guest_copy_restart(h->guests, guest, e) : 0;
 }
 
 static void
@@ -136,7 +145,7 @@ fence_host_conf(struct fence_host *h)
 	Drover__HaConf c = DROVER__HA_CONF__INIT;
 	Drover__LeaseTerms t = DROVER__LEASE_TERMS__INIT;
 	Drover__HaPeer peers[FENCE_BED_HOSTS], *peer_list[FENCE_BED_HOSTS];
-	char *addresses[] = { borrow(h->bed->isolation_address) };
+	char *addresses[] = { borrow(h->all->isolation_address) };
 
 	t.renew_ms = 500;
 	t.length_ms = FENCE_BED_LEASE_MS;
@@ -161,7 +170,7 @@ fence_host_conf(struct fence_host *h)
 	c.n_peers = FENCE_BED_HOSTS;
 	c.isolation_addresses = addresses;
 	c.n_isolation_addresses = addresses[0] != NULL;
-	c.isolation_ms = h->bed->isolation_ms;
+	c.isolation_ms = h->all->isolation_ms;
 	c.rev = 7;
 	m.body_case = DROVER__ENVELOPE__BODY_HA_CONF;
 	m.ha_conf = &c;
@@ -208,29 +217,41 @@ answer(struct fence_host *h, const Drover__Beat *b)
 uint64_t
 fence_bed_now_ms(const struct fence_bed *b)
 {
-	return clock_mono_ms(b->bed->clock);
+	return clock_mono_ms(b->hosts[1].bed->clock);
 }
 
 static void
-turn(struct fence_bed *b)
+let_answer(struct fence_host *h)
+{
+	Drover__Beat *beat;
+
+	if (h->deaf || !h->fence || !h->beat || h->beat->nonce == h->answered)
+		return;
+	h->answered = h->beat->nonce;
+	beat = beat_dup(h->beat);
+	answer(h, beat);
+	drover__beat__free_unpacked(beat, NULL);
+}
+
+void
+fence_bed_turn(struct fence_bed *b)
 {
 	uint64_t real = clock_mono_ms(clock_system());
+	struct bed *last = NULL;
 
-	loop_turn(b->bed->loop, 1);
-	if (b->real_ms && real > b->real_ms)
-		clock_advance(b->bed->clock, HASTE * (real - b->real_ms));
-	b->real_ms = real;
 	for (uint32_t s = 1; s <= FENCE_BED_HOSTS; s++) {
 		struct fence_host *h = &b->hosts[s];
-		Drover__Beat *beat;
 
-		if (h->deaf || !h->fence || !h->beat || h->beat->nonce == h->answered)
-			continue;
-		h->answered = h->beat->nonce;
-		beat = beat_dup(h->beat);
-		answer(h, beat);
-		drover__beat__free_unpacked(beat, NULL);
+		if (h->bed != last) {
+			loop_turn(h->bed->loop, 1);
+			if (b->real_ms && real > b->real_ms)
+				clock_advance(
+				    h->bed->clock, HASTE * (real - b->real_ms));
+		}
+		last = h->bed;
+		let_answer(h);
 	}
+	b->real_ms = real;
 }
 
 void
@@ -240,7 +261,7 @@ fence_bed_until(struct fence_bed *b, bool (*cond)(void *arg), void *arg)
 
 	while (!cond(arg)) {
 		assert_true(clock_mono_ms(clock_system()) < end);
-		turn(b);
+		fence_bed_turn(b);
 	}
 }
 
@@ -250,14 +271,14 @@ fence_bed_pass(struct fence_bed *b, uint64_t ms)
 	uint64_t end = fence_bed_now_ms(b) + ms;
 
 	while (fence_bed_now_ms(b) < end)
-		turn(b);
+		fence_bed_turn(b);
 }
 
 bool
 fence_host_is_seen(void *host)
 {
 	const struct fence_host *h = host;
-	const Drover__Beat *other = h->bed->hosts[h->slot == 1 ? 2 : 1].beat;
+	const Drover__Beat *other = h->all->hosts[h->slot == 1 ? 2 : 1].beat;
 
 	return h->inc && other && other->n_words == 1 && other->words[0]->read &&
 	       !other->words[0]->dead && other->words[0]->inc == h->inc;
@@ -278,9 +299,9 @@ fence_host_open(struct fence_host *h)
 		hand_shut_down, hand_kill, hand_restart, hand_send, hand_reset, h };
 	AUTO_FREE char *name = xasprintf("fence-%u", h->slot);
 	const struct fence_conf c = {
-		.loop = h->bed->bed->loop,
-		.savers = h->bed->bed->workers,
-		.path = bed_path(h->bed->bed, name),
+		.loop = h->bed->loop,
+		.savers = h->bed->workers,
+		.path = bed_path(h->bed, name),
 		.boot = "boot",
 		.watchdog = "/dev/null/watchdog",
 		.ping = h->ping,
@@ -314,33 +335,59 @@ fence_bed_file(const struct fence_bed *b, const char *name)
 {
 	AUTO_FREE char *below = xasprintf("ds/%s", name);
 
-	return bed_path(b->bed, below);
+	return bed_path(b->hosts[1].bed, below);
+}
+
+struct fence_bed *
+fence_bed_over(struct bed *one, struct bed *two)
+{
+	struct fence_bed *b = xcalloc(1, sizeof(*b));
+	Drover__DatastoreSpec spec = DROVER__DATASTORE_SPEC__INIT;
+	struct bed *beds[] = { NULL, one, two };
+	AUTO_FREE char *path = xstrdup(bed_path(one, "ds"));
+	struct err e = ERR_INIT;
+
+	log_set_level(LOG_LEVEL_ERR);
+	assert_int_equal(log_to_file("/dev/null", NULL), 0);
+	spec.datastore = FENCE_BED_STORE;
+	spec.uuid = borrow(UUID);
+	spec.name = borrow("fast");
+	spec.type = borrow("dir");
+	spec.path = path;
+	spec.create = true;
+	assert_int_equal(datastore_attach(&spec, one->dir, &b->ds, &e), 0);
+	for (uint32_t s = 1; s <= FENCE_BED_HOSTS; s++) {
+		b->hosts[s].all = b;
+		b->hosts[s].bed = beds[s];
+		b->hosts[s].slot = s;
+	}
+	/* So that what was sent before the test began has a time, too. */
+	clock_advance(one->clock, 100000);
+	if (two != one)
+		clock_advance(two->clock, 100000);
+	return b;
+}
+
+void
+fence_bed_free(struct fence_bed *b)
+{
+	for (uint32_t s = 1; s <= FENCE_BED_HOSTS; s++) {
+		fence_host_close(&b->hosts[s]);
+		fence_ping_free(b->hosts[s].ping);
+	}
+	datastore_unref(b->ds);
+	free(b);
 }
 
 int
 fence_bed_setup(void **state)
 {
-	struct fence_bed *b = xcalloc(1, sizeof(*b));
-	Drover__DatastoreSpec spec = DROVER__DATASTORE_SPEC__INIT;
-	struct err e = ERR_INIT;
+	struct bed *bed = bed_new();
+	struct fence_bed *b = fence_bed_over(bed, bed);
 
-	log_set_level(LOG_LEVEL_ERR);
-	assert_int_equal(log_to_file("/dev/null", NULL), 0);
-	b->bed = bed_new();
-	clock_advance(b->bed->clock, 100000);
-	b->flows = flows_new(b->bed->loop);
-	spec.datastore = FENCE_BED_STORE;
-	spec.uuid = borrow(UUID);
-	spec.name = borrow("fast");
-	spec.type = borrow("dir");
-	AUTO_FREE char *path = xstrdup(bed_path(b->bed, "ds"));
-	spec.path = path;
-	spec.create = true;
-	assert_int_equal(datastore_attach(&spec, b->bed->dir, &b->ds, &e), 0);
-	for (uint32_t s = 1; s <= FENCE_BED_HOSTS; s++) {
-		b->hosts[s].bed = b;
-		b->hosts[s].slot = s;
-	}
+	b->own = bed;
+	b->flows = flows_new(bed->loop);
+	b->hosts[1].flows = b->hosts[2].flows = b->flows;
 	*state = b;
 	return 0;
 }
@@ -349,45 +396,61 @@ int
 fence_bed_teardown(void **state)
 {
 	struct fence_bed *b = *state;
+	struct bed *bed = b->own;
 
-	for (uint32_t s = 1; s <= FENCE_BED_HOSTS; s++) {
-		fence_host_close(&b->hosts[s]);
-		fence_ping_free(b->hosts[s].ping);
-	}
 	flows_free(b->flows);
-	datastore_unref(b->ds);
-	bed_free(b->bed);
-	free(b);
+	fence_bed_free(b);
+	bed_free(bed);
 	return 0;
 }
 
 /* ---- guests ---- */
 
+static void
+claim_free(Drover__RunClaim *c)
+{
+	drover__run_claim__free_unpacked(c, NULL);
+}
+
+DEFINE_AUTO(run_claim, Drover__RunClaim *, claim_free)
+
+Drover__RunClaim *
+fence_try_claim(const struct fence_try *t)
+{
+	Drover__RunClaim *c = xcalloc(1, sizeof(*c));
+	Drover__HaGuest *ha = xcalloc(1, sizeof(*ha));
+
+	drover__run_claim__init(c);
+	drover__ha_guest__init(ha);
+	c->guest = ha;
+	ha->guest = t->guest;
+	ha->authority = DROVER__HA_AUTHORITY__HA_AUTHORITY_SHARED;
+	ha->response = t->host->all->response;
+	ha->datastore = FENCE_BED_STORE;
+	ha->restart = true;
+	if (!t->attest_slot)
+		return c;
+	c->attests = xcalloc(1, sizeof(Drover__ClaimAttest *));
+	c->attests[0] = xcalloc(1, sizeof(Drover__ClaimAttest));
+	c->n_attests = 1;
+	drover__claim_attest__init(c->attests[0]);
+	c->attests[0]->proof = DROVER__CLAIM_PROOF__CLAIM_PROOF_NETFENCED;
+	c->attests[0]->slot = t->attest_slot;
+	c->attests[0]->inc = t->attest_inc;
+	return c;
+}
+
 void
 fence_try_begin(struct fence_try *t)
 {
-	struct fence_bed *b = t->host->bed;
-	Drover__HaGuest ha = DROVER__HA_GUEST__INIT;
-	Drover__RunClaim c = DROVER__RUN_CLAIM__INIT;
-	Drover__ClaimAttest at = DROVER__CLAIM_ATTEST__INIT, *list = &at;
-	struct fence_wish w = { t->guest, t->gen, t->how, &c };
+	AUTO(run_claim) Drover__RunClaim *c = fence_try_claim(t);
+	const struct fence_wish w = { t->guest, t->gen, t->how, c };
 
-	ha.guest = t->guest;
-	ha.authority = DROVER__HA_AUTHORITY__HA_AUTHORITY_SHARED;
-	ha.response = b->response;
-	ha.datastore = FENCE_BED_STORE;
-	ha.restart = true;
-	at.proof = DROVER__CLAIM_PROOF__CLAIM_PROOF_NETFENCED;
-	at.slot = t->attest_slot;
-	at.inc = t->attest_inc;
-	c.guest = &ha;
-	c.attests = &list;
-	c.n_attests = t->attest_slot != 0;
 	t->host->known[t->guest] = true;
 	t->host->copies[t->guest] =
 	    (struct fence_copy){ .guest = t->guest, .run_gen = t->gen, .busy = true };
-	fence_claim(
-	    t->host->fence, &w, waiter_start(&t->waiter, b->bed->loop, b->flows));
+	fence_claim(t->host->fence, &w,
+	    waiter_start(&t->waiter, t->host->bed->loop, t->host->flows));
 }
 
 static bool
@@ -399,7 +462,7 @@ has_ended(void *arg)
 int
 fence_try_end(struct fence_try *t)
 {
-	fence_bed_until(t->host->bed, has_ended, t);
+	fence_bed_until(t->host->all, has_ended, t);
 	return t->waiter.rc;
 }
 
@@ -408,8 +471,8 @@ fence_host_drop(struct fence_host *h, uint64_t guest, enum fence_end how)
 {
 	struct fence_try t = { .host = h };
 
-	fence_drop(h->fence, guest, how,
-	    waiter_start(&t.waiter, h->bed->bed->loop, h->bed->flows));
+	fence_drop(
+	    h->fence, guest, how, waiter_start(&t.waiter, h->bed->loop, h->flows));
 	return fence_try_end(&t);
 }
 

@@ -1,6 +1,6 @@
 /*
  * fence_bed: hosts with their fence drivers on one datastore, and a leader that answers
- * them, for tests.  Guests are invented: what runs is what the test says.
+ * them, for tests.  What runs is what the test says, or guests of their own.
  */
 #pragma once
 #include <stdbool.h>
@@ -20,9 +20,14 @@
 
 struct fence_bed;
 
+struct guests;
+
 struct fence_host {
-	struct fence_bed *bed;
-	uint32_t slot; /* its number, too */
+	struct fence_bed *all;
+	struct bed *bed;
+	struct flows *flows;
+	struct guests *guests; /* NULL: copies and so on below */
+	uint32_t slot;         /* its number, too */
 	struct fence *fence;
 	struct fence_ping *ping; /* NULL: it is never isolated */
 	bool lost_store;         /* the datastore is not attached to it */
@@ -47,7 +52,7 @@ struct fence_host {
 };
 
 struct fence_bed {
-	struct bed *bed;
+	struct bed *own; /* NULL: the hosts' are the test's */
 	struct flows *flows;
 	struct datastore *ds;
 	struct fence_host hosts[FENCE_BED_HOSTS + 1]; /* [0] is nobody */
@@ -57,8 +62,12 @@ struct fence_bed {
 	Drover__HaResponse response;
 };
 
+/* All on one loop. */
 int fence_bed_setup(void **state);
 int fence_bed_teardown(void **state);
+/* Each on its own; their flows and guests are set when they are there. */
+struct fence_bed *fence_bed_over(struct bed *one, struct bed *two);
+void fence_bed_free(struct fence_bed *b);
 struct fence_host *fence_bed_host(struct fence_bed *b, uint32_t slot);
 /* Its agent begins, or ends as by SIGKILL; what is kept stays. */
 void fence_host_open(struct fence_host *h);
@@ -66,6 +75,7 @@ void fence_host_close(struct fence_host *h);
 /* The leader says what it wants. */
 void fence_host_conf(struct fence_host *h);
 /* Let time go by until cond, or for so long; the loop turns. */
+void fence_bed_turn(struct fence_bed *b);
 void fence_bed_until(struct fence_bed *b, bool (*cond)(void *arg), void *arg);
 void fence_bed_pass(struct fence_bed *b, uint64_t ms);
 uint64_t fence_bed_now_ms(const struct fence_bed *b);
@@ -83,6 +93,8 @@ struct fence_try {
 	struct waiter waiter;
 };
 
+/* As of its order; free with drover__run_claim__free_unpacked. */
+Drover__RunClaim *fence_try_claim(const struct fence_try *t);
 void fence_try_begin(struct fence_try *t);
 /* Time goes by until it has ended. Returns its rc. */
 int fence_try_end(struct fence_try *t);

@@ -113,6 +113,7 @@ world_open(struct world *w)
 
 	open_channel(w);
 	env.channel = w->channel;
+	env.fence = w->fence;
 	w->flows = flows_new(w->bed->loop);
 	env.flows = w->flows;
 	assert_int_equal(engine_sim_new(w->bed->loop, &ec, &w->engine, &e), 0);

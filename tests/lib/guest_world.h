@@ -19,6 +19,7 @@ struct world {
 	const char *uuid;                 /* of the host; NULL: it has no channel */
 	struct ssl_ctx_st *accept, *dial; /* of its channel, borrowed */
 	struct channel *channel;
+	struct fence *fence; /* borrowed; NULL: it has no leases */
 
 	unsigned replies, fails, events, adoptions;
 	struct order_name answered;

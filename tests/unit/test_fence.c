@@ -65,7 +65,7 @@ say_until(struct fence_host *h, uint64_t guest, Drover__RunPhase phase, bool ali
 {
 	struct word w = { h, guest, phase, alive };
 
-	fence_bed_until(h->bed, is_said, &w);
+	fence_bed_until(h->all, is_said, &w);
 }
 
 static bool
@@ -396,7 +396,7 @@ told_isolation(struct fence_bed *b, const char *address)
 	struct fence_host *h = fence_bed_host(b, 1);
 	struct err e = ERR_INIT;
 
-	if (fence_ping_new(b->bed->loop, &h->ping, &e))
+	if (fence_ping_new(b->own->loop, &h->ping, &e))
 		skip();
 	b->isolation_ms = 5000;
 	b->isolation_address = address;
@@ -481,7 +481,7 @@ a_guest_that_moves_runs_on_one_of_the_two(void **state)
 	fence_host_run(to, 1, 2);
 	say_until(to, 1, DROVER__RUN_PHASE__RUN_MIGRATE_IN, true);
 	fence_claim_arrived(
-	    to->fence, 1, waiter_start(&whole.waiter, b->bed->loop, b->flows));
+	    to->fence, 1, waiter_start(&whole.waiter, b->own->loop, b->flows));
 	fence_bed_pass(b, 1000);
 	assert_false(whole.waiter.ended);
 	assert_int_equal(fence_host_drop(h, 1, FENCE_GIVEN), 0);
@@ -506,7 +506,7 @@ a_guest_that_was_refused_runs_on_at_its_source(void **state)
 	assert_int_equal(fence_try_end(&t), 0);
 	assert_int_equal(fence_host_drop(h, 1, FENCE_GIVEN), 0);
 	assert_int_equal(fence_host_drop(to, 1, FENCE_REAPED), 0);
-	fence_claim(h->fence, &w, waiter_start(&back.waiter, b->bed->loop, b->flows));
+	fence_claim(h->fence, &w, waiter_start(&back.waiter, b->own->loop, b->flows));
 	assert_int_equal(fence_try_end(&back), 0);
 	say_until(h, 1, DROVER__RUN_PHASE__RUN_RUN, true);
 	assert_int_equal(h->kills[1], 0);
