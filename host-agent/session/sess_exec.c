@@ -41,7 +41,7 @@ struct exec_sess {
 	bool tty;
 	int in_fd; /* of a terminal: the same as out.fd */
 	struct fd_watch *in_watch;
-	uint8_t in[IN_WINDOW]; /* what the program has not read yet */
+	uint8_t in[IN_WINDOW + 1]; /* what the program has not read yet, and its end */
 	size_t in_at, in_len;
 	size_t taken; /* bytes that went in and are not granted anew */
 	bool in_closing;
@@ -232,11 +232,11 @@ on_writable(void *arg)
 static void
 append(struct exec_sess *x, const void *p, size_t n)
 {
-	if (x->in_at + x->in_len + n > IN_WINDOW) {
+	if (x->in_at + x->in_len + n > sizeof(x->in)) {
 		memmove(x->in, x->in + x->in_at, x->in_len);
 		x->in_at = 0;
 	}
-	ASSERT(x->in_len + n <= IN_WINDOW);
+	ASSERT(x->in_len + n <= sizeof(x->in));
 	memcpy(x->in + x->in_at + x->in_len, p, n);
 	x->in_len += n;
 }
@@ -254,7 +254,7 @@ input(struct sess *s, const void *p, size_t n, bool end)
 	}
 	if (n)
 		append(x, p, n);
-	if (end && x->tty && x->in_len < IN_WINDOW)
+	if (end && x->tty)
 		append(x, &typed_end, 1);
 	x->in_closing |= end;
 	feed(x);

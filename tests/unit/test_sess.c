@@ -162,6 +162,29 @@ a_terminal_has_a_size_and_an_owner(void **state)
 	sw_close(&w);
 }
 
+/* The end is one byte more than was granted. */
+static void
+a_terminal_ends_behind_a_full_window(void **state)
+{
+	struct sess_world w;
+	size_t n;
+
+	sw_open(&w);
+	sw_run(&w, "stty -echo && echo ready && wc -c", true);
+	bed_until(w.bed, has_prompted, &w);
+	n = (size_t)w.granted;
+	AUTO_FREE char *lines = xmalloc(n);
+	for (size_t i = 0; i < n; i++)
+		lines[i] = i % 64 == 63 ? '\n' : 'x';
+	assert_int_equal(n % 64, 0);
+	sw_say(&w, lines, n, true);
+	sw_wait_end(&w);
+	AUTO_FREE char *count = xasprintf("ready\r\n%zu\r\n", n);
+	assert_string_equal(str_cstr(&w.out), count);
+	assert_int_equal(w.exit_code, 0);
+	sw_close(&w);
+}
+
 static void
 what_cannot_begin_says_why(void **state)
 {
@@ -325,6 +348,7 @@ main(void)
 		cmocka_unit_test(data_beyond_credit_cuts_the_session),
 		cmocka_unit_test(input_waits_for_the_program),
 		cmocka_unit_test(a_terminal_has_a_size_and_an_owner),
+		cmocka_unit_test(a_terminal_ends_behind_a_full_window),
 		cmocka_unit_test(what_cannot_begin_says_why),
 		cmocka_unit_test(an_environment_has_bounds),
 		cmocka_unit_test(a_session_opened_twice_is_cut),
