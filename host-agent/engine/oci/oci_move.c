@@ -64,6 +64,17 @@ oci_move_is_cut(const struct oci_guest *c, int rc)
 	       (rc == ERR_CANCELLED && !c->move->is_cancelled);
 }
 
+bool
+oci_move_may_fail(struct flow *f, const struct oci_guest *c, int rc)
+{
+	if (oci_move_is_cut(c, rc))
+		return false;
+	if (rc)
+		log_info("engine", "%s: %s", c->who, flow_err(f)->msg);
+	err_clear(flow_err(f));
+	return true;
+}
+
 static void
 look(struct oci_guest *c)
 {

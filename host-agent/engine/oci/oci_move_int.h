@@ -39,6 +39,9 @@ enum flow_rc oci_move_fail(struct flow *f, struct oci_guest *c);
 /* The wait was ended by somebody else than the container's own move: leave all as is.
  */
 bool oci_move_is_cut(const struct oci_guest *c, int rc);
+/* What has ended with rc is none of a move's conditions: only logged.  False if it was
+ * cut. */
+bool oci_move_may_fail(struct flow *f, const struct oci_guest *c, int rc);
 /* Wait for the carry; looks at progress meanwhile. */
 enum flow_rc oci_move_carry_step(struct flow *f, void *arg);
 enum flow_rc oci_move_carry_finish(struct flow *f, void *arg, int rc);

@@ -161,14 +161,7 @@ oci_load_wires_step(struct flow *f, void *arg)
 enum flow_rc
 oci_load_wires_finish(struct flow *f, void *arg, int rc)
 {
-	struct oci_guest *c = arg;
-
-	if (oci_move_is_cut(c, rc))
-		return FLOW_FAIL;
-	if (rc)
-		log_info("engine", "%s: %s", c->who, flow_err(f)->msg);
-	err_clear(flow_err(f));
-	return FLOW_NEXT;
+	return oci_move_may_fail(f, arg, rc) ? FLOW_NEXT : FLOW_FAIL;
 }
 
 void

@@ -94,23 +94,29 @@ oci_freeze_finish(struct flow *f, void *arg, int rc)
 
 /* ---- its wires ---- */
 
+int
+oci_wire_out(struct oci_guest *c, size_t nic, struct wake wake, struct err *e)
+{
+	char outer[PORT_NAME_MAX], inner[PORT_NAME_MAX], pid[16];
+	const char *const args[] = { "nic-out", "--pid", pid, outer, inner, NULL };
+	unsigned slot = engine_nic_slot(c->spec, nic);
+
+	port_name(c->g.number, slot, outer);
+	port_inner_name(c->g.number, slot, inner);
+	snprintf(pid, sizeof(pid), "%d", (int)c->run.pid);
+	return oci_stage(c, args, wake, e);
+}
+
 enum flow_rc
 oci_unwire_step(struct flow *f, void *arg)
 {
 	struct oci_guest *c = arg;
-	char outer[PORT_NAME_MAX], inner[PORT_NAME_MAX], pid[16];
-	const char *const args[] = { "nic-out", "--pid", pid, outer, inner, NULL };
-	unsigned slot;
 
 	if (oci_is_gone(c) || !c->move)
 		return FLOW_FAIL;
 	if (c->move->fails || c->move->n_unwired == c->spec->n_nics)
 		return FLOW_NEXT;
-	slot = engine_nic_slot(c->spec, c->move->n_unwired);
-	port_name(c->g.number, slot, outer);
-	port_inner_name(c->g.number, slot, inner);
-	snprintf(pid, sizeof(pid), "%d", (int)c->run.pid);
-	if (oci_stage(c, args, flow_wake(f), flow_err(f)))
+	if (oci_wire_out(c, c->move->n_unwired, flow_wake(f), flow_err(f)))
 		return oci_move_fail(f, c);
 	return FLOW_WAIT;
 }
@@ -163,11 +169,8 @@ oci_rewire_finish(struct flow *f, void *arg, int rc)
 {
 	struct oci_guest *c = arg;
 
-	if (oci_move_is_cut(c, rc))
+	if (!oci_move_may_fail(f, c, rc))
 		return FLOW_FAIL;
-	if (rc)
-		log_info("engine", "%s: %s", c->who, flow_err(f)->msg);
-	err_clear(flow_err(f));
 	c->move->n_unwired--;
 	return FLOW_AGAIN;
 }

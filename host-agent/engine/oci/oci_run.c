@@ -330,19 +330,13 @@ static enum flow_rc
 wires_start(struct flow *f, void *arg)
 {
 	struct oci_guest *c = arg;
-	char outer[PORT_NAME_MAX], inner[PORT_NAME_MAX], pid[16];
-	const char *const args[] = { "nic-out", "--pid", pid, outer, inner, NULL };
-	unsigned slot;
 
 	if (oci_is_gone(c))
 		return FLOW_FAIL;
 	if (c->next_nic == c->spec->n_nics || c->ended)
 		return FLOW_NEXT;
-	slot = engine_nic_slot(c->spec, c->next_nic);
-	port_name(c->g.number, slot, outer);
-	port_inner_name(c->g.number, slot, inner);
-	snprintf(pid, sizeof(pid), "%d", (int)c->run.pid);
-	return oci_stage(c, args, flow_wake(f), flow_err(f)) ? FLOW_FAIL : FLOW_WAIT;
+	return oci_wire_out(c, c->next_nic, flow_wake(f), flow_err(f)) ? FLOW_FAIL
+								       : FLOW_WAIT;
 }
 
 static enum flow_rc
