@@ -14,6 +14,7 @@ static const struct command commands[] = {
 	{ "nic", stage_cmd_nic },
 	{ "nic-out", stage_cmd_nic_out },
 	{ "nic-fresh", stage_cmd_nic_fresh },
+	{ "flush", stage_cmd_flush },
 	{ "exec", stage_cmd_exec },
 };
 
@@ -24,6 +25,17 @@ stage_word_check(const char *s, const char *what, struct err *e)
 		if ((unsigned char)*p <= ' ' || *p == 0x7f)
 			return err_set(e, ERR_INVALID, "%s: no blanks please", what);
 	return *s ? 0 : err_set(e, ERR_INVALID, "%s is empty", what);
+}
+
+int
+stage_pid(const char *s, pid_t *ret_pid, struct err *e)
+{
+	uint64_t pid;
+	int rc = parse_u64(s, 1, INT32_MAX, "--pid", &pid, e);
+
+	if (!rc)
+		*ret_pid = (pid_t)pid;
+	return rc;
 }
 
 int
@@ -39,6 +51,6 @@ main(int argc, char **argv)
 		fprintf(stderr, "%s\n", e.msg);
 		return 1;
 	}
-	fprintf(stderr, "usage: drover-stage run|nic|nic-out|nic-fresh|exec …\n");
+	fprintf(stderr, "usage: drover-stage run|nic|nic-out|nic-fresh|flush|exec …\n");
 	return 2;
 }

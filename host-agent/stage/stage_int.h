@@ -54,6 +54,8 @@ struct stage_run {
 /* A word of ours that goes into files inside: no blanks, no control characters. */
 int stage_word_check(const char *s, const char *what, struct err *e) WARN_UNUSED;
 
+int stage_pid(const char *s, pid_t *ret_pid, struct err *e) WARN_UNUSED;
+
 /* stage_loop.c: a loop device for fd, taken away with its last user.  ret_fd keeps it.
  * One for reading is shared by all that read the same file. */
 enum stage_use { STAGE_WRITE, STAGE_READ };
@@ -86,4 +88,5 @@ int stage_cmd_run(char **args, struct err *e) WARN_UNUSED;
 int stage_cmd_nic(char **args, struct err *e) WARN_UNUSED;
 int stage_cmd_nic_out(char **args, struct err *e) WARN_UNUSED;
 int stage_cmd_nic_fresh(char **args, struct err *e) WARN_UNUSED;
+int stage_cmd_flush(char **args, struct err *e) WARN_UNUSED;
 int stage_cmd_exec(char **args, struct err *e) WARN_UNUSED;

@@ -100,17 +100,6 @@ parse_address(const char *s, struct address *ret_a, struct err *e)
 	return 0;
 }
 
-static int
-parse_pid(const char *s, pid_t *ret_pid, struct err *e)
-{
-	uint64_t pid;
-	int rc = parse_u64(s, 1, INT32_MAX, "--pid", &pid, e);
-
-	if (!rc)
-		*ret_pid = (pid_t)pid;
-	return rc;
-}
-
 /* The process that the runtime tells its hooks about. */
 static int
 read_state(pid_t *ret_pid, struct err *e)
@@ -417,7 +406,7 @@ stage_cmd_nic(char **args, struct err *e)
 	int rc = 0;
 
 	if (args[0] && args[1] && str_same(args[0], "--pid")) {
-		rc = parse_pid(args[1], &n.pid, e);
+		rc = stage_pid(args[1], &n.pid, e);
 		args += 2;
 	}
 	only_lo = args[0] && !args[1] && str_same(args[0], "lo");
@@ -477,7 +466,7 @@ stage_cmd_nic_out(char **args, struct err *e)
 
 	if (!args[0] || !str_same(args[0], "--pid") || !args[1] || !args[2] || !args[3])
 		return err_set(e, ERR_INVALID, "nic-out: wants --pid N OUTER LINK");
-	rc = parse_pid(args[1], &pid, e);
+	rc = stage_pid(args[1], &pid, e);
 	if (!rc)
 		rc = link_name_check(args[3], e);
 	if (!rc)
@@ -535,7 +524,7 @@ stage_cmd_nic_fresh(char **args, struct err *e)
 
 	if (!args[0] || !str_same(args[0], "--pid") || !args[1] || !args[2])
 		return err_set(e, ERR_INVALID, "nic-fresh: wants --pid N NAME…");
-	rc = parse_pid(args[1], &pid, e);
+	rc = stage_pid(args[1], &pid, e);
 	if (!rc)
 		rc = open_netns(pid, &netns, e);
 	if (!rc)

@@ -182,6 +182,8 @@ int oci_program_run(
 /* drover-stage's other commands. */
 int oci_stage(
     struct oci_guest *c, const char *const *args, struct wake w, struct err *e);
+int oci_stage_for(struct oci_guest *c, const char *const *args, uint32_t timeout_ms,
+    struct wake w, struct err *e);
 /* Take its card's wire out of its network namespace (oci_move_wires.c). */
 int oci_wire_out(struct oci_guest *c, size_t nic, struct wake w, struct err *e);
 /* Stop waiting for the program, and end it. */

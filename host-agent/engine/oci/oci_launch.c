@@ -290,14 +290,21 @@ oci_program_run(
 }
 
 int
-oci_stage(struct oci_guest *c, const char *const *args, struct wake wake, struct err *e)
+oci_stage_for(struct oci_guest *c, const char *const *args, uint32_t timeout_ms,
+    struct wake wake, struct err *e)
 {
 	struct words w = { .n = 0 };
-	const struct child_opts o = { .timeout_ms = OCI_RUNTIME_MS };
+	const struct child_opts o = { .timeout_ms = timeout_ms };
 
 	add(&w, c->oci->stage);
 	add_all(&w, args);
 	return start_program(c, &w, &o, wake, e);
+}
+
+int
+oci_stage(struct oci_guest *c, const char *const *args, struct wake wake, struct err *e)
+{
+	return oci_stage_for(c, args, OCI_RUNTIME_MS, wake, e);
 }
 
 /* ---- what has come of it ---- */

@@ -83,6 +83,9 @@ void oci_move_criu_says(const struct oci_guest *c, const char *log, struct err *
 
 /* ---- oci_move_save.c: steps ---- */
 
+/* Write what it has written to its disk, while it runs on. */
+enum flow_rc oci_save_flush_step(struct flow *f, void *arg);
+enum flow_rc oci_save_flush_finish(struct flow *f, void *arg, int rc);
 enum flow_rc oci_save_shut_step(struct flow *f, void *arg); /* wires, note */
 enum flow_rc oci_save_dump_step(struct flow *f, void *arg);
 enum flow_rc oci_save_dump_finish(struct flow *f, void *arg, int rc);

@@ -12,6 +12,8 @@
 #include "host-agent/engine/oci/oci_move_int.h"
 #include "host-agent/engine/oci/oci_pack.h"
 
+#define FLUSH_MS (OCI_SAVE_MS + 5000)
+
 static int
 lane_of_images(struct oci_guest *c, int stream_fd, struct err *e)
 {
@@ -157,7 +159,9 @@ stay_start(struct flow *f, void *arg)
 	}
 
 static const struct flow_step suspend_steps[] = {
-	{ "shut", oci_save_shut_step, NULL, oci_move_undo, 0 },
+	{ "flush", oci_save_flush_step, oci_save_flush_finish, oci_move_undo,
+	    FLUSH_MS },
+	{ "shut", oci_save_shut_step, NULL, NULL, 0 },
 	{ "freeze", oci_freeze_step, oci_freeze_finish, NULL, 1 },
 	{ "unwire", oci_unwire_step, oci_unwire_finish, NULL, OCI_RUNTIME_MS },
 	{ "dump", oci_save_dump_step, oci_save_dump_finish, NULL, OCI_SAVE_MS },
@@ -216,6 +220,17 @@ files_wait(struct flow *f, void *arg)
 		return FLOW_FAIL;
 	return c->move->n_lanes == 1 || c->move->fails ? FLOW_NEXT
 						       : oci_move_carry_step(f, c);
+}
+
+/* What it has written while its files went. */
+static enum flow_rc
+flush_again(struct flow *f, void *arg)
+{
+	struct oci_guest *c = arg;
+
+	if (oci_is_gone(c) || !c->move)
+		return FLOW_FAIL;
+	return c->move->n_lanes == 1 ? FLOW_NEXT : oci_save_flush_step(f, c);
 }
 
 static enum flow_rc
@@ -345,8 +360,11 @@ left_start(struct flow *f, void *arg)
 }
 
 static const struct flow_step leave_steps[] = {
-	{ "files", files_start, oci_move_begun_finish, oci_move_undo, OCI_LOOK_MS },
+	{ "flush", oci_save_flush_step, oci_save_flush_finish, oci_move_undo,
+	    FLUSH_MS },
+	{ "files", files_start, oci_move_begun_finish, NULL, OCI_LOOK_MS },
 	{ "files come", files_wait, oci_move_carry_finish, NULL, OCI_LOOK_MS },
+	{ "flush again", flush_again, oci_save_flush_finish, NULL, FLUSH_MS },
 	{ "shut", freeze_start, NULL, NULL, 0 },
 	{ "freeze", oci_freeze_step, oci_freeze_finish, NULL, 1 },
 	{ "unwire", oci_unwire_step, oci_unwire_finish, NULL, OCI_RUNTIME_MS },

@@ -1,4 +1,5 @@
 /* A container's processes become files. */
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,6 +24,31 @@ prepare(struct oci_guest *c, struct err *e)
 		return rc;
 	c->run.phase = phase_of(c);
 	return oci_run_save(c, e);
+}
+
+enum flow_rc
+oci_save_flush_step(struct flow *f, void *arg)
+{
+	struct oci_guest *c = arg;
+	char pid[16];
+	const char *const args[] = { "flush", "--pid", pid, NULL };
+
+	if (oci_is_gone(c) || !c->move)
+		return FLOW_FAIL;
+	if (c->move->fails || c->ended)
+		return FLOW_NEXT;
+	snprintf(pid, sizeof(pid), "%d", (int)c->run.pid);
+	if (!oci_stage_for(c, args, OCI_SAVE_MS, flow_wake(f), flow_err(f)))
+		return FLOW_WAIT;
+	log_info("engine", "%s: %s", c->who, flow_err(f)->msg);
+	err_clear(flow_err(f));
+	return FLOW_NEXT;
+}
+
+enum flow_rc
+oci_save_flush_finish(struct flow *f, void *arg, int rc)
+{
+	return oci_move_may_fail(f, arg, rc) ? FLOW_NEXT : FLOW_FAIL;
 }
 
 enum flow_rc
