@@ -14,6 +14,7 @@ struct events;
 struct follower;
 struct front;
 struct ha;
+struct ha_capacity;
 struct hosts;
 struct inv;
 struct loop;
@@ -58,6 +59,7 @@ struct server {
 	struct ops *ops;
 	struct drs *drs;
 	struct ha *ha;
+	struct ha_capacity *ha_capacity;
 	struct api *api;
 	struct front *front;
 

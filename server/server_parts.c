@@ -13,6 +13,7 @@
 #include "server/event/event_life.h"
 #include "server/follower/follower.h"
 #include "server/ha/ha.h"
+#include "server/ha/ha_capacity.h"
 #include "server/hosts/hosts.h"
 #include "server/inventory/inv_life.h"
 #include "server/leader/leader_json.h"
@@ -434,6 +435,24 @@ ha_stop(struct server *s)
 }
 
 static enum part_rc
+capacity_start(struct server *s, struct err *e)
+{
+	const struct ha_capacity_opts o = {
+		.inv = s->inv,
+		.advice = s->advice,
+		.workers = s->workers,
+	};
+	s->ha_capacity = ha_capacity_new(&o);
+	return PART_READY;
+}
+
+static void
+capacity_stop(struct server *s)
+{
+	ha_capacity_free(MOVE(s->ha_capacity));
+}
+
+static enum part_rc
 agents_start(struct server *s, struct err *e)
 {
 	follower_hand_over(s->follower, s->hosts);
@@ -470,6 +489,8 @@ api_start(struct server *s, struct err *e)
 		.advice = s->advice,
 		.tasks = s->tasks,
 		.drs = s->drs,
+		.ha = s->ha,
+		.ha_capacity = s->ha_capacity,
 		.sessions = s->sessions,
 		.visits = s->visits,
 		.stats = s->stats,
@@ -540,6 +561,7 @@ const struct server_part server_parts[] = {
 	{ "recovery", SERVER_WHOLE, recovery_start, NULL },
 	{ "drs", SERVER_WHOLE, drs_start, drs_stop },
 	{ "ha", SERVER_WHOLE, ha_start, ha_stop },
+	{ "capacity", SERVER_WHOLE, capacity_start, capacity_stop },
 	{ "agents", SERVER_WHOLE, agents_start, NULL },
 	{ "api", SERVER_WHOLE, api_start, api_stop },
 	{ "front", SERVER_WHOLE, front_part_start, front_part_stop },

@@ -68,6 +68,7 @@ SECTION = re.compile(r"^([A-Z]+)\n", re.M)
 
 CONCERNS = {
     "VM": "a virtual machine",
+    "HA": "a cluster",
     "HOST": "a host",
     "CLUSTER": "a cluster",
     "DATASTORE": "a datastore",

@@ -123,3 +123,24 @@ admission_stand(const struct inv *inv, obj_id cluster, struct admission_room *re
 	struct admission_view v = view_of(inv, cl, OBJ_ID_NONE, mem);
 	admission_weigh(&v, ret);
 }
+
+uint32_t
+admission_degradation(const struct inv *inv, obj_id cluster)
+{
+	const struct cluster *cl = inv_cluster(inv, cluster);
+	uint64_t used_mhz = 0, used_mb = 0;
+
+	if (!cl)
+		return 0;
+	AUTO(arena) struct arena *mem = arena_new();
+	struct admission_view v = view_of(inv, cl, OBJ_ID_NONE, mem);
+	INV_EACH(inv, KIND_VM, o)
+	{
+		const struct vm *vm = inv_vm(inv, o->id);
+		if (!obj_id_is(inv_ancestor(inv, vm->host, KIND_CLUSTER), cluster))
+			continue;
+		used_mhz += vm->cpu_usage_mhz;
+		used_mb += vm->memory_usage_mb;
+	}
+	return admission_miss(v.hosts, v.n_hosts, v.level, used_mhz, used_mb);
+}

@@ -30,5 +30,8 @@ int admission_grow(const struct inv *inv, const struct vm *now, const struct vm 
 /* Is it one of its cluster's failover hosts?  Nothing is placed or started there but by
  * HA. */
 bool admission_is_kept(const struct inv *inv, obj_id host);
+/* How much of what they use its guests would miss with as many hosts lost as may be, in
+ * percent. */
+uint32_t admission_degradation(const struct inv *inv, obj_id cluster);
 /* How a cluster stands. */
 void admission_stand(const struct inv *inv, obj_id cluster, struct admission_room *ret);

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -141,4 +142,48 @@ admission_check(const struct admission_view *v, const char *name,
 		break;
 	}
 	return 0;
+}
+
+static int
+most_first(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x < y) - (x > y);
+}
+
+/* What is left of one resource without the most largest of its n parts. */
+static uint64_t
+left_of(uint64_t *v, size_t n, uint32_t most)
+{
+	uint64_t sum = 0;
+
+	qsort(v, n, sizeof(*v), most_first);
+	for (size_t i = most; i < n; i++)
+		sum += v[i];
+	return sum;
+}
+
+static uint32_t
+missed(uint64_t used, uint64_t left)
+{
+	return used > left ? (uint32_t)((used - left) * 100 / used) : 0;
+}
+
+uint32_t
+admission_miss(const struct failover_host *hosts, size_t n_hosts, uint32_t level,
+    uint64_t used_mhz, uint64_t used_mb)
+{
+	AUTO(arena) struct arena *a = arena_new();
+	uint64_t *cpu = arena_array(a, n_hosts + 1, sizeof(*cpu));
+	uint64_t *memory = arena_array(a, n_hosts + 1, sizeof(*memory));
+	uint32_t of_cpu, of_memory;
+
+	for (size_t i = 0; i < n_hosts; i++) {
+		cpu[i] = hosts[i].cpu_mhz;
+		memory[i] = hosts[i].memory_mb;
+	}
+	of_cpu = missed(used_mhz, left_of(cpu, n_hosts, level));
+	of_memory = missed(used_mb, left_of(memory, n_hosts, level));
+	return of_cpu > of_memory ? of_cpu : of_memory;
 }

@@ -33,6 +33,10 @@ struct admission_room {
 	struct failover_slots slots;
 };
 
+/* How much of what guests use, in percent, they would miss with level of the largest
+ * hosts lost: of CPU or memory, whichever is more. */
+uint32_t admission_miss(const struct failover_host *hosts, size_t n_hosts,
+    uint32_t level, uint64_t used_mhz, uint64_t used_mb);
 /* How it stands, by both ways of counting. */
 void admission_weigh(const struct admission_view *v, struct admission_room *ret);
 /*

@@ -18,6 +18,7 @@ struct advice;
 struct arena;
 struct hosts;
 struct inv;
+struct sched_view;
 
 struct advice *advice_new(struct inv *inv, struct hosts *hosts); /* both borrowed */
 void advice_free(struct advice *a);
@@ -65,6 +66,14 @@ struct advice_room {
 /* All hosts, best first, then those that do not fit by id; from mem. */
 int advice_rooms(struct advice *a, const struct advice_guest *g, struct arena *mem,
     struct advice_room **ret, size_t *ret_n, struct err *e) WARN_UNUSED;
+
+/*
+ * What the scheduler is asked about lost hosts (scheduler/restart.h): all that guests
+ * need of a host, with their priorities and the rules of their clusters.  Those that
+ * could start nowhere else, or shall not, count as disabled.
+ */
+int advice_restart_view(
+    const struct advice *a, struct sched_view **ret_v, struct err *e) WARN_UNUSED;
 
 /* Room (and an address) given to a machine until advice_hold_drop. A second hold
  * replaces the first. One that runs on another host than the hold's takes room on

@@ -21,9 +21,16 @@ struct advice {
 int advice_view(const struct advice *a, const struct advice_guest *g, unsigned n,
     uint64_t *ret_ids, struct sched_view **ret_v, struct err *e) WARN_UNUSED;
 
+/* Of that, the clusters, datastores, networks and hosts, for guests like g. */
+int advice_view_places(const struct advice *a, const struct advice_guest *g,
+    struct sched_view *v, struct err *e) WARN_UNUSED;
+uint32_t advice_engine_bit(const char *name); /* 0 for one that is not known */
+/* With room that is held for it. */
+enum sched_guest_state advice_guest_state(const struct advice *a, const struct vm *vm);
+
 /* What the rules of its cluster say to the guest on host; why gets the worst. */
-enum rule_verdict advice_rules(const struct advice *a, const struct advice_guest *g,
-    obj_id host, struct str *why);
+enum rule_verdict advice_rules(
+    const struct advice *a, const struct advice_guest *g, obj_id host, struct str *why);
 
 /* engine: the one that the guests want, or NULL. */
 json *advice_plan_json(

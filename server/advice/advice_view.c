@@ -22,8 +22,8 @@ static const char *const engine_names[] = {
 #include "scheduler/words.def"
 };
 
-static uint32_t
-engine_bit(const char *name)
+uint32_t
+advice_engine_bit(const char *name)
 {
 	for (unsigned i = 0; i < SCHED_ENGINE_COUNT_; i++) {
 		if (str_same(engine_names[i], name))
@@ -42,7 +42,7 @@ engines_of(const struct host *h)
 		const json *name = json_get(en, "name");
 		const json *usable = json_get(en, "usable");
 		if (name && usable && json_bool_value(usable))
-			mask |= engine_bit(json_str_value(name, NULL));
+			mask |= advice_engine_bit(json_str_value(name, NULL));
 	}
 	return mask;
 }
@@ -200,8 +200,8 @@ guest_state_running(enum power_state p)
 	return SCHED_GUEST_RUNNING;
 }
 
-static enum sched_guest_state
-guest_state_of(const struct advice *a, const struct vm *vm)
+enum sched_guest_state
+advice_guest_state(const struct advice *a, const struct vm *vm)
 {
 	if (map_get(a->holds, vm->o.id.v))
 		return SCHED_GUEST_RESERVED;
@@ -242,7 +242,7 @@ add_machine(
 
 	if (inv_host(a->inv, host)) {
 		g.host = obj_id_number(host);
-		g.state = guest_state_of(a, vm);
+		g.state = advice_guest_state(a, vm);
 	}
 	if (vm->datastores.n && inv_get(a->inv, vm->datastores.v[0])) {
 		disk.datastore = obj_id_number(vm->datastores.v[0]);
@@ -287,7 +287,7 @@ add_wanted(struct sched_view *v, const struct advice_guest *g, const char *name,
 		.state = SCHED_GUEST_OFF,
 		.num_cpu = g->num_cpu,
 		.memory_mb = g->memory_mb,
-		.engines = g->engine ? engine_bit(g->engine) : 0,
+		.engines = g->engine ? advice_engine_bit(g->engine) : 0,
 		.disks = disks,
 		.disk_count = obj_id_none(g->datastore) ? 0
 			      : copied                  ? 2
@@ -320,16 +320,23 @@ add_all_wanted(struct sched_view *v, const struct advice_guest *g, unsigned n,
 }
 
 int
-advice_view(const struct advice *a, const struct advice_guest *g, unsigned n,
-    uint64_t *ret_ids, struct sched_view **ret_v, struct err *e)
+advice_view_places(const struct advice *a, const struct advice_guest *g,
+    struct sched_view *v, struct err *e)
 {
-	AUTO(sched_view) struct sched_view *v = sched_view_new();
 	int rc = add_clusters(a, v, e);
 
 	if (!rc)
 		rc = add_stores_and_networks(a, v, e);
-	if (!rc)
-		rc = add_hosts(a, g, v, e);
+	return rc ? rc : add_hosts(a, g, v, e);
+}
+
+int
+advice_view(const struct advice *a, const struct advice_guest *g, unsigned n,
+    uint64_t *ret_ids, struct sched_view **ret_v, struct err *e)
+{
+	AUTO(sched_view) struct sched_view *v = sched_view_new();
+	int rc = advice_view_places(a, g, v, e);
+
 	if (!rc)
 		rc = add_machines(a, v, g->vm, e);
 	if (!rc)

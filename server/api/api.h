@@ -11,6 +11,8 @@ struct advice;
 struct api;
 struct drs;
 struct db;
+struct ha;
+struct ha_capacity;
 struct hosts;
 struct inv;
 struct ops;
@@ -29,6 +31,8 @@ struct api_deps {
 	struct advice *advice;
 	struct tasks *tasks;
 	struct drs *drs;
+	struct ha *ha;
+	struct ha_capacity *ha_capacity;
 	struct sessions *sessions;
 	struct visits *visits;
 	struct stats *stats;

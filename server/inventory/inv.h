@@ -68,6 +68,10 @@ struct cluster { /* parent: datacenter */
 	uint32_t ha_isolation_s;      /* 0: no host is ever isolated */
 	enum ha_monitoring ha_monitoring;
 	enum ha_terms ha_terms;
+	/* How it stands (server/ha/ha_capacity.h); nothing where HA is off. */
+	uint32_t ha_survives; /* hosts */
+	char *ha_capacity;
+	uint64_t ha_slots_total, ha_slots_used, ha_slots_free, ha_slot_mhz, ha_slot_mb;
 	char *ha_uuid; /* marks its lease areas; NULL: it never had any */
 	uint32_t memory_overcommit_permille; /* 1000: no more than there is */
 	uint32_t vcpus_per_core;

@@ -358,6 +358,25 @@ class Api:
                 "reasons": [{"code": "not_connected", "text": "is not connected"}]}
         return 200, {"items": [{"name": "", "host": "host-1", "text": "", "candidates": fits + [lost]}], "refused": 0}
 
+    def ha(self, cluster: dict) -> tuple[int, dict]:
+        hosts = [{"host": f"host-{i}", "name": f"esx{i}", "state": "up" if i < 3 else "partitioned", "fencing": "software fencing",
+                  "protected": 2 - i % 2, "silent_ms": 300 * i, "lease_ms": 5700} for i in (1, 2, 3)]
+        return 200, {"cluster": cluster["id"], "name": cluster["name"], "enabled": True, "braked": False, "hosts": hosts,
+                     "protected": 1, "waiting": [{"vm": "vm-3", "name": "web-02", "state": "waiting", "text": "waits for db-01"}],
+                     "failovers": [], "unprotected": [{"vm": "vm-2", "name": "db-01", "text": "its restart priority is off"}],
+                     "admission": {"policy": "percentage", "failover_level": 1, "cpu_unreserved_permille": 708,
+                                   "cpu_keep_permille": 380, "memory_unreserved_permille": 714, "memory_keep_permille": 430},
+                     "capacity": {"survives": 0, "text": "with esx3 down 1 guest has no place: no host can take web-02",
+                                  "losses": []}}
+
+    def ha_test(self, cluster: dict, body: dict) -> tuple[int, dict]:
+        check(body, ["hosts"], [])
+        items = [{"vm": "vm-1", "name": "web-01", "priority": "high", "from": body["hosts"][0], "to": "host-2",
+                  "restarted": True, "wave": 1, "text": "to esx2"},
+                 {"vm": "vm-3", "name": "web-02", "priority": "low", "from": body["hosts"][-1], "to": None,
+                  "restarted": False, "wave": 1, "text": "no host can take web-02"}]
+        return 200, {"items": items, "restarted": 1, "unplaced": 1}
+
     def route(self, method: str, parts: list[str], q: dict, body: dict, raw: bytes) -> tuple[int, dict]:
         match (method, *parts):
             case ("GET", "sessions", "current"):
@@ -405,6 +424,15 @@ class Api:
                     raise Refused(409, "bad_state", f"{oid} is over")
                 t["_polls"], t["_error"] = 0, "cancelled:was asked to stop"
                 return 200, shown(t)
+            case ("GET", "clusters", oid, "ha"):
+                return self.ha(self.need(oid))
+            case ("POST", "clusters", oid, "ha", "test"):
+                return self.ha_test(self.need(oid), body)
+            case ("POST", "hosts", oid, "confirm-dead"):
+                if self.need(oid)["connection_state"] == "connected":
+                    raise Refused(409, "bad_state", f'host "{self.need(oid)["name"]}" is connected')
+                self.need(oid)["state_reason"] = "vouched for"
+                return 200, shown(self.need(oid))
             case ("GET", plural, oid) if plural in PLURAL:
                 return 200, shown(self.need(oid))
             case ("PATCH", plural, oid) if plural in PLURAL:

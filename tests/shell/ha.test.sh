@@ -94,3 +94,62 @@ Set-VM web-01 -HADependsOn db-01, db-77
 Set-VM web-01 -HADependsGate Port
 ## STDERR-has: want -HADependsOn
 ## status: 1
+
+#### how it stands
+Get-HAStatus main
+## STDOUT:
+
+Cluster         HAEnabled Survives Protected Unprotected Waiting Capacity
+-------         --------- -------- --------- ----------- ------- --------
+main            True             0         1           1       1 with esx3 down 1 guest has no place: no host can take …
+
+## END
+
+#### of all clusters, with what is kept
+Get-HAStatus | select AdmissionPolicy, CpuUnreservedPct, CpuKeptPct | ConvertTo-Json -Compress
+## STDOUT:
+{"AdmissionPolicy":"percentage","CpuUnreservedPct":70.8,"CpuKeptPct":38.0}
+## END
+
+#### hosts and guests of it
+(Get-HAStatus main).VMHost | % { "$($_.VMHost) $($_.State) $($_.Fencing)" }; (Get-HAStatus main).Unprotected[0].Reason; (Get-HAStatus main).Waiting[0].VM.Name
+## STDOUT:
+esx1 up software fencing
+esx2 up software fencing
+esx3 partitioned software fencing
+its restart priority is off
+web-02
+## END
+
+#### what would come
+Test-HAFailover esx1, esx3 | select VM, Outcome, From, Target, Reason | ConvertTo-Csv
+## STDOUT:
+"VM","Outcome","From","Target","Reason"
+"web-01","Restarted","esx1","esx2","to esx2"
+"web-02","NoPlace","esx3",,"no host can take web-02"
+## END
+
+#### hosts through a pipe are lost together
+Get-VMHost esx1, esx2 | Test-HAFailover | % { "$($_.VM) $($_.From)" }
+## STDOUT:
+web-01 esx1
+web-02 esx2
+## END
+
+#### a host that is not there
+Test-HAFailover esx1, esx9
+## STDERR-has: esx9
+## status: 1
+
+#### somebody's word asks first
+Confirm-VMHostPowerOff esx3
+## STDERR-has: confirm
+## status: 1
+
+#### and is given
+(Confirm-VMHostPowerOff esx3 -Confirm:$false).StateReason; Confirm-VMHostPowerOff esx1 -Confirm:$false
+## STDOUT:
+vouched for
+## END
+## STDERR-has: is connected
+## status: 1

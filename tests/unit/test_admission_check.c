@@ -152,6 +152,18 @@ nothing_is_asked_where_it_is_off_or_whole_hosts_are_kept(void **state)
 	admits(&hosts, 100000, 100 * GB);
 }
 
+static void
+what_guests_would_miss_is_of_the_scarcer(void **state)
+{
+	/* Without the largest there are 15000 MHz and 12 GB. */
+	assert_int_equal(admission_miss(three, 3, 1, 15000, 12 * GB), 0);
+	assert_int_equal(admission_miss(three, 3, 1, 20000, 12 * GB), 25);
+	assert_int_equal(admission_miss(three, 3, 1, 20000, 24 * GB), 50);
+	assert_int_equal(admission_miss(three, 3, 3, 1, 0), 100);
+	assert_int_equal(admission_miss(three, 3, 0, 24000, 21 * GB), 0);
+	assert_int_equal(admission_miss(NULL, 0, 1, 0, 0), 0);
+}
+
 int
 main(void)
 {
@@ -162,6 +174,7 @@ main(void)
 		cmocka_unit_test(slots_of_the_hosts_that_may_be_lost_stay_free),
 		cmocka_unit_test(
 		    a_large_guest_makes_slots_large_unless_they_are_bounded),
+		cmocka_unit_test(what_guests_would_miss_is_of_the_scarcer),
 		cmocka_unit_test(
 		    nothing_is_asked_where_it_is_off_or_whole_hosts_are_kept),
 	};
