@@ -13,12 +13,25 @@
 
 #define SAVED_TOKEN_DAYS 365
 
-/* The saved server of that name, else a new one at that address. */
+/* Malloc'd; NULL: none was named. */
+static char *
+first_server(const struct stage *st)
+{
+	struct val named = get_arg(st, "Server");
+
+	return named.type == VAL_LIST && val_count(named) ? val_cstr(val_at(named, 0))
+							  : NULL;
+}
+
+/* The saved server of that name, else a new one at that address, with the others. */
 static struct site *
 wanted_site(struct stage *st, struct err *e)
 {
-	const char *server = get_text(st, "Server"),
-		   *ca = get_text(st, "CACertificate");
+	const struct val named = get_arg(st, "Server");
+	AUTO_FREE char *server = first_server(st);
+	const char *ca = get_text(st, "CACertificate");
+	unsigned port = (unsigned)get_int(st, "Port", DEFAULT_PORT);
+	AUTO_FREE char *address = NULL;
 	struct site *s = NULL;
 	struct err not_saved = ERR_INIT;
 	bool bare = !has_arg(st, "Port") && !ca && !has_arg(st, "CAFingerprint");
@@ -28,8 +41,17 @@ wanted_site(struct stage *st, struct err *e)
 			return NULL;
 		return s;
 	}
-	s = site_new(server, server, (unsigned)get_int(st, "Port", DEFAULT_PORT));
+	if (server_parse(server, &address, &port, e) < 0)
+		return NULL;
+	s = site_new(address, address, port);
 	s->ca_file = xstrdup(ca);
+	for (size_t i = 1; i < val_count(named); i++) {
+		AUTO_FREE char *other = val_cstr(val_at(named, i));
+		if (site_add(s, other, e) < 0) {
+			site_free(s);
+			return NULL;
+		}
+	}
 	return s;
 }
 
@@ -68,8 +90,8 @@ take_ca(struct stage *st, struct site *s, struct err *e)
 
 	if (s->ca_file || s->ca_pem)
 		return 0;
-	snprintf(port, sizeof(port), "%u", s->port & 0xffffu);
-	struct http_conf conf = { .host = s->address, .port = port };
+	snprintf(port, sizeof(port), "%u", site_at(s)->port & 0xffffu);
+	struct http_conf conf = { .host = site_at(s)->address, .port = port };
 	return print ? http_fetch_ca(&conf, print, &s->ca_pem, e)
 		     : meet_ca(st, s, &conf, e);
 }
@@ -183,7 +205,7 @@ connect_process(struct stage *st, struct val v)
 	}
 	if (rc < 0) {
 		st->sh->site = before;
-		AUTO_FREE char *name = xstrdup(s ? s->name : get_text(st, "Server"));
+		AUTO_FREE char *name = s ? xstrdup(s->name) : first_server(st);
 		site_free(s);
 		st->sh->login_failed = true;
 		if (name)

@@ -210,7 +210,7 @@ token_record(struct stage *st, json *answer, const char *name)
 			 *host = table_get(a.table, "host");
 	AUTO_FREE char *line = xasprintf(
 	    "drover-agent enroll --server %s:%u --token %s --ca-fingerprint %s",
-	    s->address, s->port, token, print ? print : "");
+	    site_at(s)->address, site_at(s)->port, token, print ? print : "");
 	table_set(r.table, "Name", val_text(name));
 	table_set(r.table, "Token", val_text(token));
 	table_set(r.table, "CAFingerprint", val_text(print));

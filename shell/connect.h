@@ -2,7 +2,11 @@
  * connect: which server, who we are there, and the settings file that remembers it.
  *
  * ~/.config/drover/servers.json (DROVER_SERVERS names another one), readable by its
- * owner only: {"default":name,"servers":{name:{address,port,ca,user,token}}}.
+ * owner only: {"default":name,"servers":{name:{address,port,others,ca,user,token}}}.
+ *
+ * Several servers may work on one database; the one that leads answers.  A site knows
+ * them all, goes where a server says that the leader is, and takes them in turn while
+ * none answers.
  */
 #pragma once
 #include "base/err.h"
@@ -11,15 +15,23 @@
 #include "shell/val.h"
 
 #define DEFAULT_PORT 8443
+#define MAX_SERVERS  16u /* of one site */
 
 struct http;
 struct shell;
 struct map;
 
+struct server {
+	char *address;
+	unsigned port;
+};
+
 /* One connection. */
 struct site {
-	char *name, *address, *user, *ca_file, *ca_pem;
-	unsigned port;
+	char *name, *user, *ca_file, *ca_pem;
+	struct server servers[MAX_SERVERS]; /* at least one */
+	unsigned n_servers, at;             /* the one that we talk to */
+	char *leader; /* "host:port" that a server named, to go there next; NULL */
 	struct secret *token;
 	bool is_session; /* the token is a login's, to be given back */
 	struct http *http;
@@ -32,6 +44,14 @@ struct site {
 
 struct site *site_new(const char *name, const char *address, unsigned port);
 void site_free(struct site *s);
+/* One more server of the same database: "host", "host:port" or "[address]:port". */
+int site_add(struct site *s, const char *server, struct err *e) WARN_UNUSED;
+/* The first part of such a text, malloc'd, and its port if it has one. */
+int server_parse(const char *text, char **ret_address, unsigned *ret_port,
+    struct err *e) WARN_UNUSED;
+const struct server *site_at(const struct site *s);
+/* Talk to the leader that was named, else to the next server. False: there is none. */
+bool site_go_on(struct site *s);
 /* Prepare TLS; nothing is sent yet. */
 int site_prepare(struct site *s, struct err *e) WARN_UNUSED;
 /* {Name, Port, User}; null for none. */

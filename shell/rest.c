@@ -70,6 +70,19 @@ code_of_status(int status)
 	}
 }
 
+/* A server that does not lead says who does; it is there, whatever it refuses. */
+static void
+note_leader(struct site *s, const json *fault)
+{
+	const char *leader = NULL;
+
+	if (!json_get(fault, "leader"))
+		return;
+	s->answered = true;
+	if (json_read_str(fault, "leader", JSON_OPTIONAL, 300, &leader, NULL) == 0)
+		s->leader = xstrdup(leader);
+}
+
 /* The server's own words about what is wrong. */
 static int
 fault_of(struct site *s, const struct http_reply *r, struct err *e)
@@ -79,6 +92,7 @@ fault_of(struct site *s, const struct http_reply *r, struct err *e)
 	const json *o = NULL;
 
 	s->request_id[0] = '\0';
+	free(MOVE(s->leader));
 	if (json_parse(str_cstr(&r->body), r->body.len, "answer", &j, NULL) == 0 &&
 	    json_what(j) == JSON_IS_OBJECT)
 		o = json_get(j, "error");
@@ -88,6 +102,7 @@ fault_of(struct site *s, const struct http_reply *r, struct err *e)
 		if (json_read_str(o, "request_id", JSON_OPTIONAL, 63, &id, NULL) == 0 &&
 		    id)
 			snprintf(s->request_id, sizeof(s->request_id), "%s", id);
+		note_leader(s, o);
 		return err_set(e, err_from_name(code), "%s", message);
 	}
 	return err_set(e, code_of_status(r->status),
@@ -130,15 +145,16 @@ exchange(
 }
 
 /*
- * The same again while the server is away.  A server that was never reached in this run
- * is not waited for: who waits for a wrong address wants to know.
+ * The same again while the server is away, and from another one if there is one.  A
+ * server that was never reached in this run is not waited for: who waits for a wrong
+ * address wants to know.
  */
 static int
 call(
     struct shell *sh, const struct http_request *q, struct http_reply *r, struct err *e)
 {
 	uint64_t until = clock_mono_ms(clock_system()) + RETRY_MS;
-	unsigned pause = FIRST_PAUSE_MS;
+	unsigned pause = FIRST_PAUSE_MS, tried = 0;
 	bool said = false;
 	struct site *s;
 	int rc = site_need(sh, &s, e);
@@ -148,6 +164,12 @@ call(
 		rc = exchange(s, q, r, e);
 		if (rc == 0 || !is_passing(rc))
 			break;
+		/* Everybody once, and whoever they name, before anybody is waited for.
+		 */
+		if (tried++ < 2 * s->n_servers - 1 && site_go_on(s)) {
+			rc = 0;
+			continue;
+		}
 		if (!s->answered || clock_mono_ms(clock_system()) + pause > until)
 			break;
 		if (!said)
@@ -158,7 +180,8 @@ call(
 		if (pause_ms(r->retry_after_s ? r->retry_after_s * 1000 : pause, e) < 0)
 			return ERR_CANCELLED;
 		pause = pause * 2 > MAX_PAUSE_MS ? MAX_PAUSE_MS : pause * 2;
-		rc = 0;
+		tried = 0;
+		rc = site_go_on(s) || s->n_servers == 1 ? 0 : rc;
 	}
 	if (rc < 0 && (rc == ERR_UNAUTHENTICATED || (sh->site && !sh->site->answered)))
 		sh->login_failed = true;

@@ -107,6 +107,36 @@ write_private(const char *path, const char *text, struct err *e)
 }
 
 static int
+add_others(struct site *s, const json *list, struct err *e)
+{
+	size_t n = list && json_what(list) == JSON_IS_ARRAY ? json_count(list) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const json *one = json_at(list, i);
+		if (json_what(one) != JSON_IS_STR)
+			return err_set(e, ERR_INVALID, "others: wants texts");
+		if (site_add(s, json_str_value(one, NULL), e) < 0)
+			return e->code;
+	}
+	return 0;
+}
+
+/* What is not the first server, as "host:port". */
+static json *
+others_json(const struct site *s)
+{
+	json *list = json_new_array();
+
+	for (unsigned i = 1; i < s->n_servers; i++) {
+		const struct server *o = &s->servers[i];
+		AUTO_FREE char *text = xasprintf(
+		    strchr(o->address, ':') ? "[%s]:%u" : "%s:%u", o->address, o->port);
+		json_add_str(list, text);
+	}
+	return list;
+}
+
+static int
 site_from(const char *name, const json *o, struct site **ret_site, struct err *e)
 {
 	const char *address = NULL, *user = NULL, *ca = NULL, *token = NULL;
@@ -119,6 +149,10 @@ site_from(const char *name, const json *o, struct site **ret_site, struct err *e
 	    json_read_str(o, "token", JSON_OPTIONAL, 4096, &token, e) < 0)
 		return err_wrap(e, "saved server \"%s\"", name);
 	*ret_site = site_new(name, address, (unsigned)port);
+	if (add_others(*ret_site, json_get(o, "others"), e) < 0) {
+		site_free(*ret_site);
+		return err_wrap(e, "saved server \"%s\"", name);
+	}
 	(*ret_site)->user = xstrdup(user);
 	(*ret_site)->ca_file = xstrdup(ca);
 	(*ret_site)->token = token ? secret_from_str(token) : NULL;
@@ -192,8 +226,10 @@ servers_save(const struct site *s, const char *token, struct err *e)
 		all = json_get(j, "servers");
 	}
 	json *o = json_new_object();
-	json_set_str(o, "address", s->address);
-	json_set_u64(o, "port", s->port);
+	json_set_str(o, "address", s->servers[0].address);
+	json_set_u64(o, "port", s->servers[0].port);
+	if (s->n_servers > 1)
+		json_set_json(o, "others", others_json(s));
 	json_set_str(o, "ca", ca);
 	json_set_str(o, "user", s->user);
 	json_set_str(o, "token", token);

@@ -16,8 +16,8 @@ site_new(const char *name, const char *address, unsigned port)
 	struct site *s = xcalloc(1, sizeof(*s));
 
 	s->name = xstrdup(name);
-	s->address = xstrdup(address);
-	s->port = port;
+	s->servers[0] = (struct server){ xstrdup(address), port };
+	s->n_servers = 1;
 	s->known = map_new_str();
 	return s;
 }
@@ -31,8 +31,10 @@ site_free(struct site *s)
 	map_free(s->known);
 	http_free(s->http);
 	secret_free(s->token);
+	for (unsigned i = 0; i < s->n_servers; i++)
+		free(s->servers[i].address);
 	free(s->name);
-	free(s->address);
+	free(s->leader);
 	free(s->user);
 	free(s->ca_file);
 	free(s->ca_pem);
@@ -40,15 +42,105 @@ site_free(struct site *s)
 }
 
 int
+server_parse(const char *text, char **ret_address, unsigned *ret_port, struct err *e)
+{
+	const char *colon = strrchr(text, ':'), *from = text;
+	size_t n = strlen(text);
+	uint64_t port;
+
+	if (*text == '[') {
+		const char *to = strchr(text, ']');
+		if (!to || to == text + 1 || (to[1] && to[1] != ':'))
+			return err_set(e, ERR_INVALID,
+			    "server \"%s\": wants [ADDRESS]:PORT", text);
+		colon = to[1] ? to + 1 : NULL;
+		from = text + 1;
+		n = (size_t)(to - from);
+	} else if (colon && memchr(text, ':', (size_t)(colon - text))) {
+		colon = NULL; /* a bare IPv6 address */
+	} else if (colon) {
+		n = (size_t)(colon - text);
+	}
+	if (!n)
+		return err_set(e, ERR_INVALID, "server \"%s\": wants HOST:PORT", text);
+	if (colon) {
+		if (parse_u64(colon + 1, 1, 65535, "port of the server", &port, e) < 0)
+			return e->code;
+		*ret_port = (unsigned)port;
+	}
+	*ret_address = xstrndup(from, n);
+	return 0;
+}
+
+int
+site_add(struct site *s, const char *server, struct err *e)
+{
+	unsigned port = s->servers[0].port;
+	char *address;
+
+	if (s->n_servers == MAX_SERVERS)
+		return err_set(e, ERR_INVALID, "more than %u servers", MAX_SERVERS);
+	if (server_parse(server, &address, &port, e) < 0)
+		return e->code;
+	s->servers[s->n_servers++] = (struct server){ address, port };
+	return 0;
+}
+
+const struct server *
+site_at(const struct site *s)
+{
+	return &s->servers[s->at];
+}
+
+/* The server of that name among ours, which it joins if it is new. */
+static bool
+go_to(struct site *s, const char *leader)
+{
+	AUTO_FREE char *address = NULL;
+	unsigned port = DEFAULT_PORT;
+
+	if (server_parse(leader, &address, &port, NULL) < 0)
+		return false;
+	for (unsigned i = 0; i < s->n_servers; i++) {
+		if (s->servers[i].port != port ||
+		    !str_same(s->servers[i].address, address))
+			continue;
+		if (i == s->at)
+			return false;
+		s->at = i;
+		return true;
+	}
+	if (s->n_servers == MAX_SERVERS)
+		return false;
+	s->servers[s->n_servers] = (struct server){ MOVE(address), port };
+	s->at = s->n_servers++;
+	return true;
+}
+
+bool
+site_go_on(struct site *s)
+{
+	AUTO_FREE char *leader = MOVE(s->leader);
+	struct err e = ERR_INIT;
+
+	if (!leader || !go_to(s, leader)) {
+		if (s->n_servers == 1)
+			return false;
+		s->at = (s->at + 1) % s->n_servers;
+	}
+	return site_prepare(s, &e) == 0;
+}
+
+int
 site_prepare(struct site *s, struct err *e)
 {
 	char port[8];
-	struct http_conf conf = { .host = s->address,
+	struct http_conf conf = { .host = site_at(s)->address,
 		.port = port,
 		.ca_file = s->ca_file,
 		.ca_pem = s->ca_pem };
 
-	snprintf(port, sizeof(port), "%u", s->port & 0xffffu);
+	snprintf(port, sizeof(port), "%u", site_at(s)->port & 0xffffu);
 	http_free(s->http);
 	s->http = http_new(&conf, e);
 	return s->http ? 0 : e->code;
@@ -63,9 +155,10 @@ site_record(const struct site *s)
 		return VAL_NONE;
 	r = val_table(TABLE_RECORD, "VIServer");
 	table_set(r.table, "Name", val_text(s->name));
-	table_set(r.table, "Port", val_int(s->port));
+	table_set(r.table, "Port", val_int(site_at(s)->port));
 	table_set(r.table, "User", val_text(s->user));
-	AUTO_FREE char *uri = xasprintf("https://%s:%u/", s->address, s->port);
+	AUTO_FREE char *uri =
+	    xasprintf("https://%s:%u/", site_at(s)->address, site_at(s)->port);
 	table_set(r.table, "ServiceUri", val_text(uri));
 	return r;
 }

@@ -1,7 +1,9 @@
 """Two servers on one database: the leader dies, stops or freezes; what was under way is done once."""
+import json
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 import threading
 import time
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import Any, Iterator, Optional
 
 import pytest
-from conftest import Lab, alive, wait_for
+from conftest import BUILD, Lab, alive, wait_for
 from lab_client import Api, ApiError
 from test_kill_matrix import processes
 
@@ -27,7 +29,7 @@ class Pair(Lab):
         self.token: Optional[str] = None
 
     def at(self, name: str) -> Api:
-        api = Api("127.0.0.1", int(self.setting("port")) + 2 * SERVERS.index(name), str(self.dir / "ca/ca.pem"))
+        api = Api("127.0.0.1", self.port_of(name), str(self.dir / "ca/ca.pem"))
         api.token = self.token
         return api
 
@@ -57,6 +59,21 @@ class Pair(Lab):
             api.login("admin", self.password)
             self.token = api.token
         return api
+
+    def port_of(self, name: str) -> int:
+        return int(self.setting("port")) + 2 * SERVERS.index(name)
+
+    def shell(self, line: str, first: str, *others: str) -> "subprocess.Popen[str]":
+        """The admin shell, which knows these servers."""
+        book = self.dir / f"book-{len(others)}.json"
+        saved = {"address": "localhost", "port": self.port_of(first), "ca": str(self.dir / "ca/ca.pem"), "token": self.token,
+                 "others": [f"localhost:{self.port_of(o)}" for o in others]}
+        book.touch(0o600)
+        book.write_text(json.dumps({"default": "lab", "servers": {"lab": saved}}))
+        return subprocess.Popen(
+            [BUILD / "bin/drover", "-e", "-c", line], env={**os.environ, "DROVER_SERVERS": str(book)},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
 
     def follows(self, name: str) -> bool:
         return self.seen(name).get("state") == "following"
@@ -112,15 +129,20 @@ def test_leader_is_killed_in_the_midst_of_work(pair: Pair) -> None:
     move = pair.api().call("POST", f"/vms/{vm['id']}/migrate", {"host": there})
     for i in range(DEPLOYED):
         deploy(pair.api(), f"web-{i}")
+    second = other(first)
+    asked = pair.shell("(Get-VM moved).Name", second)
+    assert asked.communicate(timeout=60)[0] == "moved\n"
     pair.kill(first)
     begun = time.monotonic()
-    second = other(first)
+    waiting = pair.shell("New-Datacenter by-shell | % Name", first, second)
     wait_for("a write to be taken", lambda: writes(pair, second, "after"), 30)
     taken = time.monotonic() - begun
     wait_for("the hosts", lambda: pair.linked() == pair.hosts)
     print(f"failover: a write after {taken:.1f} s, all hosts after {time.monotonic() - begun:.1f} s")
 
     assert pair.seen(second)["epoch"] == epoch + 1
+    said = waiting.communicate(timeout=60)[0]
+    assert said.endswith("by-shell\n") and "this server stands by" in said, said
     wait_for("the work to be done", lambda: settled(pair), 90)
     deployed = [v for v in pair.all("vms") if v["name"].startswith("web-")]
     assert sorted(v["name"] for v in deployed) == sorted(f"web-{i}" for i in range(DEPLOYED))
