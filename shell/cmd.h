@@ -177,6 +177,18 @@ bool parameter_has_alias(struct shell *sh, const struct node *param, const char 
 /* By its [Validate…]. */
 enum run parameter_check(struct shell *sh, const struct node *param, struct val v);
 
+/* credential.c */
+struct val secure_new(struct shell *sh, const char *text); /* a SecureString */
+void secure_free_all(struct shell *sh);
+/* What a SecureString or a plain value stands for; caller wipes and frees.  NULL: it is
+ * neither. */
+char *secure_text(const struct shell *sh, struct val v);
+/* The parts of a PSCredential, borrowed; false: it is none. */
+bool credential_split(struct val v, const char **ret_user, struct val *ret_password);
+/* Of (user, SecureString). */
+int credential_make(
+    struct shell *sh, struct val args, struct val *ret_v, struct err *e) WARN_UNUSED;
+
 /* script.c */
 bool script_is(const char *name); /* does a command of that name mean a file? */
 /* Words of a command line to the parameters of a script's body, in the scope at hand. */

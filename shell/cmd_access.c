@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "base/secret.h"
 #include "shell/change.h"
 #include "shell/data.h"
 #include "shell/rest.h"
@@ -40,14 +41,31 @@ send_account(struct stage *st, const char *method, const char *path, const json 
 	return put(st, record_from(st->sh, KIND_USER, answer));
 }
 
+/* -Password, as text or as a SecureString, into the body. */
+static enum run
+body_password(struct stage *st, json *body)
+{
+	char *password = secure_text(st->sh, get_arg(st, "Password"));
+
+	if (!password)
+		return throw_new(st->sh, st->node, ERR_INVALID,
+		    "-Password wants a text or a SecureString");
+	json_set_str(body, "password", password);
+	secret_wipe(password, strlen(password));
+	free(password);
+	return RUN_OK;
+}
+
 static enum run
 new_account_process(struct stage *st, struct val v)
 {
 	AUTO(json) json *body = json_new_object();
 	const char *role = get_text(st, "Role");
+	enum run rc = body_password(st, body);
 
+	if (rc != RUN_OK)
+		return rc;
 	json_set_str(body, "name", get_text(st, "Name"));
-	json_set_str(body, "password", get_text(st, "Password"));
 	json_set_str(body, "role", role_of(role ? role : "ReadOnly"));
 	return send_account(st, "POST", "/users", body, get_text(st, "Name"));
 }
@@ -59,10 +77,10 @@ set_account_process(struct stage *st, struct val v)
 {
 	AUTO(json) json *body = json_new_object();
 	struct val refs = VAL_NONE;
-	enum run rc;
+	enum run rc = has_arg(st, "Password") ? body_password(st, body) : RUN_OK;
 
-	if (has_arg(st, "Password"))
-		json_set_str(body, "password", get_text(st, "Password"));
+	if (rc != RUN_OK)
+		return rc;
 	if (has_arg(st, "Role"))
 		json_set_str(body, "role", role_of(get_text(st, "Role")));
 	if (has_arg(st, "Enabled"))

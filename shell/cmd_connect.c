@@ -35,7 +35,14 @@ wanted_site(struct stage *st, struct err *e)
 	struct site *s = NULL;
 	struct err not_saved = ERR_INIT;
 	bool bare = !has_arg(st, "Port") && !ca && !has_arg(st, "CAFingerprint");
+	const char *user;
+	struct val password;
 
+	if (has_arg(st, "Credential") &&
+	    !credential_split(get_arg(st, "Credential"), &user, &password)) {
+		err_set(e, ERR_INVALID, "-Credential wants what Get-Credential gives");
+		return NULL;
+	}
 	if (!server || (bare && servers_load(server, &s, &not_saved) == 0)) {
 		if (!s && servers_load(server, &s, e) < 0)
 			return NULL;
@@ -100,12 +107,19 @@ take_ca(struct stage *st, struct site *s, struct err *e)
 static char *
 password_of(struct stage *st, const char *user, struct err *e)
 {
-	const char *given = get_text(st, "Password");
+	struct val given = get_arg(st, "Password");
 	AUTO_FREE char *prompt = xasprintf("Password of %s: ", user);
+	const char *credential_user;
 	char *typed;
 
-	if (given)
-		return xstrdup(given);
+	(void)credential_split(get_arg(st, "Credential"), &credential_user, &given);
+	if (given.type != VAL_NULL) {
+		typed = secure_text(st->sh, given);
+		if (!typed)
+			err_set(
+			    e, ERR_INVALID, "-Password wants a text or a SecureString");
+		return typed;
+	}
 	typed = st->sh->screen.tty ? ask_line(st->sh, prompt, ECHO_OFF) : NULL;
 	if (!typed)
 		err_set(e, ERR_UNAUTHENTICATED,
@@ -119,9 +133,11 @@ log_in(struct stage *st, struct site *s, struct err *e)
 	const char *user = get_text(st, "User"), *token = get_text(st, "Token"),
 		   *session = NULL;
 	AUTO(json) json *body = json_new_object(), *answer = NULL;
+	struct val unused;
 	char *password;
 	int rc;
 
+	(void)credential_split(get_arg(st, "Credential"), &user, &unused);
 	if (token) {
 		secret_free(s->token);
 		s->token = secret_from_str(token);
@@ -129,7 +145,8 @@ log_in(struct stage *st, struct site *s, struct err *e)
 	if (!user) {
 		if (s->token)
 			return 0;
-		return err_set(e, ERR_UNAUTHENTICATED, "-User or -Token is missing");
+		return err_set(
+		    e, ERR_UNAUTHENTICATED, "-User, -Credential or -Token is missing");
 	}
 	free(s->user);
 	s->user = xstrdup(user);

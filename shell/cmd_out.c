@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/secret.h"
 #include "shell/cmd.h"
 #include "shell/print.h"
 
@@ -437,9 +438,14 @@ read_host_process(struct stage *st, struct val v)
 	if (!st->sh->screen.tty)
 		return stage_fail(
 		    st, ERR_UNSUPPORTED, "there is no terminal to ask on");
-	AUTO_FREE char *s = ask_line(
-	    st->sh, question, get_switch(st, "AsSecureString") ? ECHO_OFF : ECHO_ON);
-	return s ? put(st, val_text(s)) : RUN_OK;
+	bool secure = get_switch(st, "AsSecureString");
+	AUTO_FREE char *s = ask_line(st->sh, question, secure ? ECHO_OFF : ECHO_ON);
+	if (!s)
+		return RUN_OK;
+	struct val v_out = secure ? secure_new(st->sh, s) : val_text(s);
+	if (secure)
+		secret_wipe(s, strlen(s));
+	return put(st, v_out);
 }
 
 const struct cmd_ops ops_read_host = { 0, NULL, read_host_process, NULL, NULL };

@@ -273,11 +273,18 @@ new_object_process(struct stage *st, struct val v)
 {
 	const char *type = get_text(st, "TypeName");
 	struct val from = get_arg(st, "Property"), r;
+	size_t n = type ? strlen(type) : 0;
+	struct err e = ERR_INIT;
 
+	if (n >= 12 && !strcasecmp(type + n - 12, "PSCredential")) {
+		if (credential_make(st->sh, get_arg(st, "ArgumentList"), &r, &e) < 0)
+			return stage_error(st, &e, VAL_NONE);
+		return put(st, r);
+	}
 	if (!type || (strcasecmp(type, "pscustomobject") != 0 &&
 			 strcasecmp(type, "psobject") != 0))
 		return stage_fail(st, ERR_UNSUPPORTED,
-		    "New-Object makes pscustomobject only, not \"%s\"",
+		    "New-Object makes pscustomobject and PSCredential only, not \"%s\"",
 		    type ? type : "");
 	r = from.type == VAL_TABLE ? table_copy(from.table)
 				   : val_table(TABLE_RECORD, "");

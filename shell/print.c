@@ -341,7 +341,7 @@ print_one(struct sink *s, struct val v)
 		return put_each(s, rows);
 	}
 	if (v.type == VAL_TABLE && v.table->kind == TABLE_RECORD && !is_message(v) &&
-	    v.table->n)
+	    strcmp(v.table->type, "SecureString") != 0 && v.table->n)
 		return print_record(p, v);
 	close_table(p);
 	val_add_text(&p->text, v);

@@ -56,6 +56,7 @@ shell_free(struct shell *sh)
 	val_free(sh->errors);
 	val_free(sh->history);
 	val_free(sh->matches);
+	secure_free_all(sh);
 	MAP_EACH(sh->functions, it)
 		free(it.value);
 	map_free(sh->functions);

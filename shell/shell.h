@@ -10,6 +10,7 @@
 
 struct arena;
 struct map;
+struct secret;
 struct site;
 
 #define MAX_CALLS  200
@@ -80,10 +81,12 @@ struct shell {
 	unsigned tries;    /* try blocks that we are in */
 	unsigned calls, steps;
 	int exit_code;
-	const void *stopper;   /* the stage that had enough */
-	struct val errors;     /* newest first */
-	struct val history;    /* statements typed, oldest first */
-	struct val matches;    /* $Matches */
+	const void *stopper;     /* the stage that had enough */
+	struct val errors;       /* newest first */
+	struct val history;      /* statements typed, oldest first */
+	struct val matches;      /* $Matches */
+	struct secret **secrets; /* of SecureStrings, by their number from 1 */
+	size_t n_secrets;
 	struct map *functions; /* folded name → struct function, owned */
 	struct arena **programs;
 	size_t n_programs;
@@ -91,7 +94,7 @@ struct shell {
 	const char *script; /* its file, or NULL */
 	struct screen screen;
 	const struct streams *streams; /* of what runs now; NULL: all to the screen */
-	struct site *site; /* the connection, NULL: none yet */
+	struct site *site;             /* the connection, NULL: none yet */
 };
 
 struct shell *shell_new(void);
@@ -114,7 +117,7 @@ void shell_clear_interrupt(void);
 void scope_push(struct shell *sh, struct scope *s);
 void scope_pop(struct shell *sh);
 struct val var_get(const struct shell *sh, const char *name);   /* owned */
-bool var_is_set(const struct shell *sh, const char *name); /* null or not */
+bool var_is_set(const struct shell *sh, const char *name);      /* null or not */
 struct val *var_find(const struct shell *sh, const char *name); /* NULL: not set */
 void var_set(struct shell *sh, const char *name, struct val v_take);
 /* In "global", "script", "local", "env"; NULL: the innermost. */

@@ -161,3 +161,33 @@ Connect-VIServer 127.0.0.1 -Port $env:FIXTURE_PORT -User admin -Password secret;
 ## STDERR-has: Connect-VIServer: 127.0.0.1: the authority of its certificate is not known here; if
 ## STDERR-has: is what the server's administrator has, give it as -CAFingerprint
 ## status: 3
+
+#### a credential logs in, and nothing shows its password
+$s = ConvertTo-SecureString 'secret' -AsPlainText -Force
+$c = New-Object System.Management.Automation.PSCredential('admin', $s)
+$p = (Get-Content ca.fp).Split('=')[1]
+(Connect-VIServer 127.0.0.1 -Port $env:FIXTURE_PORT -Credential $c -CAFingerprint $p).User
+"$s"; $s; $c | ConvertTo-Json -Compress; "$($c.UserName)"; $c | Format-List | Out-String | ForEach-Object { $_ -match 'secret' }
+## STDOUT:
+admin
+System.Security.SecureString
+System.Security.SecureString
+{"UserName":"admin","Password":{"Name":"System.Security.SecureString","Number":1}}
+admin
+False
+## END
+
+#### what is no credential
+Connect-VIServer 127.0.0.1 -Port $env:FIXTURE_PORT -Credential admin
+## STDERR-has: wants what Get-Credential gives
+## status: 3
+
+#### a password that is neither text nor secret
+New-VIAccount ann -Password @{ a = 1 }
+## STDERR-has: -Password wants a text or a SecureString
+## status: 1
+
+#### nobody to ask
+Get-Credential admin
+## STDERR-has: there is no terminal to ask on
+## status: 1

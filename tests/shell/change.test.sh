@@ -616,7 +616,7 @@ Connect-VIServer 127.0.0.1 -Port $env:FIXTURE_PORT -Token bad -CACertificate ca.
 Connect-VIServer 127.0.0.1 -Port $env:FIXTURE_PORT -User admin -Password secret
 ## STDOUT:
 ## END
-## STDERR-has: Connect-VIServer: 127.0.0.1: the certificate of 127.0.0.1 port
+## STDERR-has: Connect-VIServer: 127.0.0.1: the authority of its certificate is not known here
 ## status: 3
 
 #### no server there
