@@ -124,7 +124,12 @@ on_leader_seen(void *arg)
 static void
 on_leading(void *arg)
 {
-	server_part_done(arg, 0, NULL);
+	struct server *s = CAST_OBJ(server, arg, SERVER_MAGIC);
+
+	/* It may have found no other before. */
+	if (s->follower)
+		follower_note(s->follower, s->leader);
+	server_part_done(s, 0, NULL);
 }
 
 static void
