@@ -17,6 +17,7 @@
 struct oci_criu_watch {
 	struct loop *loop;
 	struct child *const *runtime;
+	enum oci_runtime_is is;
 	struct timer *timer;
 	pid_t dead; /* 0: all live */
 	uint64_t dead_since_ms;
@@ -40,9 +41,15 @@ is_dead(pid_t pid)
 	return state && state[1] == ' ' && state[2] == 'Z';
 }
 
-/* Of those that one thread has started. */
+static bool
+is_any(pid_t pid)
+{
+	return true;
+}
+
+/* The first such one of those that one thread has started. */
 static pid_t
-dead_child_of_thread(pid_t pid, const char *thread)
+child_of_thread(pid_t pid, const char *thread, bool (*is_so)(pid_t pid))
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/task/%s/children", (int)pid, thread);
 	FILE *f = fopen(path, "re");
@@ -56,13 +63,13 @@ dead_child_of_thread(pid_t pid, const char *thread)
 		fclose(f);
 	for (const char *word; !found && (word = strsep(&rest, " "));)
 		if (!parse_u64(word, 2, INT32_MAX, "pid", &child, NULL) &&
-		    is_dead((pid_t)child))
+		    is_so((pid_t)child))
 			found = (pid_t)child;
 	return found;
 }
 
 static pid_t
-dead_child(pid_t pid)
+child_such(pid_t pid, bool (*is_so)(pid_t pid))
 {
 	AUTO_FREE char *path = xasprintf("/proc/%d/task", (int)pid);
 	DIR *threads = opendir(path);
@@ -71,7 +78,7 @@ dead_child(pid_t pid)
 
 	while (threads && !found && (d = readdir(threads)))
 		if (d->d_name[0] != '.')
-			found = dead_child_of_thread(pid, d->d_name);
+			found = child_of_thread(pid, d->d_name, is_so);
 	if (threads)
 		closedir(threads);
 	return found;
@@ -81,9 +88,13 @@ static void
 on_look(void *arg)
 {
 	struct oci_criu_watch *w = arg;
-	pid_t dead = *w->runtime ? dead_child(child_pid(*w->runtime)) : 0;
+	pid_t runtime = *w->runtime ? child_pid(*w->runtime) : 0;
+	pid_t dead;
 	uint64_t now = loop_now_ms(w->loop);
 
+	if (runtime && w->is == OCI_RUNTIME_ENTERED)
+		runtime = child_such(runtime, is_any);
+	dead = runtime ? child_such(runtime, is_dead) : 0;
 	if (!dead || dead != w->dead) {
 		w->dead = dead;
 		w->dead_since_ms = now;
@@ -95,12 +106,13 @@ on_look(void *arg)
 }
 
 struct oci_criu_watch *
-oci_criu_watch_new(struct loop *l, struct child *const *runtime)
+oci_criu_watch_new(struct loop *l, struct child *const *runtime, enum oci_runtime_is is)
 {
 	struct oci_criu_watch *w = xcalloc(1, sizeof(*w));
 
 	w->loop = l;
 	w->runtime = runtime;
+	w->is = is;
 	w->timer = timer_new(l, on_look, w);
 	timer_every(w->timer, LOOK_MS);
 	return w;

@@ -150,8 +150,11 @@ oci_move_carry_wait(struct flow *f, void *arg)
 void
 oci_move_criu_begin(struct oci_guest *c)
 {
+	enum oci_runtime_is is =
+	    oci_guard_init(c) < 0 ? OCI_RUNTIME_ITSELF : OCI_RUNTIME_ENTERED;
+
 	oci_criu_watch_free(c->move->criu);
-	c->move->criu = oci_criu_watch_new(c->g.engine->loop, &c->child);
+	c->move->criu = oci_criu_watch_new(c->g.engine->loop, &c->child, is);
 }
 
 void
