@@ -265,9 +265,17 @@ moves_from_guard_to_guard(void **state)
 	pair_end(&p);
 }
 
-/* What was given is the other side's, which is to be told nothing by this one. */
+/* A container that was given is files, with a guard around nothing. */
+static bool
+is_struck(void *arg)
+{
+	return kind == SUITE_OCI ? !engine_guest_guard(arg).heard
+				 : engine_guest_state(arg) == ENGINE_DOWN;
+}
+
+/* It is the other side's, which is to be told nothing by this one. */
 static void
-one_that_was_given_ends_in_silence(void **state)
+one_that_was_given_does_not_come_back_after_its_deadline(void **state)
 {
 	struct suite *s = *state;
 	struct err e = ERR_INIT;
@@ -278,11 +286,12 @@ one_that_was_given_ends_in_silence(void **state)
 	if (pair_leave(&p, &e) || suite_end(p.comes, &e))
 		fail_msg("move: %s", e.msg);
 	pair_disconnect(&p);
+	pair_expect(p.from, ENGINE_GIVEN);
 	arm(p.from, in_us(0));
-	awaited_us = 0;
-	while (engine_guest_state(p.from->g) != ENGINE_DOWN)
-		loop_turn(s->loop, 50);
+	suite_await(s, is_struck, p.from->g);
 	assert_int_equal(s->n_events, 0);
+	assert_int_not_equal(suite_run(p.from, verb_take_back, &e), 0);
+	assert_int_equal(engine_guest_state(p.from->g), ENGINE_DOWN);
 	pair_expect(p.to, ENGINE_RUNNING);
 	pair_end(&p);
 }
@@ -402,7 +411,7 @@ guard_move_suite_run(enum suite_kind k)
 {
 	static const struct CMUnitTest moving[] = {
 		TEST(moves_from_guard_to_guard),
-		TEST(one_that_was_given_ends_in_silence),
+		TEST(one_that_was_given_does_not_come_back_after_its_deadline),
 	};
 
 	kind = k;
