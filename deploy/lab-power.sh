@@ -5,8 +5,8 @@
 #
 # It takes lines `off host-N` and `on host-N` from DIR/power/orders, a FIFO that the
 # server's user may write to, until it is stopped.  A host that is off has no agent; what
-# ran there is left alone, for a host is emptied before.  Runs as root, in the lab's view
-# of the files; the hook that writes the lines is DIR/power/hooks/switch-host.
+# ran there is left alone, for a host is emptied before.  Runs as root; the hook that
+# writes the lines is DIR/power/hooks/switch-host.
 set -euo pipefail
 
 here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
@@ -35,6 +35,8 @@ lab_need_root
 # shellcheck disable=SC2034  # what is sourced uses it
 root=$(realpath "$here/..")
 dir=$(realpath -- "$1")
+# What nsenter came by.
+exec 9<&-
 # Open for both, or the end of one writer would be the end of all.
 exec 3<>"$dir/power/orders"
 while read -r order host <&3; do
