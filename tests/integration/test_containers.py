@@ -320,6 +320,8 @@ def test_images_that_lie_are_refused_and_leave_nothing(lab: Lab, busybox: dict[s
         "empty.docker": (pack({"manifest.json": b"[]"}), "image|manifest"),
         "cut.tar": (tar_of({"etc": None, "etc/motd": "x" * 5000})[:2000], "trunc|ends|short|archive|damaged"),
         "outside.tar": (tar_of({"../../outside": "x"}), "outside|path|\\.\\."),
+        "empty.tar": (tar_of({}), "is empty"),
+        "idle.tar": (tar_of({"sbin/init": "text"}), "program"),
     }
     known = len(lab.all("templates"))
     for name, (data, words) in bad.items():

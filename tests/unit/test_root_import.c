@@ -287,6 +287,7 @@ tar_becomes_a_template_of_one_layer(void **state)
 
 	tar_maker_file(&t, "etc/hostname", "box");
 	tar_maker_add(&t, &(struct tar_entry){ .name = "null", .type = '3' });
+	tar_maker_add(&t, &(struct tar_entry){ "init", '0', .mode = 0755 });
 	save(b, &t);
 	assert_int_equal(import(b, 1, "tar", "latest", KEEP), ERR_INVALID);
 	must_import(b, 1, "tar");
@@ -477,6 +478,23 @@ indexes_without_end_are_refused(void **state)
 	refused(b, "qcow2", "", ERR_INVALID, "wants tar, oci or docker");
 }
 
+/* What could never start is not kept for somebody to find out. */
+static void
+tars_without_a_program_are_refused(void **state)
+{
+	struct image_bed *b = *state;
+	struct tar_maker t = { NULL, 0 };
+
+	save(b, &t);
+	refused(b, "tar", "", ERR_INVALID, "the archive is empty: no file is in it");
+	tar_maker_folder(&t, "sbin");
+	tar_maker_file(&t, "sbin/init", "only text");
+	save(b, &t);
+	refused(b, "tar", "", ERR_INVALID, "none of its files is a program");
+	image_bed_sh("cd %s/up && : >none && tar -czf a -T none", b->path);
+	refused(b, "tar", "", ERR_INVALID, "the archive is empty: no file is in it");
+}
+
 /* As docker wrote it for years: a layer that is there twice is a link. */
 static void
 docker_archives_are_taken(void **state)
@@ -661,6 +679,8 @@ main(void)
 		    image_says_how_it_is_run, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    layers_are_shared_and_outlive_a_template, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    tars_without_a_program_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    bad_images_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

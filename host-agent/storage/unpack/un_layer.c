@@ -21,6 +21,8 @@
 /* Blocks of a file that one node names by itself, at the least. */
 #define FILE_SPARE 1u
 
+#define EXECUTABLE 0111u
+
 /* One reading of an archive. */
 struct pass {
 	const struct un_layer *l;
@@ -279,6 +281,8 @@ each_item(struct pass *p, struct err *e)
 			return err_set(
 			    e, ERR_TOO_LARGE, "over %u files", UN_ENTRIES_MAX);
 		rc = take_item(p, entry, it, e);
+		p->facts.programs += archive_entry_filetype(entry) == AE_IFREG &&
+				     it->owner.mode & EXECUTABLE;
 		if (!rc)
 			rc = p->fs ? write_item(p, it, e) : count_item(p, it, e);
 		if (rc)
@@ -309,7 +313,13 @@ check_sums(struct pass *p, struct err *e)
 		    e, ERR_INVALID, "the archive is cut off: its end is missing");
 	/* An image's layer may change nothing. */
 	if (!p->facts.entries && l->marks == UN_MARKS_ARE_FILES)
-		return err_set(e, ERR_INVALID, "the archive is empty");
+		return err_set(
+		    e, ERR_INVALID, "the archive is empty: no file is in it");
+	/* Which of them a container is to start its maker may still say. */
+	if (p->l->is_root && !p->facts.programs)
+		return err_set(e, ERR_INVALID,
+		    "the archive is no root of a container: none of its files is a "
+		    "program");
 	memcpy(p->facts.diff_id, sums.plain, sizeof(sums.plain));
 	p->facts.image_bytes = un_need_bytes(&p->need);
 	return 0;

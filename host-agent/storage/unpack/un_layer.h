@@ -22,12 +22,13 @@ struct un_layer {
 	struct un_span archive;
 	const char *image; /* path of the file to make it in */
 	enum un_marks marks;
+	bool is_root; /* with nothing below it: some file in it must be a program */
 	const char *digest, *diff_id; /* "": not known */
 	uint64_t max_bytes;           /* it may unpack to */
 };
 
 struct un_layer_facts {
-	uint64_t entries, bytes, image_bytes;
+	uint64_t entries, programs, bytes, image_bytes;
 	uint64_t devices, attributes; /* left out */
 	char diff_id[UN_DIGEST_LEN + 1];
 };

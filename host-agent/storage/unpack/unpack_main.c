@@ -52,6 +52,7 @@ layer_args(char *const *argv, struct un_layer *l, struct err *e)
 	l->digest = argv[2];
 	l->diff_id = argv[3];
 	l->marks = str_same(argv[4], "marks") ? UN_MARKS_TAKE_AWAY : UN_MARKS_ARE_FILES;
+	l->is_root = l->marks == UN_MARKS_ARE_FILES;
 	if (parse_u64(argv[0], 0, INT64_MAX, "at", &l->archive.at, e) ||
 	    parse_u64(argv[1], 0, INT64_MAX, "bytes", &l->archive.bytes, e) ||
 	    parse_u64(argv[5], 0, INT64_MAX, "max", &l->max_bytes, e))
