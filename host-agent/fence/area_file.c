@@ -124,9 +124,10 @@ read_all(struct area_file *f, const char *path, uint32_t n, struct err *e)
 	return 0;
 }
 
-/* How many blocks there can be by its size; the head says how many there are. */
+/* How many blocks there can be by its size, and are wanted; the head says how many there
+ * are. */
 static int
-count_blocks(int fd, const char *path, uint32_t *ret_n, struct err *e)
+count_blocks(int fd, const char *path, uint32_t slots, uint32_t *ret_n, struct err *e)
 {
 	struct stat st;
 
@@ -134,7 +135,7 @@ count_blocks(int fd, const char *path, uint32_t *ret_n, struct err *e)
 		return err_sys(e, ERR_IO, errno, "cannot look at %s", path);
 	if (!S_ISREG(st.st_mode) || st.st_size < LEASE_BLOCK_BYTES)
 		return err_set(e, ERR_CORRUPT, "%s is no file of lease blocks", path);
-	*ret_n = LEASE_MAX_SLOTS + 1;
+	*ret_n = slots + 1;
 	if (st.st_size / LEASE_BLOCK_BYTES < *ret_n)
 		*ret_n = (uint32_t)(st.st_size / LEASE_BLOCK_BYTES);
 	return 0;
@@ -144,7 +145,7 @@ static int
 load(struct area_file *f, const char *path, const struct lease_area *a, struct err *e)
 {
 	uint32_t n = 0;
-	int rc = count_blocks(f->fd, path, &n, e);
+	int rc = count_blocks(f->fd, path, a->slots, &n, e);
 
 	if (rc)
 		return rc;

@@ -29,7 +29,8 @@ struct area_file {
 int area_file_make(
     const char *path, const struct lease_area *a, struct err *e) WARN_UNUSED;
 /*
- * Open it and read all of it.  ERR_NOT_FOUND: no such file.  ERR_CHANGED: a sound file
+ * Open it and read it, as far as slot a->slots: what lies behind is not known then, so
+ * whoever must not miss a block asks for LEASE_MAX_SLOTS.  ERR_NOT_FOUND: no such file.  ERR_CHANGED: a sound file
  * of another cluster, datastore or guest.  ERR_CORRUPT: no file of this kind, or its
  * head is damaged.  ERR_IO: storage did not give it.  None of them means that
  * somebody's lease is free.

@@ -14,6 +14,9 @@
 #define FENCE_MAX_STORES  256u
 #define FENCE_MAX_GUESTS  4096u
 #define FENCE_MAX_ATTESTS 1024u
+/* Slots of a new register; of more hosts, all that can be.  Files do not grow, for who
+ * makes them longer could write over what another has just put there. */
+#define FENCE_CLAIM_SLOTS 64u
 
 struct beat_io;
 struct claim_turn;
@@ -26,8 +29,8 @@ struct watchdog;
 struct lease_store {
 	struct fence *f;
 	uint64_t number;
-	struct datastore *ds; /* NULL: it is not there */
-	struct lease_area area;
+	struct datastore *ds;                  /* NULL: it is not there */
+	struct lease_area area;                /* as far as hosts have slots */
 	struct lease_io *beats_io, *claims_io; /* apart: claims hold up no heartbeat */
 	struct beat_io *beats;
 	bool turning; /* a turn, or the making of the file, is under way */

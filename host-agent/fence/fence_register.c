@@ -38,6 +38,8 @@ find_place(const struct held *h, struct place *ret_p, struct err *e)
 	p.io = p.st->claims_io;
 	p.area = p.st->area;
 	p.area.guest = h->guest;
+	/* A host that we were not told of yet must not be missed. */
+	p.area.slots = LEASE_MAX_SLOTS;
 	*ret_p = p;
 	return 0;
 }

@@ -27,7 +27,8 @@ struct lease_maker {
 	const void *owner; /* as of lease_io_forget */
 };
 
-/* See that the file of a is there.  ds is referenced until it is done. */
+/* See that the file of a is there, with a->slots or, where it was there, as many as it
+ * has.  ds is referenced until it is done. */
 int lease_place_make(struct lease_io *io, struct datastore *ds,
     const struct lease_area *a, uint32_t deadline_ms, struct lease_maker maker,
     struct err *e) WARN_UNUSED;
