@@ -1,7 +1,7 @@
 /*
  * A host's beat: what it says is remembered, and it may join.
  */
-#include <string.h>
+#include <stdio.h>
 
 #include "base/assert.h"
 #include "base/log.h"
@@ -108,9 +108,12 @@ take_stores(struct ha_node *n, const Drover__Beat *b, uint64_t now_ms)
 	for (size_t i = 0; i < count; i++) {
 		uint64_t lost_ms = b->stores[i]->lost_ms;
 		n->stores[i].number = b->stores[i]->datastore;
-		n->stores[i].lost_since_ms = !lost_ms           ? 0
-					     : lost_ms < now_ms ? now_ms - lost_ms
-								: 1;
+		n->stores[i].lost_since_ms = 0;
+		if (lost_ms)
+			n->stores[i].lost_since_ms =
+			    now_ms > lost_ms ? now_ms - lost_ms : 1;
+		snprintf(n->stores[i].why, sizeof(n->stores[i].why), "%.110s",
+		    b->stores[i]->why);
 	}
 }
 

@@ -11,6 +11,8 @@
 #include "server/hosts/host_beat.h"
 #include "server/inventory/txn.h"
 
+#define TELL_AFTER_MS 5000u
+
 struct look {
 	struct ha *ha;
 	const struct cluster *cl;
@@ -114,7 +116,24 @@ collect(struct look *l, struct arena *mem)
 /* ---- what follows ---- */
 
 static void
-tell_state(struct ha *ha, obj_id host, enum ha_is from, enum ha_is to)
+tell_store_lost(struct ha *ha, const struct ha_node *n)
+{
+	const struct ha_store *lost = NULL;
+
+	for (size_t i = 0; i < n->n_stores && !lost; i++) {
+		if (ha_store_lost_ms(ha, n, n->stores[i].number))
+			lost = &n->stores[i];
+	}
+	event_post(ha->o.inv, EV_HOST_HA_STORE_LOST, n->id, NULL,
+	    "Host %s alone has lost datastore %s; its guests there are started "
+	    "elsewhere%s%s",
+	    inv_name(ha->o.inv, n->id),
+	    lost ? inv_name(ha->o.inv, obj_id_make(KIND_DATASTORE, lost->number)) : "",
+	    lost && lost->why[0] ? ": " : "", lost ? lost->why : "");
+}
+
+static void
+tell_state(struct ha *ha, const struct ha_node *n)
 {
 	static const int codes[HA_STATES_] = {
 		[HA_UP] = EV_HOST_HA_UP,
@@ -126,9 +145,7 @@ tell_state(struct ha *ha, obj_id host, enum ha_is from, enum ha_is to)
 		[HA_DEAD] = EV_HOST_HA_DEAD,
 	};
 	static const char *const texts[HA_STATES_] = {
-		[HA_UP] = "sends heartbeats",
-		[HA_STORE_LOST] = "alone has lost its datastore; its guests there are "
-				  "started elsewhere",
+		[HA_UP] = "sends heartbeats again",
 		[HA_SUSPECT] = "sends no heartbeats",
 		[HA_PARTITIONED] = "sends no heartbeats, but its datastores do; its "
 				   "guests run on",
@@ -137,9 +154,28 @@ tell_state(struct ha *ha, obj_id host, enum ha_is from, enum ha_is to)
 		[HA_DEAD] = "is dead: no heartbeats, and none of its leases hold",
 	};
 
-	if (codes[to] >= 0 && from != HA_RESTS)
-		event_post(ha->o.inv, (enum event_code)codes[to], host, NULL,
-		    "Host %s %s", inv_name(ha->o.inv, host), texts[to]);
+	if (n->is == HA_STORE_LOST)
+		tell_store_lost(ha, n);
+	else if (codes[n->is] >= 0)
+		event_post(ha->o.inv, (enum event_code)codes[n->is], n->id, NULL,
+		    "Host %s %s", inv_name(ha->o.inv, n->id), texts[n->is]);
+}
+
+/*
+ * Every host that dies looks partitioned first, for as long as others remember that its
+ * block moved: people are told what it is once that is clear.
+ */
+static void
+tell_news(struct ha *ha, struct ha_node *n)
+{
+	bool may_pass = n->is == HA_PARTITIONED || n->is == HA_RESTS;
+
+	if (n->is == n->told ||
+	    (may_pass && ha_now_ms(ha) - n->is_since_ms < TELL_AFTER_MS))
+		return;
+	if (n->told != HA_RESTS)
+		tell_state(ha, n);
+	n->told = n->is;
 }
 
 static void
@@ -156,8 +192,8 @@ set_state(struct ha *ha, struct ha_node *n, enum ha_is to)
 {
 	log_notice("ha", "host \"%s\": %s -> %s", inv_name(ha->o.inv, n->id),
 	    ha_is_text(n->is), ha_is_text(to));
-	tell_state(ha, n->id, n->is, to);
 	n->is = to;
+	n->is_since_ms = ha_now_ms(ha);
 	note_state(ha, n);
 	if (to != HA_ISOLATED)
 		ha_forget_retrieved(ha, n->id);
@@ -278,5 +314,6 @@ ha_fence_look(struct ha *ha, const struct cluster *cl)
 	for (size_t i = 0; i < l.n; i++) {
 		if (!inv_host(ha->o.inv, l.nodes[i]->id)->ha_state)
 			note_state(ha, l.nodes[i]);
+		tell_news(ha, l.nodes[i]);
 	}
 }

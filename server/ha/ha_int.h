@@ -9,8 +9,10 @@
 #include "server/ha/ha.h"
 #include "server/inventory/inv.h"
 
-#define HA_MAGIC     0x68616e64u
-#define HA_MAX_SLOTS 256u /* blocks of a lease area */
+#define HA_MAGIC 0x68616e64u
+/* Blocks of a lease area, and so the hosts of a cluster that may hold leases: areas do
+ * not grow. */
+#define HA_MAX_SLOTS 64u
 #define HA_FAILOVERS 32u
 
 /* A host's word on a guest. */
@@ -30,6 +32,7 @@ struct ha_hearsay {
 struct ha_store {
 	uint64_t number;
 	uint64_t lost_since_ms; /* 0: it takes our block */
+	char why[120];
 };
 
 /* What a leader remembers of a host. */
@@ -37,6 +40,8 @@ struct ha_node {
 	obj_id id;
 	struct ha_host h; /* its lasting part; the rest is filled in for each look */
 	enum ha_is is;
+	uint64_t is_since_ms;
+	enum ha_is told;     /* that people were */
 	bool heard;          /* since we lead */
 	bool able;           /* holds leases of its incarnation: may be given guests */
 	bool busy;           /* a change of its row is on its way */
