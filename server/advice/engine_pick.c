@@ -14,23 +14,43 @@ static const char *const choices[guest_type_COUNT_][CHOICES] = {
 };
 
 static const json *
-engine_named(const struct host *h, const char *name)
+named(const json *list, const char *name)
 {
-	for (size_t i = 0; h->engines && i < json_count(h->engines); i++) {
-		const json *en = json_at(h->engines, i), *its = json_get(en, "name");
+	for (size_t i = 0; list && i < json_count(list); i++) {
+		const json *j = json_at(list, i), *its = json_get(j, "name");
 		if (its && str_same(json_str_value(its, NULL), name))
-			return en;
+			return j;
 	}
 	return NULL;
+}
+
+static const json *
+engine_named(const struct host *h, const char *name)
+{
+	return named(h->engines, name);
+}
+
+static bool
+is_true(const json *j, const char *key)
+{
+	const json *v = j ? json_get(j, key) : NULL;
+
+	return v && json_bool_value(v);
 }
 
 static bool
 is_usable(const struct host *h, const char *name)
 {
-	const json *en = engine_named(h, name);
-	const json *usable = en ? json_get(en, "usable") : NULL;
+	return is_true(engine_named(h, name), "usable");
+}
 
-	return usable && json_bool_value(usable);
+bool
+engine_is_able(const struct host *h, const char *name, const char *capability)
+{
+	const json *en = name ? engine_named(h, name) : NULL;
+	const json *all = en ? json_get(en, "capabilities") : NULL;
+
+	return is_true(named(all, capability), "able");
 }
 
 const char *

@@ -152,14 +152,14 @@ struct fake_facts {
 	Drover__HostFacts facts;
 	Drover__EngineFacts engine[FAKE_ENGINES];
 	Drover__EngineFacts *engines[FAKE_ENGINES];
-	Drover__Capability live;
-	Drover__Capability *capabilities[1];
+	Drover__Capability live, make_disks;
+	Drover__Capability *capabilities[2];
 };
 
 static void
 fill_engines(struct agent_fake *a, struct fake_facts *to)
 {
-	static char live[] = "live_migration";
+	static char live[] = "live_migration", make_disks[] = "make_disks";
 	static char sim[] = "sim", qemu[] = "qemu", oci[] = "oci";
 	/* What is invented may be of either kind. */
 	char *names[FAKE_ENGINES] = {
@@ -171,12 +171,16 @@ fill_engines(struct agent_fake *a, struct fake_facts *to)
 	to->live.name = live;
 	to->live.able = true;
 	to->capabilities[0] = &to->live;
+	drover__capability__init(&to->make_disks);
+	to->make_disks.name = make_disks;
+	to->make_disks.able = true;
+	to->capabilities[1] = &to->make_disks;
 	for (size_t i = 0; i < FAKE_ENGINES; i++) {
 		drover__engine_facts__init(&to->engine[i]);
 		to->engine[i].name = names[i];
 		to->engine[i].usable = true;
 		to->engine[i].capabilities = to->capabilities;
-		to->engine[i].n_capabilities = 1;
+		to->engine[i].n_capabilities = a->is_old ? 1 : 2;
 		to->engines[i] = &to->engine[i];
 	}
 	to->engine[FAKE_CONTAINERS].usable = !a->oci_why_not[0];
@@ -544,6 +548,12 @@ void
 agent_fake_say(struct agent_fake *a, Drover__Envelope *m)
 {
 	send_msg(a, m);
+}
+
+void
+agent_fake_age(struct agent_fake *a)
+{
+	a->is_old = true;
 }
 
 void

@@ -38,6 +38,8 @@ typedef void (*agent_fake_fn)(const Drover__Order *o, void *arg);
 void agent_fake_watch(struct agent_fake *a, agent_fake_fn fn, void *arg);
 /* Why it runs no containers, from its next dialling on; "": it does. */
 void agent_fake_no_containers(struct agent_fake *a, const char *why);
+/* An older one: it makes disks by GuestCreate alone.  From its next dialling on. */
+void agent_fake_age(struct agent_fake *a);
 /* Told of each session message; what it says about it goes out with agent_fake_say. */
 typedef void (*agent_fake_session_fn)(const Drover__Envelope *m, void *arg);
 void agent_fake_serve(struct agent_fake *a, agent_fake_session_fn fn, void *arg);

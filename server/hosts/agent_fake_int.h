@@ -69,6 +69,7 @@ struct agent_fake {
 	struct agent_fake_trap trap;
 	bool is_trap_set, is_tripped, is_wire_cut, is_torn;
 	char obstacle[100], oci_why_not[100];
+	bool is_old;
 	unsigned doubled;
 	struct map *deleted; /* "datastore/path" of disks → the agent */
 	uint64_t seq, event, acked, written;

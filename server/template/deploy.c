@@ -18,6 +18,8 @@
 #define CLONE_MB 1 /* a linked clone takes its header; it grows as it is written */
 #define MB_BYTES UINT64_C(0x100000)
 
+#define MAKES_AT_START "makes_at_start"
+
 /* Shared with moves: what a host and a datastore do at a time, as vSphere has it. */
 #define SLOT_NAME  "moves"
 #define SLOT_COST  1u
@@ -48,15 +50,27 @@ is_copy(const struct task_run *r)
 	return arg_bool(r->args, "full", false) || arg_has(r->args, "sources");
 }
 
-/* With nothing to copy, and no firmware that takes its time, a start makes the disks on
- * its way: the step before it and the order of its own would be a good part of what the
- * whole takes. */
+/* As place_start has found: the host may be another one's by the next step. */
 static bool
 makes_at_start(const struct task_run *r)
 {
-	const struct vm *vm = inv_vm(r->inv, r->entity);
+	return arg_bool(r->args, MAKES_AT_START, false);
+}
 
-	return vm && vm->guest_type == GUEST_CONTAINER && wants_power(r) && !is_copy(r);
+/* With nothing to copy, and no firmware that takes its time, a start makes the disks on
+ * its way: the step before it and the order of its own would be a good part of what the
+ * whole takes. An agent that is older does not know how, and does not say that it does.
+ */
+static bool
+may_make_at_start(const struct task_run *r, const struct vm *vm)
+{
+	const struct advice_hold *hold =
+	    advice_hold_find(run_ops(r)->advice, r->entity);
+	const struct host *h = hold ? inv_host(r->inv, hold->host) : NULL;
+
+	return h && vm->guest_type == GUEST_CONTAINER && wants_power(r) &&
+	       !is_copy(r) &&
+	       engine_is_able(h, engine_of_host(h, vm->guest_type), "make_disks");
 }
 
 /*
@@ -120,6 +134,7 @@ place_start(struct task_run *r)
 		return FLOW_FAIL;
 	if (run_hold_room(r, &g, address, task_err(r)))
 		return run_wait_for_host(r);
+	json_set_bool(r->args, MAKES_AT_START, may_make_at_start(r, vm));
 	return FLOW_NEXT;
 }
 

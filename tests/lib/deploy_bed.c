@@ -69,6 +69,8 @@ on_order(const Drover__Order *o, void *arg)
 	seen.receives += o->verb_case == DROVER__ORDER__VERB_IMAGE_RECEIVE;
 	seen.deletes += o->verb_case == DROVER__ORDER__VERB_TEMPLATE_DELETE;
 	seen.exports += o->verb_case == DROVER__ORDER__VERB_APPLIANCE_EXPORT;
+	seen.creates += o->verb_case == DROVER__ORDER__VERB_GUEST_CREATE;
+	seen.starts += o->verb_case == DROVER__ORDER__VERB_GUEST_START;
 	if (o->verb_case == DROVER__ORDER__VERB_GUEST_CREATE)
 		see_create(o->guest_create->spec);
 	if (o->verb_case == DROVER__ORDER__VERB_GUEST_START &&

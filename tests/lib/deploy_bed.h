@@ -19,6 +19,7 @@ struct seen {
 	struct seen_disk disk[MAX_SEEN];
 	unsigned n;
 	unsigned copies, sends, receives, deletes, exports;
+	unsigned creates, starts; /* of guests */
 	char user_data[2000], meta_data[200], network[1000]; /* of the last seed */
 	char address[40]; /* of the last one's first card */
 	char engine[10], container[300]; /* of the last that was made or changed */

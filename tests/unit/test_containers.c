@@ -224,6 +224,25 @@ redial(struct lab *l, unsigned i, const char *why_no_containers)
 	lab_settle(l);
 }
 
+/* It would start it without a disk, or refuse what it does not know. */
+static void
+an_old_agent_is_told_to_create_first(void **state)
+{
+	struct lab *l = lab_watched(1, 8192);
+
+	import_root(l, "");
+	assert_int_equal(made(l, "ct-1", ",'power_on':true")->power_state, POWER_ON);
+	assert_int_equal(seen.creates, 0);
+	assert_int_equal(seen.starts, 1);
+	agent_fake_age(l->agent[0]);
+	redial(l, 0, "");
+	assert_int_equal(made(l, "ct-2", ",'power_on':true")->power_state, POWER_ON);
+	assert_int_equal(seen.creates, 1);
+	assert_int_equal(seen.starts, 2);
+	assert_int_equal(seen.n, 2);
+	lab_free(l);
+}
+
 static void
 only_hosts_that_run_containers_are_candidates(void **state)
 {
@@ -400,6 +419,7 @@ main(void)
 		cmocka_unit_test(what_only_one_kind_takes_is_refused_on_the_other),
 		cmocka_unit_test(its_address_is_the_one_asked_for_while_it_is_free),
 		cmocka_unit_test(many_of_a_pattern_are_spread_like_machines),
+		cmocka_unit_test(an_old_agent_is_told_to_create_first),
 		cmocka_unit_test(only_hosts_that_run_containers_are_candidates),
 		cmocka_unit_test(a_placement_says_why_a_host_runs_no_containers),
 		cmocka_unit_test(a_clone_is_a_copy_on_the_same_layers),

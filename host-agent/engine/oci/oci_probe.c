@@ -300,7 +300,8 @@ show_facts(struct oci *oci, int rc, const struct err *e)
 {
 	static const enum engine_cap able[] = { ENGINE_CAP_GRACEFUL_STOP,
 		ENGINE_CAP_RESET, ENGINE_CAP_PAUSE, ENGINE_CAP_HOT_CPU,
-		ENGINE_CAP_HOT_MEMORY, ENGINE_CAP_CONSOLE, ENGINE_CAP_EXEC };
+		ENGINE_CAP_HOT_MEMORY, ENGINE_CAP_CONSOLE, ENGINE_CAP_EXEC,
+		ENGINE_CAP_MAKE_DISKS };
 
 	static const struct {
 		enum engine_cap cap;
