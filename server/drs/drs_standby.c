@@ -6,6 +6,10 @@
 #define GONE_MS 600000u /* a host may take to shut down, or to start */
 #define UP_MS   900000u
 
+/* A host that has just come up is given so long to report what it reaches. */
+#define REACH_MS    250u
+#define REACH_LOOKS 80u
+
 enum { SLEEP_MARK, SLEEP_EMPTY };
 
 enum { WAKE_CALL };
@@ -130,6 +134,40 @@ static enum flow_rc
 up_finish(struct task_run *r, int rc)
 {
 	return still_waits(r, rc, "did not come up");
+}
+
+/* Does it reach what it is attached to? */
+static bool
+reaches_all(const struct inv *inv, obj_id host)
+{
+	INV_EACH(inv, KIND_DATASTORE, o)
+	{
+		const struct datastore *ds = inv_datastore(inv, o->id);
+		if (id_list_has(&ds->hosts, host) &&
+		    !id_list_has(&ds->reachable_hosts, host))
+			return false;
+	}
+	return true;
+}
+
+/* Guests can be placed on it once it has reported.  One that lacks a datastore for good
+ * is up all the same. */
+static enum flow_rc
+reach_start(struct task_run *r)
+{
+	uint64_t looks = arg_u64(r->args, "looks", 0);
+
+	if (reaches_all(r->inv, r->entity) || looks >= REACH_LOOKS)
+		return FLOW_NEXT;
+	json_set_u64(r->args, "looks", looks + 1);
+	task_pause(r, REACH_MS);
+	return FLOW_WAIT;
+}
+
+static enum flow_rc
+reach_finish(struct task_run *r, int rc)
+{
+	return rc == ERR_TIMEOUT ? FLOW_AGAIN : FLOW_FAIL;
 }
 
 static void
@@ -264,6 +302,7 @@ static const struct task_step sleep_steps[] = {
 static const struct task_step wake_steps[] = {
 	[WAKE_CALL] = { .name = "call", .start = call_start },
 	{ .name = "up", .start = up_start, .finish = up_finish, .timeout_ms = UP_MS },
+	{ .name = "reach", .start = reach_start, .finish = reach_finish },
 	{ .name = NULL },
 };
 
