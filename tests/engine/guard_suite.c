@@ -1,11 +1,14 @@
 #include "tests/engine/guard_suite.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -379,6 +382,54 @@ dies_with_its_guard(void **state)
 	suite_guest_free(sg);
 }
 
+/* The agent that is to die: it says when the guest runs. */
+static _Noreturn void
+be_agent(struct suite_guest *sg, int ready)
+{
+	char c = 'x';
+
+	another_agent(sg);
+	suite_must_start(sg);
+	if (write(ready, &c, 1) != 1)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+static void
+start_and_be_killed(struct suite_guest *sg)
+{
+	int ready[2];
+	pid_t pid;
+	char c;
+
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	if (pid == 0)
+		be_agent(sg, ready[1]);
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+static void
+outlives_an_agent_that_is_killed_until_its_deadline(void **state)
+{
+	struct suite *s = *state;
+	struct suite_guest *sg = guarded(s, 69);
+
+	start_and_be_killed(sg);
+	another_agent(sg);
+	suite_must(sg, verb_adopt);
+	suite_await(s, is_heard, sg->g);
+	assert_int_equal(engine_guest_guard(sg->g).deadline_us, sg->guard_until_us);
+	arm(sg, in_us(SOON_US));
+	expect_over(s, 1);
+	suite_guest_free(sg);
+}
+
 #define TEST(t) cmocka_unit_test_setup_teardown(t, set_up, tear_down)
 
 int
@@ -396,6 +447,7 @@ guard_suite_run(enum suite_kind k)
 		TEST(says_what_it_lacks),
 		TEST(a_guard_goes_after_its_guest),
 		TEST(dies_with_its_guard),
+		TEST(outlives_an_agent_that_is_killed_until_its_deadline),
 	};
 	int failed;
 
