@@ -49,6 +49,7 @@ main()
 	"$root/bench/bench_neighbour.py" --lab "$work/lab"
 	"$build/bin/bench_sched"
 	"$build/bin/bench_shell"
+	"$root/bench/bench_shell_list.py" "$build/bin/drover"
 	"$build/bin/bench_channel"
 	"$build/bin/bench_ha"
 	"$build/bin/bench_guard"

@@ -197,22 +197,38 @@ put_by_id(struct stage *st, const struct wish *w)
 	return rc;
 }
 
+/* What a page of the list is filtered by, and how the last one ended. */
+struct putting {
+	struct stage *st;
+	const struct wish *w;
+	struct val datastores;
+	enum run rc;
+};
+
+static bool
+put_page(void *arg, const json *items)
+{
+	struct putting *p = arg;
+
+	p->rc = put_items(p->st, p->w, items, p->datastores);
+	return p->rc == RUN_OK;
+}
+
 static enum run
 put_listed(struct stage *st, struct wish *w, struct val datastores)
 {
 	AUTO_FREE char *query = query_of(w);
-	AUTO(json) json *items = NULL;
+	const struct wanted_list wanted = { w->kind, query };
+	struct putting p = { st, w, datastores, RUN_OK };
 	struct err e = ERR_INIT;
-	enum run rc;
 
-	if (inventory_list(st->sh, w->kind, query, &items, &e) < 0)
-		return throw_err(st->sh, st->node, &e);
 	w->hit = xcalloc(val_count(w->names) + 1, sizeof(bool));
-	rc = put_items(st, w, items, datastores);
-	if (rc == RUN_OK)
-		rc = report_missing(st, w);
+	if (inventory_pages(st->sh, &wanted, put_page, &p, &e) < 0)
+		p.rc = throw_err(st->sh, st->node, &e);
+	if (p.rc == RUN_OK)
+		p.rc = report_missing(st, w);
 	free(w->hit);
-	return rc;
+	return p.rc;
 }
 
 #define PLACES                                                         \

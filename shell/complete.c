@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/json_peek.h"
 #include "base/map.h"
 #include "shell/inventory.h"
 
@@ -91,25 +92,41 @@ offer_words(struct completion *c, const char *words, const char *front)
 	}
 }
 
+struct offering {
+	struct completion *c;
+	const char *front;
+};
+
 /* Names with spaces are offered in quotes. */
+static bool
+offer_page(void *arg, const json *items)
+{
+	struct offering *o = arg;
+
+	for (size_t i = 0; i < json_count(items); i++) {
+		const char *name = json_peek_str(json_at(items, i), "name");
+		if (!name)
+			continue;
+		AUTO_FREE char *quoted =
+		    name_is_file_safe(name) ? xstrdup(name) : xasprintf("'%s'", name);
+		offer(o->c, o->front, quoted);
+	}
+	return val_count(o->c->words) < MAX_WORDS;
+}
+
+/* Only those that begin so are asked for, where that can be said without quoting. */
 static void
 offer_names(
     struct shell *sh, enum obj_kind kind, struct completion *c, const char *front)
 {
-	AUTO(json) json *items = NULL;
+	bool plain = *front && name_is_file_safe(front);
+	AUTO_FREE char *query = plain ? xasprintf("?q=name:%s*", front) : NULL;
+	const struct wanted_list w = { kind, query };
+	struct offering o = { c, front };
 	struct err e = ERR_INIT;
 
-	if (inventory_list(sh, kind, NULL, &items, &e) < 0)
-		return;
-	for (size_t i = 0; i < json_count(items); i++) {
-		const json *n = json_get(json_at(items, i), "name");
-		const char *name =
-		    n && json_what(n) == JSON_IS_STR ? json_str_value(n, NULL) : "";
-		bool plain = name_is_file_safe(name);
-		AUTO_FREE char *quoted =
-		    plain ? xstrdup(name) : xasprintf("'%s'", name);
-		offer(c, front, quoted);
-	}
+	if (inventory_pages(sh, &w, offer_page, &o, &e) < 0)
+		return; /* nothing more is offered */
 }
 
 static void

@@ -66,23 +66,68 @@ learn(struct site *s, const json *o)
 		known_free(old);
 }
 
+struct listing {
+	struct shell *sh;
+	enum obj_kind kind;
+	bool whole, begun;
+	rest_page_fn take;
+	void *arg;
+	bool stopped;
+};
+
+/* What was known of all of a kind goes when the first page of all is there. */
+static bool
+take_page(void *arg, const json *items)
+{
+	struct listing *l = arg;
+
+	if (l->whole && !l->begun)
+		known_drop(l->sh->site, l->kind);
+	l->begun = true;
+	for (size_t i = 0; i < json_count(items); i++)
+		learn(l->sh->site, json_at(items, i));
+	l->stopped = !l->take(l->arg, items);
+	return !l->stopped;
+}
+
+int
+inventory_pages(struct shell *sh, const struct wanted_list *w, rest_page_fn take,
+    void *arg, struct err *e)
+{
+	AUTO_FREE char *path =
+	    xasprintf("/%s%s", kind_plural(w->kind), w->query ? w->query : "");
+	struct listing l = {
+		.sh = sh, .kind = w->kind, .whole = !w->query, .take = take, .arg = arg
+	};
+	int rc = rest_pages(sh, path, take_page, &l, e);
+
+	if (rc == 0 && l.whole && !l.stopped) {
+		sh->site->fetched |= 1u << w->kind;
+		sh->site->fetched_ms = clock_mono_ms(clock_system());
+	}
+	return rc;
+}
+
+static bool
+add_items(void *arg, const json *items)
+{
+	for (size_t i = 0; i < json_count(items); i++)
+		json_add_json(arg, json_ref(json_at(items, i)));
+	return true;
+}
+
 int
 inventory_list(struct shell *sh, enum obj_kind kind, const char *query,
     json **ret_items, struct err *e)
 {
-	AUTO_FREE char *path =
-	    xasprintf("/%s%s", kind_plural(kind), query ? query : "");
-	int rc = rest_list(sh, path, ret_items, e);
+	const struct wanted_list w = { kind, query };
+	json *all = json_new_array();
 
-	if (rc < 0)
-		return rc;
-	if (!query) {
-		known_drop(sh->site, kind);
-		sh->site->fetched |= 1u << kind;
-		sh->site->fetched_ms = clock_mono_ms(clock_system());
+	if (inventory_pages(sh, &w, add_items, all, e) < 0) {
+		json_free(all);
+		return e->code;
 	}
-	for (size_t i = 0; i < json_count(*ret_items); i++)
-		learn(sh->site, json_at(*ret_items, i));
+	*ret_items = all;
 	return 0;
 }
 

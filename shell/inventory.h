@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "shell/cmd.h"
 #include "shell/connect.h"
+#include "shell/rest.h"
 
 #define KIND_BIT(k) (1u << KIND_##k)
 
@@ -30,7 +31,15 @@ struct val record_from(struct shell *sh, enum obj_kind kind, const json *o);
 /* {Name, Id} of an id, null for none. */
 struct val reference_to(struct shell *sh, const char *id);
 
-/* All objects of a kind as the API gives them. */
+struct wanted_list {
+	enum obj_kind kind;
+	const char *query; /* "?q=name:web-01"; NULL: all of the kind */
+};
+
+/* Objects of a kind as the API gives them, page by page; see rest_pages. */
+int inventory_pages(struct shell *sh, const struct wanted_list *w, rest_page_fn take,
+    void *arg, struct err *e) WARN_UNUSED;
+/* All at once. */
 int inventory_list(struct shell *sh, enum obj_kind kind, const char *query,
     json **ret_items, struct err *e) WARN_UNUSED;
 int inventory_get(struct shell *sh, enum obj_kind kind, const char *id,

@@ -9,8 +9,11 @@
 #include "shell/data.h"
 #include "shell/date.h"
 
-#define WAIT_MS      300 /* rows are kept back so long to find the columns' widths */
-#define MAX_ELEMENTS 4   /* of a collection in a cell */
+/* Rows are kept back so long, or until there are so many, to find the columns' widths.
+ */
+#define WAIT_MS      300
+#define WAIT_ROWS    100
+#define MAX_ELEMENTS 4 /* of a collection in a cell */
 
 int
 text_cells(const char *s)
@@ -318,7 +321,8 @@ print_record(struct printer *p, struct val v)
 	if (!p->type || strcmp(p->type, v.table->type) != 0)
 		open_table(p, v);
 	list_push(p->waiting.list, val_ref(v));
-	if (clock_mono_ms(clock_system()) - p->since_ms > WAIT_MS)
+	if (p->waiting.list->n >= WAIT_ROWS ||
+	    clock_mono_ms(clock_system()) - p->since_ms > WAIT_MS)
 		print_waiting(p);
 	return RUN_OK;
 }

@@ -12,6 +12,7 @@
 #define FIRST_PAUSE_MS 200
 #define MAX_PAUSE_MS   5000
 #define PAGE           1000
+#define FIRST_PAGE     100
 #define API            "/api/v1"
 
 void
@@ -238,27 +239,61 @@ rest_download(struct shell *sh, const char *path, struct str *ret_body, struct e
 	return rc;
 }
 
-int
-rest_list(struct shell *sh, const char *path, json **ret_items, struct err *e)
+/* The first page is short, so that there is something to show; those behind it are not.
+ */
+static char *
+page_after(const char *next)
 {
-	AUTO_FREE char *next =
-	    xasprintf(API "%s%climit=%d", path, strchr(path, '?') ? '&' : '?', PAGE);
-	json *all = json_new_array();
+	const char *limit = strstr(next, "limit=");
+	size_t digits = limit ? strspn(limit + 6, "0123456789") : 0;
+
+	if (!limit)
+		return xstrdup(next);
+	return xasprintf(
+	    "%.*slimit=%d%s", (int)(limit - next), next, PAGE, limit + 6 + digits);
+}
+
+int
+rest_pages(
+    struct shell *sh, const char *path, rest_page_fn take, void *arg, struct err *e)
+{
+	AUTO_FREE char *next = xasprintf(
+	    API "%s%climit=%d", path, strchr(path, '?') ? '&' : '?', FIRST_PAGE);
 
 	while (next) {
 		AUTO(json) json *page = NULL;
-		if (rest_get(sh, next, &page, e) < 0) {
-			json_free(all);
+		if (rest_get(sh, next, &page, e) < 0)
 			return e->code;
-		}
 		const json *items = json_get(page, "items"),
 			   *more = json_get(page, "next");
-		for (size_t i = 0; items && i < json_count(items); i++)
-			json_add_json(all, json_ref(json_at(items, i)));
+		if (items && !take(arg, items))
+			return 0;
 		free(next);
 		next = more && json_what(more) == JSON_IS_STR && json_count(items)
-			   ? xstrdup(json_str_value(more, NULL))
+			   ? page_after(json_str_value(more, NULL))
 			   : NULL;
+	}
+	return 0;
+}
+
+static bool
+add_page(void *arg, const json *items)
+{
+	json *all = arg;
+
+	for (size_t i = 0; i < json_count(items); i++)
+		json_add_json(all, json_ref(json_at(items, i)));
+	return true;
+}
+
+int
+rest_list(struct shell *sh, const char *path, json **ret_items, struct err *e)
+{
+	json *all = json_new_array();
+
+	if (rest_pages(sh, path, add_page, all, e) < 0) {
+		json_free(all);
+		return e->code;
 	}
 	*ret_items = all;
 	return 0;

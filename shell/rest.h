@@ -14,7 +14,12 @@
 /* One object, or whatever path answers. */
 int rest_get(
     struct shell *sh, const char *path, json **ret_j, struct err *e) WARN_UNUSED;
-/* All pages of a list; path may have a query. */
+/* One page of a list after the other, as they come; false: no more is wanted.  path may
+ * have a query. */
+typedef bool (*rest_page_fn)(void *arg, const json *items);
+int rest_pages(struct shell *sh, const char *path, rest_page_fn take, void *arg,
+    struct err *e) WARN_UNUSED;
+/* All pages at once. */
 int rest_list(
     struct shell *sh, const char *path, json **ret_items, struct err *e) WARN_UNUSED;
 /* method is POST, PATCH or DELETE; body (borrowed) may be NULL. */

@@ -76,7 +76,7 @@ int
 site_add(struct site *s, const char *server, struct err *e)
 {
 	unsigned port = s->servers[0].port;
-	char *address;
+	char *address = NULL;
 
 	if (s->n_servers == MAX_SERVERS)
 		return err_set(e, ERR_INVALID, "more than %u servers", MAX_SERVERS);

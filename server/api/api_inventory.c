@@ -90,20 +90,31 @@ add_escaped(struct str *b, const char *s)
 	}
 }
 
+/* The part of a list that is asked for. */
+struct part {
+	uint64_t limit, offset;
+	obj_id after; /* instead of an offset: what was last on the page before, or none
+		       */
+};
+
+/*
+ * In the order of ids the next page begins behind this one's last object, so that what
+ * is made or deleted meanwhile moves nothing out of sight.
+ */
 static void
 set_next(
-    json *j, const struct api_call *c, uint64_t limit, uint64_t offset, size_t total)
+    json *j, const struct api_call *c, const struct part *p, const struct obj *last)
 {
 	AUTO(str) struct str url = STR_INIT;
 	static const char *const kept[] = { "q", "sort" };
+	char id[OBJ_ID_TEXT];
 
-	if (offset + limit >= total) {
-		json_set_null(j, "next");
-		return;
-	}
-	offset += limit;
-	str_addf(&url, "%s?limit=%llu&offset=%llu", c->req->path,
-	    (unsigned long long)limit, (unsigned long long)offset);
+	str_addf(&url, "%s?limit=%llu", c->req->path, (unsigned long long)p->limit);
+	if (request_arg(c->req, "sort") || p->offset)
+		str_addf(
+		    &url, "&offset=%llu", (unsigned long long)(p->offset + p->limit));
+	else
+		str_addf(&url, "&after=%s", obj_id_text(last->id, id));
 	for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
 		const char *v = request_arg(c->req, kept[i]);
 		if (!v)
@@ -114,9 +125,21 @@ set_next(
 	json_set_str(j, "next", str_cstr(&url));
 }
 
+static size_t
+first_of(const struct part *p, const struct obj *const *v, size_t n)
+{
+	size_t i = 0;
+
+	if (obj_id_none(p->after))
+		return p->offset < n ? (size_t)p->offset : n;
+	while (i < n && v[i]->id.v <= p->after.v)
+		i++;
+	return i;
+}
+
 static void
-reply_page(struct api_call *c, const struct filter *f, struct sort *s, uint64_t limit,
-    uint64_t offset)
+reply_page(
+    struct api_call *c, const struct filter *f, struct sort *s, const struct part *p)
 {
 	size_t n;
 	AUTO_FREE const struct obj **v = gather(c, f, &n);
@@ -124,24 +147,45 @@ reply_page(struct api_call *c, const struct filter *f, struct sort *s, uint64_t 
 
 	if (s->n)
 		qsort_r(v, n, sizeof(void *), compare, s);
-	for (uint64_t i = offset; i < n && i < offset + limit; i++)
+	size_t from = first_of(p, v, n);
+	size_t to = n - from > p->limit ? from + (size_t)p->limit : n;
+	for (size_t i = from; i < to; i++)
 		json_add_json(items, inv_json(c->api->d.inv, v[i]));
 	json_set_json(j, "items", items);
 	json_set_u64(j, "total", n);
 	json_set_u64(j, "rev", inv_rev(c->api->d.inv));
-	set_next(j, c, limit, offset, n);
+	if (to < n)
+		set_next(j, c, p, v[to - 1]);
+	else
+		json_set_null(j, "next");
 	api_reply_json(c, 200, j);
+}
+
+/* "after" goes with the order of ids alone. */
+static int
+parse_after(const struct api_call *c, struct part *p, struct err *e)
+{
+	const char *after = request_arg(c->req, "after");
+
+	if (!after)
+		return 0;
+	if (request_arg(c->req, "sort") || p->offset)
+		return err_set(e, ERR_INVALID,
+		    "\"after\" goes neither with \"sort\" nor with \"offset\"");
+	if (obj_id_parse(after, c->route->kind, &p->after, e) < 0)
+		return err_wrap(e, "after");
+	return 0;
 }
 
 void
 api_list(struct api_call *c)
 {
-	static const char *const known[] = { "q", "sort", "limit", "offset" };
+	static const char *const known[] = { "q", "sort", "limit", "offset", "after" };
 	AUTO(filter) struct filter *f = NULL;
 	const char *q = request_arg(c->req, "q");
+	struct part p = { .after = OBJ_ID_NONE };
 	struct sort s = { .n = 0 };
 	struct err e = ERR_INIT;
-	uint64_t limit, offset;
 
 	for (size_t i = 0; i < c->req->n_args; i++) {
 		size_t k = 0;
@@ -154,15 +198,17 @@ api_list(struct api_call *c)
 			return;
 		}
 	}
-	if (api_arg_u64(c, "limit", LIMIT_PRESET, LIMIT_MAX, &limit) < 0 ||
-	    api_arg_u64(c, "offset", 0, UINT32_MAX, &offset) < 0)
+	if (api_arg_u64(c, "limit", LIMIT_PRESET, LIMIT_MAX, &p.limit) < 0 ||
+	    api_arg_u64(c, "offset", 0, UINT32_MAX, &p.offset) < 0)
 		return;
+	p.limit = p.limit ? p.limit : LIMIT_PRESET;
 	if ((q && filter_parse(q, c->route->kind, &f, &e) < 0) ||
-	    parse_sort(request_arg(c->req, "sort"), c->route->kind, &s, &e) < 0) {
+	    parse_sort(request_arg(c->req, "sort"), c->route->kind, &s, &e) < 0 ||
+	    parse_after(c, &p, &e) < 0) {
 		api_reply_err(c, &e);
 		return;
 	}
-	reply_page(c, f, &s, limit ? limit : LIMIT_PRESET, offset);
+	reply_page(c, f, &s, &p);
 }
 
 void

@@ -189,6 +189,7 @@ parameters_of(const struct route *r)
 		add_parameter(list, "sort", "query", "string");
 		add_parameter(list, "limit", "query", "integer");
 		add_parameter(list, "offset", "query", "integer");
+		add_parameter(list, "after", "query", "string");
 	}
 	if (r->handler == api_task_get)
 		add_parameter(list, "wait_ms", "query", "integer");

@@ -192,6 +192,17 @@ def test_lists_filter_sort_and_page(lab: Lab) -> None:
         pages += 1
     assert seen == [f"page-{i}" for i in range(6, -1, -1)]
     assert pages == 3 and answer["total"] == 7
+    # Who deletes what he lists misses nothing.
+    seen, url = [], "/folders?q=page-*&limit=3"
+    while url:
+        answer = api.get(url)
+        seen += [o["name"] for o in answer["items"]]
+        url = answer["next"] and answer["next"].removeprefix("/api/v1")
+        for o in answer["items"]:
+            api.call("DELETE", f"/folders/{o['id']}")
+    assert seen == [f"page-{i}" for i in range(7)]
+    refused("invalid", '"after"', api.get, f"/folders?sort=name&after={parent}")
+    refused("invalid", "after", api.get, "/folders?after=vm-1")
 
 
 @pytest.mark.parametrize("path", ["/events", "/audit"])
