@@ -22,13 +22,16 @@ static const char usage[] =
     "               [--password-file FILE]       make the first administrator; the\n"
     "                                            password is a line on standard input\n"
     "                                            if no file is given\n"
+    "       droverd [--config FILE] [--set KEY=VALUE]... --restored\n"
+    "                                            after a backup of the database was\n"
+    "                                            restored, before any server starts\n"
     "       droverd --print-config[=markdown]                  a settings file to start from,\n"
     "                                                          or a table of the settings\n"
     "       droverd --version | --help\n"
     "\n"
     "The settings file is " SERVER_CONF_PATH " if there is one and none is given.\n";
 
-enum mode { MODE_RUN, MODE_CHECK, MODE_ADMIN };
+enum mode { MODE_RUN, MODE_CHECK, MODE_ADMIN, MODE_RESTORED };
 
 struct args {
 	enum mode mode;
@@ -65,6 +68,7 @@ parse_args(int argc, char **argv, struct args *a)
 		{ "check", no_argument, NULL, 'k' },
 		{ "init-admin", required_argument, NULL, 'a' },
 		{ "password-file", required_argument, NULL, 'w' },
+		{ "restored", no_argument, NULL, 'r' },
 		{ "print-config", optional_argument, NULL, 'p' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
@@ -89,6 +93,9 @@ parse_args(int argc, char **argv, struct args *a)
 			break;
 		case 'w':
 			a->password_file = optarg;
+			break;
+		case 'r':
+			a->mode = MODE_RESTORED;
 			break;
 		case 'p':
 			return print_config(optarg);
@@ -141,6 +148,21 @@ run(const struct args *a, struct err *e)
 	return rc;
 }
 
+static int
+carry_out(const struct args *a, struct err *e)
+{
+	switch (a->mode) {
+	case MODE_ADMIN:
+		return admin_create(&a->server, a->admin, a->password_file, e);
+	case MODE_RESTORED:
+		return database_restored(&a->server, e);
+	case MODE_RUN:
+	case MODE_CHECK:
+		break;
+	}
+	return run(a, e);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -156,9 +178,7 @@ main(int argc, char **argv)
 	/* Who is not the leader any more begins anew, as one that follows. */
 	do {
 		err_clear(&e);
-		rc = a.mode == MODE_ADMIN
-			 ? admin_create(&a.server, a.admin, a.password_file, &e)
-			 : run(&a, &e);
+		rc = carry_out(&a, &e);
 	} while (rc == ERR_STALE && a.mode == MODE_RUN);
 	if (rc == 0)
 		return 0;

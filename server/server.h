@@ -109,3 +109,9 @@ void server_part_done(void *server, int rc, const struct err *e);
  */
 int admin_create(const struct server_args *args, const char *user, const char *path,
     struct err *e) WARN_UNUSED;
+
+/*
+ * restored.c: a backup was restored into the database, on which no server works: raise
+ * what must not be given out twice.
+ */
+int database_restored(const struct server_args *args, struct err *e) WARN_UNUSED;

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "server/advice/advice.h"
 #include "server/ha/ha_int.h"
+#include "server/hosts/guest_news.h"
 #include "server/hosts/host_beat.h"
 #include "server/task/task.h"
 
@@ -39,7 +40,8 @@ must_stop(const struct ha *ha, const struct ha_node *n, const struct vm *vm,
 	const struct advice_hold *hold = advice_hold_find(ha->o.advice, vm->o.id);
 
 	return (run->alive || run->phase != DROVER__RUN_PHASE__RUN_NONE) &&
-	       run->gen < vm->run_gen && !obj_id_is(vm->host, n->id) &&
+	       generation_is_past(run->gen, vm->run_gen) &&
+	       !obj_id_is(vm->host, n->id) &&
 	       !(hold && obj_id_is(hold->host, n->id)) && !is_in_hands(ha, vm->o.id);
 }
 

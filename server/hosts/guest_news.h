@@ -9,6 +9,16 @@
 #include "server/event/event.h"
 #include "server/inventory/inv.h"
 
+/* What a restored database adds to every generation (db/migrations/0016). */
+#define GENERATION_JUMP UINT64_C(1000000)
+
+/* Of a run before this one.  What is older by a jump says nothing of who is ahead. */
+static inline bool
+generation_is_past(uint64_t generation, uint64_t newest)
+{
+	return generation < newest && newest - generation < GENERATION_JUMP / 2;
+}
+
 struct guest_known {
 	enum vm_lifecycle lifecycle;
 	enum power_state power;

@@ -45,11 +45,15 @@ kind_elsewhere(const struct sync_vm *vm, const Drover__GuestStatus *s)
 		return SYNC_REFUSE;
 	/* A move of what does not run makes its generation higher. */
 	case DROVER__GUEST_STATE__GUEST_STOPPED:
-		return s->generation < vm->known.run_gen ? SYNC_RELEASE : SYNC_UNKNOWN;
+		return generation_is_past(s->generation, vm->known.run_gen)
+			   ? SYNC_RELEASE
+			   : SYNC_UNKNOWN;
 	/* So does HA, for what was lost: it was killed here before. */
 	case DROVER__GUEST_STATE__GUEST_FAILED:
-		return vm->leased && s->generation < vm->known.run_gen ? SYNC_RELEASE
-								       : SYNC_UNKNOWN;
+		return vm->leased &&
+			       generation_is_past(s->generation, vm->known.run_gen)
+			   ? SYNC_RELEASE
+			   : SYNC_UNKNOWN;
 	/* One that runs is a question for people. */
 	default:
 		return SYNC_UNKNOWN;

@@ -74,6 +74,7 @@ class Server:
             f"[agents]\naddress = 127.0.0.1\nport = 0\n"
             f"[tls]\ncert = {folder}/pki/server.pem\nkey = {folder}/pki/server.key\n"
             f"ca = {folder}/pki/ca.pem\nca_key = {folder}/pki/ca.key\n"
+            f"[stats]\ndir = {folder}/stats\n"
         )
 
     def command(self, *words: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
@@ -215,6 +216,27 @@ def test_second_server_follows_the_first(folder: Path, server: Server) -> None:
     names = [d["name"] for d in second.admin().get("/datacenters")["items"]]
     assert "handed over" in names
     assert second.end() == 0
+
+
+def test_restored_database_goes_on_higher(folder: Path, postgres: Postgres) -> None:
+    server = Server(folder, "restored")
+    server.start()
+    server.ready()
+    before = server.admin().get("/system/leader")["epoch"]
+    number = int(server.admin().call("POST", "/datacenters", {"name": "before"})["id"].split("-")[1])
+    ran = server.command("--restored")
+    assert ran.returncode != 0 and "is at work on this database" in ran.stderr
+    assert server.end() == 0
+    ran = server.command("--restored")
+    assert ran.returncode == 0 and "HA is off" in ran.stdout, ran.stderr
+    server.start()
+    while server.notes.recv(100) != b"READY=1":
+        pass
+    assert server.admin().get("/system/leader")["epoch"] > before + 1000000
+    made = server.admin().call("POST", "/datacenters", {"name": "after"})
+    assert int(made["id"].split("-")[1]) > number + 1000000
+    assert server.admin().get("/audit/check")["whole"]
+    assert server.end() == 0
 
 
 class Writer(threading.Thread):

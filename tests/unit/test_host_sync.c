@@ -207,6 +207,23 @@ what_ha_has_started_elsewhere_is_released(void **state)
 	assert_int_equal(f[0].kind, SYNC_UNKNOWN);
 }
 
+/* The inventory's generation was raised, not given out. */
+static void
+after_a_restore_an_older_generation_says_nothing(void **state)
+{
+	struct sync_vm vm = { 1, "a", false,
+		{ LIFE_READY, POWER_OFF, 2 + GENERATION_JUMP, 0 }, true, true };
+	Drover__GuestStatus s = guest(1, uuid_a, S(STOPPED), 9);
+	Drover__GuestStatus *guests[] = { &s };
+	struct sync_finding f[4];
+
+	assert_int_equal(host_sync(&vm, 1, guests, 1, SYNC_WHOLE, f), 1);
+	assert_int_equal(f[0].kind, SYNC_UNKNOWN);
+	s.state = S(FAILED);
+	assert_int_equal(host_sync(&vm, 1, guests, 1, SYNC_WHOLE, f), 1);
+	assert_int_equal(f[0].kind, SYNC_UNKNOWN);
+}
+
 static void
 what_is_not_older_than_the_inventory_is_left_alone(void **state)
 {
@@ -242,6 +259,7 @@ main(void)
 		cmocka_unit_test(a_guest_that_a_task_works_on_is_left_alone),
 		cmocka_unit_test(what_a_move_has_left_is_put_in_order),
 		cmocka_unit_test(what_ha_has_started_elsewhere_is_released),
+		cmocka_unit_test(after_a_restore_an_older_generation_says_nothing),
 		cmocka_unit_test(what_is_not_older_than_the_inventory_is_left_alone),
 		cmocka_unit_test(a_machine_of_another_host_is_not_missed),
 	};
