@@ -74,15 +74,18 @@ check_part(const struct part *p, const char *cluster, const char *name, struct e
 	if (!p->keep_permille || p->asked <= open)
 		return 0;
 	if (p->reservation > lacking)
-		snprintf(fits, sizeof(fits), "with a reservation of %" PRIu64 " %s",
+		snprintf(fits, sizeof(fits),
+		    "it fits with a reservation of %" PRIu64 " %s",
 		    p->reservation - lacking, p->unit);
+	else if (lacking <= p->reserved)
+		snprintf(fits, sizeof(fits),
+		    "it fits once others give back %" PRIu64 " %s", lacking, p->unit);
 	else
-		snprintf(fits, sizeof(fits), "once others give back %" PRIu64 " %s",
-		    lacking, p->unit);
+		snprintf(fits, sizeof(fits), "nothing fits while so much is kept");
 	return err_set(e, ERR_NO_CAPACITY,
 	    "\"%.50s\" asks for %" PRIu64 " %s of %s, %" PRIu64
 	    " too many: cluster \"%.30s\" keeps %" PRIu64 " of %" PRIu64
-	    " for lost hosts, %" PRIu64 " are reserved; it fits %s",
+	    " for lost hosts, %" PRIu64 " are reserved; %s",
 	    name, p->asked, p->unit, p->name, lacking, cluster, kept, p->total,
 	    p->reserved, fits);
 }

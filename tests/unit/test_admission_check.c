@@ -89,8 +89,13 @@ a_percentage_that_is_given_stays_unreserved(void **state)
 	v.cpu_percent = v.memory_percent = 100;
 	refuses(&v, 0, 0,
 	    "\"web\" asks for 32 MHz of CPU, 7032 too many: cluster \"c\" keeps 24000 "
-	    "of 24000 for lost hosts, 7000 are reserved; it fits once others give back "
-	    "7032 MHz");
+	    "of 24000 for lost hosts, 7000 are reserved; nothing fits while so much is "
+	    "kept");
+	v.cpu_percent = 71;
+	refuses(&v, 0, 0,
+	    "\"web\" asks for 32 MHz of CPU, 72 too many: cluster \"c\" keeps 17040 of "
+	    "24000 for lost hosts, 7000 are reserved; it fits once others give back 72 "
+	    "MHz");
 }
 
 static void
