@@ -15,6 +15,7 @@ struct follower;
 struct front;
 struct ha;
 struct ha_capacity;
+struct ha_guests;
 struct hosts;
 struct inv;
 struct loop;
@@ -60,6 +61,7 @@ struct server {
 	struct drs *drs;
 	struct ha *ha;
 	struct ha_capacity *ha_capacity;
+	struct ha_guests *ha_guests;
 	struct api *api;
 	struct front *front;
 

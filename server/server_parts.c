@@ -14,6 +14,7 @@
 #include "server/follower/follower.h"
 #include "server/ha/ha.h"
 #include "server/ha/ha_capacity.h"
+#include "server/ha/ha_guest.h"
 #include "server/hosts/hosts.h"
 #include "server/inventory/inv_life.h"
 #include "server/leader/leader_json.h"
@@ -458,6 +459,27 @@ capacity_stop(struct server *s)
 }
 
 static enum part_rc
+monitoring_start(struct server *s, struct err *e)
+{
+	const struct ha_guests_opts o = {
+		.inv = s->inv,
+		.hosts = s->hosts,
+		.ops = s->ops,
+		.visits = s->visits,
+		.ask_io = ha_guest_ask_stats,
+		.ask_from = s->stats,
+	};
+	s->ha_guests = ha_guests_new(&o);
+	return PART_READY;
+}
+
+static void
+monitoring_stop(struct server *s)
+{
+	ha_guests_free(MOVE(s->ha_guests));
+}
+
+static enum part_rc
 agents_start(struct server *s, struct err *e)
 {
 	follower_hand_over(s->follower, s->hosts);
@@ -567,6 +589,7 @@ const struct server_part server_parts[] = {
 	{ "drs", SERVER_WHOLE, drs_start, drs_stop },
 	{ "ha", SERVER_WHOLE, ha_start, ha_stop },
 	{ "capacity", SERVER_WHOLE, capacity_start, capacity_stop },
+	{ "monitoring", SERVER_WHOLE, monitoring_start, monitoring_stop },
 	{ "agents", SERVER_WHOLE, agents_start, NULL },
 	{ "api", SERVER_WHOLE, api_start, api_stop },
 	{ "front", SERVER_WHOLE, front_part_start, front_part_stop },

@@ -5,12 +5,8 @@
 #define SECOND_MS 1000u
 #define HOUR_MS   (3600u * SECOND_MS)
 
-struct monitor {
-	uint32_t quiet_ms, resets, window_ms;
-};
-
 /* Those of vSphere: the more sensitive, the sooner, and the shorter it remembers. */
-static const struct monitor monitors[] = {
+static const struct protect_monitor monitors[] = {
 	[HA_MONITOR_OFF] = { 0, 0, 0 },
 	[HA_MONITOR_LOW] = { 120 * SECOND_MS, 3, 7 * 24 * HOUR_MS },
 	[HA_MONITOR_MEDIUM] = { 60 * SECOND_MS, 3, 24 * HOUR_MS },
@@ -57,6 +53,12 @@ protect_monitoring(const struct inv *inv, const struct vm *vm)
 	if (own >= 0)
 		return (enum ha_monitoring)own;
 	return cl ? cl->ha_monitoring : HA_MONITOR_OFF;
+}
+
+const struct protect_monitor *
+protect_monitor_of(enum ha_monitoring level)
+{
+	return &monitors[level];
 }
 
 static const struct datastore *
@@ -148,7 +150,8 @@ protect_fill(const struct inv *inv, const struct vm *vm, Drover__HaGuest *to)
 		[HA_RESPONSE_SHUT_DOWN] = DROVER__HA_RESPONSE__HA_SHUT_DOWN,
 		[HA_RESPONSE_POWER_OFF] = DROVER__HA_RESPONSE__HA_POWER_OFF,
 	};
-	const struct monitor *m = &monitors[protect_monitoring(inv, vm)];
+	const struct protect_monitor *m =
+	    protect_monitor_of(protect_monitoring(inv, vm));
 	const json *first = vm->disks ? json_at(vm->disks, 0) : NULL;
 	const struct datastore *ds = first ? store_of(inv, first) : NULL;
 

@@ -18,6 +18,18 @@ enum ha_priority protect_priority(const struct inv *inv, const struct vm *vm);
 enum ha_response protect_response(const struct inv *inv, const struct vm *vm);
 enum ha_monitoring protect_monitoring(const struct inv *inv, const struct vm *vm);
 
+/* What monitoring means: reset it after so long without a sign of life, at most so many
+ * times in a window. */
+#define PROTECT_MAX_RESETS 3u
+
+struct protect_monitor {
+	uint32_t quiet_ms; /* 0: it is not monitored */
+	uint32_t resets;   /* at most PROTECT_MAX_RESETS */
+	uint32_t window_ms;
+};
+
+const struct protect_monitor *protect_monitor_of(enum ha_monitoring level);
+
 /* May HA run it at all, wherever it is?  Else why not, for people. */
 int protect_wanted(
     const struct inv *inv, const struct vm *vm, struct err *e) WARN_UNUSED;
