@@ -79,9 +79,14 @@ make_file(struct held *h)
 	const struct lease_maker maker = { on_made, h, h };
 	struct err e = ERR_INIT;
 	struct place p;
+	int rc = find_place(h, &p, &e);
 
-	if (find_place(h, &p, &e) ||
-	    lease_place_make(p.io, p.ds, &p.area, h->f->terms.length_ms, maker, &e))
+	if (!rc && h->f->conf->slots <= FENCE_CLAIM_SLOTS)
+		p.area.slots = FENCE_CLAIM_SLOTS;
+	if (!rc)
+		rc = lease_place_make(
+		    p.io, p.ds, &p.area, h->f->terms.length_ms, maker, &e);
+	if (rc)
 		fence_claim_fail(h, &e);
 	else
 		h->making = true;

@@ -102,7 +102,6 @@ on_reply(struct fence *f, const Drover__BeatReply *r)
 	/* Its lease would be over, and what it says was said of another time. */
 	if (!sent)
 		return;
-	f->manager_ms = fence_now_ms(f);
 	f->frozen_until_ms = r->frozen_ms ? f->manager_ms + r->frozen_ms : 0;
 	if (f->rejoin && !f->join_seq && r->inc > f->inc && !r->fenced) {
 		join(f, r->inc);
@@ -230,6 +229,7 @@ fence_message(struct fence *f, const Drover__Envelope *m)
 	if (m->epoch != f->epoch)
 		free(MOVE(f->said));
 	f->epoch = m->epoch;
+	f->manager_ms = fence_now_ms(f);
 	if (m->body_case == DROVER__ENVELOPE__BODY_HA_CONF)
 		on_conf(f, m->ha_conf);
 	else if (m->body_case == DROVER__ENVELOPE__BODY_BEAT_REPLY && f->conf)

@@ -175,10 +175,12 @@ static void
 make_file(struct lease_store *st)
 {
 	const struct lease_maker maker = { on_made, st, st };
+	struct lease_area all = st->area;
 	struct err e = ERR_INIT;
 
+	all.slots = LEASE_MAX_SLOTS;
 	if (lease_place_make(
-		st->beats_io, st->ds, &st->area, st->f->terms.length_ms, maker, &e))
+		st->beats_io, st->ds, &all, st->f->terms.length_ms, maker, &e))
 		fell_silent(st, &e);
 	else
 		st->turning = true;
