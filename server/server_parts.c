@@ -381,6 +381,12 @@ recovery_start(struct server *s, struct err *e)
 	return PART_READY;
 }
 
+static void
+on_recalled(void *server)
+{
+	server_part_done(server, 0, NULL);
+}
+
 static enum part_rc
 drs_start(struct server *s, struct err *e)
 {
@@ -393,7 +399,8 @@ drs_start(struct server *s, struct err *e)
 		.interval_ms = (uint32_t)s->conf.drs_interval_s * 1000,
 	};
 	s->drs = drs_new(&o);
-	return PART_READY;
+	drs_recall(s->drs, on_recalled, s);
+	return PART_WAIT;
 }
 
 static void

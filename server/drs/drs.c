@@ -8,8 +8,10 @@
 #include "base/str.h"
 #include "loop/timer.h"
 #include "loop/worker.h"
+#include "server/db/db.h"
 #include "server/drs/drs_apply.h"
 #include "server/drs/drs_breach.h"
+#include "server/drs/drs_demand.h"
 #include "server/drs/drs_json.h"
 #include "server/drs/drs_keep.h"
 #include "server/drs/drs_past.h"
@@ -45,7 +47,10 @@ struct drs {
 	struct map *broken;   /* ids of rules */
 	struct map *clusters; /* id → struct seen */
 	struct drs_applier *applier;
-	uint64_t rev; /* of the feed, as far as it was read */
+	uint64_t rev;  /* of the feed, as far as it was read */
+	uint64_t slot; /* quarter of an hour that is the present one (drs_past.h) */
+	void (*recalled)(void *arg);
+	void *recalled_arg;
 };
 
 struct job {
@@ -94,6 +99,20 @@ static uint64_t
 wall_ms(const struct drs *d)
 {
 	return clock_wall_ms(loop_clock(d->loop));
+}
+
+/* Everybody who looks for a host is to see it. */
+static void
+tell_flapping(struct drs *d, obj_id host)
+{
+	const struct drs_losses *l = map_get(d->losses, host.v);
+	const struct host *now = inv_host(d->o.inv, host);
+	bool is_flapping = l && drs_losses_are_many(l, now_ms(d));
+
+	if (!now || now->flapping == is_flapping)
+		return;
+	((struct host *)inv_note_begin(d->o.inv, host))->flapping = is_flapping;
+	inv_note_end(d->o.inv, host);
 }
 
 /* ---- one run ---- */
@@ -217,7 +236,6 @@ drs_go(struct drs *d, obj_id cluster, enum drs_round round, drs_fn done, void *a
 		.hosts = d->o.hosts,
 		.tasks = d->o.tasks,
 		.past = d->past,
-		.losses = d->losses,
 		.now_ms = now_ms(d),
 		.wall_ms = wall_ms(d),
 	};
@@ -254,6 +272,8 @@ take_figures(struct drs *d)
 	MAP_EACH(d->losses, it) {
 		if (!inv_host(d->o.inv, (obj_id){ it.key }))
 			free(map_del(d->losses, it.key));
+		else
+			tell_flapping(d, (obj_id){ it.key });
 	}
 }
 
@@ -270,11 +290,78 @@ go_round(struct drs *d, enum drs_round round)
 }
 
 static void
+on_demand_stored(void *arg, int rc, const struct err *e)
+{
+	if (rc)
+		log_warn("drs", "the demand of guests was not stored: %s", e->msg);
+}
+
+/* Once in a quarter of an hour, when it is over. */
+static void
+store_demand(struct drs *d)
+{
+	uint64_t slot = drs_past_slot(now_ms(d));
+	struct txn *t;
+
+	if (slot == d->slot)
+		return;
+	t = txn_new(d->o.inv);
+	drs_demand_put(t, d->past, slot - 1, wall_ms(d) / DRS_SLOT_MS - 1);
+	txn_commit(t, on_demand_stored, NULL);
+	d->slot = slot;
+}
+
+/* A row that is being read, and the slot that it tells of. */
+struct recalling {
+	struct drs *d;
+	uint64_t slot;
+};
+
+static void
+recall_guest(void *arg, obj_id vm, uint32_t mhz)
+{
+	const struct recalling *r = arg;
+
+	if (inv_vm(r->d->o.inv, vm))
+		drs_past_recall(past_of(r->d, vm), r->slot, mhz);
+}
+
+static void
+on_demand(void *arg, int rc, const struct err *e, const struct db_rows *rows)
+{
+	struct drs *d = CAST_OBJ(drs, arg, DRS_MAGIC);
+	uint64_t now = wall_ms(d) / DRS_SLOT_MS;
+
+	if (rc)
+		log_warn("drs", "the demand of the last day is not known: %s", e->msg);
+	for (size_t i = 0; !rc && i < db_rows_count(rows); i++) {
+		uint64_t quarter = db_value_u64(rows, i, 0);
+		const char *most = db_value(rows, i, 1);
+		struct recalling r = { .d = d };
+
+		if (!most || quarter > now || now - quarter > DRS_SLOTS)
+			continue;
+		r.slot = drs_past_slot(now_ms(d)) - (now - quarter);
+		drs_demand_read(most, recall_guest, &r);
+	}
+	d->recalled(d->recalled_arg);
+}
+
+void
+drs_recall(struct drs *d, void (*done)(void *arg), void *arg)
+{
+	d->recalled = done;
+	d->recalled_arg = arg;
+	db_query(inv_db(d->o.inv), STMT_DEMAND_LOAD_ALL, 0, NULL, on_demand, d);
+}
+
+static void
 on_round(void *arg)
 {
 	struct drs *d = CAST_OBJ(drs, arg, DRS_MAGIC);
 
 	take_figures(d);
+	store_demand(d);
 	drs_breach_forget(d->o.inv, d->broken);
 	go_round(d, DRS_PERIODIC);
 }
@@ -321,6 +408,7 @@ note_loss(struct drs *d, const struct change *c)
 	    h->connection_state != CONN_CONNECTED)
 		drs_losses_note(
 		    memory_of(d->losses, c->id, sizeof(struct drs_losses)), now_ms(d));
+	tell_flapping(d, c->id);
 }
 
 static void
@@ -445,6 +533,7 @@ drs_new(const struct drs_opts *o)
 	d->round = timer_new(d->loop, on_round, d);
 	d->settle = timer_new(d->loop, on_settled, d);
 	d->rev = inv_rev(o->inv);
+	d->slot = drs_past_slot(now_ms(d));
 	timer_every(d->round, o->interval_ms ? o->interval_ms : INTERVAL_MS);
 	feed_follow(o->inv, on_feed, d);
 	recall_moves(d);

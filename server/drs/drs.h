@@ -31,6 +31,9 @@ struct drs_opts {
 void drs_register(void);
 struct drs *drs_new(const struct drs_opts *o); /* all borrowed */
 void drs_free(struct drs *d);
+/* Take up what was stored of the demand of the last day.  done comes once; what cannot
+ * be had is begun anew. */
+void drs_recall(struct drs *d, void (*done)(void *arg), void *arg);
 
 enum drs_round {
 	DRS_PERIODIC,  /* evens out what was uneven the last time, too */

@@ -5,29 +5,46 @@
 #define SMOOTH     0.5
 #define STEADY     0.25 /* of its demand that may come and go */
 #define STEADY_MHZ 100.0
-#define SLOT_MS    900000u
 #define HOUR_SLOTS 4u
 #define DAY_SLOTS  96u
 
-static uint64_t
-slot_at(uint64_t now_ms)
+uint64_t
+drs_past_slot(uint64_t now_ms)
 {
-	return now_ms / SLOT_MS + 1;
+	return now_ms / DRS_SLOT_MS + 1 + DRS_SLOTS;
+}
+
+static bool
+is_kept(const struct drs_past *p, uint64_t slot)
+{
+	return slot <= p->slot && slot + DRS_SLOTS > p->slot;
+}
+
+void
+drs_past_recall(struct drs_past *p, uint64_t slot, uint32_t mhz)
+{
+	uint32_t *most = &p->most_mhz[slot % DRS_SLOTS];
+
+	/* What nobody looked at had no figures: it says nothing. */
+	for (uint64_t s = p->slot + 1; s <= slot && s <= p->slot + DRS_SLOTS; s++)
+		p->most_mhz[s % DRS_SLOTS] = 0;
+	if (slot > p->slot)
+		p->slot = slot;
+	if (is_kept(p, slot) && mhz > *most)
+		*most = mhz;
+}
+
+uint32_t
+drs_past_most(const struct drs_past *p, uint64_t slot)
+{
+	return is_kept(p, slot) ? p->most_mhz[slot % DRS_SLOTS] : 0;
 }
 
 static void
 note_most(struct drs_past *p, uint64_t now_ms)
 {
-	uint64_t slot = slot_at(now_ms);
-	uint32_t *most = &p->most_mhz[slot % DRS_SLOTS];
-	uint32_t mhz = p->cpu_mhz < UINT32_MAX ? (uint32_t)p->cpu_mhz : UINT32_MAX;
-
-	/* What nobody looked at had no figures: it says nothing. */
-	for (uint64_t s = p->slot + 1; s <= slot && s <= p->slot + DRS_SLOTS; s++)
-		p->most_mhz[s % DRS_SLOTS] = 0;
-	p->slot = slot;
-	if (mhz > *most)
-		*most = mhz;
+	drs_past_recall(p, drs_past_slot(now_ms),
+	    p->cpu_mhz < UINT32_MAX ? (uint32_t)p->cpu_mhz : UINT32_MAX);
 }
 
 void
@@ -50,9 +67,8 @@ most_of(const struct drs_past *p, uint64_t from, uint64_t to)
 	uint32_t most = 0;
 
 	for (uint64_t s = from; s <= to; s++) {
-		bool is_kept = s <= p->slot && s + DRS_SLOTS > p->slot;
-		if (is_kept && p->most_mhz[s % DRS_SLOTS] > most)
-			most = p->most_mhz[s % DRS_SLOTS];
+		if (drs_past_most(p, s) > most)
+			most = drs_past_most(p, s);
 	}
 	return most;
 }
@@ -60,12 +76,11 @@ most_of(const struct drs_past *p, uint64_t from, uint64_t to)
 double
 drs_past_peak(const struct drs_past *p, uint64_t now_ms)
 {
-	uint64_t now = slot_at(now_ms);
-	uint64_t yesterday = now > DAY_SLOTS ? now - DAY_SLOTS : 0;
-	double most = most_of(p, now > HOUR_SLOTS ? now - HOUR_SLOTS + 1 : 0, now);
+	uint64_t now = drs_past_slot(now_ms);
+	uint64_t yesterday = now - DAY_SLOTS;
+	double most = most_of(p, now - HOUR_SLOTS + 1, now);
 
-	if (yesterday)
-		most = fmax(most, most_of(p, yesterday, yesterday + HOUR_SLOTS - 1));
+	most = fmax(most, most_of(p, yesterday, yesterday + HOUR_SLOTS - 1));
 	return fmax(most, p->cpu_mhz);
 }
 

@@ -16,6 +16,7 @@
 #define DRS_FLAPS     3u       /* times that a host was lost … */
 #define DRS_FLAPS_MS  900000u  /* … within this, and so long it gets no guest */
 #define DRS_SLOTS     100u
+#define DRS_SLOT_MS   900000u
 
 struct drs_past {
 	double cpu_mhz;    /* smoothed */
@@ -24,7 +25,7 @@ struct drs_past {
 	obj_id came_from;  /* that one */
 	bool has_failed;   /* that one */
 	double dirty_mb_s; /* that it rewrote in its last move; 0: not known */
-	uint64_t slot;     /* newest quarter of an hour, of the clock; 0: none */
+	uint64_t slot;     /* newest quarter of an hour (drs_past_slot); 0: none */
 	uint32_t most_mhz[DRS_SLOTS];
 };
 
@@ -33,6 +34,12 @@ void drs_past_take(struct drs_past *p, double cpu_mhz, uint64_t now_ms);
 /* The most that is to be expected within an hour: of the last one, and of the one that
  * began at this time yesterday. */
 double drs_past_peak(const struct drs_past *p, uint64_t now_ms);
+
+/* The quarter of an hour that now is; those of the day before have numbers, too. */
+uint64_t drs_past_slot(uint64_t now_ms);
+uint32_t drs_past_most(const struct drs_past *p, uint64_t slot); /* 0: not known */
+/* What it wanted then, as it was stored. */
+void drs_past_recall(struct drs_past *p, uint64_t slot, uint32_t mhz);
 
 struct drs_losses {
 	uint64_t at_ms[DRS_FLAPS]; /* the newest; 0: none */

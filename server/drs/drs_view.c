@@ -51,9 +51,6 @@ note_place(struct map *m, obj_id id, uint32_t at)
 static const char *
 why_closed(const struct gather *x, const struct host *h)
 {
-	const struct drs_losses *l =
-	    x->env->losses ? map_get(x->env->losses, h->o.id.v) : NULL;
-
 	if (h->maintenance != MAINT_NONE)
 		return "is in maintenance";
 	if (h->standby != STANDBY_NONE)
@@ -62,7 +59,7 @@ why_closed(const struct gather *x, const struct host *h)
 		return "is not connected";
 	if (admission_is_kept(x->env->inv, h->o.id))
 		return "is kept free for the guests of lost hosts";
-	if (l && drs_losses_are_many(l, x->env->now_ms))
+	if (h->flapping)
 		return "comes and goes: it was lost three times in a quarter of an "
 		       "hour";
 	return NULL;

@@ -19,9 +19,8 @@ struct drs_env {
 	const struct inv *inv;
 	const struct hosts *hosts;
 	const struct tasks *tasks;
-	const struct map *past;   /* vm id → struct drs_past; NULL: none yet */
-	const struct map *losses; /* host id → struct drs_losses; or NULL */
-	uint64_t now_ms;          /* of the clock that never steps */
+	const struct map *past; /* vm id → struct drs_past; NULL: none yet */
+	uint64_t now_ms;        /* of the clock that never steps */
 	uint64_t wall_ms;
 };
 

@@ -89,6 +89,7 @@ struct host { /* parent: cluster */
 	uint32_t channel_port;               /* 0: takes no transfers */
 	enum maintenance_state maintenance;
 	enum standby_state standby;
+	bool flapping; /* it comes and goes: gets no guests */
 	uint32_t ha_slot; /* its block in its cluster's lease areas; 0: none yet */
 	/* Its incarnation, and the last one that gets no lease any more (ha_decide.h)
 	 */
