@@ -205,11 +205,15 @@ guard_del(struct nl *nl, const char *port, struct err *e)
 
 	if (!nl->filter)
 		return 0;
-	/* They were made together: one that is absent has taken the other along. */
-	nft_begin(&b);
-	nft_del_jump(&b, port);
-	nft_del_chain(&b, port);
-	rc = nft_commit(nl->filter, &b, &why);
+	rc = nft_find_chain(nl->filter, port, &why);
+	if (!rc) {
+		/* They were made together: one that is absent has taken the other
+		 * along. */
+		nft_begin(&b);
+		nft_del_jump(&b, port);
+		nft_del_chain(&b, port);
+		rc = nft_commit(nl->filter, &b, &why);
+	}
 	return rc && rc != ERR_NOT_FOUND ? err_set(e, rc, "%s", why.msg) : 0;
 }
 

@@ -426,6 +426,21 @@ hear(struct nl_sock *sock, struct err *e)
 }
 
 int
+nft_find_chain(struct nl_sock *sock, const char *port, struct err *e)
+{
+	struct nl_msg *m = chain_message(NFT_MSG_GETCHAIN, NLM_F_ACK, port);
+	struct nlmsghdr *h = nlmsg_hdr(m);
+	int rc;
+
+	h->nlmsg_seq = 1;
+	rc = nl_sendto(sock, h, h->nlmsg_len);
+	nlmsg_free(m);
+	if (rc < 0)
+		return err_set(e, nl_code_of(rc), "packet filter: %s", nl_geterror(rc));
+	return hear(sock, e);
+}
+
+int
 nft_commit(struct nl_sock *sock, struct nft_batch *b, struct err *e)
 {
 	struct nlmsghdr last;

@@ -53,5 +53,9 @@ void nft_put_rule(struct nft_batch *b, const char *port, const struct nft_rule *
 void nft_put_jump(struct nft_batch *b, const char *port);
 void nft_del_jump(struct nft_batch *b, const char *port);
 void nft_del_chain(struct nft_batch *b, const char *port);
-/* Send it, and leave it empty.  ERR_UNSUPPORTED: this kernel has no such rules. */
+/* ERR_NOT_FOUND: there is none for port. */
+int nft_find_chain(struct nl_sock *sock, const char *port, struct err *e) WARN_UNUSED;
+/* Send it, and leave it empty.  ERR_UNSUPPORTED: this kernel has no such rules.  One
+ * that is refused takes 10 to 20 ms: the kernel waits for who may see what it undoes.
+ */
 int nft_commit(struct nl_sock *sock, struct nft_batch *b, struct err *e) WARN_UNUSED;
