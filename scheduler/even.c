@@ -2,9 +2,7 @@
 #include <math.h>
 
 #include "scheduler/moves.h"
-
-#define STEP_PRIORITY 0.1 /* unevenness that is worth one step of priority */
-#define NOTHING       6u
+#include "scheduler/policy.h"
 
 static void
 add(struct bal_sums *s, const struct bal_host *h, double cpu, double mem, double sign)
@@ -51,24 +49,15 @@ even_sum_after(
 }
 
 static double
-deviation(double sum, double squares, uint32_t n)
-{
-	double mean = n ? sum / n : 0;
-	double variance = n ? squares / n - mean * mean : 0;
-
-	return variance > 0 ? sqrt(variance) : 0;
-}
-
-static double
 cpu_of(const struct even_sums *e)
 {
-	return deviation(e->s.sx, e->s.qx, e->n);
+	return policy_deviation(e->s.sx, e->s.qx, e->n);
 }
 
 static double
 memory_of(const struct even_sums *e)
 {
-	return deviation(e->s.sy, e->s.qy, e->n);
+	return policy_deviation(e->s.sy, e->s.qy, e->n);
 }
 
 struct sched_unevenness
@@ -104,29 +93,14 @@ widest_gap(const struct bal *b)
 	return fmax(hi[0] - lo[0], hi[1] - lo[1]);
 }
 
-/* The deviation hides a few hot hosts among many: each pair of hosts counts too. */
-static uint32_t
-priority_of_gap(double gap)
-{
-	static const double over[] = { [2] = 0.30, [3] = 0.20, [4] = 0.10, [5] = 0.05 };
-	uint32_t p = 2;
-
-	while (p < NOTHING && !(gap > over[p]))
-		p++;
-	return p;
-}
-
 uint32_t
 even_priority(const struct bal *b, const struct even_sums *e)
 {
-	double worst = fmax(cpu_of(e), memory_of(e));
-	double steps = ceil(worst / STEP_PRIORITY * sqrt(e->n));
-	uint32_t p = steps < 1 ? NOTHING : steps > 4 ? 2 : NOTHING - (uint32_t)steps;
-	uint32_t q;
+	uint32_t p = policy_priority(fmax(cpu_of(e), memory_of(e)), e->n), q;
 
 	/* Nothing is more urgent, whatever the gaps are. */
 	if (p == 2)
 		return p;
-	q = e->n ? priority_of_gap(widest_gap(b)) : NOTHING;
+	q = e->n ? policy_priority_of_gap(widest_gap(b)) : POLICY_NOTHING;
 	return p < q ? p : q;
 }

@@ -1,15 +1,8 @@
 /* sched_balance: what must be, then what evens the hosts out. */
-#include <math.h>
-
 #include "scheduler/moves.h"
+#include "scheduler/policy.h"
 
-#define MAX_REFUSED    64u /* changes that were looked at and not worth it */
-#define GAIN_TINY      1e-6
-#define GAIN_LEAST     0.005
-#define GAIN_ANY       0.001
-#define GAIN_HOSTS     4.0 /* up to so many; one move is less of a larger cluster */
-#define GAIN_OVERRIDES 0.2 /* so much evenness is worth any cost */
-#define AGGRESSIVE     5u  /* threshold at which any gain is taken */
+#define GAIN_TINY 1e-6
 
 struct evening {
 	struct moves *m;
@@ -21,13 +14,12 @@ static struct bal_limits
 limits_of(const struct moves *m)
 {
 	const struct sched_ask *ask = m->ask;
-	double least = ask->threshold >= AGGRESSIVE ? GAIN_ANY : GAIN_LEAST;
 
 	return (struct bal_limits){
 		.max_moved = ask->max_moves,
 		.target = (double)ask->target_ppm / 1e6,
 		.min_gain = ask->threshold
-				? least * fmin(1, GAIN_HOSTS / m->x.b.host_count)
+				? policy_least_gain(ask->threshold, m->x.b.host_count)
 				: GAIN_TINY,
 	};
 }
@@ -75,7 +67,7 @@ is_worth_it(const struct evening *x, const struct bal_change *c)
 	if (x->per_host[from] >= ask->max_per_host ||
 	    x->per_host[c->to] >= ask->max_per_host)
 		return false;
-	return !ask->must_pay || c->gain >= GAIN_OVERRIDES || net_of(x->m, c) > 0;
+	return !ask->must_pay || c->gain >= POLICY_OVERRIDES || net_of(x->m, c) > 0;
 }
 
 /* No guest is looked at twice. */
@@ -109,7 +101,7 @@ even_by_worth(struct evening *x)
 	uint32_t threshold = x->m->ask->threshold, refused = 0;
 	struct bal_change c;
 
-	while (refused < MAX_REFUSED && b->score > x->limits.target) {
+	while (refused < POLICY_MAX_REFUSED && b->score > x->limits.target) {
 		struct even_sums now = even_sum(b);
 
 		if (threshold && even_priority(b, &now) > threshold)

@@ -2,26 +2,9 @@
 #include <math.h>
 
 #include "scheduler/moves.h"
+#include "scheduler/policy.h"
 
-#define CORE_SHARE 0.3  /* of a core that sending or taking memory keeps busy */
-#define SLOWED     0.05 /* of its demand a guest loses while it is copied */
-#define RESUME_S   0.2
-#define DIRTY_MAX  0.9  /* of the link; above that a copy would never end */
-#define SWITCH_MB  32.0 /* what is left to send when it is paused */
-#define STABLE_S   300  /* that demand is taken to stay what it is */
-
-/* Load from which on guests may have to wait, by threshold. */
-static const double knees[] = { 0.5, 0.5, 0.5, 0.5, 0.3, 0 };
-
-/* What guests may have to wait for, in MHz. */
-static double
-unmet(const struct bal_host *h, double cpu, double mem, double knee)
-{
-	double x = fmax(0, cpu / h->cpu_cap - knee),
-	       y = fmax(0, mem / h->mem_cap - knee);
-
-	return (x * x + y * y) * h->cpu_cap;
-}
+#define STABLE_S 300 /* that demand is taken to stay what it is */
 
 static double
 core_mhz(const struct moves *m, uint32_t host)
@@ -37,29 +20,47 @@ whole(double x)
 	return (int64_t)fmin(fmax(round(x), -0x1p62), 0x1p62);
 }
 
+/* A snapshot has no peaks: what guests want now is what they may want. */
+static struct policy_host
+host_of(const struct moves *m, uint32_t host)
+{
+	const struct bal_host *h = &m->x.b.hosts[host];
+
+	return (struct policy_host){
+		.cpu = h->cpu,
+		.mem = h->mem,
+		.peak = h->cpu,
+		.cpu_cap = h->cpu_cap,
+		.mem_cap = h->mem_cap,
+		.core_mhz = core_mhz(m, host),
+	};
+}
+
 struct sched_worth
 worth_of(const struct moves *m, uint32_t guest, uint32_t to)
 {
 	const struct bal_guest *g = &m->x.b.guests[guest];
-	const struct bal_host *f = &m->x.b.hosts[g->at], *t = &m->x.b.hosts[to];
 	const struct sched_guest *in = &view_guest_at(m->v, m->x.guest_of[guest])->in;
-	double link = (double)m->ask->link_mb_s, knee = knees[m->ask->threshold];
-	double copy_s = g->mem / (link * (1 - fmin(g->dirty / link, DIRTY_MAX)));
-	double stop_s = fmin(g->mem, SWITCH_MB) / link + RESUME_S;
-	double stable_s = (double)(in->stable_s ? in->stable_s : STABLE_S);
-	double cost = copy_s * CORE_SHARE * (core_mhz(m, g->at) + core_mhz(m, to)) +
-		      copy_s * SLOWED * g->cpu + stop_s * g->cpu;
-	double benefit = unmet(f, f->cpu, f->mem, knee) +
-			 unmet(t, t->cpu, t->mem, knee) -
-			 unmet(f, f->cpu - g->cpu, f->mem - g->mem, knee) -
-			 unmet(t, t->cpu + g->cpu, t->mem + g->mem, knee);
+	const struct policy_move move = {
+		.from = host_of(m, g->at),
+		.to = host_of(m, to),
+		.guest = {
+			.cpu = g->cpu,
+			.mem = g->mem,
+			.peak = g->cpu,
+			.dirty_mb_s = g->dirty,
+			.stable_s = (double)(in->stable_s ? in->stable_s : STABLE_S),
+		},
+		.link_mb_s = (double)m->ask->link_mb_s,
+		.knee = policy_knee(m->ask->threshold),
+	};
+	struct policy_worth w = policy_worth_of(&move);
 
-	benefit *= fmax(0, stable_s - copy_s);
 	return (struct sched_worth){
-		.copy_ms = (uint64_t)whole(copy_s * 1000),
-		.stop_ms = (uint64_t)whole(stop_s * 1000),
-		.cost = whole(cost),
-		.benefit = whole(benefit),
-		.net = whole(benefit) - whole(cost),
+		.copy_ms = (uint64_t)whole(w.copy_s * 1000),
+		.stop_ms = (uint64_t)whole(w.stop_s * 1000),
+		.cost = whole(w.cost),
+		.benefit = whole(w.benefit),
+		.net = whole(w.benefit) - whole(w.cost),
 	};
 }

@@ -29,9 +29,6 @@ drs_reason_text(enum drs_reason r)
 	return reasons[r].text;
 }
 
-/* Load from which on guests may have to wait, by threshold. */
-static const double knees[] = { 0.5, 0.5, 0.5, 0.5, 0.3, 0 };
-
 static void
 begin(struct drs_run *r)
 {
@@ -49,8 +46,7 @@ begin(struct drs_run *r)
 	    arena_array(r->mem, v->guest_count + 1, sizeof(struct drs_blocker));
 	r->plan->breaches =
 	    arena_array(r->mem, v->rule_count + 1, sizeof(struct drs_breach));
-	r->knee = knees[v->threshold < ARRAY_SIZE(knees) ? v->threshold
-							 : ARRAY_SIZE(knees) - 1];
+	r->knee = policy_knee(v->threshold);
 	for (uint32_t g = 0; g < v->guest_count; g++) {
 		uint32_t h = v->guests[g].host;
 		r->at[g] = h;

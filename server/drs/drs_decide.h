@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/id.h"
+#include "scheduler/policy.h"
 #include "server/inventory/inv.h"
 #include "server/inventory/inv_drs.h"
 
@@ -103,14 +104,6 @@ struct drs_load {
 	double cpu_mhz, mem_mb, peak_mhz;
 };
 
-/* What a move costs and brings, in MHz times seconds. */
-struct drs_worth {
-	double copy_s, stop_s, cost, benefit;
-	double worst; /* what it brings if all want what they may want */
-	double risk;  /* that, if it is a loss; else 0 */
-	double net;
-};
-
 struct drs_alt {
 	uint32_t host;
 	const char *term; /* "reach", "rule", "memory", "back", "closed", "gain" */
@@ -126,7 +119,7 @@ struct drs_move {
 	uint32_t hosts;   /* that the sums are over */
 	struct drs_sums before, after;
 	struct drs_load from_before, to_before;
-	struct drs_worth worth;
+	struct policy_worth worth;
 	double knee;
 	struct drs_alt alts[DRS_MAX_ALTS];
 	uint32_t alt_count;
@@ -176,4 +169,3 @@ void drs_decide(const struct drs_view *v, struct arena *mem, struct drs_plan *re
 
 const char *drs_reason_code(enum drs_reason r); /* "hostMaint" */
 const char *drs_reason_text(enum drs_reason r); /* for people */
-double drs_deviation(double sum, double squares, uint32_t n);

@@ -8,14 +8,8 @@
 #include "server/drs/drs_int.h"
 
 #define MAX_PER_HOST 8u  /* moves from or to one host in a run */
-#define MAX_REFUSED  64u /* changes that were looked at and not worth it */
 #define MAX_MOVES    64u /* in a plan: what comes then is planned with the loads of then \
 			  */
-#define GAIN_LEAST     0.005
-#define GAIN_ANY       0.001
-#define GAIN_HOSTS     4.0 /* up to so many; one move is less of a larger cluster */
-#define GAIN_OVERRIDES 0.2 /* so much evenness is worth any cost */
-#define AGGRESSIVE     5u  /* threshold at which any gain is taken */
 
 struct even {
 	struct drs_run *r;
@@ -189,10 +183,10 @@ static enum drs_reason
 reason_of(const struct drs_move *m)
 {
 	const struct drs_sums *a = &m->before, *b = &m->after;
-	double cpu = drs_deviation(a->cpu, a->cpu_squares, m->hosts) -
-		     drs_deviation(b->cpu, b->cpu_squares, m->hosts);
-	double mem = drs_deviation(a->mem, a->mem_squares, m->hosts) -
-		     drs_deviation(b->mem, b->mem_squares, m->hosts);
+	double cpu = policy_deviation(a->cpu, a->cpu_squares, m->hosts) -
+		     policy_deviation(b->cpu, b->cpu_squares, m->hosts);
+	double mem = policy_deviation(a->mem, a->mem_squares, m->hosts) -
+		     policy_deviation(b->mem, b->mem_squares, m->hosts);
 
 	return cpu >= mem ? DRS_BALANCE_CPU : DRS_BALANCE_MEMORY;
 }
@@ -202,10 +196,10 @@ reason_of(const struct drs_move *m)
 static bool
 next_change(struct even *x, struct bal_change *ret)
 {
-	double least = x->r->v->threshold >= AGGRESSIVE ? GAIN_ANY : GAIN_LEAST;
 	const struct bal_limits l = {
 		.max_moved = x->b.guest_count,
-		.min_gain = least * fmin(1, GAIN_HOSTS / x->b.host_count),
+		.min_gain = policy_least_gain(
+		    x->r->v->threshold, x->b.host_count),
 	};
 
 	return bal_next(&x->b, &l, ret);
@@ -274,7 +268,7 @@ is_worth_it(const struct even *x, uint32_t first)
 	const struct drs_move *last = &p->moves[p->move_count - 1];
 	gain = drs_imbalance(&p->moves[first].before, last->hosts) -
 	       drs_imbalance(&last->after, last->hosts);
-	return net + fmin(0, worst) > 0 || (gain >= GAIN_OVERRIDES && worst >= 0);
+	return net + fmin(0, worst) > 0 || (gain >= POLICY_OVERRIDES && worst >= 0);
 }
 
 static void
@@ -343,7 +337,7 @@ drs_even_out(struct drs_run *r)
 	uint32_t refused = 0, most = r->plan->move_count + MAX_MOVES;
 
 	even_init(&x, r);
-	while (x.b.host_count > 1 && x.b.guest_count && refused < MAX_REFUSED &&
+	while (x.b.host_count > 1 && x.b.guest_count && refused < POLICY_MAX_REFUSED &&
 	       r->plan->move_count < most) {
 		uint32_t n, first = r->plan->move_count;
 		struct drs_sums now = drs_sum(r, &n);

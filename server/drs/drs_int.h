@@ -33,7 +33,7 @@ void drs_find_powers(struct drs_run *r);
 void drs_even_out(struct drs_run *r);
 
 /* drs_worth.c */
-struct drs_worth drs_worth_of(const struct drs_run *r, uint32_t guest, uint32_t to);
+struct policy_worth drs_worth_of(const struct drs_run *r, uint32_t guest, uint32_t to);
 double drs_peak(const struct drs_guest *g); /* its peak, or at least its demand */
 /* Sums over the hosts that stay. */
 struct drs_sums drs_sum(const struct drs_run *r, uint32_t *ret_hosts);

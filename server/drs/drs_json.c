@@ -18,8 +18,8 @@ imbalance_json(const struct drs_sums *s, uint32_t hosts)
 {
 	json *o = json_new_object();
 
-	json_set_real(o, "cpu", drs_deviation(s->cpu, s->cpu_squares, hosts));
-	json_set_real(o, "memory", drs_deviation(s->mem, s->mem_squares, hosts));
+	json_set_real(o, "cpu", policy_deviation(s->cpu, s->cpu_squares, hosts));
+	json_set_real(o, "memory", policy_deviation(s->mem, s->mem_squares, hosts));
 	return o;
 }
 
@@ -172,10 +172,10 @@ drs_move_text(const struct drs_view *v, const struct drs_move *m)
 	    "%.3f and %.3f%s",
 	    drs_reason_text(m->reason), m->company ? "; it goes " : "",
 	    m->company ? m->company : "", m->hosts,
-	    drs_deviation(m->before.cpu, m->before.cpu_squares, m->hosts),
-	    drs_deviation(m->before.mem, m->before.mem_squares, m->hosts),
-	    drs_deviation(m->after.cpu, m->after.cpu_squares, m->hosts),
-	    drs_deviation(m->after.mem, m->after.mem_squares, m->hosts), doubt);
+	    policy_deviation(m->before.cpu, m->before.cpu_squares, m->hosts),
+	    policy_deviation(m->before.mem, m->before.mem_squares, m->hosts),
+	    policy_deviation(m->after.cpu, m->after.cpu_squares, m->hosts),
+	    policy_deviation(m->after.mem, m->after.mem_squares, m->hosts), doubt);
 }
 
 static json *

@@ -3,30 +3,14 @@
  */
 #include <math.h>
 
+#include "scheduler/policy.h"
 #include "server/drs/drs_int.h"
-
-#define STEP_PRIORITY 0.1  /* imbalance that is worth one step of priority */
-#define CORE_SHARE    0.3  /* of a core that sending or taking memory keeps busy */
-#define SLOWED        0.05 /* of its demand a guest loses while it is copied */
-#define RESUME_S      0.2
-#define DIRTY_MAX     0.9    /* of the link; above that a copy would never end */
-#define SWITCH_MB     32.0   /* what is left to send when it is paused */
-#define AHEAD_S       3600.0 /* so far ahead a move is judged */
-
-double
-drs_deviation(double sum, double squares, uint32_t n)
-{
-	double mean = n ? sum / n : 0;
-	double variance = n ? squares / n - mean * mean : 0;
-
-	return variance > 0 ? sqrt(variance) : 0;
-}
 
 double
 drs_imbalance(const struct drs_sums *s, uint32_t hosts)
 {
-	return drs_deviation(s->cpu, s->cpu_squares, hosts) +
-	       drs_deviation(s->mem, s->mem_squares, hosts);
+	return policy_deviation(s->cpu, s->cpu_squares, hosts) +
+	       policy_deviation(s->mem, s->mem_squares, hosts);
 }
 
 static bool
@@ -96,38 +80,15 @@ widest_gap(const struct drs_run *r)
 	return fmax(hi[0] - lo[0], hi[1] - lo[1]);
 }
 
-/* The deviation hides a few hot hosts among many: each pair of hosts counts too. */
-static uint32_t
-priority_of_gap(double gap)
-{
-	static const double over[] = { [2] = 0.30, [3] = 0.20, [4] = 0.10, [5] = 0.05 };
-	uint32_t p = 2;
-
-	while (p <= 5 && !(gap > over[p]))
-		p++;
-	return p;
-}
-
 uint32_t
 drs_priority(const struct drs_run *r, const struct drs_sums *s, uint32_t hosts)
 {
-	double worst = fmax(drs_deviation(s->cpu, s->cpu_squares, hosts),
-	    drs_deviation(s->mem, s->mem_squares, hosts));
-	double steps = ceil(worst / STEP_PRIORITY * sqrt(hosts));
-	uint32_t p = steps < 1 ? 6 : steps > 4 ? 2 : 6 - (uint32_t)steps;
-	uint32_t q = priority_of_gap(hosts ? widest_gap(r) : 0);
+	double worst = fmax(policy_deviation(s->cpu, s->cpu_squares, hosts),
+	    policy_deviation(s->mem, s->mem_squares, hosts));
+	uint32_t p = policy_priority(worst, hosts);
+	uint32_t q = policy_priority_of_gap(hosts ? widest_gap(r) : 0);
 
 	return p < q ? p : q;
-}
-
-/* Load above the knee is what guests may have to wait for, in MHz. */
-static double
-unmet(const struct drs_host *h, double cpu, double mem, double knee)
-{
-	double x = fmax(0, cpu / h->cpu_mhz - knee),
-	       y = fmax(0, mem / h->mem_mb - knee);
-
-	return (x * x + y * y) * h->cpu_mhz;
 }
 
 double
@@ -136,42 +97,40 @@ drs_peak(const struct drs_guest *g)
 	return fmax(g->peak_mhz, g->cpu_mhz);
 }
 
-/* How much less would be unmet with guest on host to; cpu: what the hosts' guests want,
- * mhz: what it wants. */
-static double
-less_unmet(
-    const struct drs_run *r, uint32_t guest, uint32_t to, const double *cpu, double mhz)
+static struct policy_host
+host_of(const struct drs_run *r, uint32_t host)
 {
-	uint32_t from = r->at[guest];
-	const struct drs_host *hf = &r->v->hosts[from], *ht = &r->v->hosts[to];
-	double mb = r->v->guests[guest].mem_mb;
+	const struct drs_host *h = &r->v->hosts[host];
 
-	return unmet(hf, cpu[from], r->given[from], r->knee) +
-	       unmet(ht, cpu[to], r->given[to], r->knee) -
-	       unmet(hf, cpu[from] - mhz, r->given[from] - mb, r->knee) -
-	       unmet(ht, cpu[to] + mhz, r->given[to] + mb, r->knee);
+	return (struct policy_host){
+		.cpu = r->cpu[host],
+		.mem = r->given[host],
+		.peak = r->peak[host],
+		.cpu_cap = h->cpu_mhz,
+		.mem_cap = h->mem_mb,
+		.core_mhz = h->core_mhz,
+	};
 }
 
-struct drs_worth
+struct policy_worth
 drs_worth_of(const struct drs_run *r, uint32_t guest, uint32_t to)
 {
 	const struct drs_guest *g = &r->v->guests[guest];
-	uint32_t from = r->at[guest];
-	const struct drs_host *hf = &r->v->hosts[from], *ht = &r->v->hosts[to];
-	double dirty = fmin(g->dirty_mb_s / r->v->link_mb_s, DIRTY_MAX);
-	struct drs_worth w = { 0 };
+	const struct policy_move m = {
+		.from = host_of(r, r->at[guest]),
+		.to = host_of(r, to),
+		.guest = {
+			.cpu = g->cpu_mhz,
+			.mem = g->mem_mb,
+			.peak = drs_peak(g),
+			.dirty_mb_s = g->dirty_mb_s,
+			.stable_s = g->stable_s,
+		},
+		.link_mb_s = r->v->link_mb_s,
+		.knee = r->knee,
+	};
 
-	w.copy_s = g->mem_mb / (r->v->link_mb_s * (1 - dirty));
-	w.stop_s = fmin(g->mem_mb, SWITCH_MB) / r->v->link_mb_s + RESUME_S;
-	w.cost = w.copy_s * CORE_SHARE * (hf->core_mhz + ht->core_mhz) +
-		 w.copy_s * SLOWED * g->cpu_mhz + w.stop_s * g->cpu_mhz;
-	w.benefit = less_unmet(r, guest, to, r->cpu, g->cpu_mhz) *
-		    fmax(0, g->stable_s - w.copy_s);
-	w.worst = less_unmet(r, guest, to, r->peak, drs_peak(g)) *
-		  fmax(0, AHEAD_S - g->stable_s);
-	w.risk = fmin(0, w.worst);
-	w.net = w.benefit + w.risk - w.cost;
-	return w;
+	return policy_worth_of(&m);
 }
 
 /* The hosts that it does not go to, best first. */

@@ -166,10 +166,10 @@ decide(struct world *w, struct str *out)
 		    drs_reason_code(plan.blockers[i].reason), plan.blockers[i].text);
 	str_addf(out, "%s: %.4f -> %.4f CPU, %.4f -> %.4f memory\n",
 	    plan.is_uneven ? "uneven" : "even",
-	    drs_deviation(plan.before.cpu, plan.before.cpu_squares, plan.hosts),
-	    drs_deviation(plan.after.cpu, plan.after.cpu_squares, plan.hosts),
-	    drs_deviation(plan.before.mem, plan.before.mem_squares, plan.hosts),
-	    drs_deviation(plan.after.mem, plan.after.mem_squares, plan.hosts));
+	    policy_deviation(plan.before.cpu, plan.before.cpu_squares, plan.hosts),
+	    policy_deviation(plan.after.cpu, plan.after.cpu_squares, plan.hosts),
+	    policy_deviation(plan.before.mem, plan.before.mem_squares, plan.hosts),
+	    policy_deviation(plan.after.mem, plan.after.mem_squares, plan.hosts));
 }
 
 void

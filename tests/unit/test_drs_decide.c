@@ -110,9 +110,9 @@ test_two_loaded_guests_part(void **state)
 	assert_int_equal(m->priority, 2);
 	assert_int_equal(m->reason, DRS_BALANCE_CPU);
 	/* Loads 1, 0, 0, then 1/2, 1/2, 0. */
-	assert_true(fabs(drs_deviation(m->before.cpu, m->before.cpu_squares, 3) -
+	assert_true(fabs(policy_deviation(m->before.cpu, m->before.cpu_squares, 3) -
 			 sqrt(2.0) / 3) < 1e-9);
-	assert_true(fabs(drs_deviation(m->after.cpu, m->after.cpu_squares, 3) -
+	assert_true(fabs(policy_deviation(m->after.cpu, m->after.cpu_squares, 3) -
 			 sqrt(2.0) / 6) < 1e-9);
 	assert_true(fabs(m->worth.copy_s - 10.24) < 1e-9);
 	assert_true(m->worth.net > 0);
@@ -214,7 +214,8 @@ test_two_change_places(void **state)
 	assert_int_equal(then->waits_for, 0);
 	assert_true(then->after.cpu_squares < first->before.cpu_squares);
 	assert_non_null(strstr(first->company, "in exchange for"));
-	assert_true(drs_deviation(w.plan.after.cpu, w.plan.after.cpu_squares, 2) < 0.1);
+	assert_true(
+	    policy_deviation(w.plan.after.cpu, w.plan.after.cpu_squares, 2) < 0.1);
 	arena_free(w.mem);
 }
 
