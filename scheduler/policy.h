@@ -3,7 +3,7 @@
  * brings.
  *
  * The formulae of docs/drs.md, once, for the scheduler's calls and for the server's
- * DRS, which keeps books of its own (ADR 36).  Pure; loads are demand by capacity.
+ * DRS, which keeps books of its own (ADR 38).  Pure; loads are demand by capacity.
  */
 #pragma once
 #include <stdint.h>
