@@ -81,11 +81,12 @@ admission_guest(
 int
 admission_start(const struct inv *inv, const struct vm *vm, struct err *e)
 {
-	if (admission_is_kept(inv, vm->host))
+	if (admission_is_kept(inv, vm->host)) {
 		return err_set(e, ERR_NO_CAPACITY,
 		    "host \"%s\" is kept free for the guests of lost hosts: move "
 		    "\"%s\" to another one first",
 		    inv_name(inv, vm->host), vm->o.name);
+	}
 	return admission_guest(inv, inv_ancestor(inv, vm->host, KIND_CLUSTER), vm, e);
 }
 

@@ -73,15 +73,16 @@ check_part(const struct part *p, const char *cluster, const char *name, struct e
 
 	if (!p->keep_permille || p->asked <= open)
 		return 0;
-	if (p->reservation > lacking)
+	if (p->reservation > lacking) {
 		snprintf(fits, sizeof(fits),
 		    "it fits with a reservation of %" PRIu64 " %s",
 		    p->reservation - lacking, p->unit);
-	else if (lacking <= p->reserved)
+	} else if (lacking <= p->reserved) {
 		snprintf(fits, sizeof(fits),
 		    "it fits once others give back %" PRIu64 " %s", lacking, p->unit);
-	else
+	} else {
 		snprintf(fits, sizeof(fits), "nothing fits while so much is kept");
+	}
 	return err_set(e, ERR_NO_CAPACITY,
 	    "\"%.50s\" asks for %" PRIu64 " %s of %s, %" PRIu64
 	    " too many: cluster \"%.30s\" keeps %" PRIu64 " of %" PRIu64

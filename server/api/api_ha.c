@@ -216,11 +216,12 @@ read_hosts(const struct api_call *c, const json *list, obj_id *ret, struct err *
 		const struct host *h = inv_host(inv, ret[i]);
 		if (!h)
 			return err_set(e, ERR_NOT_FOUND, "hosts: there is no %.40s", s);
-		if (!obj_id_is(h->o.parent, c->id))
+		if (!obj_id_is(h->o.parent, c->id)) {
 			return err_set(e, ERR_INVALID,
 			    "hosts: \"%s\" is of cluster \"%s\", not of \"%s\"",
 			    h->o.name, inv_name(inv, h->o.parent),
 			    inv_name(inv, c->id));
+		}
 	}
 	return 0;
 }

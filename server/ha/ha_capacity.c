@@ -165,14 +165,15 @@ tell_level(const struct job *j, struct known *k, const char *text)
 	const struct cluster *cl = inv_cluster(j->c->o.inv, j->cluster);
 	bool is_low = j->survives < cl->ha_failover_level;
 
-	if (is_low && !k->is_low)
+	if (is_low && !k->is_low) {
 		event_post(j->c->o.inv, EV_HA_CAPACITY_LOW, j->cluster, NULL,
 		    "Cluster %s may lose %u host%s and should %u: %s", cl->o.name,
 		    j->survives, j->survives == 1 ? "" : "s", cl->ha_failover_level,
 		    text);
-	else if (!is_low && k->is_low)
+	} else if (!is_low && k->is_low) {
 		event_post(j->c->o.inv, EV_HA_CAPACITY_OK, j->cluster, NULL,
 		    "Cluster %s %s", cl->o.name, text);
+	}
 	k->is_low = is_low;
 }
 
@@ -183,12 +184,13 @@ tell_degradation(const struct job *j, struct known *k)
 	uint32_t percent = admission_degradation(j->c->o.inv, j->cluster);
 	bool is_degraded = percent > cl->ha_degradation_percent;
 
-	if (is_degraded && !k->is_degraded)
+	if (is_degraded && !k->is_degraded) {
 		event_post(j->c->o.inv, EV_HA_DEGRADATION, j->cluster, NULL,
 		    "With %u host%s of cluster %s lost its guests would miss %u %% of "
 		    "what they use; %u %% is tolerated",
 		    cl->ha_failover_level, cl->ha_failover_level == 1 ? "" : "s",
 		    cl->o.name, percent, cl->ha_degradation_percent);
+	}
 	k->is_degraded = is_degraded;
 }
 

@@ -68,14 +68,15 @@ loss_json(const struct inv *inv, const struct ha_loss *l)
 	return o;
 }
 
-static const struct sched_move *
-first_refused(const struct sched_plan *p)
+/* Why the first of them has no place, or "". */
+static const char *
+first_reason(const struct sched_plan *p)
 {
 	for (size_t i = 0; i < p->move_count; i++) {
 		if (p->moves[i].code)
-			return &p->moves[i];
+			return p->moves[i].text;
 	}
-	return NULL;
+	return "";
 }
 
 void
@@ -93,7 +94,7 @@ ha_loss_say(const struct inv *inv, const struct ha_loss *list, size_t n,
 			continue;
 		str_addf(to, "with %s down %zu guest%s no place: %.*s", host,
 		    l->plan->refused, l->plan->refused == 1 ? " has" : "s have",
-		    TEXT_MAX, first_refused(l->plan)->text);
+		    TEXT_MAX, first_reason(l->plan));
 		return;
 	}
 	if (!n)

@@ -97,17 +97,19 @@ check_failover_hosts(const struct inv *inv, const struct cluster *cl, struct err
 			return err_set(e, ERR_NOT_FOUND,
 			    "ha_failover_hosts: there is no %s",
 			    obj_id_text(l->v[i], id));
-		if (!obj_id_is(h->o.parent, cl->o.id))
+		if (!obj_id_is(h->o.parent, cl->o.id)) {
 			return err_set(e, ERR_INVALID,
 			    "ha_failover_hosts: host \"%s\" is of cluster \"%s\", not "
 			    "of \"%s\"",
 			    h->o.name, inv_name(inv, h->o.parent), cl->o.name);
+		}
 	}
-	if (l->n && l->n >= count_hosts(inv, cl))
+	if (l->n && l->n >= count_hosts(inv, cl)) {
 		return err_set(e, ERR_INVALID,
 		    "ha_failover_hosts: with every host of cluster \"%s\" kept free no "
 		    "guest could run",
 		    cl->o.name);
+	}
 	return 0;
 }
 
@@ -297,11 +299,12 @@ check_other(const struct inv *inv, const struct vm *vm, const struct vm *other,
 		return err_set(e, ERR_INVALID,
 		    "ha_depends: \"%s\" is in cluster \"%s\", \"%s\" in \"%s\"",
 		    other->o.name, inv_name(inv, its), vm->o.name, inv_name(inv, mine));
-	if (str_same(gate, ha_gate_text(HA_GATE_PORT)) && !other->ha_ready_port)
+	if (str_same(gate, ha_gate_text(HA_GATE_PORT)) && !other->ha_ready_port) {
 		return err_set(e, ERR_INVALID,
 		    "ha_depends: \"%s\" has no ha_ready_port that gate port could wait "
 		    "for",
 		    other->o.name);
+	}
 	return 0;
 }
 

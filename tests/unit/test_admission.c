@@ -10,7 +10,7 @@ static void
 set(struct lab *l, const char *op, obj_id id, const char *args)
 {
 	if (lab_do(l, op, id, args))
-		fail_msg("%s: %s %s", args, l->msg, lab_task_error(l));
+		fail_msg("%s: %s %s", op, l->msg, lab_task_error(l));
 }
 
 static void
