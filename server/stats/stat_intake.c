@@ -1,6 +1,5 @@
-/*
- * stat_intake: rounds of samples from agents to their objects' rings.
- */
+#include "server/stats/stat_intake.h"
+
 #include <stdio.h>
 
 #include "base/assert.h"
@@ -99,8 +98,8 @@ fill_ack(const struct stats *s, obj_id host, uint64_t now_ms, Drover__StatAck *r
 }
 
 void
-stat_intake_take(void *arg, obj_id host, const char *boot_id,
-    const Drover__StatBatch *b, Drover__StatAck *ret_ack)
+stats_take(void *arg, obj_id host, const char *boot_id, const Drover__StatBatch *b,
+    Drover__StatAck *ret_ack)
 {
 	struct stats *s = CAST_OBJ(stats, arg, STATS_MAGIC);
 	struct source *from = source_of(s, host, boot_id);
@@ -122,7 +121,7 @@ void
 stat_intake_open(struct stats *s)
 {
 	if (s->hosts)
-		hosts_set_stats(s->hosts, s->step_s * MS_PER_S, stat_intake_take, s);
+		hosts_set_stats(s->hosts, s->step_s * MS_PER_S, stats_take, s);
 }
 
 void

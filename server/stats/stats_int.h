@@ -6,7 +6,6 @@
 #include "base/map.h"
 #include "loop/timer.h"
 #include "loop/worker.h"
-#include "server/hosts/host_stats.h"
 #include "server/inventory/inv.h"
 #include "server/stats/rrd_file.h"
 #include "server/stats/stat_ring.h"
@@ -62,9 +61,6 @@ char *stats_path(const struct stats *s, obj_id id);
 
 void stat_intake_open(struct stats *s);
 void stat_intake_close(struct stats *s);
-/* As host_stats_fn. */
-void stat_intake_take(void *stats, obj_id host, const char *boot_id,
-    const Drover__StatBatch *b, Drover__StatAck *ret_ack);
 
 /* ---- stat_write.c ---- */
 

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "server/event/event_life.h"
+#include "server/stats/stat_intake.h"
 #include "server/stats/stat_query.h"
 #include "server/stats/stats_int.h"
 #include "tests/lib/inv_world.h"
@@ -127,7 +128,7 @@ send_round(struct bed *b, uint64_t seq, uint64_t age_ms, obj_id guest, uint64_t 
 	r.guests = guests;
 	batch.n_rounds = 1;
 	batch.rounds = rounds;
-	stat_intake_take(b->stats, b->host, "boot-1", &batch, &ack);
+	stats_take(b->stats, b->host, "boot-1", &batch, &ack);
 	assert_int_equal(ack.interval_ms, STEP_MS);
 	assert_in_range(ack.due_ms, 1, STEP_MS);
 	assert_true(ack.seq >= seq);
