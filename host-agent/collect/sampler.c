@@ -63,7 +63,7 @@ keep(struct sampler *s, const Drover__StatRound *m)
 	list_add_tail(&s->rounds, &r->node);
 	s->n_rounds++;
 	s->bytes += n;
-	while ((old = LIST_FIRST(struct round, &s->rounds, node)) != r &&
+	while ((old = LIST_FIRST(struct round, &s->rounds, node)) && old != r &&
 	       (now_ms - old->at_ms > SAMPLER_KEPT_MS || s->bytes > SAMPLER_BYTES_MAX))
 		drop_oldest(s);
 }
