@@ -1,0 +1,136 @@
+"""Statistics: what guests used is what was counted, and nothing is lost while the server is away."""
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any, Iterator, Optional
+
+import pytest
+from conftest import BUILD, ROOT, Lab, refused, wait_for
+
+sys.path.insert(0, str(ROOT / "bench"))
+from bench_pools import CGROUPS, Stage, used  # noqa: E402
+
+EVERY = 1  # seconds between samples, so that few are enough
+SECONDS = 12.0
+DUTIES = (0.25, 0.5, 1.0)  # CPUs
+NEAR = 0.02
+
+
+def at(text: str) -> float:
+    day, _, rest = text.partition("T")
+    hours, minutes, seconds = rest.rstrip("Z").split(":")
+    days = time.mktime(time.strptime(day, "%Y-%m-%d")) - time.timezone
+    return days + int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+
+
+def rows(lab: Lab, vm: str, counter: str, start: float, end: float) -> list[tuple[float, Optional[float]]]:
+    """When each interval ended, and its value."""
+    got = lab.api().get(f"/stats?objects={vm}&counters={counter}&start={int(start * 1000)}&end={int(end * 1000)}")
+    first = at(got["first"])
+    return [(first + i * got["interval_s"], v) for i, v in enumerate(got["series"][0]["values"])]
+
+
+def counted(lab: Lab, vm: str, start: float, end: float) -> float:
+    """Seconds of CPU time from start to end; of an interval at the edge, its part."""
+    seconds = 0.0
+    for ended, percent in rows(lab, vm, "cpu.usage.average", start - EVERY, end + EVERY):
+        inside = min(end, ended) - max(start, ended - EVERY)
+        if inside > 0:
+            assert percent is not None, f"{vm} has a gap at {ended}"
+            seconds += percent / 100 * inside
+    return seconds
+
+
+def shell(lab: Lab, line: str) -> str:
+    env = {**os.environ, "DROVER_SERVERS": str(lab.dir / "etc/servers.json")}
+    ran = subprocess.run([str(BUILD / "bin/drover"), "-c", line], env=env, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+@pytest.fixture(scope="module", autouse=True)
+def often(lab: Lab) -> None:
+    if not any(e["name"] == "oci" and e["usable"] for h in lab.all("hosts") for e in h["engines"]):
+        pytest.skip("no host of this machine can run containers")
+    if not (CGROUPS / "cpuacct").is_dir():
+        pytest.skip("this machine has no control groups v1 to count with")
+    conf = lab.dir / "etc/droverd.conf"
+    conf.write_text(conf.read_text().replace("[stats]\n", f"[stats]\ninterval_s = {EVERY}\nwrite_s = 2\n"))
+    lab.restart_server()
+
+
+@pytest.fixture(scope="module")
+def burners(lab: Lab) -> Iterator[list[str]]:
+    with Stage(lab.api()) as stage:
+        pool = stage.pool("stats")
+        yield [stage.burner(f"duty-{d}", pool, host=i, cpu_limit_mhz=stage.cpus(d)) for i, d in enumerate(DUTIES)]
+        stage.api = lab.api()  # the server is another by now
+
+
+def test_what_was_used_is_what_was_counted(lab: Lab, burners: list[str]) -> None:
+    now = time.time() - 2
+    wait_for("samples", lambda: all(rows(lab, b, "cpu.usage.average", now, time.time())[-1][1] for b in burners))
+    start, before = time.time(), [used(lab.dir, b) for b in burners]
+    time.sleep(SECONDS)  # this is what is measured
+    end, after = time.time(), [used(lab.dir, b) for b in burners]
+    for b in burners:
+        wait_for("the last sample", lambda: [v for t, v in rows(lab, b, "cpu.usage.average", end, end + 9) if t > end and v])
+    for b, was, is_, duty in zip(burners, before, after, DUTIES):
+        said = counted(lab, b, start, end)
+        print(f"{b} {duty}: {is_ - was:.3f} s used, {said:.3f} s counted")
+        assert abs(said - (is_ - was)) < NEAR * (is_ - was), f"{b}: {said} s were counted, {is_ - was} s used"
+        assert is_ - was < duty * (end - start) * 1.05, "its limit holds"
+
+
+def test_the_shell_asks_as_people_do(lab: Lab, burners: list[str]) -> None:
+    name = f"duty-{DUTIES[0]}"
+    out = shell(lab, f"Get-VM {name} | Get-Stat -Stat cpu.usage.average -Start (Get-Date).AddMinutes(-10)")
+    lines = [line.split() for line in out.splitlines() if line.startswith("cpu.usage.average")]
+    assert lines and all(0 <= float(words[2]) < 30 and words[3] == "%" for words in lines), out
+    assert shell(lab, f"(Get-Stat {name} -Cpu -MaxSamples 1).MetricId").split()[0] == "cpu.usage.average"
+    assert "Past Day" in shell(lab, "Get-StatInterval")
+    refused("invalid", "cpu.usage.average", lab.api().get, f"/stats?objects={burners[0]}&counters=cpu.usge.average")
+    refused("bad_range", "not after", lab.api().get, f"/stats?objects={burners[0]}&start=2000&end=1000")
+
+
+def test_nothing_is_lost_while_the_server_is_away(lab: Lab, burners: list[str]) -> None:
+    lab.kill("droverd", signal.SIGKILL)
+    gone = time.time()
+    wait_for("some samples to be due", lambda: time.time() > gone + 4 * EVERY)
+    lab.restart_server()
+    back = time.time()
+
+    def missed() -> list[float]:
+        got = rows(lab, burners[0], "cpu.usage.average", gone, back)
+        return [t for t, v in got if v is None]
+
+    wait_for("what was sampled meanwhile", lambda: not missed())
+    # What was before it comes from the file.
+    old = rows(lab, burners[0], "cpu.usage.average", gone - 10, gone - 4)
+    assert all(v is not None for _, v in old), old
+
+
+def test_a_damaged_file_is_put_aside(lab: Lab, burners: list[str]) -> None:
+    file = lab.dir / f"stats/vms/{burners[0]}.rrd"
+    wait_for("the file", file.exists)
+    lab.kill("droverd", signal.SIGTERM)
+    file.write_bytes(file.read_bytes()[:5000])
+    lab.restart_server()
+    wait_for("an event", lambda: any(e["type"] == "StatsFileDamagedEvent" for e in lab.all("events", f"&entity={burners[0]}")))
+    wait_for("a new file", lambda: file.exists() and file.stat().st_size > 5000)
+    assert list(file.parent.glob(f"{file.name}.damaged-*"))
+
+
+def test_files_are_written_without_rrdcached(lab: Lab, burners: list[str]) -> None:
+    if not (lab.dir / "run/rrdcached.pid").exists():
+        pytest.skip("this machine has no rrdcached")
+    lab.kill("rrdcached", signal.SIGKILL)
+    since = time.time()
+
+    def told() -> Any:
+        return [e for e in lab.all("events") if e["type"] == "StatsStoreUnavailableEvent"]
+
+    wait_for("an event", told)
+    wait_for("samples all the same", lambda: rows(lab, burners[1], "cpu.usage.average", since, time.time())[-1][1])
