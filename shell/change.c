@@ -264,6 +264,18 @@ changes_free(struct changes *c)
 }
 
 enum run
+changes_finish(struct stage *st)
+{
+	return changes_end(st, st->state);
+}
+
+void
+changes_fini(struct stage *st)
+{
+	changes_free(st->state);
+}
+
+enum run
 changes_of(struct stage *st, enum obj_kind kind)
 {
 	((struct changes *)st->state)->kind = kind;

@@ -43,6 +43,9 @@ enum run changes_of(struct stage *st, enum obj_kind kind);
 /* Wait for all and put the objects out; with -RunAsync the tasks instead. */
 enum run changes_end(struct stage *st, struct changes *c);
 void changes_free(struct changes *c);
+/* end and fini of a stage whose state begins with them, if it does no more there. */
+enum run changes_finish(struct stage *st);
+void changes_fini(struct stage *st);
 
 /* "/vms/vm-1/start" and the like; action may be NULL. */
 char *object_path(const char *id, const char *action);

@@ -47,12 +47,6 @@ custspec_begin(struct stage *st)
 	return changes_of(st, KIND_CUSTSPEC);
 }
 
-static void
-fini_changes(struct stage *st)
-{
-	changes_free(st->state);
-}
-
 static enum run
 new_process(struct stage *st, struct val v)
 {
@@ -63,7 +57,7 @@ new_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_new_custspec = { sizeof(struct changes), custspec_begin,
-	new_process, NULL, fini_changes };
+	new_process, NULL, changes_fini };
 
 static enum run
 set_process(struct stage *st, struct val v)
@@ -92,4 +86,4 @@ set_end(struct stage *st)
 }
 
 const struct cmd_ops ops_set_custspec = { sizeof(struct changes), custspec_begin,
-	set_process, set_end, fini_changes };
+	set_process, set_end, changes_fini };

@@ -372,18 +372,6 @@ set_begin(struct stage *st)
 }
 
 static enum run
-end_changes(struct stage *st)
-{
-	return changes_end(st, st->state);
-}
-
-static void
-fini_changes(struct stage *st)
-{
-	changes_free(st->state);
-}
-
-static enum run
 body_hosts(struct stage *st, json *body)
 {
 	struct val hosts = VAL_NONE;
@@ -423,7 +411,7 @@ set_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_set_datastore = { sizeof(struct changes), set_begin,
-	set_process, end_changes, fini_changes };
+	set_process, changes_finish, changes_fini };
 
 static void
 tell_orphans(struct stage *st, const struct pending *p, const json *task)
@@ -470,4 +458,4 @@ orphan_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_get_orphan = { sizeof(struct changes), orphan_begin,
-	orphan_process, end_changes, fini_changes };
+	orphan_process, changes_finish, changes_fini };

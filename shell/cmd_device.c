@@ -145,18 +145,6 @@ quiet_begin(struct stage *st)
 }
 
 static enum run
-end_changes(struct stage *st)
-{
-	return changes_end(st, st->state);
-}
-
-static void
-fini_changes(struct stage *st)
-{
-	changes_free(st->state);
-}
-
-static enum run
 body_capacity(struct stage *st, json *body)
 {
 	if (has_arg(st, "CapacityGB") && has_arg(st, "CapacityMB"))
@@ -214,7 +202,7 @@ new_disk_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_new_disk = { sizeof(struct changes), change_begin,
-	new_disk_process, end_changes, fini_changes };
+	new_disk_process, changes_finish, changes_fini };
 
 static enum run
 new_nic_process(struct stage *st, struct val v)
@@ -227,7 +215,7 @@ new_nic_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_new_nic = { sizeof(struct changes), change_begin,
-	new_nic_process, end_changes, fini_changes };
+	new_nic_process, changes_finish, changes_fini };
 
 /* "/vms/vm-1/disks/disk-1" of a record of ours; NULL: it is none. */
 static char *
@@ -303,7 +291,7 @@ set_disk_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_set_disk = { sizeof(struct changes), change_begin,
-	set_disk_process, end_changes, fini_changes };
+	set_disk_process, changes_finish, changes_fini };
 
 static enum run
 set_nic_process(struct stage *st, struct val v)
@@ -318,7 +306,7 @@ set_nic_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_set_nic = { sizeof(struct changes), change_begin,
-	set_nic_process, end_changes, fini_changes };
+	set_nic_process, changes_finish, changes_fini };
 
 /* As in PowerCLI the files stay unless they are wanted gone. */
 static enum run
@@ -330,4 +318,4 @@ remove_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_remove_device = { sizeof(struct changes), quiet_begin,
-	remove_process, end_changes, fini_changes };
+	remove_process, changes_finish, changes_fini };

@@ -10,18 +10,6 @@
 
 #define LEAST_PRIORITY 5
 
-static void
-fini_changes(struct stage *st)
-{
-	changes_free(st->state);
-}
-
-static enum run
-end_changes(struct stage *st)
-{
-	return changes_end(st, st->state);
-}
-
 /* ---- clusters ---- */
 
 static enum run
@@ -56,7 +44,7 @@ set_cluster_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_set_cluster = { sizeof(struct changes), cluster_begin,
-	set_cluster_process, end_changes, fini_changes };
+	set_cluster_process, changes_finish, changes_fini };
 
 /* ---- recommendations ---- */
 
@@ -335,7 +323,7 @@ apply_rec_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_apply_rec = { sizeof(struct changes), rec_begin,
-	apply_rec_process, end_changes, fini_changes };
+	apply_rec_process, changes_finish, changes_fini };
 
 /* ---- hosts ---- */
 
@@ -403,7 +391,7 @@ set_host_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_set_host = { sizeof(struct changes), host_begin,
-	set_host_process, end_changes, fini_changes };
+	set_host_process, changes_finish, changes_fini };
 
 /* Into standby, and out of it. */
 static enum run
@@ -416,7 +404,7 @@ suspend_host_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_suspend_host = { sizeof(struct changes), host_begin,
-	suspend_host_process, end_changes, fini_changes };
+	suspend_host_process, changes_finish, changes_fini };
 
 static enum run
 start_host_process(struct stage *st, struct val v)
@@ -425,4 +413,4 @@ start_host_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_start_host = { sizeof(struct changes), host_begin,
-	start_host_process, end_changes, fini_changes };
+	start_host_process, changes_finish, changes_fini };

@@ -6,12 +6,6 @@
 #include "shell/data.h"
 #include "shell/rest.h"
 
-static void
-fini_changes(struct stage *st)
-{
-	changes_free(st->state);
-}
-
 /* -Datacenter, or the only one there is. */
 static enum run
 set_datacenter(struct stage *st, json *body)
@@ -45,7 +39,7 @@ datacenter_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_new_datacenter = { sizeof(struct changes), datacenter_begin,
-	datacenter_process, NULL, fini_changes };
+	datacenter_process, NULL, changes_fini };
 
 static enum run
 folder_begin(struct stage *st)
@@ -67,7 +61,7 @@ folder_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_new_folder = { sizeof(struct changes), folder_begin,
-	folder_process, NULL, fini_changes };
+	folder_process, NULL, changes_fini };
 
 static enum run
 cluster_begin(struct stage *st)
@@ -92,7 +86,7 @@ cluster_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_new_cluster = { sizeof(struct changes), cluster_begin,
-	cluster_process, NULL, fini_changes };
+	cluster_process, NULL, changes_fini };
 
 static enum run
 network_begin(struct stage *st)
@@ -120,10 +114,10 @@ network_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_new_network = { sizeof(struct changes), network_begin,
-	network_process, NULL, fini_changes };
+	network_process, NULL, changes_fini };
 
 struct new_datastore {
-	struct changes changes; /* first: the state that end_changes knows */
+	struct changes changes; /* first: the state that changes_finish knows */
 	struct val hosts;       /* all that came through the pipeline */
 };
 

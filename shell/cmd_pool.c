@@ -19,12 +19,6 @@ pool_begin(struct stage *st)
 	return changes_of(st, KIND_POOL);
 }
 
-static void
-fini_changes(struct stage *st)
-{
-	changes_free(st->state);
-}
-
 static enum run
 new_process(struct stage *st, struct val v)
 {
@@ -41,7 +35,7 @@ new_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_new_pool = { sizeof(struct changes), pool_begin, new_process,
-	NULL, fini_changes };
+	NULL, changes_fini };
 
 static enum run
 change_pools(struct stage *st, const json *body)
@@ -78,7 +72,7 @@ pools_end(struct stage *st)
 }
 
 const struct cmd_ops ops_set_pool = { sizeof(struct changes), pool_begin, set_process,
-	pools_end, fini_changes };
+	pools_end, changes_fini };
 
 static enum run
 move_process(struct stage *st, struct val v)
@@ -91,4 +85,4 @@ move_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_move_pool = { sizeof(struct changes), pool_begin, move_process,
-	pools_end, fini_changes };
+	pools_end, changes_fini };

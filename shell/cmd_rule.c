@@ -6,18 +6,6 @@
 #include "shell/body.h"
 #include "shell/change.h"
 
-static void
-fini_changes(struct stage *st)
-{
-	changes_free(st->state);
-}
-
-static enum run
-end_changes(struct stage *st)
-{
-	return changes_end(st, st->state);
-}
-
 /* ---- rules ---- */
 
 static enum run
@@ -77,7 +65,7 @@ new_rule_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_new_rule = { sizeof(struct changes), rule_begin,
-	new_rule_process, NULL, fini_changes };
+	new_rule_process, NULL, changes_fini };
 
 static enum run
 set_rule_process(struct stage *st, struct val v)
@@ -95,7 +83,7 @@ set_rule_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_set_rule = { sizeof(struct changes), rule_begin,
-	set_rule_process, end_changes, fini_changes };
+	set_rule_process, changes_finish, changes_fini };
 
 /* ---- groups ---- */
 
@@ -125,7 +113,7 @@ new_group_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_new_group = { sizeof(struct changes), group_begin,
-	new_group_process, NULL, fini_changes };
+	new_group_process, NULL, changes_fini };
 
 /* -Add or -Remove with -VM or -VMHost. */
 static enum run
@@ -158,4 +146,4 @@ set_group_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_set_group = { sizeof(struct changes), group_begin,
-	set_group_process, end_changes, fini_changes };
+	set_group_process, changes_finish, changes_fini };

@@ -35,18 +35,6 @@ new_begin(struct stage *st)
 }
 
 static enum run
-end_changes(struct stage *st)
-{
-	return changes_end(st, st->state);
-}
-
-static void
-fini_changes(struct stage *st)
-{
-	changes_free(st->state);
-}
-
-static enum run
 new_process(struct stage *st, struct val v)
 {
 	AUTO(json) json *body = body_named(st);
@@ -64,7 +52,7 @@ new_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_new_snapshot = { sizeof(struct changes), new_begin,
-	new_process, end_changes, fini_changes };
+	new_process, changes_finish, changes_fini };
 
 static enum run
 set_process(struct stage *st, struct val v)
@@ -87,7 +75,7 @@ set_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_set_snapshot = { sizeof(struct changes), snapshot_begin,
-	set_process, end_changes, fini_changes };
+	set_process, changes_finish, changes_fini };
 
 static enum run
 remove_begin(struct stage *st)
@@ -120,7 +108,7 @@ remove_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_remove_snapshot = { sizeof(struct changes), remove_begin,
-	remove_process, end_changes, fini_changes };
+	remove_process, changes_finish, changes_fini };
 
 static enum run
 consolidate_begin(struct stage *st)
@@ -142,4 +130,4 @@ consolidate_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_consolidate = { sizeof(struct changes), consolidate_begin,
-	consolidate_process, end_changes, fini_changes };
+	consolidate_process, changes_finish, changes_fini };

@@ -230,18 +230,6 @@ const struct cmd_ops ops_new_template = { sizeof(struct new_template), template_
 	template_process, template_end, template_fini };
 
 static enum run
-end_changes(struct stage *st)
-{
-	return changes_end(st, st->state);
-}
-
-static void
-fini_changes(struct stage *st)
-{
-	changes_free(st->state);
-}
-
-static enum run
 set_begin(struct stage *st)
 {
 	return changes_of(st, get_switch(st, "ToVM") ? KIND_VM : KIND_TEMPLATE);
@@ -297,7 +285,7 @@ set_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_set_template = { sizeof(struct changes), set_begin,
-	set_process, end_changes, fini_changes };
+	set_process, changes_finish, changes_fini };
 
 static enum run
 copy_begin(struct stage *st)
@@ -321,7 +309,7 @@ copy_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_copy_template = { sizeof(struct changes), copy_begin,
-	copy_process, end_changes, fini_changes };
+	copy_process, changes_finish, changes_fini };
 
 static enum run
 export_begin(struct stage *st)
@@ -350,4 +338,4 @@ export_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_export_vapp = { sizeof(struct changes), export_begin,
-	export_process, end_changes, fini_changes };
+	export_process, changes_finish, changes_fini };

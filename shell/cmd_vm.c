@@ -12,18 +12,6 @@ changes_begin(struct stage *st)
 	return changes_of(st, KIND_VM);
 }
 
-static enum run
-end_changes(struct stage *st)
-{
-	return changes_end(st, st->state);
-}
-
-static void
-fini_changes(struct stage *st)
-{
-	changes_free(st->state);
-}
-
 /*
  * The snapshot of this machine that a parameter means: names of snapshots are their
  * machines' own.
@@ -168,7 +156,7 @@ new_vm_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_new_vm = { sizeof(struct changes), changes_begin,
-	new_vm_process, end_changes, fini_changes };
+	new_vm_process, changes_finish, changes_fini };
 
 enum {
 	POWER_START,
@@ -224,7 +212,7 @@ power_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_vm_power = { sizeof(struct changes), changes_begin,
-	power_process, end_changes, fini_changes };
+	power_process, changes_finish, changes_fini };
 
 /* What came after the snapshot is lost, and a machine that runs is ended: that asks. */
 static enum run
@@ -300,7 +288,7 @@ set_vm_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_set_vm = { sizeof(struct changes), changes_begin,
-	set_vm_process, end_changes, fini_changes };
+	set_vm_process, changes_finish, changes_fini };
 
 static enum run
 remove_begin(struct stage *st)
@@ -322,4 +310,4 @@ remove_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_remove = { sizeof(struct changes), remove_begin,
-	remove_process, end_changes, fini_changes };
+	remove_process, changes_finish, changes_fini };
