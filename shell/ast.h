@@ -53,3 +53,5 @@ enum op op_find(const char *s, size_t n, bool *ret_exact);
 
 /* The tree as an expression in parentheses. */
 void ast_dump(struct str *b, const struct node *n);
+/* A script's tree as a script that makes the same tree. */
+void ast_source(struct str *b, const struct node *body);

@@ -32,6 +32,7 @@ static const char usage[] =
     "  -e, --errexit          every error ends the script\n"
     "  -o, --output FORM      json, csv, table or list: how objects are printed\n"
     "      --dump-ast         print the script's tree and do not run it\n"
+    "      --reprint          print the script as its tree has it, and do not run it\n"
     "      --complete TEXT    print what could stand in TEXT at --point as JSON\n"
     "      --point N          bytes of TEXT before the cursor\n"
     "  -h, --help             this\n"
@@ -42,7 +43,8 @@ struct options {
 	const char *command, *file, *complete;
 	char **args;
 	size_t n_args, point;
-	bool errexit, dump;
+	bool errexit;
+	void (*print)(struct str *b, const struct node *root); /* instead of running */
 	enum output form;
 };
 
@@ -70,7 +72,7 @@ parse_form(const char *s, enum output *ret_form)
 	return false;
 }
 
-enum { OPT_DUMP = 256, OPT_COMPLETE, OPT_POINT, OPT_VERSION };
+enum { OPT_DUMP = 256, OPT_REPRINT, OPT_COMPLETE, OPT_POINT, OPT_VERSION };
 
 /* -1: go on; else the exit code. */
 static int
@@ -81,6 +83,7 @@ parse_options(int argc, char **argv, struct options *o)
 		{ "errexit", no_argument, NULL, 'e' },
 		{ "output", required_argument, NULL, 'o' },
 		{ "dump-ast", no_argument, NULL, OPT_DUMP },
+		{ "reprint", no_argument, NULL, OPT_REPRINT },
 		{ "complete", required_argument, NULL, OPT_COMPLETE },
 		{ "point", required_argument, NULL, OPT_POINT },
 		{ "help", no_argument, NULL, 'h' },
@@ -103,7 +106,10 @@ parse_options(int argc, char **argv, struct options *o)
 				return EXIT_USAGE;
 			break;
 		case OPT_DUMP:
-			o->dump = true;
+			o->print = ast_dump;
+			break;
+		case OPT_REPRINT:
+			o->print = ast_source;
 			break;
 		case OPT_COMPLETE:
 			o->complete = optarg;
@@ -175,7 +181,7 @@ read_all(FILE *f, struct str *b)
 }
 
 static int
-dump_ast(const char *text, size_t n)
+print_tree(const struct options *o, const char *text, size_t n)
 {
 	struct arena *a = arena_new();
 	struct node *root = NULL;
@@ -184,7 +190,7 @@ dump_ast(const char *text, size_t n)
 	enum parse_result rc = parse_script(text, n, a, &root, &e);
 
 	if (rc == PARSE_OK) {
-		ast_dump(&b, root);
+		o->print(&b, root);
 		puts(str_cstr(&b));
 	} else {
 		fprintf(stderr, "drover: %s%s\n",
@@ -212,8 +218,8 @@ run_text(struct shell *sh, const struct options *o, const char *text, size_t n)
 {
 	enum run rc;
 
-	if (o->dump)
-		return dump_ast(text, n);
+	if (o->print)
+		return print_tree(o, text, n);
 	rc = shell_run_with(sh, text, n, o->args, o->n_args);
 	return exit_code(sh, rc, o->command != NULL);
 }
