@@ -30,6 +30,7 @@
 #include "tests/engine/move_suite.h"
 #include "tests/engine/oci_move_suite.h"
 #include "tests/engine/oci_suite.h"
+#include "tests/engine/sim_suite.h"
 #include "tests/engine/snapshot_suite.h"
 #include "tests/engine/suite.h"
 #include "tests/lib/borrow.h"
@@ -299,38 +300,6 @@ adopts_nothing_where_nothing_runs(void **state)
 	assert_int_equal(suite_run(sg, verb_adopt, &e), ERR_NOT_FOUND);
 	assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
 	suite_guest_free(sg);
-}
-
-/* ---- scripted faults ---- */
-
-static void
-script_is_followed(void **state)
-{
-	struct suite *s =
-	    suite_new(SUITE_SIM, "start:7=crash,pause:*=stuck,kill:8=slow");
-	struct suite_guest *crashes = suite_guest_new(s, 7, NULL, NULL);
-	struct suite_guest *stuck = suite_guest_new(s, 8, NULL, NULL);
-	struct err e = ERR_INIT;
-
-	assert_int_equal(suite_start(crashes, -1, &e), ERR_LOST);
-	assert_int_equal(engine_guest_end(crashes->g), ENGINE_END_DIED);
-	suite_must_start(stuck);
-	assert_int_equal(suite_run(stuck, verb_pause, &e), ERR_BUSY);
-	assert_int_equal(engine_guest_state(stuck->g), ENGINE_RUNNING);
-	suite_guest_free(crashes);
-	suite_guest_free(stuck);
-	suite_free(s);
-}
-
-static void
-bad_script_is_refused(void **state)
-{
-	struct engine_sim_conf c = { .faults = "start:7=crash,fly:1=slow" };
-	struct engine *en = NULL;
-	struct err e = ERR_INIT;
-
-	assert_int_equal(engine_sim_new(NULL, &c, &en, &e), ERR_INVALID);
-	assert_non_null(strstr(e.msg, "fly:1=slow"));
 }
 
 /* ---- with real processes ---- */
@@ -754,10 +723,6 @@ main(int argc, char **argv)
 		BOTH(grows_but_does_not_shrink),
 		BOTH(devices_are_plugged),
 	};
-	static const struct CMUnitTest sim_only[] = {
-		cmocka_unit_test(script_is_followed),
-		cmocka_unit_test(bad_script_is_refused),
-	};
 	static const struct CMUnitTest qemu_only[] = {
 		BOTH(death_is_seen_with_its_reason),
 		BOTH(death_of_an_adopted_one_is_seen),
@@ -777,8 +742,10 @@ main(int argc, char **argv)
 		kind = SUITE_OCI;
 		if (!oci_suite_can())
 			return SKIPPED;
-		failed = cmocka_run_group_tests(alike, NULL, NULL) + oci_suite_run();
-		return failed + (suite_guard_until_us ? 0 : run_oci_rest()) ? 1 : 0;
+		failed = cmocka_run_group_tests(alike, NULL, NULL);
+		if (!suite_guard_until_us)
+			failed += run_oci_rest();
+		return failed + oci_suite_run() ? 1 : 0;
 	}
 	if (argc != 2 || (!str_same(argv[1], "sim") && !str_same(argv[1], "qemu"))) {
 		fprintf(stderr, "usage: %s sim|qemu|oci [guarded]\n", argv[0]);
@@ -800,7 +767,7 @@ main(int argc, char **argv)
 	}
 	failed = cmocka_run_group_tests(alike, NULL, NULL);
 	failed += cmocka_run_group_tests(machines, NULL, NULL);
-	failed += kind == SUITE_SIM ? cmocka_run_group_tests(sim_only, NULL, NULL)
+	failed += kind == SUITE_SIM ? sim_suite_run()
 				    : cmocka_run_group_tests(qemu_only, NULL, NULL);
 	failed += move_suite_run(kind);
 	if (!suite_guard_until_us)

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/engine/oci/oci_guard.h"
 #include "host-agent/engine/oci/oci_move.h"
 
 #define PRESET_RUNTIME "/usr/sbin/runc"

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/engine/oci/oci_guard.h"
 #include "host-agent/engine/oci/oci_move.h"
 
 #define CLEAR_MS 45000

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/engine/oci/oci_guard.h"
 #include "host-agent/engine/oci/oci_move.h"
 
 #define LOOK_MS 3 /* between two looks at what is left */

@@ -8,7 +8,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "host-agent/engine/oci/oci_int.h"
+#include "host-agent/engine/oci/oci_guard.h"
 
 #define EXEC_WORDS_MAX 1024
 

@@ -1,10 +1,11 @@
+#include "host-agent/engine/oci/oci_guard.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "host-agent/engine/oci/oci_int.h"
 
 #define OLD_FREEZER  OCI_CGROUPS "/freezer"
 #define GUARD_SOCKET "guard.sock"

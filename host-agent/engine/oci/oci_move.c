@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "host-agent/engine/oci/oci_guard.h"
 #include "host-agent/engine/oci/oci_move_int.h"
 
 struct oci_move *

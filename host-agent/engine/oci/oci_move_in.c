@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/engine/oci/oci_dump_check.h"
+#include "host-agent/engine/oci/oci_guard.h"
 #include "host-agent/engine/oci/oci_move_int.h"
 
 #define MIB 1048576ull

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/engine/engine_device.h"
+#include "host-agent/engine/oci/oci_guard.h"
 #include "host-agent/engine/oci/oci_move_int.h"
 
 #define NICS_MAX 16 /* of whose neighbours it is worth a while */

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/engine/oci/oci_guard.h"
 #include "host-agent/engine/oci/oci_move.h"
 #include "host-agent/engine/oci/oci_signal.h"
 #include "host-agent/network/port.h"

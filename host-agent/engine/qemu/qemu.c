@@ -9,6 +9,7 @@
 #include "host-agent/engine/qemu/console.h"
 #include "host-agent/engine/qemu/qemu_args.h"
 #include "host-agent/engine/qemu/qemu_device.h"
+#include "host-agent/engine/qemu/qemu_guard.h"
 #include "host-agent/engine/qemu/qemu_int.h"
 #include "host-agent/engine/qemu/qemu_live.h"
 #include "host-agent/engine/qemu/qemu_move.h"

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "host-agent/engine/qemu/qemu_int.h"
+#include "host-agent/engine/qemu/qemu_guard.h"
 #include "host-agent/engine/qemu/qemu_live.h"
 #include "host-agent/engine/qemu/qemu_move.h"
 #include "host-agent/engine/qemu/qemu_shift.h"

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/engine/qemu/qemu_device.h"
+#include "host-agent/engine/qemu/qemu_guard.h"
 #include "host-agent/engine/qemu/qemu_mirror.h"
 #include "host-agent/engine/qemu/qemu_move.h"
 

@@ -18,6 +18,7 @@
 #include "host-agent/engine/qemu/qemu_chain.h"
 #include "host-agent/engine/qemu/qemu_int.h"
 #include "host-agent/engine/qemu/qemu_live.h"
+#include "host-agent/engine/qemu/qemu_memory.h"
 #include "host-agent/engine/qemu/qga.h"
 
 #define RUNS_ON_MS    60000 /* then the guest is stopped, for it writes too much */

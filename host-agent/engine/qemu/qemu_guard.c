@@ -1,15 +1,15 @@
+#include "host-agent/engine/qemu/qemu_guard.h"
+
 #include <signal.h>
 #include <stdio.h>
 
 #include "base/log.h"
-#include "host-agent/engine/qemu/qemu_int.h"
 #include "loop/child.h"
 
 static void
 strike(struct qemu_guest *q, const char *why)
 {
-	snprintf(q->struck_text, sizeof(q->struck_text), "%s", why);
-	q->struck = q->struck_text;
+	snprintf(q->struck, sizeof(q->struck), "%s", why);
 }
 
 static void
@@ -90,7 +90,7 @@ qemu_guard_adopt(struct qemu_guest *q)
 	int rc;
 
 	q->guard_lost = false;
-	q->struck = NULL;
+	*q->struck = '\0';
 	rc =
 	    guard_client_adopt(q->g.engine->loop, q->g.dir, on_guard, q, &q->guard, &e);
 	if (rc != ERR_LOST)
@@ -134,7 +134,6 @@ qemu_guard_kill(struct qemu_guest *q)
 		log_warn("engine", "%s: cannot kill it: %s", q->who, e.msg);
 }
 
-/* Its process is known, if it has a guard. */
 enum flow_rc
 qemu_guarded_step(struct flow *f, void *arg)
 {

@@ -28,7 +28,6 @@ struct qemu_freeze;
 struct qemu_merge;
 struct qga;
 struct child;
-struct guard_client;
 struct pid_watch;
 struct qemu_mirrors;
 struct qemu_shift;
@@ -106,8 +105,7 @@ struct qemu_guest {
 	int pidfd;                  /* of one that is watched: tells its end's status */
 	struct guard_client *guard; /* or NULL */
 	bool guard_lost;            /* it had one, which ended before we came */
-	const char *struck;         /* why it ended with its guard, or NULL */
-	char struck_text[ENGINE_REASON_MAX];
+	char struck[ENGINE_REASON_MAX]; /* why it ended with its guard, or "" */
 	struct timer *reap_timer;
 	unsigned reap_checks;
 	bool process_ended;
@@ -200,25 +198,7 @@ void qemu_attach(struct qemu_guest *q, int qmp_fd_take, int console_fd_take);
 void qemu_end_check(
     struct qemu_guest *q); /* finishes the end once all news of it are in */
 void qemu_proc_stat(struct qemu_guest *q);
-/* status: as of waitpid; NULL: nobody knows. */
-void qemu_proc_ended(struct qemu_guest *q, const int *status);
-
-/* qemu_guard.c: a process that runs under another one, which ends it at its deadline.
- */
-struct child_opts;
-int qemu_guard_start(
-    struct qemu_guest *q, const struct child_opts *o, uint64_t until_us, struct err *e);
-/* The guard that an earlier life of the agent has left, if there is one. */
-void qemu_guard_adopt(struct qemu_guest *q);
-/* The end is told: it may go. */
-void qemu_guard_release(struct qemu_guest *q);
-void qemu_guard_drop(struct qemu_guest *q); /* forget it, it goes on */
-/* Its word of the end is still to come. */
-bool qemu_guard_may_tell(const struct qemu_guest *q);
-void qemu_guard_kill(struct qemu_guest *q); /* while its process is not known */
-enum flow_rc qemu_guarded_step(struct flow *f, void *arg);
-int qemu_op_arm(struct engine_guest *g, uint64_t deadline_us, struct err *e);
-struct engine_guard qemu_op_guard(const struct engine_guest *g);
+void qemu_proc_ended(struct qemu_guest *q, const int *status /* NULL: not known */);
 
 /* qemu_dir.c: the guest's folder. */
 int qemu_dir_prepare(
@@ -247,11 +227,6 @@ int qemu_run_load(const struct qemu_guest *q, struct qemu_run *ret_r, struct err
 int qemu_find_process(const char *uuid, pid_t *ret_pid, struct err *e);
 char *qemu_log_tail(const struct qemu_guest *q); /* caller frees; "" if there is none */
 void qemu_log_bound(const struct qemu_guest *q);
-
-/* qemu_memory.c: the head of a memory image. */
-int qemu_memory_begin(int fd, const struct qemu_shape *s, struct err *e);
-int qemu_memory_seal(int fd, struct err *e);
-int qemu_memory_read(int fd, struct qemu_shape *ret_s, struct err *e);
 
 /* The verbs. */
 int qemu_op_start(struct engine_guest *g, const struct engine_boot *b, struct err *e);

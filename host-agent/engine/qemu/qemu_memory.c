@@ -1,9 +1,11 @@
+#include "host-agent/engine/qemu/qemu_memory.h"
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "host-agent/engine/qemu/qemu_int.h"
+#include "host-agent/engine/engine_snapshot.h"
 
 /*
  * A memory image: a page that says of what machine it is, then QEMU's migration stream.

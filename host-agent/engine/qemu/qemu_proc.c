@@ -15,6 +15,7 @@
 #include "host-agent/engine/qemu/console.h"
 #include "host-agent/engine/qemu/qemu_args.h"
 #include "host-agent/engine/qemu/qemu_device.h"
+#include "host-agent/engine/qemu/qemu_guard.h"
 #include "host-agent/engine/qemu/qemu_int.h"
 #include "host-agent/engine/qemu/qemu_live.h"
 #include "host-agent/engine/qemu/qemu_mirror.h"
@@ -253,7 +254,7 @@ qemu_end_check(struct qemu_guest *q)
 		.killed = q->asked == QEMU_ASKED_KILL,
 		.asked = q->asked == QEMU_ASKED_SHUTDOWN,
 		.suspended = q->memory_saved,
-		.struck = q->struck,
+		.struck = *q->struck ? q->struck : NULL,
 		.status_known = q->status_known,
 		.status = q->status,
 		.log = log,
@@ -279,7 +280,7 @@ forget_past(struct qemu_guest *q)
 	q->asked = QEMU_ASKED_NOTHING;
 	q->memory_saved = q->status_known = q->process_ended = q->half_started = false;
 	q->given_up = q->guard_lost = false;
-	q->struck = NULL;
+	*q->struck = '\0';
 	q->away = QEMU_HERE;
 	q->serves = false;
 	*q->shift_to.path = '\0';

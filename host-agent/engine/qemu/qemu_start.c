@@ -6,7 +6,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/engine/qemu/qemu_device.h"
+#include "host-agent/engine/qemu/qemu_guard.h"
 #include "host-agent/engine/qemu/qemu_int.h"
+#include "host-agent/engine/qemu/qemu_memory.h"
 
 enum flow_rc
 qemu_greet_step(struct flow *f, void *arg)

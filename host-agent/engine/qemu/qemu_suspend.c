@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/engine/qemu/qemu_int.h"
+#include "host-agent/engine/qemu/qemu_memory.h"
 
 #define SAVE_MS       600000
 #define QUIT_MS       10000
