@@ -45,10 +45,13 @@ add_quoted(const struct writer *w, const char *s)
 static void
 add_escaped(const struct writer *w, const char *s, const char *special)
 {
+	static const char control[] = "\n\t\r", letters[] = "ntr";
+
 	for (; *s; s++) {
-		if (strchr(special, *s))
+		const char *c = strchr(control, *s);
+		if (c || strchr(special, *s))
 			str_addc(w->b, '`');
-		str_addc(w->b, *s);
+		str_addc(w->b, c ? letters[c - control] : *s);
 	}
 }
 
