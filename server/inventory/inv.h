@@ -14,37 +14,7 @@
 #include "base/err.h"
 #include "base/id.h"
 #include "base/json.h"
-
-#define ENUM_TABLE(type, ...) enum type { __VA_ARGS__ type##_COUNT_ };
-#define VALUE(e, text)        e,
-#include "server/inventory/inv_enum.def"
-#undef ENUM_TABLE
-#undef VALUE
-
-struct id_list {
-	obj_id *v;
-	size_t n;
-};
-
-/* First member of every kind. */
-struct obj {
-	uint32_t magic;
-	obj_id id;
-	char *name;
-	obj_id parent; /* OBJ_ID_NONE for datacenters, tasks and users */
-	uint64_t rev;  /* revision of its last change */
-	uint64_t created_ms;
-	obj_id *kids; /* children in id order; the inventory's */
-	size_t n_kids;
-};
-
-struct datacenter {
-	struct obj o;
-};
-
-struct folder { /* parent: datacenter or folder */
-	struct obj o;
-};
+#include "server/inventory/inv_obj.h"
 
 struct cluster { /* parent: datacenter */
 	struct obj o;
@@ -266,9 +236,6 @@ const struct obj *inv_find(
 obj_id inv_ancestor(const struct inv *inv, obj_id id, enum obj_kind kind);
 const char *inv_name(const struct inv *inv, obj_id id); /* "" if there is none */
 uint64_t inv_rev(const struct inv *inv);                /* of the newest change */
-bool id_list_has(const struct id_list *l, obj_id id);
-/* Give a text field of a txn's copy another value; "" and NULL are null. */
-void text_set(char **field, const char *v);
 
 /*
  * Usage figures and other volatile facts: no database, same feed. The struct's
@@ -277,12 +244,3 @@ void text_set(char **field, const char *v);
  */
 void *inv_note_begin(struct inv *inv, obj_id id); /* NULL if there is none */
 void inv_note_end(struct inv *inv, obj_id id);
-
-/* Text of an enumeration's value and back (-1 if it is none). */
-#define ENUM_TABLE(type, ...)                 \
-	const char *type##_text(enum type v); \
-	int type##_parse(const char *s);
-#define VALUE(e, text)
-#include "server/inventory/inv_enum.def"
-#undef ENUM_TABLE
-#undef VALUE

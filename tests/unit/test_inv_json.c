@@ -57,7 +57,10 @@ test_whole_object(void **state)
 	    "\"cpu_shares_level\":null,\"cpu_shares\":0,\"cpu_reservation_mhz\":0,"
 	    "\"cpu_limit_mhz\":0,\"mem_shares_level\":null,\"mem_shares\":0,"
 	    "\"mem_reservation_mb\":0,\"mem_limit_mb\":0,"
-	    "\"drs_automation\":null,\"counters\":null,"
+	    "\"drs_automation\":null,\"ha_restart_priority\":null,"
+	    "\"ha_isolation_response\":null,\"ha_monitoring\":null,"
+	    "\"ha_depends\":null,\"ha_ready_port\":0,\"ha_protected\":false,"
+	    "\"ha_status\":null,\"counters\":null,"
 	    "\"pid\":0,\"cpu_usage_mhz\":0,\"memory_usage_mb\":0,\"disk_usage_bytes\":0,"
 	    "\"guest_agent\":false,\"guest_heartbeat\":null,\"guest_host_name\":null,"
 	    "\"guest_os\":null,\"guest_addresses\":null}");
