@@ -272,19 +272,29 @@ by_memory(const void *pa, const void *pb)
 	return (a->host > b->host) - (a->host < b->host);
 }
 
-static uint64_t
-carried_mb(const struct inv *inv, obj_id host)
+static int
+by_id(const void *key, const void *member)
 {
-	uint64_t sum = 0;
+	uint64_t a = *(const uint64_t *)key;
+	uint64_t b = ((const struct carrier *)member)->host;
 
+	return (a > b) - (a < b);
+}
+
+/* What runs on each, of a list in the order of ids. */
+static void
+add_up(const struct inv *inv, struct carrier *list, size_t n)
+{
 	INV_EACH(inv, KIND_VM, o)
 	{
 		const struct vm *vm = inv_vm(inv, o->id);
-		if (obj_id_is(vm->host, host) && vm->power_state != POWER_OFF &&
-		    vm->power_state != POWER_SUSPENDED)
-			sum += vm->memory_mb;
+		uint64_t host = obj_id_number(vm->host);
+		if (vm->power_state == POWER_OFF || vm->power_state == POWER_SUSPENDED)
+			continue;
+		struct carrier *c = bsearch(&host, list, n, sizeof(*list), by_id);
+		if (c)
+			c->memory_mb += vm->memory_mb;
 	}
-	return sum;
 }
 
 /* The cluster's hosts that could be lost, those that carry most first. */
@@ -299,12 +309,11 @@ list_hosts(struct job *j)
 
 	INV_EACH(inv, KIND_HOST, o)
 	{
-		const struct host *h = inv_host(inv, o->id);
 		if (obj_id_is(o->parent, j->cluster) &&
-		    h->connection_state == CONN_CONNECTED)
-			list[n++] = (struct carrier){ obj_id_number(o->id),
-				carried_mb(inv, o->id) };
+		    inv_host(inv, o->id)->connection_state == CONN_CONNECTED)
+			list[n++].host = obj_id_number(o->id);
 	}
+	add_up(inv, list, n);
 	qsort(list, n, sizeof(*list), by_memory);
 	j->by_load = ids = arena_array(j->mem, n + 1, sizeof(*ids));
 	j->n_by_load = n;

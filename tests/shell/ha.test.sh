@@ -153,3 +153,10 @@ vouched for
 ## END
 ## STDERR-has: is connected
 ## status: 1
+
+#### nobody starts before it any more
+(Set-VM web-01 -HADependsOn @() | measure).Count; @((Get-VM web-01).HADependsOn).Count
+## STDOUT:
+1
+0
+## END
