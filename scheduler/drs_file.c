@@ -5,25 +5,18 @@
 
 #include "base/arena.h"
 #include "base/str.h"
+#include "scheduler/line_at.h"
 
 #define MAX_WORDS 16
 
 struct reader {
 	struct sched_view *view;
 	struct arena *scratch;
-	const char *what;
-	uint32_t line;
+	struct line_at at;
 	char *words[MAX_WORDS];
 	uint32_t word_count;
 	uint32_t hosts, guests, rules; /* so far; ids are one more than in the file */
 };
-
-static int
-bad(const struct reader *r, struct err *e, const char *why, const char *word)
-{
-	return err_set(
-	    e, ERR_INVALID, "%s: line %u: %s: \"%.40s\"", r->what, r->line, why, word);
-}
 
 static int
 number(
@@ -33,7 +26,7 @@ number(
 	double x = strtod(word, &end);
 
 	if (end == word || *end || !(x >= 0 && x <= most))
-		return bad(r, e, "is no number in its range", word);
+		return line_bad(&r->at, e, "is no number in its range", word);
 	*ret_x = x;
 	return 0;
 }
@@ -48,7 +41,7 @@ index_of(const struct reader *r, const char *word, uint32_t count, uint32_t *ret
 	if (rc)
 		return rc;
 	if (x >= count)
-		return bad(r, e, "is no id above", word);
+		return line_bad(&r->at, e, "is no id above", word);
 	*ret_i = (uint32_t)x;
 	return 0;
 }
@@ -61,7 +54,7 @@ check_id(const struct reader *r, uint32_t count, struct err *e)
 	int rc = number(r, r->words[1], UINT32_MAX, &id, e);
 
 	if (!rc && id != count)
-		return bad(r, e, "is not the next id", r->words[1]);
+		return line_bad(&r->at, e, "is not the next id", r->words[1]);
 	return rc;
 }
 
@@ -75,15 +68,6 @@ amount(const struct reader *r, uint32_t word, uint64_t most, uint64_t *ret_n,
 
 	if (!rc)
 		*ret_n = (uint64_t)(x + 0.5);
-	return rc;
-}
-
-/* What the view refuses is told with the line. */
-static int
-added(const struct reader *r, int rc, struct err *e)
-{
-	if (rc)
-		err_wrap(e, "%s: line %u", r->what, r->line);
 	return rc;
 }
 
@@ -102,7 +86,7 @@ read_host(struct reader *r, struct err *e)
 	if (rc)
 		return rc;
 	r->hosts++;
-	return added(r, sched_view_add_host(r->view, &h, e), e);
+	return line_added(&r->at, sched_view_add_host(r->view, &h, e), e);
 }
 
 static int
@@ -137,7 +121,7 @@ read_guest(struct reader *r, struct err *e)
 	g.dirty_kb_s = (uint64_t)(dirty * 1024 + 0.5);
 	g.host = host + UINT64_C(1);
 	r->guests++;
-	return added(r, sched_view_add_guest(r->view, &g, e), e);
+	return line_added(&r->at, sched_view_add_guest(r->view, &g, e), e);
 }
 
 /* Ids between commas, of which there are count so far. */
@@ -178,7 +162,7 @@ read_rule(struct reader *r, struct err *e)
 			rule.kind = kinds[i].kind;
 	}
 	if (rule.kind == SCHED_RULE_KIND_COUNT_)
-		return bad(r, e, "is no kind of rule", r->words[1]);
+		return line_bad(&r->at, e, "is no kind of rule", r->words[1]);
 	rule.name =
 	    arena_printf(r->scratch, "%s-%u", r->words[1], (unsigned)(rule.id - 1));
 	rc = read_members(r, r->words[2], r->guests, &guests, &rule.guest_count, e);
@@ -189,7 +173,7 @@ read_rule(struct reader *r, struct err *e)
 		return rc;
 	rule.guests = guests;
 	rule.hosts = hosts;
-	return added(r, sched_view_add_rule(r->view, &rule, e), e);
+	return line_added(&r->at, sched_view_add_rule(r->view, &rule, e), e);
 }
 
 /* The records, and how many words each has. */
@@ -212,7 +196,7 @@ read_line(struct reader *r, char *line, struct err *e)
 	for (char *w = strtok_r(line, " \t\r", &save); w;
 	     w = strtok_r(NULL, " \t\r", &save)) {
 		if (r->word_count == MAX_WORDS)
-			return bad(r, e, "one word too many", w);
+			return line_bad(&r->at, e, "one word too many", w);
 		r->words[r->word_count++] = w;
 	}
 	if (!r->word_count || *r->words[0] == '#')
@@ -221,10 +205,11 @@ read_line(struct reader *r, char *line, struct err *e)
 		if (!str_same(records[i].word, r->words[0]))
 			continue;
 		if (r->word_count != records[i].words)
-			return bad(r, e, "wrong number of words for", r->words[0]);
+			return line_bad(
+			    &r->at, e, "wrong number of words for", r->words[0]);
 		return records[i].read(r, e);
 	}
-	return bad(r, e, "is no record", r->words[0]);
+	return line_bad(&r->at, e, "is no record", r->words[0]);
 }
 
 int
@@ -233,7 +218,7 @@ drs_file_read(const char *text, size_t n, const char *what,
 {
 	AUTO(arena) struct arena *scratch = arena_new();
 	AUTO(sched_view) struct sched_view *v = sched_view_new();
-	struct reader r = { .view = v, .scratch = scratch, .what = what };
+	struct reader r = { .view = v, .scratch = scratch, .at = { what, 0 } };
 	char *copy, *rest;
 	int rc = 0;
 
@@ -244,7 +229,7 @@ drs_file_read(const char *text, size_t n, const char *what,
 		memcpy(copy, text, n);
 	rest = copy;
 	for (char *line; !rc && (line = strsep(&rest, "\n"));) {
-		r.line++;
+		r.at.line++;
 		rc = read_line(&r, line, e);
 	}
 	if (!rc && !r.hosts)

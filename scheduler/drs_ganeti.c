@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "base/str.h"
 #include "scheduler/drs_file.h"
+#include "scheduler/line_at.h"
 
 #define MAX_FIELDS 24
 #define CPU_MHZ    1000
@@ -21,8 +22,7 @@ struct tagged {
 struct reader {
 	struct sched_view *view;
 	struct arena *scratch;
-	const char *what;
-	uint32_t line;
+	struct line_at at;
 	char *fields[MAX_FIELDS];
 	uint32_t field_count;
 	struct sched_cluster *clusters; /* added once their policies are known */
@@ -34,26 +34,12 @@ struct reader {
 };
 
 static int
-bad(const struct reader *r, struct err *e, const char *why, const char *word)
-{
-	return err_set(
-	    e, ERR_INVALID, "%s: line %u: %s: \"%.40s\"", r->what, r->line, why, word);
-}
-
-static int
-added(const struct reader *r, int rc, struct err *e)
-{
-	if (rc)
-		err_wrap(e, "%s: line %u", r->what, r->line);
-	return rc;
-}
-
-static int
 amount(const struct reader *r, uint32_t field, uint64_t most, uint64_t *ret_n,
     struct err *e)
 {
 	if (parse_u64(r->fields[field], 0, most, "it", ret_n, NULL))
-		return bad(r, e, "is no number in its range", r->fields[field]);
+		return line_bad(
+		    &r->at, e, "is no number in its range", r->fields[field]);
 	return 0;
 }
 
@@ -64,7 +50,8 @@ decimal(const struct reader *r, uint32_t field, double *ret_x, struct err *e)
 	double x = strtod(r->fields[field], &end);
 
 	if (end == r->fields[field] || *end || !(x > 0 && x <= 1e6))
-		return bad(r, e, "is no number in its range", r->fields[field]);
+		return line_bad(
+		    &r->at, e, "is no number in its range", r->fields[field]);
 	*ret_x = x;
 	return 0;
 }
@@ -88,7 +75,7 @@ read_group(struct reader *r, struct err *e)
 	uint64_t id = map_count(r->cluster_at) + 1;
 
 	if (noted(r->cluster_at, r->fields[1]))
-		return bad(r, e, "is there twice", r->fields[1]);
+		return line_bad(&r->at, e, "is there twice", r->fields[1]);
 	r->clusters[id - 1] = (struct sched_cluster){
 		.id = id,
 		.name = r->fields[0],
@@ -116,16 +103,16 @@ read_node(struct reader *r, struct err *e)
 		return rc;
 	h.cluster = noted(r->cluster_at, r->fields[8]);
 	if (!h.cluster)
-		return bad(r, e, "is no group", r->fields[8]);
+		return line_bad(&r->at, e, "is no group", r->fields[8]);
 	if (noted(r->node_at, h.name))
-		return bad(r, e, "is there twice", h.name);
+		return line_bad(&r->at, e, "is there twice", h.name);
 	if (str_same(r->fields[7], "Y"))
 		h.state = SCHED_HOST_DISCONNECTED;
 	h.cpu_cores = cpus < SCHED_MAX_CORES ? cpus : SCHED_MAX_CORES;
 	h.cpu_mhz = (uint64_t)fmin((double)cpus * CPU_MHZ * speed, SCHED_MAX_MHZ);
 	note(r->node_at, h.name, h.id);
 	r->nodes++;
-	return added(r, sched_view_add_host(r->view, &h, e), e);
+	return line_added(&r->at, sched_view_add_host(r->view, &h, e), e);
 }
 
 /* On which nodes its disks are. */
@@ -148,7 +135,7 @@ bind_to_disks(struct reader *r, struct sched_guest *g, struct err *e)
 		return 0;
 	nodes[1] = noted(r->node_at, r->fields[7]);
 	if (!nodes[1] || nodes[1] == nodes[0])
-		return bad(r, e, "is no node for a mirror", r->fields[7]);
+		return line_bad(&r->at, e, "is no node for a mirror", r->fields[7]);
 	r->rules++;
 	return sched_view_add_rule(r->view, &rule, e);
 }
@@ -174,7 +161,7 @@ read_instance(struct reader *r, struct err *e)
 		return rc;
 	g.host = noted(r->node_at, r->fields[6]);
 	if (!g.host)
-		return bad(r, e, "is no node", r->fields[6]);
+		return line_bad(&r->at, e, "is no node", r->fields[6]);
 	g.num_cpu = vcpus < SCHED_MAX_VCPUS ? vcpus : SCHED_MAX_VCPUS;
 	g.cpu_demand_mhz = vcpus * CPU_MHZ;
 	if (is_running(r->fields[4]))
@@ -187,7 +174,7 @@ read_instance(struct reader *r, struct err *e)
 	if (r->field_count > 9 && *r->fields[9])
 		r->tagged[r->tagged_count++] = (struct tagged){ r->fields[9], g.id };
 	r->instances++;
-	return added(r, sched_view_add_guest(r->view, &g, e), e);
+	return line_added(&r->at, sched_view_add_guest(r->view, &g, e), e);
 }
 
 /* ---- exclusion tags ---- */
@@ -260,7 +247,7 @@ keep_apart(struct reader *r, const struct bearer *list, size_t n, size_t *ret_ne
 	if (rule.guest_count < 2)
 		return 0;
 	r->rules++;
-	return added(r, sched_view_add_rule(r->view, &rule, e), e);
+	return line_added(&r->at, sched_view_add_rule(r->view, &rule, e), e);
 }
 
 static int
@@ -315,11 +302,11 @@ read_line(struct reader *r, enum section s, char *line, struct err *e)
 	r->field_count = 0;
 	for (char *f; (f = strsep(&line, "|"));) {
 		if (r->field_count == MAX_FIELDS)
-			return bad(r, e, "one field too many", f);
+			return line_bad(&r->at, e, "one field too many", f);
 		r->fields[r->field_count++] = f;
 	}
 	if (r->field_count < sections[s].fields)
-		return bad(r, e, "has too few fields", r->fields[0]);
+		return line_bad(&r->at, e, "has too few fields", r->fields[0]);
 	return sections[s].read(r, e);
 }
 
@@ -330,7 +317,7 @@ read_lines(struct reader *r, char *rest, struct err *e)
 	int rc = 0;
 
 	for (char *line; !rc && s < SECTION_COUNT && (line = strsep(&rest, "\n"));) {
-		r->line++;
+		r->at.line++;
 		line[strcspn(line, "\r")] = '\0';
 		if (*line)
 			rc = read_line(r, s, line, e);
@@ -338,9 +325,10 @@ read_lines(struct reader *r, char *rest, struct err *e)
 			s++;
 	}
 	for (size_t i = 0; !rc && i < map_count(r->cluster_at); i++)
-		rc = added(r, sched_view_add_cluster(r->view, &r->clusters[i], e), e);
+		rc = line_added(
+		    &r->at, sched_view_add_cluster(r->view, &r->clusters[i], e), e);
 	if (!rc && !r->nodes)
-		rc = err_set(e, ERR_INVALID, "%s has no node", r->what);
+		rc = err_set(e, ERR_INVALID, "%s has no node", r->at.what);
 	return rc;
 }
 
@@ -364,7 +352,7 @@ drs_ganeti_read(const char *text, size_t n, const char *what,
 	AUTO(map) struct map *node_at = map_new_str();
 	struct reader r = { .view = v,
 		.scratch = scratch,
-		.what = what,
+		.at = { what, 0 },
 		.cluster_at = cluster_at,
 		.node_at = node_at };
 	char *copy;

@@ -95,12 +95,18 @@ plan_place(const struct plan_args *a, const struct sched_view *v, struct err *e)
 		.guests = named, .count = a->guest_count, .detail = detail_of(a)
 	};
 	AUTO(sched_plan) struct sched_plan *plan = NULL;
+	AUTO(sched_view) struct sched_view *with = NULL;
 	int rc = 0;
 
-	if (is_given(a, PLAN_ALL_UNPLACED))
+	if (is_given(a, PLAN_MEMORY)) {
+		rc = plan_view_with_guest(a, v, &with, named, e);
+		s.count = 1;
+		v = with;
+	} else if (is_given(a, PLAN_ALL_UNPLACED)) {
 		s.guests = sched_view_unplaced(v, &s.count);
-	else
+	} else {
 		rc = find_guests(a, v, named, e);
+	}
 	if (!rc && is_given(a, PLAN_SPARE))
 		rc = find_cluster(a, v, &s.cluster, e);
 	if (!rc && is_given(a, PLAN_SPARE))

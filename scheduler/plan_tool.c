@@ -23,8 +23,9 @@ static const struct plan_option_info {
 #undef PLAN_OPTION
 };
 
-#define MOVING \
-	(PLAN_FORMAT | PLAN_CLUSTER | PLAN_JSON | PLAN_EXPLAIN | PLAN_SPARE | PLAN_LINK)
+#define MOVING                                                              \
+	(PLAN_FORMAT | PLAN_USE | PLAN_CLUSTER | PLAN_JSON | PLAN_EXPLAIN | \
+	    PLAN_SPARE | PLAN_LINK)
 
 static const struct command {
 	const char *name;
@@ -35,9 +36,9 @@ static const struct command {
 	const char *text;
 } commands[] = {
 	{ "place",
-	    PLAN_FORMAT | PLAN_CLUSTER | PLAN_GUEST | PLAN_ALL_UNPLACED | PLAN_JSON |
-		PLAN_EXPLAIN | PLAN_SPARE,
-	    PLAN_GUEST | PLAN_ALL_UNPLACED, plan_place,
+	    PLAN_FORMAT | PLAN_USE | PLAN_CLUSTER | PLAN_GUEST | PLAN_ALL_UNPLACED |
+		PLAN_MEMORY | PLAN_CPUS | PLAN_JSON | PLAN_EXPLAIN | PLAN_SPARE,
+	    PLAN_GUEST | PLAN_ALL_UNPLACED | PLAN_MEMORY, plan_place,
 	    "find a host for guests, one after the other" },
 	{ "check", PLAN_FORMAT, 0, plan_check,
 	    "say whether the snapshot is in order, and what it holds" },
@@ -163,15 +164,15 @@ read_stream(FILE *f, const char *path, struct str *ret_text, struct err *e)
 }
 
 static int
-read_file(struct tool *t, struct str *ret_text, struct err *e)
+read_file(struct tool *t, const char *path, struct str *ret_text, struct err *e)
 {
-	bool is_stdin = !strcmp(t->a.path, "-");
-	FILE *f = is_stdin ? t->in : fopen(t->a.path, "re");
+	bool is_stdin = !strcmp(path, "-");
+	FILE *f = is_stdin ? t->in : fopen(path, "re");
 	int rc;
 
 	if (!f)
-		return err_sys(e, ERR_IO, errno, "cannot open %s", t->a.path);
-	rc = read_stream(f, t->a.path, ret_text, e);
+		return err_sys(e, ERR_IO, errno, "cannot open %s", path);
+	rc = read_stream(f, path, ret_text, e);
 	if (!is_stdin)
 		fclose(f);
 	return rc;
@@ -181,7 +182,7 @@ static int
 load_view(struct tool *t, struct sched_view **ret_view, struct err *e)
 {
 	AUTO(str) struct str text = STR_INIT;
-	int rc = read_file(t, &text, e);
+	int rc = read_file(t, t->a.path, &text, e);
 
 	for (size_t i = 0; !rc && i < ARRAY_SIZE(formats); i++) {
 		if (str_same(t->a.format, formats[i].name))
@@ -189,6 +190,26 @@ load_view(struct tool *t, struct sched_view **ret_view, struct err *e)
 			    str_cstr(&text), text.len, t->a.path, ret_view, e);
 	}
 	return rc;
+}
+
+/* Instead of the view, one with other figures. */
+static int
+load_use(struct tool *t, struct sched_view **view, struct err *e)
+{
+	AUTO(str) struct str text = STR_INIT;
+	struct sched_view *changed;
+	int rc = read_file(t, t->a.use, &text, e);
+
+	if (rc)
+		return rc;
+	AUTO_FREE char *lines = str_take(&text);
+
+	rc = plan_view_with_use(*view, lines, t->a.use, &changed, e);
+	if (rc)
+		return rc;
+	sched_view_free(*view);
+	*view = changed;
+	return 0;
 }
 
 /* ---- arguments ---- */
@@ -238,6 +259,8 @@ take_option(struct tool *t, unsigned bit)
 		return take_name(t, t->a.guests, &t->a.guest_count);
 	if (bit == PLAN_BIT_HOST_)
 		return take_name(t, t->a.hosts, &t->a.host_count);
+	if (bit == PLAN_BIT_USE_)
+		t->a.use = optarg;
 	if (bit == PLAN_BIT_CLUSTER_)
 		t->a.cluster = optarg;
 	return PLAN_EXIT_OK;
@@ -321,6 +344,10 @@ check_usage(struct tool *t)
 	if (t->a.guest_count && t->a.given & PLAN_ALL_UNPLACED)
 		return complain(
 		    t, "--guest and --all-unplaced exclude each other", NULL);
+	if (t->command->takes & PLAN_GUEST && t->a.given & PLAN_MEMORY &&
+	    t->a.given & (PLAN_GUEST | PLAN_ALL_UNPLACED))
+		return complain(
+		    t, "--memory is for a guest that the snapshot does not have", NULL);
 	return PLAN_EXIT_OK;
 }
 
@@ -340,6 +367,8 @@ plan_tool_run(int argc, char **argv, FILE *in, FILE *out, FILE *err)
 	if (rc)
 		return rc;
 	rc = load_view(&t, &v, &e);
+	if (!rc && t.a.use)
+		rc = load_use(&t, &v, &e);
 	if (!rc)
 		rc = t.command->run(&t.a, v, &e);
 	if (rc < 0) {

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -162,6 +163,44 @@ test_capacity(void **state)
 	    PLAN_EXIT_BAD, "", "with 0 or 1 lost hosts");
 }
 
+static void
+test_a_new_guest_is_placed_by_size(void **state)
+{
+	expect(RUN(snapshot, "place", "--memory", "700", "--cpus", "2", "-"),
+	    PLAN_EXIT_OK, "new (2 vCPU, 700 MB) on h", "");
+	expect(RUN(snapshot, "place", "--memory", "2000", "-"), PLAN_EXIT_NO_PLACE,
+	    "no host can take new (1 vCPU, 2000 MB)", "");
+	expect(RUN(snapshot, "place", "--memory", "1", "--guest", "1", "-"),
+	    PLAN_EXIT_BAD, "", "--memory is for a guest that the snapshot does not");
+}
+
+/* On a snapshot of two hosts, with use from a file. */
+static struct answer
+run_with_use(const char *use)
+{
+	char path[] = "/tmp/plan-use-XXXXXX";
+	int fd = mkstemp(path);
+	struct answer a;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, use, strlen(use)), strlen(use));
+	close(fd);
+	a = RUN(scenario, "balance", "--format", "drs", "--use", path, "-");
+	unlink(path);
+	return a;
+}
+
+static void
+test_use_of_guests_comes_from_a_file(void **state)
+{
+	expect(run_with_use("nobody 0.5 0 0 0\n"), PLAN_EXIT_BAD, "",
+	    "line 1: there is no guest \"nobody\"");
+	expect(run_with_use("x much\n"), PLAN_EXIT_BAD, "",
+	    "guest \"x\" uses no number of CPU: \"much\"");
+	expect(
+	    run_with_use("\nx 0 0 0 0\ny 0 0 0 0\n"), PLAN_EXIT_OK, "# score 0.", "");
+}
+
 int
 main(void)
 {
@@ -172,6 +211,8 @@ main(void)
 		cmocka_unit_test(test_bad_usage),
 		cmocka_unit_test(test_balance),
 		cmocka_unit_test(test_capacity),
+		cmocka_unit_test(test_a_new_guest_is_placed_by_size),
+		cmocka_unit_test(test_use_of_guests_comes_from_a_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
