@@ -210,6 +210,9 @@ take_copy(void *to, const struct fence_copy *c)
 	log_warn(
 	    "fence", "vm-%" PRIu64 " has a deadline, and no lease is known", c->guest);
 	ha.guest = c->guest;
+	/* Under one that is not ours to renew: its guard is never told to let it live.
+	 */
+	ha.authority = DROVER__HA_AUTHORITY__HA_AUTHORITY_SHARED;
 	h = fence_hold(f, &ha);
 	h->run_gen = c->run_gen;
 }

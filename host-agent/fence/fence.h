@@ -75,7 +75,7 @@ struct fence_conf {
 	struct fence_ping *ping; /* borrowed; NULL: the host is never isolated */
 };
 
-/* Reads what was kept (blocks, start-up); ERR_CORRUPT where that is damaged. */
+/* Reads what was kept (blocks, start-up); what is damaged is set aside. */
 int fence_open(const struct fence_conf *c, const struct fence_hands *hands,
     struct fence **ret_f, struct err *e) WARN_UNUSED;
 /* Guests run on under their guards. */

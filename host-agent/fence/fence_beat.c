@@ -126,7 +126,7 @@ fill_run(const struct fence *f, const struct held *h, const struct fence_copy *c
 	w->alive = c->alive;
 	/* A claim that lies where nobody looks for it protects nothing. */
 	w->guarded = h && c->guarded && c->heard && c->guard_us != GUARD_NO_DEADLINE &&
-		     h->datastore == h->ha->datastore;
+		     h->datastore == h->ha->datastore && !h->unplaced;
 	w->note = xstrdup(h ? h->note : "");
 	if (!h)
 		return;

@@ -77,6 +77,7 @@ accept(struct held *h)
 	h->run_gen = h->wish_gen;
 	h->phase = h->how == FENCE_ARRIVES ? CLAIM_MIGRATE_IN : CLAIM_CLAIM;
 	h->datastore = h->ha->datastore;
+	h->unplaced = false;
 	h->unwanted = false;
 	h->ordered = false;
 	h->shutdown_ms = h->kill_ms = h->guard_us = 0;
@@ -110,8 +111,12 @@ fence_claim_go_on(struct held *h)
 		if (fence_register_is_free(h))
 			fence_register_put(h, CLAIM_RUN);
 		break;
-	case CLAIM_AT_REST:
 	case CLAIM_AWAITS_BLOCK:
+		/* What was under way went with its datastore. */
+		if (fence_register_is_free(h))
+			fence_register_put(h, h->phase);
+		break;
+	case CLAIM_AT_REST:
 	case CLAIM_AWAITS_ARRIVAL:
 		break;
 	}
@@ -132,6 +137,8 @@ fence_claims_turn(struct fence *f)
 			continue;
 		if (h->dropping)
 			fence_claim_drop(h);
+		else if (h->stage == CLAIM_AT_REST)
+			fence_register_follow(h);
 		else
 			fence_claim_go_on(h);
 		h = fence_held(f, keys[i]);

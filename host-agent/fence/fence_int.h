@@ -40,6 +40,7 @@ struct lease_store {
 	struct lease_beat own; /* as it was read first */
 	struct fence_store lease;
 	bool may_renew;   /* R9 */
+	bool cached;      /* what is read is what this host remembers */
 	uint64_t read_ms; /* begin of the last reading that worked */
 	struct beat_watch watches[LEASE_MAX_SLOTS + 1];
 	char why[160]; /* our block is not renewed */
@@ -67,6 +68,7 @@ struct held {
 	uint64_t datastore;     /* where that block lies */
 	bool unwanted;
 	bool listed;
+	uint64_t left; /* a datastore where it lay before, and lies still; 0: none */
 	uint64_t kept_seq; /* the write that has it as it is */
 
 	/* An order's wish. */
@@ -81,6 +83,7 @@ struct held {
 
 	/* Our block. */
 	bool writing, looking, making;
+	bool unplaced; /* it is not yet where it belongs now */
 	enum claim_phase putting;
 	uint64_t failed_ms;
 	bool dropping; /* until it says none */
@@ -217,5 +220,7 @@ bool fence_register_is_free(const struct held *h);
 /* What comes of it moves h on. */
 void fence_register_put(struct held *h, enum claim_phase phase);
 void fence_register_look(struct held *h);
+/* Its first disk lies on another datastore now: there is where others look. */
+void fence_register_follow(struct held *h);
 /* See to our block of one of them: if it is damaged, nobody else may mend it. */
 void fence_claims_mend(struct fence *f);

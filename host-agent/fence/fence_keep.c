@@ -1,3 +1,5 @@
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -41,6 +43,7 @@ fill_claim(Drover__FenceClaim *c, const struct held *h)
 	c->datastore = h->datastore;
 	c->unwanted = h->unwanted;
 	c->listed = h->listed;
+	c->left = h->left;
 }
 
 uint64_t
@@ -92,6 +95,8 @@ take_claim(struct fence *f, const Drover__FenceClaim *c)
 	h->datastore = c->datastore;
 	h->unwanted = c->unwanted;
 	h->listed = c->listed;
+	h->left = c->left;
+	h->unplaced = c->left != 0;
 	switch (c->phase) {
 	case DROVER__RUN_PHASE__RUN_CLAIM:
 		h->phase = CLAIM_CLAIM;
@@ -127,6 +132,18 @@ take(struct fence *f, Drover__FenceRecord *r)
 		f->conf = MOVE(r->conf);
 }
 
+/* What runs here under a deadline ends at it, and the host joins anew after that. */
+static void
+set_aside(const char *path)
+{
+	AUTO_FREE char *to = xasprintf("%s.damaged", path);
+
+	log_err("fence", "%s is damaged; it is %s now, and this host has no leases",
+	    path, to);
+	if (rename(path, to))
+		log_err("fence", "%s cannot be set aside: %s", path, strerror(errno));
+}
+
 int
 fence_keep_load(struct fence *f, const char *path, struct err *e)
 {
@@ -144,8 +161,10 @@ fence_keep_load(struct fence *f, const char *path, struct err *e)
 	if (record_peek((const uint8_t *)str_cstr(&file), file.len, &n, NULL) == 1)
 		r = drover__fence_record__unpack(
 		    NULL, n, (const uint8_t *)file.s + RECORD_HEAD);
-	if (!r)
-		return err_set(e, ERR_CORRUPT, "%s is damaged", path);
+	if (!r) {
+		set_aside(path);
+		return 0;
+	}
 	take(f, r);
 	drover__fence_record__free_unpacked(r, NULL);
 	return 0;

@@ -22,16 +22,16 @@ struct place {
 	struct lease_io *io;
 };
 
-/* Where the block of h lies. */
+/* Where a block of h lies on a datastore. */
 static int
-find_place(const struct held *h, struct place *ret_p, struct err *e)
+find_place(const struct held *h, uint64_t datastore, struct place *ret_p, struct err *e)
 {
 	struct fence *f = h->f;
-	struct place p = { .st = fence_store_find(f, h->datastore) };
+	struct place p = { .st = fence_store_find(f, datastore) };
 
 	if (!f->conf || !p.st)
 		return err_set(e, ERR_UNAVAILABLE,
-		    "datastore-%" PRIu64 " carries no leases here", h->datastore);
+		    "datastore-%" PRIu64 " carries no leases here", datastore);
 	if (fence_store_ready(p.st, e))
 		return e->code;
 	p.ds = p.st->ds;
@@ -45,12 +45,13 @@ find_place(const struct held *h, struct place *ret_p, struct err *e)
 }
 
 static int
-run_turn(struct held *h, const struct lease_claim *put, claim_fn done, struct err *e)
+run_turn(struct held *h, uint64_t datastore, const struct lease_claim *put,
+    claim_fn done, struct err *e)
 {
 	struct fence *f = h->f;
 	struct place p;
 
-	if (find_place(h, &p, e))
+	if (find_place(h, datastore, &p, e))
 		return e->code;
 	AUTO_FREE char *path = lease_place_path(p.ds, &p.area);
 	const struct claim_file file = { path, p.area, f->conf->slot };
@@ -61,6 +62,27 @@ run_turn(struct held *h, const struct lease_claim *put, claim_fn done, struct er
 
 /* ---- writing ---- */
 
+/* Said once for each reason. */
+static void
+stays_claimed(struct held *h, const struct err *e)
+{
+	if (strncmp(h->note, e->msg, sizeof(h->note) - 1) != 0)
+		log_warn("fence", "vm-%" PRIu64 ": its claim is not written: %s",
+		    h->guest, e->msg);
+	fence_note(h, e->msg);
+}
+
+/* An order goes with its claim; else it is tried again. */
+static void
+failed(struct held *h, const struct err *e)
+{
+	h->failed_ms = fence_now_ms(h->f);
+	if (h->stage > CLAIM_AWAITS_RECORD)
+		fence_claim_fail(h, e);
+	else
+		stays_claimed(h, e);
+}
+
 static void
 on_made(void *arg, int rc, const struct err *e)
 {
@@ -69,8 +91,8 @@ on_made(void *arg, int rc, const struct err *e)
 	h->making = false;
 	if (!rc)
 		fence_register_put(h, h->putting);
-	else if (h->stage > CLAIM_AWAITS_RECORD)
-		fence_claim_fail(h, e);
+	else
+		failed(h, e);
 }
 
 static void
@@ -79,7 +101,7 @@ make_file(struct held *h)
 	const struct lease_maker maker = { on_made, h, h };
 	struct err e = ERR_INIT;
 	struct place p;
-	int rc = find_place(h, &p, &e);
+	int rc = find_place(h, h->datastore, &p, &e);
 
 	if (!rc && h->f->conf->slots <= FENCE_CLAIM_SLOTS)
 		p.area.slots = FENCE_CLAIM_SLOTS;
@@ -87,7 +109,7 @@ make_file(struct held *h)
 		rc = lease_place_make(
 		    p.io, p.ds, &p.area, h->f->terms.length_ms, maker, &e);
 	if (rc)
-		fence_claim_fail(h, &e);
+		failed(h, &e);
 	else
 		h->making = true;
 }
@@ -102,16 +124,6 @@ written_none(struct held *h)
 	/* Whoever ordered the end learns of it by the reply. */
 	if (h->ordered && h->stage == CLAIM_AT_REST)
 		fence_let_go(h->f, h);
-}
-
-/* Said once for each reason. */
-static void
-stays_claimed(struct held *h, const struct err *e)
-{
-	if (strncmp(h->note, e->msg, sizeof(h->note) - 1) != 0)
-		log_warn("fence", "vm-%" PRIu64 ": its claim is not written: %s",
-		    h->guest, e->msg);
-	fence_note(h, e->msg);
 }
 
 static void
@@ -149,6 +161,7 @@ on_written(struct held *h)
 		}
 		return;
 	case CLAIM_RUN:
+		h->unplaced = false;
 		if (h->stage == CLAIM_AWAITS_RUN)
 			written_run(h);
 		return;
@@ -169,14 +182,11 @@ on_put(void *arg, int rc, const struct err *e, const struct claim_turn *t)
 		on_written(h);
 	} else if (rc == ERR_NOT_FOUND && h->putting == CLAIM_NONE) {
 		written_none(h);
-	} else if (rc == ERR_NOT_FOUND && h->stage > CLAIM_AWAITS_RECORD) {
+	} else if (rc == ERR_NOT_FOUND &&
+		   (h->stage > CLAIM_AWAITS_RECORD || h->unplaced)) {
 		make_file(h);
 	} else {
-		h->failed_ms = fence_now_ms(f);
-		if (h->stage > CLAIM_AWAITS_RECORD)
-			fence_claim_fail(h, e);
-		else
-			stays_claimed(h, e);
+		failed(h, e);
 	}
 	fence_changed(f);
 }
@@ -193,15 +203,10 @@ fence_register_put(struct held *h, enum claim_phase phase)
 	struct err e = ERR_INIT;
 
 	h->putting = phase;
-	if (!run_turn(h, &c, on_put, &e)) {
+	if (run_turn(h, h->datastore, &c, on_put, &e))
+		failed(h, &e);
+	else
 		h->writing = true;
-	} else {
-		h->failed_ms = fence_now_ms(h->f);
-		if (h->stage > CLAIM_AWAITS_RECORD)
-			fence_claim_fail(h, &e);
-		else
-			stays_claimed(h, &e);
-	}
 }
 
 bool
@@ -211,6 +216,67 @@ fence_register_is_free(const struct held *h)
 
 	return !h->writing && !h->making &&
 	       claim_may_write(h->failed_ms, f->terms.settle_ms, fence_now_ms(f));
+}
+
+/* ---- following the guest ---- */
+
+static void
+on_left(void *arg, int rc, const struct err *e, const struct claim_turn *t)
+{
+	struct held *h = arg;
+
+	h->writing = false;
+	if (rc && rc != ERR_NOT_FOUND && !(t && t->written)) {
+		failed(h, e);
+		return;
+	}
+	log_info("fence", "vm-%" PRIu64 ": its claim is on datastore-%" PRIu64 " now",
+	    h->guest, h->datastore);
+	h->left = 0;
+	h->kept_seq = fence_keep(h->f);
+}
+
+static void
+leave(struct held *h)
+{
+	const struct lease_claim none = {
+		.phase = CLAIM_NONE,
+		.host_id = h->f->conf->slot,
+		.inc = h->f->inc,
+		.run_gen = h->run_gen,
+	};
+	struct err e = ERR_INIT;
+
+	if (run_turn(h, h->left, &none, on_left, &e))
+		failed(h, &e);
+	else
+		h->writing = true;
+}
+
+/* Until the new block is there the guest is said to be unprotected: nobody starts it
+ * elsewhere by a register that does not know of it. */
+void
+fence_register_follow(struct held *h)
+{
+	struct fence *f = h->f;
+
+	if (h->phase != CLAIM_RUN || h->dropping || !fence_is_on(f))
+		return;
+	if (!h->left && h->datastore != h->ha->datastore &&
+	    fence_store_find(f, h->ha->datastore)) {
+		h->left = h->datastore;
+		h->datastore = h->ha->datastore;
+		h->unplaced = true;
+		h->kept_seq = fence_keep(f);
+	}
+	if (!h->left || !fence_is_kept(f, h->kept_seq) || !fence_register_is_free(h))
+		return;
+	if (h->unplaced)
+		fence_register_put(h, CLAIM_RUN);
+	else if (fence_store_find(f, h->left))
+		leave(h);
+	else
+		h->left = 0;
 }
 
 /* ---- looking ---- */
@@ -331,7 +397,7 @@ fence_register_look(struct held *h)
 		fence_store_turn(st, STORE_LOOK);
 	if (h->looking)
 		return;
-	if (run_turn(h, NULL, on_look, &e))
+	if (run_turn(h, h->datastore, NULL, on_look, &e))
 		fence_note(h, e.msg);
 	else
 		h->looking = true;
@@ -358,6 +424,6 @@ fence_claims_mend(struct fence *f)
 	if (!next)
 		return;
 	f->mended = next->guest;
-	if (!run_turn(next, NULL, on_look, &e))
+	if (!run_turn(next, next->datastore, NULL, on_look, &e))
 		next->looking = true;
 }

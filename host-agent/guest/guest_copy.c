@@ -80,7 +80,7 @@ guest_copy_kill(struct guests *gs, uint64_t guest, const char *why)
 		return;
 	if (!g->job)
 		begin(g, "fencing", guest_fence_steps, why);
-	else if (!g->job->why)
+	else if (g->job->steps != guest_fence_steps)
 		/* What it interrupts fails, and finds the guest down. */
 		engine_kill(g->handle, WAKE_NONE);
 }

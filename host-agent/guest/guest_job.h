@@ -17,7 +17,7 @@ struct guest_job {
 	bool internal;    /* the agent's own: orders wait for it */
 	bool adopts;      /* guests_adopt counts it */
 	bool refuses;     /* the agent's own, but orders do not wait for it */
-	const char *why;  /* of the agent's own that ends the guest; NULL: it does not */
+	const char *why;  /* of the agent's own that ends the guest */
 	struct order_name name;
 	struct flow *flow;
 	const struct flow_step *steps;

@@ -15,7 +15,8 @@
 #include "host-agent/storage/datastore.h"
 #include "tests/lib/borrow.h"
 
-#define UUID "6e9bd5ae-6b9b-4a35-9f0d-2f1a3f6f0a42"
+#define UUID       "6e9bd5ae-6b9b-4a35-9f0d-2f1a3f6f0a42"
+#define OTHER_UUID "6e9bd5ae-6b9b-4a35-9f0d-2f1a3f6f0a43"
 /* How much faster than the real one the loop's clock goes: storage, which is real, may
  * take a tenth of a lease on a machine that is busy. */
 #define HASTE 10u
@@ -29,8 +30,7 @@ hand_store(void *arg, uint64_t datastore, struct datastore **ret_ds, struct err 
 
 	if (h->lost_store)
 		return err_set(e, ERR_UNAVAILABLE, "it is not mounted");
-	assert_int_equal(datastore, FENCE_BED_STORE);
-	*ret_ds = h->all->ds;
+	*ret_ds = datastore == FENCE_BED_STORE ? h->all->ds : h->all->other_ds;
 	return 0;
 }
 
@@ -140,11 +140,12 @@ void
 fence_host_conf(struct fence_host *h)
 {
 	static uint8_t cluster[16] = "cluster";
-	static uint64_t stores[] = { FENCE_BED_STORE };
+	static uint64_t stores[] = { FENCE_BED_STORE, FENCE_BED_OTHER_STORE };
 	Drover__Envelope m = DROVER__ENVELOPE__INIT;
 	Drover__HaConf c = DROVER__HA_CONF__INIT;
 	Drover__LeaseTerms t = DROVER__LEASE_TERMS__INIT;
 	Drover__HaPeer peers[FENCE_BED_HOSTS], *peer_list[FENCE_BED_HOSTS];
+	Drover__HaGuest guest = DROVER__HA_GUEST__INIT, *guests = &guest;
 	char *addresses[] = { borrow(h->all->isolation_address) };
 
 	t.renew_ms = 500;
@@ -165,12 +166,18 @@ fence_host_conf(struct fence_host *h)
 	c.slots = 4;
 	c.terms = &t;
 	c.datastores = stores;
-	c.n_datastores = 1;
+	c.n_datastores = 2;
 	c.peers = peer_list;
 	c.n_peers = FENCE_BED_HOSTS;
 	c.isolation_addresses = addresses;
 	c.n_isolation_addresses = addresses[0] != NULL;
 	c.isolation_ms = h->all->isolation_ms;
+	guest.guest = 1;
+	guest.authority = DROVER__HA_AUTHORITY__HA_AUTHORITY_SHARED;
+	guest.datastore = h->all->guest_store;
+	guest.restart = true;
+	c.guests = &guests;
+	c.n_guests = h->all->guest_store != 0;
 	c.rev = 7;
 	m.body_case = DROVER__ENVELOPE__BODY_HA_CONF;
 	m.ha_conf = &c;
@@ -338,24 +345,34 @@ fence_bed_file(const struct fence_bed *b, const char *name)
 	return bed_path(b->hosts[1].bed, below);
 }
 
+static struct datastore *
+attach(struct bed *bed, uint64_t number, const char *folder, const char *uuid)
+{
+	Drover__DatastoreSpec spec = DROVER__DATASTORE_SPEC__INIT;
+	AUTO_FREE char *path = xstrdup(bed_path(bed, folder));
+	struct datastore *ds;
+	struct err e = ERR_INIT;
+
+	spec.datastore = number;
+	spec.uuid = borrow(uuid);
+	spec.name = borrow(folder);
+	spec.type = borrow("dir");
+	spec.path = path;
+	spec.create = true;
+	assert_int_equal(datastore_attach(&spec, bed->dir, &ds, &e), 0);
+	return ds;
+}
+
 struct fence_bed *
 fence_bed_over(struct bed *one, struct bed *two)
 {
 	struct fence_bed *b = xcalloc(1, sizeof(*b));
-	Drover__DatastoreSpec spec = DROVER__DATASTORE_SPEC__INIT;
 	struct bed *beds[] = { NULL, one, two };
-	AUTO_FREE char *path = xstrdup(bed_path(one, "ds"));
-	struct err e = ERR_INIT;
 
 	log_set_level(LOG_LEVEL_ERR);
 	assert_int_equal(log_to_file("/dev/null", NULL), 0);
-	spec.datastore = FENCE_BED_STORE;
-	spec.uuid = borrow(UUID);
-	spec.name = borrow("fast");
-	spec.type = borrow("dir");
-	spec.path = path;
-	spec.create = true;
-	assert_int_equal(datastore_attach(&spec, one->dir, &b->ds, &e), 0);
+	b->ds = attach(one, FENCE_BED_STORE, "ds", UUID);
+	b->other_ds = attach(one, FENCE_BED_OTHER_STORE, "other", OTHER_UUID);
 	for (uint32_t s = 1; s <= FENCE_BED_HOSTS; s++) {
 		b->hosts[s].all = b;
 		b->hosts[s].bed = beds[s];
@@ -376,6 +393,7 @@ fence_bed_free(struct fence_bed *b)
 		fence_ping_free(b->hosts[s].ping);
 	}
 	datastore_unref(b->ds);
+	datastore_unref(b->other_ds);
 	free(b);
 }
 
@@ -426,7 +444,8 @@ fence_try_claim(const struct fence_try *t)
 	ha->guest = t->guest;
 	ha->authority = DROVER__HA_AUTHORITY__HA_AUTHORITY_SHARED;
 	ha->response = t->host->all->response;
-	ha->datastore = FENCE_BED_STORE;
+	ha->datastore =
+	    t->host->all->guest_store ? t->host->all->guest_store : FENCE_BED_STORE;
 	ha->restart = true;
 	if (!t->attest_slot)
 		return c;

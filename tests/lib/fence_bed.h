@@ -11,9 +11,10 @@
 #include "tests/lib/agent_bed.h"
 #include "tests/lib/waiter.h"
 
-#define FENCE_BED_HOSTS  2
-#define FENCE_BED_GUESTS 4 /* numbers 1 … */
-#define FENCE_BED_STORE  3 /* the datastore's number */
+#define FENCE_BED_HOSTS       2
+#define FENCE_BED_GUESTS      4 /* numbers 1 … */
+#define FENCE_BED_STORE       3 /* the number of the datastore that all lie on */
+#define FENCE_BED_OTHER_STORE 4
 
 #define FENCE_BED_LEASE_MS 10000u
 #define FENCE_BED_DEAD_MS  11400u
@@ -54,7 +55,8 @@ struct fence_host {
 struct fence_bed {
 	struct bed *own; /* NULL: the hosts' are the test's */
 	struct flows *flows;
-	struct datastore *ds;
+	struct datastore *ds, *other_ds;
+	uint64_t guest_store; /* where guest 1 lies, by the leader's list; 0: no list */
 	struct fence_host hosts[FENCE_BED_HOSTS + 1]; /* [0] is nobody */
 	uint64_t real_ms; /* when the clock was last moved */
 	uint32_t isolation_ms;

@@ -479,6 +479,25 @@ what_ended_while_the_agent_was_away_is_the_leaders(void **state)
 	assert_int_equal(h->restarts[1], 0);
 }
 
+/* It ends at its deadline, as nobody here knows of its lease any more. */
+static void
+what_was_kept_and_is_damaged_costs_the_guest(void **state)
+{
+	struct fence_bed *b = *state;
+	struct fence_host *h = two_with_guest(b, 1);
+
+	fence_host_close(h);
+	bed_write(bed_path(b->own, "fence-1"), "x", 1);
+	fence_host_open(h);
+	assert_true(bed_exists(bed_path(b->own, "fence-1.damaged")));
+	fence_host_conf(h);
+	fence_bed_until(b, is_killed, h);
+	assert_true(fence_bed_now_ms(b) * 1000 >= h->copies[1].guard_us);
+	fence_host_reap(h, 1, true);
+	say_until(h, 1, DROVER__RUN_PHASE__RUN_NONE, false);
+	fence_bed_until(b, fence_host_is_seen, h);
+}
+
 /* ---- moves ---- */
 
 static void
@@ -525,6 +544,36 @@ a_guest_that_was_refused_runs_on_at_its_source(void **state)
 	assert_int_equal(h->kills[1], 0);
 }
 
+static bool
+is_protected(void *arg)
+{
+	const Drover__RunWord *w = fence_host_word(arg, 1);
+
+	return w && w->guarded;
+}
+
+static void
+a_claim_follows_the_first_disk(void **state)
+{
+	struct fence_bed *b = *state;
+	struct fence_host *h = two_with_guest(b, 1);
+	struct fence_try t = { .host = fence_bed_host(b, 2), .guest = 1, .gen = 2 };
+	const char *there = fence_bed_file(b, "../other/.drover/ha/guests/vm-1.claims");
+
+	fence_bed_until(b, is_protected, h);
+	b->guest_store = FENCE_BED_OTHER_STORE;
+	fence_host_conf(h);
+	fence_host_conf(t.host);
+	while (!bed_exists(there))
+		fence_bed_pass(b, 10);
+	fence_bed_until(b, is_protected, h);
+	fence_try_begin(&t);
+	fence_bed_until(b, waits_for_host_1, t.host);
+	fence_host_reap(h, 1, false);
+	assert_int_equal(fence_host_drop(h, 1, FENCE_REAPED), 0);
+	assert_int_equal(fence_try_end(&t), 0);
+}
+
 static void
 gateways_are_read_of_routes(void **state)
 {
@@ -566,8 +615,10 @@ main(void)
 		TEST(an_isolated_host_powers_off_what_is_to_be),
 		TEST(an_agent_that_restarts_finds_its_leases),
 		TEST(what_ended_while_the_agent_was_away_is_the_leaders),
+		TEST(what_was_kept_and_is_damaged_costs_the_guest),
 		TEST(a_guest_that_moves_runs_on_one_of_the_two),
 		TEST(a_guest_that_was_refused_runs_on_at_its_source),
+		TEST(a_claim_follows_the_first_disk),
 		cmocka_unit_test(gateways_are_read_of_routes),
 	};
 
