@@ -268,6 +268,8 @@ take_change(struct ha *ha, const struct change *c)
 	if (task && c->kind == CHANGE_SET && !c->volatile_only &&
 	    str_same(task->op, "ha.restart"))
 		ha_restart_ended(ha, task);
+	if (task && inv_vm(ha->o.inv, task->entity))
+		ha_guest_of(ha, task->entity)->busy_ms = ha_now_ms(ha);
 	switch (obj_id_kind(c->id)) {
 	case KIND_CLUSTER:
 	case KIND_DATASTORE:

@@ -41,8 +41,8 @@ must_stop(const struct ha *ha, const struct ha_node *n, const struct vm *vm,
 
 	return (run->alive || run->phase != DROVER__RUN_PHASE__RUN_NONE) &&
 	       generation_is_past(run->gen, vm->run_gen) &&
-	       !obj_id_is(vm->host, n->id) &&
-	       !(hold && obj_id_is(hold->host, n->id)) && !is_in_hands(ha, vm->o.id);
+	       !obj_id_is(vm->host, n->id) && !(hold && obj_id_is(hold->host, n->id)) &&
+	       !is_in_hands(ha, vm->o.id);
 }
 
 /* Its word that a run is over is needed until another has been ordered. */

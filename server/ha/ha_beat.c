@@ -127,7 +127,7 @@ forget_runs(struct ha_node *n)
 
 /* True if it says something new. */
 static bool
-take_run(struct ha_node *n, const Drover__RunWord *w)
+take_run(struct ha_node *n, const Drover__RunWord *w, uint64_t now_ms)
 {
 	struct ha_run *run = map_get(n->runs, w->guest);
 	struct ha_run said = {
@@ -135,6 +135,7 @@ take_run(struct ha_node *n, const Drover__RunWord *w)
 		.phase = w->phase,
 		.alive = w->alive,
 		.guarded = w->guarded,
+		.told_ms = now_ms,
 	};
 
 	if (!run) {
@@ -157,7 +158,7 @@ take_runs(struct ha *ha, struct ha_node *n, const Drover__Beat *b)
 	if (b->whole)
 		forget_runs(n);
 	for (size_t i = 0; i < b->n_runs; i++)
-		news = take_run(n, b->runs[i]) || news;
+		news = take_run(n, b->runs[i], n->h.heard_ms) || news;
 	for (size_t i = 0; i < b->n_runs; i++)
 		ha_restart_seen(ha, n, b->runs[i]);
 	if (!news)

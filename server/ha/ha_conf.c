@@ -59,6 +59,8 @@ fill_peers(struct arena *mem, const struct ha *ha, const struct cluster *cl,
 		const struct host *h = inv_host(ha->o.inv, o->id);
 		if (!obj_id_is(o->parent, cl->o.id) || !h->ha_slot)
 			continue;
+		if (h->ha_slot > to->slots)
+			to->slots = h->ha_slot;
 		if (obj_id_is(o->id, self)) {
 			to->slot = h->ha_slot;
 			continue;
@@ -163,7 +165,6 @@ fill(
 	if (!cl || !cl->ha_uuid || !row->ha_slot)
 		return;
 	to->enabled = true;
-	to->slots = HA_MAX_SLOTS;
 	fill_cluster(mem, ha, cl, to);
 	fill_peers(mem, ha, cl, n->id, to);
 	fill_stores(mem, ha, n->id, to);

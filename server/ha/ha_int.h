@@ -10,8 +10,8 @@
 #include "server/inventory/inv.h"
 
 #define HA_MAGIC 0x68616e64u
-/* Blocks of a lease area, and so the hosts of a cluster that may hold leases: areas do
- * not grow. */
+/* Of the blocks of a register of claims, and so of the hosts of a cluster that may hold
+ * leases. */
 #define HA_MAX_SLOTS 64u
 #define HA_FAILOVERS 32u
 
@@ -20,6 +20,7 @@ struct ha_run {
 	uint64_t gen;
 	Drover__RunPhase phase;
 	bool alive, guarded;
+	uint64_t told_ms;
 };
 
 /* A host's word on another's block. */
@@ -71,6 +72,7 @@ struct ha_guest {
 	bool no_host;   /* and somebody was told so */
 	char why[200];
 	uint64_t heard_ms; /* the last word of the host that was lost */
+	uint64_t busy_ms;  /* when some task worked on it last */
 	uint64_t ordered_wall_ms;
 	uint64_t gen; /* of the last start; 0: it was told how long that took */
 };

@@ -10,6 +10,8 @@
 
 /* ---- what is lost ---- */
 
+#define SETTLE_MS 3000u /* of words, beside what tasks do */
+
 /*
  * Its host says that this run is over for good.  After a move that was undone that is
  * an older generation than was given out last; then it has also said that it died.
@@ -19,6 +21,18 @@ ha_is_reaped(const struct vm *vm, const struct ha_run *run)
 {
 	return !run->alive && run->phase == DROVER__RUN_PHASE__RUN_NONE &&
 	       (run->gen >= vm->run_gen || vm->power_state == POWER_OFF);
+}
+
+/*
+ * A host that is about to start a guest has nothing of it either, and so had one that a
+ * task has ended meanwhile: what it said then is past once it had time for another
+ * word.
+ */
+static bool
+is_fresh(const struct ha_node *n, const struct ha_run *run, const struct ha_guest *g)
+{
+	return !g || run->told_ms > g->busy_ms ||
+	       n->h.heard_ms >= g->busy_ms + SETTLE_MS;
 }
 
 bool
@@ -36,7 +50,7 @@ ha_is_lost(const struct ha *ha, const struct vm *vm)
 	/* It was reaped before its host joined anew (R9). */
 	if (vm->ha_inc < row->ha_inc)
 		return true;
-	if (run && ha_is_reaped(vm, run))
+	if (run && ha_is_reaped(vm, run) && is_fresh(n, run, g))
 		return true;
 	return g && g->retrieved;
 }

@@ -210,7 +210,7 @@ hosts_join_and_get_leases(void **state)
 		assert_int_equal(agent_fake_lease_ms(p->l->agent[i]), 4000);
 		assert_true(c && c->enabled);
 		assert_int_equal(c->slot, i + 1);
-		assert_int_equal(c->slots, 64);
+		assert_int_equal(c->slots, 3);
 		assert_int_equal(c->n_peers, 2);
 		assert_int_equal(c->cluster.len, 16);
 		assert_int_equal(c->n_datastores, 1);
