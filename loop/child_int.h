@@ -36,5 +36,5 @@ int child_cut_network(void);
 int child_confine(const struct child_opts *o);
 
 /* Runs in the child; never returns.  Async-signal-safe: other threads' locks may be
- * held. */
+ * held.  Nor does it write to anything that the parent reads: it may be its memory. */
 _Noreturn void child_exec(const struct exec_plan *p);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -295,6 +296,46 @@ signals_are_as_a_program_expects_them(void **state)
 		   .argv = SH("grep -E '^Sig(Blk|Ign)' /proc/self/status") });
 	assert_string_equal(
 	    w->out, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+}
+
+static void
+on_signal(int signo)
+{
+}
+
+/* A child may begin in our memory, but not with anything else of ours. */
+static void
+starting_leaves_us_as_we_were(void **state)
+{
+	struct world *w = *state;
+	const struct sigaction ours = { .sa_handler = on_signal };
+	const char *const good[] = { "/bin/pwd", NULL };
+	const char *const bad[] = { "/nonexistent/program", NULL };
+	struct child_opts o = { .argv = good, .cwd = "/usr", .rlimit_cpu_s = 60 };
+	struct rlimit before, after;
+	struct sigaction is;
+	struct child *c;
+	struct err e = ERR_INIT;
+	char cwd[2][256];
+	sigset_t mask;
+
+	assert_non_null(getcwd(cwd[0], sizeof(cwd[0])));
+	assert_int_equal(sigaction(SIGUSR1, &ours, NULL), 0);
+	assert_int_equal(getrlimit(RLIMIT_CPU, &before), 0);
+	assert_int_equal(child_start(w->loop, &o, on_done, w, &c, &e), 0);
+	wait_for(w, &w->done);
+	assert_string_equal(w->out, "/usr\n");
+	o.argv = bad;
+	assert_int_equal(child_start(w->loop, &o, on_done, w, &c, &e), ERR_IO);
+	assert_non_null(getcwd(cwd[1], sizeof(cwd[1])));
+	assert_string_equal(cwd[0], cwd[1]);
+	assert_int_equal(sigaction(SIGUSR1, NULL, &is), 0);
+	assert_ptr_equal(is.sa_handler, on_signal);
+	assert_int_equal(getrlimit(RLIMIT_CPU, &after), 0);
+	assert_memory_equal(&before, &after, sizeof(before));
+	assert_int_equal(pthread_sigmask(SIG_SETMASK, NULL, &mask), 0);
+	assert_false(sigismember(&mask, SIGUSR1));
+	assert_int_equal(signal(SIGUSR1, SIG_DFL) == SIG_ERR, 0);
 }
 
 static void
@@ -608,6 +649,7 @@ main(void)
 		CASE(the_environment_is_the_one_given),
 		CASE(only_named_descriptors_are_passed),
 		CASE(signals_are_as_a_program_expects_them),
+		CASE(starting_leaves_us_as_we_were),
 		CASE(a_deadline_ends_it),
 		CASE(a_deadline_is_enforced),
 		CASE(a_signal_is_named),
