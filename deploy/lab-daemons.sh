@@ -126,10 +126,19 @@ is_running()
 	"$here/lab-run.sh" status "$dir" "$1" >/dev/null
 }
 
+# Give the lab's database an order: one PostgreSQL, or two under Patroni.
+database()
+{
+	case $(setting database) in
+	single) "$here/lab-pg.sh" "$1" "$dir" ;;
+	patroni) "$here/ha/lab-patroni.sh" "$1" "$dir" ;;
+	esac
+}
+
 start_database()
 {
-	"$here/lab-pg.sh" init "$dir"
-	"$here/lab-pg.sh" start "$dir"
+	database init
+	database start
 }
 
 make_certificates()
@@ -180,7 +189,7 @@ write_server_settings()
 	mkdir -p "$dir/etc"
 	replace_file "$dir/etc/$name.conf" <<-END
 		[database]
-		conninfo = $("$here/lab-pg.sh" url "$dir")
+		conninfo = $(database url)
 		migrations = $run/db/migrations
 
 		[listen]
@@ -328,7 +337,7 @@ stop_server()
 	"$here/lab-run.sh" stop "$dir" power
 	stop_server_daemons
 	"$here/lab-run.sh" stop "$dir" rrdcached
-	"$here/lab-pg.sh" stop "$dir"
+	database stop
 }
 
 # What each host offers: an equal part of this machine's memory, one part left over.

@@ -306,7 +306,11 @@ print_status()
 		printf '%-12s down\n' network
 		rc=3
 	fi
-	print_daemon postgres "" || rc=3
+	if [[ $(setting database) == patroni ]]; then
+		database status || rc=3
+	else
+		print_daemon postgres "" || rc=3
+	fi
 	for name in $(server_names); do
 		print_daemon "$name" "https://localhost:$(server_port "$name")/" || rc=3
 	done

@@ -7,7 +7,7 @@
 
 readonly SETTINGS_NAME=lab.conf
 readonly FIRST_PORT=8443
-declare -A settings=([servers]=1 [hosts]=3 [vms]=6 [containers]=1 [engine]=qemu [save]=yes [build]="")
+declare -A settings=([database]=single [servers]=1 [hosts]=3 [vms]=6 [containers]=1 [engine]=qemu [save]=yes [build]="")
 settings_read=no
 
 read_settings()
@@ -83,6 +83,8 @@ check_settings()
 	check_count hosts "${settings[hosts]}" 1 50
 	check_count vms "${settings[vms]}" 0 99
 	check_count containers "${settings[containers]}" 0 99
+	[[ ${settings[database]} == single || ${settings[database]} == patroni ]] ||
+		lab_die "--database is single or patroni, not \"${settings[database]}\""
 	[[ ${settings[engine]} == qemu || ${settings[engine]} == sim ]] ||
 		lab_die "--engine is qemu or sim, not \"${settings[engine]}\""
 	[[ ${settings[build]} == "$root/build" || -x ${settings[build]}/bin/droverd ]] ||
@@ -92,12 +94,13 @@ check_settings()
 # Put together what is known with what is asked for, and keep it.
 settings_merge()
 {
-	local key had had_servers
+	local key had had_servers had_database
 	if [[ ! -e $dir/$SETTINGS_NAME && -d $dir && -n $(ls -A "$dir") ]]; then
 		lab_die "$dir is not empty and no lab of quickstart: give another --dir"
 	fi
 	read_settings
 	had=${settings[hosts]} had_servers=${settings[servers]}
+	had_database=${settings[database]}
 	for key in "${!given[@]}"; do
 		settings[$key]=${given[$key]}
 	done
@@ -107,6 +110,9 @@ settings_merge()
 	fi
 	if [[ -e $dir/$SETTINGS_NAME ]] && ((settings[servers] != had_servers)); then
 		lab_die "the lab has $had_servers servers; for another number destroy it first"
+	fi
+	if [[ -e $dir/$SETTINGS_NAME && ${settings[database]} != "$had_database" ]]; then
+		lab_die "the lab's database is $had_database; for another destroy it first"
 	fi
 	mkdir -p "$dir"
 	[[ -n ${settings[port]:-} ]] || settings[port]=$(choose_port)

@@ -192,7 +192,8 @@ static bool
 is_other_place(const Drover__HaConf *a, const Drover__HaConf *b)
 {
 	return a->slot != b->slot || a->cluster.len != b->cluster.len ||
-	       memcmp(a->cluster.data, b->cluster.data, a->cluster.len) != 0;
+	       (a->cluster.len &&
+		   memcmp(a->cluster.data, b->cluster.data, a->cluster.len) != 0);
 }
 
 static void

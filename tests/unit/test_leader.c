@@ -664,6 +664,36 @@ test_lead_lost_during_an_outage(void **state)
 	node_free(n);
 }
 
+/* PostgreSQL reports the commit as done; a promoted standby would not have it. */
+static void
+test_commit_that_stops_waiting_for_its_standby_is_looked_up(void **state)
+{
+	struct node *n = leading_node("n");
+	struct ending end = { 0 };
+	char buf[256];
+	pg_server_ask(pg, "ALTER SYSTEM SET synchronous_standby_names = 'nobody'", buf);
+	pg_server_ask(pg, "SELECT pg_reload_conf()", buf);
+	uint64_t until = clock_mono_ms(clock_system()) + WITHIN_MS;
+	send_add(n, "unreplicated", &end);
+	do {
+		loop_turn(n->loop, 20);
+		assert_true(clock_mono_ms(clock_system()) < until);
+		pg_server_ask(pg,
+		    "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity"
+		    " WHERE wait_event = 'SyncRep' AND application_name = 'n'",
+		    buf);
+	} while (db_is_up(n->db));
+	assert_int_equal(end.calls, 0);
+	pg_server_ask(pg, "ALTER SYSTEM RESET synchronous_standby_names", buf);
+	pg_server_ask(pg, "SELECT pg_reload_conf()", buf);
+	turn_until(n, &end.calls, 1);
+	assert_int_equal(end.rc, 0);
+	assert_int_equal(n->over, 0);
+	node_free(n);
+	assert_asked(
+	    "SELECT count(*) FROM datacenters WHERE name = 'unreplicated'", "1");
+}
+
 static int
 setup(void **state)
 {
@@ -702,6 +732,8 @@ main(void)
 		cmocka_unit_test(test_outage_by_crash),
 		cmocka_unit_test(test_frozen_database_is_given_up),
 		cmocka_unit_test(test_lead_lost_during_an_outage),
+		cmocka_unit_test(
+		    test_commit_that_stops_waiting_for_its_standby_is_looked_up),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
