@@ -110,14 +110,14 @@ void
 metric_near(const char *name, struct str *out)
 {
 	const struct metric *m = NULL, *best[NEAR_MAX] = { NULL };
-	unsigned far[NEAR_MAX];
+	unsigned far[NEAR_MAX] = { 0 };
 
 	while ((m = metric_next(m)) != NULL) {
 		const struct metric *in = m;
 		unsigned d = distance(name, m->name);
 
 		/* What shares no more than its ending is no guess. */
-		if (d * 2 > strlen(m->name))
+		if ((size_t)d * 2 > strlen(m->name))
 			continue;
 		for (size_t i = 0; i < NEAR_MAX && in; i++) {
 			const struct metric *was = best[i];

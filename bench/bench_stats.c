@@ -186,7 +186,7 @@ static uint8_t *
 frame_of(const struct bench *b, unsigned host, uint64_t seq, size_t *ret_n)
 {
 	Drover__StatSet *sets = xcalloc(b->guests, sizeof(*sets));
-	Drover__StatSet **list = xcalloc(b->guests, sizeof(*list));
+	Drover__StatSet **list = xcalloc(b->guests, sizeof(Drover__StatSet *));
 	uint64_t *values = xcalloc((size_t)b->guests * COUNTERS, sizeof(*values));
 	uint32_t counters[COUNTERS];
 	Drover__StatRound r = DROVER__STAT_ROUND__INIT, *rounds[] = { &r };
@@ -202,9 +202,10 @@ frame_of(const struct bench *b, unsigned host, uint64_t seq, size_t *ret_n)
 		sets[i].id = obj_id_number(b->vm_ids[host * b->guests + i]);
 		sets[i].n_counters = sets[i].n_values = COUNTERS;
 		sets[i].counters = counters;
-		sets[i].values = &values[i * COUNTERS];
+		sets[i].values = values + (size_t)i * COUNTERS;
 		for (unsigned k = 0; k < COUNTERS; k++)
-			values[i * COUNTERS + k] = (seq * 7919 + k * 104729) % 5000000;
+			sets[i].values[k] =
+			    (seq * 7919 + k * UINT64_C(104729)) % 5000000;
 	}
 	r.seq = seq;
 	r.span_ms = STEP_S * 1000;
@@ -245,7 +246,7 @@ intake(struct bench *b)
 	unsigned measured = 0;
 
 	for (unsigned round = 0; round < ROUNDS; round++) {
-		clock_advance(b->clock, STEP_S * 1000);
+		clock_advance(b->clock, (uint64_t)STEP_S * 1000);
 		settle(b);
 		for (unsigned i = 0; i < b->hosts; i++) {
 			double took = take_frame(b, i, round + 1);

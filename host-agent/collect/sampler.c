@@ -39,10 +39,8 @@ struct sampler {
 /* ---- what is kept ---- */
 
 static void
-drop_oldest(struct sampler *s)
+drop(struct sampler *s, struct round *r)
 {
-	struct round *r = LIST_FIRST(struct round, &s->rounds, node);
-
 	list_remove(&r->node);
 	s->n_rounds--;
 	s->bytes -= r->n;
@@ -55,7 +53,6 @@ keep(struct sampler *s, const Drover__StatRound *m)
 	size_t n = drover__stat_round__get_packed_size(m);
 	uint64_t now_ms = loop_now_ms(s->conf.loop);
 	struct round *r = xcalloc(1, sizeof(*r) + n);
-	const struct round *old;
 
 	r->seq = m->seq;
 	r->at_ms = now_ms;
@@ -63,9 +60,12 @@ keep(struct sampler *s, const Drover__StatRound *m)
 	list_add_tail(&s->rounds, &r->node);
 	s->n_rounds++;
 	s->bytes += n;
-	while ((old = LIST_FIRST(struct round, &s->rounds, node)) && old != r &&
-	       (now_ms - old->at_ms > SAMPLER_KEPT_MS || s->bytes > SAMPLER_BYTES_MAX))
-		drop_oldest(s);
+	LIST_EACH_SAFE(struct round, old, &s->rounds, node) {
+		if (old == r || (now_ms - old->at_ms <= SAMPLER_KEPT_MS &&
+				    s->bytes <= SAMPLER_BYTES_MAX))
+			break;
+		drop(s, old);
+	}
 }
 
 /* ---- sending ---- */
@@ -310,8 +310,8 @@ sampler_free(struct sampler *s)
 {
 	if (!s)
 		return;
-	while (!list_empty(&s->rounds))
-		drop_oldest(s);
+	LIST_EACH_SAFE(struct round, r, &s->rounds, node)
+		drop(s, r);
 	forget_guests(s->guests);
 	timer_free(s->tick);
 	timer_free(s->send);
@@ -333,11 +333,13 @@ void
 sampler_ack(struct sampler *s, const Drover__StatAck *a)
 {
 	uint64_t now_ms = loop_now_ms(s->conf.loop), last_ms = s->host.at_us / 1000;
-	const struct round *r;
 
 	s->in_flight = false;
-	while ((r = LIST_FIRST(struct round, &s->rounds, node)) && r->seq <= a->seq)
-		drop_oldest(s);
+	LIST_EACH_SAFE(struct round, r, &s->rounds, node) {
+		if (r->seq > a->seq)
+			break;
+		drop(s, r);
+	}
 	if (a->interval_ms < SAMPLER_MIN_MS || a->interval_ms > SAMPLER_MAX_MS ||
 	    a->due_ms > a->interval_ms) {
 		log_warn("sampler", "the server wants samples every %u ms: ignored",

@@ -85,9 +85,10 @@ take_v2(const struct wanted *w, const char *line)
 	struct disk_io *d = device_of(w, line, &rest);
 	struct disk_io is;
 
+	if (!d)
+		return;
 	/* NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers */
-	if (!d ||
-	    sscanf(rest,
+	if (sscanf(rest,
 		"rbytes=%" SCNu64 " wbytes=%" SCNu64 " rios=%" SCNu64 " wios=%" SCNu64,
 		&is.read_bytes, &is.written_bytes, &is.reads, &is.writes) != 4)
 		return;

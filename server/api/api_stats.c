@@ -16,7 +16,7 @@
 #define POINTS_MAX   100000u
 #define INTERVAL_MAX 31536000u
 #define PRESET_S     3600u
-#define MS_PER_S     1000u
+#define MS_PER_S     UINT64_C(1000)
 #define DIGITS       7
 
 struct stats_call {

@@ -141,7 +141,7 @@ has_daemon(const struct rrd_file *f)
 
 /* Beside its place first: a file is whole or not there. */
 static int
-make(const struct rrd_file *f, const struct layout *l, uint64_t last, const char *old,
+make(const struct rrd_file *f, struct layout *l, uint64_t last, const char *old,
     struct err *e)
 {
 	AUTO_FREE char *fresh = xasprintf("%s.new", f->path);
@@ -149,9 +149,8 @@ make(const struct rrd_file *f, const struct layout *l, uint64_t last, const char
 	/* librrd's own guess is now. */
 	time_t last_up = old ? rrd_last_r(old) : (time_t)(last * f->step_s);
 
-	/* Of librrd's arguments only the list is not const all the way. */
 	if (rrd_create_r2(fresh, f->step_s, last_up, 0, old ? sources : NULL, NULL,
-		l->n, (const char **)(uintptr_t)l->args)) {
+		l->n, l->args)) {
 		(void)unlink(fresh);
 		return fail(e, ERR_IO, "make", f->path);
 	}

@@ -98,10 +98,10 @@ fill_ack(const struct stats *s, obj_id host, uint64_t now_ms, Drover__StatAck *r
 }
 
 void
-stats_take(void *arg, obj_id host, const char *boot_id, const Drover__StatBatch *b,
+stats_take(void *stats, obj_id host, const char *boot_id, const Drover__StatBatch *b,
     Drover__StatAck *ret_ack)
 {
-	struct stats *s = CAST_OBJ(stats, arg, STATS_MAGIC);
+	struct stats *s = CAST_OBJ(stats, stats, STATS_MAGIC);
 	struct source *from = source_of(s, host, boot_id);
 	uint64_t now_ms = clock_wall_ms(loop_clock(s->loop));
 

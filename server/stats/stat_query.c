@@ -183,9 +183,11 @@ answer(struct query *q)
 	};
 
 	for (size_t i = 0; i < q->n_parts; i++) {
-		overlay(q, &q->parts[i]);
-		for (size_t k = 0; k < q->parts[i].n_counters; k++, at++)
-			add_series(q, &q->parts[i], k, &series[at], room + at * 3 * n);
+		const struct part *p = &q->parts[i];
+
+		overlay(q, p);
+		for (size_t k = 0; k < p->n_counters; k++, at++)
+			add_series(q, p, k, &series[at], room + at * 3 * n);
 	}
 	q->done(q->arg, 0, NULL, &a);
 	query_free(q);
@@ -249,6 +251,33 @@ make_cells(struct query *q)
 	}
 }
 
+static struct query *
+query_new(struct stats *s, const struct stat_ask *ask, const struct stat_plan *plan)
+{
+	struct query *q = xcalloc(1, sizeof(*q));
+
+	q->s = s;
+	q->plan = *plan;
+	q->n_rows = stat_plan_rows(plan);
+	q->daemon = xstrdup(s->daemon);
+	q->parts = xcalloc(ask->n_ids + 1, sizeof(*q->parts));
+	for (size_t i = 0; i < ask->n_ids; i++)
+		add_part(q, ask, ask->ids[i]);
+	make_cells(q);
+	return q;
+}
+
+static int
+check_size(const struct stat_ask *ask, size_t n_rows, struct err *e)
+{
+	if (ask->n_ids * ask->n_counters * n_rows <= STAT_CELLS_MAX)
+		return 0;
+	return err_set(e, ERR_TOO_LARGE,
+	    "%zu counters of %zu objects in %zu rows are asked: at most %u values are "
+	    "read at once, so ask for a longer interval",
+	    ask->n_counters, ask->n_ids, n_rows, STAT_CELLS_MAX);
+}
+
 int
 stats_query(struct stats *s, const struct stat_ask *ask, stat_query_fn done, void *arg,
     struct err *e)
@@ -258,26 +287,15 @@ stats_query(struct stats *s, const struct stat_ask *ask, stat_query_fn done, voi
 	struct stat_plan plan;
 	int rc = stat_plan(&ask->want, s->step_s, now_s, &plan, e);
 
+	if (!rc)
+		rc = check_size(ask, stat_plan_rows(&plan), e);
+	if (!rc && !s->workers)
+		rc = err_set(e, ERR_UNAVAILABLE, "the server is about to stop");
 	if (rc)
 		return rc;
-	if (ask->n_ids * ask->n_counters * stat_plan_rows(&plan) > STAT_CELLS_MAX)
-		return err_set(e, ERR_TOO_LARGE,
-		    "%zu counters of %zu objects in %zu rows are asked: at most %u "
-		    "values are read at once, so ask for a longer interval",
-		    ask->n_counters, ask->n_ids, stat_plan_rows(&plan), STAT_CELLS_MAX);
-	if (!s->workers)
-		return err_set(e, ERR_UNAVAILABLE, "the server is about to stop");
-	q = xcalloc(1, sizeof(*q));
-	q->s = s;
+	q = query_new(s, ask, &plan);
 	q->done = done;
 	q->arg = arg;
-	q->plan = plan;
-	q->n_rows = stat_plan_rows(&plan);
-	q->daemon = xstrdup(s->daemon);
-	q->parts = xcalloc(ask->n_ids + 1, sizeof(*q->parts));
-	for (size_t i = 0; i < ask->n_ids; i++)
-		add_part(q, ask, ask->ids[i]);
-	make_cells(q);
 	if (is_in_memory(q)) {
 		post_call(s->loop, on_at_hand, q);
 		return 0;

@@ -7,7 +7,7 @@
 
 #include "host-agent/resource/figures.h"
 
-#define S 1000000u
+#define S UINT64_C(1000000)
 
 static struct figures
 guest(uint64_t at_us)
