@@ -74,7 +74,9 @@ struct ha_guest {
 	uint64_t heard_ms; /* the last word of the host that was lost */
 	uint64_t busy_ms;  /* when some task worked on it last */
 	uint64_t ordered_wall_ms;
-	uint64_t gen; /* of the last start; 0: it was told how long that took */
+	uint64_t gen;     /* of the last start; 0: it was told how long that took */
+	uint64_t seen_ms; /* when its host said that it runs */
+	uint32_t claim_ms, wait_ms, exec_ms; /* as its host said */
 };
 
 struct ha_cluster {
@@ -164,6 +166,8 @@ void ha_restart_look(struct ha *ha, const struct cluster *cl);
 bool ha_is_reaped(const struct vm *vm, const struct ha_run *run);
 /* The task of a restart has ended. */
 void ha_restart_ended(struct ha *ha, const struct task *row);
+/* Say that it runs elsewhere, and how long that took. */
+void ha_restart_tell(struct ha *ha, struct ha_guest *g);
 /* A host reports the run that was ordered there. */
 void ha_restart_seen(
     struct ha *ha, const struct ha_node *n, const Drover__RunWord *word);

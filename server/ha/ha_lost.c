@@ -118,28 +118,41 @@ tell_restarted(struct ha *ha, const struct ha_status_failover *f)
 	    inv_name(ha->o.inv, f->to), detect, wait, claim, exec);
 }
 
+/* How long its start took is said once its process runs; it may also never be. */
+void
+ha_restart_tell(struct ha *ha, struct ha_guest *g)
+{
+	obj_id cluster = inv_ancestor(ha->o.inv, g->to, KIND_CLUSTER);
+	struct ha_cluster *c = ha_cluster_of(ha, cluster);
+	struct ha_status_failover *f = &c->failovers[c->n_failovers++ % HA_FAILOVERS];
+
+	*f = (struct ha_status_failover){
+		.vm = g->id,
+		.from = g->from,
+		.to = g->to,
+		.at_ms = clock_wall_ms(loop_clock(ha->loop)),
+		.detect_ms = g->g.ordered_ms - g->heard_ms,
+		.wait_ms = g->wait_ms,
+		.claim_ms = g->claim_ms,
+		.exec_ms = g->exec_ms,
+	};
+	g->gen = g->seen_ms = 0;
+	tell_restarted(ha, f);
+}
+
 void
 ha_restart_seen(struct ha *ha, const struct ha_node *n, const Drover__RunWord *word)
 {
-	obj_id vm = obj_id_make(KIND_VM, word->guest);
-	struct ha_guest *g = ha_guest_find(ha, vm);
-	obj_id cluster = inv_ancestor(ha->o.inv, n->id, KIND_CLUSTER);
+	struct ha_guest *g = ha_guest_find(ha, obj_id_make(KIND_VM, word->guest));
 
 	if (!g || !g->gen || word->run_gen != g->gen || !word->alive ||
 	    !obj_id_is(n->id, g->to))
 		return;
-	g->gen = 0;
-	struct ha_cluster *c = ha_cluster_of(ha, cluster);
-	struct ha_status_failover *f = &c->failovers[c->n_failovers++ % HA_FAILOVERS];
-	*f = (struct ha_status_failover){
-		.vm = vm,
-		.from = g->from,
-		.to = n->id,
-		.at_ms = clock_wall_ms(loop_clock(ha->loop)),
-		.detect_ms = g->g.ordered_ms - g->heard_ms,
-		.wait_ms = word->wait_ms,
-		.claim_ms = word->detect_ms,
-		.exec_ms = word->exec_ms,
-	};
-	tell_restarted(ha, f);
+	if (!g->seen_ms)
+		g->seen_ms = ha_now_ms(ha);
+	g->claim_ms = word->detect_ms;
+	g->wait_ms = word->wait_ms;
+	g->exec_ms = word->exec_ms;
+	if (g->exec_ms)
+		ha_restart_tell(ha, g);
 }

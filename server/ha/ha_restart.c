@@ -18,6 +18,9 @@
 /* The task of an order has its own end. */
 #define START_LIMIT_MS UINT32_MAX
 
+/* How long a guest that runs took until then, if its host knows. */
+#define TOLD_WITHIN_MS 5000u
+
 /* So often the scheduler is asked in one turn of the loop. */
 #define PLACES_A_LOOK 16u
 
@@ -127,6 +130,8 @@ add_guest(struct look *l, const struct vm *vm)
 
 	if (is == RESTART_WAITING)
 		note_lost(l, vm, g);
+	if (g->seen_ms && l->now_ms - g->seen_ms >= TOLD_WITHIN_MS)
+		ha_restart_tell(l->ha, g);
 	g->g.is = is;
 	*rg = g->g;
 	rg->id = obj_id_number(vm->o.id);

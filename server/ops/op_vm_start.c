@@ -5,6 +5,7 @@
 #include "server/admission/admission.h"
 #include "server/ops/vm_step.h"
 #include "server/pools/pool_tree.h"
+#include "server/protect/protect.h"
 
 enum { STEP_PLACE, STEP_START };
 
@@ -20,6 +21,15 @@ admit(const struct inv *inv, const struct vm *vm, struct err *e)
 	return rc ? rc : admission_start(inv, vm, e);
 }
 
+/* What is left of a run under leases gives way to a claim alone. */
+static int
+need_claim(const struct inv *inv, const struct vm *vm, struct err *e)
+{
+	if (!vm->ha_protected || !protect_check(inv, vm, vm->host, e))
+		return 0;
+	return err_wrap(e, "\"%s\" ran under leases and has to be claimed", vm->o.name);
+}
+
 static enum flow_rc
 place_start(struct task_run *r)
 {
@@ -27,7 +37,8 @@ place_start(struct task_run *r)
 	struct err *e = task_err(r);
 
 	if (!vm || vm_need_ready(vm, e) || vm_need_power(vm, MAY_START, e) ||
-	    hosts_need_up(run_ops(r)->hosts, vm->host, e) || admit(r->inv, vm, e))
+	    hosts_need_up(run_ops(r)->hosts, vm->host, e) ||
+	    need_claim(r->inv, vm, e) || admit(r->inv, vm, e))
 		return FLOW_FAIL;
 	struct advice_guest g = {
 		.vm = vm->o.id,
