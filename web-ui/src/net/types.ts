@@ -87,6 +87,17 @@ export interface Host extends Obj {
   cpu_usage_mhz: number;
   memory_total_mb: number;
   memory_usage_mb: number;
+  /** Of a cluster with HA, once it has sent heartbeats: "up", "partitioned" and the like. */
+  ha_state: string | null;
+  ha_fencing: string | null;
+}
+
+export interface Cluster extends Obj {
+  ha_enabled: boolean;
+  ha_failover_level: number;
+  ha_survives: number;
+  /** "survives 1 host, any of them", or who would have no place; null until it was looked at. */
+  ha_capacity: string | null;
 }
 
 export interface Template extends Obj {
