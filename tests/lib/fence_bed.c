@@ -19,7 +19,8 @@
 #define OTHER_UUID "6e9bd5ae-6b9b-4a35-9f0d-2f1a3f6f0a43"
 /* How much faster than the real one the loop's clock goes: storage, which is real, may
  * take a tenth of a lease on a machine that is busy. */
-#define HASTE 10u
+#define HASTE       10u
+#define STEP_MAX_MS 50u
 
 /* ---- hands ---- */
 
@@ -240,10 +241,21 @@ let_answer(struct fence_host *h)
 	drover__beat__free_unpacked(beat, NULL);
 }
 
+/* Who is not let run for a while is not to find that a lease has gone by meanwhile. */
+static uint64_t
+step_ms(struct fence_bed *b)
+{
+	uint64_t real = clock_mono_ms(clock_system());
+	uint64_t ms = b->real_ms ? HASTE * (real - b->real_ms) : 0;
+
+	b->real_ms = real;
+	return ms < STEP_MAX_MS ? ms : STEP_MAX_MS;
+}
+
 void
 fence_bed_turn(struct fence_bed *b)
 {
-	uint64_t real = clock_mono_ms(clock_system());
+	uint64_t ms = step_ms(b);
 	struct bed *last = NULL;
 
 	for (uint32_t s = 1; s <= FENCE_BED_HOSTS; s++) {
@@ -251,14 +263,11 @@ fence_bed_turn(struct fence_bed *b)
 
 		if (h->bed != last) {
 			loop_turn(h->bed->loop, 1);
-			if (b->real_ms && real > b->real_ms)
-				clock_advance(
-				    h->bed->clock, HASTE * (real - b->real_ms));
+			clock_advance(h->bed->clock, ms);
 		}
 		last = h->bed;
 		let_answer(h);
 	}
-	b->real_ms = real;
 }
 
 void
