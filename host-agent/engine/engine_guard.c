@@ -24,11 +24,12 @@ engine_guard_arm(struct engine_guest *g, uint64_t deadline_us, struct err *e)
 	if (g->state == ENGINE_DOWN)
 		return err_set(e, ERR_BAD_STATE,
 		    "vm-%" PRIu64 ": cannot set a deadline: it is down", g->number);
-	if (!engine_guest_guard(g).guarded)
+	if (!engine_guest_guard(g).guarded) {
 		return err_set(e, ERR_UNSUPPORTED,
 		    "vm-%" PRIu64 ": cannot set a deadline: it was started without a"
 		    " guard",
 		    g->number);
+	}
 	rc = g->engine->ops->arm(g, deadline_us, e);
 	return rc ? err_wrap(e, "vm-%" PRIu64 ": cannot set a deadline", g->number) : 0;
 }

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "host-agent/engine/engine_guard.h"
 #include "tests/engine/pair.h"
 
@@ -233,6 +235,32 @@ dies_while_there_is_no_agent(void **state)
 	suite_guest_free(sg);
 }
 
+static pid_t
+parent_of(pid_t pid)
+{
+	static const char key[] = "PPid:";
+	AUTO_FREE char *path = xasprintf("/proc/%d/status", (int)pid);
+	FILE *f = fopen(path, "re");
+	char line[256];
+	pid_t parent = 0;
+
+	assert_non_null(f);
+	while (!parent && fgets(line, sizeof(line), f))
+		if (str_starts(line, key))
+			parent = (pid_t)strtol(line + strlen(key), NULL, 10);
+	fclose(f);
+	return parent;
+}
+
+/* A container's is the child of a process that only holds it. */
+static pid_t
+guard_of(const struct suite_guest *sg)
+{
+	pid_t parent = parent_of(engine_guest_stat(sg->g)->pid);
+
+	return kind == SUITE_OCI ? parent_of(parent) : parent;
+}
+
 /* ---- on its way ---- */
 
 static void
@@ -299,7 +327,89 @@ one_that_was_given_does_not_come_back_after_its_deadline(void **state)
 	pair_end(&p);
 }
 
+/* Its claim is written while it stands still, and it dies on time meanwhile. */
+static void
+arrives_paused_under_its_guard(void **state)
+{
+	struct suite *s = *state;
+	struct err e = ERR_INIT;
+	struct pair p;
+
+	start_pair(&p, s);
+	p.arrival.run = false;
+	pair_connect(&p, &wire_whole);
+	if (pair_leave(&p, &e) || suite_end(p.comes, &e))
+		fail_msg("move: %s", e.msg);
+	pair_disconnect(&p);
+	pair_expect(p.to, ENGINE_PAUSED);
+	arm_and_await(p.to, in_us(LATER_US));
+	suite_must(p.to, verb_resume);
+	pair_expect(p.to, ENGINE_RUNNING);
+	suite_must(p.from, verb_kill);
+	pair_end(&p);
+	assert_int_equal(s->n_events, 0);
+}
+
+static void
+dies_on_time_where_it_arrived_paused(void **state)
+{
+	struct suite *s = *state;
+	struct err e = ERR_INIT;
+	struct pair p;
+
+	start_pair(&p, s);
+	p.arrival.run = false;
+	pair_connect(&p, &wire_whole);
+	if (pair_leave(&p, &e) || suite_end(p.comes, &e))
+		fail_msg("move: %s", e.msg);
+	pair_disconnect(&p);
+	pair_expect(p.to, ENGINE_PAUSED);
+	arm(p.to, in_us(SOON_US));
+	expect_over(s, 1);
+	pair_end(&p);
+}
+
 /* ---- with real processes ---- */
+
+static void
+nobody_is_put_into_the_old_freezer_under_a_lease(void **state)
+{
+	struct suite *s = *state;
+	struct suite_guest *sg;
+	struct err e = ERR_INIT;
+
+	if (access("/sys/fs/cgroup/freezer", F_OK))
+		skip();
+	sg = guarded(s, 70);
+	suite_must_start(sg);
+	assert_int_equal(suite_run(sg, verb_pause, &e), ERR_UNSUPPORTED);
+	if (!strstr(e.msg, "runs under a lease"))
+		fail_msg("pause: %s", e.msg);
+	assert_int_equal(engine_guest_state(sg->g), ENGINE_RUNNING);
+	arm_and_await(sg, GUARD_NO_DEADLINE);
+	suite_must(sg, verb_pause);
+	assert_int_equal(engine_guard_arm(sg->g, in_us(LATER_US), &e), ERR_UNSUPPORTED);
+	suite_must(sg, verb_resume);
+	arm_and_await(sg, in_us(LATER_US));
+	suite_guest_free(sg);
+}
+
+/* Killed is what it is in the freezer, too; it ends when it is thawed. */
+static void
+one_that_stands_still_dies_with_its_guard(void **state)
+{
+	struct suite *s = *state;
+	struct suite_guest *sg = guarded(s, 71);
+
+	sg->guard_until_us = GUARD_NO_DEADLINE;
+	suite_must_start(sg);
+	suite_must(sg, verb_pause);
+	kill(guard_of(sg), SIGKILL);
+	suite_await_events(s, 1);
+	assert_int_equal(s->events[0].kind, ENGINE_EV_DOWN);
+	assert_string_equal(s->events[0].reason, "its guard was killed");
+	suite_guest_free(sg);
+}
 
 static void
 says_what_it_lacks(void **state)
@@ -318,28 +428,6 @@ says_what_it_lacks(void **state)
 	sg->guard_until_us = 0;
 	suite_must_start(sg);
 	suite_guest_free(sg);
-}
-
-static pid_t
-parent_of(pid_t pid)
-{
-	AUTO_FREE char *path = xasprintf("/proc/%d/stat", (int)pid);
-	FILE *f = fopen(path, "re");
-	int parent = 0;
-
-	assert_non_null(f);
-	assert_int_equal(fscanf(f, "%*d (%*[^)]) %*c %d", &parent), 1);
-	fclose(f);
-	return parent;
-}
-
-/* A container's is the child of a process that only holds it. */
-static pid_t
-guard_of(const struct suite_guest *sg)
-{
-	pid_t parent = parent_of(engine_guest_stat(sg->g)->pid);
-
-	return kind == SUITE_OCI ? parent_of(parent) : parent;
 }
 
 static bool
@@ -448,6 +536,10 @@ guard_suite_run(enum suite_kind k)
 		TEST(a_guard_goes_after_its_guest),
 		TEST(dies_with_its_guard),
 		TEST(outlives_an_agent_that_is_killed_until_its_deadline),
+		TEST(one_that_stands_still_dies_with_its_guard),
+	};
+	static const struct CMUnitTest containers[] = {
+		TEST(nobody_is_put_into_the_old_freezer_under_a_lease),
 	};
 	int failed;
 
@@ -455,6 +547,8 @@ guard_suite_run(enum suite_kind k)
 	failed = cmocka_run_group_tests(alike, NULL, NULL);
 	if (kind != SUITE_SIM)
 		failed += cmocka_run_group_tests(real, NULL, NULL);
+	if (kind == SUITE_OCI)
+		failed += cmocka_run_group_tests(containers, NULL, NULL);
 	return failed;
 }
 
@@ -463,6 +557,8 @@ guard_move_suite_run(enum suite_kind k)
 {
 	static const struct CMUnitTest moving[] = {
 		TEST(moves_from_guard_to_guard),
+		TEST(arrives_paused_under_its_guard),
+		TEST(dies_on_time_where_it_arrived_paused),
 		TEST(one_that_was_given_does_not_come_back_after_its_deadline),
 	};
 

@@ -184,19 +184,27 @@ oci_guard_drop(struct oci_guest *c)
 
 /* ---- what the engine is asked ---- */
 
-/* What stands still in it outlives its deadline, and the kernel writes on for it. */
+/*
+ * What stands still in it outlives its deadline unless we thaw it, and the kernel
+ * writes on for it.  For the moments of a move that is borne; not for as long as
+ * somebody likes.
+ */
 static bool
 has_old_freezer(void)
 {
 	return !access(OLD_FREEZER, F_OK);
 }
 
+static bool
+has_deadline(const struct oci_guest *c)
+{
+	return c->guarded && oci_op_guard(&c->g).deadline_us != GUARD_NO_DEADLINE;
+}
+
 int
 oci_guard_pause_check(const struct oci_guest *c, struct err *e)
 {
-	struct engine_guard is = oci_op_guard(&c->g);
-
-	if (!is.guarded || is.deadline_us == GUARD_NO_DEADLINE || !has_old_freezer())
+	if (!has_deadline(c) || !has_old_freezer())
 		return 0;
 	return err_set(e, ERR_UNSUPPORTED,
 	    "%s runs under a lease, and this host's freezer (cgroup v1) would keep it"
@@ -212,7 +220,7 @@ oci_op_arm(struct engine_guest *g, uint64_t deadline_us, struct err *e)
 	if (!c->guard)
 		return err_set(e, ERR_LOST, "%s", oci_guard_why(c));
 	if (g->state == ENGINE_PAUSED && deadline_us != GUARD_NO_DEADLINE &&
-	    has_old_freezer())
+	    !has_deadline(c) && has_old_freezer())
 		return err_set(e, ERR_UNSUPPORTED,
 		    "it is paused, and this host's freezer (cgroup v1) would keep it"
 		    " beyond that");

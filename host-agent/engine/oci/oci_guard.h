@@ -24,7 +24,7 @@ void oci_guard_kill(struct oci_guest *c);
 bool oci_guard_is_over(const struct oci_guest *c);
 void oci_guard_forget(struct oci_guest *c); /* the end is told: it may go */
 void oci_guard_drop(struct oci_guest *c);   /* it goes on */
-/* May it stand still? */
+/* May it stand still for as long as somebody likes? */
 int oci_guard_pause_check(const struct oci_guest *c, struct err *e);
 int oci_op_arm(struct engine_guest *g, uint64_t deadline_us, struct err *e);
 struct engine_guard oci_op_guard(const struct engine_guest *g);

@@ -101,17 +101,11 @@ oci_load_pause_step(struct flow *f, void *arg)
 {
 	struct oci_guest *c = arg;
 	const char *const args[] = { "pause", c->who, NULL };
-	struct err e = ERR_INIT;
 
 	if (oci_is_gone(c) || !c->move)
 		return FLOW_FAIL;
 	if (!c->move->was_paused || c->move->saved)
 		return FLOW_NEXT;
-	if (oci_guard_pause_check(c, &e)) {
-		log_notice("engine", "%s, so it runs", e.msg);
-		c->move->was_paused = false;
-		return FLOW_NEXT;
-	}
 	return oci_command(c, args, OCI_RUNTIME_MS, flow_wake(f), flow_err(f))
 		   ? oci_move_fail(f, c)
 		   : FLOW_WAIT;
