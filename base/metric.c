@@ -20,6 +20,8 @@
 #define CONTAINER METRIC_OF_CONTAINER
 #define GUEST     METRIC_OF_GUEST
 #define DATASTORE METRIC_OF_DATASTORE
+#define POOL      METRIC_OF_POOL
+#define CLUSTER   METRIC_OF_CLUSTER
 #define METRIC_UNIT(...)
 #define METRIC(e, no, full_name, u, k, r, lvl, objs, prom, text) \
 	[no] = { .number = (no),                                 \

@@ -1,5 +1,5 @@
 /*
- * metric: what is counted of hosts, guests and datastores (metric.def).
+ * metric: what is counted of hosts, guests and what holds them (metric.def).
  *
  * Pure.  A sample travels as a whole number of thousandths of its counter's unit.
  */
@@ -32,6 +32,8 @@ enum metric_rollup { METRIC_AVERAGE, METRIC_SUMMATION, METRIC_LATEST };
 #define METRIC_OF_CONTAINER 4u
 #define METRIC_OF_GUEST     (METRIC_OF_MACHINE | METRIC_OF_CONTAINER)
 #define METRIC_OF_DATASTORE 8u
+#define METRIC_OF_POOL      16u
+#define METRIC_OF_CLUSTER   32u
 
 struct metric {
 	uint32_t number;  /* 0: there is none of that number */

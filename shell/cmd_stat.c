@@ -8,11 +8,13 @@
 #include "shell/inventory.h"
 #include "shell/rest.h"
 
-#define MINUTE_S      60
-#define MS_PER_S      1000
-#define MAX_SAMPLES   1000000
-#define MAX_INTERVAL  31536000
-#define STATS_OBJECTS (KIND_BIT(VM) | KIND_BIT(HOST) | KIND_BIT(DATASTORE))
+#define MINUTE_S     60
+#define MS_PER_S     1000
+#define MAX_SAMPLES  1000000
+#define MAX_INTERVAL 31536000
+#define STATS_OBJECTS                                                           \
+	(KIND_BIT(VM) | KIND_BIT(HOST) | KIND_BIT(DATASTORE) | KIND_BIT(POOL) | \
+	    KIND_BIT(CLUSTER))
 
 static const struct {
 	const char *param, *pattern;

@@ -55,6 +55,7 @@ share or an amount per time over the sample, a *delta* a sum over it, *absolute*
 """
 OBJECTS = {
     "HOST": "hosts", "MACHINE": "machines", "CONTAINER": "containers", "GUEST": "machines, containers", "DATASTORE": "datastores",
+    "POOL": "pools", "CLUSTER": "clusters",
 }
 
 CMDLETS = """\

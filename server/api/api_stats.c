@@ -293,6 +293,8 @@ objects_json(unsigned objects)
 		{ METRIC_OF_MACHINE, "machine" },
 		{ METRIC_OF_CONTAINER, "container" },
 		{ METRIC_OF_DATASTORE, "datastore" },
+		{ METRIC_OF_POOL, "pool" },
+		{ METRIC_OF_CLUSTER, "cluster" },
 	};
 
 	json *list = json_new_array();

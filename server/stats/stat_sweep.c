@@ -91,7 +91,6 @@ remove_old(struct sweep *w)
 static int
 run(void *arg)
 {
-	static const enum obj_kind kinds[] = { KIND_HOST, KIND_VM, KIND_DATASTORE };
 	struct sweep *w = arg;
 
 	if (!w->alive) {
@@ -100,8 +99,8 @@ run(void *arg)
 		put_away(w, w->kind, name);
 		return 0;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-		sweep_kind(w, kinds[i]);
+	for (size_t i = 0; i < STAT_KINDS; i++)
+		sweep_kind(w, stat_kinds[i]);
 	remove_old(w);
 	return 0;
 }
@@ -149,12 +148,11 @@ begin(struct stats *s, struct sweep *w)
 void
 stat_sweep(struct stats *s)
 {
-	static const enum obj_kind kinds[] = { KIND_HOST, KIND_VM, KIND_DATASTORE };
 	struct sweep *w = sweep_new(s);
 
 	w->alive = map_new_str();
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		INV_EACH(s->inv, kinds[i], o)
+	for (size_t i = 0; i < STAT_KINDS; i++) {
+		INV_EACH(s->inv, stat_kinds[i], o)
 		{
 			char id[OBJ_ID_TEXT];
 			AUTO_FREE char *name =

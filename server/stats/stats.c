@@ -18,6 +18,9 @@
 #define MS_PER_S      1000u
 #define KB_BYTES      1024.0f
 
+const enum obj_kind stat_kinds[STAT_KINDS] = { KIND_HOST, KIND_VM, KIND_DATASTORE,
+	KIND_POOL, KIND_CLUSTER };
+
 /* ---- objects ---- */
 
 unsigned
@@ -30,6 +33,10 @@ stats_objects_of(const struct inv *inv, obj_id id)
 		return inv_host(inv, id) ? METRIC_OF_HOST : 0;
 	case KIND_DATASTORE:
 		return inv_datastore(inv, id) ? METRIC_OF_DATASTORE : 0;
+	case KIND_POOL:
+		return inv_pool(inv, id) ? METRIC_OF_POOL : 0;
+	case KIND_CLUSTER:
+		return inv_cluster(inv, id) ? METRIC_OF_CLUSTER : 0;
 	case KIND_VM:
 		vm = inv_vm(inv, id);
 		if (!vm)
@@ -116,11 +123,8 @@ stats_path(const struct stats *s, obj_id id)
 /* ---- what the inventory itself knows ---- */
 
 static void
-on_due(void *arg)
+put_datastores(struct stats *s, uint64_t slot)
 {
-	struct stats *s = CAST_OBJ(stats, arg, STATS_MAGIC);
-	uint64_t slot = stats_slot(s, clock_wall_ms(loop_clock(s->loop)));
-
 	INV_EACH(s->inv, KIND_DATASTORE, o)
 	{
 		const struct datastore *ds = inv_datastore(s->inv, o->id);
@@ -132,6 +136,30 @@ on_due(void *arg)
 		    (float)ds->capacity_bytes / KB_BYTES);
 		stats_put(s, o->id, slot, METRIC_DISK_USED, (float)used / KB_BYTES);
 	}
+}
+
+/* Half a step after what agents sample is due. */
+static void
+arm_due(struct stats *s)
+{
+	uint64_t step_ms = (uint64_t)s->step_s * MS_PER_S;
+	uint64_t into_ms = clock_wall_ms(loop_clock(s->loop)) % step_ms;
+	uint64_t half_ms = step_ms / 2;
+
+	timer_after(s->due,
+	    into_ms < half_ms ? half_ms - into_ms : step_ms + half_ms - into_ms);
+}
+
+static void
+on_due(void *arg)
+{
+	struct stats *s = CAST_OBJ(stats, arg, STATS_MAGIC);
+	uint64_t wall_ms = clock_wall_ms(loop_clock(s->loop));
+	uint64_t slot = wall_ms / ((uint64_t)s->step_s * MS_PER_S);
+
+	put_datastores(s, slot);
+	stat_sum_up(s, slot);
+	arm_due(s);
 }
 
 /* Files of what has gone go to their rest. */
@@ -186,14 +214,13 @@ make_folder(const char *path, struct err *e)
 static int
 make_folders(const struct stats *s, struct err *e)
 {
-	static const enum obj_kind kinds[] = { KIND_HOST, KIND_VM, KIND_DATASTORE };
 
 	AUTO_FREE char *deleted = xasprintf("%s/deleted", s->dir);
 	int rc = make_folder(s->dir, e);
 
-	for (size_t i = 0; !rc && i < ARRAY_SIZE(kinds); i++) {
+	for (size_t i = 0; !rc && i < STAT_KINDS; i++) {
 		AUTO_FREE char *path =
-		    xasprintf("%s/%s", s->dir, kind_plural(kinds[i]));
+		    xasprintf("%s/%s", s->dir, kind_plural(stat_kinds[i]));
 
 		rc = make_folder(path, e);
 	}
@@ -212,7 +239,7 @@ start(struct stats *s)
 	stat_intake_open(s);
 	stat_sweep(s);
 	timer_every(s->tick, WRITE_TICK_MS);
-	timer_every(s->due, (uint64_t)s->step_s * MS_PER_S);
+	arm_due(s);
 	timer_every(s->daily, DAY_MS);
 }
 

@@ -57,6 +57,15 @@ uint64_t stats_slot(const struct stats *s, uint64_t wall_ms);
 /* DIR/vms/vm-42.rrd; malloc'd. */
 char *stats_path(const struct stats *s, obj_id id);
 
+/* Kinds of objects that have samples. */
+#define STAT_KINDS 5u
+extern const enum obj_kind stat_kinds[STAT_KINDS];
+
+/* ---- stat_sum.c ---- */
+
+/* Pools and clusters, of what was sampled. */
+void stat_sum_up(struct stats *s, uint64_t slot);
+
 /* ---- stat_intake.c ---- */
 
 void stat_intake_open(struct stats *s);

@@ -425,6 +425,54 @@ what_has_lain_long_enough_is_removed(void **state)
 	assert_int_equal(access(found, F_OK), 0);
 }
 
+/* A machine that is on, in a pool of its own in the cluster's. */
+static obj_id
+put_in_pool(struct bed *b, obj_id vm_id)
+{
+	obj_id cluster = inv_get(b->w->inv, b->host)->parent;
+	obj_id outer = world_add(b->w, KIND_POOL, cluster, "Resources");
+	obj_id inner = world_add(b->w, KIND_POOL, outer, "inner");
+	struct txn *t = txn_new(b->w->inv);
+	struct vm *vm = txn_edit(t, vm_id);
+
+	vm->pool = inner;
+	vm->power_state = POWER_ON;
+	assert_int_equal(world_commit(b->w, t), 0);
+	return outer;
+}
+
+static void
+pools_and_clusters_are_sums(void **state)
+{
+	struct bed *b = *state;
+	obj_id cluster = inv_get(b->w->inv, b->host)->parent;
+	obj_id pool = put_in_pool(b, b->vm);
+	struct txn *t = txn_new(b->w->inv);
+	struct host *h = txn_edit(t, b->host);
+	uint64_t slot;
+
+	h->cpu_total_mhz = 4000;
+	h->memory_total_mb = 1;
+	assert_int_equal(world_commit(b->w, t), 0);
+	go_to_slot(b);
+	slot = stats_slot(b->stats, clock_wall_ms(b->w->clock));
+	stats_put(b->stats, b->vm, slot, METRIC_CPU_USAGEMHZ, 500);
+	stats_put(b->stats, b->vm, slot, METRIC_MEM_CONSUMED, 256);
+	stats_put(b->stats, b->host, slot, METRIC_CPU_USAGEMHZ, 1000);
+	stats_put(b->stats, b->host, slot, METRIC_MEM_CONSUMED, 512);
+	clock_advance(b->w->clock, STEP_MS / 2);
+	world_settle(b->w);
+	assert_true(ask(b, pool, METRIC_CPU_USAGEMHZ, 25, 0).v[0] == 500);
+	assert_true(ask(b, pool, METRIC_MEM_CONSUMED, 25, 0).v[0] == 256);
+	assert_true(ask(b, cluster, METRIC_CPU_USAGE, 25, 0).v[0] == 25);
+	assert_true(ask(b, cluster, METRIC_MEM_USAGE, 25, 0).v[0] == 50);
+	assert_true(ask(b, cluster, METRIC_CPU_TOTALMHZ, 25, 0).v[0] == 4000);
+	/* Nobody was sampled: that is not nothing. */
+	clock_advance(b->w->clock, STEP_MS);
+	world_settle(b->w);
+	assert_true(isnan(ask(b, pool, METRIC_CPU_USAGEMHZ, 20, 0).v[0]));
+}
+
 static void
 intervals_make_whole_rows(void **state)
 {
@@ -452,6 +500,7 @@ main(void)
 		CASE(what_cannot_be_written_is_kept),
 		CASE(what_is_gone_is_put_away),
 		CASE(what_has_lain_long_enough_is_removed),
+		CASE(pools_and_clusters_are_sums),
 		cmocka_unit_test(intervals_make_whole_rows),
 	};
 
