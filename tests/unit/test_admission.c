@@ -1,9 +1,11 @@
 /* Where HA's room for lost hosts is asked for, and where it is not. */
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "server/admission/admission.h"
+#include "server/drs/drs_view.h"
 #include "tests/lib/lab.h"
 
 static void
@@ -91,6 +93,25 @@ a_reservation_grows_as_far_as_there_is_room(void **state)
 	lab_free(l);
 }
 
+/* Why DRS gives it no guest, or "". */
+static char *
+closed_to_drs(struct lab *l, obj_id host)
+{
+	AUTO(arena) struct arena *mem = arena_new();
+	const struct drs_env env = {
+		.inv = l->inv,
+		.hosts = l->hosts,
+		.tasks = l->tasks,
+	};
+	const struct drs_view *v = drs_view_of(&env, l->cluster, OBJ_ID_NONE, mem);
+
+	for (uint32_t i = 0; i < v->host_count; i++) {
+		if (obj_id_is(v->hosts[i].id, host) && v->hosts[i].is_closed)
+			return xstrdup(v->hosts[i].why_closed);
+	}
+	return xstrdup("");
+}
+
 static void
 failover_hosts_are_let_alone(void **state)
 {
@@ -109,11 +130,71 @@ failover_hosts_are_let_alone(void **state)
 	refused(l, "vm.create", OBJ_ID_NONE,
 	    "{'name':'b','template':'template-1','host':'host-1'}",
 	    "h1 is kept free for the guests of lost hosts");
+	AUTO_FREE char *kept = closed_to_drs(l, l->host[0]);
+	AUTO_FREE char *open = closed_to_drs(l, l->host[1]);
+	assert_string_equal(kept, "is kept free for the guests of lost hosts");
+	assert_string_equal(open, "");
 	for (int i = 0; i < 4; i++) {
 		AUTO_FREE char *name = xasprintf("n%d", i);
 		obj_id vm = lab_vm(l, name, true);
 		assert_false(obj_id_is(inv_vm(l->inv, vm)->host, l->host[0]));
 	}
+	lab_free(l);
+}
+
+static void
+on_stored(void *arg, int rc, const struct err *e)
+{
+	assert_int_equal(rc, 0);
+}
+
+/* What the host lacks for vm, or "". */
+static char *
+lacks(struct lab *l, obj_id vm, obj_id host)
+{
+	AUTO(arena) struct arena *mem = arena_new();
+	const struct vm *row = inv_vm(l->inv, vm);
+	const struct advice_guest g = {
+		.vm = vm,
+		.name = row->o.name,
+		.want_host = host,
+		.num_cpu = row->num_cpu,
+		.memory_mb = row->memory_mb,
+		.engine = row->engine,
+	};
+	struct advice_room *rooms;
+	struct err e = ERR_INIT;
+	size_t n;
+
+	assert_int_equal(advice_rooms(l->advice, &g, mem, &rooms, &n, &e), 0);
+	for (size_t i = 0; i < n; i++) {
+		if (obj_id_is(rooms[i].host, host) && rooms[i].n_shortages)
+			return xstrdup(rooms[i].shortages[0]);
+	}
+	return xstrdup("");
+}
+
+static void
+one_that_runs_is_not_moved_into_what_is_kept(void **state)
+{
+	struct lab *l = lab_new(3, 8192);
+	struct err e = ERR_INIT;
+
+	set(l, "vm.create", OBJ_ID_NONE,
+	    "{'name':'a','template':'template-1','host':'host-3','power_on':true}");
+	obj_id vm = inv_find(l->inv, l->dc, KIND_VM, "a")->id;
+	set(l, "cluster.create", OBJ_ID_NONE, "{'name':'other','datacenter':'dc-1'}");
+	struct txn *t = txn_new(l->inv);
+	assert_int_equal(txn_rename(t, l->host[2], l->object, "h3", &e), 0);
+	txn_commit(t, on_stored, NULL);
+	lab_settle(l);
+	AUTO_FREE char *before = lacks(l, vm, l->host[0]);
+	assert_string_equal(before, "");
+	set(l, "cluster.update", l->cluster,
+	    "{'ha_enabled':true,'ha_cpu_percent':100}");
+	AUTO_FREE char *after = lacks(l, vm, l->host[0]);
+	if (!strstr(after, "keeps room for lost hosts: \"a\" asks for 32 MHz of CPU"))
+		fail_msg("%s", after);
 	lab_free(l);
 }
 
@@ -125,6 +206,7 @@ main(void)
 		cmocka_unit_test(it_is_asked_of_nobody_where_ha_is_off),
 		cmocka_unit_test(a_reservation_grows_as_far_as_there_is_room),
 		cmocka_unit_test(failover_hosts_are_let_alone),
+		cmocka_unit_test(one_that_runs_is_not_moved_into_what_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
