@@ -107,6 +107,8 @@ struct engine_stat {
 	uint64_t memory_used_bytes; /* resident on the host */
 	uint32_t num_cpu;
 	uint64_t memory_mb; /* plugged */
+	dev_t
+	    image; /* the kernel's, of its first disk; 0: not known, or there is none */
 };
 
 struct engine;

@@ -158,14 +158,23 @@ run_find_image(struct guest_work *k)
 }
 
 static void
-found_image(struct guest *g, struct guest_work *k)
+take_image(struct guest *g, dev_t image)
 {
 	struct err e = ERR_INIT;
 
-	resources_of(g)->image = k->e.code ? 0 : k->image;
-	if (k->e.code || set_disk_limits(g, g->spec, &e))
+	resources_of(g)->image = image;
+	if (set_disk_limits(g, g->spec, &e))
+		log_warn(
+		    "guest", "vm %s: its disk has no limits: %s", g->spec->name, e.msg);
+}
+
+static void
+found_image(struct guest *g, struct guest_work *k)
+{
+	take_image(g, k->e.code ? 0 : k->image);
+	if (k->e.code)
 		log_warn("guest", "vm %s: its disk has no limits: %s", g->spec->name,
-		    k->e.code ? k->e.msg : e.msg);
+		    k->e.msg);
 }
 
 enum flow_rc
@@ -174,10 +183,16 @@ guest_step_disk_limits(struct flow *f, void *arg)
 	struct guest_job *j = arg;
 	const struct guest *g = j->g;
 	enum flow_rc rc;
+	dev_t known;
 
 	if (!g->spec->container || !g->spec->n_disks || !g->gs->env.cg ||
 	    guest_spec_invented(g->spec) || !guest_is_live(g))
 		return FLOW_NEXT;
+	known = engine_guest_stat(g->handle)->image;
+	if (known) {
+		take_image(j->g, known);
+		return FLOW_NEXT;
+	}
 	rc = guest_step_call(f, j, run_find_image, found_image);
 	if (rc != FLOW_FAIL)
 		return rc;

@@ -1,10 +1,12 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/major.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/pidfd.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -152,6 +154,7 @@ oci_stat(struct oci_guest *c)
 
 	s->num_cpu = c->spec ? c->spec->num_cpu : 0;
 	s->memory_mb = c->spec ? c->spec->memory_mb : 0;
+	s->image = c->run.n_loops ? makedev(LOOP_MAJOR, c->run.loops[0]) : 0;
 	if (!*c->run.cgroup)
 		return;
 	s->cpu_used_us = v2 ? group_number(c, "", "cpu.stat", "usage_usec ")
