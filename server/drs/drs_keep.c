@@ -165,14 +165,13 @@ keep_power(const struct drs_keep *k, struct txn *t, const struct drs_power *p)
 {
 	const struct rec *same = find_same(k, is_power, p);
 
-	if (same)
-		return (struct drs_kept){
-			.rec = same->state == REC_PENDING ? same->o.id : OBJ_ID_NONE,
-			.waits_for = DRS_NONE,
-		};
-	return (struct drs_kept){
-		.rec = add_power(k, t, p), .waits_for = DRS_NONE, .is_new = true
-	};
+	struct drs_kept kept = { .waits_for = DRS_NONE, .is_new = !same };
+
+	if (!same)
+		kept.rec = add_power(k, t, p);
+	else if (same->state == REC_PENDING)
+		kept.rec = same->o.id;
+	return kept;
 }
 
 bool

@@ -242,24 +242,30 @@ check_others(const struct op_call *c, struct err *e)
 }
 
 static int
+check_awake(const struct op_call *c, const struct host *h, struct err *e)
+{
+	if (h->standby == STANDBY_IN)
+		return err_set(
+		    e, ERR_BAD_STATE, "host \"%s\" is in standby already", h->o.name);
+	if (h->standby != STANDBY_NONE)
+		return err_set(e, ERR_BAD_STATE,
+		    "host \"%s\" is on its way into or out of standby", h->o.name);
+	if (h->maintenance != MAINT_NONE)
+		return err_set(
+		    e, ERR_BAD_STATE, "host \"%s\" is in maintenance", h->o.name);
+	if (empty_is_under_way(c->tasks, c->entity))
+		return err_set(
+		    e, ERR_BUSY, "host \"%s\" is being emptied already", h->o.name);
+	return hosts_need_up(c->hosts, c->entity, e);
+}
+
+static int
 enter(struct op_call *c, struct txn *t, struct err *e)
 {
 	const struct host *h = inv_host(c->inv, c->entity);
 	const struct cluster *cl = cluster_of(c->inv, c->entity);
-	int rc = 0;
+	int rc = check_awake(c, h, e);
 
-	if (h->standby != STANDBY_NONE)
-		rc = err_set(e, ERR_BAD_STATE, "host \"%s\" is %s", h->o.name,
-		    h->standby == STANDBY_IN ? "in standby already"
-					     : "on its way into or out of standby");
-	else if (h->maintenance != MAINT_NONE)
-		rc = err_set(
-		    e, ERR_BAD_STATE, "host \"%s\" is in maintenance", h->o.name);
-	else if (empty_is_under_way(c->tasks, c->entity))
-		rc = err_set(
-		    e, ERR_BUSY, "host \"%s\" is being emptied already", h->o.name);
-	if (!rc)
-		rc = hosts_need_up(c->hosts, c->entity, e);
 	/* Who could not be woken had better not sleep. */
 	if (!rc)
 		rc = check_hook(c, "wake hook", cl ? cl->dpm_wake : NULL, e);

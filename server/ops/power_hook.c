@@ -40,7 +40,8 @@ stand_in_at(const char *text)
 {
 	unsigned i = 0;
 
-	while (i < STAND_COUNT_ && strncmp(text, stand_ins[i], strlen(stand_ins[i])))
+	while (
+	    i < STAND_COUNT_ && strncmp(text, stand_ins[i], strlen(stand_ins[i])) != 0)
 		i++;
 	return (enum stand_in)i;
 }
@@ -51,25 +52,32 @@ is_program(const char *name)
 	return name[0] && name[0] != '.' && !strchr(name, '/');
 }
 
+static int
+check_word(const char *word, const char *field, struct err *e)
+{
+	for (const char *p = strchr(word, '{'); p; p = strchr(p + 1, '{')) {
+		if (stand_in_at(p) != STAND_COUNT_)
+			continue;
+		return err_set(e, ERR_INVALID,
+		    "%s: \"%s\": {host}, {address} and {uuid} can stand there", field,
+		    word);
+	}
+	return 0;
+}
+
 int
 power_hook_check(const json *hook, const char *field, struct err *e)
 {
-	for (size_t i = 0; i < json_count(hook); i++) {
-		const char *word = json_str_value(json_at(hook, i), NULL);
+	const char *name =
+	    json_count(hook) ? json_str_value(json_at(hook, 0), NULL) : NULL;
+	int rc = 0;
 
-		if (i == 0 && !is_program(word))
-			return err_set(e, ERR_INVALID,
-			    "%s: \"%s\" is no program of the folder of hooks", field,
-			    word);
-		for (const char *p = strchr(word, '{'); p; p = strchr(p + 1, '{')) {
-			if (stand_in_at(p) == STAND_COUNT_)
-				return err_set(e, ERR_INVALID,
-				    "%s: \"%s\": {host}, {address} and {uuid} can "
-				    "stand there",
-				    field, word);
-		}
-	}
-	return 0;
+	if (name && !is_program(name))
+		return err_set(e, ERR_INVALID,
+		    "%s: \"%s\" is no program of the folder of hooks", field, name);
+	for (size_t i = 0; !rc && i < json_count(hook); i++)
+		rc = check_word(json_str_value(json_at(hook, i), NULL), field, e);
+	return rc;
 }
 
 static char *

@@ -12,7 +12,7 @@
 #include "tests/lib/lab.h"
 
 #define ROUND_MS 10000u
-#define HOUR_MS  3600000u
+#define HOUR_MS  UINT64_C(3600000)
 #define DAY_MS   (24 * HOUR_MS)
 
 struct seen {

@@ -9,7 +9,7 @@
 #include "server/ops/power_hook.h"
 #include "tests/lib/lab.h"
 
-#define ROUND_MS  10000u
+#define ROUND_MS  UINT64_C(10000)
 #define REAL_MS   20000u /* that a hook may take, of the real clock */
 #define TURN_MS   10u
 #define HOOKS     "'dpm_wake':['true','{host}'],'dpm_standby':['true','{host}']"
