@@ -115,9 +115,11 @@ forget_gone(struct ha *ha)
 			node_free(map_del(ha->nodes, it.key));
 	}
 	MAP_EACH(ha->guests, it) {
-		const struct ha_guest *g = it.value;
-		if (!inv_vm(ha->o.inv, g->id))
-			free(map_del(ha->guests, it.key));
+		struct ha_guest *g = it.value;
+		if (inv_vm(ha->o.inv, g->id))
+			continue;
+		ha_port_forget(g);
+		free(map_del(ha->guests, it.key));
 	}
 	MAP_EACH(ha->clusters, it) {
 		const struct ha_cluster *c = it.value;
@@ -351,6 +353,9 @@ ha_free(struct ha *ha)
 		node_free(it.value);
 	}
 	map_free(ha->nodes);
+	MAP_EACH(ha->guests, it) {
+		ha_port_forget(it.value);
+	}
 	free_all(ha->guests);
 	free_all(ha->clusters);
 	ha->magic = 0;

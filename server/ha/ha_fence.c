@@ -86,7 +86,7 @@ fill_host(
 
 	*h = n->h;
 	h->host_id = row->ha_slot;
-	if (row->maintenance == MAINT_IN)
+	if (row->maintenance == MAINT_IN || row->standby != STANDBY_NONE)
 		h->mode = HA_MAINTAINED;
 	h->fenced = n->fencing || ha_is_fenced(row);
 	h->powered_off = row->ha_off_inc >= row->ha_inc;

@@ -74,8 +74,10 @@ struct ha_guest {
 	uint64_t heard_ms; /* the last word of the host that was lost */
 	uint64_t busy_ms;  /* when some task worked on it last */
 	uint64_t ordered_wall_ms;
-	uint64_t gen;     /* of the last start; 0: it was told how long that took */
-	uint64_t seen_ms; /* when its host said that it runs */
+	uint64_t gen; /* of the last start; 0: it was told how long that took */
+	uint64_t port_ms, tried_ms;          /* its application answered; was asked */
+	struct ha_try *trying;               /* NULL: it is not being asked */
+	uint64_t seen_ms;                    /* when its host said that it runs */
 	uint32_t claim_ms, wait_ms, exec_ms; /* as its host said */
 };
 
@@ -175,6 +177,12 @@ bool ha_is_lost(const struct ha *ha, const struct vm *vm);
 /* The guests that the host is to end because it is isolated; and not any longer. */
 void ha_retrieve(struct ha *ha, obj_id host);
 void ha_forget_retrieved(struct ha *ha, obj_id host);
+
+/* ---- ha_port.c ---- */
+bool ha_port_answers(const struct ha *ha, const struct ha_guest *g);
+/* Ask it, unless it was asked a moment ago. */
+void ha_port_try(struct ha *ha, struct ha_guest *g);
+void ha_port_forget(struct ha_guest *g); /* what is on its way */
 
 /* ---- ha_protect.c ---- */
 /* Take under leases what runs under them, let go what may not be; say why not. */

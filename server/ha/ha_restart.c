@@ -138,6 +138,7 @@ add_guest(struct look *l, const struct vm *vm)
 	rg->priority = (enum restart_priority)protect_priority(l->ha->o.inv, vm);
 	rg->host = is == RESTART_STARTING ? index_of(l, g->to) : 0;
 	rg->has_heartbeat = has_heartbeat(vm, g);
+	rg->has_port = ha_port_answers(l->ha, g);
 	fill_tried(l, g, rg);
 	l->ids[l->n] = vm->o.id;
 	map_put(l->places, vm->o.id.v, &l->ids[l->n]);
@@ -185,6 +186,20 @@ add_needs(struct look *l, size_t i)
 	l->guests[i].n_needs = n_needs;
 }
 
+/* Of those that others may have to wait for. */
+static void
+try_ports(struct look *l)
+{
+	bool waits = false;
+
+	for (size_t i = 0; i < l->n && !waits; i++)
+		waits = l->guests[i].lost_ms != 0;
+	for (size_t i = 0; i < l->n && waits; i++) {
+		if (l->guests[i].is == RESTART_RUNNING)
+			ha_port_try(l->ha, ha_guest_of(l->ha, l->ids[i]));
+	}
+}
+
 static void
 collect(struct look *l)
 {
@@ -208,6 +223,7 @@ collect(struct look *l)
 	}
 	for (size_t i = 0; i < l->n; i++)
 		add_needs(l, i);
+	try_ports(l);
 }
 
 /* ---- where ---- */

@@ -1,5 +1,8 @@
 /* Hosts that beat, fall silent and come back, and what becomes of their guests. */
+#include <arpa/inet.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/mem.h"
@@ -550,6 +553,62 @@ what_finds_no_host_waits_and_says_why(void **state)
 	play_free(p);
 }
 
+/* A port of ours that refuses until it is listened on. */
+static int
+port_new(uint16_t *ret_port)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	socklen_t n = sizeof(at);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &n), 0);
+	*ret_port = ntohs(at.sin_port);
+	return fd;
+}
+
+static obj_id
+vm_on_first(struct play *p, const char *name)
+{
+	AUTO_FREE char *args = xasprintf("{'name':'%s','template':'template-1',"
+					 "'power_on':true,'host':'host-1'}",
+	    name);
+
+	assert_int_equal(lab_do(p->l, "vm.create", OBJ_ID_NONE, args), 0);
+	return p->l->object;
+}
+
+static void
+others_wait_for_the_application_of_the_first(void **state)
+{
+	struct play *p = play_new(3);
+	obj_id first = vm_on_first(p, "db"), next = vm_on_first(p, "web");
+	uint16_t port;
+	int fd = port_new(&port);
+	AUTO_FREE char *args =
+	    xasprintf("{'ha_restart_priority':'high','ha_ready_port':%u}", port);
+
+	assert_int_equal(lab_op(p->l, "vm.update", first, args), 0);
+	struct txn *t = txn_new(p->l->inv);
+	struct vm *edit = txn_edit(t, first);
+	text_set(&edit->ip_address, "127.0.0.1");
+	txn_commit_wake(t, WAKE_NONE);
+	set_cluster(p, "{'ha_gate':'port'}");
+	seconds(p, 2);
+	kill_host(p, 0);
+	seconds(p, 20);
+	assert_runs_once(p, first);
+	assert_int_equal(orders_of_restart(p), 1);
+	assert_int_equal(host_of(p, next), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	seconds(p, 5);
+	assert_runs_once(p, next);
+	close(fd);
+	play_free(p);
+}
+
 static void
 one_that_shut_itself_down_stays_down(void **state)
 {
@@ -671,6 +730,7 @@ main(void)
 		cmocka_unit_test(too_many_silent_hosts_at_once_are_not_believed),
 		cmocka_unit_test(a_failed_start_is_tried_elsewhere_for_ever),
 		cmocka_unit_test(what_finds_no_host_waits_and_says_why),
+		cmocka_unit_test(others_wait_for_the_application_of_the_first),
 		cmocka_unit_test(one_that_shut_itself_down_stays_down),
 		cmocka_unit_test(the_next_leader_goes_on),
 		cmocka_unit_test(a_leader_that_hears_nobody_yet_fences_nobody),
