@@ -370,6 +370,19 @@ mend(struct held *h, const struct claim_turn *t)
 	fence_register_put(h, h->phase);
 }
 
+/* Somebody has deleted the register of a guest that runs. */
+static void
+place_anew(struct held *h)
+{
+	if (h->phase == CLAIM_NONE || h->stage != CLAIM_AT_REST || h->dropping ||
+	    !fence_register_is_free(h))
+		return;
+	log_warn("fence", "vm-%" PRIu64 ": its claims are gone, and are made anew",
+	    h->guest);
+	h->unplaced = true;
+	fence_register_put(h, h->phase);
+}
+
 static void
 on_look(void *arg, int rc, const struct err *e, const struct claim_turn *t)
 {
@@ -379,6 +392,8 @@ on_look(void *arg, int rc, const struct err *e, const struct claim_turn *t)
 	h->looking = false;
 	if (t && t->read)
 		mend(h, t);
+	else if (rc == ERR_NOT_FOUND)
+		place_anew(h);
 	if (h->stage != CLAIM_AWAITS_OTHERS)
 		return;
 	if (!rc && st)

@@ -484,13 +484,19 @@ static void
 what_was_kept_and_is_damaged_costs_the_guest(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = two_with_guest(b, 1);
+	struct fence_host *h = fence_bed_host(b, 1);
 
-	fence_host_close(h);
+	h->known[1] = true;
+	h->copies[1] = (struct fence_copy){ .guest = 1,
+		.run_gen = 1,
+		.alive = true,
+		.guarded = true,
+		.heard = true,
+		.guard_us = (fence_bed_now_ms(b) + 5000) * 1000 };
 	bed_write(bed_path(b->own, "fence-1"), "x", 1);
-	fence_host_open(h);
+	up(b, 1);
+	up(b, 2);
 	assert_true(bed_exists(bed_path(b->own, "fence-1.damaged")));
-	fence_host_conf(h);
 	fence_bed_until(b, is_killed, h);
 	assert_true(fence_bed_now_ms(b) * 1000 >= h->copies[1].guard_us);
 	fence_host_reap(h, 1, true);
@@ -575,6 +581,22 @@ a_claim_follows_the_first_disk(void **state)
 }
 
 static void
+claims_that_were_deleted_are_made_anew(void **state)
+{
+	struct fence_bed *b = *state;
+	struct fence_host *h = two_with_guest(b, 1);
+	const char *path = fence_bed_file(b, ".drover/ha/guests/vm-1.claims");
+	struct fence_try t = { .host = fence_bed_host(b, 2), .guest = 1, .gen = 2 };
+
+	assert_int_equal(unlink(path), 0);
+	while (!bed_exists(path))
+		fence_bed_pass(b, 10);
+	fence_bed_until(b, is_protected, h);
+	fence_try_begin(&t);
+	fence_bed_until(b, waits_for_host_1, t.host);
+}
+
+static void
 gateways_are_read_of_routes(void **state)
 {
 	AUTO_FREE char *way =
@@ -619,6 +641,7 @@ main(void)
 		TEST(a_guest_that_moves_runs_on_one_of_the_two),
 		TEST(a_guest_that_was_refused_runs_on_at_its_source),
 		TEST(a_claim_follows_the_first_disk),
+		TEST(claims_that_were_deleted_are_made_anew),
 		cmocka_unit_test(gateways_are_read_of_routes),
 	};
 
