@@ -61,6 +61,7 @@ main()
 	"$build/bin/bench_channel"
 	"$build/bin/bench_ha"
 	"$build/bin/bench_guard"
+	"$build/bin/bench_stats"
 }
 
 main
