@@ -4,17 +4,7 @@
 #include "base/str.h"
 #include "server/advice/advice_int.h"
 #include "server/advice/engine_pick.h"
-
-static void
-set_id(json *o, const char *key, enum obj_kind kind, uint64_t number)
-{
-	char text[OBJ_ID_TEXT];
-
-	if (number)
-		json_set_str(o, key, obj_id_text(obj_id_make(kind, number), text));
-	else
-		json_set_null(o, key);
-}
+#include "server/inventory/inv_json.h"
 
 /* The host says itself why it has no use of the engine. */
 static void
@@ -56,7 +46,7 @@ candidate_json(
 	const struct host *h = inv_host(inv, obj_id_make(KIND_HOST, c->host));
 	json *o = json_new_object();
 
-	set_id(o, "host", KIND_HOST, c->host);
+	inv_json_id(o, "host", obj_id_make(KIND_HOST, c->host));
 	json_set_str(o, "host_name", c->host_name);
 	json_set_bool(o, "fits", c->fits);
 	if (c->fits) {
@@ -81,7 +71,7 @@ advice_plan_json(const struct inv *inv, const struct sched_plan *p, const char *
 		const struct sched_move *m = &p->moves[i];
 		json *item = json_new_object(), *candidates = json_new_array();
 		json_set_str(item, "name", m->guest_name);
-		set_id(item, "host", KIND_HOST, m->to);
+		inv_json_id(item, "host", obj_id_make(KIND_HOST, m->to));
 		json_set_str(item, "text", m->text);
 		for (size_t k = 0; k < m->candidate_count; k++)
 			json_add_json(

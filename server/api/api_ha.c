@@ -6,27 +6,17 @@
 #include "server/api/api_int.h"
 #include "server/ha/ha.h"
 #include "server/ha/ha_capacity.h"
+#include "server/inventory/inv_json.h"
 #include "server/protect/protect.h"
 
 #define MAX_HOSTS 1000u
-
-static void
-set_id(json *o, const char *key, obj_id id)
-{
-	char text[OBJ_ID_TEXT];
-
-	if (obj_id_none(id))
-		json_set_null(o, key);
-	else
-		json_set_str(o, key, obj_id_text(id, text));
-}
 
 static json *
 named(const struct inv *inv, const char *key, obj_id id)
 {
 	json *o = json_new_object();
 
-	set_id(o, key, id);
+	inv_json_id(o, key, id);
 	json_set_str(o, "name", inv_name(inv, id));
 	return o;
 }
@@ -73,8 +63,8 @@ failover_json(const struct inv *inv, const struct ha_status_failover *f)
 	json *o = named(inv, "vm", f->vm);
 	char when[32];
 
-	set_id(o, "from", f->from);
-	set_id(o, "to", f->to);
+	inv_json_id(o, "from", f->from);
+	inv_json_id(o, "to", f->to);
 	json_set_str(o, "at", clock_text(f->at_ms, when));
 	json_set_u64(o, "detect_ms", f->detect_ms);
 	json_set_u64(o, "wait_ms", f->wait_ms);

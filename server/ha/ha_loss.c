@@ -2,21 +2,10 @@
 
 #include "base/str.h"
 #include "scheduler/sched_plan.h"
-#include "server/inventory/inv.h"
+#include "server/inventory/inv_json.h"
 #include "server/protect/protect.h"
 
 #define TEXT_MAX 400
-
-static void
-set_id(json *o, const char *key, enum obj_kind kind, uint64_t number)
-{
-	char text[OBJ_ID_TEXT];
-
-	if (number)
-		json_set_str(o, key, obj_id_text(obj_id_make(kind, number), text));
-	else
-		json_set_null(o, key);
-}
 
 static json *
 move_json(const struct inv *inv, const struct sched_move *m)
@@ -24,13 +13,13 @@ move_json(const struct inv *inv, const struct sched_move *m)
 	const struct vm *vm = inv_vm(inv, obj_id_make(KIND_VM, m->guest));
 	json *o = json_new_object();
 
-	set_id(o, "vm", KIND_VM, m->guest);
+	inv_json_id(o, "vm", obj_id_make(KIND_VM, m->guest));
 	json_set_str(o, "name", m->guest_name);
 	if (vm)
 		json_set_str(
 		    o, "priority", ha_priority_text(protect_priority(inv, vm)));
-	set_id(o, "from", KIND_HOST, m->from);
-	set_id(o, "to", KIND_HOST, m->to);
+	inv_json_id(o, "from", obj_id_make(KIND_HOST, m->from));
+	inv_json_id(o, "to", obj_id_make(KIND_HOST, m->to));
 	json_set_bool(o, "restarted", !m->code);
 	json_set_u64(o, "wave", m->wave + 1);
 	json_set_str(o, "text", m->text);
@@ -56,7 +45,7 @@ loss_json(const struct inv *inv, const struct ha_loss *l)
 	json *o = json_new_object(), *unplaced = json_new_array();
 	const struct sched_plan *p = l->plan;
 
-	set_id(o, "host", KIND_HOST, l->hosts[0]);
+	inv_json_id(o, "host", obj_id_make(KIND_HOST, l->hosts[0]));
 	json_set_str(
 	    o, "host_name", inv_name(inv, obj_id_make(KIND_HOST, l->hosts[0])));
 	json_set_u64(o, "restarted", p ? p->move_count - p->refused : 0);

@@ -3,11 +3,11 @@
 #include "base/clock.h"
 #include "server/inventory/inv_int.h"
 
-static void
-set_id(json *j, const char *key, obj_id id)
+void
+inv_json_id(json *j, const char *key, obj_id id)
 {
 	char buf[OBJ_ID_TEXT];
-	json_set_str(j, key, obj_id_none(id) ? NULL : obj_id_text(id, buf));
+	json_set_str(j, key, obj_id_number(id) ? obj_id_text(id, buf) : NULL);
 }
 
 static void
@@ -46,7 +46,7 @@ set_field(json *j, const struct obj *o, const struct field *f)
 		json_set_bool(j, f->name, *(const bool *)at);
 		return;
 	case FIELD_ID:
-		set_id(j, f->name, *(const obj_id *)at);
+		inv_json_id(j, f->name, *(const obj_id *)at);
 		return;
 	case FIELD_IDS:
 		json_set_json(j, f->name, ids_json(at));
@@ -70,10 +70,10 @@ json *
 inv_json(const struct inv *inv, const struct obj *o)
 {
 	json *j = json_new_object();
-	set_id(j, "id", o->id);
+	inv_json_id(j, "id", o->id);
 	json_set_str(j, "kind", kind_prefix(obj_id_kind(o->id)));
 	json_set_str(j, "name", o->name);
-	set_id(j, "parent", o->parent);
+	inv_json_id(j, "parent", o->parent);
 	json_set_u64(j, "rev", o->rev);
 	set_time(j, "created_at", o->created_ms);
 	unsigned n;
@@ -94,7 +94,7 @@ inv_json_patch(const struct inv *inv, const struct obj *o, uint64_t fields)
 	if (fields & CHANGE_NAME)
 		json_set_str(j, "name", o->name);
 	if (fields & CHANGE_PARENT)
-		set_id(j, "parent", o->parent);
+		inv_json_id(j, "parent", o->parent);
 	json_set_u64(j, "rev", o->rev);
 	for (unsigned i = 0; i < n; i++) {
 		if (fields & 1ULL << i && !(f[i].flags & FIELD_SECRET))

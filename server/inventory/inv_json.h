@@ -10,6 +10,8 @@
 /* The whole object, secrets left out: {"id","kind","name","parent","rev","created_at",
  * fields…}. */
 json *inv_json(const struct inv *inv, const struct obj *o);
+/* An id; null for none, and for the number 0 of any kind. */
+void inv_json_id(json *j, const char *key, obj_id id);
 /* A merge patch with the given fields (bits as in struct change) and "rev". */
 json *inv_json_patch(const struct inv *inv, const struct obj *o, uint64_t fields);
 
