@@ -19,6 +19,7 @@
 #define SETTLE_MS      2000u
 #define ROUND_MS       60000u
 #define QUIET_MS       60000u /* after a start hosts are still coming back */
+#define REST_TIMES     9u     /* a look's own time, until the next one */
 #define AT_ONCE        8u     /* as many as HA starts on a host at once */
 #define MAX_LOSSES     256u   /* single hosts that are tried in a large cluster */
 
@@ -26,6 +27,8 @@
 struct known {
 	json *capacity;
 	bool is_trying, is_low, is_degraded;
+	uint64_t began_ms;
+	uint64_t rests_until_ms; /* a large cluster does not keep a worker busy */
 };
 
 struct ha_capacity {
@@ -221,6 +224,15 @@ answer(const struct job *j)
 }
 
 static void
+rest(const struct ha_capacity *c, struct known *k)
+{
+	uint64_t now = now_ms(c);
+
+	k->is_trying = false;
+	k->rests_until_ms = now + REST_TIMES * (now - k->began_ms);
+}
+
+static void
 on_tried(void *job, int rc)
 {
 	struct job *j = job;
@@ -232,7 +244,7 @@ on_tried(void *job, int rc)
 	else if (!rc && inv_cluster(j->c->o.inv, j->cluster))
 		keep(j);
 	if (!j->done)
-		known_of(j->c, j->cluster)->is_trying = false;
+		rest(j->c, known_of(j->c, j->cluster));
 	job_free(j);
 }
 
@@ -248,8 +260,10 @@ begin(struct job *j)
 	struct ha_capacity *c = j->c;
 	struct err e = ERR_INIT;
 
-	if (!j->done)
+	if (!j->done) {
 		known_of(c, j->cluster)->is_trying = true;
+		known_of(c, j->cluster)->began_ms = now_ms(c);
+	}
 	if (c->o.workers && !worker_run(c->o.workers, on_worker, on_tried, j, &e))
 		return;
 	on_worker(j);
@@ -374,6 +388,21 @@ drop(struct ha_capacity *c, obj_id cluster)
 }
 
 static void
+look_soon(struct ha_capacity *c)
+{
+	if (c->is_settling)
+		return;
+	c->is_settling = true;
+	timer_after(c->settle, SETTLE_MS);
+}
+
+static bool
+may_look(const struct ha_capacity *c, const struct known *k)
+{
+	return !k->is_trying && now_ms(c) >= k->rests_until_ms;
+}
+
+static void
 on_round(void *arg)
 {
 	struct ha_capacity *c = CAST_OBJ(ha_capacity, arg, CAPACITY_MAGIC);
@@ -383,8 +412,10 @@ on_round(void *arg)
 	{
 		if (!inv_cluster(c->o.inv, o->id)->ha_enabled)
 			drop(c, o->id);
-		else if (!known_of(c, o->id)->is_trying)
+		else if (may_look(c, known_of(c, o->id)))
 			look(c, o->id);
+		else
+			look_soon(c);
 	}
 }
 
@@ -412,10 +443,8 @@ on_feed(void *arg)
 	for (uint64_t i = 0; !is_news && (ch = feed_after(c->o.inv, c->rev, i)); i++)
 		is_news = is_of_interest(ch);
 	c->rev = inv_rev(c->o.inv);
-	if (!is_news || c->is_settling)
-		return;
-	c->is_settling = true;
-	timer_after(c->settle, SETTLE_MS);
+	if (is_news)
+		look_soon(c);
 }
 
 /* ---- for others ---- */
