@@ -52,14 +52,18 @@ take_set(struct stats *s, obj_id id, const Drover__StatSet *set, uint64_t slot,
     uint32_t span_ms)
 {
 	size_t n = set->n_counters < set->n_values ? set->n_counters : set->n_values;
+	struct stat_object *o = stats_object(s, id, slot);
+
+	if (!o)
+		return;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct metric *m = metric_at(set->counters[i]);
 
 		/* A newer agent may count more. */
 		if (m)
-			stats_put(s, id, slot, m->number,
-			    value_of(m, set->values[i], span_ms));
+			stats_put_value(
+			    o, slot, m->number, value_of(m, set->values[i], span_ms));
 	}
 }
 

@@ -64,23 +64,34 @@ first_due_ms(const struct stats *s, obj_id id)
 }
 
 static struct stat_object *
-object_of(struct stats *s, obj_id id)
+object_new(struct stats *s, obj_id id, unsigned objects)
 {
-	struct stat_object *o = stats_find(s, id);
-	unsigned objects;
+	struct stat_object *o = xcalloc(1, sizeof(*o));
 
-	if (o)
-		return o;
-	objects = stats_objects_of(s->inv, id);
-	if (!objects)
-		return NULL;
-	o = xcalloc(1, sizeof(*o));
 	o->id = id;
 	o->objects = objects;
 	o->ring = stat_ring_new(s->slots);
 	o->due_ms = first_due_ms(s, id);
 	map_put(s->by_id, id.v, o);
 	list_add_tail(&s->objects, &o->node);
+	return o;
+}
+
+struct stat_object *
+stats_object(struct stats *s, obj_id id, uint64_t slot)
+{
+	struct stat_object *o = stats_find(s, id);
+	unsigned objects;
+
+	if (!o) {
+		objects = stats_objects_of(s->inv, id);
+		return objects ? object_new(s, id, objects) : NULL;
+	}
+	/* What comes is an hour old at most: the clock was ahead, and was set back. */
+	if (stat_ring_newest(o->ring) > slot + s->slots) {
+		stat_ring_free(o->ring);
+		o->ring = stat_ring_new(s->slots);
+	}
 	return o;
 }
 
@@ -94,13 +105,21 @@ stats_drop(struct stats *s, struct stat_object *o)
 }
 
 void
-stats_put(struct stats *s, obj_id id, uint64_t slot, uint32_t counter, float v)
+stats_put_value(struct stat_object *o, uint64_t slot, uint32_t counter, float v)
 {
-	struct stat_object *o = object_of(s, id);
 	const struct metric *m = metric_at(counter);
 
-	if (o && m && m->objects & o->objects)
+	if (m && m->objects & o->objects)
 		(void)stat_ring_put(o->ring, slot, counter, v);
+}
+
+void
+stats_put(struct stats *s, obj_id id, uint64_t slot, uint32_t counter, float v)
+{
+	struct stat_object *o = stats_object(s, id, slot);
+
+	if (o)
+		stats_put_value(o, slot, counter, v);
 }
 
 uint64_t

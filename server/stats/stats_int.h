@@ -51,6 +51,9 @@ struct stats {
 
 /* NULL: it has no samples. */
 struct stat_object *stats_find(const struct stats *s, obj_id id);
+/* Made at its first sample; NULL: nothing is counted of it. */
+struct stat_object *stats_object(struct stats *s, obj_id id, uint64_t slot);
+void stats_put_value(struct stat_object *o, uint64_t slot, uint32_t counter, float v);
 void stats_drop(struct stats *s, struct stat_object *o);
 /* Of the clock now. */
 uint64_t stats_slot(const struct stats *s, uint64_t wall_ms);

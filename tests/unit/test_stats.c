@@ -273,6 +273,29 @@ age_not_the_hosts_clock_places_a_sample(void **state)
 }
 
 static void
+a_clock_that_is_set_back_loses_no_samples(void **state)
+{
+	struct bed *b = *state;
+	uint64_t now;
+	struct answer a;
+
+	go_to_slot(b);
+	now = stats_slot(b->stats, clock_wall_ms(b->w->clock));
+	/* As they were taken before. */
+	stats_put(b->stats, b->vm, now + 4320, METRIC_CPU_USAGE, 99);
+	let_write(b, b->vm);
+	go_to_slot(b);
+	send_round(b, 1, 0, b->vm, 10000);
+	a = ask(b, b->vm, METRIC_CPU_USAGE, 20, 0);
+	assert_true(a.v[0] == 10);
+	go_past_due(b);
+	go_to_slot(b);
+	send_round(b, 2, 0, b->vm, 11000);
+	assert_true(ask(b, b->vm, METRIC_CPU_USAGE, 20, 0).v[0] == 11);
+	assert_false(b->stats->failing);
+}
+
+static void
 a_host_speaks_of_its_own_guests_alone(void **state)
 {
 	struct bed *b = *state;
@@ -494,6 +517,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(samples_are_asked_for),
 		CASE(age_not_the_hosts_clock_places_a_sample),
+		CASE(a_clock_that_is_set_back_loses_no_samples),
 		CASE(a_host_speaks_of_its_own_guests_alone),
 		CASE(history_outlives_the_server),
 		CASE(damaged_files_are_put_aside),
