@@ -13,7 +13,8 @@ export class ApiError extends Error {
 }
 
 interface Fault {
-  error?: { code?: string; message?: string; request_id?: string };
+  // leader: whom a server names that does not lead.
+  error?: { code?: string; message?: string; request_id?: string; leader?: string | null };
 }
 
 let csrf = "";
@@ -24,6 +25,9 @@ export function useCsrf(word: string): void {
 
 async function readFault(res: Response): Promise<ApiError> {
   const body = (await res.json().catch(() => ({}))) as Fault;
+  if (body.error?.leader) {
+    location.replace(`https://${body.error.leader}${location.pathname}${location.search}${location.hash}`);
+  }
   return new ApiError(
     res.status,
     body.error?.code ?? "internal",
