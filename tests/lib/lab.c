@@ -130,6 +130,15 @@ on_done(const struct op_result *r, void *arg)
 }
 
 void
+lab_meet(struct lab *l)
+{
+	for (unsigned i = 0; i < l->n_hosts; i++) {
+		for (unsigned k = 0; k < i; k++)
+			agent_fake_meet(l->agent[i], l->agent[k]);
+	}
+}
+
+void
 lab_submit(struct lab *l, const char *op, obj_id entity, const char *args)
 {
 	AUTO_FREE char *text = xstrdup(args ? args : "{}");

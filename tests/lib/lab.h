@@ -53,6 +53,7 @@ struct lab *lab_new(unsigned n_hosts, uint64_t memory_mb);
 void lab_free(struct lab *l);
 void lab_crash(struct lab *l); /* the agents are to be dialled again */
 void lab_dial(struct lab *l);  /* those that have no link */
+void lab_meet(struct lab *l); /* guests move among all hosts from now on */
 
 void lab_settle(struct lab *l); /* until nothing is left to do at this moment */
 void lab_advance(struct lab *l, uint64_t ms);

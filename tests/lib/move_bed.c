@@ -20,10 +20,7 @@ bed_new(unsigned n_hosts, bool running)
 {
 	struct bed b = { .l = lab_new(n_hosts, 8192) };
 
-	for (unsigned i = 0; i < n_hosts; i++) {
-		for (unsigned k = 0; k < i; k++)
-			agent_fake_meet(b.l->agent[i], b.l->agent[k]);
-	}
+	lab_meet(b.l);
 	b.vm = lab_vm(b.l, "web", running);
 	b.from = agent_of(b.l, inv_vm(b.l->inv, b.vm)->host);
 	b.to = b.from ? 0 : 1;

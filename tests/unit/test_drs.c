@@ -71,10 +71,7 @@ play_new(const char *level)
 	AUTO_FREE char *args =
 	    xasprintf("{'drs_enabled':true,'drs_automation_level':'%s'}", level);
 
-	for (unsigned i = 0; i < 3; i++) {
-		for (unsigned k = 0; k < i; k++)
-			agent_fake_meet(p.l->agent[i], p.l->agent[k]);
-	}
+	lab_meet(p.l);
 	p.a = lab_vm(p.l, "a", true);
 	p.b = lab_vm(p.l, "b", true);
 	if (!obj_id_is(host_of(&p, p.a), host_of(&p, p.b)))

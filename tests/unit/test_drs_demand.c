@@ -143,7 +143,7 @@ test_another_server_expects_what_came_yesterday(void **state)
 	use(l, b, 100);
 	lab_advance(l, ROUND_MS);
 	AUTO(json) json *plan = NULL;
-	agent_fake_meet(l->agent[0], l->agent[1]);
+	lab_meet(l);
 	assert_int_equal(lab_op(l, "rule.create", OBJ_ID_NONE,
 			     "{'name':'near','cluster':'cluster-1','type':'together',"
 			     "'vms':['vm-1','vm-2']}"),

@@ -29,10 +29,7 @@ play_new(const char *settings)
 	struct play p = { .l = lab_new(3, 8192) };
 	AUTO_FREE char *args = xasprintf("{'drs_enabled':true,%s}", settings);
 
-	for (unsigned i = 0; i < 3; i++) {
-		for (unsigned k = 0; k < i; k++)
-			agent_fake_meet(p.l->agent[i], p.l->agent[k]);
-	}
+	lab_meet(p.l);
 	p.vm = lab_vm(p.l, "a", true);
 	assert_int_equal(lab_op(p.l, "cluster.update", p.l->cluster, args), 0);
 	const struct drs_opts o = {
