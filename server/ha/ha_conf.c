@@ -15,7 +15,7 @@
 #include "server/inventory/txn.h"
 #include "server/protect/protect.h"
 
-#define UUID_BYTES    16u
+#define UUID_BYTES    ((size_t)16)
 #define MAX_ADDRESSES 16u
 
 static void
@@ -52,8 +52,8 @@ static void
 fill_peers(struct arena *mem, const struct ha *ha, const struct cluster *cl,
     obj_id self, Drover__HaConf *to)
 {
-	to->peers =
-	    arena_array(mem, inv_count(ha->o.inv, KIND_HOST) + 1, sizeof(*to->peers));
+	to->peers = arena_array(
+	    mem, inv_count(ha->o.inv, KIND_HOST) + 1, sizeof(Drover__HaPeer *));
 	INV_EACH(ha->o.inv, KIND_HOST, o)
 	{
 		const struct host *h = inv_host(ha->o.inv, o->id);
@@ -109,7 +109,7 @@ static void
 fill_guests(
     struct arena *mem, const struct ha *ha, const struct ha_node *n, Drover__HaConf *to)
 {
-	to->guests = arena_array(mem, MAX_GUESTS_PER_HOST, sizeof(*to->guests));
+	to->guests = arena_array(mem, MAX_GUESTS_PER_HOST, sizeof(Drover__HaGuest *));
 	INV_EACH(ha->o.inv, KIND_VM, o)
 	{
 		const struct vm *vm = inv_vm(ha->o.inv, o->id);

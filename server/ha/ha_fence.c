@@ -100,7 +100,8 @@ collect(struct look *l, struct arena *mem)
 {
 	const struct inv *inv = l->ha->o.inv;
 
-	l->nodes = arena_array(mem, inv_count(inv, KIND_HOST) + 1, sizeof(*l->nodes));
+	l->nodes =
+	    arena_array(mem, inv_count(inv, KIND_HOST) + 1, sizeof(struct ha_node *));
 	INV_EACH(inv, KIND_HOST, o)
 	{
 		const struct host *row = inv_host(inv, o->id);
@@ -241,14 +242,14 @@ fence(struct ha *ha, struct ha_node *n)
 static void
 brake(struct ha *ha, const struct cluster *cl, enum ha_do what)
 {
-	if (what == HA_BRAKE)
-		event_post(ha->o.inv, EV_CLUSTER_HA_BRAKED, cl->o.id, NULL,
-		    "Too many hosts of cluster %s fell silent at once: they are lost "
-		    "only once their datastores say so too",
-		    cl->o.name);
-	else
-		event_post(ha->o.inv, EV_CLUSTER_HA_BRAKE_RELEASED, cl->o.id, NULL,
-		    "Enough hosts of cluster %s are heard again", cl->o.name);
+	bool on = what == HA_BRAKE;
+
+	event_post(ha->o.inv, on ? EV_CLUSTER_HA_BRAKED : EV_CLUSTER_HA_BRAKE_RELEASED,
+	    cl->o.id, NULL, "%s of cluster %s %s",
+	    on ? "Too many hosts" : "Enough hosts", cl->o.name,
+	    on ? "fell silent at once: they are lost only once their datastores say "
+		 "so too"
+	       : "are heard again");
 }
 
 static void
@@ -256,7 +257,7 @@ carry_out(struct look *l, const struct ha_effects *out)
 {
 	for (size_t i = 0; i < out->n; i++) {
 		const struct ha_effect *e = &out->list[i];
-		struct ha_node *n = l->n ? l->nodes[e->host] : NULL;
+		struct ha_node *n = l->nodes[e->host];
 		switch (e->what) {
 		case HA_SET_STATE:
 			set_state(l->ha, n, e->is);

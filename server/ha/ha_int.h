@@ -145,7 +145,8 @@ const struct ha_run *ha_run_of(const struct ha_node *n, obj_id vm);
 bool ha_runs_there(
     const struct ha_node *n, const struct host *row, const struct vm *vm);
 /* Since when it has lost it, though others have it; 0: not. */
-uint64_t ha_store_lost_ms(const struct ha *ha, const struct ha_node *n, uint64_t store);
+uint64_t ha_store_lost_ms(
+    const struct ha *ha, const struct ha_node *n, uint64_t number);
 
 /* ---- ha_answer.c ---- */
 void ha_answer(

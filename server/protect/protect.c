@@ -208,7 +208,7 @@ protect_claim(
 	protect_fill(inv, vm, claim->guest);
 	/* Two of the database's a host, and one of the caller's. */
 	claim->attests = arena_array(
-	    mem, 3 * inv_count(inv, KIND_HOST) + 1, sizeof(*claim->attests));
+	    mem, 3 * inv_count(inv, KIND_HOST) + 1, sizeof(Drover__ClaimAttest *));
 	INV_EACH(inv, KIND_HOST, o)
 	{
 		const struct host *h = inv_host(inv, o->id);

@@ -11,7 +11,7 @@
 #include "server/migrate/migrate.h"
 #include "tests/lib/lab.h"
 
-#define SECOND_MS 1000u
+#define SECOND_MS UINT64_C(1000)
 #define DEAD_MS   9500u
 #define S(x)      DROVER__GUEST_STATE__GUEST_##x
 
