@@ -61,6 +61,19 @@ advise(struct powering *p, uint32_t host_ix, enum sched_power power, const char 
 	};
 }
 
+static const char *
+why_wake(const struct powering *p, double load, uint32_t unsafe)
+{
+	struct arena *a = p->m->plan->arena;
+
+	if (!unsafe)
+		return arena_printf(a, "hosts are loaded to %.1f %%", load * 100);
+	return arena_printf(a,
+	    "hosts are loaded to %.1f %%, and %u guests would have nowhere to go if "
+	    "their host were lost",
+	    load * 100, unsafe);
+}
+
 /* Hosts in standby, by id, until all together would be loaded as they should be. */
 static void
 wake(struct powering *p, uint32_t cluster_ix)
@@ -79,11 +92,7 @@ wake(struct powering *p, uint32_t cluster_ix)
 			continue;
 		if (p->count && now <= AIM)
 			return;
-		advise(p, i, SCHED_POWER_WAKE,
-		    arena_printf(p->m->plan->arena,
-			"hosts are loaded to %.1f %%, and %u guests would have nowhere "
-			"to go if their host were lost",
-			now * 100, unsafe));
+		advise(p, i, SCHED_POWER_WAKE, why_wake(p, now, unsafe));
 		cpu_more += (double)h->in.cpu_mhz;
 		mem_more += (double)bal_view_memory_mb(h);
 	}
