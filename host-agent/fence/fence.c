@@ -92,7 +92,12 @@ static void
 on_look(void *arg)
 {
 	struct fence *f = arg;
+	uint64_t now = fence_now_ms(f);
 
+	/* Who was not let run has not listened either: the wait begins anew. */
+	if (now > f->looked_ms + FENCE_STALL_MS)
+		f->manager_ms = now;
+	f->looked_ms = now;
 	f->look_due = false;
 	timer_after(f->look, FENCE_LOOK_MS);
 	if (f->keep_again)

@@ -10,7 +10,8 @@
 #include "proto/book.pb-c.h"
 
 #define FENCE_LOOK_MS     250u
-#define FENCE_SENT_BEATS  64u /* whose replies still count */
+#define FENCE_STALL_MS    2000u /* between two looks: the agent was not let run */
+#define FENCE_SENT_BEATS  64u   /* whose replies still count */
 #define FENCE_MAX_STORES  256u
 #define FENCE_MAX_GUESTS  4096u
 #define FENCE_MAX_ATTESTS 1024u
@@ -132,7 +133,9 @@ struct fence {
 	uint64_t epoch; /* of the leader that we heard last */
 	uint8_t *said;  /* packed runs of the last whole Beat; NULL: say all anew */
 	size_t n_said;
+	uint64_t looked_ms;
 	bool look_due, reset_told;
+	uint64_t reset_ms; /* since when a copy should have made the host go; 0: none */
 	struct timer *beat, *look, *claims;
 	struct watchdog *watchdog;
 };

@@ -16,6 +16,8 @@
 #define KILL_AGAIN_MS  1000u
 #define RESTART_MIN_MS 1000u
 #define RESTART_MAX_MS 60000u
+/* An agent that was not let run learns of what has ended meanwhile before it acts. */
+#define RESET_AFTER_MS 1000u
 #define RUNS_WELL_MS   300000u /* then a restart counts as the first */
 
 /* ---- what fence_decide looks at ---- */
@@ -296,9 +298,11 @@ see_to_host(struct fence *f, const struct fence_effects *out)
 
 	if (f->watchdog && out->feed_watchdog && watchdog_feed(f->watchdog, &e))
 		log_err("fence", "%s", e.msg);
-	if (out->reset_host && !f->reset_told) {
-		log_err("fence",
-		    "a guest whose lease is over cannot be ended: this host must go");
+	if (!out->reset_host) {
+		f->reset_ms = 0;
+	} else if (!f->reset_ms) {
+		f->reset_ms = fence_now_ms(f);
+	} else if (!f->reset_told && fence_now_ms(f) >= f->reset_ms + RESET_AFTER_MS) {
 		f->reset_told = true;
 		f->hands.reset_host(
 		    f->hands.arg, "a guest whose lease is over cannot be ended");

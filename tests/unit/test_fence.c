@@ -299,6 +299,7 @@ the_host_goes_if_a_copy_cannot_be_ended(void **state)
 
 	lose_both_leases(h);
 	fence_bed_until(b, is_killed, h);
+	fence_bed_pass(b, 1500);
 	assert_int_equal(h->resets, 0);
 	fence_bed_pass(b, 1500);
 	assert_int_equal(h->resets, 1);
