@@ -79,10 +79,19 @@ find_rec(const struct play *p, enum rec_action action)
 	INV_EACH(p->l->inv, KIND_REC, o)
 	{
 		const struct rec *r = inv_rec(p->l->inv, o->id);
-		if (r->action == action && r->state != REC_STALE)
+		if (r && r->action == action && r->state != REC_STALE)
 			return r;
 	}
 	return NULL;
+}
+
+static struct rec
+need_rec(const struct play *p, enum rec_action action)
+{
+	const struct rec *r = find_rec(p, action);
+
+	assert_non_null(r);
+	return r ? *r : (struct rec){ 0 };
 }
 
 /* Hooks are real processes, and what comes before them takes its time, too. */
@@ -220,14 +229,13 @@ test_idle_hosts_are_recommended(void **state)
 	lab_advance(p.l, 3 * ROUND_MS);
 	assert_null(find_rec(&p, REC_STANDBY));
 	lab_advance(p.l, 4 * ROUND_MS);
-	const struct rec *r = find_rec(&p, REC_STANDBY);
-	assert_non_null(r);
-	assert_int_equal(r->state, REC_PENDING);
-	assert_string_equal(r->reason, "powerSaving");
-	assert_false(obj_id_is(r->from, home(&p)));
-	obj_id host = r->from;
+	const struct rec r = need_rec(&p, REC_STANDBY);
+	assert_int_equal(r.state, REC_PENDING);
+	assert_string_equal(r.reason, "powerSaving");
+	assert_false(obj_id_is(r.from, home(&p)));
+	obj_id host = r.from;
 
-	drs_apply(p.d, r->o.id, &admin, on_applied, NULL);
+	drs_apply(p.d, r.o.id, &admin, on_applied, NULL);
 	lab_settle(p.l);
 	assert_int_equal(last.rc, 0);
 	put_to_sleep(&p, host, last.task);
@@ -264,13 +272,12 @@ test_what_is_needed_wakes(void **state)
 	put_to_sleep(&p, host, begin(&p, "host.standby", host));
 	load(&p);
 	lab_advance(p.l, 6 * ROUND_MS);
-	const struct rec *r = find_rec(&p, REC_WAKE);
-	assert_non_null(r);
-	assert_int_equal(r->state, REC_APPLIED);
-	assert_true(obj_id_is(r->to, host));
-	await_step(&p, r->task, "up");
+	const struct rec r = need_rec(&p, REC_WAKE);
+	assert_int_equal(r.state, REC_APPLIED);
+	assert_true(obj_id_is(r.to, host));
+	await_step(&p, r.task, "up");
 	lab_dial(p.l);
-	assert_int_equal(lab_wait(p.l, r->task), 0);
+	assert_int_equal(lab_wait(p.l, r.task), 0);
 	assert_int_equal(standby_of(&p, host), STANDBY_NONE);
 	play_end(&p);
 }
