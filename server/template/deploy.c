@@ -50,7 +50,7 @@ is_copy(const struct task_run *r)
 	return arg_bool(r->args, "full", false) || arg_has(r->args, "sources");
 }
 
-/* As place_start has found: the host may be another one's by the next step. */
+/* As place_start has found: the agent may be another one by the next step. */
 static bool
 makes_at_start(const struct task_run *r)
 {
@@ -346,8 +346,10 @@ deploy_on_step(struct task_run *r, unsigned step, struct txn *t)
 
 	if (!vm)
 		return;
-	if (obj_id_none(vm->host))
+	if (obj_id_none(vm->host)) {
 		write_placement(r, vm);
+		task_set_args(r, t, json_dup(r->args));
+	}
 	if (step_is(r, step, makes_at_start(r) ? "start" : "create"))
 		write_disks(r, vm);
 	if (step_is(r, step, "start")) {

@@ -243,6 +243,44 @@ an_old_agent_is_told_to_create_first(void **state)
 	lab_free(l);
 }
 
+/* False once it was over before the cut. */
+static bool
+first_start_cut_after(unsigned turns)
+{
+	struct lab *l = lab_watched(1, 8192);
+	static const char args[] =
+	    "{'name':'ct','template':'template-2','power_on':true}";
+
+	import_root(l, "");
+	lab_submit(l, "vm.create", OBJ_ID_NONE, args);
+	for (unsigned i = 0; i < turns; i++)
+		loop_turn(l->loop, 0);
+	bool over = l->answered && all_tasks_ended(l) && n_tasks(l, "vm.create") == 1;
+	lab_crash(l);
+	bool accepted = n_tasks(l, "vm.create") > 0;
+	lab_advance(l, 3000);
+	wait_for_all(l);
+	if (accepted)
+		assert_int_equal(lab_power(l, vm_named(l, "ct")), POWER_ON);
+	assert_int_equal(agent_fake_guests(l->agent[0]), accepted);
+	assert_int_equal(seen.creates, 0);
+	/* Each start was one that makes the disks. */
+	assert_int_equal(seen.n, seen.starts);
+	lab_free(l);
+	return !over;
+}
+
+/* Whoever goes on knows how it was begun. */
+static void
+a_first_start_is_cut_anywhere(void **state)
+{
+	unsigned turns = 0;
+
+	while (turns < 400 && first_start_cut_after(turns))
+		turns++;
+	assert_in_range(turns, 4, 399);
+}
+
 static void
 only_hosts_that_run_containers_are_candidates(void **state)
 {
@@ -420,6 +458,7 @@ main(void)
 		cmocka_unit_test(its_address_is_the_one_asked_for_while_it_is_free),
 		cmocka_unit_test(many_of_a_pattern_are_spread_like_machines),
 		cmocka_unit_test(an_old_agent_is_told_to_create_first),
+		cmocka_unit_test(a_first_start_is_cut_anywhere),
 		cmocka_unit_test(only_hosts_that_run_containers_are_candidates),
 		cmocka_unit_test(a_placement_says_why_a_host_runs_no_containers),
 		cmocka_unit_test(a_clone_is_a_copy_on_the_same_layers),
