@@ -317,11 +317,11 @@ note_effects(struct fence *f, const struct fence_effects *out, bool was_expired)
 	for (size_t i = 0; i < f->n_stores; i++)
 		f->stores[i]->may_renew = out->renew[i];
 	f->ask_network = out->ask_network;
-	if (out->isolated != f->isolated)
+	if (out->isolated != f->isolated) {
 		log_warn("fence", "this host is %s",
-		    out->isolated ? "isolated: neither a"
-				    " manager nor a gateway answers"
+		    out->isolated ? "isolated: neither a manager nor a gateway answers"
 				  : "not isolated any more");
+	}
 	f->isolated = out->isolated;
 	f->rejoin = out->rejoin;
 	if (f->state.expired && !was_expired)

@@ -19,7 +19,7 @@
 #define ROUTES        "/proc/net/route"
 #define PACKET_MAX    512
 #define READS_AT_ONCE 64
-#define ROUTE_UP      1u
+#define ROUTE_UP      1ul
 #define TAG_BYTES     8
 
 /* Of both families the same: type, code, checksum, identifier, sequence, our tag. */
@@ -127,17 +127,29 @@ ask(struct fence_ping *p, const char *address)
 		log_debug("fence", "%s was not asked whether it is there", address);
 }
 
+/* Of a line: interface, destination, gateway, flags, … */
 char *
 fence_ping_gateway(const char *line)
 {
+	AUTO_FREE char *copy = xstrdup(line);
+	char *rest = copy;
+	unsigned long fields[3] = { 0 };
 	struct in_addr a = { 0 };
-	unsigned dest, gateway, flags;
 	char text[INET_ADDRSTRLEN];
 
-	if (sscanf(line, "%*31s %8x %8x %4x", &dest, &gateway, &flags) != 3 || dest ||
-	    !gateway || !(flags & ROUTE_UP))
+	(void)strsep(&rest, "\t");
+	for (size_t i = 0; i < 3; i++) {
+		char *field = strsep(&rest, "\t"), *end = NULL;
+
+		if (!field)
+			return NULL;
+		fields[i] = strtoul(field, &end, 16);
+		if (end == field || *end)
+			return NULL;
+	}
+	if (fields[0] || !fields[1] || !(fields[2] & ROUTE_UP))
 		return NULL;
-	a.s_addr = gateway;
+	a.s_addr = (in_addr_t)fields[1];
 	return inet_ntop(AF_INET, &a, text, sizeof(text)) ? xstrdup(text) : NULL;
 }
 

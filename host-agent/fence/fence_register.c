@@ -49,7 +49,7 @@ run_turn(struct held *h, uint64_t datastore, const struct lease_claim *put,
     claim_fn done, struct err *e)
 {
 	struct fence *f = h->f;
-	struct place p;
+	struct place p = { .st = NULL };
 
 	if (find_place(h, datastore, &p, e))
 		return e->code;
@@ -100,7 +100,7 @@ make_file(struct held *h)
 {
 	const struct lease_maker maker = { on_made, h, h };
 	struct err e = ERR_INIT;
-	struct place p;
+	struct place p = { .st = NULL };
 	int rc = find_place(h, h->datastore, &p, &e);
 
 	if (!rc && h->f->conf->slots <= FENCE_CLAIM_SLOTS)
@@ -396,7 +396,7 @@ on_look(void *arg, int rc, const struct err *e, const struct claim_turn *t)
 		place_anew(h);
 	if (h->stage != CLAIM_AWAITS_OTHERS)
 		return;
-	if (!rc && st)
+	if (!rc && t && st)
 		judge(h, st, t);
 	else if (rc)
 		fence_note(h, e->msg);

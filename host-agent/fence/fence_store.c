@@ -222,12 +222,13 @@ take_reading(struct lease_store *st, const struct beat_turn *t)
 	uint32_t slot = f->conf->slot;
 
 	st->read_ms = begun;
-	if (!t->is_direct && !st->cached)
+	if (!t->is_direct && !st->cached) {
 		log_warn("fence",
 		    "datastore-%" PRIu64
 		    ": its file system takes no direct I/O: leases on it hold only among"
 		    " hosts that share its cache",
 		    st->number);
+	}
 	st->cached = !t->is_direct;
 	for (uint32_t n = 1; n <= t->slots; n++) {
 		if (n != slot)
