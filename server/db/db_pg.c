@@ -14,6 +14,7 @@
 #define PAUSE_FIRST_MS 100u
 #define PAUSE_MAX_MS   2000u
 #define MAX_FLYING     256u
+#define MAX_HOSTS      64u /* so far the turn of a connection string's hosts goes */
 /* A dead peer is noticed, and another of several tried, within a leader's lease. */
 #define TCP_TIMEOUT_MS "3000"
 /* Nobody waits for ever for a row that a stopped server holds. */
@@ -270,18 +271,48 @@ on_notice(void *arg, const PGresult *res)
 	log_debug("db", "%s", text ? text : "a notice without text");
 }
 
+/* A list with commas, begun further on; NULL if the connection string has none. */
+static char *
+list_from(const PQconninfoOption *options, const char *key, unsigned first)
+{
+	while (options && options->keyword && strcmp(options->keyword, key) != 0)
+		options++;
+	if (!options || !options->keyword || !options->val)
+		return NULL;
+	char *list = xstrdup(options->val);
+	for (char *comma; first > 0 && (comma = strchr(list, ',')); first--) {
+		char *next = xasprintf("%s,%.*s", comma + 1, (int)(comma - list), list);
+		free(list);
+		list = next;
+	}
+	return list;
+}
+
+static PGconn *
+connect_from(const struct db_pg *pg, unsigned first)
+{
+	PQconninfoOption *own = PQconninfoParse(pg->conninfo, NULL);
+	AUTO_FREE char *host = list_from(own, "host", first),
+		       *address = list_from(own, "hostaddr", first),
+		       *port = list_from(own, "port", first);
+	/* What stands before dbname can be overruled there, what stands after cannot;
+	 * what is NULL counts as not there. */
+	const char *const keys[] = { "target_session_attrs", "tcp_user_timeout",
+		"keepalives_idle", "keepalives_interval", "keepalives_count", "options",
+		"dbname", "application_name", "client_encoding", "host", "hostaddr",
+		"port", NULL };
+	const char *const values[] = { "read-write", TCP_TIMEOUT_MS, "1", "1", "3",
+		SESSION_OPTIONS, pg->conninfo, pg->app_name, "UTF8", host, address,
+		port, NULL };
+	PQconninfoFree(own);
+	return PQconnectStartParams(keys, values, 1);
+}
+
 static void
 start_connecting(struct db_pg *pg)
 {
-	/* What stands before dbname can be overruled there, what stands after cannot.
-	 */
-	const char *const keys[] = { "target_session_attrs", "tcp_user_timeout",
-		"keepalives_idle", "keepalives_interval", "keepalives_count", "options",
-		"dbname", "application_name", "client_encoding", NULL };
-	const char *const values[] = { "read-write", TCP_TIMEOUT_MS, "1", "1", "3",
-		SESSION_OPTIONS, pg->conninfo, pg->app_name, "UTF8", NULL };
 	pg->state = PG_CONNECTING;
-	pg->conn = PQconnectStartParams(keys, values, 1);
+	pg->conn = connect_from(pg, pg->first_host);
 	ASSERT(pg->conn);
 	PQsetNoticeReceiver(pg->conn, on_notice, &pg->db);
 	if (PQstatus(pg->conn) == CONNECTION_BAD) {
@@ -299,10 +330,13 @@ static void
 on_retry(void *arg)
 {
 	struct db_pg *pg = pg_of(arg);
-	if (pg->state == PG_AWAY)
+	if (pg->state == PG_AWAY) {
 		start_connecting(pg);
-	else if (pg->state == PG_CONNECTING)
+	} else if (pg->state == PG_CONNECTING) {
+		/* libpq goes on to the next host of itself only where one fails. */
+		pg->first_host = (pg->first_host + 1) % MAX_HOSTS;
 		pg_lost(pg, "no answer while connecting");
+	}
 }
 
 static void

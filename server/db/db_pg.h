@@ -19,8 +19,9 @@ struct db_pg_hooks {
 };
 
 /*
- * conninfo as libpq takes it; a host by name is resolved while the loop waits, so
- * prefer a socket or an address. name is the connection's application_name. deadline_ms
+ * conninfo as libpq takes it; of several hosts the one that may be written is taken,
+ * also where another hangs.  A host by name is resolved while the loop waits, so prefer
+ * a socket or an address. name is the connection's application_name. deadline_ms
  * counts for every request, the connection's making, and the silence after which it is
  * given up.
  */

@@ -39,6 +39,7 @@ struct db_pg {
 	struct event *reader, *writer;
 	bool piped;           /* the connection is in pipeline mode */
 	bool unreplicated;    /* a commit has stopped waiting for its standby */
+	unsigned first_host;  /* of several in conninfo, the one to begin with */
 	int backend;          /* its process at the other end, remembered while away */
 	struct map *prepared; /* by SQL */
 	unsigned n_prepared;

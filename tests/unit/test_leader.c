@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -81,19 +83,26 @@ turn_until(struct node *n, const unsigned *flag, unsigned wanted)
 }
 
 static struct node *
-node_at(const char *api, const char *name, enum leader_patience patience,
-    const char *migrations)
+node_on(const char *conninfo, const char *api, const char *name,
+    enum leader_patience patience, const char *migrations)
 {
 	static const struct leader_hooks hooks = { .leading = on_leading,
 		.over = on_over };
 	struct node *n = xcalloc(1, sizeof(*n));
 	n->loop = loop_new(clock_system());
-	n->db = db_pg_new(n->loop, pg_server_conninfo(pg), name, DEADLINE_MS);
+	n->db = db_pg_new(n->loop, conninfo, name, DEADLINE_MS);
 	n->inv = inv_new(n->loop, n->db);
 	struct leader_conf conf = { name, migrations, patience, api, "" };
 	n->leader = leader_new(n->loop, n->db, &conf, &hooks, n);
 	leader_start(n->leader);
 	return n;
+}
+
+static struct node *
+node_at(const char *api, const char *name, enum leader_patience patience,
+    const char *migrations)
+{
+	return node_on(pg_server_conninfo(pg), api, name, patience, migrations);
 }
 
 static struct node *
@@ -664,6 +673,27 @@ test_lead_lost_during_an_outage(void **state)
 	node_free(n);
 }
 
+/* The first of two takes the connection and never says a word. */
+static void
+test_next_host_is_tried_where_one_hangs(void **state)
+{
+	char folder[] = "/tmp/drover-mute-XXXXXX";
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	assert_non_null(mkdtemp(folder));
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s/.s.PGSQL.5432", folder);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	AUTO_FREE char *both =
+	    xasprintf("host=%s,%s", folder, pg_server_conninfo(pg) + strlen("host="));
+	struct node *n = node_on(both, "n", "n", LEADER_WAIT, "db/migrations");
+	turn_until(n, &n->leading, 1);
+	node_free(n);
+	close(fd);
+	unlink(at.sun_path);
+	rmdir(folder);
+}
+
 /* PostgreSQL reports the commit as done; a promoted standby would not have it. */
 static void
 test_commit_that_stops_waiting_for_its_standby_is_looked_up(void **state)
@@ -732,6 +762,7 @@ main(void)
 		cmocka_unit_test(test_outage_by_crash),
 		cmocka_unit_test(test_frozen_database_is_given_up),
 		cmocka_unit_test(test_lead_lost_during_an_outage),
+		cmocka_unit_test(test_next_host_is_tried_where_one_hangs),
 		cmocka_unit_test(
 		    test_commit_that_stops_waiting_for_its_standby_is_looked_up),
 	};
