@@ -11,6 +11,8 @@
 #include "server/hosts/host_beat.h"
 #include "server/inventory/txn.h"
 
+#define FENCING_TEXT 100 /* of what a host says of itself, as much is kept */
+
 bool
 ha_is_fenced(const struct host *row)
 {
@@ -168,8 +170,11 @@ take_runs(struct ha *ha, struct ha_node *n, const Drover__Beat *b)
 }
 
 static void
-note_fencing(struct ha *ha, struct ha_node *n, const char *by)
+note_fencing(struct ha *ha, struct ha_node *n, const char *said)
 {
+	char by[FENCING_TEXT];
+
+	snprintf(by, sizeof(by), "%s", said);
 	if (str_same(n->fencing_by, by))
 		return;
 	text_set(&n->fencing_by, by);
