@@ -79,7 +79,7 @@ int guard_client_arm(
     struct guard_client *c, uint64_t deadline_us, struct err *e) WARN_UNUSED;
 /* End all of the guest now; its end comes as a change. */
 int guard_client_kill(struct guard_client *c, struct err *e) WARN_UNUSED;
-/* The end is written down: the guard may go. */
+/* The end is written down, or of no interest: the guard goes when it has come. */
 int guard_client_release(struct guard_client *c, struct err *e) WARN_UNUSED;
 
 /* A pidfd of the first process, borrowed; -1: not known.  As the last one of a child's

@@ -27,6 +27,7 @@ struct guard {
 	timer_t timer;
 	struct guard_say now; /* how things stand */
 	int pidfd;            /* of the first process, -1: none */
+	int released;         /* nobody asks how it ends */
 	struct pollfd polled[N_POLLED];
 };
 
@@ -158,6 +159,10 @@ obey(struct guard *g, const struct guard_ask *a)
 	case GUARD_RELEASE:
 		if (!lives)
 			_exit(0);
+		g->released = 1;
+		break;
+	case GUARD_HELLO:
+		g->released = 0;
 		break;
 	default:
 		break;
@@ -211,6 +216,8 @@ bury(struct guard *g)
 	g->polled[AT_CHILD].fd = -1;
 	g->now.phase = GUARD_ENDED;
 	g->now.status = end.si_code == CLD_EXITED ? end.si_status << 8 : end.si_status;
+	if (g->released)
+		_exit(0);
 	if (clear_deadline(g))
 		_exit(1);
 	say(g, 0, WITHOUT_PIDFD);

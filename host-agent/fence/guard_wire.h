@@ -24,7 +24,7 @@ enum guard_verb {
 	GUARD_ARM,    /* be dead at deadline_us of CLOCK_BOOTTIME, unless told again */
 	GUARD_DISARM, /* no deadline: the guest is not under a lease any more */
 	GUARD_KILL,   /* end the guest now, and say how it ended */
-	GUARD_RELEASE /* all has ended and is known: go */
+	GUARD_RELEASE /* go, once all has ended: nobody will ask how */
 };
 
 enum guard_phase {

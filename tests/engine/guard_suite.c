@@ -19,8 +19,9 @@
 #include "host-agent/engine/engine_guard.h"
 #include "tests/engine/pair.h"
 
-#define SOON_US  UINT64_C(200000)
-#define LATER_US UINT64_C(120000000)
+#define SOON_US     UINT64_C(200000)
+#define LATER_US    UINT64_C(120000000)
+#define RESET_TURNS 9 /* of the loop, until it has ended what runs */
 
 static enum suite_kind kind;
 
@@ -394,6 +395,40 @@ nobody_is_put_into_the_old_freezer_under_a_lease(void **state)
 	suite_guest_free(sg);
 }
 
+static bool
+is_process_gone(void *arg)
+{
+	const pid_t *pid = arg;
+
+	return kill(*pid, 0) && errno == ESRCH;
+}
+
+/* However far it has come with ending what it starts again. */
+static void
+a_kill_overtakes_a_reset(void **state)
+{
+	struct suite *s = *state;
+	struct suite_guest *sg = guarded(s, 72);
+	struct err e = ERR_INIT;
+
+	for (int turns = 1; turns <= RESET_TURNS; turns += 2) {
+		struct suite_running *reset;
+		pid_t guard;
+
+		suite_must_start(sg);
+		guard = guard_of(sg);
+		reset = suite_begin(sg, verb_reset);
+		for (int i = 0; i < turns; i++)
+			loop_turn(s->loop, 50);
+		suite_must(sg, verb_kill);
+		(void)suite_end(reset, &e);
+		assert_int_equal(engine_guest_state(sg->g), ENGINE_DOWN);
+		suite_await(s, is_process_gone, &guard);
+	}
+	assert_int_equal(s->n_events, 0);
+	suite_guest_free(sg);
+}
+
 /* Killed is what it is in the freezer, too; it ends when it is thawed. */
 static void
 one_that_stands_still_dies_with_its_guard(void **state)
@@ -428,14 +463,6 @@ says_what_it_lacks(void **state)
 	sg->guard_until_us = 0;
 	suite_must_start(sg);
 	suite_guest_free(sg);
-}
-
-static bool
-is_process_gone(void *arg)
-{
-	const pid_t *pid = arg;
-
-	return kill(*pid, 0) && errno == ESRCH;
 }
 
 static void
@@ -540,6 +567,7 @@ guard_suite_run(enum suite_kind k)
 	};
 	static const struct CMUnitTest containers[] = {
 		TEST(nobody_is_put_into_the_old_freezer_under_a_lease),
+		TEST(a_kill_overtakes_a_reset),
 	};
 	int failed;
 

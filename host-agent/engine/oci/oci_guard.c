@@ -167,6 +167,9 @@ oci_guard_forget(struct oci_guest *c)
 	AUTO_FREE char *path = xasprintf("%s/" GUARD_SOCKET, c->g.dir);
 	struct err e = ERR_INIT;
 
+	/* Where a kill has overtaken a reset it still holds nothing. */
+	c->keeps_guard = false;
+	oci_guard_kill(c);
 	if (c->guard && life_of(c) != GUARD_LIFE_KILLED &&
 	    guard_client_release(c->guard, &e))
 		log_info("engine", "%s: %s", c->who, e.msg);

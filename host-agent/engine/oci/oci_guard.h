@@ -22,7 +22,7 @@ const char *oci_guard_why(const struct oci_guest *c);
 /* With all that it holds. */
 void oci_guard_kill(struct oci_guest *c);
 bool oci_guard_is_over(const struct oci_guest *c);
-void oci_guard_forget(struct oci_guest *c); /* the end is told: it may go */
+void oci_guard_forget(struct oci_guest *c); /* the end is told: it goes */
 void oci_guard_drop(struct oci_guest *c);   /* it goes on */
 /* May it stand still for as long as somebody likes? */
 int oci_guard_pause_check(const struct oci_guest *c, struct err *e);

@@ -63,7 +63,6 @@ forget(struct oci_guest *c)
 	oci_move_drop(c);
 	oci_move_forget(c);
 	oci_ground_drop(c);
-	oci_guard_kill(c);
 	oci_guard_forget(c);
 	oci_run_drop(c);
 }
