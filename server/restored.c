@@ -38,7 +38,8 @@ database_restored(const struct server_args *args, struct err *e)
 	server_init(&server, args, &conf, SERVER_INVENTORY);
 	rc = server_run(&server, on_loaded, e);
 	if (rc == 0)
-		puts("The database goes on from here.  HA is off in every cluster: look at "
-		     "the guests,\nthen turn it on again.");
+		puts(
+		    "The database goes on from here.  HA is off in every cluster: look at "
+		    "the guests,\nthen turn it on again.");
 	return rc;
 }
