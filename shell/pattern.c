@@ -23,6 +23,8 @@ struct pattern {
 	uint32_t groups;    /* with group 0, the whole */
 	const char **names; /* of each group, NULL: it has none */
 	uint32_t *numbers;  /* .NET's number → PCRE2's */
+	struct val text;    /* what is looked through */
+	uint32_t flags;     /* of each look */
 };
 
 static void
@@ -33,6 +35,7 @@ pattern_fini(struct pattern *p)
 	pcre2_code_free(p->code);
 	free(p->names);
 	free(p->numbers);
+	val_free(p->text);
 }
 
 /* Groups by name, and their numbers as .NET has them. */
@@ -57,17 +60,26 @@ name_groups(struct pattern *p)
 			p->numbers[next++] = i;
 }
 
+/* To look for text in s.  Text that is found valid here is not checked again at each
+ * look, which would cost the square of its length. */
 static int
-pattern_init(struct pattern *p, const char *text, bool exact, struct err *e)
+pattern_init(
+    struct pattern *p, const char *text, bool exact, struct val s, struct err *e)
 {
-	uint32_t flags = PCRE2_MATCH_INVALID_UTF | (exact ? 0 : PCRE2_CASELESS);
+	struct val in = val_to_text(s);
+	bool valid = utf8_valid(in.text->s, in.text->len);
+	uint32_t flags = (valid ? PCRE2_UTF : PCRE2_MATCH_INVALID_UTF) |
+			 (exact ? 0 : PCRE2_CASELESS);
 	PCRE2_SIZE at = 0;
 	int code = 0;
 
 	*p = (struct pattern){ .code = pcre2_compile((PCRE2_SPTR)text,
-				   PCRE2_ZERO_TERMINATED, flags, &code, &at, NULL) };
+				   PCRE2_ZERO_TERMINATED, flags, &code, &at, NULL),
+		.text = in,
+		.flags = valid ? PCRE2_NO_UTF_CHECK : 0 };
 	if (!p->code) {
 		char why[120];
+		val_free(in);
 		pcre2_get_error_message(code, (PCRE2_UCHAR *)why, sizeof(why));
 		return err_set(
 		    e, ERR_INVALID, "bad pattern \"%.80s\": %s, at %zu", text, why, at);
@@ -85,10 +97,10 @@ pattern_init(struct pattern *p, const char *text, bool exact, struct err *e)
 
 /* The next place from at on: 1, 0 if there is none, or an error. */
 static int
-find(const struct pattern *p, struct val text, size_t at, uint32_t flags, struct err *e)
+find(const struct pattern *p, size_t at, uint32_t flags, struct err *e)
 {
-	int rc = pcre2_match(p->code, (PCRE2_SPTR)text.text->s, text.text->len, at,
-	    flags, p->found, p->context);
+	int rc = pcre2_match(p->code, (PCRE2_SPTR)p->text.text->s, p->text.text->len,
+	    at, p->flags | flags, p->found, p->context);
 
 	if (rc >= 0)
 		return 1;
@@ -114,7 +126,7 @@ group_span(const struct pattern *p, uint32_t group, size_t *ret_from, size_t *re
 }
 
 static struct val
-matches_table(const struct pattern *p, struct val text)
+matches_table(const struct pattern *p)
 {
 	struct val t = val_table(TABLE_HASH, "Hashtable");
 	size_t from = 0, to = 0;
@@ -126,7 +138,7 @@ matches_table(const struct pattern *p, struct val text)
 			continue;
 		snprintf(key, sizeof(key), "%u", number);
 		table_set(t.table, p->names[group] ? p->names[group] : key,
-		    val_textn(text.text->s + from, to - from));
+		    val_textn(p->text.text->s + from, to - from));
 	}
 	return t;
 }
@@ -140,14 +152,12 @@ text_match(struct val s, struct val pattern, bool exact, bool *ret_hit,
 	int rc;
 
 	*ret_hit = false;
-	if (pattern_init(&p, source, exact, e) < 0)
+	if (pattern_init(&p, source, exact, s, e) < 0)
 		return ERR_INVALID;
-	struct val text = val_to_text(s);
-	rc = find(&p, text, 0, 0, e);
+	rc = find(&p, 0, 0, e);
 	*ret_hit = rc > 0;
 	if (*ret_hit && ret_matches)
-		*ret_matches = matches_table(&p, text);
-	val_free(text);
+		*ret_matches = matches_table(&p);
 	pattern_fini(&p);
 	return rc < 0 ? rc : 0;
 }
@@ -190,9 +200,9 @@ group_called(const struct pattern *p, const char **at, bool braces)
 
 /* $1, ${1}, ${name}, $&, $` and $' and $$ of a replacement. */
 static void
-add_replacement(
-    struct str *b, const struct pattern *p, const char *with, struct val text)
+add_replacement(struct str *b, const struct pattern *p, const char *with)
 {
+	const struct text *text = p->text.text;
 	size_t from = 0, to = 0;
 
 	for (; *with; with++) {
@@ -207,15 +217,15 @@ add_replacement(
 			at = with + 2;
 		if (group >= 0) {
 			if (group_span(p, (uint32_t)group, &from, &to))
-				str_addn(b, text.text->s + from, to - from);
+				str_addn(b, text->s + from, to - from);
 			with = at - 1;
 			continue;
 		}
 		group_span(p, 0, &from, &to);
 		if (with[1] == '`')
-			str_addn(b, text.text->s, from);
+			str_addn(b, text->s, from);
 		else if (with[1] == '\'')
-			str_addn(b, text.text->s + to, text.text->len - to);
+			str_addn(b, text->s + to, text->len - to);
 		else
 			str_addc(b, '$');
 		with += with[1] == '`' || with[1] == '\'' || with[1] == '$';
@@ -238,21 +248,21 @@ typedef bool (*found_fn)(void *arg, const struct pattern *p, size_t from, size_t
 
 /* All places, from left to right; an empty one is not found twice. */
 static int
-find_all(
-    const struct pattern *p, struct val text, found_fn found, void *arg, struct err *e)
+find_all(const struct pattern *p, found_fn found, void *arg, struct err *e)
 {
+	const struct text *text = p->text.text;
 	size_t at = 0, from = 0, to = 0;
 	uint32_t flags = 0;
 
-	while (at <= text.text->len) {
-		int rc = find(p, text, at, flags, e);
+	while (at <= text->len) {
+		int rc = find(p, at, flags, e);
 		if (rc < 0)
 			return rc;
 		if (!rc && !flags)
 			return 0;
 		if (!rc) {
 			/* No longer one where an empty one was: go on behind it. */
-			at += character(text.text->s + at);
+			at += character(text->s + at);
 			flags = 0;
 			continue;
 		}
@@ -267,7 +277,6 @@ find_all(
 
 struct replacing {
 	struct str out;
-	struct val text;
 	const char *with;
 	size_t done;
 };
@@ -277,8 +286,8 @@ replace_one(void *arg, const struct pattern *p, size_t from, size_t to)
 {
 	struct replacing *r = arg;
 
-	str_addn(&r->out, r->text.text->s + r->done, from - r->done);
-	add_replacement(&r->out, p, r->with, r->text);
+	str_addn(&r->out, p->text.text->s + r->done, from - r->done);
+	add_replacement(&r->out, p, r->with);
 	r->done = to;
 	return true;
 }
@@ -292,31 +301,28 @@ text_replace(struct val s, struct val how, bool exact, struct val *ret_v, struct
 	struct pattern p;
 	int rc;
 
-	if (pattern_init(&p, source, exact, e) < 0)
+	if (pattern_init(&p, source, exact, s, e) < 0)
 		return ERR_INVALID;
-	r.text = val_to_text(s);
-	rc = find_all(&p, r.text, replace_one, &r, e);
-	str_add(&r.out, r.text.text->s + r.done);
+	rc = find_all(&p, replace_one, &r, e);
+	str_addn(&r.out, p.text.text->s + r.done, p.text.text->len - r.done);
 	if (rc)
 		str_fini(&r.out);
 	else
 		*ret_v = val_from_str(&r.out);
-	val_free(r.text);
 	pattern_fini(&p);
 	return rc;
 }
 
 struct splitting {
 	struct items *parts;
-	struct val text;
 	int64_t most; /* parts at most; 0: as many as there are */
 	size_t done;
 };
 
 static void
-add_part(struct splitting *s, size_t from, size_t to)
+add_part(struct splitting *s, const struct pattern *p, size_t from, size_t to)
 {
-	list_push(s->parts, val_textn(s->text.text->s + from, to - from));
+	list_push(s->parts, val_textn(p->text.text->s + from, to - from));
 }
 
 /* What groups of the pattern caught stands between the parts. */
@@ -328,10 +334,10 @@ split_one(void *arg, const struct pattern *p, size_t from, size_t to)
 
 	if (s->most > 0 && --s->most == 0)
 		return false;
-	add_part(s, s->done, from);
+	add_part(s, p, s->done, from);
 	for (uint32_t i = 1; i < p->groups; i++)
 		if (group_span(p, i, &a, &b))
-			add_part(s, a, b);
+			add_part(s, p, a, b);
 	s->done = to;
 	return true;
 }
@@ -363,19 +369,17 @@ text_split(struct val s, struct val how, bool exact, struct val *ret_v, struct e
 
 	if (val_count(how) > 1)
 		val_to_int(val_at(how, 1), &split.most);
-	if (pattern_init(&p, source, exact, e) < 0) {
+	if (pattern_init(&p, source, exact, s, e) < 0) {
 		val_free(list);
 		return ERR_INVALID;
 	}
-	split.text = val_to_text(s);
-	rc = find_all(&p, split.text, split_one, &split, e);
+	rc = find_all(&p, split_one, &split, e);
 	if (rc) {
 		val_free(list);
 	} else {
-		add_part(&split, split.done, split.text.text->len);
+		add_part(&split, &p, split.done, p.text.text->len);
 		*ret_v = list;
 	}
-	val_free(split.text);
 	pattern_fini(&p);
 	return rc;
 }

@@ -140,3 +140,19 @@ $null -match '^$'
 ## STDOUT:
 True
 ## END
+
+#### long texts take time by their length
+$t = 'ab' * 500000
+($t -replace 'a', 'cc').Length
+($t -split 'b').Count
+## STDOUT:
+1500000
+500001
+## END
+
+#### a text with an end in its middle is replaced as a whole
+$z = '{"a":"y\u0000x"}' | ConvertFrom-Json
+($z.a -replace 'y', 'zz').Length
+## STDOUT:
+4
+## END
