@@ -478,6 +478,8 @@ parse_script(
 	char *copy = arena_alloc(arena, n + 1);
 	memcpy(copy, s, n);
 	p.source = p.lex.s = copy;
+	if (n >= 3 && !memcmp(s, "\xef\xbb\xbf", 3))
+		p.pos = 3; /* what editors of other systems put before UTF-8 */
 	if (n >= 2 && s[0] == '#' && s[1] == '!')
 		p.pos = (size_t)((const char *)memchr(s, '\n', n)
 				     ? (const char *)memchr(s, '\n', n) - s
