@@ -198,14 +198,12 @@ static enum run
 run_script(struct shell *sh, const struct node *param, struct val v)
 {
 	const struct node *a = attribute_find(param, "ValidateScript");
-	struct val args = VAL_NONE, hit = VAL_NONE, outer = sh->it;
+	struct val args = VAL_NONE, hit = VAL_NONE;
 	enum run rc = a ? arguments(sh, a, &args) : RUN_OK;
 
-	if (a && rc == RUN_OK) {
-		sh->it = v;
-		rc = call_block(sh, val_count(args) ? val_at(args, 0) : VAL_NONE, &hit);
-		sh->it = outer;
-	}
+	if (a && rc == RUN_OK)
+		rc = call_block_on(
+		    sh, val_count(args) ? val_at(args, 0) : VAL_NONE, v, &hit);
 	if (a && rc == RUN_OK && !val_truth(hit)) {
 		AUTO_FREE char *s = val_cstr(v);
 		rc = throw_new(sh, param, ERR_INVALID,

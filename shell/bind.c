@@ -248,7 +248,19 @@ bind_one(struct stage *st, size_t i, struct val v, const struct node *n, struct 
 	return 0;
 }
 
-static int
+/* -ErrorAction 0: by the number that .NET has for it. */
+static struct val
+action_text(struct val v)
+{
+	static const char *const actions[] = { "SilentlyContinue", "Stop", "Continue",
+		"Inquire", "Ignore" };
+
+	if (v.type == VAL_INT && v.i >= 0 && v.i < (int64_t)ARRAY_SIZE(actions))
+		return val_text(actions[v.i]);
+	return val_to_text(v);
+}
+
+int
 bind_common(
     struct stage *st, const struct arg_list *l, size_t *at, size_t i, struct err *e)
 {
@@ -264,9 +276,13 @@ bind_common(
 				    common_params[i].name);
 			v = l->v[++*at].v;
 		}
-		if (common_params[i].words && check_words(&common_params[i], v, e) < 0)
+		AUTO(val)
+		struct val text =
+		    common_params[i].words ? action_text(v) : val_to_text(v);
+		if (common_params[i].words &&
+		    check_words(&common_params[i], text, e) < 0)
 			return ERR_INVALID;
-		val_set(&st->common[i], val_to_text(v));
+		val_set(&st->common[i], val_ref(text));
 	}
 	st->common_given[i] = true;
 	return 0;

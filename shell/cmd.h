@@ -125,6 +125,9 @@ enum run args_bind(struct stage *st, const struct arg_list *l);
 enum run args_check(struct stage *st);
 /* Parameters that take what comes from v. */
 int args_bind_input(struct stage *st, struct val v, struct err *e) WARN_UNUSED;
+/* One of common_params, l->v[*at] on; *at is the last that was used. */
+int bind_common(struct stage *st, const struct arg_list *l, size_t *at, size_t which,
+    struct err *e) WARN_UNUSED;
 /* The only parameter that name stands for: 0, or an error (ERR_NOT_FOUND, ERR_INVALID).
  */
 int param_find(
@@ -162,9 +165,10 @@ void function_define(struct shell *sh, const struct node *n);
 enum run function_start(struct stage *st, const struct node *function,
     const struct node *body, const struct arg_list *args, bool own_scope);
 
-/* Arguments to params (or NULL), into the scope at hand; the rest becomes $args. */
+/* Arguments to params (or NULL), into the scope at hand; the rest becomes $args.  st is
+ * the call's stage, NULL if it has none. */
 enum run params_bind(struct shell *sh, const struct node *params,
-    const struct arg_list *l, bool has_input);
+    const struct arg_list *l, struct stage *st);
 /* The call is one of a file. */
 void function_stands_in(struct stage *st, const char *script);
 

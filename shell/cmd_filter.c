@@ -55,13 +55,8 @@ where_test(struct stage *st, struct val v, struct val *ret_hit)
 	const struct where *w = st->state;
 	struct err e = ERR_INIT;
 
-	if (w->filter.type == VAL_BLOCK) {
-		struct val outer = st->sh->it;
-		st->sh->it = v;
-		enum run rc = call_block(st->sh, w->filter, ret_hit);
-		st->sh->it = outer;
-		return rc;
-	}
+	if (w->filter.type == VAL_BLOCK)
+		return call_block_on(st->sh, w->filter, v, ret_hit);
 	AUTO_FREE char *name = val_cstr(w->filter);
 	struct val m = member_get(v, name);
 	if (w->op == OP_NONE) {

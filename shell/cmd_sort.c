@@ -87,18 +87,12 @@ order_from(const struct stage *st, struct sort_order *o)
 static enum run
 key_value(struct stage *st, struct val from, struct val v, struct val *ret_key)
 {
-	struct val outer = st->sh->it;
-
 	if (from.type == VAL_NULL) {
 		*ret_key = val_ref(v);
 		return RUN_OK;
 	}
-	if (from.type == VAL_BLOCK) {
-		st->sh->it = v;
-		enum run rc = call_block(st->sh, from, ret_key);
-		st->sh->it = outer;
-		return rc;
-	}
+	if (from.type == VAL_BLOCK)
+		return call_block_on(st->sh, from, v, ret_key);
 	AUTO_FREE char *name = val_cstr(from);
 	*ret_key = member_get(v, name);
 	return RUN_OK;

@@ -59,8 +59,11 @@ put_each(struct sink *out, struct val v)
 		return RUN_OK;
 	if (v.type != VAL_LIST)
 		return out->put(out, v);
-	for (size_t i = 0; i < v.list->n && rc == RUN_OK; i++)
-		rc = out->put(out, v.list->v[i]);
+	for (size_t i = 0; i < v.list->n && rc == RUN_OK; i++) {
+		/* What takes it may put another one in its place. */
+		AUTO(val) struct val one = val_ref(v.list->v[i]);
+		rc = out->put(out, one);
+	}
 	return rc;
 }
 
@@ -355,16 +358,15 @@ static enum run
 method_run_one(
     struct shell *sh, struct val element, struct val how, bool where, struct sink *out)
 {
-	struct val outer = sh->it, v = VAL_NONE;
+	AUTO(val) struct val mine = val_ref(element); /* the block may replace it */
+	struct val v = VAL_NONE;
 	enum run rc = RUN_OK;
 
 	if (how.type != VAL_BLOCK && !where) {
 		AUTO_FREE char *name = val_cstr(how);
 		v = member_get(element, name);
 	} else {
-		sh->it = element;
-		rc = call_block(sh, how, &v);
-		sh->it = outer;
+		rc = call_block_on(sh, how, element, &v);
 	}
 	if (rc == RUN_OK && !where)
 		rc = put_each(out, v);

@@ -34,6 +34,9 @@ bool is_command(const struct node *n);
 enum run run_block(struct shell *sh, struct val block, struct sink *out);
 /* The same, collecting. */
 enum run call_block(struct shell *sh, struct val block, struct val *ret_v);
+/* The same with it as $_. */
+enum run call_block_on(
+    struct shell *sh, struct val block, struct val it, struct val *ret_v);
 /* Run a block in a scope of its own, with arguments (borrowed, positional). */
 enum run invoke_block(struct shell *sh, struct val block, const struct val *args,
     size_t n, struct sink *out);

@@ -180,6 +180,7 @@ static enum run
 switch_one(struct shell *sh, const struct node *n, struct val v, struct sink *out)
 {
 	struct val outer = sh->it;
+	AUTO(val) struct val mine = val_ref(v); /* a clause may give $_ another */
 	bool any = false, hit = false;
 	enum run rc = RUN_OK;
 

@@ -167,6 +167,8 @@ remember(struct shell *sh, struct val record)
 {
 	struct val list = val_list();
 
+	if (sh->streams && sh->streams->errors)
+		list_push(sh->streams->errors, val_ref(record));
 	list_push(list.list, val_ref(record));
 	for (size_t i = 0; i < sh->errors.list->n && i < MAX_ERRORS - 1; i++)
 		list_push(list.list, val_ref(sh->errors.list->v[i]));

@@ -16,6 +16,7 @@ struct call {
 	struct scope scope;
 	struct val input; /* what came, for $input of a body without process */
 	char *script;     /* the file it stands in; NULL: that of its caller */
+	bool ended;       /* by "exit" in that file */
 };
 
 static char *
@@ -103,6 +104,19 @@ call_block(struct shell *sh, struct val block, struct val *ret_v)
 	return rc;
 }
 
+enum run
+call_block_on(struct shell *sh, struct val block, struct val it, struct val *ret_v)
+{
+	struct val outer = sh->it;
+	enum run rc;
+
+	/* The block may give $_ another value, and so let go of this one. */
+	sh->it = val_ref(it);
+	rc = call_block(sh, block, ret_v);
+	val_set(&sh->it, outer);
+	return rc;
+}
+
 static int
 param_of(struct shell *sh, const struct node *params, const char *name, size_t *ret_i,
     struct err *e)
@@ -155,9 +169,39 @@ set_param(struct shell *sh, const struct node *param, struct val v)
 	return rc;
 }
 
+/* A parameter that all cmdlets have: what the call's own stage does not see to becomes
+ * a preference of its scope. */
+static enum run
+bind_preference(struct shell *sh, const struct arg_list *l, size_t *at, size_t which,
+    struct stage *st)
+{
+	static const char *const variables[COMMON_COUNT] = {
+		[COMMON_ACTION] = "ErrorActionPreference",
+		[COMMON_VERBOSE] = "VerbosePreference",
+		[COMMON_DEBUG] = "DebugPreference",
+		[COMMON_WHATIF] = "WhatIfPreference",
+		[COMMON_CONFIRM] = "ConfirmPreference",
+	};
+	struct stage none = { 0 }, *to = st ? st : &none;
+	const struct node *node = l->v[*at].node;
+	struct err e = ERR_INIT;
+
+	if (bind_common(to, l, at, which, &e) < 0)
+		return throw_err(sh, node, &e);
+	AUTO(val) struct val v = val_ref(to->common[which]);
+	val_free(none.common[which]);
+	if (which == COMMON_VERBOSE || which == COMMON_DEBUG)
+		val_set(&v, val_text(val_truth(v) ? "Continue" : "SilentlyContinue"));
+	if (which == COMMON_CONFIRM)
+		val_set(&v, val_text(val_truth(v) ? "Low" : "None"));
+	if (variables[which])
+		var_set(sh, variables[which], val_ref(v));
+	return RUN_OK;
+}
+
 static enum run
 bind_named(struct shell *sh, const struct node *params, const struct arg_list *l,
-    size_t *at, bool *given)
+    size_t *at, bool *given, struct stage *st)
 {
 	struct err e = ERR_INIT;
 	const struct arg *a = &l->v[*at];
@@ -167,18 +211,7 @@ bind_named(struct shell *sh, const struct node *params, const struct arg_list *l
 	if (param_of(sh, params, a->name, &i, &e) < 0) {
 		if (param_find(common_params, a->name, &c, NULL) < 0)
 			return throw_err(sh, a->node, &e);
-		if (common_params[c].type != P_SWITCH && !a->attached && *at + 1 < l->n)
-			v = l->v[++*at].v;
-		if (c == COMMON_ACTION)
-			var_set(sh, "ErrorActionPreference", val_ref(v));
-		if (c == COMMON_VERBOSE || c == COMMON_DEBUG)
-			var_set(sh,
-			    c == COMMON_DEBUG ? "DebugPreference" : "VerbosePreference",
-			    val_text("Continue"));
-		if (c == COMMON_WHATIF)
-			var_set(sh, "WhatIfPreference",
-			    val_bool(!a->attached || val_truth(v)));
-		return RUN_OK;
+		return bind_preference(sh, l, at, c, st);
 	}
 	given[i] = true;
 	if (is_switch(params->kid[i]))
@@ -264,7 +297,7 @@ need_all(struct shell *sh, const struct node *params, const bool *given, bool ha
 
 enum run
 params_bind(struct shell *sh, const struct node *params, const struct arg_list *l,
-    bool has_input)
+    struct stage *st)
 {
 	size_t count = params ? params->n : 0;
 	AUTO_FREE bool *given = xcalloc(count + 1, sizeof(*given));
@@ -276,7 +309,7 @@ params_bind(struct shell *sh, const struct node *params, const struct arg_list *
 		size_t at = i;
 		if (!l->v[i].name)
 			continue;
-		rc = bind_named(sh, params, l, &at, given);
+		rc = bind_named(sh, params, l, &at, given, st);
 		used[i] = used[at] = true;
 		i = at;
 	}
@@ -298,8 +331,19 @@ params_bind(struct shell *sh, const struct node *params, const struct arg_list *
 	}
 	var_set(sh, "args", rest);
 	if (rc == RUN_OK)
-		rc = need_all(sh, params, given, has_input);
+		rc = need_all(sh, params, given, st && st->has_input);
 	return rc == RUN_OK ? set_presets(sh, params, given) : rc;
+}
+
+/* One call more; sh->calls-- is the caller's. */
+static enum run
+go_deeper(struct shell *sh, const struct node *at)
+{
+	if (sh->calls >= MAX_CALLS)
+		return throw_new(
+		    sh, at, ERR_TOO_LARGE, "calls nested more than %d deep", MAX_CALLS);
+	sh->calls++;
+	return RUN_OK;
 }
 
 /* Run one phase of a call in its scope. */
@@ -309,14 +353,13 @@ phase(struct stage *st, const struct node *list)
 	struct call *c = st->state;
 	struct shell *sh = st->sh;
 	const char *source = sh->source, *script = sh->script;
-	enum run rc;
+	enum run rc = RUN_OK;
 
-	if (!list)
+	if (!list || c->ended)
 		return RUN_OK;
-	if (sh->calls >= MAX_CALLS)
-		return throw_new(sh, st->node, ERR_TOO_LARGE,
-		    "calls nested more than %d deep", MAX_CALLS);
-	sh->calls++;
+	rc = go_deeper(sh, st->node);
+	if (rc != RUN_OK)
+		return rc;
 	sh->source = c->body->text;
 	sh->script = c->script ? c->script : script;
 	if (c->own_scope)
@@ -331,6 +374,7 @@ phase(struct stage *st, const struct node *list)
 	/* "exit" in a file ends that file. */
 	if (rc == RUN_EXIT && c->script && !shell_interrupted()) {
 		sh->ok = sh->exit_code == 0;
+		c->ended = true;
 		return RUN_OK;
 	}
 	return rc == RUN_RETURN ? RUN_OK : rc;
@@ -346,11 +390,15 @@ function_start(struct stage *st, const struct node *function, const struct node 
 	c->body = body;
 	c->is_filter = function && function->op == OP_CALL;
 	c->own_scope = own_scope;
-	if (!own_scope)
-		return params_bind(st->sh, body->kid[BODY_PARAMS], args, st->has_input);
-	scope_push(st->sh, &c->scope);
-	rc = params_bind(st->sh, body->kid[BODY_PARAMS], args, st->has_input);
-	st->sh->scope = c->scope.up;
+	rc = go_deeper(st->sh, st->node);
+	if (rc != RUN_OK)
+		return rc;
+	if (own_scope)
+		scope_push(st->sh, &c->scope);
+	rc = params_bind(st->sh, body->kid[BODY_PARAMS], args, st);
+	if (own_scope)
+		st->sh->scope = c->scope.up;
+	st->sh->calls--;
 	return rc;
 }
 
@@ -361,8 +409,10 @@ bind_input(struct stage *st, struct val v)
 	struct call *c = st->state;
 	const struct node *params = c->body->kid[BODY_PARAMS];
 	struct shell *sh = st->sh;
-	enum run rc = RUN_OK;
+	enum run rc = go_deeper(sh, st->node);
 
+	if (rc != RUN_OK)
+		return rc;
 	if (c->own_scope)
 		scope_push(sh, &c->scope);
 	for (size_t i = 0; params && i < params->n && rc == RUN_OK; i++) {
@@ -378,6 +428,7 @@ bind_input(struct stage *st, struct val v)
 	}
 	if (c->own_scope)
 		sh->scope = c->scope.up;
+	sh->calls--;
 	return rc;
 }
 
@@ -460,15 +511,14 @@ invoke_block(struct shell *sh, struct val block, const struct val *args, size_t 
 	struct scope scope = { 0 };
 	enum run rc;
 
-	if (sh->calls >= MAX_CALLS)
-		return throw_new(sh, NULL, ERR_TOO_LARGE,
-		    "calls nested more than %d deep", MAX_CALLS);
+	rc = go_deeper(sh, NULL);
+	if (rc != RUN_OK)
+		return rc;
 	l.v = xcalloc(n + 1, sizeof(*l.v));
 	for (size_t i = 0; i < n; i++)
 		l.v[l.n++].v = val_ref(args[i]);
-	sh->calls++;
 	scope_push(sh, &scope);
-	rc = params_bind(sh, block.block->kid[BODY_PARAMS], &l, false);
+	rc = params_bind(sh, block.block->kid[BODY_PARAMS], &l, NULL);
 	if (rc == RUN_OK)
 		rc = run_block(sh, block, out);
 	scope_pop(sh);

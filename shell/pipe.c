@@ -308,6 +308,9 @@ stage_join(struct stage *st, struct sink *out)
 	}
 	if (st->common_given[COMMON_ERROR_VAR])
 		st->errors = val_list();
+	/* A cmdlet knows its own errors; a call's are of what it runs. */
+	if (st->common_given[COMMON_ERROR_VAR] && st->cmd->ops == &ops_function)
+		st->streams.errors = st->errors.list;
 	streams_set(&st->streams, st->merged, st->out);
 	if (is_silent(st, COMMON_WARNING))
 		st->streams.to[STREAM_WARNING] = sink_null();

@@ -97,7 +97,7 @@ script_take_words(
 			l.v[i].name = names[i];
 		}
 	}
-	rc = params_bind(sh, params, &l, false);
+	rc = params_bind(sh, params, &l, NULL);
 	for (size_t i = 0; i < n; i++)
 		free(names[i]);
 	args_free(&l);

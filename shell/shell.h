@@ -56,6 +56,7 @@ enum stream {
 /* Where they go; NULL: the screen. */
 struct streams {
 	struct sink *to[STREAMS_];
+	struct items *errors; /* of a call's -ErrorVariable, as well; or NULL */
 };
 
 enum output { OUT_AUTO, OUT_TABLE, OUT_LIST, OUT_JSON, OUT_CSV };

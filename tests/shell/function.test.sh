@@ -189,3 +189,84 @@ a Object[] has no property "nothing"
 1
 
 ## END
+
+#### ValidateScript may give $_ another value
+function f { param([ValidateScript({ $_ = 5; $true })]$x) $x }
+f abc
+## STDOUT:
+abc
+## END
+
+#### so may the blocks of filters, keys and methods
+'aa', 'bb' | Where-Object { $_ = 'cc'; $true }
+'bb', 'aa' | Sort-Object { $k = $_; $_ = 'z'; $k }
+('aa', 'bb').ForEach({ $_ = 'dd'; $_ }) -join ','
+## STDOUT:
+aa
+bb
+aa
+bb
+dd,dd
+## END
+
+#### a list may change while it is gone through
+$a = 'aaa', 'bbb'
+$a | Where-Object { $a[0] = 'x'; $a[1] = 'y'; $true }
+switch ($a) { { $a[0] = 'p'; $a[1] = 'q'; $true } { $_ } }
+## STDOUT:
+aaa
+y
+x
+q
+## END
+
+#### a check that calls its own function ends as other calls do
+function g { param([ValidateScript({ g 1 })]$x) $x }
+g 1
+## STDERR-has: calls nested more than 200 deep
+## status: 1
+
+#### so does a preset
+function h { param($x = (h)) $x }
+h
+## STDERR-has: calls nested more than 200 deep
+## status: 1
+
+#### -ErrorVariable of a function takes what it runs says, even unsaid
+function f { [CmdletBinding()] param() Write-Error 'one'; 1 / 0; 'on' }
+f -ErrorVariable ev -ErrorAction SilentlyContinue 2>$null
+"$($ev.Count): $($ev[0])"
+## STDOUT:
+on
+2: one
+## END
+
+#### -OutVariable and -WarningAction of a function
+function f { [CmdletBinding()] param() 1, 2; Write-Warning 'w' }
+f -OutVariable o -WarningAction SilentlyContinue | Out-Null
+"o: $o"
+## STDOUT:
+o: 1 2
+## END
+
+#### an action may be a number
+Get-Content /nowhere -EA 0; 'on'
+try { Get-Content /nowhere -ErrorAction 1 } catch { 'caught' }
+## STDOUT:
+on
+caught
+## END
+
+#### an action of a function is one of its words
+function f { [CmdletBinding()] param() 'x' }
+f -ErrorAction Perhaps
+## STDERR-has: -ErrorAction wants Continue|SilentlyContinue|Ignore|Stop
+## status: 1
+
+#### exit in a script's begin ends the script
+Set-Content "$HOME/z.ps1" "begin { 'b'; exit 3 }", "process { 'p' }", "end { 'e' }"
+& "$HOME/z.ps1"; $LASTEXITCODE
+## STDOUT:
+b
+3
+## END

@@ -151,3 +151,10 @@ tick
 ## END
 ## STDERR-has: -Seconds wants 0.1 to 86400, not 0
 ## status: 1
+
+#### a script may begin with a byte order mark
+Set-Content "$HOME/m.ps1" '﻿param($x = 3)', '"x $x"'
+& "$HOME/m.ps1"
+## STDOUT:
+x 3
+## END
