@@ -6,6 +6,18 @@
 #include "base/mem.h"
 #include "shell/eval.h"
 
+/* Is v l, or is l in it?  A list in itself would have no end when it is printed. */
+static bool
+holds(struct val v, const struct items *l)
+{
+	if (v.type != VAL_LIST)
+		return false;
+	for (size_t i = 0; i < v.list->n && v.list != l; i++)
+		if (holds(v.list->v[i], l))
+			return true;
+	return v.list == l;
+}
+
 static enum run
 store_index(struct shell *sh, const struct node *to, struct val object, struct val key,
     struct val v_take)
@@ -19,6 +31,11 @@ store_index(struct shell *sh, const struct node *to, struct val object, struct v
 	}
 	if (object.type == VAL_LIST && val_to_int(key, &i)) {
 		i += i < 0 ? (int64_t)object.list->n : 0;
+		if (holds(v_take, object.list)) {
+			val_free(v_take);
+			return throw_new(
+			    sh, to, ERR_INVALID, "a list cannot hold itself");
+		}
 		if (i >= 0 && i < (int64_t)object.list->n) {
 			val_set(&object.list->v[i], v_take);
 			return RUN_OK;
