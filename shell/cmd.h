@@ -190,8 +190,7 @@ char *secure_text(const struct shell *sh, struct val v);
 /* The parts of a PSCredential, borrowed; false: it is none. */
 bool credential_split(struct val v, const char **ret_user, struct val *ret_password);
 /* Of (user, SecureString). */
-int credential_make(
-    struct shell *sh, struct val args, struct val *ret_v, struct err *e) WARN_UNUSED;
+int credential_make(struct val args, struct val *ret_v, struct err *e) WARN_UNUSED;
 
 /* script.c */
 bool script_is(const char *name); /* does a command of that name mean a file? */

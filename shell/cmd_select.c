@@ -277,7 +277,7 @@ new_object_process(struct stage *st, struct val v)
 	struct err e = ERR_INIT;
 
 	if (n >= 12 && !strcasecmp(type + n - 12, "PSCredential")) {
-		if (credential_make(st->sh, get_arg(st, "ArgumentList"), &r, &e) < 0)
+		if (credential_make(get_arg(st, "ArgumentList"), &r, &e) < 0)
 			return stage_error(st, &e, VAL_NONE);
 		return put(st, r);
 	}

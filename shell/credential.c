@@ -79,18 +79,14 @@ credential_split(struct val v, const char **ret_user, struct val *ret_password)
 }
 
 int
-credential_make(struct shell *sh, struct val args, struct val *ret_v, struct err *e)
+credential_make(struct val args, struct val *ret_v, struct err *e)
 {
 	/* PSCredential('admin', $s) gives one argument, which is a list. */
 	if (val_count(args) == 1 && val_at(args, 0).type == VAL_LIST)
 		args = val_at(args, 0);
-	AUTO_FREE char *password =
-	    val_count(args) == 2 ? secure_text(sh, val_at(args, 1)) : NULL;
-
-	if (!password)
+	if (val_count(args) != 2 || !is_record(val_at(args, 1), SECURE))
 		return err_set(e, ERR_INVALID,
 		    "a PSCredential is made of a user's name and a SecureString");
-	secret_wipe(password, strlen(password));
 	AUTO_FREE char *user = val_cstr(val_at(args, 0));
 	*ret_v = credential_of(user, val_at(args, 1));
 	return 0;

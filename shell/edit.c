@@ -280,8 +280,7 @@ edit_remember(struct edit *ed, const char *statement)
 
 	while (n && (statement[n - 1] == '\n' || statement[n - 1] == ' '))
 		n--;
-	if (!n || strcasestr(statement, "password") ||
-	    strcasestr(statement, "-token") || strcasestr(statement, "securestring"))
+	if (!n || may_tell_secret(statement))
 		return;
 	AUTO_FREE char *line = xstrndup(statement, n);
 	list_push(ed->sh->history.list, val_text(line));

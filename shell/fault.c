@@ -96,6 +96,18 @@ throw_new(struct shell *sh, const struct node *at, int code, const char *fmt, ..
 	return throw_err(sh, at, &e);
 }
 
+bool
+may_tell_secret(const char *text)
+{
+	static const char *const words[] = { "password", "-token", "securestring",
+		"pscredential" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (strcasestr(text, words[i]))
+			return true;
+	return false;
+}
+
 /* The line of the script and a caret below the place. */
 static void
 print_place(const struct shell *sh, const struct val *line, const struct val *col)
@@ -113,7 +125,7 @@ print_place(const struct shell *sh, const struct val *line, const struct val *co
 	int len = (int)strcspn(s, "\n");
 	AUTO_FREE char *text = xstrndup(s, (size_t)len);
 	/* What was typed may be a secret; it does not belong on screens and in logs. */
-	if (strcasestr(text, "password") || strcasestr(text, "token"))
+	if (may_tell_secret(text) || strcasestr(text, "token"))
 		return;
 	if (len > sh->screen.width - 8 || col->i > len + 1)
 		return;

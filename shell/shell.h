@@ -139,6 +139,8 @@ enum run fault_settle(struct shell *sh);
 /* The error that ended nothing: printed, remembered, or thrown if the action is Stop.
  */
 enum run fault_report(struct shell *sh, struct val record_take, const char *action);
+/* By its words: not for screens, logs and the history. */
+bool may_tell_secret(const char *text);
 
 /* stream.c */
 /* To where the stream goes, wanted or not. */

@@ -306,3 +306,22 @@ $n = $null; $n[0]
 ## STDOUT:
 [1,"a",true,null,1.5]
 ## END
+
+#### a list cannot hold itself
+$a = 1, 2
+$b = 3, $a
+try { $a[0] = $a } catch { "$_" }
+try { $a[1] = $b } catch { "$_" }
+$a[0] = $a[1]; "$a"
+## STDOUT:
+a list cannot hold itself
+a list cannot hold itself
+2 2
+## END
+
+#### a credential takes no password in clear
+New-Object PSCredential -ArgumentList 'admin', 'geheim' -ErrorVariable e -ErrorAction SilentlyContinue
+"$e"
+## STDOUT:
+a PSCredential is made of a user's name and a SecureString
+## END
