@@ -10,6 +10,7 @@ struct pipeline {
 	struct shell *sh;
 	struct stage *stages;
 	size_t n;
+	size_t said; /* stages up to the command that redirections speak of; 0: the head */
 	struct stage *files; /* Out-File of messages */
 	size_t n_files, n_begun;
 	bool head_is_value;
@@ -232,12 +233,12 @@ redirect_output(struct pipeline *p, const struct node *n, struct val target)
 	return RUN_OK;
 }
 
-/* Of the stage that was opened last; what goes with the output is known only when all
+/* Of the command that was opened last; what goes with the output is known only when all
  * are. */
 static enum run
 redirect(struct pipeline *p, const struct node *n)
 {
-	struct stage *last = p->n ? &p->stages[p->n - 1] : NULL;
+	struct stage *last = p->said ? &p->stages[p->said - 1] : NULL;
 	struct streams *to = last ? &last->streams : &p->head;
 	unsigned *merged = last ? &last->merged : &p->head_merged;
 	unsigned which = streams_of(n->text);
@@ -283,6 +284,7 @@ stages_open(struct pipeline *p, const struct node *n)
 		} else {
 			rc = stage_open(p->sh, s, &p->stages[p->n]);
 			p->n += p->stages[p->n].cmd != NULL;
+			p->said = p->n;
 		}
 	}
 	return rc;

@@ -154,3 +154,15 @@ Write-Warning 'w'
 ## STDOUT:
 [boo]
 ## END
+
+#### what follows the file's name is of the same command
+& { 'o'; Write-Error 'e' } > "$HOME/a.txt" 2>&1
+Get-Content "$HOME/a.txt"
+& { 'o2'; Write-Error 'e2' } > "$HOME/a.txt" 2> "$HOME/b.txt"
+Get-Content "$HOME/a.txt"; Get-Content "$HOME/b.txt"
+## STDOUT:
+o
+e
+o2
+e2
+## END
