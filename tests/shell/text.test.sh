@@ -158,3 +158,15 @@ Set-Content "$HOME/m.ps1" '﻿param($x = 3)', '"x $x"'
 ## STDOUT:
 x 3
 ## END
+
+#### files are UTF-8, as scripts like to say
+'hé' | Out-File "$HOME/e.txt" -Encoding utf8
+'x' | Add-Content "$HOME/e.txt" -Encoding UTF8
+Get-Content "$HOME/e.txt" -Encoding utf8
+'x' | Out-File "$HOME/e.txt" -Encoding unicode
+## STDOUT:
+hé
+x
+## END
+## STDERR-has: Out-File: -Encoding wants utf8|utf8NoBOM|default, got "unicode"
+## status: 1
