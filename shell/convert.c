@@ -56,13 +56,16 @@ type_full(const char *type)
 bool
 val_is_type(struct val v, const char *type)
 {
-	const char *want = type_full(type);
+	const char *want = type_full(type), *dot = strrchr(type, '.');
 
 	if (want && !strcmp(want, "Object"))
 		return v.type != VAL_NULL;
 	if (want && !strcmp(want, "PSCustomObject"))
 		return v.type == VAL_TABLE && v.table->kind != TABLE_HASH;
-	return !strcasecmp(val_type_name(v), want ? want : type);
+	/* [System.Management.Automation.ErrorRecord]: by its last part. */
+	if (!want)
+		want = dot ? dot + 1 : type;
+	return !strcasecmp(val_type_name(v), want);
 }
 
 static double

@@ -166,3 +166,10 @@ e
 o2
 e2
 ## END
+
+#### errors among objects are told by their type
+& { 'o'; Write-Error 'e' } 2>&1 | ForEach-Object { $_ -is [System.Management.Automation.ErrorRecord] }
+## STDOUT:
+False
+True
+## END
