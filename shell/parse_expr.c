@@ -15,6 +15,25 @@ is_name_start(const struct parser *p, size_t pos)
 	return isalpha(c) || c == '_' || c >= 0x80;
 }
 
+/* Behind a type's name: "[]", or "[object]" and "[string,int]" of a generic one, which
+ * may hold others. */
+static size_t
+type_arguments_end(const struct parser *p, size_t i)
+{
+	size_t depth = 0, start = i;
+
+	for (; i < p->lex.n; i++) {
+		unsigned char c = (unsigned char)p->lex.s[i];
+		depth += c == '[';
+		if (!depth ||
+		    (c != '[' && c != ']' && !isalnum(c) && !strchr("._, ", c)))
+			return start;
+		if (c == ']' && --depth == 0)
+			return i + 1;
+	}
+	return start;
+}
+
 /* Behind "[": a type's name and the closing bracket. */
 const char *
 parse_type(struct parser *p)
@@ -25,9 +44,7 @@ parse_type(struct parser *p)
 	while (i < p->lex.n &&
 	       (isalnum((unsigned char)s[i]) || s[i] == '.' || s[i] == '_'))
 		i++;
-	if (i + 1 < p->lex.n && s[i] == '[' && s[i + 1] == ']')
-		i += 2;
-	end = i;
+	end = i > start ? type_arguments_end(p, i) : i;
 	if (end == start || end >= p->lex.n || s[end] != ']') {
 		p->lex.incomplete = end >= p->lex.n;
 		lex_fail(&p->lex, start, "a type's name and a closing ] are missing");
@@ -91,8 +108,8 @@ parse_member(struct parser *p, struct node *object)
 	kids_add(&k, object);
 	kids_add(&k, name);
 	n->op = dot.type == TOK_SAFE_DOT ? OP_SAFE : OP_NONE;
-	/* Only what follows directly is looked at: behind a space the text may be one of
-	 * arguments. */
+	/* Only what follows directly is looked at: behind a space the text may be one
+	 * of arguments. */
 	if (name && p->pos < p->lex.n && p->lex.s[p->pos] == '(') {
 		peek(p, LEX_EXPR);
 		take(p);

@@ -406,3 +406,15 @@ Foo-Bar
 ## END
 ## STDERR-has: drover: line 1, column 200: nested more than 200 deep
 ## status: 1
+
+#### a generic type is one that there is not, where it is used
+'on'
+$l = [System.Collections.Generic.List[object]]::new()
+$d = [System.Collections.Generic.Dictionary[string, [int[]]]]$l
+'still on'
+## STDOUT:
+on
+still on
+## END
+## STDERR-has: [Collections.Generic.List[object]] has no member new that may be used here
+## STDERR-has: there is no type [System.Collections.Generic.Dictionary[string, [int[]]]]
