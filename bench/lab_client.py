@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any, Iterator, Optional
 
 
+IDLE_S = 30
+
+
 class ApiError(Exception):
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(f"{status} {code}: {message}")
@@ -23,6 +26,7 @@ class Api:
         self.address, self.port, self.ca, self.token = address, port, ca, token
         self.context = ssl.create_default_context(cafile=ca)
         self.conn: Optional[http.client.HTTPSConnection] = None
+        self.used = 0.0
 
     def clone(self) -> "Api":
         return Api(self.address, self.port, self.ca, self.token)
@@ -33,6 +37,11 @@ class Api:
         return answer
 
     def raw(self, method: str, path: str, body: Optional[bytes], headers: dict[str, str]) -> tuple[int, bytes]:
+        # The server closes what is idle for a minute; a request must not cross that.
+        if self.conn and time.monotonic() - self.used > IDLE_S:
+            self.conn.close()
+            self.conn = None
+        self.used = time.monotonic()
         if self.conn is None:
             self.conn = http.client.HTTPSConnection(self.address, self.port, context=self.context, timeout=70)
         if self.token:
