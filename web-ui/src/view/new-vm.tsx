@@ -120,7 +120,7 @@ export function NewVm({ onClose }: { onClose: () => void }) {
           </label>
         )}
         <label class="check">
-          <input name="power_on" type="checkbox" checked /> Power on
+          <input name="power_on" type="checkbox" defaultChecked /> Power on
         </label>
         {!templates.length && <p class="problem">There is no template yet: New-Template in the shell makes one.</p>}
         <p class="problem" role="alert">
