@@ -144,11 +144,16 @@ check_pattern(struct val v, struct val args)
 static char *
 check_length(struct val v, struct val args)
 {
-	AUTO_FREE char *s = val_cstr(v);
-	struct val length = val_int((int64_t)strlen(s));
-	AUTO_FREE char *why = check_range(length, args);
+	AUTO(val) struct val text = val_to_text(v);
+	AUTO_FREE char *why = check_range(member_get(text, "Length"), args);
 
 	return why ? xasprintf("has a length that %s", why) : NULL;
+}
+
+static char *
+check_not_null(struct val v, struct val args)
+{
+	return v.type == VAL_NULL ? xstrdup("is null") : NULL;
 }
 
 static char *
@@ -170,7 +175,7 @@ static const struct {
 	{ "ValidatePattern", check_pattern, false },
 	{ "ValidateLength", check_length, false },
 	{ "ValidateNotNullOrEmpty", check_not_empty, true },
-	{ "ValidateNotNull", check_not_empty, true },
+	{ "ValidateNotNull", check_not_null, true },
 };
 
 static enum run

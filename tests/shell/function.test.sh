@@ -270,3 +270,13 @@ Set-Content "$HOME/z.ps1" "begin { 'b'; exit 3 }", "process { 'p' }", "end { 'e'
 b
 3
 ## END
+
+#### an empty text is not null, and length counts characters
+function f { param([ValidateNotNull()]$n, [ValidateLength(1, 3)][string]$l) "[$n][$l]" }
+f -n '' -l 'äöü'
+f -n $null
+## STDOUT:
+[][äöü]
+## END
+## STDERR-has: -n "" is null
+## status: 1
