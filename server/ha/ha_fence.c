@@ -71,10 +71,10 @@ count_protected(struct look *l)
 	INV_EACH(l->ha->o.inv, KIND_VM, o)
 	{
 		const struct vm *vm = inv_vm(l->ha->o.inv, o->id);
-		for (size_t i = 0; vm->ha_protected && i < l->n; i++) {
-			if (obj_id_is(vm->host, l->nodes[i]->id))
-				l->hosts[i].protected_guests++;
-		}
+		const struct ha_node *n =
+		    vm->ha_protected ? ha_node_find(l->ha, vm->host) : NULL;
+		if (n && n->at < l->n && l->nodes[n->at] == n)
+			l->hosts[n->at].protected_guests++;
 	}
 }
 
@@ -109,8 +109,10 @@ collect(struct look *l, struct arena *mem)
 			l->nodes[l->n++] = ha_node_of(l->ha, o->id);
 	}
 	l->hosts = arena_array(mem, l->n + 1, sizeof(*l->hosts));
-	for (size_t i = 0; i < l->n; i++)
+	for (size_t i = 0; i < l->n; i++) {
+		l->nodes[i]->at = i;
 		fill_host(l, l->nodes[i], mem, &l->hosts[i]);
+	}
 	count_protected(l);
 }
 

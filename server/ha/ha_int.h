@@ -38,6 +38,7 @@ struct ha_store {
 
 /* What a leader remembers of a host. */
 struct ha_node {
+	size_t at; /* among those of its cluster, at the last look */
 	obj_id id;
 	struct ha_host h; /* its lasting part; the rest is filled in for each look */
 	enum ha_is is;
