@@ -37,6 +37,12 @@ on_core(void *p, void *arg)
 	case MSG_REQUEST:
 		f->ev.on_request(MOVE(m->req), f->ev_arg);
 		break;
+	case MSG_REPLY_DRAINED:
+		f->ev.on_reply_drained(m->ws, f->ev_arg);
+		break;
+	case MSG_REPLY_CLOSED:
+		f->ev.on_reply_closed(m->ws, f->ev_arg);
+		break;
 	case MSG_WS_OPEN:
 		f->ev.on_ws_open(m->ws, MOVE(m->req), f->ev_arg);
 		break;
@@ -62,8 +68,9 @@ front_to_core(struct front *f, struct front_msg *m_take)
 	bool full = handoff_waiting(f->to_core) >= FRONT_MAX_WAITING;
 
 	/* The end of a socket must not be lost: the room beyond is for those. */
-	if ((!full || m_take->kind == MSG_WS_CLOSED) &&
-	    handoff_send(f->to_core, m_take))
+	bool is_end = m_take->kind == MSG_WS_CLOSED || m_take->kind == MSG_REPLY_CLOSED;
+
+	if ((!full || is_end) && handoff_send(f->to_core, m_take))
 		return true;
 	msg_drop(m_take);
 	return false;
@@ -92,6 +99,12 @@ drain_cmds(struct front *f)
 		switch (c->kind) {
 		case CMD_REPLY:
 			front_http_reply(f, MOVE(c->resp));
+			break;
+		case CMD_REPLY_MORE:
+			front_http_more(f, c);
+			break;
+		case CMD_REPLY_CUT:
+			front_http_cut(f, c);
 			break;
 		case CMD_WS_SEND:
 			front_ws_frame(f, c);
@@ -139,6 +152,28 @@ front_reply(struct front *f, struct response *p_take)
 
 	c->kind = CMD_REPLY;
 	c->resp = p_take;
+	queue_cmd(f, c);
+}
+
+void
+front_reply_more(struct front *f, uint64_t conn, uint8_t *p_take, size_t n)
+{
+	struct front_cmd *c = xcalloc(1, sizeof(*c));
+
+	c->kind = CMD_REPLY_MORE;
+	c->ws = conn;
+	c->buf = p_take;
+	c->n = n;
+	queue_cmd(f, c);
+}
+
+void
+front_reply_cut(struct front *f, uint64_t conn)
+{
+	struct front_cmd *c = xcalloc(1, sizeof(*c));
+
+	c->kind = CMD_REPLY_CUT;
+	c->ws = conn;
 	queue_cmd(f, c);
 }
 

@@ -40,6 +40,11 @@ struct front_conf {
 struct front_events {
 	/* Answer with front_reply; the request is the callee's. */
 	void (*on_request)(struct request *r_take, void *arg);
+	/* All pieces of an answer so far have gone to the socket: it is time for the
+	 * next. NULL where no answer is in pieces. */
+	void (*on_reply_drained)(uint64_t conn, void *arg);
+	/* Whoever asked went away before the last piece. */
+	void (*on_reply_closed)(uint64_t conn, void *arg);
 	/* A socket is open, not yet authenticated; r is its handshake. */
 	void (*on_ws_open)(uint64_t ws, struct request *r_take, void *arg);
 	void (*on_ws_text)(uint64_t ws, const char *text, size_t n, void *arg);
@@ -58,6 +63,11 @@ uint16_t front_port(const struct front *f);
 void front_free(struct front *f);
 
 void front_reply(struct front *f, struct response *p_take);
+/* The next piece of an answer in pieces, after on_reply_drained; NULL: that was all.
+ * Where nobody waits for it any more it is dropped. */
+void front_reply_more(struct front *f, uint64_t conn, uint8_t *p_take, size_t n);
+/* End it here, so that the client sees that it is not whole. */
+void front_reply_cut(struct front *f, uint64_t conn);
 /* Queue one text frame. A socket that has gone is no error: the frame is dropped. */
 void front_ws_send(struct front *f, uint64_t ws, char *text_take, size_t n);
 /* One binary frame. */

@@ -10,6 +10,8 @@
 
 /* How long the core may take: its longest wait is a task poll of a minute. */
 #define ANSWER_SECS 90
+#define WRITE_MAX   16384u
+#define CHUNK_FRAME 16u /* what stands around a chunk */
 
 static const char csp[] =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -111,6 +113,8 @@ front_read_head(struct lws *wsi)
 	r->origin = header(wsi, WSI_TOKEN_ORIGIN);
 	r->host = header(wsi, WSI_TOKEN_HOST);
 	r->content_type = header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE);
+	r->accept = header(wsi, WSI_TOKEN_HTTP_ACCEPT);
+	r->accept_encoding = header(wsi, WSI_TOKEN_HTTP_ACCEPT_ENCODING);
 	r->if_match = header(wsi, WSI_TOKEN_HTTP_IF_MATCH);
 	if (!r->if_match)
 		r->if_match = header(wsi, WSI_TOKEN_HTTP_IF_RANGE);
@@ -134,8 +138,8 @@ front_add_header(struct lws *wsi, const char *name, const char *value,
 }
 
 int
-front_add_headers(struct lws *wsi, int status, const char *type, size_t len,
-    unsigned char **p, unsigned char *end)
+front_add_headers(struct lws *wsi, int status, const char *type, unsigned char **p,
+    unsigned char *end)
 {
 	static const struct {
 		const char *name, *value;
@@ -154,7 +158,28 @@ front_add_headers(struct lws *wsi, int status, const char *type, size_t len,
 	for (size_t i = 0; i < ARRAY_SIZE(always); i++)
 		if (front_add_header(wsi, always[i].name, always[i].value, p, end))
 			return -1;
+	return 0;
+}
+
+static int
+add_length(struct lws *wsi, size_t len, unsigned char **p, unsigned char *end)
+{
 	return lws_add_http_header_content_length(wsi, len, p, end) ? -1 : 0;
+}
+
+/* Where an answer in pieces ends its last chunk says, and to HTTP/1.0 the end of the
+ * connection. */
+static int
+add_pieces(struct http_conn *c, unsigned char **p, unsigned char *end)
+{
+	AUTO_FREE char *version = header(c->wsi, WSI_TOKEN_HTTP);
+
+	c->chunked = version && str_same(version, "HTTP/1.1");
+	if (c->chunked)
+		return front_add_header(
+		    c->wsi, "transfer-encoding:", "chunked", p, end);
+	c->last = true;
+	return front_add_header(c->wsi, "connection:", "close", p, end);
 }
 
 static int
@@ -176,7 +201,9 @@ send_reply_head(struct http_conn *c)
 	const struct response *r = c->resp;
 	char secs[16];
 
-	if (front_add_headers(c->wsi, r->status, r->content_type, r->body_len, &p, end))
+	if (front_add_headers(c->wsi, r->status, r->content_type, &p, end) ||
+	    (r->in_pieces ? add_pieces(c, &p, end)
+			  : add_length(c->wsi, r->body_len, &p, end)))
 		return -1;
 	if (front_add_header(c->wsi, "cache-control:", "no-store", &p, end) ||
 	    front_add_header(c->wsi, "x-request-id:", r->request_id, &p, end))
@@ -216,7 +243,8 @@ send_file_head(struct http_conn *c)
 
 	c->out = same ? NULL : gz ? f->gz : f->data;
 	c->out_len = same ? 0 : gz ? f->gz_n : f->n;
-	if (front_add_headers(c->wsi, same ? 304 : 200, f->type, c->out_len, &p, end))
+	if (front_add_headers(c->wsi, same ? 304 : 200, f->type, &p, end) ||
+	    add_length(c->wsi, c->out_len, &p, end))
 		return -1;
 	if (gz && !same &&
 	    front_add_header(c->wsi, "content-encoding:", "gzip", &p, end))
@@ -232,9 +260,21 @@ send_file_head(struct http_conn *c)
 	return send_head(c, &p, start, end);
 }
 
+static bool
+tell_core(struct front *f, const struct http_conn *c, enum front_msg_kind kind)
+{
+	struct front_msg *m = xcalloc(1, sizeof(*m));
+
+	m->kind = kind;
+	m->ws = c->number;
+	return front_to_core(f, m);
+}
+
 static void
 forget(struct front *f, struct http_conn *c)
 {
+	if (c->resp && c->resp->in_pieces && !c->piece_last)
+		(void)tell_core(f, c, MSG_REPLY_CLOSED);
 	if (c->number)
 		map_del(f->conns, c->number);
 	request_free(c->req);
@@ -376,14 +416,91 @@ end_of_reply(struct front *f, struct http_conn *c)
 	return lws_http_transaction_completed(c->wsi) ? -1 : 0;
 }
 
+/* n bytes of the piece at hand; 0: the end of them all. */
+static int
+write_chunk(struct http_conn *c, size_t n)
+{
+	uint8_t buf[LWS_PRE + WRITE_MAX + CHUNK_FRAME], *p = buf + LWS_PRE;
+	size_t len = 0;
+
+	if (c->chunked)
+		len = (size_t)snprintf((char *)p, CHUNK_FRAME, "%zx\r\n", n);
+	if (n)
+		memcpy(p + len, c->out + c->sent, n);
+	len += n;
+	if (c->chunked) {
+		memcpy(p + len, "\r\n", 2);
+		len += 2;
+	}
+	c->sent += n;
+	if (!len)
+		return 0;
+	return lws_write(c->wsi, p, len, n ? LWS_WRITE_HTTP : LWS_WRITE_HTTP_FINAL) <
+		       (int)len
+		   ? -1
+		   : 0;
+}
+
+static int
+write_piece(struct front *f, struct http_conn *c)
+{
+	size_t left = c->out_len - c->sent;
+
+	if (c->cut)
+		return -1;
+	if (c->head_only)
+		return end_of_reply(f, c);
+	if (left) {
+		lws_callback_on_writable(c->wsi);
+		return write_chunk(c, left < WRITE_MAX ? left : WRITE_MAX);
+	}
+	if (c->piece_last)
+		return write_chunk(c, 0) ? -1 : end_of_reply(f, c);
+	if (c->piece_wanted)
+		return 0;
+	c->piece_wanted = true;
+	lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, ANSWER_SECS);
+	return tell_core(f, c, MSG_REPLY_DRAINED) ? 0 : -1;
+}
+
+void
+front_http_more(struct front *f, struct front_cmd *cmd)
+{
+	struct http_conn *c = map_get(f->conns, cmd->ws);
+
+	if (!c || !c->resp || !c->resp->in_pieces)
+		return;
+	free(c->resp->body);
+	c->resp->body = MOVE(cmd->buf);
+	c->out = c->resp->body;
+	c->out_len = cmd->n;
+	c->sent = 0;
+	c->piece_wanted = false;
+	c->piece_last = !c->out;
+	lws_callback_on_writable(c->wsi);
+}
+
+void
+front_http_cut(struct front *f, const struct front_cmd *cmd)
+{
+	struct http_conn *c = map_get(f->conns, cmd->ws);
+
+	if (!c)
+		return;
+	c->cut = true;
+	lws_callback_on_writable(c->wsi);
+}
+
 static int
 write_some(struct front *f, struct http_conn *c)
 {
-	uint8_t buf[LWS_PRE + 16384];
-	size_t left = c->out_len - c->sent, n = left < 16384 ? left : 16384;
+	uint8_t buf[LWS_PRE + WRITE_MAX];
+	size_t left = c->out_len - c->sent, n = left < WRITE_MAX ? left : WRITE_MAX;
 
 	if (!c->head_sent)
 		return 0;
+	if (c->resp && c->resp->in_pieces)
+		return write_piece(f, c);
 	if (!n)
 		return end_of_reply(f, c);
 	memcpy(buf + LWS_PRE, c->out + c->sent, n);

@@ -20,6 +20,8 @@
 
 enum front_msg_kind {
 	MSG_REQUEST,
+	MSG_REPLY_DRAINED,
+	MSG_REPLY_CLOSED,
 	MSG_WS_OPEN,
 	MSG_WS_TEXT,
 	MSG_WS_BINARY,
@@ -30,21 +32,28 @@ enum front_msg_kind {
 /* Front to core. */
 struct front_msg {
 	enum front_msg_kind kind;
-	uint64_t ws;
+	uint64_t ws; /* or the transaction */
 	struct request *req;
 	char *text;
 	size_t n;
 };
 
-enum front_cmd_kind { CMD_REPLY, CMD_WS_SEND, CMD_WS_CLOSE, CMD_WS_FINISH };
+enum front_cmd_kind {
+	CMD_REPLY,
+	CMD_REPLY_MORE,
+	CMD_REPLY_CUT,
+	CMD_WS_SEND,
+	CMD_WS_CLOSE,
+	CMD_WS_FINISH
+};
 
 /* Core to front. */
 struct front_cmd {
 	struct list_node node;
 	enum front_cmd_kind kind;
-	uint64_t ws;
+	uint64_t ws; /* or the transaction */
 	struct response *resp;
-	uint8_t *buf; /* LWS_PRE bytes of room, then the frame */
+	uint8_t *buf; /* LWS_PRE bytes of room, then the frame; or the piece */
 	size_t n;
 	bool binary;
 	uint16_t code;
@@ -96,6 +105,10 @@ struct http_conn {
 	const struct front_file *file;
 	const uint8_t *out; /* what is sent */
 	size_t out_len;
+	bool chunked;      /* HTTP/1.1: a piece tells its length */
+	bool piece_wanted; /* the core knows that it may send the next */
+	bool piece_last;   /* no other comes */
+	bool cut;          /* what follows will never come */
 };
 
 struct ws_frame {
@@ -111,7 +124,7 @@ struct ws_sock {
 	uint64_t number;
 	struct request *handshake;
 	struct list frames;
-	size_t drained; /* written, not yet told to the core */
+	size_t drained;  /* written, not yet told to the core */
 	bool is_session; /* of a guest, not a watch */
 	char *rx;
 	size_t rx_len;
@@ -131,6 +144,8 @@ int front_ws_callback(struct lws *wsi, enum lws_callback_reasons reason, void *u
 struct request *front_read_head(struct lws *wsi);
 bool front_to_core(struct front *f, struct front_msg *m_take);
 void front_http_reply(struct front *f, struct response *p_take);
+void front_http_more(struct front *f, struct front_cmd *c);
+void front_http_cut(struct front *f, const struct front_cmd *c);
 void front_ws_frame(struct front *f, struct front_cmd *c);
 void front_ws_end(struct front *f, const struct front_cmd *c);
 void front_ws_drain(struct front *f, const struct front_cmd *c);
@@ -140,8 +155,8 @@ void front_files_free(struct map *files);
 /* The page of a path: exact, or index.html for paths of the application; NULL if none.
  */
 const struct front_file *front_file_find(const struct map *files, const char *path);
-/* Headers that every answer carries. 0, or -1 when they do not fit. */
-int front_add_headers(struct lws *wsi, int status, const char *type, size_t len,
-    unsigned char **p, unsigned char *end);
+/* Headers that every answer carries, but its length. 0, or -1 when they do not fit. */
+int front_add_headers(struct lws *wsi, int status, const char *type, unsigned char **p,
+    unsigned char *end);
 int front_add_header(struct lws *wsi, const char *name, const char *value,
     unsigned char **p, unsigned char *end);

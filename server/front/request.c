@@ -29,6 +29,8 @@ request_free(struct request *r)
 	free(r->origin);
 	free(r->host);
 	free(r->content_type);
+	free(r->accept);
+	free(r->accept_encoding);
 	free(r->if_match);
 	free(r->body);
 	free(r);

@@ -5,6 +5,7 @@
  * Each is owned by exactly one side at a time; handing it over hands over all of it.
  */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,7 @@ struct request {
 	struct query_arg *args; /* decoded */
 	size_t n_args;
 	char *authorization, *cookie, *csrf, *op_id, *origin, *host, *content_type;
+	char *accept, *accept_encoding;
 	char *if_match; /* If-Match, or If-Range */
 	char peer[64];  /* address, no port */
 	char id[24];    /* "r-…", in the answer, the log and the audit */
@@ -50,6 +52,7 @@ struct response {
 	size_t n_headers;
 	uint8_t *body;
 	size_t body_len;
+	bool in_pieces; /* more comes by front_reply_more; body is the first, or NULL */
 	char request_id[24];
 };
 

@@ -1,4 +1,5 @@
 #include <arpa/inet.h>
+#include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,6 +22,8 @@
 #define PATIENCE_MS  20000
 #define FLOOD_FRAMES 400u
 #define FLOOD_BYTES  65536u
+#define PIECES       6u
+#define PIECE_BYTES  40000u
 
 /* The core's side answers /api/echo with the body and sends every WebSocket text back.
  */
@@ -31,7 +34,9 @@ struct fixture {
 	char web[128];
 	size_t drained;
 	unsigned opened, closed;
-	struct client *left; /* what a finished client left open */
+	unsigned pieces, most; /* of an answer in pieces: sent, and to be sent */
+	unsigned cut;          /* answers whose reader went away */
+	struct client *left;   /* what a finished client left open */
 };
 
 /* A blocking client on its own thread, as a browser would be. */
@@ -54,9 +59,32 @@ on_request(struct request *r_take, void *arg)
 	    who ? who : "-", (int)r_take->body_len,
 	    r_take->body ? (char *)r_take->body : "");
 
-	front_reply(
-	    f->front, response_new(r_take, 200, "text/plain", text, strlen(text)));
+	struct response *p =
+	    response_new(r_take, 200, "text/plain", text, strlen(text));
+	p->in_pieces = str_starts(r_take->path, "/api/pieces");
+	f->pieces = 0;
+	f->most = str_ends(r_take->path, "endless") ? UINT_MAX : PIECES;
+	front_reply(f->front, p);
 	request_free(r_take);
+}
+
+static void
+on_reply_drained(uint64_t conn, void *arg)
+{
+	struct fixture *f = arg;
+	uint8_t *p = NULL;
+
+	if (f->pieces < f->most) {
+		p = xmalloc(PIECE_BYTES);
+		memset(p, 'a' + (int)(f->pieces++ % PIECES), PIECE_BYTES);
+	}
+	front_reply_more(f->front, conn, p, p ? PIECE_BYTES : 0);
+}
+
+static void
+on_reply_closed(uint64_t conn, void *arg)
+{
+	((struct fixture *)arg)->cut++;
 }
 
 static void
@@ -108,6 +136,8 @@ on_ws_closed(uint64_t ws, void *arg)
 
 static const struct front_events events = {
 	.on_request = on_request,
+	.on_reply_drained = on_reply_drained,
+	.on_reply_closed = on_reply_closed,
 	.on_ws_open = on_ws_open,
 	.on_ws_text = on_ws_text,
 	.on_ws_binary = on_ws_binary,
@@ -286,13 +316,19 @@ play(struct fixture *f, void (*run)(struct client *c))
 }
 
 static void
-turn_until_closed(struct fixture *f, unsigned want)
+turn_until(struct fixture *f, const unsigned *count, unsigned want)
 {
 	uint64_t end = clock_mono_ms(clock_system()) + PATIENCE_MS;
 
-	while (f->closed < want && clock_mono_ms(clock_system()) < end)
+	while (*count < want && clock_mono_ms(clock_system()) < end)
 		loop_turn(f->loop, 20);
-	assert_int_equal(f->closed, want);
+	assert_int_equal(*count, want);
+}
+
+static void
+turn_until_closed(struct fixture *f, unsigned want)
+{
+	turn_until(f, &f->closed, want);
 }
 
 static void
@@ -341,6 +377,93 @@ static void
 carries_requests_to_the_core(void **state)
 {
 	play(*state, calls);
+}
+
+/* Take the chunks of an answer out of their frames, to its end; caller frees. */
+static char *
+hear_chunks(struct client *c)
+{
+	struct str body = STR_INIT;
+	const char *at;
+
+	while (!strstr(str_cstr(&c->in), "\r\n0\r\n\r\n"))
+		assert_true(hear_more(c));
+	at = strstr(c->in.s, "\r\n\r\n") + 4;
+	for (;;) {
+		char *end;
+		size_t n = strtoul(at, &end, 16);
+
+		assert_memory_equal(end, "\r\n", 2);
+		if (!n)
+			break;
+		str_addn(&body, end + 2, n);
+		at = end + 2 + n + 2;
+	}
+	str_reset(&c->in);
+	return str_take(&body);
+}
+
+static void
+pieces(struct client *c)
+{
+	dial(c);
+	say_text(c, "GET /api/pieces HTTP/1.1\r\nHost: x\r\n\r\n");
+	while (!strstr(str_cstr(&c->in), "\r\n\r\n"))
+		assert_true(hear_more(c));
+	expect(c->in.s, "transfer-encoding: chunked");
+	assert_null(strcasestr(c->in.s, "content-length"));
+	AUTO_FREE char *body = hear_chunks(c);
+	static const char first[] = "0 /api/pieces - ";
+	size_t n = strlen(first);
+	assert_int_equal(strlen(body), n + (size_t)PIECES * PIECE_BYTES);
+	assert_memory_equal(body, first, n);
+	for (size_t i = 0; i < PIECES; i++) {
+		assert_int_equal(body[n + i * PIECE_BYTES], 'a' + (int)i);
+		assert_int_equal(body[n + (i + 1) * PIECE_BYTES - 1], 'a' + (int)i);
+	}
+	/* The connection goes on, after a head alone, too. */
+	say_text(c, "HEAD /api/pieces HTTP/1.1\r\nHost: x\r\n\r\n");
+	while (!strstr(str_cstr(&c->in), "\r\n\r\n"))
+		assert_true(hear_more(c));
+	str_reset(&c->in);
+	ask(c, "GET /api/echo HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK", "0 /api/echo");
+	hang_up(c);
+}
+
+static void
+old_pieces(struct client *c)
+{
+	dial(c);
+	say_text(c, "GET /api/pieces HTTP/1.0\r\nHost: x\r\n\r\n");
+	while (hear_more(c))
+		continue;
+	expect(c->in.s, "connection: close");
+	const char *body = strstr(c->in.s, "\r\n\r\n") + 4;
+	assert_int_equal(
+	    strlen(body), strlen("0 /api/pieces - ") + (size_t)PIECES * PIECE_BYTES);
+	hang_up(c);
+}
+
+static void
+half_a_piece(struct client *c)
+{
+	dial(c);
+	say_text(c, "GET /api/pieces/endless HTTP/1.1\r\nHost: x\r\n\r\n");
+	assert_true(hear_more(c));
+	hang_up(c);
+}
+
+static void
+answers_in_pieces(void **state)
+{
+	struct fixture *f = *state;
+
+	play(f, pieces);
+	turn_until(f, &f->cut, 1); /* after the head nobody wanted a body */
+	play(f, old_pieces);
+	assert_int_equal(f->cut, 1);
+	play(f, half_a_piece);
+	turn_until(f, &f->cut, 2);
 }
 
 /* HEAD is GET without the body: what follows on the connection must not suffer. */
@@ -739,6 +862,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		FRONT_TEST(serves_pages),
 		FRONT_TEST(carries_requests_to_the_core),
+		FRONT_TEST(answers_in_pieces),
 		FRONT_TEST(answers_head_without_a_body),
 		FRONT_TEST(refuses_what_is_no_text_and_leaves_nothing_out),
 		FRONT_TEST(closes_after_a_refusal_that_left_a_body),
