@@ -4,14 +4,18 @@
 Alone means one `run` with a bundle that lies ready, of the same kind of container (see
 bare_runtime): the runtime's work is the same, but there is no disk, mount, link or limit to
 make.  They alternate; the ratio is wanted to be at most 1.5, and is told for a runtime whose hook
-takes in a link that waits, and for one whose hook makes its link as the agent's does."""
+takes in a link that waits, and for one whose hook makes its link as the agent's does.
+
+The lab's machines are paused meanwhile: emulated ones take the processors, and all hear and answer
+what a new container sends to everybody, of which the runtime alone has none."""
 import json
 import os
 import subprocess
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 from bare_runtime import Bare
 from lab_client import Api, arguments, lab_api, no_guests_left, percentile, report
@@ -25,6 +29,19 @@ def template_of(api: Api) -> str:
         if t["name"] == "busybox" and t["guest_type"] == "container":
             return str(t["id"])
     raise SystemExit("that lab has no template busybox of containers")
+
+
+@contextmanager
+def machines_paused(api: Api) -> Iterator[None]:
+    """Those that run stand still until its end."""
+    run = [v["id"] for v in api.get("/vms")["items"] if v["guest_type"] == "machine" and v["power_state"] == "powered_on"]
+    for vm in run:
+        api.do("POST", f"/vms/{vm}/pause", {})
+    try:
+        yield
+    finally:
+        for vm in run:
+            api.do("POST", f"/vms/{vm}/resume", {})
 
 
 def create(api: Api, template: str, name: str) -> tuple[float, str]:
@@ -77,7 +94,7 @@ def main() -> None:
     by_api: list[float] = []
     by_runtime: list[float] = []
     by_same_hook: list[float] = []
-    with no_guests_left(api), tempfile.TemporaryDirectory(prefix="drover-bench-") as work:
+    with no_guests_left(api), machines_paused(api), tempfile.TemporaryDirectory(prefix="drover-bench-") as work:
         _, vm = create(api, template, f"bench-{os.getpid()}")  # both ways start with warm caches
         bare = make_bare(a.lab, api, vm, Path(work))
         remove(api, vm)
