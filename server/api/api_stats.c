@@ -6,156 +6,23 @@
 
 #include "base/clock.h"
 #include "base/str.h"
-#include "loop/loop.h"
 #include "server/api/api_int.h"
-#include "server/inventory/inv_life.h"
+#include "server/api/api_stat_ask.h"
+#include "server/inventory/inv_place.h"
 #include "server/stats/rrd_file.h"
-#include "server/stats/stat_query.h"
+#include "server/stats/stat_digest.h"
+#include "server/stats/stat_group.h"
 
-#define OBJECTS_MAX  1000u
-#define POINTS_MAX   100000u
-#define INTERVAL_MAX 31536000u
-#define PRESET_S     3600u
-#define MS_PER_S     UINT64_C(1000)
-#define DIGITS       7
+#define MS_PER_S        UINT64_C(1000)
+#define DIGITS          7
+#define PERCENTILES_MAX 8u
 
 struct stats_call {
 	struct api_call *call;
 	bool csv, extremes;
+	double percentiles[PERCENTILES_MAX];
+	size_t n_percentiles;
 };
-
-/* ---- what is asked ---- */
-
-/* Each of "a,b,c"; until one fails. */
-static int
-each_word(const char *list, int (*fn)(void *arg, const char *word, struct err *e),
-    void *arg, struct err *e)
-{
-	AUTO_FREE char *copy = xstrdup(list);
-	char *rest = copy;
-	int rc = 0;
-
-	for (char *word; !rc && (word = strsep(&rest, ",")) != NULL;) {
-		if (*word)
-			rc = fn(arg, word, e);
-	}
-	return rc;
-}
-
-struct asked {
-	const struct inv *inv;
-	obj_id ids[OBJECTS_MAX];
-	size_t n_ids;
-	uint8_t counters[METRIC_MAX];
-	size_t n_counters;
-};
-
-static int
-add_object(void *arg, const char *word, struct err *e)
-{
-	struct asked *a = arg;
-	obj_id id;
-	int rc = obj_id_parse(word, KIND_NONE, &id, e);
-
-	if (rc)
-		return rc;
-	if (!inv_get(a->inv, id))
-		return err_set(e, ERR_NOT_FOUND, "there is no %s", word);
-	if (!stats_objects_of(a->inv, id))
-		return err_set(e, ERR_INVALID, "nothing is counted of %s",
-		    kind_plural(obj_id_kind(id)));
-	if (a->n_ids == OBJECTS_MAX)
-		return err_set(e, ERR_TOO_LARGE,
-		    "objects: at most %u may be asked for at once", OBJECTS_MAX);
-	a->ids[a->n_ids++] = id;
-	return 0;
-}
-
-static void
-add_number(struct asked *a, uint32_t number)
-{
-	if (!memchr(a->counters, (int)number, a->n_counters))
-		a->counters[a->n_counters++] = (uint8_t)number;
-}
-
-/* A name, or a pattern of names. */
-static int
-add_counter(void *arg, const char *word, struct err *e)
-{
-	struct asked *a = arg;
-	const struct metric *m = NULL;
-	AUTO(str) struct str near = STR_INIT;
-	bool found = false;
-
-	while ((m = metric_next(m)) != NULL) {
-		if (!wild_match(word, m->name))
-			continue;
-		add_number(a, m->number);
-		found = true;
-	}
-	if (found)
-		return 0;
-	metric_near(word, &near);
-	return err_set(e, ERR_INVALID, "there is no counter \"%.80s\"%s%s", word,
-	    near.len ? "; there are " : "", str_cstr(&near));
-}
-
-/* What everybody looks at. */
-static void
-add_preset(struct asked *a)
-{
-	const struct metric *m = NULL;
-
-	while ((m = metric_next(m)) != NULL) {
-		if (m->level == 1)
-			add_number(a, m->number);
-	}
-}
-
-static int
-read_names(struct api_call *c, struct asked *a)
-{
-	const char *objects = request_arg(c->req, "objects");
-	const char *counters = request_arg(c->req, "counters");
-	struct err e = ERR_INIT;
-	int rc = 0;
-
-	a->inv = c->api->d.inv;
-	if (!objects || !*objects)
-		rc =
-		    err_set(&e, ERR_INVALID, "objects: name some, such as vm-1,host-2");
-	if (!rc)
-		rc = each_word(objects, add_object, a, &e);
-	if (!rc && counters && *counters)
-		rc = each_word(counters, add_counter, a, &e);
-	else
-		add_preset(a);
-	if (rc)
-		api_reply_err(c, &e);
-	return rc;
-}
-
-static int
-read_want(struct api_call *c, struct stat_want *w)
-{
-	uint64_t now_ms = clock_wall_ms(loop_clock(inv_loop(c->api->d.inv)));
-	uint64_t start, end, interval, points;
-
-	if (api_arg_u64(c, "end", now_ms, INT64_MAX, &end) < 0 ||
-	    api_arg_u64(c, "start",
-		end > PRESET_S * MS_PER_S ? end - PRESET_S * MS_PER_S : 0, INT64_MAX,
-		&start) < 0 ||
-	    api_arg_u64(c, "interval", 0, INTERVAL_MAX, &interval) < 0 ||
-	    api_arg_u64(c, "points", 0, POINTS_MAX, &points) < 0)
-		return -1;
-	*w = (struct stat_want){
-		.start_s = start / MS_PER_S,
-		.end_s = (end + MS_PER_S - 1) / MS_PER_S,
-		.interval_s = (uint32_t)interval,
-		.points = (uint32_t)points,
-	};
-	return 0;
-}
 
 /* ---- the answer, which is long: as text at once ---- */
 
@@ -180,6 +47,23 @@ add_values(struct str *b, const char *key, const float *v, size_t n)
 	str_addc(b, ']');
 }
 
+/* Of the values that are answered. */
+static void
+add_percentiles(const struct stats_call *x, struct str *b, const float *v, size_t n)
+{
+	AUTO_FREE float *room = xcalloc(n + 1, sizeof(*room));
+	size_t known = stat_known(v, n, room);
+
+	if (!x->n_percentiles)
+		return;
+	str_add(b, ",\"percentiles\":{");
+	for (size_t i = 0; i < x->n_percentiles; i++) {
+		str_addf(b, "%s\"p%g\":", i ? "," : "", x->percentiles[i]);
+		add_value(b, stat_percentile(room, known, x->percentiles[i]), "null");
+	}
+	str_addc(b, '}');
+}
+
 static void
 write_json(const struct stats_call *x, const struct stat_answer *a, struct str *b)
 {
@@ -200,6 +84,7 @@ write_json(const struct stats_call *x, const struct stat_answer *a, struct str *
 			add_values(b, "min", s->values.min, a->n_values);
 			add_values(b, "max", s->values.max, a->n_values);
 		}
+		add_percentiles(x, b, s->values.average, a->n_values);
 		str_addc(b, '}');
 	}
 	str_add(b, "]}");
@@ -252,29 +137,157 @@ on_answer(void *arg, int rc, const struct err *e, const struct stat_answer *a)
 	free(x);
 }
 
+/* ---- the question ---- */
+
+static int
+read_percentiles(struct stats_call *x, struct err *e)
+{
+	const char *list = request_arg(x->call->req, "percentiles");
+	AUTO_FREE char *copy = xstrdup(list ? list : "");
+	char *rest = copy;
+
+	if (*copy && x->csv)
+		return err_set(
+		    e, ERR_INVALID, "percentiles: CSV has no place for them");
+	for (char *word; (word = strsep(&rest, ",")) != NULL;) {
+		AUTO_FREE char *name = xasprintf("p%s", word);
+		struct stat_by by;
+
+		if (!*word)
+			continue;
+		if (x->n_percentiles == PERCENTILES_MAX)
+			return err_set(e, ERR_TOO_LARGE,
+			    "percentiles: at most %u may be asked for at once",
+			    PERCENTILES_MAX);
+		if (stat_by_parse(name, &by, NULL))
+			return err_set(e, ERR_INVALID,
+			    "percentiles: more than 0 and up to 100, not \"%.40s\"",
+			    word);
+		x->percentiles[x->n_percentiles++] = by.percent;
+	}
+	return 0;
+}
+
+static int
+read_form(struct stats_call *x, struct err *e)
+{
+	const char *format = request_arg(x->call->req, "format");
+
+	if (format && !str_same(format, "json") && !str_same(format, "csv"))
+		return err_set(
+		    e, ERR_INVALID, "format: json or csv, not \"%.40s\"", format);
+	x->csv = str_same(format, "csv");
+	return read_percentiles(x, e);
+}
+
+/* What each object counts for: the nearest of that kind that it is in. */
+static int
+read_groups(
+    struct stats_call *x, const struct stat_names *a, obj_id *ret_groups, struct err *e)
+{
+	static const enum obj_kind kinds[] = { KIND_POOL, KIND_CLUSTER, KIND_FOLDER,
+		KIND_HOST, KIND_DATACENTER };
+
+	const char *word = request_arg(x->call->req, "group");
+	const struct inv *inv = x->call->api->d.inv;
+	enum obj_kind kind = KIND_NONE;
+
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		if (str_same(word, kind_word(kinds[i])))
+			kind = kinds[i];
+	}
+	if (kind == KIND_NONE)
+		return err_set(e, ERR_INVALID,
+		    "group: pool, cluster, folder, host or datacenter, not \"%.40s\"",
+		    word);
+	for (size_t i = 0; i < a->n_ids; i++) {
+		obj_id in[INV_PLACES_MAX];
+		size_t n = inv_places(inv, a->ids[i], in);
+
+		ret_groups[i] = OBJ_ID_NONE;
+		for (size_t k = 0; k < n && obj_id_none(ret_groups[i]); k++) {
+			if (obj_id_kind(in[k]) == kind)
+				ret_groups[i] = in[k];
+		}
+	}
+	return 0;
+}
+
+static int
+read_join(struct stats_call *x, struct stat_group_ask *ask, struct err *e)
+{
+	static const char *const names[] = {
+		[STAT_SUM] = "sum",
+		[STAT_MEAN] = "average",
+		[STAT_LOWEST] = "min",
+		[STAT_HIGHEST] = "max",
+	};
+	const char *word = request_arg(x->call->req, "aggregate");
+
+	ask->joins = word && *word;
+	for (size_t i = 0; ask->joins && i < ARRAY_SIZE(names); i++) {
+		if (str_same(word, names[i])) {
+			ask->how = (enum stat_join)i;
+			return 0;
+		}
+	}
+	if (!ask->joins)
+		return 0;
+	return err_set(
+	    e, ERR_INVALID, "aggregate: sum, average, min or max, not \"%.40s\"", word);
+}
+
+static int
+ask_groups(struct stats_call *x, const struct stat_names *a, const struct stat_ask *ask,
+    struct err *e)
+{
+	AUTO_FREE obj_id *groups = xcalloc(a->n_ids + 1, sizeof(*groups));
+	struct stat_group_ask g = { .of = *ask, .groups = groups };
+	int rc = read_groups(x, a, groups, e);
+
+	if (!rc)
+		rc = read_join(x, &g, e);
+	if (rc)
+		return rc;
+	return stats_group(x->call->api->d.stats, &g, on_answer, x, e);
+}
+
+static int
+ask_objects(struct stats_call *x, const struct stat_ask *ask, struct err *e)
+{
+	if (ask->n_ids > STAT_OBJECTS_MAX)
+		return err_set(e, ERR_TOO_LARGE,
+		    "%zu objects are asked for: at most %u get a series each, so name a "
+		    "smaller place, or a \"group\"",
+		    ask->n_ids, STAT_OBJECTS_MAX);
+	return stats_query(x->call->api->d.stats, ask, on_answer, x, e);
+}
+
 void
 api_stats(struct api_call *c)
 {
-	AUTO_FREE struct asked *a = xcalloc(1, sizeof(*a));
-	const char *format = request_arg(c->req, "format");
-	struct stat_ask ask = { .ids = a->ids, .counters = a->counters };
+	AUTO(stat_names) struct stat_names *a = stat_names_new();
+	const char *group = request_arg(c->req, "group");
+	struct stat_ask ask = { 0 };
 	struct stats_call *x;
 	struct err e = ERR_INIT;
+	int rc;
 
-	if (format && !str_same(format, "json") && !str_same(format, "csv")) {
-		api_refuse(
-		    c, ERR_INVALID, "format: json or csv, not \"%.40s\"", format);
+	if (stat_names_read_objects(c, a) || stat_names_read_counters(c, a) ||
+	    stat_want_read(c, &ask.want))
 		return;
-	}
-	if (read_names(c, a) || read_want(c, &ask.want))
-		return;
+	ask.ids = a->ids;
 	ask.n_ids = a->n_ids;
+	ask.counters = a->counters;
 	ask.n_counters = a->n_counters;
 	x = xcalloc(1, sizeof(*x));
 	x->call = c;
-	x->csv = str_same(format, "csv");
 	x->extremes = ask.want.points != 0;
-	if (stats_query(c->api->d.stats, &ask, on_answer, x, &e)) {
+	rc = read_form(x, &e);
+	if (!rc)
+		rc = group && *group ? ask_groups(x, a, &ask, &e)
+				     : ask_objects(x, &ask, &e);
+	if (rc) {
 		api_reply_err(c, &e);
 		free(x);
 	}
@@ -327,16 +340,13 @@ api_stat_counters(struct api_call *c)
 {
 	const char *of = request_arg(c->req, "object");
 	const struct metric *m = NULL;
+	AUTO(stat_names) struct stat_names *a = stat_names_new();
 	unsigned objects = ~0u;
-	struct asked a = { .inv = c->api->d.inv };
-	struct err e = ERR_INIT;
 
 	if (of && *of) {
-		if (add_object(&a, of, &e)) {
-			api_reply_err(c, &e);
+		if (stat_names_add_object(c, of, a))
 			return;
-		}
-		objects = stats_objects_of(a.inv, a.ids[0]);
+		objects = stats_objects_of(c->api->d.inv, a->ids[0]);
 	}
 	json *items = json_new_array();
 	while ((m = metric_next(m)) != NULL) {

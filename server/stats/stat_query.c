@@ -2,22 +2,12 @@
 
 #include <math.h>
 
-#include "base/log.h"
 #include "base/mem.h"
 #include "loop/post.h"
+#include "server/stats/stat_rows.h"
 #include "server/stats/stats_int.h"
 
 #define MS_PER_S 1000u
-
-/* What is asked of one object. */
-struct part {
-	obj_id id;
-	char *path;
-	struct rrd_file file;
-	uint8_t counters[METRIC_MAX];
-	size_t n_counters;
-	float *rows, *peaks; /* one counter after the other; peaks NULL: as rows */
-};
 
 struct query {
 	struct stats *s;
@@ -26,7 +16,7 @@ struct query {
 	struct stat_plan plan;
 	size_t n_rows;
 	char *daemon;
-	struct part *parts;
+	struct stat_rows *parts;
 	size_t n_parts, n_series;
 	float *cells; /* of all parts */
 };
@@ -35,106 +25,28 @@ static void
 query_free(struct query *q)
 {
 	for (size_t i = 0; i < q->n_parts; i++)
-		free(q->parts[i].path);
+		stat_rows_fini(&q->parts[i]);
 	free(q->parts);
 	free(q->cells);
 	free(q->daemon);
 	free(q);
 }
 
-/* ---- files, on the worker ---- */
-
 static int
 run(void *arg)
 {
 	struct query *q = arg;
 
-	for (size_t i = 0; i < q->n_parts; i++) {
-		struct part *p = &q->parts[i];
-		struct rrd_range r = {
-			.of = RRD_AVERAGE,
-			.row_s = q->plan.row_s,
-			.first_s = q->plan.first_s,
-			.last_s = q->plan.last_s,
-			.counters = p->counters,
-			.n_counters = p->n_counters,
-		};
-		struct err e = ERR_INIT;
-		int rc = rrd_file_read(&p->file, &r, p->rows, &e);
-
-		r.of = RRD_MAX;
-		if (!rc && p->peaks)
-			rc = rrd_file_read(&p->file, &r, p->peaks, &e);
-		/* What cannot be read is a gap: writing sees to the file. */
-		if (rc && rc != ERR_NOT_FOUND)
-			log_debug("stats", "%s", e.msg);
-	}
+	for (size_t i = 0; i < q->n_parts; i++)
+		stat_rows_read(&q->parts[i], &q->plan);
 	return 0;
-}
-
-/* ---- memory ---- */
-
-/* What the ring knows of a row, which may be more than the file does. */
-static void
-overlay_row(const struct stat_ring *r, const struct query *q, uint64_t end_slot,
-    uint32_t counter, float *row, float *peak)
-{
-	uint64_t n = q->plan.row_s / q->s->step_s, known = 0;
-	float max = NAN;
-	double sum = 0;
-
-	if (end_slot - n + 1 < stat_ring_oldest(r) && !isnan(*row))
-		return;
-	for (uint64_t slot = end_slot - n + 1; slot <= end_slot; slot++) {
-		float v = stat_ring_get(r, slot, counter);
-
-		if (isnan(v))
-			continue;
-		known++;
-		sum += (double)v;
-		max = fmaxf(max, v);
-	}
-	if (!known)
-		return;
-	*row = (float)(sum / (double)known);
-	if (peak)
-		*peak = max;
-}
-
-static void
-overlay(const struct query *q, const struct part *p)
-{
-	const struct stat_object *o = stats_find(q->s, p->id);
-	uint32_t step_s = q->s->step_s;
-	size_t skip = 0;
-
-	if (!o || !stat_ring_newest(o->ring))
-		return;
-	/* Rows before the ring's first slot are the file's alone. */
-	if (stat_ring_oldest(o->ring) * step_s > q->plan.first_s)
-		skip = (stat_ring_oldest(o->ring) * step_s - q->plan.first_s) /
-		       q->plan.row_s;
-	for (size_t k = 0; k < p->n_counters; k++) {
-		for (size_t i = skip; i < q->n_rows; i++) {
-			size_t at = k * q->n_rows + i;
-			uint64_t end_s = q->plan.first_s + i * q->plan.row_s;
-
-			overlay_row(o->ring, q, end_s / step_s, p->counters[k],
-			    &p->rows[at], p->peaks ? &p->peaks[at] : NULL);
-		}
-	}
 }
 
 static bool
 is_in_memory(const struct query *q)
 {
-	if (q->plan.row_s != q->s->step_s)
-		return false;
 	for (size_t i = 0; i < q->n_parts; i++) {
-		const struct stat_object *o = stats_find(q->s, q->parts[i].id);
-
-		if (!o || !stat_ring_newest(o->ring) ||
-		    stat_ring_oldest(o->ring) * q->s->step_s > q->plan.first_s)
+		if (!stat_rows_in_memory(q->s, q->parts[i].id, &q->plan))
 			return false;
 	}
 	return true;
@@ -150,7 +62,7 @@ scale(float *v, size_t n, float by)
 }
 
 static void
-add_series(const struct query *q, const struct part *p, size_t k,
+add_series(const struct query *q, const struct stat_rows *p, size_t k,
     struct stat_series *to, float *room)
 {
 	size_t n = stat_plan_values(&q->plan);
@@ -183,9 +95,9 @@ answer(struct query *q)
 	};
 
 	for (size_t i = 0; i < q->n_parts; i++) {
-		const struct part *p = &q->parts[i];
+		struct stat_rows *p = &q->parts[i];
 
-		overlay(q, p);
+		stat_rows_overlay(p, q->s, &q->plan);
 		for (size_t k = 0; k < p->n_counters; k++, at++)
 			add_series(q, p, k, &series[at], room + at * 3 * n);
 	}
@@ -217,30 +129,23 @@ on_at_hand(void *arg)
 static void
 add_part(struct query *q, const struct stat_ask *ask, obj_id id)
 {
-	unsigned objects = stats_objects_of(q->s->inv, id);
-	struct part *p = &q->parts[q->n_parts++];
+	struct stat_rows *p = &q->parts[q->n_parts++];
 
-	p->id = id;
-	p->path = stats_path(q->s, id);
-	p->file = (struct rrd_file){ p->path, q->daemon, q->s->step_s, objects };
-	for (size_t i = 0; i < ask->n_counters; i++) {
-		if (metric_at(ask->counters[i])->objects & objects)
-			p->counters[p->n_counters++] = ask->counters[i];
-	}
+	stat_rows_init(p, q->s, id, q->daemon, ask->counters, ask->n_counters);
 	q->n_series += p->n_counters;
 }
 
 static void
 make_cells(struct query *q)
 {
-	bool has_peaks = q->plan.row_s != q->s->step_s;
+	bool has_peaks = stat_rows_have_peaks(q->s, &q->plan);
 	size_t n = q->n_series * q->n_rows * (has_peaks ? 2 : 1);
 	float *at = q->cells = xcalloc(n + 1, sizeof(*q->cells));
 
 	for (size_t i = 0; i < n; i++)
 		at[i] = NAN;
 	for (size_t i = 0; i < q->n_parts; i++) {
-		struct part *p = &q->parts[i];
+		struct stat_rows *p = &q->parts[i];
 
 		p->rows = at;
 		at += p->n_counters * q->n_rows;

@@ -145,6 +145,28 @@ stat_ring_get(const struct stat_ring *r, uint64_t slot, uint32_t counter)
 	return v;
 }
 
+void
+stat_ring_copy(const struct stat_ring *r, uint32_t counter, uint64_t first, size_t n,
+    float *ret_v)
+{
+	const uint16_t *column = column_of(r, counter);
+	size_t at = first % r->slots;
+
+	if (!column || is_exact(counter)) {
+		for (size_t i = 0; i < n; i++)
+			ret_v[i] = stat_ring_get(r, first + i, counter);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		uint64_t slot = first + i;
+
+		ret_v[i] = slot > r->newest || slot < r->oldest
+			       ? NAN
+			       : stat_unpack(column[at]);
+		at = at + 1 == r->slots ? 0 : at + 1;
+	}
+}
+
 uint64_t
 stat_ring_newest(const struct stat_ring *r)
 {

@@ -23,6 +23,9 @@ void stat_ring_free(struct stat_ring *r);
 bool stat_ring_put(struct stat_ring *r, uint64_t slot, uint32_t counter, float v);
 /* NaN: a gap, or not kept. */
 float stat_ring_get(const struct stat_ring *r, uint64_t slot, uint32_t counter);
+/* n slots from first on; as stat_ring_get. */
+void stat_ring_copy(const struct stat_ring *r, uint32_t counter, uint64_t first,
+    size_t n, float *ret_v);
 /* 0: it has none. */
 uint64_t stat_ring_newest(const struct stat_ring *r);
 /* The oldest one for which anything may be kept; 0: it has none. */

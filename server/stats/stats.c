@@ -283,6 +283,7 @@ stats_new(const struct stats_opts *o, struct stats **ret, struct err *e)
 	s->by_id = map_new_u64();
 	s->sources = map_new_u64();
 	list_init(&s->objects);
+	list_init(&s->scans);
 	rc = make_folders(s, e);
 	if (rc) {
 		stats_free(s);
@@ -301,6 +302,7 @@ stats_close(struct stats *s)
 	if (w)
 		feed_unfollow(s->inv, on_feed, s);
 	workers_free(w);
+	stat_scan_close(s);
 }
 
 void

@@ -39,6 +39,7 @@ struct stats {
 	uint32_t step_s, slots, write_ms;
 	struct map *by_id; /* struct stat_object */
 	struct list objects;
+	struct list scans; /* of stat_scan.c, under way */
 	struct map *sources; /* host id → struct source, of stat_intake.c */
 	struct timer *tick;  /* writes */
 	struct timer *due;   /* samples of our own */
@@ -73,6 +74,11 @@ void stat_sum_up(struct stats *s, uint64_t slot);
 
 void stat_intake_open(struct stats *s);
 void stat_intake_close(struct stats *s);
+
+/* ---- stat_scan.c ---- */
+
+/* Ends those that are under way; after the workers have ended. */
+void stat_scan_close(struct stats *s);
 
 /* ---- stat_write.c ---- */
 

@@ -1,0 +1,38 @@
+/*
+ * api_stat_ask: which objects, counters and times a question about statistics names.
+ *
+ * Each function answers the call and returns -1 where what it names does not do.
+ */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/id.h"
+#include "base/mem.h"
+#include "base/metric.h"
+
+struct api_call;
+struct stat_want;
+
+#define STAT_OBJECTS_MAX 1000u /* with a series for each */
+
+struct stat_names {
+	obj_id *ids;
+	size_t n_ids;
+	uint8_t counters[METRIC_MAX];
+	size_t n_counters;
+};
+
+struct stat_names *stat_names_new(void);
+void stat_names_free(struct stat_names *a);
+
+/* Those of "objects"; else those of "kind" (preset: guests) that are in "within". */
+int stat_names_read_objects(struct api_call *c, struct stat_names *a);
+/* Those of "counters", names or patterns; else those of level 1. */
+int stat_names_read_counters(struct api_call *c, struct stat_names *a);
+/* One object that something is counted of. */
+int stat_names_add_object(struct api_call *c, const char *word, struct stat_names *a);
+/* "start", "end", "interval" and "points". */
+int stat_want_read(struct api_call *c, struct stat_want *w);
+
+DEFINE_AUTO(stat_names, struct stat_names *, stat_names_free)
