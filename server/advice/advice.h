@@ -13,6 +13,8 @@
 #include "base/err.h"
 #include "base/id.h"
 #include "base/json.h"
+#include "scheduler/sched_view.h"
+#include "server/inventory/inv_drs.h"
 
 struct advice;
 struct arena;
@@ -74,6 +76,9 @@ int advice_rooms(struct advice *a, const struct advice_guest *g, struct arena *m
  */
 int advice_restart_view(
     const struct advice *a, struct sched_view **ret_v, struct err *e) WARN_UNUSED;
+
+/* The scheduler's word for a kind of rule. */
+enum sched_rule_kind advice_rule_kind(enum rule_type type);
 
 /* Room (and an address) given to a machine until advice_hold_drop. A second hold
  * replaces the first. One that runs on another host than the hold's takes room on

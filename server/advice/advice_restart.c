@@ -87,14 +87,26 @@ add_guest(
 	return sched_view_add_guest(v, &g, e);
 }
 
-static const enum sched_rule_kind rule_kinds[] = {
-	[RULE_TOGETHER] = SCHED_RULE_TOGETHER,
-	[RULE_APART] = SCHED_RULE_APART,
-	[RULE_MUST_RUN_ON] = SCHED_RULE_MUST_RUN_ON,
-	[RULE_MUST_NOT_RUN_ON] = SCHED_RULE_MUST_NOT_RUN_ON,
-	[RULE_SHOULD_RUN_ON] = SCHED_RULE_SHOULD_RUN_ON,
-	[RULE_SHOULD_NOT_RUN_ON] = SCHED_RULE_SHOULD_NOT_RUN_ON,
-};
+enum sched_rule_kind
+advice_rule_kind(enum rule_type type)
+{
+	switch (type) {
+	case RULE_TOGETHER:
+		return SCHED_RULE_TOGETHER;
+	case RULE_APART:
+		return SCHED_RULE_APART;
+	case RULE_MUST_RUN_ON:
+		return SCHED_RULE_MUST_RUN_ON;
+	case RULE_MUST_NOT_RUN_ON:
+		return SCHED_RULE_MUST_NOT_RUN_ON;
+	case RULE_SHOULD_RUN_ON:
+		return SCHED_RULE_SHOULD_RUN_ON;
+	case RULE_SHOULD_NOT_RUN_ON:
+	case rule_type_COUNT_:
+		break;
+	}
+	return SCHED_RULE_SHOULD_NOT_RUN_ON;
+}
 
 static int
 add_rule(const struct advice *a, struct sched_view *v, const struct rule *r,
@@ -106,7 +118,7 @@ add_rule(const struct advice *a, struct sched_view *v, const struct rule *r,
 	struct sched_rule s = {
 		.id = obj_id_number(r->o.id),
 		.name = r->o.name,
-		.kind = rule_kinds[r->type],
+		.kind = advice_rule_kind(r->type),
 		.guests = vms,
 		.guest_count = numbers_of(a->inv, &r->vms, r->vms.n, vms),
 		.hosts = hosts,

@@ -3,6 +3,7 @@
  * view.
  */
 #include "scheduler/sched.h"
+#include "server/advice/advice.h"
 #include "server/drs/drs_int.h"
 
 #define CLUSTER  1u
@@ -106,15 +107,6 @@ ids_of(const struct drs_run *r, const uint32_t *places, uint32_t n)
 static int
 add_rules(const struct drs_run *r, struct sched_view *sv, struct err *e)
 {
-	static const enum sched_rule_kind kinds[] = {
-		[RULE_TOGETHER] = SCHED_RULE_TOGETHER,
-		[RULE_APART] = SCHED_RULE_APART,
-		[RULE_MUST_RUN_ON] = SCHED_RULE_MUST_RUN_ON,
-		[RULE_MUST_NOT_RUN_ON] = SCHED_RULE_MUST_NOT_RUN_ON,
-		[RULE_SHOULD_RUN_ON] = SCHED_RULE_SHOULD_RUN_ON,
-		[RULE_SHOULD_NOT_RUN_ON] = SCHED_RULE_SHOULD_NOT_RUN_ON,
-	};
-
 	int rc = 0;
 
 	for (uint32_t i = 0; !rc && i < r->v->rule_count; i++) {
@@ -124,7 +116,7 @@ add_rules(const struct drs_run *r, struct sched_view *sv, struct err *e)
 		struct sched_rule s = {
 			.id = id_of(i),
 			.name = rule->name,
-			.kind = kinds[rule->type],
+			.kind = advice_rule_kind(rule->type),
 			.guests = ids_of(r, rule->guests, rule->guest_count),
 			.guest_count = rule->guest_count,
 		};
