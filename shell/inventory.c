@@ -226,6 +226,10 @@ type_of(enum obj_kind kind)
 		return "DrsRecommendation";
 	case KIND_GROUP:
 		return "DrsClusterGroup";
+	case KIND_ALARMDEF:
+		return "AlarmDefinition";
+	case KIND_ALARM:
+		return "Alarm";
 	case KIND_USER:
 		return "VIAccount";
 	case KIND_TASK:

@@ -16,7 +16,7 @@
 #define CLOSE_FULL            1013
 #define SNAPSHOT_EVENTS       100u
 
-static const char *const sub_names[] = { "inventory", "tasks", "events" };
+static const char *const sub_names[] = { "inventory", "tasks", "events", "alarms" };
 
 void
 watch_send(struct watch *w, struct client *c, char *text_take, size_t n)
@@ -359,7 +359,7 @@ parse_sub_kind(const char *name, enum sub_kind *ret_k, struct err *e)
 		return 0;
 	}
 	return err_set(e, ERR_INVALID,
-	    "kind: wants inventory, tasks or events, got \"%.40s\"", name);
+	    "kind: wants inventory, tasks, events or alarms, got \"%.40s\"", name);
 }
 
 static int

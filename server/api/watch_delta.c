@@ -21,7 +21,10 @@ watch_covers(enum sub_kind s, enum obj_kind k)
 	case SUB_TASKS:
 		return k == KIND_TASK;
 	case SUB_INVENTORY:
-		return k != KIND_TASK && k != KIND_USER && k != KIND_EVENT;
+		return k != KIND_TASK && k != KIND_USER && k != KIND_EVENT &&
+		       k != KIND_ALARM && k != KIND_ALARMDEF;
+	case SUB_ALARMS:
+		return k == KIND_ALARM || k == KIND_ALARMDEF;
 	case SUB_EVENTS:
 	case SUB_KIND_COUNT_:
 		return false;

@@ -20,7 +20,7 @@
 #define WATCH_MAX_SUBS    8u
 #define WATCH_MAX_CLIENTS 1000u
 
-enum sub_kind { SUB_INVENTORY, SUB_TASKS, SUB_EVENTS, SUB_KIND_COUNT_ };
+enum sub_kind { SUB_INVENTORY, SUB_TASKS, SUB_EVENTS, SUB_ALARMS, SUB_KIND_COUNT_ };
 
 struct sub {
 	bool used;

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "loop/loop.h"
+#include "server/inventory/inv_alarm.h"
 #include "server/inventory/inv_drs.h"
 #include "server/inventory/inv_int.h"
 
@@ -127,6 +128,8 @@ GETTER(custspec, KIND_CUSTSPEC)
 GETTER(rule, KIND_RULE)
 GETTER(rec, KIND_REC)
 GETTER(drs_group, KIND_GROUP)
+GETTER(alarm_def, KIND_ALARMDEF)
+GETTER(alarm, KIND_ALARM)
 #undef GETTER
 
 /* Where the id is, or would be, in the array. */

@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "server/inventory/inv_alarm.h"
 #include "server/inventory/inv_drs.h"
 #include "server/inventory/inv_int.h"
 
@@ -41,6 +42,8 @@ enum {
 	FIRST_rule = PLACE_rule_type,
 	FIRST_rec = PLACE_rec_vm,
 	FIRST_drs_group = PLACE_drs_group_type,
+	FIRST_alarm_def = PLACE_alarm_def_entity,
+	FIRST_alarm = PLACE_alarm_definition,
 };
 
 #define STR  .type = FIELD_STR
@@ -96,7 +99,9 @@ static const struct kind_range {
 	[KIND_CUSTSPEC] = { FIRST_custspec, FIRST_rule },
 	[KIND_RULE] = { FIRST_rule, FIRST_rec },
 	[KIND_REC] = { FIRST_rec, FIRST_drs_group },
-	[KIND_GROUP] = { FIRST_drs_group, PLACE_drs_group_members + 1 },
+	[KIND_GROUP] = { FIRST_drs_group, FIRST_alarm_def },
+	[KIND_ALARMDEF] = { FIRST_alarm_def, FIRST_alarm },
+	[KIND_ALARM] = { FIRST_alarm, PLACE_alarm_due + 1 },
 };
 
 const struct field *

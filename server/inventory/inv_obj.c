@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "server/inventory/inv_alarm.h"
 #include "server/inventory/inv_drs.h"
 #include "server/inventory/inv_int.h"
 
@@ -24,6 +25,8 @@ static const size_t sizes[KIND_COUNT_] = {
 	[KIND_RULE] = sizeof(struct rule),
 	[KIND_REC] = sizeof(struct rec),
 	[KIND_GROUP] = sizeof(struct drs_group),
+	[KIND_ALARMDEF] = sizeof(struct alarm_def),
+	[KIND_ALARM] = sizeof(struct alarm),
 };
 
 size_t
@@ -35,7 +38,7 @@ kind_size(enum obj_kind kind)
 bool
 kind_has_unique_names(enum obj_kind kind)
 {
-	return kind != KIND_TASK && kind != KIND_REC;
+	return kind != KIND_TASK && kind != KIND_REC && kind != KIND_ALARM;
 }
 
 struct obj *
