@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/collect/card_load.h"
 #include "host-agent/guest/guests.h"
 #include "host-agent/record/record.h"
 #include "host-agent/resource/disk_io.h"
@@ -78,22 +79,13 @@ read_ages(const char *root, struct figures *f)
 		f->v[FIG_LOAD_PERMILLE] = permille;
 }
 
-/* A card; not what the kernel made up: bridges, guests' ports, tunnels. */
-static bool
-is_card(const char *root, const char *name)
-{
-	AUTO_FREE char *path = xasprintf("%s/sys/class/net/%s/device", root, name);
-
-	return access(path, F_OK) == 0;
-}
-
 static void
 add_devices(const char *root, const struct host_devices *d, struct figures *f)
 {
 	for (size_t i = 0; i < d->n_links; i++) {
 		const struct net_dev *k = &d->links[i];
 
-		if (!is_card(root, k->name))
+		if (!card_is_real(root, k->name))
 			continue;
 		figures_add(f, FIG_NET_IN_BYTES, k->in_bytes);
 		figures_add(f, FIG_NET_OUT_BYTES, k->out_bytes);

@@ -5,6 +5,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/collect/card_load.h"
 #include "host-agent/collect/host_figures.h"
 #include "host-agent/guest/guests.h"
 #include "host-agent/resource/disk_io.h"
@@ -29,6 +30,7 @@ struct sampler {
 	bool in_flight;  /* a batch is not acknowledged */
 	struct figures host;
 	bool has_host;
+	struct card_load cards;
 	struct map *guests; /* number → struct figures, at the last look */
 	struct map *seen;   /* the same, at the look under way */
 	struct list rounds; /* of struct round, oldest first */
@@ -198,6 +200,10 @@ take_host(struct look *k, const struct host_devices *d)
 			f.v[FIG_CPU_US] += k->sum.v[FIG_CPU_US];
 		if (k->sum.v[FIG_MEM_BYTES] != FIG_NONE)
 			f.v[FIG_MEM_BYTES] = k->sum.v[FIG_MEM_BYTES];
+	} else {
+		card_load_look(&s->cards, s->conf.root, d->links, d->n_links);
+		if (s->cards.is_known)
+			f.v[FIG_NET_BUSY_US] = s->cards.busy_us;
 	}
 	fill_set(&k->host, v, figures_samples(s->has_host ? &s->host : NULL, &f, v));
 	k->round.host = &k->host;
@@ -313,6 +319,7 @@ sampler_free(struct sampler *s)
 	LIST_EACH_SAFE(struct round, r, &s->rounds, node)
 		drop(s, r);
 	forget_guests(s->guests);
+	card_load_fini(&s->cards);
 	timer_free(s->tick);
 	timer_free(s->send);
 	free(s);

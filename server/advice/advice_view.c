@@ -173,6 +173,8 @@ add_hosts(const struct advice *a, const struct advice_guest *g, struct sched_vie
 			.cpu_cores = h->cpu_cores,
 			.memory_mb = h->memory_total_mb,
 			.engines = engines_of(h),
+			.network_permille = h->network_busy_permille,
+			.disk_permille = h->disk_busy_permille,
 		};
 		fill_reach(a, h, &s, stores, networks);
 		if (!rc)

@@ -31,6 +31,9 @@ struct drs_host {
 	bool is_closed;  /* takes no guest; one that is leaving does not either */
 	bool is_asleep;  /* in standby: could be woken */
 	const char *why_closed; /* or NULL */
+	/* Why it gets none that need not come: "its network is busy to 91 %"; or NULL.
+	 */
+	const char *busy;
 };
 
 struct drs_guest {
@@ -106,7 +109,8 @@ struct drs_load {
 
 struct drs_alt {
 	uint32_t host;
-	const char *term; /* "reach", "rule", "memory", "back", "closed", "gain" */
+	const char *term; /* "reach", "rule", "memory", "busy", "back", "closed",
+			   * "gain" */
 	const char *text;
 	double imbalance; /* of both resources together, had it gone there */
 };

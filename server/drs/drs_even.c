@@ -7,9 +7,10 @@
 #include "scheduler/balance.h"
 #include "server/drs/drs_int.h"
 
-#define MAX_PER_HOST 8u  /* moves from or to one host in a run */
-#define MAX_MOVES    64u /* in a plan: what comes then is planned with the loads of then \
-			  */
+#define MAX_PER_HOST 8u /* moves from or to one host in a run */
+#define MAX_MOVES                                                           \
+	64u /* in a plan: what comes then is planned with the loads of then \
+	     */
 
 struct even {
 	struct drs_run *r;
@@ -37,6 +38,7 @@ take_hosts(struct even *x)
 		x->b.hosts[x->b.host_count++] = (struct bal_host){
 			.cpu_cap = host->cpu_mhz,
 			.mem_cap = host->mem_mb,
+			.busy = host->busy != NULL,
 		};
 	}
 }
@@ -198,8 +200,7 @@ next_change(struct even *x, struct bal_change *ret)
 {
 	const struct bal_limits l = {
 		.max_moved = x->b.guest_count,
-		.min_gain = policy_least_gain(
-		    x->r->v->threshold, x->b.host_count),
+		.min_gain = policy_least_gain(x->r->v->threshold, x->b.host_count),
 	};
 
 	return bal_next(&x->b, &l, ret);

@@ -102,6 +102,10 @@ drs_against(const struct drs_run *r, uint32_t guest, uint32_t host, bool is_stri
 		*ret_text = reach->why_not[host];
 		return "reach";
 	}
+	if (is_strict && h->busy) {
+		*ret_text = h->busy;
+		return "busy";
+	}
 	if (is_strict && g->came_from == h) {
 		*ret_text = "it came from there a short while ago";
 		return "back";

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/map.h"
 #include "base/str.h"
+#include "scheduler/sched_view.h"
 #include "server/admission/admission.h"
 #include "server/drs/drs_past.h"
 #include "server/hosts/hosts.h"
@@ -65,6 +66,18 @@ why_closed(const struct gather *x, const struct host *h)
 	return NULL;
 }
 
+static const char *
+why_busy(const struct gather *x, const struct host *h)
+{
+	bool is_network = h->network_busy_permille > SCHED_BUSY;
+	uint32_t most = is_network ? h->network_busy_permille : h->disk_busy_permille;
+
+	if (most <= SCHED_BUSY)
+		return NULL;
+	return arena_printf(x->mem, "its %s busy to %u.%u %%",
+	    is_network ? "network is" : "disks are", most / 10, most % 10);
+}
+
 static void
 add_host(struct gather *x, const struct host *h)
 {
@@ -88,6 +101,7 @@ add_host(struct gather *x, const struct host *h)
 		.is_closed = why_closed(x, h) != NULL,
 		.is_asleep = h->standby == STANDBY_IN,
 		.why_closed = why_closed(x, h),
+		.busy = why_busy(x, h),
 	};
 	note_place(x->host_at, h->o.id, at);
 	x->view->host_count++;

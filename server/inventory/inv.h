@@ -60,6 +60,9 @@ struct host { /* parent: cluster */
 	enum maintenance_state maintenance;
 	enum standby_state standby;
 	bool flapping; /* it comes and goes: gets no guests */
+	/* Of what its busiest card carries, and of the time that threads waited for
+	 * disks, over five minutes; 0: or not known */
+	uint32_t network_busy_permille, disk_busy_permille;
 	uint32_t ha_slot; /* its block in its cluster's lease areas; 0: none yet */
 	/* Its incarnation, and the last one that gets no lease any more (ha_decide.h)
 	 */

@@ -178,6 +178,7 @@ on_due(void *arg)
 
 	put_datastores(s, slot);
 	stat_sum_up(s, slot);
+	stat_tell_busy(s, slot);
 	arm_due(s);
 }
 

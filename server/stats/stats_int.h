@@ -70,6 +70,11 @@ extern const enum obj_kind stat_kinds[STAT_KINDS];
 /* Pools and clusters, of what was sampled. */
 void stat_sum_up(struct stats *s, uint64_t slot);
 
+/* ---- stat_busy.c ---- */
+
+/* Of the five minutes up to it, to the inventory. */
+void stat_tell_busy(struct stats *s, uint64_t slot);
+
 /* ---- stat_intake.c ---- */
 
 void stat_intake_open(struct stats *s);

@@ -121,6 +121,35 @@ test_two_loaded_guests_part(void **state)
 	arena_free(w.mem);
 }
 
+/* Nobody goes there to even things out, and the reason is told; who has to leave does
+ * where there is no other place. */
+static void
+test_busy_hosts_are_avoided(void **state)
+{
+	struct world w;
+
+	world_init(&w, 3);
+	guest(&w, "a", 0, 2000, 1024);
+	guest(&w, "b", 0, 2000, 1024);
+	w.hosts[1].busy = "its network is busy to 91.0 %";
+	decide(&w);
+	assert_int_equal(w.plan.move_count, 1);
+	const struct drs_move *m = &w.plan.moves[0];
+	assert_int_equal(m->to, 2);
+	assert_int_equal(m->alt_count, 1);
+	assert_int_equal(m->alts[0].host, 1);
+	assert_string_equal(m->alts[0].term, "busy");
+	assert_string_equal(m->alts[0].text, w.hosts[1].busy);
+	w.hosts[2].busy = "its disks are busy to 80.1 %";
+	decide(&w);
+	assert_int_equal(w.plan.move_count, 0);
+	w.hosts[0].is_leaving = true;
+	decide(&w);
+	assert_int_equal(w.plan.move_count, 2);
+	assert_int_equal(w.plan.blocker_count, 0);
+	arena_free(w.mem);
+}
+
 /* What comes at this time every day is no surprise. */
 static void
 test_peaks_that_are_expected_keep_it_where_it_is(void **state)
@@ -469,6 +498,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_two_loaded_guests_part),
+		cmocka_unit_test(test_busy_hosts_are_avoided),
 		cmocka_unit_test(test_peaks_that_are_expected_keep_it_where_it_is),
 		cmocka_unit_test(test_it_does_not_go_back),
 		cmocka_unit_test(test_busy_memory_costs),

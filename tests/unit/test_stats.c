@@ -253,6 +253,36 @@ samples_are_asked_for(void **state)
 	assert_true(a.v[2] == 30);
 }
 
+static const struct host *
+host_row(const struct bed *b)
+{
+	return inv_host(b->w->inv, b->host);
+}
+
+/* Five minutes of it, so that a burst counts little, and what is long ago nothing. */
+static void
+hosts_tell_how_busy_they_are(void **state)
+{
+	struct bed *b = *state;
+
+	for (unsigned i = 0; i < 3; i++) {
+		uint64_t slot = stats_slot(b->stats, clock_wall_ms(b->w->clock));
+
+		stats_put(b->stats, b->host, slot, METRIC_NET_UTILIZATION, 90);
+		stats_put(b->stats, b->host, slot, METRIC_DISK_PRESSURE,
+		    i ? 12.5f : 100);
+		go_to_slot(b);
+	}
+	clock_advance(b->w->clock, STEP_MS / 2);
+	world_settle(b->w);
+	assert_in_range(host_row(b)->network_busy_permille, 899, 901);
+	assert_in_range(host_row(b)->disk_busy_permille, 416, 418);
+	for (unsigned i = 0; i < 16; i++)
+		go_to_slot(b);
+	assert_int_equal(host_row(b)->network_busy_permille, 0);
+	assert_int_equal(host_row(b)->disk_busy_permille, 0);
+}
+
 static void
 age_not_the_hosts_clock_places_a_sample(void **state)
 {
@@ -516,6 +546,7 @@ main(void)
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(samples_are_asked_for),
+		CASE(hosts_tell_how_busy_they_are),
 		CASE(age_not_the_hosts_clock_places_a_sample),
 		CASE(a_clock_that_is_set_back_loses_no_samples),
 		CASE(a_host_speaks_of_its_own_guests_alone),
