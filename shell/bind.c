@@ -24,6 +24,8 @@ const struct param common_params[] = {
 	    "only say what would be done" },
 	[COMMON_CONFIRM] = { "Confirm", "cf", P_SWITCH, -1, 0, KIND_NONE, NULL,
 	    "ask first, or with :$false do not" },
+	[COMMON_SERVER] = { "Server", NULL, P_ANY, -1, 0, KIND_NONE, NULL,
+	    "only on these of the servers that are connected" },
 	[COMMON_COUNT] = { NULL, NULL, P_ANY, -1, 0, KIND_NONE, NULL, NULL },
 };
 
@@ -277,12 +279,12 @@ bind_common(
 			v = l->v[++*at].v;
 		}
 		AUTO(val)
-		struct val text =
-		    common_params[i].words ? action_text(v) : val_to_text(v);
-		if (common_params[i].words &&
-		    check_words(&common_params[i], text, e) < 0)
+		struct val to = common_params[i].words           ? action_text(v)
+				: common_params[i].type == P_ANY ? val_ref(v)
+								 : val_to_text(v);
+		if (common_params[i].words && check_words(&common_params[i], to, e) < 0)
 			return ERR_INVALID;
-		val_set(&st->common[i], val_ref(text));
+		val_set(&st->common[i], val_ref(to));
 	}
 	st->common_given[i] = true;
 	return 0;
@@ -299,7 +301,8 @@ bind_named(struct stage *st, const struct arg_list *l, size_t *at, struct err *e
 	if (rc < 0) {
 		size_t c = 0;
 		if (rc == ERR_NOT_FOUND &&
-		    param_find(common_params, a->name, &c, e) == 0)
+		    param_find(common_params, a->name, &c, e) == 0 &&
+		    (c != COMMON_SERVER || st->is_servers))
 			return bind_common(st, l, at, c, e);
 		*e = mine;
 		return rc;

@@ -6,6 +6,7 @@
 
 #define CMD(name, ops, arg, impact, out, help) extern const struct cmd_ops ops_##ops;
 #define PARAM(name, alias, type, pos, flags, kind, words, help)
+#define ROUTE(method, path, fields)
 #define EXAMPLE(line, what)
 #define END
 #include "shell/cmd.def"
@@ -30,6 +31,25 @@ static const struct cmd cmds[] = {
 #include "shell/cmd.def"
 #undef CMD
 #undef PARAM
+#undef ROUTE
+#undef EXAMPLE
+#undef END
+};
+
+/* A row without a path starts the cmdlet that it names. */
+static const struct {
+	const char *cmd, *path;
+} routes[] = {
+
+#define CMD(name, ops, arg, impact, out, help) { name, NULL },
+#define PARAM(name, alias, type, pos, flags, kind, words, help)
+#define ROUTE(method, path, fields) { NULL, path },
+#define EXAMPLE(line, what)
+#define END
+#include "shell/cmd.def"
+#undef CMD
+#undef PARAM
+#undef ROUTE
 #undef EXAMPLE
 #undef END
 };
@@ -41,11 +61,13 @@ static const struct {
 
 #define CMD(name, ops, arg, impact, out, help) { name, NULL, NULL },
 #define PARAM(name, alias, type, pos, flags, kind, words, help)
+#define ROUTE(method, path, fields)
 #define EXAMPLE(line, what) { NULL, line, what },
 #define END
 #include "shell/cmd.def"
 #undef CMD
 #undef PARAM
+#undef ROUTE
 #undef EXAMPLE
 #undef END
 };
@@ -129,6 +151,23 @@ cmd_example(const struct cmd *c, size_t i, const char **ret_line, const char **r
 			*ret_what = examples[k].what;
 			return true;
 		}
+	}
+	return false;
+}
+
+bool
+cmd_is_servers(const struct cmd *c)
+{
+	bool mine = false;
+
+	/* Who logs in or out has a server already, or none yet. */
+	if (c->ops == &ops_connect || c->ops == &ops_disconnect)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
+		if (routes[i].cmd)
+			mine = !strcmp(routes[i].cmd, c->name);
+		else if (mine)
+			return true;
 	}
 	return false;
 }

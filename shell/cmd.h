@@ -67,6 +67,8 @@ const char *cmd_alias_of(const char *name, size_t i); /* its i-th alias, or NULL
 /* Its i-th line to learn from, and what that does; false behind the last. */
 bool cmd_example(
     const struct cmd *c, size_t i, const char **ret_line, const char **ret_what);
+/* Does it speak to a server? */
+bool cmd_is_servers(const struct cmd *c);
 extern const struct param common_params[];
 
 enum {
@@ -78,6 +80,7 @@ enum {
 	COMMON_DEBUG,
 	COMMON_WHATIF,
 	COMMON_CONFIRM,
+	COMMON_SERVER, /* of cmdlets that speak to a server */
 	COMMON_COUNT
 };
 
@@ -98,6 +101,8 @@ struct stage {
 	struct streams streams;
 	unsigned merged; /* streams that go with the output, by number */
 	struct sink tee, *tee_out;
+	bool is_servers; /* it speaks to a server */
+	struct fan *fan; /* its visits to several (sites.h); NULL: one server */
 	void *state;
 };
 
@@ -147,6 +152,8 @@ enum run stage_fail(struct stage *st, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* No more input is wanted. */
 enum run stage_stop(struct stage *st);
+/* A name was looked for here: has no server one, now that all were asked? */
+bool stage_lacks(struct stage *st, const char *name, bool is_here);
 
 enum should { SHOULD_DO, SHOULD_SKIP, SHOULD_FAIL };
 /* -WhatIf, -Confirm; detail may be NULL. SHOULD_FAIL: thrown. */
@@ -194,7 +201,8 @@ int credential_make(struct val args, struct val *ret_v, struct err *e) WARN_UNUS
 
 /* script.c */
 bool script_is(const char *name); /* does a command of that name mean a file? */
-/* Words of a command line to the parameters of a script's body, in the scope at hand. */
+/* Words of a command line to the parameters of a script's body, in the scope at hand.
+ */
 enum run script_take_words(
     struct shell *sh, const struct node *body, char *const *words, size_t n);
 /* Its tree lives as long as the shell. */

@@ -10,6 +10,7 @@
 #include "shell/connect.h"
 #include "shell/http.h"
 #include "shell/rest.h"
+#include "shell/sites.h"
 
 #define SAVED_TOKEN_DAYS 365
 
@@ -207,7 +208,7 @@ static enum run
 connect_process(struct stage *st, struct val v)
 {
 	struct err e = ERR_INIT;
-	struct site *s = wanted_site(st, &e), *before = st->sh->site;
+	struct site *s = wanted_site(st, &e);
 	int rc = s ? take_ca(st, s, &e) : e.code;
 
 	if (s && rc == 0)
@@ -219,9 +220,11 @@ connect_process(struct stage *st, struct val v)
 			rc = check_token(st, s, &e);
 		if (rc == 0 && get_switch(st, "SaveCredentials"))
 			rc = save(st, s, &e);
+		if (rc == 0)
+			rc = sites_add(st->sh, s, &e);
 	}
 	if (rc < 0) {
-		st->sh->site = before;
+		st->sh->site = sites_default(st->sh);
 		AUTO_FREE char *name = s ? xstrdup(s->name) : first_server(st);
 		site_free(s);
 		st->sh->login_failed = true;
@@ -230,28 +233,41 @@ connect_process(struct stage *st, struct val v)
 		/* What follows was meant for this server and must not reach another. */
 		return throw_record(st->sh, fault_record(st->node, &e, VAL_NONE), true);
 	}
-	site_free(before);
 	st->sh->login_failed = false;
 	return put(st, site_record(s));
 }
 
 const struct cmd_ops ops_connect = { 0, NULL, connect_process, NULL, NULL };
 
-static enum run
-disconnect_process(struct stage *st, struct val v)
+static void
+disconnect(struct shell *sh, struct site *s)
 {
-	struct site *s = st->sh->site;
 	AUTO(json) json *answer = NULL;
 	struct err e = ERR_INIT;
 
-	if (!s)
-		return stage_fail(st, ERR_BAD_STATE, "no server is connected");
+	sh->site = s;
 	/* A saved token stays good; a login's is given back. */
 	if (s->is_session &&
-	    rest_change(st->sh, "DELETE", "/sessions/current", NULL, &answer, &e) < 0)
-		warn(st->sh, "%s: %s", s->name, e.msg);
-	site_free(s);
-	st->sh->site = NULL;
+	    rest_change(sh, "DELETE", "/sessions/current", NULL, &answer, &e) < 0)
+		warn(sh, "%s: %s", s->name, e.msg);
+	sites_drop(sh, s);
+}
+
+static enum run
+disconnect_process(struct stage *st, struct val v)
+{
+	struct val which = get_arg(st, "Server");
+	struct site *sites[MAX_SITES] = { sites_default(st->sh) };
+	unsigned n = 1;
+	struct err e = ERR_INIT;
+
+	if (!st->sh->n_sites)
+		return stage_fail(st, ERR_BAD_STATE, "no server is connected");
+	if (which.type != VAL_NULL && sites_match(st->sh, which, sites, &n, &e) < 0)
+		return stage_error(st, &e, which);
+	for (unsigned i = 0; i < n; i++)
+		disconnect(st->sh, sites[i]);
+	st->sh->site = sites_default(st->sh);
 	return RUN_OK;
 }
 
@@ -265,8 +281,8 @@ get_server_process(struct stage *st, struct val v)
 	enum run rc;
 
 	if (!get_switch(st, "Saved"))
-		return st->sh->site ? put(st, site_record(st->sh->site)) : RUN_OK;
-	if (servers_list(&list, &e) < 0)
+		list = var_get(st->sh, "DefaultVIServers");
+	else if (servers_list(&list, &e) < 0)
 		return stage_error(st, &e, VAL_NONE);
 	rc = put_each(st->out, list);
 	val_free(list);

@@ -152,7 +152,7 @@ report_missing(struct stage *st, const struct wish *w)
 	for (size_t i = 0; i < val_count(w->names) && rc == RUN_OK; i++) {
 		struct err e = ERR_INIT;
 		const char *name = val_at(w->names, i).text->s;
-		if (w->hit[i] || strpbrk(name, "*?["))
+		if (strpbrk(name, "*?[") || !stage_lacks(st, name, w->hit[i]))
 			continue;
 		err_set(&e, ERR_NOT_FOUND, "there is no %s \"%s\"", word_of(w), name);
 		rc = stage_error(st, &e, val_at(w->names, i));
@@ -180,19 +180,19 @@ put_by_id(struct stage *st, const struct wish *w)
 	enum run rc = RUN_OK;
 
 	for (size_t i = 0; i < val_count(w->ids) && rc == RUN_OK; i++) {
+		const char *id = val_at(w->ids, i).text->s;
 		struct err e = ERR_INIT;
 		struct val r = VAL_NONE;
-		if (inventory_get(st->sh, w->kind, val_at(w->ids, i).text->s, &r, &e) <
-		    0) {
-			rc = stage_error(st, &e, val_at(w->ids, i));
-		} else if (is_wanted_kind(w, r)) {
-			rc = put(st, r);
-		} else {
-			err_set(&e, ERR_NOT_FOUND, "%s is no %s",
-			    val_at(w->ids, i).text->s, word_of(w));
-			rc = stage_error(st, &e, val_at(w->ids, i));
+		int got = inventory_get(st->sh, w->kind, id, &r, &e);
+		if (!got && !is_wanted_kind(w, r)) {
 			val_free(r);
+			got = err_set(&e, ERR_NOT_FOUND, "%s is no %s", id, word_of(w));
 		}
+		bool lacks = stage_lacks(st, id, !got);
+		if (!got)
+			rc = put(st, r);
+		else if (lacks || got != ERR_NOT_FOUND)
+			rc = stage_error(st, &e, val_at(w->ids, i));
 	}
 	return rc;
 }

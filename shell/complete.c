@@ -75,6 +75,8 @@ offer_params(const struct cmd *cmd, struct completion *c, const char *front)
 					p == &common_params[COMMON_CONFIRM];
 			if (changing && cmd->impact == READS)
 				continue;
+			if (p == &common_params[COMMON_SERVER] && !cmd_is_servers(cmd))
+				continue;
 			AUTO_FREE char *word = xasprintf("-%s", p->name);
 			offer(c, front, word);
 		}
@@ -133,7 +135,8 @@ static void
 offer_variables(struct shell *sh, struct completion *c, const char *front)
 {
 	static const char *const own[] = { "$_", "$true", "$false", "$null", "$Error",
-		"$DefaultVIServer", "$PSVersionTable", "$HOME", "$PWD" };
+		"$DefaultVIServer", "$DefaultVIServers", "$PSVersionTable", "$HOME",
+		"$PWD" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
 		offer(c, front, own[i]);

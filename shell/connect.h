@@ -35,7 +35,10 @@ struct site {
 	struct secret *token;
 	bool is_session; /* the token is a login's, to be given back */
 	struct http *http;
-	bool answered;       /* it has been reached in this run */
+	struct text
+	    *label;    /* "host:port", as its objects carry it; NULL: not connected */
+	bool gone;     /* it was disconnected */
+	bool answered; /* it has been reached in this run */
 	char request_id[64]; /* of the last answer that was an error */
 	struct map *known;   /* id → struct known, owned (see inventory.h) */
 	unsigned fetched;    /* kinds of which all are known: bits of 1 << kind */
@@ -54,6 +57,8 @@ const struct server *site_at(const struct site *s);
 bool site_go_on(struct site *s);
 /* Prepare TLS; nothing is sent yet. */
 int site_prepare(struct site *s, struct err *e) WARN_UNUSED;
+/* "host:port" of its first server. */
+struct val site_label(const struct site *s);
 /* {Name, Port, User}; null for none. */
 struct val site_record(const struct site *s);
 /* The connection at hand, or the saved default one. */

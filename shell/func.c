@@ -209,7 +209,8 @@ bind_named(struct shell *sh, const struct node *params, const struct arg_list *l
 	size_t i = 0, c = 0;
 
 	if (param_of(sh, params, a->name, &i, &e) < 0) {
-		if (param_find(common_params, a->name, &c, NULL) < 0)
+		if (param_find(common_params, a->name, &c, NULL) < 0 ||
+		    c == COMMON_SERVER)
 			return throw_err(sh, a->node, &e);
 		return bind_preference(sh, l, at, c, st);
 	}

@@ -247,6 +247,8 @@ reference_to(struct shell *sh, const char *id)
 
 	table_set(r.table, "Name", val_text(k ? k->name : id));
 	table_set(r.table, "Id", val_text(id));
+	if (sh->site)
+		table_set_from(r.table, sh->site->label);
 	return r;
 }
 
@@ -299,6 +301,25 @@ words_for(unsigned kinds)
 	while (k < KIND_COUNT_ - 1 && !(kinds & 1u << k))
 		k++;
 	return kind_word((enum obj_kind)k);
+}
+
+bool
+name_is_known(struct shell *sh, struct val name, unsigned kinds)
+{
+	AUTO_FREE char *s = val_cstr(name);
+	struct err e = ERR_INIT;
+
+	if (kinds & 1u << kind_of(s) && known_get(sh, s))
+		return true;
+	/* Who cannot be asked shall say so himself. */
+	if (fetch_kinds(sh, kinds, &e) < 0)
+		return true;
+	MAP_EACH(sh->site->known, it) {
+		const struct known *k = it.value;
+		if (kinds & 1u << kind_of(k->id) && wild_match(s, k->name))
+			return true;
+	}
+	return false;
 }
 
 /* What one name, id or record means, added to list. */

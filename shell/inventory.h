@@ -54,6 +54,9 @@ enum run resolve(
 /* The same, where the first that fits nothing is an error and ends it. */
 int resolve_all(struct stage *st, struct val given, unsigned kinds,
     struct val *ret_list, struct err *e) WARN_UNUSED;
+/* Does the server that is visited have a kind's object of that name (wildcards) or id?
+ */
+bool name_is_known(struct shell *sh, struct val name, unsigned kinds);
 /* The one object that given means, as a list of one; an error if it means none or more.
  */
 int resolve_only(struct stage *st, struct val given, unsigned kinds,

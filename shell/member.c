@@ -105,6 +105,19 @@ span_part(int64_t ms, const char *name)
 	return VAL_NONE;
 }
 
+/* What tells the object from all others, on whatever server. */
+static struct val
+uid_of(const struct table *t)
+{
+	const struct val *id = table_get(t, "Id");
+	struct str b = STR_INIT;
+
+	str_addf(&b, "/VIServer=%s/%s=", t->from->s, t->type);
+	val_add_text(&b, id ? *id : VAL_NONE);
+	str_addc(&b, '/');
+	return val_from_str(&b);
+}
+
 static struct val
 table_member(const struct table *t, const char *name)
 {
@@ -118,6 +131,8 @@ table_member(const struct table *t, const char *name)
 		return keys_of(t, false);
 	if (t->kind == TABLE_HASH && !strcasecmp(name, "Values"))
 		return keys_of(t, true);
+	if (t->from && !strcasecmp(name, "Uid"))
+		return uid_of(t);
 	return VAL_NONE;
 }
 

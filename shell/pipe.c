@@ -4,13 +4,14 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "shell/cmd.h"
+#include "shell/sites.h"
 
 struct pipeline {
 	struct shell *sh;
 	struct stage *stages;
 	size_t n;
-	size_t said; /* stages up to the command that redirections speak of; 0: the head */
+	size_t
+	    said; /* stages up to the command that redirections speak of; 0: the head */
 	struct stage *files; /* Out-File of messages */
 	size_t n_files, n_begun;
 	bool head_is_value;
@@ -20,7 +21,7 @@ struct pipeline {
 
 typedef enum run (*stage_fn)(struct stage *st);
 
-/* Its messages go where it was told. */
+/* Its messages go where it was told, and whatever server it visits, it comes back. */
 static enum run
 stage_call(struct stage *st, stage_fn fn)
 {
@@ -31,7 +32,26 @@ stage_call(struct stage *st, stage_fn fn)
 	if (fn)
 		rc = fn(st);
 	st->sh->streams = outer;
+	if (st->is_servers)
+		st->sh->site = sites_default(st->sh);
 	return rc;
+}
+
+static enum run
+stage_begin(struct stage *st)
+{
+	if (!fan_is_wanted(st))
+		return st->cmd->ops->begin ? st->cmd->ops->begin(st) : RUN_OK;
+	fan_new(st);
+	return RUN_OK;
+}
+
+static enum run
+stage_end(struct stage *st)
+{
+	if (st->fan)
+		return fan_end(st);
+	return st->cmd->ops->end ? st->cmd->ops->end(st) : RUN_OK;
 }
 
 static enum run
@@ -45,8 +65,10 @@ stage_process(struct stage *st, struct val v)
 	if (st->has_input && args_bind_input(st, v, &e) < 0)
 		rc = stage_error(st, &e, v);
 	else
-		rc = st->cmd->ops->process(st, v);
+		rc = st->fan ? fan_process(st, v) : st->cmd->ops->process(st, v);
 	st->sh->streams = outer;
+	if (st->is_servers)
+		st->sh->site = sites_default(st->sh);
 	return rc;
 }
 
@@ -84,6 +106,7 @@ stage_init(
 	st->sh = sh;
 	st->cmd = cmd;
 	st->node = node;
+	st->is_servers = cmd_is_servers(cmd);
 	if (sh->streams)
 		st->streams = *sh->streams;
 	st->args = xcalloc(n + 1, sizeof(*st->args));
@@ -120,6 +143,8 @@ stage_fini(struct stage *st)
 {
 	if (!st->cmd)
 		return;
+	if (st->fan)
+		fan_free(st);
 	if (st->cmd->ops->fini)
 		st->cmd->ops->fini(st);
 	keep(st, COMMON_OUT_VAR, &st->kept);
@@ -375,7 +400,7 @@ pipeline_begin(struct pipeline *p)
 		p->n_begun++;
 	}
 	for (size_t i = 0; i < p->n && rc == RUN_OK; i++)
-		rc = stage_call(&p->stages[i], p->stages[i].cmd->ops->begin);
+		rc = stage_call(&p->stages[i], stage_begin);
 	return rc;
 }
 
@@ -388,7 +413,7 @@ pipeline_run(struct pipeline *p, const struct node *n, struct sink *out)
 		rc = pipeline_feed(p, n, out);
 	for (size_t i = first_alive(p, rc);
 	     i < p->n && (rc == RUN_OK || rc == RUN_STOP); i++) {
-		rc = stage_call(&p->stages[i], p->stages[i].cmd->ops->end);
+		rc = stage_call(&p->stages[i], stage_end);
 		if (rc == RUN_STOP) {
 			size_t alive = first_alive(p, rc);
 			if (alive <= i || alive == p->n)

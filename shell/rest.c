@@ -184,6 +184,8 @@ call(
 		tried = 0;
 		rc = site_go_on(s) || s->n_servers == 1 ? 0 : rc;
 	}
+	if (rc < 0 && sh->n_sites > 1)
+		err_wrap(e, "%s", s->name);
 	if (rc < 0 && (rc == ERR_UNAUTHENTICATED || (sh->site && !sh->site->answered)))
 		sh->login_failed = true;
 	return rc;

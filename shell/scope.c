@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "shell/connect.h"
 #include "shell/shell.h"
+#include "shell/sites.h"
 
 void
 scope_push(struct shell *sh, struct scope *s)
@@ -73,13 +74,23 @@ default_server(const struct shell *sh)
 	struct site *s = NULL;
 	struct val r;
 
-	if (sh->site)
-		return site_record(sh->site);
+	if (sh->n_sites)
+		return site_record(sites_default(sh));
 	if (servers_load(NULL, &s, &e) < 0)
 		return VAL_NONE;
 	r = site_record(s);
 	site_free(s);
 	return r;
+}
+
+static struct val
+all_servers(const struct shell *sh)
+{
+	struct val list = val_list();
+
+	for (unsigned i = 0; i < sh->n_sites; i++)
+		list_push(list.list, site_record(sh->sites[i]));
+	return list;
 }
 
 /* Variables that the shell itself knows. */
@@ -112,6 +123,8 @@ var_builtin(const struct shell *sh, const char *name, struct val *ret_v)
 		*ret_v = val_int(sh->exit_code);
 	else if (!strcasecmp(name, "DefaultVIServer"))
 		*ret_v = default_server(sh);
+	else if (!strcasecmp(name, "DefaultVIServers"))
+		*ret_v = all_servers(sh);
 	else
 		return false;
 	return true;

@@ -6,9 +6,9 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "shell/cmd.h"
-#include "shell/connect.h"
 #include "shell/parse.h"
 #include "shell/print.h"
+#include "shell/sites.h"
 
 /* What scripts find set before they set it. */
 static void
@@ -63,7 +63,7 @@ shell_free(struct shell *sh)
 	for (size_t i = 0; i < sh->n_programs; i++)
 		arena_free(sh->programs[i]);
 	free(sh->programs);
-	site_free(sh->site);
+	sites_free_all(sh);
 	free(sh);
 }
 

@@ -16,6 +16,7 @@ struct site;
 #define MAX_CALLS  200
 #define MAX_STEPS  3000 /* nested evaluations */
 #define MAX_ERRORS 256
+#define MAX_SITES  16u /* servers at once */
 
 /* How a piece of script ended. */
 enum run {
@@ -95,7 +96,12 @@ struct shell {
 	const char *script; /* its file, or NULL */
 	struct screen screen;
 	const struct streams *streams; /* of what runs now; NULL: all to the screen */
-	struct site *site;             /* the connection, NULL: none yet */
+	struct site
+	    *site; /* whom calls go to: the default one, or whom a cmdlet visits */
+	struct site *sites[MAX_SITES]; /* the connections, the default one last */
+	unsigned n_sites;
+	struct site **gone; /* given up; freed with the shell */
+	size_t n_gone;
 };
 
 struct shell *shell_new(void);

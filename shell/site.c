@@ -9,6 +9,7 @@
 #include "shell/http.h"
 #include "shell/inventory.h"
 #include "shell/shell.h"
+#include "shell/sites.h"
 
 struct site *
 site_new(const char *name, const char *address, unsigned port)
@@ -33,6 +34,8 @@ site_free(struct site *s)
 	secret_free(s->token);
 	for (unsigned i = 0; i < s->n_servers; i++)
 		free(s->servers[i].address);
+	if (s->label)
+		val_free((struct val){ .type = VAL_TEXT, .text = s->label });
 	free(s->name);
 	free(s->leader);
 	free(s->user);
@@ -147,6 +150,17 @@ site_prepare(struct site *s, struct err *e)
 }
 
 struct val
+site_label(const struct site *s)
+{
+	const struct server *first = &s->servers[0];
+	AUTO_FREE char *text =
+	    xasprintf(strchr(first->address, ':') ? "[%s]:%u" : "%s:%u", first->address,
+		first->port);
+
+	return val_text(text);
+}
+
+struct val
 site_record(const struct site *s)
 {
 	struct val r;
@@ -160,6 +174,9 @@ site_record(const struct site *s)
 	AUTO_FREE char *uri =
 	    xasprintf("https://%s:%u/", site_at(s)->address, site_at(s)->port);
 	table_set(r.table, "ServiceUri", val_text(uri));
+	if (s->label)
+		table_set(r.table, "Uid",
+		    val_ref((struct val){ .type = VAL_TEXT, .text = s->label }));
 	return r;
 }
 
@@ -174,8 +191,12 @@ site_need(struct shell *sh, struct site **ret_site, struct err *e)
 			sh->login_failed = true;
 			return e->code;
 		}
-		sh->site = s;
+		if (sites_add(sh, s, e) < 0)
+			return e->code;
 	}
+	if (sh->site->gone)
+		return err_set(e, ERR_BAD_STATE, "server %s has been disconnected",
+		    sh->site->name);
 	*ret_site = sh->site;
 	return 0;
 }

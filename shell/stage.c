@@ -7,7 +7,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
-#include "shell/cmd.h"
+#include "shell/sites.h"
 
 static size_t
 position(const struct stage *st, const char *name)
@@ -58,8 +58,15 @@ get_switch(const struct stage *st, const char *name)
 enum run
 put(struct stage *st, struct val v_take)
 {
-	enum run rc = st->out->put(st->out, v_take);
+	struct site *here = st->sh->site;
+	enum run rc;
 
+	if (st->is_servers && here && v_take.type == VAL_TABLE && !v_take.table->from)
+		table_set_from(v_take.table, here->label);
+	rc = st->out->put(st->out, v_take);
+	/* What came behind may have visited others. */
+	if (st->is_servers)
+		st->sh->site = here;
 	val_free(v_take);
 	return rc;
 }
@@ -98,6 +105,12 @@ stage_stop(struct stage *st)
 {
 	st->sh->stopper = st;
 	return RUN_STOP;
+}
+
+bool
+stage_lacks(struct stage *st, const char *name, bool is_here)
+{
+	return st->fan ? fan_lacks(st, name, is_here) : !is_here;
 }
 
 static bool

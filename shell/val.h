@@ -67,7 +67,8 @@ struct member {
 struct table {
 	unsigned refs;
 	enum table_kind kind;
-	const char *type; /* "Hashtable", "VirtualMachine"; a literal */
+	const char *type;  /* "Hashtable", "VirtualMachine"; a literal */
+	struct text *from; /* the server it came from, "host:port"; NULL: none */
 	size_t n, cap;
 	struct member *m;
 	struct map *index; /* of large tables: folded key → its member */
@@ -143,6 +144,7 @@ struct val *table_get(const struct table *t, const char *key);
 void table_set(struct table *t, const char *key, struct val v_take);
 bool table_del(struct table *t, const char *key);
 struct val table_copy(const struct table *t);
+void table_set_from(struct table *t, struct text *from); /* one more owner */
 /* The inventory id of a record or reference, NULL if it has none. */
 const char *record_id(struct val v);
 

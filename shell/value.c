@@ -79,6 +79,18 @@ list_free(struct items *l)
 	free(l);
 }
 
+void
+table_set_from(struct table *t, struct text *from)
+{
+	struct text *old = t->from;
+
+	if (from)
+		from->refs++;
+	t->from = from;
+	if (old)
+		val_free((struct val){ .type = VAL_TEXT, .text = old });
+}
+
 static void
 table_free(struct table *t)
 {
@@ -87,6 +99,7 @@ table_free(struct table *t)
 		val_free(t->m[i].v);
 	}
 	map_free(t->index);
+	table_set_from(t, NULL);
 	free(t->m);
 	free(t);
 }
@@ -228,6 +241,7 @@ table_copy(const struct table *t)
 {
 	struct val c = val_table(t->kind, t->type);
 
+	table_set_from(c.table, t->from);
 	for (size_t i = 0; i < t->n; i++)
 		table_set(c.table, t->m[i].key, val_ref(t->m[i].v));
 	return c;

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from conftest import Lab, refused
+from conftest import ROOT, Lab, refused
 from lab_client import Api, ApiError
 
 ROLES = ["read_only", "operator", "administrator"]
@@ -258,6 +258,20 @@ def test_metrics_and_health(lab: Lab) -> None:
     assert status == 200
     assert b"drover_server_database_up 1" in text and b"drover_hosts_connected 3" in text
     assert api.raw("GET", "/healthz", None, {}) == (200, b"ok\n")
+
+
+def test_what_cmdlets_send_is_what_routes_take(lab: Lab) -> None:
+    """Every field that a row of the shell's table says it sends is in the route's schema."""
+    doc = lab.api().get("/openapi.json")
+    text = (ROOT / "shell/cmd.def").read_text()
+    rows = re.findall(r'^\tROUTE\((\w+), "([^"]+)",((?:\s*"[^"]*")+)\)', text, re.M)
+    assert len(rows) > 100
+    for method, path, fields in rows:
+        route = doc["paths"][f"/api/v1{path}"][method.lower()]
+        body = route.get("requestBody", {}).get("content", {}).get("application/json")
+        if method in ("POST", "PATCH") and body and "properties" in body["schema"]:
+            sent = set(" ".join(re.findall(r'"([^"]*)"', fields)).split())
+            assert sent <= set(body["schema"]["properties"]), f"{method} {path}"
 
 
 def test_the_openapi_document_names_its_schemas(lab: Lab) -> None:

@@ -72,6 +72,7 @@ class World:
         self.fail = self.drop = 0  # changes to refuse, answers to lose
         self.page = 1000
         self.ops: list[str] = []
+        self.requests: set[tuple[str, str, tuple[str, ...]]] = set()  # method, path, fields
         self.files: dict[str, bytes] = {}
         self.tokens = [{"id": "tok1", "name": "backup", "user_name": "admin", "created_at": TIME,
                         "expires_at": TIME, "seen_at": None}]
@@ -121,6 +122,12 @@ class World:
         self.add("user-1", "admin", None, role="administrator", enabled=True, last_login=TIME)
         self.add("task-1", "vm.start", None, op="vm.start", entity="vm-1", entity_name="web-01", state="success",
                  step=None, progress=100, user_name="admin", started_at=TIME, finished_at=TIME)
+
+    def second(self) -> None:
+        """Another server's inventory: the same ids, some of the names."""
+        for oid, name in (("vm-1", "app-01"), ("vm-3", "app-02"), ("host-1", "far1"), ("host-2", "far2"),
+                          ("user-1", "root"), ("datastore-1", "shared9")):
+            self.objects[oid]["name"] = name
 
     def vm(self, oid: str, name: str, parent: str, host: str | None, power: str, cpus: int, mb: int) -> dict:
         return self.add(oid, name, parent, guest_type="machine", lifecycle="ready", power_state=power, host=host,
@@ -529,6 +536,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with self.lock:
             try:
                 parts = url.path.removeprefix("/api/v1/").split("/")
+                self.world.requests.add((method, "/" + "/".join(parts), (*body, *q)))
                 if self.world.fail > 0 and method != "GET":
                     self.world.fail -= 1
                     raise Refused(503, "unavailable", "the database is away")
@@ -583,7 +591,8 @@ def make_certificates(folder: str) -> None:
 
 def start(folder: str) -> tuple[http.server.ThreadingHTTPServer, World]:
     """Serve on a free port of loopback in a thread of its own."""
-    make_certificates(folder)
+    if not os.path.exists(os.path.join(folder, "chain.pem")):
+        make_certificates(folder)
     world = World()
     handler = type("FixtureHandler", (Handler,), {"world": world})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)

@@ -17,12 +17,14 @@ A file is a row of cases:
     ## files: upload/a.raw           what lies in the datastores afterwards
 
 "## STDOUT-json: …" compares as JSON.  A file whose first line has "fixture" gets a server
-with a fixed inventory as its default one; it is reset before each case.
+with a fixed inventory as its default one; it is reset before each case.  Where that line has
+"two servers" there is another at FIXTURE_PORT2, saved as "other" (World.second).
 """
 
 import dataclasses
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -50,7 +52,7 @@ class Case:
     files: str | None = None
 
 
-def parse(path: str) -> tuple[bool, list[Case]]:
+def parse(path: str) -> tuple[int, list[Case]]:
     with open(path, encoding="utf-8") as f:
         lines = f.read().split("\n")
     cases: list[Case] = []
@@ -96,7 +98,11 @@ def parse(path: str) -> tuple[bool, list[Case]]:
             case.env[name] = text
         else:
             raise SystemExit(f"{path}:{number}: what is \"{line}\"?")
-    return "fixture" in lines[0], cases
+    return 2 if "two servers" in lines[0] else int("fixture" in lines[0]), cases
+
+
+def saved(folder: str, port: int) -> dict:
+    return {"address": "127.0.0.1", "port": port, "ca": os.path.join(folder, "ca.pem"), "user": "admin", "token": "secret-token"}
 
 
 def judge(case: Case, done: subprocess.CompletedProcess) -> list[str]:
@@ -120,6 +126,21 @@ def judge(case: Case, done: subprocess.CompletedProcess) -> list[str]:
     return faults
 
 
+class Routes:
+    """What the shell's table says that cmdlets ask for."""
+
+    def __init__(self) -> None:
+        table = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "shell", "cmd.def")
+        with open(table, encoding="utf-8") as f:
+            rows = re.findall(r'^\tROUTE\((\w+), "([^"]+)",((?:\s*"[^"]*")+)\)', f.read(), re.M)
+        self.rows = [(method, re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), set("".join(re.findall('"([^"]*)"', fields)).split()))
+                     for method, path, fields in rows]
+
+    def unlisted(self, requests: set[tuple[str, str, tuple[str, ...]]]) -> list[str]:
+        return [f"no ROUTE has {method} {path} {' '.join(fields)}" for method, path, fields in sorted(requests)
+                if not any(method == m and p.fullmatch(path) and known.issuperset(fields) for m, p, known in self.rows)]
+
+
 def run_file(drover: str, path: str, folder: str) -> tuple[int, int]:
     needs_server, cases = parse(path)
     env = {"HOME": folder, "PATH": os.environ["PATH"], "TZ": "UTC", "LC_ALL": "C.UTF-8",
@@ -127,18 +148,21 @@ def run_file(drover: str, path: str, folder: str) -> tuple[int, int]:
     for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):
         if name in os.environ:
             env[name] = os.environ[name]
-    world = server = None
-    if needs_server:
-        server, world = fixture_server.start(folder)
-        port = server.server_address[1]
-        env["FIXTURE_PORT"] = str(port)
-        settings = json.dumps({"default": "lab", "servers": {"lab": {
-            "address": "127.0.0.1", "port": port, "ca": os.path.join(folder, "ca.pem"), "user": "admin",
-            "token": "secret-token"}}})
+    world, routes = None, Routes()
+    running = [fixture_server.start(folder) for _ in range(needs_server)]
+    if running:
+        world = running[0][1]
+        ports = [server.server_address[1] for server, _ in running]
+        env |= {name: str(port) for name, port in zip(("FIXTURE_PORT", "FIXTURE_PORT2"), ports)}
+        settings = json.dumps({"default": "lab", "servers": {
+            name: saved(folder, port) for name, port in zip(("lab", "other"), ports)}})
     bad = 0
     for case in cases:
         if needs_server:
             world.reset()
+            for _, other in running[1:]:
+                other.reset()
+                other.second()
             for name, value in case.fixture.items():
                 setattr(world, name, value)
             with open(os.open(env["DROVER_SERVERS"], os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w",
@@ -149,6 +173,8 @@ def run_file(drover: str, path: str, folder: str) -> tuple[int, int]:
                               capture_output=True, encoding="utf-8", errors="replace", timeout=TIMEOUT_S,
                               stdin=subprocess.DEVNULL, check=False)
         faults = judge(case, done)
+        if world and "no such route" not in done.stderr:
+            faults += routes.unlisted(world.requests)
         if case.changes and case.changes != (got := f"{len(set(world.ops))} of {len(world.ops)}"):
             faults.append(f"changes are {got}, not {case.changes}")
         if case.files is not None and case.files != (got := ", ".join(sorted(world.files))):
@@ -160,7 +186,7 @@ def run_file(drover: str, path: str, folder: str) -> tuple[int, int]:
                 print("  " + fault.replace("\n", "\n  "))
             if done.stderr:
                 print("  stderr: " + done.stderr[:600].replace("\n", "\n  "))
-    if server:
+    for server, _ in running:
         server.shutdown()
         server.server_close()
     return len(cases), bad
