@@ -206,6 +206,11 @@ take_copy(void *to, const struct fence_copy *c)
 
 	if (!c->alive)
 		return;
+	if (h && h->late) {
+		/* It ran before it was claimed: that begins again. */
+		h->dropping = h->phase != CLAIM_NONE;
+		return;
+	}
 	if (h) {
 		h->phase = h->phase == CLAIM_CLAIM ? CLAIM_RUN : h->phase;
 		return;

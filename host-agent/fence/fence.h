@@ -10,7 +10,9 @@
  *
  * A guest is under leases from its claim on: the order that starts it, or takes it in,
  * waits for the wake of fence_claim, boots with fence_guard_until_us, and drops the
- * claim after the guest was reaped.  One that runs without a claim is let alone.
+ * claim after the guest was reaped.  One that runs without a claim is let alone, unless
+ * its order has said that it comes under leases later: it has a guard from its start,
+ * and is claimed as it runs once this host holds leases and the leader names it.
  *
  *   fence.c           life
  *   fence_look.c      what fence_decide looks at and says
@@ -19,6 +21,7 @@
  *   fence_beat.c      Beat; fence_reply.c: BeatReply, HaConf
  *   fence_claim.c     orders that wait for a claim
  *   fence_register.c  claims on storage
+ *   fence_late.c      guests that are claimed as they run
  *
  * Loop thread.
  */
@@ -96,6 +99,7 @@ enum fence_start {
 	FENCE_BOOTS,
 	FENCE_ARRIVES, /* live, from another host */
 	FENCE_RETURNS, /* it was given to another host, which will never have it */
+	FENCE_STAYS,   /* it runs here; nobody else was ever told that he may run it */
 };
 
 struct fence_wish {
@@ -122,6 +126,10 @@ enum fence_end {
 void fence_drop(struct fence *f, uint64_t guest, enum fence_end how, struct wake done);
 /* It is deleted, and what was claimed of it on that datastore. */
 void fence_forget(struct fence *f, uint64_t guest, uint64_t datastore);
+/* It is started without a claim, and comes under leases as it runs. */
+void fence_late(struct fence *f, uint64_t guest, uint64_t run_gen);
+/* Its process runs: so long its start took. */
+void fence_ran(struct fence *f, uint64_t guest);
 /* Is it, or is it about to be, under leases here? */
 bool fence_holds(const struct fence *f, uint64_t guest);
 /* For the boot: 0: it is under no lease.  ERR_UNAVAILABLE: its lease is over. */

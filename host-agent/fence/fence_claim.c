@@ -41,16 +41,24 @@ fence_drop_end(struct held *h)
 		post_wake(h->f->loop, w, 0, NULL);
 }
 
+/* Before its claim is. */
+static bool
+is_there(const struct held *h)
+{
+	return h->how == FENCE_RETURNS || h->how == FENCE_STAYS;
+}
+
 void
 fence_claim_fail(struct held *h, const struct err *e)
 {
-	log_warn("fence", "vm-%" PRIu64 " generation %" PRIu64 " does not start: %s",
-	    h->guest, h->wish_gen, e->msg);
+	log_warn("fence", "vm-%" PRIu64 " generation %" PRIu64 " %s: %s", h->guest,
+	    h->wish_gen, is_there(h) ? "is not claimed" : "does not start", e->msg);
 	fence_note(h, e->msg);
 	h->stage = CLAIM_AT_REST;
-	/* What was given away stands still all the same, and may be asked for again. */
-	h->unwanted = h->unwanted || h->how != FENCE_RETURNS;
-	h->dropping = h->how == FENCE_RETURNS;
+	/* What was given away stands still all the same, and may be asked for again; so
+	 * runs on what is under no lease. */
+	h->unwanted = h->unwanted || !is_there(h);
+	h->dropping = is_there(h);
 	h->kept_seq = fence_keep(h->f);
 	fence_order_end(h, e->code, e);
 }
@@ -67,8 +75,8 @@ is_ready(struct held *h)
 
 	(void)f->hands.copy(f->hands.arg, h->guest, &c);
 	return fence_is_on(f) && f->joined && !f->fenced && !f->rejoin &&
-	       (!c.alive || h->how == FENCE_RETURNS) && fence_register_is_free(h) &&
-	       !h->dropping && lease_holds(fence_end_ms(f, h), now);
+	       (!c.alive || is_there(h)) && fence_register_is_free(h) && !h->dropping &&
+	       lease_holds(fence_end_ms(f, h), now);
 }
 
 static void
@@ -137,6 +145,8 @@ fence_claims_turn(struct fence *f)
 			continue;
 		if (h->dropping)
 			fence_claim_drop(h);
+		else if (h->stage == CLAIM_AT_REST && h->late)
+			fence_late_turn(h);
 		else if (h->stage == CLAIM_AT_REST)
 			fence_register_follow(h);
 		else
@@ -205,6 +215,7 @@ fence_claim(struct fence *f, const struct fence_wish *w, struct wake done)
 		h->listed = false;
 		take_attests(h, w->claim);
 	}
+	h->late = false;
 	h->wish_gen = w->run_gen;
 	h->how = w->how;
 	h->done = done;
@@ -254,12 +265,13 @@ fence_drop(struct fence *f, uint64_t guest, enum fence_end how, struct wake done
 	}
 	give_up_order(h);
 	h->dropped = done;
-	h->ordered = how == FENCE_REAPED;
+	/* One that was never under leases and went elsewhere is nothing of ours. */
+	h->ordered = how == FENCE_REAPED || h->late;
 	if (h->ordered && h->phase == CLAIM_NONE && !h->writing) {
 		fence_let_go(f, h);
 		return;
 	}
-	h->unwanted = h->unwanted || h->ordered;
+	h->unwanted = h->unwanted || how == FENCE_REAPED;
 	h->kept_seq = fence_keep(f);
 	fence_claim_drop(h);
 	timer_after(f->claims, FENCE_LOOK_MS);
@@ -286,7 +298,9 @@ fence_forget(struct fence *f, uint64_t guest, uint64_t datastore)
 bool
 fence_holds(const struct fence *f, uint64_t guest)
 {
-	return fence_held(f, guest) != NULL;
+	const struct held *h = fence_held(f, guest);
+
+	return h && !h->late;
 }
 
 const char *

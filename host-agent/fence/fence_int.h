@@ -70,6 +70,7 @@ struct held {
 	bool unwanted;
 	bool listed;
 	uint64_t left; /* a datastore where it lay before, and lies still; 0: none */
+	bool late;     /* it runs, and was not claimed yet (fence_late.c) */
 	uint64_t kept_seq; /* the write that has it as it is */
 
 	/* An order's wish. */
@@ -194,7 +195,15 @@ void fence_beat_send(struct fence *f);
 /* What we say of it: its copy was reaped, and does not come back by itself. */
 bool fence_is_reaped(const struct fence *f, const struct held *h);
 
+/* ---- fence_late.c ---- */
+
+/* Claim it, if that can be done now; let it go, if it has ended before. */
+void fence_late_turn(struct held *h);
+
 /* ---- fence_reply.c ---- */
+
+/* What the conf says of it, whether or not it does. */
+void fence_held_follow(struct held *h);
 
 /* Of what the leader wants, also where it was kept. */
 int fence_conf_check(

@@ -44,6 +44,7 @@ fill_claim(Drover__FenceClaim *c, const struct held *h)
 	c->unwanted = h->unwanted;
 	c->listed = h->listed;
 	c->left = h->left;
+	c->late = h->late;
 }
 
 uint64_t
@@ -96,6 +97,7 @@ take_claim(struct fence *f, const Drover__FenceClaim *c)
 	h->unwanted = c->unwanted;
 	h->listed = c->listed;
 	h->left = c->left;
+	h->late = c->late;
 	h->unplaced = c->left != 0;
 	switch (c->phase) {
 	case DROVER__RUN_PHASE__RUN_CLAIM:

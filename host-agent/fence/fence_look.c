@@ -131,7 +131,7 @@ guest_of(const struct fence *f, struct held *h, const struct look *l,
 	};
 
 	/* Without a guard nothing would end it: its host is all that vouches for it. */
-	if (c->alive && !c->guarded)
+	if (h->late || (c->alive && !c->guarded))
 		g.authority = FENCE_NONE;
 	if (c->alive)
 		g.wanted = !h->unwanted || h->shutdown_ms;
@@ -267,8 +267,6 @@ static void
 obey(struct fence *f, struct held *h, const struct fence_order *o,
     const struct fence_copy *c)
 {
-	if (c->alive && !h->ran_ms && h->clear_ms)
-		h->ran_ms = fence_now_ms(f);
 	switch (o->act) {
 	case FENCE_KEEP:
 		break;
@@ -371,8 +369,8 @@ fence_guard_until_us(
 	const struct held *h = fence_held(f, guest);
 	uint64_t end;
 
-	*ret_us = 0;
-	if (!h || h->phase == CLAIM_NONE)
+	*ret_us = h && h->late ? GUARD_NO_DEADLINE : 0;
+	if (!h || h->late || h->phase == CLAIM_NONE)
 		return 0;
 	end = fence_end_ms(f, h);
 	if (!lease_holds(end, fence_now_ms(f)))

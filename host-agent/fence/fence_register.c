@@ -130,6 +130,7 @@ static void
 written_run(struct held *h)
 {
 	h->phase = CLAIM_RUN;
+	h->late = false;
 	h->stage = CLAIM_AT_REST;
 	h->clear_ms = fence_now_ms(h->f);
 	fence_note(h, "");

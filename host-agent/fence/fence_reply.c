@@ -170,21 +170,18 @@ listed(const Drover__HaConf *c, uint64_t guest)
 }
 
 /* What an order said of a guest holds until a list has it. */
-static void
-update_guests(struct fence *f)
+void
+fence_held_follow(struct held *h)
 {
-	MAP_EACH(f->held, it) {
-		struct held *h = it.value;
-		const Drover__HaGuest *ha = listed(f->conf, h->guest);
+	const Drover__HaGuest *ha = h->f->conf ? listed(h->f->conf, h->guest) : NULL;
 
-		if (ha) {
-			free(h->ha);
-			h->ha = fence_ha_dup(ha);
-			h->listed = true;
-		} else if (h->listed) {
-			h->ha->authority = DROVER__HA_AUTHORITY__HA_AUTHORITY_NONE;
-			h->listed = false;
-		}
+	if (ha) {
+		free(h->ha);
+		h->ha = fence_ha_dup(ha);
+		h->listed = true;
+	} else if (h->listed) {
+		h->ha->authority = DROVER__HA_AUTHORITY__HA_AUTHORITY_NONE;
+		h->listed = false;
 	}
 }
 
@@ -214,7 +211,8 @@ on_conf(struct fence *f, const Drover__HaConf *c)
 	f->conf = drover__ha_conf__unpack(NULL, n, p);
 	if (!f->conf->enabled)
 		f->network_end_ms = f->long_end_ms = 0;
-	update_guests(f);
+	MAP_EACH(f->held, it)
+		fence_held_follow(it.value);
 	fence_stores_set(f);
 	(void)fence_keep(f);
 	if (f->started)

@@ -31,19 +31,40 @@ guest_guard_until(const struct guest *g, uint64_t *ret_us, struct err *e)
 /* ---- claiming ---- */
 
 static const Drover__RunClaim *
-ordered(const struct guest_job *j)
+claim_of(const struct guest_job *j)
 {
-	const Drover__RunClaim *c =
-	    j->order->verb_case == DROVER__ORDER__VERB_GUEST_START
+	return j->order->verb_case == DROVER__ORDER__VERB_GUEST_START
 		? j->order->guest_start->claim
 	    : j->order->verb_case == DROVER__ORDER__VERB_GUEST_ARRIVE
 		? j->order->guest_arrive->claim
 		: NULL;
+}
 
-	if (!c || !c->guest ||
-	    c->guest->authority == DROVER__HA_AUTHORITY__HA_AUTHORITY_NONE)
-		return NULL;
-	return c;
+static bool
+is_under_none(const Drover__RunClaim *c)
+{
+	return c->guest &&
+	       c->guest->authority == DROVER__HA_AUTHORITY__HA_AUTHORITY_NONE;
+}
+
+static const Drover__RunClaim *
+ordered(const struct guest_job *j)
+{
+	const Drover__RunClaim *c = claim_of(j);
+
+	return c && c->guest && !is_under_none(c) ? c : NULL;
+}
+
+/* Its order wants it under leases as soon as there are some. */
+static bool
+comes_later(const struct guest_job *j)
+{
+	const Drover__RunClaim *c = claim_of(j);
+	struct engine_guest *h;
+	struct err ignored = ERR_INIT;
+
+	return c && is_under_none(c) && !guest_handle(j->g, &h, &ignored) &&
+	       engine_can(engine_guest_engine(h), ENGINE_CAP_GUARD);
 }
 
 /* What it waits for is the order's phase. */
@@ -72,10 +93,10 @@ guest_step_claim(struct flow *f, void *arg)
 		.how = j->verb == GV_ARRIVE ? FENCE_ARRIVES : FENCE_BOOTS,
 		.claim = ordered(j) };
 
-	if (j->found || (!w.claim && !guest_is_claimed(g)))
+	if (j->found || (!w.claim && !fence))
 		return FLOW_NEXT;
 	if (!w.claim) {
-		/* It was under leases, and is not to be any more. */
+		/* It may have been under leases, and is not to be any more. */
 		fence_drop(fence, g->number, FENCE_REAPED, flow_wake(f));
 		return FLOW_WAIT;
 	}
@@ -98,7 +119,11 @@ guest_finish_claim(struct flow *f, void *arg, int rc)
 	struct guest_job *j = arg;
 
 	timer_free(MOVE(j->ticker));
-	return rc ? FLOW_FAIL : FLOW_NEXT;
+	if (rc)
+		return FLOW_FAIL;
+	if (comes_later(j))
+		fence_late(j->g->gs->env.fence, j->g->number, j->g->generation);
+	return FLOW_NEXT;
 }
 
 enum flow_rc
@@ -115,7 +140,7 @@ guest_undo_claim(struct flow *f, void *arg)
 static enum flow_rc
 drop(struct flow *f, const struct guest_job *j, enum fence_end how)
 {
-	if (!guest_is_claimed(j->g))
+	if (!j->g->gs->env.fence)
 		return FLOW_NEXT;
 	fence_drop(j->g->gs->env.fence, j->g->number, how, flow_wake(f));
 	return FLOW_WAIT;
@@ -168,6 +193,13 @@ does_not_stay(struct guest_job *j, const char *why)
 	j->stays = false;
 	snprintf(j->g->arrival.lost_why, sizeof(j->g->arrival.lost_why), "%s", why);
 	log_notice("guest", "vm %s does not come: %s", j->g->spec->name, why);
+}
+
+void
+guest_claim_ran(const struct guest *g)
+{
+	if (g->gs->env.fence)
+		fence_ran(g->gs->env.fence, g->number);
 }
 
 enum flow_rc

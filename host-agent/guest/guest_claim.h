@@ -2,8 +2,9 @@
  * guest_claim: the steps of orders that see to a guest's claim (host-agent/fence).
  *
  * A guest that its order puts under leases is claimed before it is booted, or before
- * bytes of it come; its claim is dropped after it was reaped.  On a host without
- * leases, and of a guest that is under none, these steps do nothing.
+ * bytes of it come; its claim is dropped after it was reaped.  One whose order has a
+ * claim under no authority gets a guard alone, and is claimed as it runs.  On a host
+ * without leases, and of a guest that is under none, these steps do nothing.
  */
 #pragma once
 #include "host-agent/guest/guest_job.h"
@@ -21,6 +22,8 @@ enum flow_rc guest_finish_take_claim(struct flow *f, void *arg, int rc);
 /* Then let it run, where it was not claimed it does already. */
 enum flow_rc guest_step_let_run(struct flow *f, void *arg);
 enum flow_rc guest_finish_let_run(struct flow *f, void *arg, int rc);
+/* Its process runs. */
+void guest_claim_ran(const struct guest *g);
 /* It is reaped. */
 enum flow_rc guest_step_unclaim(struct flow *f, void *arg);
 /* All of it has been given to another host. */

@@ -268,6 +268,7 @@ guest_step_started(struct flow *f, void *arg)
 		    g->spec->name, engine_guest_reason(g->handle));
 		return FLOW_FAIL;
 	}
+	guest_claim_ran(g);
 	g->usage = (struct guest_usage){ 0 };
 	g->stalls = 0;
 	guest_pools_gather(g);

@@ -62,7 +62,8 @@ order_start(struct task_run *r)
 
 	if (!vm)
 		return FLOW_FAIL;
-	start.claim = protect_claim(mem, r->inv, vm, vm->host);
+	start.claim =
+	    vm->ha_protected ? protect_claim(mem, r->inv, vm, vm->host) : NULL;
 	if (!start.claim) {
 		err_set(task_err(r), ERR_BAD_STATE,
 		    "host \"%s\" has gone: \"%s\" cannot be claimed for it",
