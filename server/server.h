@@ -10,6 +10,7 @@
 struct advice;
 struct api;
 struct drs;
+struct exporter;
 struct events;
 struct follower;
 struct front;
@@ -62,6 +63,7 @@ struct server {
 	struct ha *ha;
 	struct ha_capacity *ha_capacity;
 	struct ha_guests *ha_guests;
+	struct exporter *exporter;
 	struct api *api;
 	struct front *front;
 

@@ -11,6 +11,7 @@
 #include "server/api/api.h"
 #include "server/drs/drs.h"
 #include "server/event/event_life.h"
+#include "server/export/export.h"
 #include "server/follower/follower.h"
 #include "server/ha/ha.h"
 #include "server/ha/ha_capacity.h"
@@ -504,6 +505,28 @@ epoch_of(void *arg)
 	return leader_epoch(s->leader);
 }
 
+static enum part_rc
+export_start(struct server *s, struct err *e)
+{
+	const struct export_deps deps = {
+		.inv = s->inv,
+		.stats = s->stats,
+		.hosts = s->hosts,
+		.sessions = s->sessions,
+		.ha = s->ha,
+		.epoch = epoch_of,
+		.epoch_arg = s,
+	};
+	s->exporter = exporter_new(&deps);
+	return PART_READY;
+}
+
+static void
+export_stop(struct server *s)
+{
+	exporter_free(MOVE(s->exporter));
+}
+
 static json *
 leader_of(void *arg)
 {
@@ -528,6 +551,8 @@ api_start(struct server *s, struct err *e)
 		.sessions = s->sessions,
 		.visits = s->visits,
 		.stats = s->stats,
+		.exporter = s->exporter,
+		.workers = s->workers,
 		.epoch = epoch_of,
 		.leader = leader_of,
 		.epoch_arg = s,
@@ -598,6 +623,7 @@ const struct server_part server_parts[] = {
 	{ "capacity", SERVER_WHOLE, capacity_start, capacity_stop },
 	{ "monitoring", SERVER_WHOLE, monitoring_start, monitoring_stop },
 	{ "agents", SERVER_WHOLE, agents_start, NULL },
+	{ "export", SERVER_WHOLE, export_start, export_stop },
 	{ "api", SERVER_WHOLE, api_start, api_stop },
 	{ "front", SERVER_WHOLE, front_part_start, front_part_stop },
 	{ "jobs", SERVER_WHOLE, jobs_start, workers_stop },

@@ -11,8 +11,10 @@
 #include "base/secret.h"
 #include "base/str.h"
 #include "server/api/api_int.h"
+#include "server/api/api_pieces.h"
 #include "server/api/visitor.h"
 #include "server/api/watch.h"
+#include "server/export/export.h"
 
 #define JSON_TYPE  "application/json"
 #define COOKIE     "__Host-drover="
@@ -374,6 +376,18 @@ on_request(struct request *r_take, void *arg)
 }
 
 static void
+on_reply_drained(uint64_t conn, void *arg)
+{
+	api_piece_wanted(arg, conn);
+}
+
+static void
+on_reply_closed(uint64_t conn, void *arg)
+{
+	api_pieces_closed(arg, conn);
+}
+
+static void
 on_ws_open(uint64_t ws, struct request *r_take, void *arg)
 {
 	struct api *a = arg;
@@ -422,6 +436,8 @@ on_ws_closed(uint64_t ws, void *arg)
 
 const struct front_events api_front_events = {
 	.on_request = on_request,
+	.on_reply_drained = on_reply_drained,
+	.on_reply_closed = on_reply_closed,
 	.on_ws_open = on_ws_open,
 	.on_ws_text = on_ws_text,
 	.on_ws_binary = on_ws_binary,
@@ -438,6 +454,7 @@ api_new(const struct api_deps *deps)
 	a->d = *deps;
 	list_init(&a->calls);
 	list_init(&a->visitors);
+	a->pieces = map_new_u64();
 	a->enters = enters_new(a);
 	rng_secret(raw, sizeof(raw));
 	hex_encode(raw, sizeof(raw), a->boot);
@@ -460,6 +477,8 @@ api_set_front(struct api *a, struct front *f)
 	};
 	a->front = f;
 	a->watch = watch_new(&d);
+	if (a->d.exporter)
+		exporter_set_api(a->d.exporter, &api_export, a);
 }
 
 void
@@ -470,6 +489,9 @@ api_free(struct api *a)
 	LIST_EACH_SAFE(struct visitor, v, &a->visitors, node) {
 		v->drop(v);
 	}
+	if (a->d.exporter)
+		exporter_set_api(a->d.exporter, NULL, NULL);
+	api_pieces_free(a);
 	enters_free(a->enters);
 	doubt_free(a->doubt);
 	task_waits_free(a->waits);

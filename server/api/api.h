@@ -11,6 +11,7 @@ struct advice;
 struct api;
 struct drs;
 struct db;
+struct exporter;
 struct ha;
 struct ha_capacity;
 struct hosts;
@@ -20,6 +21,7 @@ struct sessions;
 struct stats;
 struct tasks;
 struct visits;
+struct workers;
 
 /* All borrowed; they outlive the API. */
 struct api_deps {
@@ -36,6 +38,8 @@ struct api_deps {
 	struct sessions *sessions;
 	struct visits *visits;
 	struct stats *stats;
+	struct exporter *exporter;
+	struct workers *workers; /* NULL: answers are compressed on the core thread */
 	uint64_t (*epoch)(void *arg); /* of our leadership */
 	json *(*leader)(void *arg);   /* who leads, the caller's */
 	void *epoch_arg;

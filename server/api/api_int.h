@@ -29,6 +29,7 @@ struct api {
 	struct task_waits *waits;
 	struct doubt *doubt;
 	struct list calls;        /* under way */
+	struct map *pieces;       /* answers in pieces, by connection */
 	struct list visitors;     /* in guests, see visitor.h */
 	struct enters *enters;
 	uint64_t last_transfer;
@@ -135,7 +136,11 @@ HANDLER(system_leader)
 HANDLER(openapi)
 HANDLER(health)
 HANDLER(metrics)
+HANDLER(metrics_vms)
 #undef HANDLER
+
+/* What the exporter asks the API for; its arg is the API. */
+extern const struct export_api api_export;
 
 /* Answers changes whose outcome the database keeps to itself for too long. */
 struct doubt *doubt_new(struct api *a);

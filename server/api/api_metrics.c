@@ -1,161 +1,201 @@
-#include <stdio.h>
+/*
+ * api_metrics: what is told to Prometheus and its like (server/export).
+ */
 #include <string.h>
 
 #include "base/str.h"
 #include "server/api/api_int.h"
+#include "server/api/api_pieces.h"
 #include "server/api/watch.h"
-#include "server/db/db.h"
-#include "server/hosts/hosts.h"
+#include "server/export/export.h"
+
+#define US_PER_S 1e6
+
+/* ---- what only the API knows ---- */
 
 static void
-family(struct str *b, const char *name, const char *type, const char *help)
+put(struct expo *x, double v)
 {
-	str_addf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+	expo_begin(x);
+	expo_value(x, v);
 }
 
 static void
-gauge(struct str *b, const char *name, const char *help, uint64_t v)
+ws_clients(void *arg, struct expo *x)
 {
-	family(b, name, "gauge", help);
-	str_addf(b, "%s %llu\n", name, (unsigned long long)v);
+	const struct api *a = arg;
+
+	put(x, (double)watch_clients(a->watch));
 }
 
 static void
-route_label(struct str *b, size_t i)
+ws_queue(void *arg, struct expo *x)
 {
+	const struct api *a = arg;
+
+	put(x, (double)watch_queued(a->watch));
+}
+
+static void
+ws_resyncs(void *arg, struct expo *x)
+{
+	const struct api *a = arg;
+
+	put(x, (double)watch_resyncs(a->watch));
+}
+
+/* Those of one route, or of requests for none, by class of status. */
+static void
+put_route(struct expo *x, const char *route, const struct route_stat *s)
+{
+	for (unsigned cls = 2; cls < 6; cls++) {
+		char code[] = "0xx";
+
+		if (!s->by_class[cls])
+			continue;
+		code[0] = (char)('0' + cls);
+		expo_begin(x);
+		expo_label(x, "route", route);
+		expo_label(x, "code", code);
+		expo_value(x, (double)s->by_class[cls]);
+	}
+}
+
+static void
+requests(void *arg, struct expo *x)
+{
+	const struct api *a = arg;
 	size_t n;
 	const struct route *r = api_routes(&n);
 
-	if (i < n)
-		str_addf(b, "route=\"%s %s\"", method_text(r[i].method), r[i].path);
-	else
-		str_add(b, "route=\"none\"");
+	for (size_t i = 0; i < n; i++) {
+		AUTO_FREE char *name =
+		    xasprintf("%s %s", method_text(r[i].method), r[i].path);
+
+		put_route(x, name, &a->stats[i]);
+	}
+	put_route(x, "none", &a->stats[n]);
 }
 
 static void
-add_requests(struct str *b, const struct api *a, size_t n)
+latency(void *arg, struct expo *x)
 {
-	static const char name[] = "drover_server_http_requests_total";
+	const struct api *a = arg;
+	double upper[LATENCY_BUCKETS - 1];
+	const struct expo_bounds bounds = { upper, LATENCY_BUCKETS - 1 };
+	struct expo_histogram h = { 0 };
+	size_t n;
 
-	family(b, name, "counter", "Answered requests by route and class of status.");
+	(void)api_routes(&n);
+	for (size_t k = 0; k < LATENCY_BUCKETS - 1; k++)
+		upper[k] = (double)api_bucket_us[k] / US_PER_S;
 	for (size_t i = 0; i <= n; i++) {
-		for (unsigned cls = 2; cls < 6; cls++) {
-			if (!a->stats[i].by_class[cls])
-				continue;
-			str_addf(b, "%s{", name);
-			route_label(b, i);
-			str_addf(b, ",code=\"%uxx\"} %llu\n", cls,
-			    (unsigned long long)a->stats[i].by_class[cls]);
-		}
+		for (size_t k = 0; k < LATENCY_BUCKETS; k++)
+			h.bucket[k] += a->stats[i].bucket[k];
+		h.sum += (double)a->stats[i].sum_us / US_PER_S;
 	}
+	expo_histogram(x, NULL, NULL, &bounds, &h);
+}
+
+const struct export_api api_export = {
+	.ws_clients = ws_clients,
+	.ws_queue = ws_queue,
+	.ws_resyncs = ws_resyncs,
+	.requests = requests,
+	.latency = latency,
+};
+
+/* ---- the answer ---- */
+
+static bool
+more(void *arg, struct str *out)
+{
+	return export_more(arg, out);
 }
 
 static void
-add_latency(struct str *b, const struct api *a, size_t n)
+end(void *arg)
 {
-	static const char name[] = "drover_server_http_request_duration_seconds";
-	uint64_t sum_us = 0, total = 0;
+	export_end(arg);
+}
 
-	family(b, name, "histogram", "From the request's last byte to its answer.");
-	for (unsigned k = 0; k < LATENCY_BUCKETS; k++) {
-		for (size_t i = 0; i <= n; i++)
-			total += a->stats[i].bucket[k];
-		if (k < LATENCY_BUCKETS - 1) {
-			str_addf(b, "%s_bucket{le=\"%llu.%06llu\"} %llu\n", name,
-			    (unsigned long long)(api_bucket_us[k] / 1000000),
-			    (unsigned long long)(api_bucket_us[k] % 1000000),
-			    (unsigned long long)total);
-		} else {
-			str_addf(b, "%s_bucket{le=\"+Inf\"} %llu\n", name,
-			    (unsigned long long)total);
-		}
+static const struct piece_source source = { more, end };
+
+/* collect[]=hosts&collect[]=pools; without it the preset stays. */
+static int
+read_collectors(const struct request *r, unsigned *ret, struct err *e)
+{
+	unsigned asked = 0;
+
+	for (size_t i = 0; i < r->n_args; i++) {
+		enum export_collector c;
+		int rc;
+
+		if (!str_same(r->args[i].name, "collect[]"))
+			continue;
+		rc = export_collector_parse(r->args[i].value, &c, e);
+		if (rc)
+			return rc;
+		asked |= EXPORT_BIT(c);
 	}
-	for (size_t i = 0; i <= n; i++)
-		sum_us += a->stats[i].sum_us;
-	str_addf(b, "%s_sum %llu.%06llu\n%s_count %llu\n", name,
-	    (unsigned long long)(sum_us / 1000000),
-	    (unsigned long long)(sum_us % 1000000), name, (unsigned long long)total);
+	if (asked)
+		*ret = asked;
+	return 0;
 }
 
-static void
-add_tasks(struct str *b, const struct inv *inv)
+/* By its id or its name. */
+static int
+read_cluster(const struct inv *inv, const char *word, obj_id *ret, struct err *e)
 {
-	uint64_t n[task_state_COUNT_] = { 0 };
+	obj_id id;
 
-	INV_EACH(inv, KIND_TASK, o)
-	n[inv_task(inv, o->id)->state]++;
-	family(b, "drover_tasks", "gauge", "Tasks that are kept, by state.");
-	for (unsigned s = 0; s < task_state_COUNT_; s++)
-		str_addf(b, "drover_tasks{state=\"%s\"} %llu\n", task_state_text(s),
-		    (unsigned long long)n[s]);
-}
-
-static void
-add_guests(struct str *b, const struct inv *inv)
-{
-	uint64_t n[power_state_COUNT_] = { 0 };
-
-	INV_EACH(inv, KIND_VM, o)
-	n[inv_vm(inv, o->id)->power_state]++;
-	family(b, "drover_vms", "gauge", "Virtual machines by power state.");
-	for (unsigned s = 0; s < power_state_COUNT_; s++)
-		str_addf(b, "drover_vms{power=\"%s\"} %llu\n", power_state_text(s),
-		    (unsigned long long)n[s]);
-}
-
-static uint64_t
-resident_bytes(void)
-{
-	char line[128];
-	FILE *f = fopen("/proc/self/statm", "re");
-
-	if (!f)
+	if (!word || !*word)
 		return 0;
-	bool read = fgets(line, sizeof(line), f) != NULL;
-	fclose(f);
-	/* The second of its numbers, in pages. */
-	const char *second = read ? strchr(line, ' ') : NULL;
-	return second ? strtoull(second, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE)
-		      : 0;
+	if (!obj_id_parse(word, KIND_CLUSTER, &id, NULL) && inv_cluster(inv, id)) {
+		*ret = id;
+		return 0;
+	}
+	INV_EACH(inv, KIND_CLUSTER, o)
+	{
+		if (!str_same(o->name, word))
+			continue;
+		*ret = o->id;
+		return 0;
+	}
+	return err_set(e, ERR_NOT_FOUND, "cluster: there is no \"%.80s\"", word);
+}
+
+static void
+reply(struct api_call *c, unsigned collectors)
+{
+	struct export_ask ask = { .collectors = collectors };
+	struct err e = ERR_INIT;
+
+	/* Whoever asks from here is on the server's own machine. */
+	if (!*c->session && !str_starts(c->req->peer, "127.")) {
+		api_refuse(c, ERR_UNAUTHENTICATED, "metrics want a token, or loopback");
+		return;
+	}
+	if (read_collectors(c->req, &ask.collectors, &e) ||
+	    read_cluster(
+		c->api->d.inv, request_arg(c->req, "cluster"), &ask.cluster, &e)) {
+		api_reply_err(c, &e);
+		return;
+	}
+	if (c->req->accept && strstr(c->req->accept, "application/openmetrics-text"))
+		ask.format = EXPO_OPENMETRICS;
+	api_reply_pieces(c, expo_content_type(ask.format), &source,
+	    export_begin(c->api->d.exporter, &ask));
 }
 
 void
 api_metrics(struct api_call *c)
 {
-	const struct api *a = c->api;
-	struct str b = STR_INIT;
-	size_t n;
+	reply(c, EXPORT_SMALL);
+}
 
-	if (!*c->session && !str_starts(c->req->peer, "127.")) {
-		api_refuse(c, ERR_UNAUTHENTICATED, "metrics want a token, or loopback");
-		return;
-	}
-	api_routes(&n);
-	family(&b, "drover_build_info", "gauge", "Which version runs.");
-	str_addf(&b, "drover_build_info{version=\"%s\"} 1\n", DROVER_VERSION);
-	gauge(&b, "drover_server_epoch", "Number of our leadership.",
-	    a->d.epoch(a->d.epoch_arg));
-	gauge(&b, "drover_server_database_up", "The database answers.",
-	    db_is_up(a->d.db));
-	gauge(&b, "drover_server_resident_memory_bytes", "Resident memory.",
-	    resident_bytes());
-	gauge(&b, "drover_server_revision", "Newest change of the inventory.",
-	    inv_rev(a->d.inv));
-	gauge(&b, "drover_server_ws_clients", "Open watches.", watch_clients(a->watch));
-	gauge(&b, "drover_server_ws_queue_bytes", "On their way to watches.",
-	    watch_queued(a->watch));
-	gauge(&b, "drover_server_sessions", "Logins and tokens.",
-	    sessions_count(a->d.sessions, SESSION_LOGIN) +
-		sessions_count(a->d.sessions, SESSION_TOKEN));
-	gauge(&b, "drover_hosts", "Hosts in the inventory.",
-	    inv_count(a->d.inv, KIND_HOST));
-	gauge(&b, "drover_hosts_connected", "Hosts with a link.",
-	    hosts_up_count(a->d.hosts));
-	add_guests(&b, a->d.inv);
-	add_tasks(&b, a->d.inv);
-	add_requests(&b, a, n);
-	add_latency(&b, a, n);
-	size_t len = b.len;
-	api_reply_text(
-	    c, "text/plain; version=0.0.4; charset=utf-8", str_take(&b), len);
+void
+api_metrics_vms(struct api_call *c)
+{
+	reply(c, EXPORT_BIT(EXPORT_VMS));
 }

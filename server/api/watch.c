@@ -41,6 +41,7 @@ watch_lapse(struct watch *w, struct client *c, struct sub *s, const char *why)
 	json *j = json_new_object();
 
 	s->lapsed = true;
+	w->resyncs++;
 	json_set_str(j, "type", "resync");
 	json_set_u64(j, "id", s->id);
 	json_set_str(j, "why", why);
@@ -482,6 +483,12 @@ size_t
 watch_clients(const struct watch *w)
 {
 	return w ? map_count(w->by_ws) : 0;
+}
+
+uint64_t
+watch_resyncs(const struct watch *w)
+{
+	return w->resyncs;
 }
 
 uint64_t

@@ -38,3 +38,4 @@ void watch_closed(struct watch *w, uint64_t ws);
 
 size_t watch_clients(const struct watch *w);
 uint64_t watch_queued(const struct watch *w); /* bytes on their way, all clients */
+uint64_t watch_resyncs(const struct watch *w); /* that subscriptions were told of */

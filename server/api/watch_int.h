@@ -57,6 +57,7 @@ struct watch {
 	struct timer *timer;
 	struct delta_memo memo[SUB_KIND_COUNT_];
 	uint64_t queued;
+	uint64_t resyncs;
 };
 
 void watch_send(struct watch *w, struct client *c, char *text_take, size_t n);

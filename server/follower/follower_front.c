@@ -86,7 +86,7 @@ answer(const struct follower *fo, const struct request *r)
 	if (r->method == HTTP_GET && str_same(r->path, LEADER_PATH) && fo->leader)
 		return json_response(r, 200, leader_json(fo->leader));
 	if (str_starts(r->path, "/api/") || r->method != HTTP_GET ||
-	    str_same(r->path, "/metrics"))
+	    str_same(r->path, "/metrics") || str_starts(r->path, "/metrics/"))
 		return refuse(fo, r);
 	return send_to_leader(fo, r);
 }

@@ -323,7 +323,7 @@ static bool
 is_for_core(const char *path)
 {
 	return str_starts(path, "/api/") || !strcmp(path, "/metrics") ||
-	       !strcmp(path, "/healthz");
+	       str_starts(path, "/metrics/") || !strcmp(path, "/healthz");
 }
 
 static int

@@ -86,6 +86,12 @@ struct ha_status {
 	size_t n_failovers;
 };
 
+/* Of each restart, once its guest runs again; f is borrowed. */
+typedef void (*ha_restarted_fn)(
+    void *arg, obj_id cluster, const struct ha_status_failover *f);
+/* One follows; NULL: nobody any more. */
+void ha_follow_restarts(struct ha *ha, ha_restarted_fn fn, void *arg);
+
 /* Of one cluster, as it is now; all from mem. */
 void ha_status_read(
     const struct ha *ha, obj_id cluster, struct arena *mem, struct ha_status *ret);

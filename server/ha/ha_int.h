@@ -112,6 +112,8 @@ struct ha {
 	bool looking;         /* a look is posted */
 	struct list waits;
 	bool busy_guests; /* a change of guests' rows is on its way */
+	ha_restarted_fn restarted; /* who is told of restarts, or NULL */
+	void *restarted_arg;
 };
 
 /* ---- ha.c ---- */

@@ -138,6 +138,15 @@ ha_restart_tell(struct ha *ha, struct ha_guest *g)
 	};
 	g->gen = g->seen_ms = 0;
 	tell_restarted(ha, f);
+	if (ha->restarted)
+		ha->restarted(ha->restarted_arg, cluster, f);
+}
+
+void
+ha_follow_restarts(struct ha *ha, ha_restarted_fn fn, void *arg)
+{
+	ha->restarted = fn;
+	ha->restarted_arg = arg;
 }
 
 void

@@ -15,6 +15,7 @@
 #define MANY_HOSTS   50u   /* above it they send at different moments */
 #define SPREAD_MS    8000u /* over so much, but half the time between samples at most */
 #define BOOT_ID_TEXT 64u
+#define PER_CENT     100.0
 
 /* What was taken of a host's agent. */
 struct source {
@@ -47,6 +48,30 @@ value_of(const struct metric *m, uint64_t value, uint32_t span_ms)
 	return m->kind == METRIC_DELTA ? v * (float)MS_PER_S / (float)span_ms : v;
 }
 
+/* How many CPUs a percentage is of. */
+static double
+cpus_of(const struct stats *s, obj_id id)
+{
+	const struct vm *vm = inv_vm(s->inv, id);
+	const struct host *h = inv_host(s->inv, id);
+
+	return vm ? vm->num_cpu : h ? h->cpu_cores : 1;
+}
+
+/* A percentage of all CPUs becomes CPUs: their number may be another one later. */
+static void
+add_up(const struct stats *s, struct stat_object *o, const struct metric *m, float v,
+    uint32_t span_ms)
+{
+	double each = (double)v;
+
+	if (str_same(m->sign, "%"))
+		each *= cpus_of(s, o->id) / PER_CENT;
+	if (!o->totals)
+		o->totals = stat_totals_new();
+	stat_totals_add(o->totals, m->number, each, span_ms);
+}
+
 static void
 take_set(struct stats *s, obj_id id, const Drover__StatSet *set, uint64_t slot,
     uint32_t span_ms)
@@ -59,11 +84,15 @@ take_set(struct stats *s, obj_id id, const Drover__StatSet *set, uint64_t slot,
 
 	for (size_t i = 0; i < n; i++) {
 		const struct metric *m = metric_at(set->counters[i]);
+		float v;
 
 		/* A newer agent may count more. */
-		if (m)
-			stats_put_value(
-			    o, slot, m->number, value_of(m, set->values[i], span_ms));
+		if (!m)
+			continue;
+		v = value_of(m, set->values[i], span_ms);
+		stats_put_value(o, slot, m->number, v);
+		if (m->kind != METRIC_ABSOLUTE && m->objects & o->objects)
+			add_up(s, o, m, v, span_ms);
 	}
 }
 

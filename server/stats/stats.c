@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +18,7 @@
 #define STOP_MS       10000u /* for the last words to all files */
 #define MS_PER_S      1000u
 #define KB_BYTES      1024.0f
+#define NOW_STEPS     3u /* a sample that is older says nothing of now */
 
 const enum obj_kind stat_kinds[STAT_KINDS] = { KIND_HOST, KIND_VM, KIND_DATASTORE,
 	KIND_POOL, KIND_CLUSTER };
@@ -101,6 +103,7 @@ stats_drop(struct stats *s, struct stat_object *o)
 	map_del(s->by_id, o->id.v);
 	list_remove(&o->node);
 	stat_ring_free(o->ring);
+	stat_totals_free(o->totals);
 	free(o);
 }
 
@@ -128,6 +131,26 @@ stats_slot(const struct stats *s, uint64_t wall_ms)
 	uint64_t step_ms = (uint64_t)s->step_s * MS_PER_S;
 
 	return (wall_ms + step_ms / 2) / step_ms;
+}
+
+float
+stats_now(const struct stats *s, obj_id id, uint32_t counter)
+{
+	const struct stat_object *o = stats_find(s, id);
+	uint64_t slot = stats_slot(s, clock_wall_ms(loop_clock(s->loop)));
+	uint64_t newest = o ? stat_ring_newest(o->ring) : 0;
+
+	if (!newest || newest + NOW_STEPS < slot)
+		return NAN;
+	return stat_ring_get(o->ring, newest, counter);
+}
+
+double
+stats_total(const struct stats *s, obj_id id, uint32_t counter)
+{
+	const struct stat_object *o = stats_find(s, id);
+
+	return o && o->totals ? stat_totals_get(o->totals, counter) : (double)NAN;
 }
 
 char *

@@ -36,6 +36,10 @@ void stats_free(struct stats *s);
 /* May be sampled so often: whole rows of the archives come of it. */
 int stats_check_interval(uint64_t ms, struct err *e) WARN_UNUSED;
 
+/* Its newest sample, of lately; NaN: there is none. */
+float stats_now(const struct stats *s, obj_id id, uint32_t counter);
+/* What it came to since we began (stat_total.h); NaN: nothing yet. */
+double stats_total(const struct stats *s, obj_id id, uint32_t counter);
 uint32_t stats_step_s(const struct stats *s);
 /* What is counted of an object: METRIC_OF_…, 0: nothing. */
 unsigned stats_objects_of(const struct inv *inv, obj_id id);

@@ -9,6 +9,7 @@
 #include "server/inventory/inv.h"
 #include "server/stats/rrd_file.h"
 #include "server/stats/stat_ring.h"
+#include "server/stats/stat_total.h"
 #include "server/stats/stats.h"
 
 #define STATS_MAGIC   0x73746174u
@@ -23,6 +24,7 @@ struct stat_object {
 	obj_id id;
 	unsigned objects; /* METRIC_OF_… */
 	struct stat_ring *ring;
+	struct stat_totals *totals; /* NULL: nothing was added up yet */
 	uint64_t written; /* the newest slot in its file */
 	uint64_t due_ms;  /* when it is to be written again */
 	bool opened;      /* its file was looked at */
