@@ -20,11 +20,11 @@ claim_of(const struct vm *vm)
 	};
 }
 
-static bool
-could_take_guests(const struct host *h)
+bool
+admission_counts(const struct host *h)
 {
 	return h->connection_state == CONN_CONNECTED && h->maintenance == MAINT_NONE &&
-	       h->cpu_total_mhz && h->memory_total_mb;
+	       h->standby == STANDBY_NONE && h->cpu_total_mhz && h->memory_total_mb;
 }
 
 /* The cluster without one guest (or none). */
@@ -50,7 +50,7 @@ view_of(
 	INV_EACH(inv, KIND_HOST, o)
 	{
 		const struct host *h = inv_host(inv, o->id);
-		if (obj_id_is(o->parent, cl->o.id) && could_take_guests(h))
+		if (obj_id_is(o->parent, cl->o.id) && admission_counts(h))
 			hosts[v.n_hosts++] = (struct failover_host){ h->cpu_total_mhz,
 				h->memory_total_mb };
 	}

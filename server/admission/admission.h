@@ -4,9 +4,9 @@
  * Asked when a guest is powered on, moved into the cluster while it runs, or given more
  * of a reservation.  HA itself never asks: what is kept is there for its restarts.
  *
- * Hosts count that are connected and in use.  A machine takes ADMISSION_OVERHEAD_MB
- * besides its reservation, a container nothing.  Core thread; nothing is kept between
- * calls.
+ * Hosts count that are connected and in use (admission_counts).  A machine takes
+ * ADMISSION_OVERHEAD_MB besides its reservation, a container nothing.  Core thread;
+ * nothing is kept between calls.
  */
 #pragma once
 #include "base/err.h"
@@ -27,6 +27,9 @@ int admission_start(
 /* May now, which is on, become wanted?  Only more of a reservation is asked about. */
 int admission_grow(const struct inv *inv, const struct vm *now, const struct vm *wanted,
     struct err *e) WARN_UNUSED;
+/* Is what it has there for guests?  Not while it is away, goes into maintenance or is
+ * in it, goes into standby or comes back. */
+bool admission_counts(const struct host *h);
 /* Is it one of its cluster's failover hosts?  Nothing is placed or started there but by
  * HA. */
 bool admission_is_kept(const struct inv *inv, obj_id host);

@@ -145,6 +145,16 @@ advice_find_host(
 }
 
 int
+advice_find_asleep(
+    struct advice *a, const struct advice_guest *g, obj_id *ret_host, struct err *e)
+{
+	struct advice_guest asleep = *g;
+
+	asleep.is_for_asleep = true;
+	return advice_find_host(a, &asleep, ret_host, e);
+}
+
+int
 advice_place(struct advice *a, const struct advice_guest *g, unsigned count,
     json **ret_j, struct err *e)
 {

@@ -43,10 +43,15 @@ struct advice_guest {
 	size_t n_avoid;
 	const obj_id *closed; /* hosts not to take */
 	size_t n_closed;
+	bool is_for_asleep; /* advice_find_asleep's own */
 };
 
 /* ERR_NO_CAPACITY with the resource, how much is asked, how much is free and where. */
 int advice_find_host(struct advice *a, const struct advice_guest *g, obj_id *ret_host,
+    struct err *e) WARN_UNUSED;
+/* The same among hosts in standby and those that wake, as if they were there: of what
+ * they have and are attached to. */
+int advice_find_asleep(struct advice *a, const struct advice_guest *g, obj_id *ret_host,
     struct err *e) WARN_UNUSED;
 /* The ranking of all hosts for POST /placements; count machines alike, one after
  * another. */

@@ -113,8 +113,21 @@ is_kept_from(const struct advice *a, const struct advice_guest *g, const struct 
 }
 
 static enum sched_host_state
+state_when_awake(
+    const struct advice *a, const struct advice_guest *g, const struct host *h)
+{
+	if ((h->standby != STANDBY_IN && h->standby != STANDBY_WAKING) ||
+	    h->maintenance != MAINT_NONE || !h->cpu_cores || !h->cpu_total_mhz ||
+	    !h->memory_total_mb)
+		return SCHED_HOST_DISCONNECTED;
+	return is_kept_from(a, g, h) ? SCHED_HOST_KEPT : SCHED_HOST_CONNECTED;
+}
+
+static enum sched_host_state
 state_of(const struct advice *a, const struct advice_guest *g, const struct host *h)
 {
+	if (g->is_for_asleep)
+		return state_when_awake(a, g, h);
 	if (h->maintenance != MAINT_NONE)
 		return h->maintenance == MAINT_IN ? SCHED_HOST_MAINTENANCE
 						  : SCHED_HOST_ENTERING_MAINTENANCE;
@@ -127,24 +140,26 @@ state_of(const struct advice *a, const struct advice_guest *g, const struct host
 							: SCHED_HOST_NOT_RESPONDING;
 }
 
-/* Datastores and networks within a host's reach. */
+/* Datastores and networks within a host's reach; of one that sleeps, what it is
+ * attached to. */
 static void
 fill_reach(const struct advice *a, const struct host *h, struct sched_host *s,
     uint64_t *stores, uint64_t *networks)
 {
+	bool sleeps = h->standby != STANDBY_NONE && !hosts_is_up(a->hosts, h->o.id);
 	obj_id dc = inv_ancestor(a->inv, h->o.id, KIND_DATACENTER);
 
 	INV_EACH(a->inv, KIND_DATASTORE, o)
 	{
 		const struct datastore *ds = inv_datastore(a->inv, o->id);
-		if (id_list_has(&ds->reachable_hosts, h->o.id))
+		if (id_list_has(sleeps ? &ds->hosts : &ds->reachable_hosts, h->o.id))
 			stores[s->datastore_count++] = obj_id_number(o->id);
 	}
 	INV_EACH(a->inv, KIND_NETWORK, o)
 	{
 		const struct network *n = inv_network(a->inv, o->id);
 		if (obj_id_is(o->parent, dc) &&
-		    hosts_has_bridge(a->hosts, h->o.id, n->bridge))
+		    (sleeps || hosts_has_bridge(a->hosts, h->o.id, n->bridge)))
 			networks[s->network_count++] = obj_id_number(o->id);
 	}
 	s->datastores = stores;

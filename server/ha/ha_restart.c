@@ -12,6 +12,7 @@
 #include "server/event/event.h"
 #include "server/ha/ha_int.h"
 #include "server/hosts/hosts.h"
+#include "server/ops/wake_room.h"
 #include "server/protect/protect.h"
 #include "server/task/task.h"
 
@@ -239,14 +240,10 @@ may_take(const struct look *l, const struct vm *vm, obj_id host)
 	       !protect_check(l->ha->o.inv, vm, host, &ignored);
 }
 
-static void
-ask_advice(struct look *l, const struct vm *vm, const struct restart_ask *ask,
-    struct advice_guest *to)
+static struct advice_guest
+wanted(const struct look *l, const struct vm *vm)
 {
-	obj_id *closed = arena_array(l->mem, l->n_hosts + 1, sizeof(*closed));
-	obj_id *avoid = arena_array(l->mem, ask->n_avoid + 1, sizeof(*avoid));
-
-	*to = (struct advice_guest){
+	return (struct advice_guest){
 		.vm = vm->o.id,
 		.name = vm->o.name,
 		.is_restart = true,
@@ -256,9 +253,19 @@ ask_advice(struct look *l, const struct vm *vm, const struct restart_ask *ask,
 		.engine = vm->engine,
 		.datastore = vm->datastores.n ? vm->datastores.v[0] : OBJ_ID_NONE,
 		.network = vm->networks.n ? vm->networks.v[0] : OBJ_ID_NONE,
-		.avoid = avoid,
-		.closed = closed,
 	};
+}
+
+static void
+ask_advice(struct look *l, const struct vm *vm, const struct restart_ask *ask,
+    struct advice_guest *to)
+{
+	obj_id *closed = arena_array(l->mem, l->n_hosts + 1, sizeof(*closed));
+	obj_id *avoid = arena_array(l->mem, ask->n_avoid + 1, sizeof(*avoid));
+
+	*to = wanted(l, vm);
+	to->avoid = avoid;
+	to->closed = closed;
 	for (size_t i = 0; i < ask->n_avoid; i++)
 		avoid[to->n_avoid++] = l->hosts[ask->avoid[i]];
 	for (size_t i = 0; i < l->n_hosts; i++) {
@@ -324,11 +331,20 @@ tell_failing(struct ha *ha, struct ha_guest *g)
 }
 
 static void
-tell_no_host(struct ha *ha, struct ha_guest *g)
+tell_no_host(const struct look *l, struct ha_guest *g)
 {
+	static const struct caller self = { .name = "ha", .role = ROLE_ADMINISTRATOR };
+	const struct vm *vm = inv_vm(l->ha->o.inv, g->id);
+	const struct ha *ha = l->ha;
+	struct advice_guest want;
+
 	if (g->no_host)
 		return;
 	g->no_host = true;
+	if (vm) {
+		want = wanted(l, vm);
+		wake_for_room(ha->o.ops, &want, &self);
+	}
 	event_post(ha->o.inv, EV_VM_HA_NO_HOST, g->id, NULL,
 	    "No host takes %s, which was lost with host %s: %s",
 	    inv_name(ha->o.inv, g->id), inv_name(ha->o.inv, g->from), g->why);
@@ -349,7 +365,7 @@ carry_out(struct look *l, const struct restart_orders *out)
 			break;
 		case RESTART_NO_PLACE:
 			if (g->why[0])
-				tell_no_host(l->ha, g);
+				tell_no_host(l, g);
 			break;
 		case RESTART_FAIL:
 			break; /* its task has its own end */

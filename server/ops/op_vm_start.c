@@ -4,6 +4,7 @@
  */
 #include "server/admission/admission.h"
 #include "server/ops/vm_step.h"
+#include "server/ops/wake_room.h"
 #include "server/pools/pool_tree.h"
 #include "server/protect/protect.h"
 
@@ -21,6 +22,18 @@ admit(const struct inv *inv, const struct vm *vm, struct err *e)
 	return rc ? rc : admission_start(inv, vm, e);
 }
 
+/* Would it be admitted if the cluster had more hosts? */
+static bool
+is_for_want_of_hosts(const struct inv *inv, const struct vm *vm)
+{
+	struct pool_claim claim = pool_claim_of(vm);
+	struct err ignored = ERR_INIT;
+
+	if (pool_admit_guest(inv, vm->pool, vm->o.id, &claim, &ignored))
+		return pool_wants_hosts(inv, vm->pool, vm->o.id, &claim);
+	return !admission_is_kept(inv, vm->host);
+}
+
 /* What is left of a run under leases gives way to a claim alone. */
 static int
 need_claim(const struct inv *inv, const struct vm *vm, struct err *e)
@@ -30,20 +43,13 @@ need_claim(const struct inv *inv, const struct vm *vm, struct err *e)
 	return err_wrap(e, "\"%s\" ran under leases and has to be claimed", vm->o.name);
 }
 
-static enum flow_rc
-place_start(struct task_run *r)
+static struct advice_guest
+guest_of(const struct inv *inv, const struct vm *vm)
 {
-	const struct vm *vm = run_vm(r);
-	struct err *e = task_err(r);
-
-	if (!vm || vm_need_ready(vm, e) || vm_need_power(vm, MAY_START, e) ||
-	    hosts_need_up(run_ops(r)->hosts, vm->host, e) ||
-	    need_claim(r->inv, vm, e) || admit(r->inv, vm, e))
-		return FLOW_FAIL;
-	struct advice_guest g = {
+	return (struct advice_guest){
 		.vm = vm->o.id,
 		.name = vm->o.name,
-		.cluster = inv_ancestor(r->inv, vm->host, KIND_CLUSTER),
+		.cluster = inv_ancestor(inv, vm->host, KIND_CLUSTER),
 		.want_host = vm->host,
 		.num_cpu = vm->num_cpu,
 		.memory_mb = vm->memory_mb,
@@ -51,7 +57,32 @@ place_start(struct task_run *r)
 		.datastore = vm->datastores.n ? vm->datastores.v[0] : OBJ_ID_NONE,
 		.network = vm->networks.n ? vm->networks.v[0] : OBJ_ID_NONE,
 	};
-	return run_hold_room(r, &g, 0, e) ? run_wait_for_host(r) : FLOW_NEXT;
+}
+
+static enum flow_rc
+place_start(struct task_run *r)
+{
+	const struct vm *vm = run_vm(r);
+	struct err *e = task_err(r);
+
+	if (!vm || vm_need_ready(vm, e) || vm_need_power(vm, MAY_START, e) ||
+	    need_claim(r->inv, vm, e))
+		return FLOW_FAIL;
+	struct advice_guest g = guest_of(r->inv, vm), anywhere = g;
+	if (wake_is_asleep(r->inv, vm->host)) {
+		err_set(e, ERR_NO_CAPACITY, "host \"%s\" of \"%s\" is in standby",
+		    inv_name(r->inv, vm->host), vm->o.name);
+		return run_wake_for_room(r, &g);
+	}
+	if (hosts_need_up(run_ops(r)->hosts, vm->host, e))
+		return FLOW_FAIL;
+	/* What the cluster lacks any of its hosts can bring. */
+	anywhere.want_host = OBJ_ID_NONE;
+	if (admit(r->inv, vm, e))
+		return is_for_want_of_hosts(r->inv, vm)
+			   ? run_wake_for_room(r, &anywhere)
+			   : FLOW_FAIL;
+	return run_hold_room(r, &g, 0, e) ? run_wake_for_room(r, &g) : FLOW_NEXT;
 }
 
 static void
@@ -124,6 +155,26 @@ need_open_host(const struct inv *inv, const struct vm *vm, struct err *e)
 	    h->o.name, vm->o.name, h->maintenance == MAINT_IN ? "in" : "going into");
 }
 
+/* What a host that wakes could bring its first step will find out. */
+static int
+check_room(const struct op_call *c, const struct vm *vm, struct err *e)
+{
+	bool may_wake =
+	    wake_may_help(c->inv, inv_ancestor(c->inv, vm->host, KIND_CLUSTER));
+	int rc;
+
+	if (may_wake && wake_is_asleep(c->inv, vm->host))
+		return 0;
+	rc = need_open_host(c->inv, vm, e);
+	if (!rc)
+		rc = hosts_need_up(c->hosts, vm->host, e);
+	if (!rc)
+		rc = admit(c->inv, vm, e);
+	if (rc == ERR_NO_CAPACITY && may_wake && is_for_want_of_hosts(c->inv, vm))
+		return 0;
+	return rc;
+}
+
 static int
 vm_start(struct op_call *c, struct txn *t, struct err *e)
 {
@@ -141,11 +192,7 @@ vm_start(struct op_call *c, struct txn *t, struct err *e)
 	rc = vm_need_ready(vm, e);
 	if (!rc)
 		rc = vm_need_power(vm, MAY_START, e);
-	if (!rc)
-		rc = need_open_host(c->inv, vm, e);
-	if (!rc)
-		rc = hosts_need_up(c->hosts, vm->host, e);
-	return rc ? rc : admit(c->inv, vm, e);
+	return rc ? rc : check_room(c, vm, e);
 }
 
 /* clang-format off */

@@ -2,6 +2,7 @@
 
 #include "server/ops/net_plan.h"
 #include "server/ops/vm_spec.h"
+#include "server/ops/wake_room.h"
 #include "server/protect/protect.h"
 
 const struct vm *
@@ -192,7 +193,7 @@ run_wait_for_host(struct task_run *r)
 enum flow_rc
 run_again(struct task_run *r, int rc)
 {
-	return rc ? FLOW_FAIL : FLOW_AGAIN;
+	return rc && !run_was_waking(r, rc) ? FLOW_FAIL : FLOW_AGAIN;
 }
 
 void

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "scheduler/admit.h"
+#include "server/admission/admission.h"
 
 /* vSphere's: a level's shares of one vCPU and of one MB. */
 #define CPU_NORMAL 1000u
@@ -146,7 +147,7 @@ capacity_of(const struct inv *inv, obj_id cluster, const struct resource *res)
 	for (size_t i = 0; o && i < o->n_kids; i++) {
 		const struct host *h = inv_host(inv, o->kids[i]);
 
-		if (h && h->connection_state == CONN_CONNECTED)
+		if (h && admission_counts(h))
 			sum += res->capacity(h);
 	}
 	return sum;
@@ -295,12 +296,13 @@ refuse(const struct tree *t, const struct resource *res, const struct admit_answ
 	    p->reservation + lacks);
 }
 
-int
-pool_admit_guest(const struct inv *inv, obj_id pool, obj_id vm,
-    const struct pool_claim *claim, struct err *e)
+static int
+ask(const struct inv *inv, obj_id pool, obj_id vm, const struct pool_claim *claim,
+    enum admit_why *ret_why, struct err *e)
 {
 	obj_id cluster = inv_ancestor(inv, pool, KIND_CLUSTER);
 
+	*ret_why = ADMIT_FITS;
 	for (size_t i = 0; i < ARRAY_SIZE(resources); i++) {
 		AUTO(arena) struct arena *a = arena_new();
 		struct tree t = { .arena = a, .inv = inv };
@@ -314,11 +316,31 @@ pool_admit_guest(const struct inv *inv, obj_id pool, obj_id vm,
 		if (rc)
 			return rc;
 		answer = admit_check(t.pools, find_pool(&t, pool), need);
+		*ret_why = answer.why;
 		rc = refuse(&t, &resources[i], &answer, need, e);
 		if (rc)
 			return rc;
 	}
 	return 0;
+}
+
+int
+pool_admit_guest(const struct inv *inv, obj_id pool, obj_id vm,
+    const struct pool_claim *claim, struct err *e)
+{
+	enum admit_why why;
+
+	return ask(inv, pool, vm, claim, &why, e);
+}
+
+bool
+pool_wants_hosts(
+    const struct inv *inv, obj_id pool, obj_id vm, const struct pool_claim *claim)
+{
+	struct err ignored = ERR_INIT;
+	enum admit_why why;
+
+	return ask(inv, pool, vm, claim, &why, &ignored) && why == ADMIT_FULL;
 }
 
 /* ---- pools ---- */

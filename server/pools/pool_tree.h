@@ -25,6 +25,10 @@ struct pool_claim {
  */
 int pool_admit_guest(const struct inv *inv, obj_id pool, obj_id vm,
     const struct pool_claim *claim, struct err *e) WARN_UNUSED;
+/* Is it refused because the cluster's hosts are too few, so that more of them would do?
+ */
+bool pool_wants_hosts(
+    const struct inv *inv, obj_id pool, obj_id vm, const struct pool_claim *claim);
 
 /*
  * Would the tree hold with the pool as it is wanted: below parent, with its new

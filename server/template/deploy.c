@@ -12,6 +12,7 @@
 #include "server/ops/template_chain.h"
 #include "server/ops/vm_address.h"
 #include "server/ops/vm_spec.h"
+#include "server/ops/wake_room.h"
 #include "server/template/template_int.h"
 
 #define STOP_MS  30000u
@@ -130,10 +131,12 @@ place_start(struct task_run *r)
 		return run_wait_for_host(r);
 	if (pick_address(r, g.network, &address, task_err(r)))
 		return FLOW_FAIL;
-	if (wants_power(r) && admission_guest(r->inv, g.cluster, vm, task_err(r)))
-		return FLOW_FAIL;
+	if (wants_power(r) && admission_guest(r->inv, g.cluster, vm, task_err(r))) {
+		g.want_host = OBJ_ID_NONE;
+		return run_wake_for_room(r, &g);
+	}
 	if (run_hold_room(r, &g, address, task_err(r)))
-		return run_wait_for_host(r);
+		return run_wake_for_room(r, &g);
 	json_set_bool(r->args, MAKES_AT_START, may_make_at_start(r, vm));
 	return FLOW_NEXT;
 }

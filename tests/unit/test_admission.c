@@ -93,6 +93,29 @@ a_reservation_grows_as_far_as_there_is_room(void **state)
 	lab_free(l);
 }
 
+/* Neither what goes into standby nor what comes back is there for anybody. */
+static void
+hosts_on_their_way_into_standby_do_not_count(void **state)
+{
+	static const enum standby_state away[] = { STANDBY_ENTERING, STANDBY_IN,
+		STANDBY_WAKING };
+	struct lab *l = lab_new(2, 8192);
+	struct admission_room room;
+
+	set(l, "cluster.update", l->cluster, "{'ha_enabled':true}");
+	admission_stand(l->inv, l->cluster, &room);
+	assert_int_equal(room.memory_mb, 16384);
+	for (size_t i = 0; i < ARRAY_SIZE(away); i++) {
+		struct txn *t = txn_new(l->inv);
+		((struct host *)txn_edit(t, l->host[1]))->standby = away[i];
+		txn_commit_wake(t, WAKE_NONE);
+		lab_settle(l);
+		admission_stand(l->inv, l->cluster, &room);
+		assert_int_equal(room.memory_mb, 8192);
+	}
+	lab_free(l);
+}
+
 /* Why DRS gives it no guest, or "". */
 static char *
 closed_to_drs(struct lab *l, obj_id host)
@@ -204,6 +227,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(power_on_leaves_what_is_kept),
 		cmocka_unit_test(it_is_asked_of_nobody_where_ha_is_off),
+		cmocka_unit_test(hosts_on_their_way_into_standby_do_not_count),
 		cmocka_unit_test(a_reservation_grows_as_far_as_there_is_room),
 		cmocka_unit_test(failover_hosts_are_let_alone),
 		cmocka_unit_test(one_that_runs_is_not_moved_into_what_is_kept),

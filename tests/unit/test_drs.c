@@ -135,44 +135,6 @@ test_fully_automated_moves_one_in_two_rounds(void **state)
 	play_end(&p);
 }
 
-/* As five minutes of samples would have it. */
-static void
-keep_busy(struct play *p, obj_id host, uint32_t network, uint32_t disk)
-{
-	struct host *h = inv_note_begin(p->l->inv, host);
-
-	h->network_busy_permille = network;
-	h->disk_busy_permille = disk;
-	inv_note_end(p->l->inv, host);
-}
-
-static void
-test_busy_hosts_get_nobody(void **state)
-{
-	struct play p = play_new("manual");
-	obj_id other[2];
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < p.l->n_hosts; i++) {
-		if (!obj_id_is(p.l->host[i], host_of(&p, p.a)) && n < 2)
-			other[n++] = p.l->host[i];
-	}
-	load_both(&p);
-	keep_busy(&p, other[0], 914, 0);
-	keep_busy(&p, other[1], 0, 801);
-	lab_advance(p.l, 3 * ROUND_MS);
-	assert_int_equal(inv_count(p.l->inv, KIND_REC), 0);
-	keep_busy(&p, other[1], 800, 800);
-	lab_advance(p.l, ROUND_MS);
-	const struct rec *r = only_rec(&p);
-	assert_true(obj_id_is(r->to, other[1]));
-	const json *no = json_at(json_get(r->factors, "alternatives"), 0);
-	assert_string_equal(json_str_value(json_get(no, "term"), NULL), "busy");
-	assert_string_equal(json_str_value(json_get(no, "text"), NULL),
-	    "its network is busy to 91.4 %");
-	play_end(&p);
-}
-
 struct answer {
 	int rc;
 	char msg[240];
@@ -800,7 +762,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fully_automated_moves_one_in_two_rounds),
-		cmocka_unit_test(test_busy_hosts_get_nobody),
 		cmocka_unit_test(test_manual_only_recommends),
 		cmocka_unit_test(test_dismissed_does_not_come_back),
 		cmocka_unit_test(test_what_gains_nothing_any_more_is_stale),

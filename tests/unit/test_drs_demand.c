@@ -1,4 +1,5 @@
-/* What outlives a server: the demand of the last day; and who sees that a host flaps.
+/* What outlives a server: the demand of the last day; and who sees that a host
+ * flaps, or is busy.
  */
 #include <stdio.h>
 #include <string.h>
@@ -182,6 +183,68 @@ test_maintenance_sends_nobody_to_a_host_that_flaps(void **state)
 	lab_free(l);
 }
 
+/* Two guests of 900 MHz on the first of three hosts of 2000. */
+static struct lab *
+uneven_lab(void)
+{
+	struct lab *l = lab_new(3, 8192);
+	obj_id vm[2];
+	char id[OBJ_ID_TEXT];
+
+	lab_meet(l);
+	AUTO_FREE char *args = xasprintf("{'host':'%s'}", obj_id_text(l->host[0], id));
+	for (unsigned i = 0; i < 2; i++) {
+		vm[i] = lab_vm(l, i ? "b" : "a", true);
+		if (!obj_id_is(inv_vm(l->inv, vm[i])->host, l->host[0]))
+			assert_int_equal(lab_do(l, "vm.migrate", vm[i], args), 0);
+		use(l, vm[i], 900);
+	}
+	for (unsigned i = 0; i < l->n_hosts; i++) {
+		struct txn *t = txn_new(l->inv);
+		struct host *h = txn_edit(t, l->host[i]);
+		h->cpu_cores = 1;
+		h->cpu_total_mhz = 2000;
+		txn_commit_wake(t, WAKE_NONE);
+	}
+	lab_settle(l);
+	return l;
+}
+
+/* As five minutes of samples would have it. */
+static void
+keep_busy(struct lab *l, obj_id host, uint32_t network, uint32_t disk)
+{
+	struct host *h = inv_note_begin(l->inv, host);
+
+	h->network_busy_permille = network;
+	h->disk_busy_permille = disk;
+	inv_note_end(l->inv, host);
+}
+
+static void
+test_hosts_that_are_busy_get_nobody(void **state)
+{
+	struct lab *l = uneven_lab();
+	struct drs *d = drs_begin(l);
+
+	keep_busy(l, l->host[1], 914, 0);
+	keep_busy(l, l->host[2], 0, 801);
+	AUTO(json) json *none = simulate(l, d);
+	assert_int_equal(json_count(json_get(none, "items")), 0);
+	keep_busy(l, l->host[2], 800, 800);
+	AUTO(json) json *plan = simulate(l, d);
+	const json *move = json_at(json_get(plan, "items"), 0);
+	const json *no =
+	    json_at(json_get(json_get(move, "factors"), "alternatives"), 0);
+	assert_string_equal(json_str_value(json_get(move, "to_host"), NULL), "host-3");
+	assert_string_equal(json_str_value(json_get(no, "host"), NULL), "host-2");
+	assert_string_equal(json_str_value(json_get(no, "term"), NULL), "busy");
+	assert_string_equal(json_str_value(json_get(no, "text"), NULL),
+	    "its network is busy to 91.4 %");
+	drs_free(d);
+	lab_free(l);
+}
+
 int
 main(void)
 {
@@ -189,6 +252,7 @@ main(void)
 		cmocka_unit_test(test_rows_are_read_as_far_as_they_make_sense),
 		cmocka_unit_test(test_demand_is_stored_each_quarter_of_an_hour),
 		cmocka_unit_test(test_another_server_expects_what_came_yesterday),
+		cmocka_unit_test(test_hosts_that_are_busy_get_nobody),
 		cmocka_unit_test(test_maintenance_sends_nobody_to_a_host_that_flaps),
 	};
 

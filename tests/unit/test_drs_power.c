@@ -282,6 +282,167 @@ test_what_is_needed_wakes(void **state)
 	play_end(&p);
 }
 
+/* The one that wakes a host, once it has begun. */
+static obj_id
+waking_task(struct play *p, obj_id host)
+{
+	const uint64_t deadline_ms = clock_mono_ms(clock_system()) + REAL_MS;
+
+	while (clock_mono_ms(clock_system()) < deadline_ms) {
+		INV_EACH(p->l->inv, KIND_TASK, o)
+		{
+			const struct task *t = inv_task(p->l->inv, o->id);
+			if (str_same(t->op, "host.wake") && obj_id_is(t->entity, host))
+				return o->id;
+		}
+		loop_turn(p->l->loop, TURN_MS);
+		clock_advance(p->l->clock, 1);
+	}
+	fail_msg("nobody wakes host \"%s\"", inv_name(p->l->inv, host));
+	return OBJ_ID_NONE;
+}
+
+static void
+let_wake(struct play *p, obj_id host)
+{
+	await_step(p, waking_task(p, host), "up");
+	lab_dial(p->l);
+}
+
+static obj_id
+sleeper(struct play *p, obj_id host)
+{
+	put_to_sleep(p, host, begin(p, "host.standby", host));
+	return host;
+}
+
+/* A machine that is off on a host which then sleeps. */
+static obj_id
+left_behind(struct play *p)
+{
+	obj_id off = lab_vm(p->l, "off", false);
+
+	sleeper(p, inv_vm(p->l->inv, off)->host);
+	return off;
+}
+
+static void
+test_a_start_wakes_its_host(void **state)
+{
+	struct play p = play_new("'dpm_automation':'automatic'," HOOKS);
+	obj_id off = left_behind(&p), host = inv_vm(p.l->inv, off)->host;
+	obj_id start = begin(&p, "vm.start", off);
+
+	let_wake(&p, host);
+	assert_int_equal(lab_wait(p.l, start), 0);
+	assert_int_equal(lab_power(p.l, off), POWER_ON);
+	assert_int_equal(standby_of(&p, host), STANDBY_NONE);
+	play_end(&p);
+}
+
+/* A machine of so much memory; the code of its task. */
+static int
+create(struct play *p, const char *name, unsigned memory_mb)
+{
+	AUTO_FREE char *args = xasprintf("{'name':'%s','template':'template-1',"
+					 "'power_on':true,'memory_mb':%u}",
+	    name, memory_mb);
+
+	return lab_do(p->l, "vm.create", OBJ_ID_NONE, args);
+}
+
+static void
+expect_error(const struct play *p, const char *why)
+{
+	if (!strstr(lab_task_error(p->l), why))
+		fail_msg("\"%s\" is not in: %s", why, lab_task_error(p->l));
+}
+
+static void
+test_nobody_wakes_where_that_is_not_wanted(void **state)
+{
+	struct play p = play_new("'dpm_automation':'manual'," HOOKS);
+	obj_id off = left_behind(&p);
+
+	expect_refusal(&p, "vm.start", off, "of \"off\" is in standby");
+	assert_int_equal(create(&p, "big-1", 6000), 0);
+	assert_int_equal(create(&p, "big-2", 6000), 0);
+	assert_int_equal(create(&p, "big-3", 6000), ERR_NO_CAPACITY);
+	expect_error(&p, "would take it, but is in standby and not woken by itself");
+	play_end(&p);
+}
+
+static void
+test_a_new_machine_wakes_a_host(void **state)
+{
+	struct play p = play_new("'dpm_automation':'automatic'," HOOKS);
+	obj_id host = sleeper(&p, p.l->host[(number_of(&p, home(&p)) + 1) % 3]);
+
+	assert_int_equal(create(&p, "big-0", 6000), 0);
+	assert_int_equal(create(&p, "big-1", 6000), 0);
+	assert_int_equal(standby_of(&p, host), STANDBY_IN);
+	assert_int_equal(lab_op(p.l, "vm.create", OBJ_ID_NONE,
+			     "{'name':'big-2','template':'template-1',"
+			     "'power_on':true,'memory_mb':6000}"),
+	    0);
+	obj_id task = p.l->task, vm = p.l->object;
+	let_wake(&p, host);
+	assert_int_equal(lab_wait(p.l, task), 0);
+	assert_true(obj_id_is(inv_vm(p.l->inv, vm)->host, host));
+	assert_int_equal(lab_power(p.l, vm), POWER_ON);
+	play_end(&p);
+}
+
+static void
+test_what_no_host_in_standby_would_take(void **state)
+{
+	struct play p = play_new("'dpm_automation':'automatic'," HOOKS);
+	obj_id host = sleeper(&p, p.l->host[(number_of(&p, home(&p)) + 1) % 3]);
+
+	assert_int_equal(create(&p, "huge", 9000), ERR_NO_CAPACITY);
+	expect_error(&p, "is in standby and would not take it, either");
+	assert_int_equal(standby_of(&p, host), STANDBY_IN);
+	play_end(&p);
+}
+
+static void
+test_a_host_that_does_not_wake_is_told(void **state)
+{
+	struct play p = play_new("'dpm_automation':'automatic','dpm_standby':['true'],"
+				 "'dpm_wake':['sh','-c','echo no bmc >&2; exit 1']");
+	obj_id off = left_behind(&p), host = inv_vm(p.l->inv, off)->host;
+	obj_id start = begin(&p, "vm.start", off);
+
+	await_step(&p, waking_task(&p, host), "up");
+	assert_int_equal(lab_wait(p.l, start), ERR_NO_CAPACITY);
+	expect_error(&p, "did not wake: ");
+	expect_error(&p, "no bmc");
+	assert_int_equal(lab_power(p.l, off), POWER_OFF);
+	play_end(&p);
+}
+
+/* Its pool refuses it: no host would change that. */
+static void
+test_no_host_wakes_for_a_pool(void **state)
+{
+	struct play p = play_new("'dpm_automation':'automatic'," HOOKS);
+	obj_id vm = lab_vm(p.l, "b", false), asleep;
+	char id[OBJ_ID_TEXT];
+
+	asleep = p.l->host[(number_of(&p, inv_vm(p.l->inv, vm)->host) + 1) % 3];
+	sleeper(&p, asleep);
+	AUTO_FREE char *pool =
+	    xasprintf("{'name':'dev','parent':'%s','cpu_expandable':false}",
+		obj_id_text(p.l->cluster, id));
+	assert_int_equal(lab_op(p.l, "pool.create", OBJ_ID_NONE, pool), 0);
+	AUTO_FREE char *args = xasprintf(
+	    "{'pool':'%s','cpu_reservation_mhz':100}", obj_id_text(p.l->object, id));
+	assert_int_equal(lab_do(p.l, "vm.update", vm, args), 0);
+	expect_refusal(&p, "vm.start", vm, "pool \"dev\" lacks 100 MHz");
+	assert_int_equal(standby_of(&p, asleep), STANDBY_IN);
+	play_end(&p);
+}
+
 static void
 test_hooks_are_checked(void **state)
 {
@@ -319,6 +480,12 @@ main(void)
 		cmocka_unit_test(test_refusals_say_why),
 		cmocka_unit_test(test_idle_hosts_are_recommended),
 		cmocka_unit_test(test_what_is_needed_wakes),
+		cmocka_unit_test(test_a_start_wakes_its_host),
+		cmocka_unit_test(test_nobody_wakes_where_that_is_not_wanted),
+		cmocka_unit_test(test_a_new_machine_wakes_a_host),
+		cmocka_unit_test(test_what_no_host_in_standby_would_take),
+		cmocka_unit_test(test_a_host_that_does_not_wake_is_told),
+		cmocka_unit_test(test_no_host_wakes_for_a_pool),
 		cmocka_unit_test(test_hooks_are_checked),
 	};
 

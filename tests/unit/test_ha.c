@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "server/drs/drs.h"
 #include "server/ha/ha.h"
 #include "server/migrate/migrate.h"
 #include "tests/lib/lab.h"
@@ -553,6 +554,49 @@ what_finds_no_host_waits_and_says_why(void **state)
 	play_free(p);
 }
 
+/* As its power went, in an orderly way. */
+static void
+put_to_sleep(struct play *p, unsigned i)
+{
+	struct txn *t = txn_new(p->l->inv);
+
+	((struct host *)txn_edit(t, p->l->host[i]))->standby = STANDBY_IN;
+	txn_commit_wake(t, WAKE_NONE);
+	kill_host(p, i);
+	set_cluster(p, "{'dpm_automation':'automatic','dpm_wake':['true'],"
+		       "'dpm_standby':['true']}");
+}
+
+static void
+what_finds_no_host_wakes_one(void **state)
+{
+	struct play *p = play_new(3);
+	obj_id a = lab_vm(p->l, "a", true);
+	unsigned n = 0;
+
+	seconds(p, 2);
+	unsigned lost = host_of(p, a), asleep = (lost + 1) % 3;
+	put_to_sleep(p, asleep);
+	AUTO_FREE char *rule =
+	    xasprintf("{'name':'here','cluster':'cluster-1','type':'must_run_on',"
+		      "'vms':['vm-1'],'hosts':['host-%u','host-%u']}",
+		lost + 1, asleep + 1);
+	assert_int_equal(lab_op(p->l, "rule.create", OBJ_ID_NONE, rule), 0);
+	kill_host(p, lost);
+	seconds(p, 30);
+	assert_int_equal(orders_of_restart(p), 0);
+	INV_EACH(p->l->inv, KIND_TASK, o)
+	{
+		const struct task *t = inv_task(p->l->inv, o->id);
+		if (!str_same(t->op, "host.wake"))
+			continue;
+		assert_true(obj_id_is(t->entity, p->l->host[asleep]));
+		n++;
+	}
+	assert_int_equal(n, 1);
+	play_free(p);
+}
+
 /* A port of ours that refuses until it is listened on. */
 static int
 port_new(uint16_t *ret_port)
@@ -730,6 +774,7 @@ main(void)
 		cmocka_unit_test(too_many_silent_hosts_at_once_are_not_believed),
 		cmocka_unit_test(a_failed_start_is_tried_elsewhere_for_ever),
 		cmocka_unit_test(what_finds_no_host_waits_and_says_why),
+		cmocka_unit_test(what_finds_no_host_wakes_one),
 		cmocka_unit_test(others_wait_for_the_application_of_the_first),
 		cmocka_unit_test(one_that_shut_itself_down_stays_down),
 		cmocka_unit_test(the_next_leader_goes_on),
@@ -737,6 +782,7 @@ main(void)
 		cmocka_unit_test(an_operator_may_say_that_a_host_is_dead),
 	};
 	ops_register(migrate_defs);
+	drs_register();
 	ha_register();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
