@@ -19,7 +19,7 @@ from test_templates import upload
 
 sys.path.insert(0, str(ROOT / "tests/lib"))
 
-from counter import Counter  # noqa: E402  (needs the path above)
+from counter import PATIENCE_S, Counter  # noqa: E402  (needs the path above)
 
 # The full hundred is asked for by name; a few show the same.
 MOVES = int(os.environ.get("DROVER_MOVES", "6"))
@@ -391,7 +391,7 @@ def test_moves_are_not_noticed(lab: Lab, box: dict[str, Any]) -> None:
             after = vm(lab, box["id"])
             assert after["host"] == to and after["power_state"] == "powered_on" and result["live"]
             seen = counter.answers
-            wait_for("the counter to go on", lambda: counter.answers > seen + 5 or not counter.healthy())
+            wait_for("the counter to go on", lambda: counter.answers > seen + 5 or not counter.healthy(), PATIENCE_S)
             assert counter.healthy(), counter.wrong
             gaps.append(counter.take_gap())
     finally:

@@ -20,7 +20,7 @@ from test_migrate import disk_files, local_store
 
 sys.path.insert(0, str(ROOT / "tests/lib"))
 
-from counter import Counter  # noqa: E402  (needs the path above)
+from counter import PATIENCE_S, Counter  # noqa: E402  (needs the path above)
 
 ALL = bool(os.environ.get("DROVER_THOROUGH"))
 SETTLED_S = 90
@@ -200,7 +200,7 @@ class Mover:
     def answers(self) -> bool:
         """Does it go on to count?  A number lost or repeated ends the test."""
         seen = self.counter.answers
-        wait_for("the counter to go on", lambda: self.counter.answers > seen + 5 or not self.counter.healthy(), 60)
+        wait_for("the counter to go on", lambda: self.counter.answers > seen + 5 or not self.counter.healthy(), PATIENCE_S)
         assert self.counter.healthy(), f"the client of {self.id}: {self.counter.wrong}"
         return True
 

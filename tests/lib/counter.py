@@ -5,11 +5,15 @@ import time
 from typing import Optional
 
 
+# TCP doubles its waits: who was away for 27 s hears nothing for 54.
+PATIENCE_S = 120
+
+
 class Counter:
     """Asks for the next number again and again; no number may be lost or come twice."""
 
     def __init__(self, address: str, every: float = 0.002) -> None:
-        self.sock = socket.create_connection((address, 7000), timeout=30)
+        self.sock = socket.create_connection((address, 7000), timeout=PATIENCE_S)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.every = every
         self.answers = 0
@@ -51,7 +55,7 @@ class Counter:
     def end(self) -> int:
         """How many answers came; raises if one was wrong."""
         self._ending.set()
-        self._thread.join(35)
+        self._thread.join(PATIENCE_S + 5)
         self.sock.close()
         if self.wrong:
             raise AssertionError(f"the counter's connection: {self.wrong}")
