@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/json_peek.h"
 #include "shell/change.h"
 #include "shell/data.h"
 #include "shell/rest.h"
@@ -102,47 +103,47 @@ stop_end(struct stage *st)
 const struct cmd_ops ops_stop_task = { sizeof(struct val), ids_begin, ids_process,
 	stop_end, ids_fini };
 
-static bool
-wanted_type(struct stage *st, const struct table *ev)
+/* Which ones the server is to look for. */
+static void
+add_wanted(struct stage *st, struct str *q)
 {
-	struct val types = get_arg(st, "Types");
-	const struct val *type = table_get(ev, "Type"),
-			 *severity = table_get(ev, "Severity");
+	struct val types = get_arg(st, "Types"), start = get_arg(st, "Start"),
+		   finish = get_arg(st, "Finish");
+	const char *user = get_text(st, "Username");
 
 	for (size_t i = 0; i < val_count(types); i++) {
-		const char *w = val_at(types, i).text->s;
-		if ((type && type->type == VAL_TEXT && wild_match(w, type->text->s)) ||
-		    (severity && severity->type == VAL_TEXT &&
-			wild_match(w, severity->text->s)))
-			return true;
+		str_add(q, i ? "," : "&types=");
+		url_add(q, val_at(types, i).text->s);
 	}
-	return !val_count(types);
+	if (user) {
+		str_add(q, "&user=");
+		url_add(q, user);
+	}
+	if (start.type == VAL_TIME)
+		str_addf(q, "&start=%lld", (long long)(start.i > 0 ? start.i : 0));
+	if (finish.type == VAL_TIME)
+		str_addf(q, "&end=%lld", (long long)(finish.i > 0 ? finish.i : 0));
 }
 
-static bool
-wanted_event(struct stage *st, const struct table *ev)
+static enum run
+put_page(struct stage *st, const json *page, int64_t *left)
 {
-	const struct val *time = table_get(ev, "CreatedTime"),
-			 *user = table_get(ev, "UserName");
-	struct val start = get_arg(st, "Start"), finish = get_arg(st, "Finish");
-	const char *name = get_text(st, "Username");
-	bool timed = time && time->type == VAL_TIME;
+	const json *items = json_get(page, "items");
+	enum run rc = RUN_OK;
 
-	if (name &&
-	    (!user || user->type != VAL_TEXT || strcasecmp(user->text->s, name) != 0))
-		return false;
-	if ((start.type == VAL_TIME && timed && time->i < start.i) ||
-	    (finish.type == VAL_TIME && timed && time->i > finish.i))
-		return false;
-	return wanted_type(st, ev);
+	for (size_t i = 0; items && i < json_count(items) && rc == RUN_OK && *left > 0;
+	     i++) {
+		--*left;
+		rc = put(st, record_from(st->sh, KIND_EVENT, json_at(items, i)));
+	}
+	return rc;
 }
 
-/* Events of one object (NULL: of all), newest first, page by page. */
+/* Events of one object and what is in it (NULL: of all), newest first, page by page. */
 static enum run
 put_events(struct stage *st, const char *entity)
 {
 	int64_t left = get_int(st, "MaxSamples", MAX_SAMPLES);
-	struct val start = get_arg(st, "Start");
 	struct str q = STR_INIT;
 	enum run rc = RUN_OK;
 
@@ -153,35 +154,20 @@ put_events(struct stage *st, const char *entity)
 	    (long long)(left > MAX_EVENTS ? MAX_EVENTS : left));
 	if (entity)
 		str_addf(&q, "&entity=%s", entity);
+	add_wanted(st, &q);
 	char *path = str_take(&q);
 	while (path && rc == RUN_OK && left > 0) {
 		AUTO(json) json *page = NULL;
 		struct err e = ERR_INIT;
+
 		if (rest_get(st->sh, path, &page, &e) < 0) {
 			rc = throw_err(st->sh, st->node, &e);
 			break;
 		}
-		const json *items = json_get(page, "items"),
-			   *next = json_get(page, "next");
-		bool older = false;
-		for (size_t i = 0;
-		     items && i < json_count(items) && rc == RUN_OK && left > 0; i++) {
-			struct val r =
-			    record_from(st->sh, KIND_EVENT, json_at(items, i));
-			const struct val *t = table_get(r.table, "CreatedTime");
-			older = start.type == VAL_TIME && t && t->type == VAL_TIME &&
-				t->i < start.i;
-			bool wanted = wanted_event(st, r.table);
-			left -= wanted;
-			if (wanted)
-				rc = put(st, r);
-			else
-				val_free(r);
-		}
+		rc = put_page(st, page, &left);
 		free(path);
-		path = next && json_what(next) == JSON_IS_STR && !older
-			   ? xstrdup(json_str_value(next, NULL))
-			   : NULL;
+		const char *next = json_peek_str(page, "next");
+		path = next ? xstrdup(next) : NULL;
 	}
 	free(path);
 	return rc;

@@ -37,8 +37,12 @@ EVENTS = """\
 Made by `tools/gendocs.py` from `server/event/event.def`.
 
 `GET /api/v1/events`, the watch's `events` and the shell's `Get-VIEvent` give them with `id`, `type`, `severity`, `time`, `entity`,
-`entity_name`, `task`, `user` and a `message` that says what happened and why. They are kept for `event.keep_days`; an event that
-belongs to a change of the inventory is stored in the same transaction.
+`entity_name`, `task`, `user` and a `message` that says what happened and why. They are kept for `event.keep_days`, then deleted some at
+a time, so that nothing waits for it; an event that belongs to a change of the inventory is stored in the same transaction.
+
+With each event is stored what its object was in at that moment: folders, datacenter, pools, host, cluster. `entity=cluster-1`
+(`Get-Cluster c1 | Get-VIEvent`) finds what happened to the cluster, its hosts, pools and guests, also of those that are gone or
+elsewhere now; it can be narrowed by `types` (patterns and severities), `user`, `start` and `end`.
 
 | Type | Severity | Concerns |
 |---|---|---|

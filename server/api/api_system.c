@@ -7,13 +7,12 @@
 #include "server/api/api_int.h"
 #include "server/api/openapi.h"
 #include "server/db/db.h"
-#include "server/event/event.h"
 #include "server/hosts/host_enroll.h"
 #include "server/hosts/hosts.h"
 #include "server/migrate/migrate.h"
 
-#define EVENTS_PRESET 100
-#define EVENTS_MAX    1000
+#define AUDIT_PRESET 100
+#define AUDIT_MAX    1000
 #define MAX_CSR       ((size_t)16 * 1024)
 
 static uint64_t
@@ -23,66 +22,24 @@ limit_of(const struct api_call *c)
 	uint64_t limit = 0;
 
 	/* It was checked before the question went to the database. */
-	return s && parse_u64(s, 0, EVENTS_MAX, "limit", &limit, NULL) == 0 && limit
+	return s && parse_u64(s, 0, AUDIT_MAX, "limit", &limit, NULL) == 0 && limit
 		   ? limit
-		   : EVENTS_PRESET;
+		   : AUDIT_PRESET;
 }
 
 /* A page of what only grows, newest first; last: the id of its last row. */
 static void
 reply_newest(struct api_call *c, json *items_take, const char *last)
 {
-	const char *of = request_arg(c->req, "entity");
 	AUTO(str) struct str next = STR_INIT;
 	json *j = json_new_object();
 
-	if (json_count(items_take) == limit_of(c)) {
+	if (json_count(items_take) == limit_of(c))
 		str_addf(&next, "%s?limit=%llu&before=%s", c->req->path,
 		    (unsigned long long)limit_of(c), last);
-		if (of && *of)
-			str_addf(&next, "&entity=%s", of);
-	}
 	json_set_str(j, "next", next.len ? str_cstr(&next) : NULL);
 	json_set_json(j, "items", items_take);
 	api_reply_json(c, 200, j);
-}
-
-static void
-on_events(void *arg, int rc, const struct err *e, json *events)
-{
-	struct api_call *c = arg;
-	const char *last = NULL;
-	struct err ignored;
-
-	if (rc < 0) {
-		api_reply_err(c, e);
-		return;
-	}
-	size_t n = json_count(events);
-	if (n && json_read_str(json_at(events, n - 1), "id", JSON_REQUIRED, OBJ_ID_TEXT,
-		     &last, &ignored) < 0)
-		last = "";
-	reply_newest(c, json_ref(events), last);
-}
-
-void
-api_event_list(struct api_call *c)
-{
-	const char *of = request_arg(c->req, "entity"),
-		   *at = request_arg(c->req, "before");
-	obj_id entity = OBJ_ID_NONE, before = OBJ_ID_NONE;
-	struct err e = ERR_INIT;
-	uint64_t limit;
-
-	if (api_arg_u64(c, "limit", EVENTS_PRESET, EVENTS_MAX, &limit) < 0)
-		return;
-	if ((of && *of && obj_id_parse(of, KIND_NONE, &entity, &e) < 0) ||
-	    (at && *at && obj_id_parse(at, KIND_EVENT, &before, &e) < 0)) {
-		api_reply_err(c, &e);
-		return;
-	}
-	event_query(c->api->d.inv, obj_id_number(before), entity, (unsigned)limit_of(c),
-	    on_events, c);
 }
 
 static json *
@@ -124,7 +81,7 @@ api_audit_list(struct api_call *c)
 	char b[24], l[24];
 
 	if (api_arg_u64(c, "before", 0, INT64_MAX, &before) < 0 ||
-	    api_arg_u64(c, "limit", EVENTS_PRESET, EVENTS_MAX, &limit) < 0)
+	    api_arg_u64(c, "limit", AUDIT_PRESET, AUDIT_MAX, &limit) < 0)
 		return;
 	snprintf(b, sizeof(b), "%llu", (unsigned long long)before);
 	snprintf(l, sizeof(l), "%llu", (unsigned long long)limit_of(c));

@@ -18,6 +18,7 @@ enum event_code {
 };
 
 struct inv;
+struct str;
 
 /* An event alone, in its own transaction; kept and retried in order while the database
  * is away (the newest 10,000). */
@@ -39,8 +40,23 @@ typedef void (*event_fn)(const json *ev, void *arg);
 void event_follow(struct inv *inv, event_fn fn, void *arg);
 void event_unfollow(struct inv *inv, event_fn fn, void *arg);
 
-/* Read from the database: newest first, before id (0: newest), of an entity (none:
- * all), at most limit. done gets a JSON array (borrowed) or an error. */
+/* Which events; 0 and NULL: all. */
+struct event_ask {
+	uint64_t before;   /* older than the one of that number */
+	obj_id entity;     /* of it and of what was in it when they happened */
+	const char *user;  /* who caused them; case ignored */
+	const char *types; /* "{VmDiedEvent,VmStalledEvent}", of event_types_parse */
+	uint64_t start_ms, end_ms; /* not before, not after */
+	unsigned limit;
+};
+
+/* "Vm*,HostLostEvent,error": patterns of types, and severities; case ignored.
+ * ERR_INVALID names the word that means none. */
+int event_types_parse(
+    const char *list, struct str *ret_types, struct err *e) WARN_UNUSED;
+
+/* Read from the database, newest first.  done gets a JSON array (borrowed) or an error.
+ */
 typedef void (*events_fn)(void *arg, int rc, const struct err *e, json *events);
-void event_query(struct inv *inv, uint64_t before, obj_id entity, unsigned limit,
-    events_fn done, void *arg);
+void event_query(
+    struct inv *inv, const struct event_ask *ask, events_fn done, void *arg);

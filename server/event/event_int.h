@@ -3,6 +3,7 @@
  */
 #pragma once
 #include "base/list.h"
+#include "server/db/db.h"
 #include "server/event/event_life.h"
 #include "server/inventory/inv_life.h"
 #include "server/inventory/txn.h"
@@ -25,7 +26,7 @@ struct events {
 	struct event_follower *followers;
 	size_t n_followers;
 	struct event_queue *queue;
-	struct timer *prune;
+	struct timer *prune; /* event_prune.c */
 	unsigned keep_days;
 };
 
@@ -48,3 +49,15 @@ void event_stored(struct events *ev, json *j_take);
 
 struct event_queue *event_queue_new(struct events *ev);
 void event_queue_free(struct event_queue *q);
+
+/* ---- event_query.c ---- */
+
+/* The rows of a question, newest first, as event_row_json reads them. */
+void event_list(
+    struct inv *inv, const struct event_ask *ask, db_rows_fn done, void *arg);
+json *event_row_json(const struct db_rows *rows, size_t i);
+
+/* ---- event_prune.c ---- */
+
+void event_prune_open(struct events *ev);
+void event_prune_close(struct events *ev);

@@ -6,12 +6,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "loop/timer.h"
 #include "server/db/db.h"
 #include "server/event/event_int.h"
-
-#define PRUNE_EVERY_MS 600000u
-#define MS_PER_DAY     86400000ULL
+#include "server/inventory/inv_place.h"
 
 /* Columns of STMT_EVENT_LIST. */
 enum {
@@ -26,6 +23,9 @@ enum {
 	COL_MESSAGE,
 	COL_COUNT_
 };
+
+#define ADD_PLACES COL_COUNT_ /* of STMT_EVENT_ADD, after them */
+#define ADD_COUNT_ (COL_COUNT_ + 1)
 
 /* An event on its way in a transaction. */
 struct event_part {
@@ -61,6 +61,30 @@ row_json(const char *const row[COL_COUNT_])
 	return j;
 }
 
+/* As the transaction has it; of what it removes, as it was. */
+static const struct obj *
+look(const void *txn, obj_id id)
+{
+	const struct txn *t = txn;
+	const struct obj *o = txn_view(t, id);
+
+	return o ? o : inv_get(txn_inv(t), id);
+}
+
+/* "{vm-1,pool-2}": where it happened, itself first. */
+static void
+add_places(const struct txn *t, obj_id entity, struct str *out)
+{
+	obj_id in[INV_PLACES_MAX];
+	size_t n = inv_places_seen(look, t, entity, in);
+	char id[OBJ_ID_TEXT];
+
+	str_addc(out, '{');
+	for (size_t i = 0; i < n; i++)
+		str_addf(out, "%s%s", i ? "," : "", obj_id_text(in[i], id));
+	str_addc(out, '}');
+}
+
 static void
 part_send(void *data, struct txn *t)
 {
@@ -69,12 +93,14 @@ part_send(void *data, struct txn *t)
 	char id[24], at[24], entity[OBJ_ID_TEXT], task[OBJ_ID_TEXT];
 	const struct obj *o = txn_view(t, d->entity);
 	const char *name = d->entity_name;
+	AUTO(str) struct str places = STR_INIT;
 	if (!name)
 		name = o ? o->name : inv_name(p->inv, d->entity);
 	snprintf(id, sizeof(id), "%llu",
 	    (unsigned long long)obj_id_number(inv_new_id(p->inv, KIND_EVENT)));
 	snprintf(at, sizeof(at), "%llu", (unsigned long long)d->at_ms);
-	const char *const row[COL_COUNT_] = {
+	add_places(t, d->entity, &places);
+	const char *const row[ADD_COUNT_] = {
 		[COL_ID] = id,
 		[COL_AT] = at,
 		[COL_TYPE] = event_type(d->code),
@@ -85,8 +111,9 @@ part_send(void *data, struct txn *t)
 		[COL_TASK] = obj_id_none(d->task) ? NULL : obj_id_text(d->task, task),
 		[COL_USER] = d->user,
 		[COL_MESSAGE] = d->message,
+		[ADD_PLACES] = str_cstr(&places),
 	};
-	txn_sql(t, STMT_EVENT_ADD, COL_COUNT_, row);
+	txn_sql(t, STMT_EVENT_ADD, ADD_COUNT_, row);
 	p->j = row_json(row);
 }
 
@@ -142,8 +169,8 @@ txn_event(struct txn *t, enum event_code code, obj_id entity, obj_id task,
 		     });
 }
 
-static json *
-db_row_json(const struct db_rows *rows, size_t i)
+json *
+event_row_json(const struct db_rows *rows, size_t i)
 {
 	const char *row[COL_COUNT_];
 	for (unsigned c = 0; c < COL_COUNT_; c++)
@@ -166,7 +193,7 @@ on_loaded(void *arg, int rc, const struct err *e, const struct db_rows *rows)
 	for (size_t i = db_rows_count(rows); i-- > 0;) {
 		inv_seen_id(
 		    ev->inv, obj_id_make(KIND_EVENT, db_value_u64(rows, i, COL_ID)));
-		event_stored(ev, db_row_json(rows, i));
+		event_stored(ev, event_row_json(rows, i));
 	}
 	load->done(load->arg, rc, e);
 }
@@ -175,70 +202,9 @@ void
 events_load(struct events *ev, events_loaded_fn done, void *arg)
 {
 	struct load *load = xcalloc(1, sizeof(*load));
-	char limit[16];
 	*load = (struct load){ ev, done, arg };
-	snprintf(limit, sizeof(limit), "%u", EVENT_RING);
-	db_query(inv_db(ev->inv), STMT_EVENT_LIST, 3,
-	    (const char *const[]){ "0", "", limit }, on_loaded, load);
-}
-
-struct query {
-	events_fn done;
-	void *arg;
-};
-
-static void
-on_listed(void *arg, int rc, const struct err *e, const struct db_rows *rows)
-{
-	AUTO_FREE struct query *q = arg;
-	AUTO(json) json *list = NULL;
-	if (rc == 0) {
-		list = json_new_array();
-		for (size_t i = 0; i < db_rows_count(rows); i++)
-			json_add_json(list, db_row_json(rows, i));
-	}
-	q->done(q->arg, rc, e, list);
-}
-
-void
-event_query(struct inv *inv, uint64_t before, obj_id entity, unsigned limit,
-    events_fn done, void *arg)
-{
-	char from[24], of[OBJ_ID_TEXT], most[16];
-	struct query *q = xcalloc(1, sizeof(*q));
-	*q = (struct query){ done, arg };
-	snprintf(from, sizeof(from), "%llu", (unsigned long long)before);
-	snprintf(most, sizeof(most), "%u", limit);
-	db_query(inv_db(inv), STMT_EVENT_LIST, 3,
-	    (const char *const[]){ from, obj_id_text(entity, of), most }, on_listed, q);
-}
-
-static void
-on_pruned(void *arg, int rc, const struct err *e)
-{
-	if (rc < 0)
-		log_warn("event", "cannot delete old events: %s", e->msg);
-}
-
-static void
-on_prune(void *arg)
-{
-	struct events *ev = CAST_OBJ(events, arg, EVENTS_MAGIC);
-	uint64_t now = clock_wall_ms(loop_clock(inv_loop(ev->inv)));
-	uint64_t keep_ms = ev->keep_days * MS_PER_DAY;
-	if (keep_ms == 0 || keep_ms > now || !db_is_up(inv_db(ev->inv)))
-		return;
-	char before[24];
-	snprintf(before, sizeof(before), "%llu", (unsigned long long)(now - keep_ms));
-	struct txn *t = txn_new(ev->inv);
-	txn_sql(t, STMT_EVENT_PRUNE, 1, (const char *const[]){ before });
-	txn_commit(t, on_pruned, NULL);
-}
-
-void
-events_keep(struct events *ev, unsigned days)
-{
-	ev->keep_days = days;
+	event_list(
+	    ev->inv, &(struct event_ask){ .limit = EVENT_RING }, on_loaded, load);
 }
 
 struct events *
@@ -248,8 +214,7 @@ events_new(struct inv *inv)
 	ev->magic = EVENTS_MAGIC;
 	ev->inv = inv;
 	ev->queue = event_queue_new(ev);
-	ev->prune = timer_new(inv_loop(inv), on_prune, ev);
-	timer_every(ev->prune, PRUNE_EVERY_MS);
+	event_prune_open(ev);
 	inv_set_events(inv, ev);
 	return ev;
 }
@@ -260,7 +225,7 @@ events_free(struct events *ev)
 	if (!ev)
 		return;
 	inv_set_events(ev->inv, NULL);
-	timer_free(ev->prune);
+	event_prune_close(ev);
 	event_queue_free(ev->queue);
 	for (size_t i = 0; i < EVENT_RING; i++)
 		json_free(ev->ring[i]);

@@ -1,6 +1,7 @@
 """The surface: who may do what, and what bad input is told."""
 import json
 import re
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -216,6 +217,35 @@ def test_what_only_grows_is_paged(lab: Lab, path: str) -> None:
     assert [o["id"] for o in first["items"] + second["items"]] == whole[:4]
     only = lab.all("datacenters")[-1]["id"]
     assert api.get(f"/events?entity={only}")["next"] is None
+
+
+def test_events_are_found_by_place_type_user_and_time(lab: Lab) -> None:
+    api = lab.api()
+    dc = api.call("POST", "/datacenters", {"name": "events & more"})["id"]
+    outer = api.call("POST", "/folders", {"name": "outer", "parent": dc})["id"]
+    inner = api.call("POST", "/folders", {"name": "inner", "parent": outer})["id"]
+    for folder in (inner, outer):
+        api.call("DELETE", f"/folders/{folder}")
+
+    def ids(query: str) -> list[str]:
+        return [e["entity"] for e in api.get(f"/events?entity={query}")["items"]]
+
+    # Of what is gone, too, where it was.
+    assert ids(dc) == [outer, inner, inner, outer, dc]
+    assert ids(f"{outer}&types=objectremoved*") == [outer, inner]
+    assert ids(f"{dc}&types=error,warning") == []
+    user = api.get(f"/events?entity={dc}&limit=1")["items"][0]["user"]
+    assert ids(f"{dc}&types=info&user={user.upper()}") == ids(dc)
+    assert ids(f"{dc}&user=nobody") == []
+    page = api.get(f"/events?entity={dc}&types=Object*,error&limit=2")
+    rest = api.get(page["next"].removeprefix("/api/v1") + "&limit=9")["items"]
+    assert [e["entity"] for e in page["items"] + rest] == ids(dc)
+    made = api.get(f"/events?entity={inner}")["items"][-1]["time"]
+    ms = round(datetime.fromisoformat(made.replace("Z", "+00:00")).timestamp() * 1000)
+    assert ids(f"{inner}&end={ms}") == [inner] and ids(f"{dc}&start={ms}&end={ms}").count(inner) >= 1
+    assert ids(f"{dc}&end={ms - 3600000}") == []
+    refused("invalid", "VmDead*", api.get, "/events?types=VmDead*")
+    refused("bad_range", "before the start", api.get, "/events?start=2000&end=1000")
 
 
 def test_the_same_op_id_acts_once(lab: Lab) -> None:

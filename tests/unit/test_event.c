@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/str.h"
 #include "server/event/event_life.h"
 #include "tests/lib/inv_world.h"
 
@@ -201,7 +202,7 @@ test_query(void **state)
 	struct fixture *f = *state;
 	size_t n = 0;
 	db_fake_answer(f->w->db, STMT_EVENT_LIST, 9, 2, stored);
-	event_query(f->w->inv, 0, OBJ_ID_NONE, 10, on_list, &n);
+	event_query(f->w->inv, &(struct event_ask){ .limit = 10 }, on_list, &n);
 	world_settle(f->w);
 	assert_int_equal(n, 2);
 }
@@ -214,6 +215,55 @@ test_old_ones_are_deleted(void **state)
 	clock_advance(f->w->clock, 600000);
 	world_settle(f->w);
 	assert_int_equal(db_fake_ran(f->w->db, STMT_EVENT_PRUNE), 1);
+	/* Nothing was left: the next look is the usual one. */
+	clock_advance(f->w->clock, 5000);
+	world_settle(f->w);
+	assert_int_equal(db_fake_ran(f->w->db, STMT_EVENT_PRUNE), 1);
+}
+
+static void
+test_as_many_bites_as_it_takes(void **state)
+{
+	static const char *const one[] = { "1" };
+	struct fixture *f = *state;
+
+	events_keep(f->ev, 30);
+	db_fake_answer(f->w->db, STMT_EVENT_OLD, 1, 1, one);
+	clock_advance(f->w->clock, 600000);
+	world_settle(f->w);
+	for (unsigned i = 2; i < 5; i++) {
+		clock_advance(f->w->clock, 1000);
+		world_settle(f->w);
+		assert_int_equal(db_fake_ran(f->w->db, STMT_EVENT_PRUNE), i);
+	}
+	db_fake_answer(f->w->db, STMT_EVENT_OLD, 1, 0, NULL);
+	clock_advance(f->w->clock, 1000);
+	world_settle(f->w);
+	clock_advance(f->w->clock, 10000);
+	world_settle(f->w);
+	assert_int_equal(db_fake_ran(f->w->db, STMT_EVENT_PRUNE), 5);
+	/* 0 is for ever. */
+	events_keep(f->ev, 0);
+	clock_advance(f->w->clock, 1200000);
+	world_settle(f->w);
+	assert_int_equal(db_fake_ran(f->w->db, STMT_EVENT_PRUNE), 5);
+}
+
+static void
+test_types_are_patterns_and_severities(void **state)
+{
+	AUTO(str) struct str s = STR_INIT;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(event_types_parse("vmdied*,HostLost*", &s, &e), ERR_INVALID);
+	assert_non_null(strstr(e.msg, "HostLost*"));
+	str_reset(&s);
+	assert_int_equal(event_types_parse("vmdied*,VmStalledEvent", &s, &e), 0);
+	assert_string_equal(str_cstr(&s), "{VmDiedEvent,VmStalledEvent}");
+	str_reset(&s);
+	assert_int_equal(event_types_parse("Error", &s, &e), 0);
+	assert_non_null(strstr(str_cstr(&s), "VmDiedEvent"));
+	assert_null(strstr(str_cstr(&s), "VmCreatedEvent"));
 }
 
 int
@@ -230,6 +280,8 @@ main(void)
 		EVENT_TEST(test_load_and_go_on),
 		EVENT_TEST(test_query),
 		EVENT_TEST(test_old_ones_are_deleted),
+		EVENT_TEST(test_as_many_bites_as_it_takes),
+		cmocka_unit_test(test_types_are_patterns_and_severities),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
