@@ -28,6 +28,7 @@ class Pages(http.server.BaseHTTPRequestHandler):
     """Lists by page, each made once."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes
     world: fixture_server.World
     made: dict[str, bytes] = {}
 

@@ -208,7 +208,7 @@ record_from(struct shell *sh, enum obj_kind kind, const json *o)
 		}
 		json *field = mine ? json_get(o, p->field) : NULL;
 		if (mine)
-			table_set(r.table, p->name,
+			table_add(r.table, p->name,
 			    field ? value_of(sh, o, field, p->how) : VAL_NONE);
 	}
 	return r;

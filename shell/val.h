@@ -59,7 +59,8 @@ struct items {
 enum table_kind { TABLE_HASH, TABLE_RECORD, TABLE_REF };
 
 struct member {
-	char *key;
+	const char *key;
+	char *own_key; /* the same where it is not a literal */
 	struct val v;
 };
 
@@ -69,6 +70,7 @@ struct table {
 	enum table_kind kind;
 	const char *type;  /* "Hashtable", "VirtualMachine"; a literal */
 	struct text *from; /* the server it came from, "host:port"; NULL: none */
+	bool keys_lent;    /* its keys are literals */
 	size_t n, cap;
 	struct member *m;
 	struct map *index; /* of large tables: folded key → its member */
@@ -142,6 +144,9 @@ struct val val_at(struct val v, size_t i); /* borrowed */
 /* NULL if there is no such member; else borrowed until the table changes. */
 struct val *table_get(const struct table *t, const char *key);
 void table_set(struct table *t, const char *key, struct val v_take);
+/* The first member of an object that is made, and each further one: key is a literal,
+ * and not yet there. */
+void table_add(struct table *t, const char *key, struct val v_take);
 bool table_del(struct table *t, const char *key);
 struct val table_copy(const struct table *t);
 void table_set_from(struct table *t, struct text *from); /* one more owner */

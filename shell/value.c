@@ -95,7 +95,7 @@ static void
 table_free(struct table *t)
 {
 	for (size_t i = 0; i < t->n; i++) {
-		free(t->m[i].key);
+		free(t->m[i].own_key);
 		val_free(t->m[i].v);
 	}
 	map_free(t->index);
@@ -199,6 +199,32 @@ table_get(const struct table *t, const char *key)
 	return m ? &m->v : NULL;
 }
 
+/* From now on like any table. */
+static void
+own_keys(struct table *t)
+{
+	t->keys_lent = false;
+	for (size_t i = 0; i < t->n; i++)
+		t->m[i].key = t->m[i].own_key = xstrdup(t->m[i].key);
+	index_build(t);
+}
+
+void
+table_add(struct table *t, const char *key, struct val v_take)
+{
+	if (!t->n)
+		t->keys_lent = true;
+	if (!t->keys_lent) {
+		table_set(t, key, v_take);
+		return;
+	}
+	if (t->n == t->cap) {
+		t->cap = t->cap ? t->cap * 2 : 16;
+		t->m = xreallocarray(t->m, t->cap, sizeof(*t->m));
+	}
+	t->m[t->n++] = (struct member){ key, NULL, v_take };
+}
+
 void
 table_set(struct table *t, const char *key, struct val v_take)
 {
@@ -209,11 +235,14 @@ table_set(struct table *t, const char *key, struct val v_take)
 		val_set(slot, v_take);
 		return;
 	}
+	if (t->keys_lent)
+		own_keys(t);
 	if (moved) {
 		t->cap = t->cap ? t->cap * 2 : 8;
 		t->m = xreallocarray(t->m, t->cap, sizeof(*t->m));
 	}
-	t->m[t->n++] = (struct member){ xstrdup(key), v_take };
+	char *own = xstrdup(key);
+	t->m[t->n++] = (struct member){ own, own, v_take };
 	if (moved || t->n == INDEX_FROM)
 		index_build(t);
 	else if (t->index)
@@ -228,7 +257,9 @@ table_del(struct table *t, const char *key)
 	if (!m)
 		return false;
 	size_t behind = t->n - (size_t)(m - t->m) - 1;
-	free(m->key);
+	if (t->keys_lent)
+		own_keys(t);
+	free(m->own_key);
 	val_free(m->v);
 	memmove(m, m + 1, behind * sizeof(*m));
 	t->n--;
