@@ -229,6 +229,17 @@ collect(struct look *l)
 
 /* ---- where ---- */
 
+/* Long before its own guests there are given up: a claim could not be written. */
+static bool
+lacks_store(const struct ha *ha, const struct ha_node *n, const struct vm *vm)
+{
+	for (size_t i = 0; i < vm->datastores.n; i++) {
+		if (ha_store_lost_ms(ha, n, obj_id_number(vm->datastores.v[i])))
+			return true;
+	}
+	return false;
+}
+
 static bool
 may_take(const struct look *l, const struct vm *vm, obj_id host)
 {
@@ -236,7 +247,7 @@ may_take(const struct look *l, const struct vm *vm, obj_id host)
 	struct err ignored = ERR_INIT;
 
 	return n && n->is == HA_UP && n->able && !n->fencing &&
-	       hosts_is_up(l->ha->o.hosts, host) &&
+	       hosts_is_up(l->ha->o.hosts, host) && !lacks_store(l->ha, n, vm) &&
 	       !protect_check(l->ha->o.inv, vm, host, &ignored);
 }
 

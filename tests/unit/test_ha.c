@@ -441,6 +441,26 @@ a_datastore_that_one_host_alone_has_lost(void **state)
 }
 
 static void
+a_host_without_the_datastore_is_given_nothing(void **state)
+{
+	struct play *p = play_new(4);
+	obj_id a = lab_vm(p->l, "a", true);
+
+	seconds(p, 2);
+	unsigned from = host_of(p, a), last = from == 3 ? 2 : 3;
+	for (unsigned i = 0; i < 4; i++) {
+		if (i != from && i != last)
+			agent_fake_lose_store(p->l->agent[i], 3 * SECOND_MS);
+	}
+	kill_host(p, from);
+	seconds(p, 14);
+	assert_int_equal(orders_of_restart(p), 1);
+	assert_int_equal(host_of(p, a), last);
+	assert_runs_once(p, a);
+	play_free(p);
+}
+
+static void
 a_stall_that_all_see_is_ridden_out(void **state)
 {
 	struct play *p = play_new(3);
@@ -770,6 +790,7 @@ main(void)
 		cmocka_unit_test(a_host_that_only_we_do_not_hear_is_let_alone),
 		cmocka_unit_test(an_isolated_host_gives_up_those_that_wish_it),
 		cmocka_unit_test(a_datastore_that_one_host_alone_has_lost),
+		cmocka_unit_test(a_host_without_the_datastore_is_given_nothing),
 		cmocka_unit_test(a_stall_that_all_see_is_ridden_out),
 		cmocka_unit_test(too_many_silent_hosts_at_once_are_not_believed),
 		cmocka_unit_test(a_failed_start_is_tried_elsewhere_for_ever),
