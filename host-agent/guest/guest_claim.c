@@ -132,7 +132,11 @@ guest_undo_claim(struct flow *f, void *arg)
 	struct guest_job *j = arg;
 
 	timer_free(MOVE(j->ticker));
-	return guest_is_live(j->g) ? FLOW_NEXT : guest_step_unclaim(f, arg);
+	if (guest_is_live(j->g))
+		return FLOW_NEXT;
+	/* The claim itself is waited for without end, its being dropped is not. */
+	flow_set_timeout(f, CLAIM_DROP_MS);
+	return guest_step_unclaim(f, arg);
 }
 
 /* ---- dropping ---- */

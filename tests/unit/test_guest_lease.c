@@ -256,6 +256,18 @@ a_late_start_is_told_who_was_faster(void **state)
 }
 
 static void
+a_start_whose_claim_cannot_be_written_is_answered(void **state)
+{
+	struct lease_pair *p = *state;
+
+	/* Where the folder of claims would be. */
+	bed_write(fence_bed_file(p->leases, ".drover/ha/guests"), "", 0);
+	assert_int_equal(start(p, 1, 1), ERR_IO);
+	assert_false(copy_at(p, 1).alive);
+	assert_non_null(strstr(p->worlds[1]->fault.msg, "ha/guests"));
+}
+
+static void
 a_guest_whose_leases_end_is_ended_with_the_reason(void **state)
 {
 	struct lease_pair *p = *state;
@@ -450,6 +462,7 @@ main(void)
 		TEST(a_start_without_one_has_no_guard),
 		TEST(a_start_waits_for_another_host_and_can_be_cancelled),
 		TEST(a_late_start_is_told_who_was_faster),
+		TEST(a_start_whose_claim_cannot_be_written_is_answered),
 		TEST(a_guest_whose_leases_end_is_ended_with_the_reason),
 		TEST(a_guest_that_is_old_is_ended),
 		TEST(a_guest_that_dies_is_started_again_without_an_order),
