@@ -76,30 +76,41 @@ keep_memory(const char *dir, const struct cg_values *v, struct err *e)
 	return cg_write_u64(dir, SOFT, v->memory_kept_bytes, e);
 }
 
+/* Memory alone is never above memory and swap together. */
+static int
+limit_both(const char *dir, const struct cg_values *v, uint64_t had_both, struct err *e)
+{
+	uint64_t both = v->memory_bytes + v->swap_bytes, had = 0;
+	int rc = cg_read_u64(dir, MEMORY, &had, e);
+
+	if (!rc && v->memory_bytes > had_both)
+		rc = limit_memory(dir, MEMSW, both, e);
+	if (!rc)
+		rc = limit_memory(dir, MEMORY, v->memory_bytes, e);
+	if (rc)
+		return rc;
+	rc = limit_memory(dir, MEMSW, both, e);
+	if (rc && had <= had_both)
+		(void)cg_write_u64(dir, MEMORY, had, NULL);
+	return rc;
+}
+
 static int
 set_memory(const char *dir, const struct cg_values *v, struct err *e)
 {
-	uint64_t both = v->memory_bytes + v->swap_bytes, had = 0, had_both = 0;
-	bool swaps;
+	uint64_t had_both = 0;
+	bool swaps = !cg_read_u64(dir, MEMSW, &had_both, NULL);
 	int rc = v->memory_bytes ? nest(dir, e) : unlimit_memory(dir, e);
 
 	if (!rc)
 		rc = keep_memory(dir, v, e);
 	if (rc || !v->memory_bytes)
 		return rc;
-	rc = cg_read_u64(dir, MEMORY, &had, e);
-	swaps = !cg_read_u64(dir, MEMSW, &had_both, NULL);
-	/* Memory alone is never above memory and swap together. */
-	if (!rc && swaps && v->memory_bytes > had_both)
-		rc = limit_memory(dir, MEMSW, both, e);
-	if (!rc)
-		rc = limit_memory(dir, MEMORY, v->memory_bytes, e);
-	if (rc || !swaps)
-		return rc;
-	rc = limit_memory(dir, MEMSW, both, e);
-	if (rc && had <= had_both)
-		(void)cg_write_u64(dir, MEMORY, had, NULL);
-	return rc;
+	if (swaps && v->swap_bytes != CG_SWAP_ANY)
+		return limit_both(dir, v, had_both, e);
+	if (swaps)
+		rc = cg_write(dir, MEMSW, "-1", e);
+	return rc ? rc : limit_memory(dir, MEMORY, v->memory_bytes, e);
 }
 
 static int

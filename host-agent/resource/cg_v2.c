@@ -131,7 +131,9 @@ set_memory(const char *dir, const struct cg_values *v, struct err *e)
 		return rc;
 	if (rc || !cg_has(dir, "memory.swap.max"))
 		return rc;
-	return cg_write_u64(dir, "memory.swap.max", v->swap_bytes, e);
+	return v->swap_bytes == CG_SWAP_ANY
+		   ? cg_write(dir, "memory.swap.max", "max", e)
+		   : cg_write_u64(dir, "memory.swap.max", v->swap_bytes, e);
 }
 
 static uint64_t

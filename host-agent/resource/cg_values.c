@@ -75,6 +75,7 @@ cg_values_of(const Drover__GuestSpec *spec, uint32_t cpu_mhz, struct cg_values *
 		.cpu_weight = cg_shares_v2(shares),
 		.cpu_quota_us = quota_of(spec, cpu_mhz),
 		.pids_max = spec->num_cpu + CG_PIDS_SPARE,
+		.swap_bytes = CG_SWAP_ANY,
 	};
 	if (spec->container)
 		fill_container(spec, out);

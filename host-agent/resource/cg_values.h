@@ -16,8 +16,9 @@
 /* Processes and threads of a container whose settings say nothing of them. */
 #define CG_PIDS_CONTAINER   1024
 #define CG_IO_WEIGHT_NORMAL 100
-#define CG_PERIOD_US        100000 /* CPU time is rationed by such periods */
-#define CG_PLACE_MAX        256    /* of "pool-1/pool-3": eight of the longest */
+#define CG_PERIOD_US        100000     /* CPU time is rationed by such periods */
+#define CG_SWAP_ANY         UINT64_MAX /* what the host has: better than to be killed */
+#define CG_PLACE_MAX        256        /* of "pool-1/pool-3": eight of the longest */
 
 struct cg_values {
 	uint32_t cpu_shares;   /* v1: 2 … 262144 */
@@ -25,7 +26,7 @@ struct cg_values {
 	uint64_t cpu_quota_us; /* in each period; 0: as much as there is */
 	uint32_t pids_max;
 	uint64_t memory_bytes; /* 0, of a machine: as much as there is */
-	uint64_t swap_bytes;   /* besides, where memory_bytes is set */
+	uint64_t swap_bytes;   /* besides, where memory_bytes is set; CG_SWAP_ANY */
 	/* Taken from it last when the host is short, and never: as far as the version
 	 * of cgroups knows it. */
 	uint64_t memory_kept_bytes, memory_reserved_bytes;

@@ -70,6 +70,30 @@ v1_bounds_a_container(void **state)
 	cg_free(cg);
 }
 
+/* A machine that outgrows its limit goes to the host's swap, where there is any. */
+static void
+v1_lets_a_machine_swap(void **state)
+{
+	struct tree *t = *state;
+	struct cg_values v = {
+		.cpu_shares = 1000, .memory_bytes = 3000, .swap_bytes = CG_SWAP_ANY
+	};
+	struct err e = ERR_INIT;
+	struct cg *cg;
+
+	make_file(t, "memory/cgroup.procs", "");
+	make_file(t, "cpu/cgroup.procs", "");
+	make_file(t, "cpu/d/vm-1/cpu.shares", "....");
+	make_file(t, "memory/d/vm-1/memory.limit_in_bytes", "2000");
+	make_file(t, "memory/d/vm-1/memory.memsw.limit_in_bytes", "2000");
+	cg = open_cg(t, "d");
+	if (cg_guest_set(cg, 1, &v, &e))
+		fail_msg("%s", e.msg);
+	expect_file(t, "memory/d/vm-1/memory.limit_in_bytes", "3000");
+	expect_file(t, "memory/d/vm-1/memory.memsw.limit_in_bytes", "-1");
+	cg_free(cg);
+}
+
 static void
 v1_without_memory_refuses_a_container(void **state)
 {
@@ -129,6 +153,10 @@ v2_bounds_a_container(void **state)
 		fail_msg("%s", e.msg);
 	expect_file(t, "d/vm-1/memory.max", "1000");
 	expect_file(t, "d/vm-1/memory.swap.max", "500");
+	v.swap_bytes = CG_SWAP_ANY;
+	if (cg_guest_set(cg, 1, &v, &e))
+		fail_msg("%s", e.msg);
+	expect_file(t, "d/vm-1/memory.swap.max", "max");
 	expect_file(t, "d/vm-1/cpu.max", "150000 100000");
 	expect_file(t, "d/vm-1/pids.max", "64");
 	expect_file(t, "d/vm-1/io.weight", "default 300");
@@ -312,6 +340,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TREE(v1_bounds_a_container),
+		TREE(v1_lets_a_machine_swap),
 		TREE(v1_without_memory_refuses_a_container),
 		TREE(v2_bounds_a_container),
 		TREE(v2_refuses_less_than_is_used),
