@@ -14,8 +14,8 @@ role_of(const char *s)
 {
 	static const struct {
 		const char *word, *role;
-	} roles[] = { { "ReadOnly", "read_only" }, { "Operator", "operator" },
-		{ "Administrator", "administrator" } };
+	} roles[] = { { "Metrics", "metrics" }, { "ReadOnly", "read_only" },
+		{ "Operator", "operator" }, { "Administrator", "administrator" } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(roles); i++)
 		if (!strcasecmp(s, roles[i].word))
@@ -109,8 +109,9 @@ token_record(const json *o)
 	static const struct {
 		const char *name, *field;
 	} props[] = { { "Name", "name" }, { "Id", "id" }, { "Token", "token" },
-		{ "User", "user_name" }, { "CreateDate", "created_at" },
-		{ "LastSeen", "seen_at" }, { "ExpiresAt", "expires_at" } };
+		{ "User", "user_name" }, { "Role", "role" },
+		{ "CreateDate", "created_at" }, { "LastSeen", "seen_at" },
+		{ "ExpiresAt", "expires_at" } };
 	struct val r = val_table(TABLE_RECORD, "ApiToken");
 
 	for (size_t i = 0; i < ARRAY_SIZE(props); i++) {
@@ -135,6 +136,8 @@ new_token_process(struct stage *st, struct val v)
 	json_set_str(body, "name", name);
 	if (has_arg(st, "Days"))
 		json_set_i64(body, "days", get_int(st, "Days", 0));
+	if (has_arg(st, "Role"))
+		json_set_str(body, "role", role_of(get_text(st, "Role")));
 	if (rest_change(st->sh, "POST", "/tokens", body, &answer, &e) < 0)
 		return stage_error(st, &e, get_arg(st, "Name"));
 	struct val r = token_record(answer);

@@ -275,8 +275,8 @@ tokens_of(const struct sessions *s, obj_id user)
 }
 
 void
-session_token(struct sessions *s, const char *name, unsigned days,
-    const struct caller *who, session_fn done, void *arg)
+session_token(struct sessions *s, const struct token_wish *w, const struct caller *who,
+    session_fn done, void *arg)
 {
 	struct attempt *a = xcalloc(1, sizeof(*a));
 	uint64_t now = session_wall(s);
@@ -290,12 +290,13 @@ session_token(struct sessions *s, const char *name, unsigned days,
 		return;
 	}
 	a->made = session_make(SESSION_TOKEN, who->user, a->token);
-	a->made->name = xstrdup(name);
+	a->made->name = xstrdup(w->name);
+	a->made->most = w->most;
 	a->made->created_ms = a->made->seen_ms = now;
-	a->made->expires_ms = now + days * DAY_MS;
+	a->made->expires_ms = now + w->days * DAY_MS;
 	struct txn *t = txn_new(s->inv);
 	session_store(t, a->made);
-	txn_audit(t, who, "token.create", who->user, who->name, 0, name);
+	txn_audit(t, who, "token.create", who->user, who->name, 0, w->name);
 	txn_commit(t, on_committed, a);
 }
 

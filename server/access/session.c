@@ -57,6 +57,7 @@ session_make(enum session_kind kind, obj_id user, char token[TOKEN_TEXT])
 	secret_wipe(raw, sizeof(raw));
 	ss->kind = kind;
 	ss->user = user;
+	ss->most = ROLE_ADMINISTRATOR;
 	return ss;
 }
 
@@ -98,9 +99,9 @@ session_store(struct txn *t, const struct session *ss)
 		    (const char *const[]){ ss->id, ss->token_hash, ss->csrf, user,
 			created, created, expires, ss->address, NULL });
 	} else {
-		txn_sql(t, STMT_TOKEN_INSERT, 6,
-		    (const char *const[]){
-			ss->id, ss->token_hash, user, ss->name, created, expires });
+		txn_sql(t, STMT_TOKEN_INSERT, 7,
+		    (const char *const[]){ ss->id, ss->token_hash, user, ss->name,
+			created, expires, role_text(ss->most) });
 	}
 }
 
@@ -160,6 +161,16 @@ session_by_id(const struct sessions *s, const char *id)
 	return map_get_str(s->by_id, id);
 }
 
+enum role
+session_role(const struct sessions *s, const struct session *ss)
+{
+	const struct user *u = inv_user(s->inv, ss->user);
+
+	if (!u)
+		return ROLE_NONE;
+	return u->role < ss->most ? u->role : ss->most;
+}
+
 static void
 set_time(json *o, const char *key, uint64_t ms)
 {
@@ -187,6 +198,7 @@ sessions_json(
 		json_set_str(o, "user_name", inv_name(s->inv, ss->user));
 		json_set_str(o, "name", ss->name);
 		json_set_str(o, "address", ss->address);
+		json_set_str(o, "role", role_text(session_role(s, ss)));
 		set_time(o, "created_at", ss->created_ms);
 		set_time(o, "seen_at", ss->seen_ms);
 		set_time(o, "expires_at", ss->expires_ms);

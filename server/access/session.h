@@ -3,8 +3,8 @@
  *
  * Both are 256-bit random words of which only the SHA-256 is stored.  Sessions end when
  * idle and at an absolute age; tokens at the day given.  The role is always the user's
- * of now: a user who is disabled or removed is out at once.  Kept in memory, every
- * change is a transaction.  Core thread only.
+ * of now, or less where a token says so: a user who is disabled or removed is out at
+ * once.  Kept in memory, every change is a transaction.  Core thread only.
  */
 #pragma once
 #include <stdbool.h>
@@ -29,8 +29,9 @@ struct session {
 	char token_hash[65];
 	char csrf[33]; /* of logins */
 	obj_id user;
-	char *name;                               /* of tokens */
-	char *address;                            /* where from */
+	enum role most; /* that it may, whatever its user may */
+	char *name;     /* of tokens */
+	char *address;  /* where from */
 	uint64_t created_ms, seen_ms, expires_ms; /* wall */
 	uint64_t stored_seen_ms;
 };
@@ -54,6 +55,8 @@ void sessions_load(struct sessions *s, sessions_loaded_fn done, void *arg);
  * use. */
 const struct session *session_find(struct sessions *s, const char *token);
 const struct session *session_by_id(const struct sessions *s, const char *id);
+/* What it may now. */
+enum role session_role(const struct sessions *s, const struct session *ss);
 /* Every live one of a kind and user (none: all), as JSON. */
 json *sessions_json(
     const struct sessions *s, enum session_kind kind, obj_id user, const char *current);
@@ -73,8 +76,16 @@ typedef void (*session_fn)(const struct session_made *m, void *arg);
  * per address (login_decide.h). */
 void session_login(struct sessions *s, const char *user, const char *password,
     const struct caller *from, session_fn done, void *arg);
-/* A token for who->user, days of life. ERR_BAD_STATE: he has 100 already. */
-void session_token(struct sessions *s, const char *name, unsigned days,
+
+/* What a token is to be. */
+struct token_wish {
+	const char *name;
+	unsigned days; /* of life */
+	enum role most;
+};
+
+/* A token for who->user. ERR_BAD_STATE: he has 100 already. */
+void session_token(struct sessions *s, const struct token_wish *w,
     const struct caller *who, session_fn done, void *arg);
 
 typedef void (*session_end_fn)(int rc, const struct err *e, void *arg);

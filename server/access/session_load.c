@@ -51,6 +51,7 @@ on_logins(void *arg, int rc, const struct err *e, const struct db_rows *rows)
 		if (!ss)
 			continue;
 		ss->kind = SESSION_LOGIN;
+		ss->most = ROLE_ADMINISTRATOR;
 		snprintf(ss->csrf, sizeof(ss->csrf), "%s", text(rows, i, 2));
 		ss->created_ms = db_value_u64(rows, i, 4);
 		ss->seen_ms = ss->stored_seen_ms = db_value_u64(rows, i, 5);
@@ -74,6 +75,7 @@ on_tokens(void *arg, int rc, const struct err *e, const struct db_rows *rows)
 		ss->name = xstrdup(db_value(rows, i, 3));
 		ss->created_ms = ss->seen_ms = db_value_u64(rows, i, 4);
 		ss->expires_ms = db_value_u64(rows, i, 5);
+		ss->most = (enum role)role_parse(text(rows, i, 6));
 		session_put(s, ss);
 	}
 	answered(s, rc, e);

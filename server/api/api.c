@@ -257,7 +257,7 @@ authorize(struct api_call *c, struct err *e)
 	if (ss) {
 		const struct user *u = inv_user(c->api->d.inv, ss->user);
 		c->who.user = ss->user;
-		c->who.role = u->role;
+		c->who.role = session_role(c->api->d.sessions, ss);
 		snprintf(c->who.name, sizeof(c->who.name), "%s", u->o.name);
 		snprintf(c->session, sizeof(c->session), "%s", ss->id);
 	}
@@ -397,7 +397,8 @@ on_ws_open(uint64_t ws, struct request *r_take, void *arg)
 		return;
 	}
 	const struct session *ss = api_authenticate(a, r_take);
-	watch_open(a->watch, ws, ss ? ss->id : NULL);
+	bool may = ss && session_role(a->d.sessions, ss) >= ROLE_READ_ONLY;
+	watch_open(a->watch, ws, may ? ss->id : NULL);
 	request_free(r_take);
 }
 

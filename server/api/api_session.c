@@ -18,7 +18,7 @@ session_json(const struct api_call *c, const struct session *ss)
 	json_set_str(j, "id", ss->id);
 	json_set_str(j, "user", u ? u->o.name : "");
 	json_set_str(j, "user_id", obj_id_text(ss->user, id));
-	json_set_str(j, "role", u ? role_text(u->role) : "none");
+	json_set_str(j, "role", role_text(session_role(c->api->d.sessions, ss)));
 	json_set_str(j, "csrf", ss->kind == SESSION_LOGIN ? ss->csrf : NULL);
 	json_set_str(j, "expires_at", clock_text(ss->expires_ms, buf));
 	return j;
@@ -153,23 +153,49 @@ on_token(const struct session_made *m, void *arg)
 	api_reply_json(c, 201, j);
 }
 
+/* As its maker of the day, unless it is to be less.  One who may less than his user has
+ * such a token himself: he makes none that may more. */
+static int
+read_token_role(const struct api_call *c, enum role *ret, struct err *e)
+{
+	const struct session *ss = session_by_id(c->api->d.sessions, c->session);
+	const char *word = NULL;
+	int rc = json_read_str(c->body, "role", JSON_OPTIONAL, 32, &word, e);
+	int role = word ? role_parse(word) : (int)ss->most;
+
+	if (rc)
+		return rc;
+	if (role <= ROLE_NONE)
+		return err_set(e, ERR_INVALID,
+		    "role: wants metrics, read_only, operator or administrator, not "
+		    "\"%.32s\"",
+		    word);
+	if (word && role > (int)c->who.role)
+		return err_set(e, ERR_DENIED, "a token of %s cannot have the role %s",
+		    c->who.name, word);
+	*ret = (enum role)role;
+	return 0;
+}
+
 void
 api_token_create(struct api_call *c)
 {
-	static const char *const known[] = { "name", "days", NULL };
-	const char *name = NULL;
+	static const char *const known[] = { "name", "days", "role", NULL };
+	struct token_wish w = { 0 };
 	uint64_t days = 90;
 	struct err e = ERR_INIT;
 
 	if (api_need_body(c, known) < 0)
 		return;
-	if (json_read_str(c->body, "name", JSON_REQUIRED, 80, &name, &e) < 0 ||
+	if (json_read_str(c->body, "name", JSON_REQUIRED, 80, &w.name, &e) < 0 ||
+	    read_token_role(c, &w.most, &e) < 0 ||
 	    json_read_u64(
 		c->body, "days", JSON_OPTIONAL, 1, MAX_TOKEN_DAYS, &days, &e) < 0) {
 		api_reply_err(c, &e);
 		return;
 	}
-	session_token(c->api->d.sessions, name, (unsigned)days, &c->who, on_token, c);
+	w.days = (unsigned)days;
+	session_token(c->api->d.sessions, &w, &c->who, on_token, c);
 }
 
 void

@@ -278,15 +278,46 @@ tokens_of_a_user_are_counted(void **state)
 	struct fixture *f = *state;
 	const struct caller who = { .user = f->user, .name = "ann" };
 
+	const struct token_wish wish = { "script", 1, ROLE_ADMINISTRATOR };
+
 	for (unsigned i = 0; i < 100; i++) {
-		session_token(f->sessions, "script", 1, &who, on_made, f);
+		session_token(f->sessions, &wish, &who, on_made, f);
 		turn_until(f);
 		assert_int_equal(f->rc, 0);
 	}
-	session_token(f->sessions, "one more", 1, &who, on_made, f);
+	session_token(f->sessions, &wish, &who, on_made, f);
 	turn_until(f);
 	assert_int_equal(f->rc, ERR_BAD_STATE);
 	assert_int_equal(sessions_count(f->sessions, SESSION_TOKEN), 100);
+}
+
+static enum role
+role_of_token(struct fixture *f)
+{
+	return session_role(f->sessions, session_find(f->sessions, f->token));
+}
+
+static void
+a_token_may_no_more_than_its_user_and_than_it_says(void **state)
+{
+	static const struct {
+		enum role most, may;
+	} cases[] = {
+		{ ROLE_METRICS, ROLE_METRICS },
+		{ ROLE_READ_ONLY, ROLE_READ_ONLY },
+		{ ROLE_ADMINISTRATOR, ROLE_OPERATOR },
+	};
+	struct fixture *f = *state;
+	const struct caller who = { .user = f->user, .name = "ann" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct token_wish wish = { "script", 1, cases[i].most };
+
+		session_token(f->sessions, &wish, &who, on_made, f);
+		turn_until(f);
+		assert_int_equal(f->rc, 0);
+		assert_int_equal(role_of_token(f), cases[i].may);
+	}
 }
 
 static void
@@ -330,6 +361,9 @@ main(void)
 		    a_login_that_cannot_be_stored_is_no_login, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    tokens_of_a_user_are_counted, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_token_may_no_more_than_its_user_and_than_it_says, set_up,
+		    tear_down),
 		cmocka_unit_test_setup_teardown(
 		    a_password_that_was_changed_meanwhile_opens_nothing, set_up,
 		    tear_down),

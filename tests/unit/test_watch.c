@@ -177,7 +177,8 @@ open_session(struct fixture *f)
 {
 	f->user = add_user(f, "ann");
 	const struct caller who = { .user = f->user, .role = ROLE_READ_ONLY };
-	session_token(f->sessions, "test", 1, &who, on_token, f);
+	const struct token_wish wish = { "test", 1, ROLE_READ_ONLY };
+	session_token(f->sessions, &wish, &who, on_token, f);
 	while (!f->session[0])
 		loop_turn(f->loop, 0);
 }
