@@ -106,6 +106,7 @@ take_round(struct stats *s, obj_id host, const Drover__StatRound *r, uint64_t no
 	    r->age_ms > (uint64_t)STATS_RING_S * MS_PER_S)
 		return;
 	slot = stats_slot(s, now_ms - r->age_ms);
+	stat_sum_late(s, slot);
 	if (r->host)
 		take_set(s, host, r->host, slot, r->span_ms);
 	for (size_t i = 0; i < r->n_guests; i++) {

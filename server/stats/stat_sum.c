@@ -1,7 +1,9 @@
 /*
  * stat_sum: what pools and clusters use, of what their guests and hosts do.
  *
- * Summed up half a step after samples are due: by then they are there.
+ * Summed up half a step after samples are due: by then they are there.  What comes
+ * later, because a host or the server was away, is summed up again, a slot at a time;
+ * files get only what no host may add to any more, for they take no row twice.
  */
 #include <math.h>
 
@@ -13,8 +15,18 @@
 #define KB_PER_MB 1024.0f
 #define PER_CENT  100.0f
 #define N_SUMMED  2u
+#define AGAIN_MS  1000u /* for more that is late, before it is summed up */
+#define NEXT_MS   50u   /* between slots of it */
 
 static const uint32_t summed[N_SUMMED] = { METRIC_CPU_USAGEMHZ, METRIC_MEM_CONSUMED };
+
+struct stat_sums {
+	struct timer *again;
+	uint64_t first;  /* when we began: who was silent since may still tell of it */
+	uint64_t newest; /* that was summed up */
+	bool *stale;     /* by slot, of the ring's: its sums are old */
+	uint32_t n_stale;
+};
 
 /* Of one pool or cluster. */
 struct sum {
@@ -112,8 +124,8 @@ put_kind(struct stats *s, enum obj_kind kind, struct map *sums, uint64_t slot)
 	}
 }
 
-void
-stat_sum_up(struct stats *s, uint64_t slot)
+static void
+sum_up(struct stats *s, uint64_t slot)
 {
 	struct map *sums = map_new_u64();
 
@@ -124,4 +136,114 @@ stat_sum_up(struct stats *s, uint64_t slot)
 	MAP_EACH(sums, it)
 		free(it.value);
 	map_free(sums);
+}
+
+static void
+set_stale(struct stats *s, uint64_t slot, bool is)
+{
+	bool *at = &s->sums->stale[slot % s->slots];
+
+	if (*at != is)
+		s->sums->n_stale += is ? 1 : -1u;
+	*at = is;
+}
+
+void
+stat_sum_up(struct stats *s, uint64_t slot)
+{
+	sum_up(s, slot);
+	s->sums->newest = slot;
+	set_stale(s, slot, false);
+}
+
+/* ---- what comes late ---- */
+
+/* n_stale is not 0. */
+static uint64_t
+oldest_stale(const struct stats *s)
+{
+	uint64_t slot = s->sums->newest - s->slots + 1;
+
+	while (!s->sums->stale[slot % s->slots])
+		slot++;
+	return slot;
+}
+
+static void
+on_again(void *arg)
+{
+	struct stats *s = arg;
+	uint64_t slot;
+
+	if (!s->sums->n_stale)
+		return;
+	slot = oldest_stale(s);
+	set_stale(s, slot, false);
+	sum_up(s, slot);
+	if (s->sums->n_stale)
+		timer_after(s->sums->again, NEXT_MS);
+}
+
+void
+stat_sum_late(struct stats *s, uint64_t slot)
+{
+	const struct stat_sums *m = s->sums;
+
+	if (slot > m->newest || slot + s->slots <= m->newest)
+		return;
+	if (!m->n_stale)
+		timer_after(m->again, AGAIN_MS);
+	set_stale(s, slot, true);
+}
+
+/* A host that was silent for most of an hour has no more to tell of it: its agent keeps
+ * no more, and the ring goes on. */
+static uint64_t
+heard_up_to(const struct stats *s, obj_id host, uint64_t newest)
+{
+	const struct stat_object *o = stats_find(s, host);
+	uint64_t heard = o ? stat_ring_newest(o->ring) : s->sums->first;
+
+	return heard + s->slots - s->slots / 6 <= newest ? newest : heard;
+}
+
+uint64_t
+stat_sum_final(const struct stats *s, const struct stat_object *o)
+{
+	obj_id cluster = inv_ancestor(s->inv, o->id, KIND_CLUSTER);
+	uint64_t newest = stat_ring_newest(o->ring), final = newest;
+
+	if (!(o->objects & (METRIC_OF_POOL | METRIC_OF_CLUSTER)))
+		return newest;
+	if (s->sums->n_stale && oldest_stale(s) <= final)
+		final = oldest_stale(s) - 1;
+	INV_EACH(s->inv, KIND_HOST, h)
+	{
+		uint64_t heard = heard_up_to(s, h->id, newest);
+
+		if (obj_id_is(h->parent, cluster) && heard < final)
+			final = heard;
+	}
+	return final;
+}
+
+void
+stat_sum_open(struct stats *s)
+{
+	uint64_t now_ms = clock_wall_ms(loop_clock(s->loop));
+
+	s->sums = xcalloc(1, sizeof(*s->sums));
+	s->sums->again = timer_new(s->loop, on_again, s);
+	s->sums->stale = xcalloc(s->slots, sizeof(*s->sums->stale));
+	s->sums->first = s->sums->newest = stats_slot(s, now_ms);
+}
+
+void
+stat_sum_close(struct stats *s)
+{
+	if (!s->sums)
+		return;
+	timer_free(s->sums->again);
+	free(s->sums->stale);
+	free(s->sums);
 }

@@ -60,12 +60,13 @@ copy_rows(const struct stat_object *o, uint64_t first, size_t n)
 	return v;
 }
 
+/* Up to the slot last. */
 static void
-add_item(struct job *j, struct stat_object *o)
+add_item(struct job *j, struct stat_object *o, uint64_t last)
 {
 	struct stats *s = j->s;
 	struct item *it = &j->items[j->n++];
-	uint64_t newest = stat_ring_newest(o->ring), oldest = stat_ring_oldest(o->ring);
+	uint64_t oldest = stat_ring_oldest(o->ring);
 	/* After a gap one row without a value: else the gap would count as a sample. */
 	uint64_t first = o->written + 1 > oldest - 1 ? o->written + 1 : oldest - 1;
 
@@ -75,7 +76,7 @@ add_item(struct job *j, struct stat_object *o)
 	it->opened = o->opened;
 	it->last = o->written;
 	it->rows.first = first;
-	it->rows.n = newest - first + 1;
+	it->rows.n = last - first + 1;
 	it->v = copy_rows(o, first, it->rows.n);
 	it->rows.v = it->v;
 	o->writing = true;
@@ -239,9 +240,9 @@ done(void *arg, int rc)
 }
 
 static bool
-has_news(const struct stat_object *o)
+has_news(const struct stat_object *o, uint64_t last)
 {
-	return !o->writing && stat_ring_newest(o->ring) > o->written;
+	return !o->writing && last > o->written && last >= stat_ring_oldest(o->ring);
 }
 
 /* Take what is due, the longest first, and put it behind all others. */
@@ -255,12 +256,14 @@ gather(struct stats *s, uint64_t until_ms)
 			break;
 		list_remove(&o->node);
 		list_add_tail(&s->objects, &o->node);
+		uint64_t last = stat_sum_final(s, o);
+
 		o->due_ms = until_ms + s->write_ms;
-		if (!has_news(o))
+		if (!has_news(o, last))
 			continue;
 		if (!j)
 			j = job_new(s);
-		add_item(j, o);
+		add_item(j, o, last);
 	}
 	return j;
 }
@@ -289,17 +292,18 @@ stat_write_all(struct stats *s, uint64_t ms)
 	uint64_t end_ms = clock_mono_ms(loop_clock(s->loop)) + ms;
 
 	LIST_EACH(struct stat_object, o, &s->objects, node) {
+		uint64_t last = stat_ring_newest(o->ring);
 		struct job *j;
 
 		o->writing = false;
-		if (!has_news(o))
+		if (!has_news(o, last))
 			continue;
 		if (clock_mono_ms(loop_clock(s->loop)) > end_ms) {
 			log_warn("stats", "some files were not written any more");
 			return;
 		}
 		j = job_new(s);
-		add_item(j, o);
+		add_item(j, o, last);
 		(void)run(j);
 		if (j->items[0].err.code)
 			log_warn("stats", "%s", j->items[0].err.msg);

@@ -279,6 +279,7 @@ start(struct stats *s)
 	s->daily = timer_new(s->loop, on_day, s);
 	s->feed_rev = inv_rev(s->inv);
 	feed_follow(s->inv, on_feed, s);
+	stat_sum_open(s);
 	stat_intake_open(s);
 	stat_sweep(s);
 	timer_every(s->tick, WRITE_TICK_MS);
@@ -337,6 +338,7 @@ stats_free(struct stats *s)
 	stats_close(s);
 	stat_write_all(s, STOP_MS);
 	stat_intake_close(s);
+	stat_sum_close(s);
 	timer_free(s->tick);
 	timer_free(s->due);
 	timer_free(s->daily);

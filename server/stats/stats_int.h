@@ -42,6 +42,7 @@ struct stats {
 	struct map *by_id; /* struct stat_object */
 	struct list objects;
 	struct list scans; /* of stat_scan.c, under way */
+	struct stat_sums *sums;
 	struct map *sources; /* host id → struct source, of stat_intake.c */
 	struct timer *tick;  /* writes */
 	struct timer *due;   /* samples of our own */
@@ -69,8 +70,14 @@ extern const enum obj_kind stat_kinds[STAT_KINDS];
 
 /* ---- stat_sum.c ---- */
 
+void stat_sum_open(struct stats *s);
+void stat_sum_close(struct stats *s);
 /* Pools and clusters, of what was sampled. */
 void stat_sum_up(struct stats *s, uint64_t slot);
+/* A sample of that slot has come: where it was summed up already, it is again. */
+void stat_sum_late(struct stats *s, uint64_t slot);
+/* The newest slot of an object that no host's late samples change any more. */
+uint64_t stat_sum_final(const struct stats *s, const struct stat_object *o);
 
 /* ---- stat_busy.c ---- */
 

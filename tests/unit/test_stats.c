@@ -1,7 +1,9 @@
 #include <fcntl.h>
 #include <math.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -269,8 +271,8 @@ hosts_tell_how_busy_they_are(void **state)
 		uint64_t slot = stats_slot(b->stats, clock_wall_ms(b->w->clock));
 
 		stats_put(b->stats, b->host, slot, METRIC_NET_UTILIZATION, 90);
-		stats_put(b->stats, b->host, slot, METRIC_DISK_PRESSURE,
-		    i ? 12.5f : 100);
+		stats_put(
+		    b->stats, b->host, slot, METRIC_DISK_PRESSURE, i ? 12.5f : 100);
 		go_to_slot(b);
 	}
 	clock_advance(b->w->clock, STEP_MS / 2);
@@ -430,6 +432,108 @@ what_cannot_be_written_is_kept(void **state)
 }
 
 static void
+a_full_disk_loses_nothing(void **state)
+{
+	struct bed *b = *state;
+	const struct rlimit full = { 65536, RLIM_INFINITY };
+	const struct rlimit roomy = { RLIM_INFINITY, RLIM_INFINITY };
+
+	assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+	go_to_slot(b);
+	send_round(b, 1, 0, b->vm, 1000);
+	go_past_due(b);
+	turn_until(b, is_failing, NULL);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &roomy), 0);
+	let_write(b, b->vm);
+	assert_false(b->stats->failing);
+	stats_free(b->stats);
+	open_stats(b);
+	struct answer a = ask(b, b->vm, METRIC_CPU_USAGE, 200, 0);
+	size_t known = 0;
+	for (size_t i = 0; i < a.n; i++)
+		known += a.v[i] == 1;
+	assert_int_equal(known, 1);
+}
+
+/* A machine that has another name, place and host has its history. */
+static void
+history_follows_moves_and_names(void **state)
+{
+	struct bed *b = *state;
+	struct err e = ERR_INIT;
+
+	go_to_slot(b);
+	send_round(b, 1, 0, b->vm, 10000);
+	let_write(b, b->vm);
+	obj_id dc = world_add(b->w, KIND_DATACENTER, OBJ_ID_NONE, "dc2");
+	obj_id cluster = world_add(b->w, KIND_CLUSTER, dc, "c2");
+	b->host = world_add(b->w, KIND_HOST, cluster, "h2");
+	struct txn *t = txn_new(b->w->inv);
+	((struct vm *)txn_edit(t, b->vm))->host = b->host;
+	assert_int_equal(txn_rename(t, b->vm, dc, "other", &e), 0);
+	assert_int_equal(world_commit(b->w, t), 0);
+	go_to_slot(b);
+	send_round(b, 1, 0, b->vm, 20000);
+	stats_free(b->stats);
+	open_stats(b);
+	struct answer a = ask(b, b->vm, METRIC_CPU_USAGE, 200, 0);
+	float first = NAN, last = NAN;
+	for (size_t i = 0; i < a.n; i++) {
+		first = isnan(first) ? a.v[i] : first;
+		last = isnan(a.v[i]) ? last : a.v[i];
+	}
+	assert_true(first == 10 && last == 20);
+}
+
+static void
+a_million_metrics_take_no_more_room(void **state)
+{
+	enum { MANY = 1000000 };
+	struct bed *b = *state;
+	uint32_t *counters = xcalloc(MANY, sizeof(*counters));
+	uint64_t *values = xcalloc(MANY, sizeof(*values));
+	Drover__StatSet set = DROVER__STAT_SET__INIT, *guests[1000];
+	Drover__StatRound r = DROVER__STAT_ROUND__INIT, *rounds[] = { &r, &r };
+	Drover__StatBatch batch = DROVER__STAT_BATCH__INIT;
+	Drover__StatAck ack = DROVER__STAT_ACK__INIT;
+
+	for (uint32_t i = 0; i < MANY; i++) {
+		counters[i] = i;
+		values[i] = UINT64_MAX - i;
+	}
+	set.id = obj_id_number(b->vm);
+	set.n_counters = set.n_values = MANY;
+	set.counters = counters;
+	set.values = values;
+	for (unsigned i = 0; i < 1000; i++)
+		guests[i] = &set;
+	r.seq = 1;
+	r.span_ms = 1;
+	r.host = &set;
+	r.guests = guests;
+	r.n_guests = 1;
+	batch.n_rounds = 2;
+	batch.rounds = rounds;
+	go_to_slot(b);
+	stats_take(b->stats, b->host, "boot-1", &batch, &ack);
+	/* Guests that it does not have. */
+	set.n_counters = 1;
+	set.id = 4711;
+	r.seq = 2;
+	r.n_guests = 1000;
+	stats_take(b->stats, b->host, "boot-1", &batch, &ack);
+	assert_int_equal(ack.seq, 2);
+	assert_int_equal(map_count(b->stats->by_id), 2);
+	assert_true(stat_ring_bytes(stats_find(b->stats, b->vm)->ring) < 64 * 1024);
+	assert_true(isfinite(ask(b, b->vm, METRIC_CPU_USAGE, 20, 0).v[0]));
+	let_write(b, b->vm);
+	assert_false(b->stats->failing);
+	free(counters);
+	free(values);
+}
+
+static void
 what_is_gone_is_put_away(void **state)
 {
 	struct bed *b = *state;
@@ -526,6 +630,100 @@ pools_and_clusters_are_sums(void **state)
 	assert_true(isnan(ask(b, pool, METRIC_CPU_USAGEMHZ, 20, 0).v[0]));
 }
 
+/* Of the machine and of its host, by the host's agent. */
+static void
+send_use(struct bed *b, uint64_t seq, uint64_t age_ms, uint64_t mhz)
+{
+	uint32_t counters[] = { METRIC_CPU_USAGEMHZ, METRIC_MEM_CONSUMED };
+	uint64_t values[] = { mhz * METRIC_SCALE, UINT64_C(256) * METRIC_SCALE };
+	Drover__StatSet set = DROVER__STAT_SET__INIT, *guests[] = { &set };
+	Drover__StatRound r = DROVER__STAT_ROUND__INIT, *rounds[] = { &r };
+	Drover__StatBatch batch = DROVER__STAT_BATCH__INIT;
+	Drover__StatAck ack = DROVER__STAT_ACK__INIT;
+
+	set.id = obj_id_number(b->vm);
+	set.n_counters = set.n_values = ARRAY_SIZE(counters);
+	set.counters = counters;
+	set.values = values;
+	r.seq = seq;
+	r.age_ms = age_ms;
+	r.span_ms = STEP_MS;
+	r.host = &set;
+	r.n_guests = 1;
+	r.guests = guests;
+	batch.n_rounds = 1;
+	batch.rounds = rounds;
+	stats_take(b->stats, b->host, "boot-1", &batch, &ack);
+}
+
+static void
+late_samples_are_in_the_sums(void **state)
+{
+	struct bed *b = *state;
+	obj_id cluster = inv_get(b->w->inv, b->host)->parent;
+	obj_id pool = put_in_pool(b, b->vm);
+	struct answer a;
+	float sum = 0;
+
+	for (unsigned i = 0; i < 4; i++)
+		go_to_slot(b);
+	assert_true(isnan(ask(b, pool, METRIC_CPU_USAGEMHZ, 80, 0).v[0]));
+	/* The host was away: files wait for what it knows, memory goes on. */
+	go_past_due(b);
+	for (uint64_t i = 0; i < 7; i++)
+		send_use(b, i + 1, (6 - i) * STEP_MS, 100 * (i + 1));
+	for (unsigned i = 0; i < STEP_MS / 2 / 50; i++) {
+		clock_advance(b->w->clock, 50);
+		world_settle(b->w);
+	}
+	a = ask(b, pool, METRIC_CPU_USAGEMHZ, 120, 0);
+	for (unsigned i = 0; i < 6; i++)
+		assert_true(a.v[i] == (float)(100 * (i + 2)));
+	assert_true(ask(b, cluster, METRIC_CPU_USAGEMHZ, 120, 0).v[0] == 200);
+	/* And so it is in its file. */
+	for (uint64_t i = 8; i < 12; i++) {
+		go_to_slot(b);
+		send_use(b, i, 0, 100 * i);
+		clock_advance(b->w->clock, STEP_MS / 2);
+		world_settle(b->w);
+	}
+	let_write(b, b->vm);
+	assert_int_equal(stats_find(b->stats, pool)->written,
+	    stat_ring_newest(stats_find(b->stats, b->vm)->ring));
+	stats_free(b->stats);
+	open_stats(b);
+	a = ask(b, pool, METRIC_CPU_USAGEMHZ, 600, 0);
+	for (size_t i = 0; i < a.n; i++) {
+		if (isnan(a.v[i]))
+			continue;
+		sum += 100;
+		assert_true(fabsf(a.v[i] - sum) <= sum / 1000);
+	}
+	assert_true(sum == 1100);
+}
+
+static void
+files_wait_for_who_was_heard_lately(void **state)
+{
+	struct bed *b = *state;
+	obj_id pool = put_in_pool(b, b->vm);
+	uint64_t heard;
+
+	go_to_slot(b);
+	send_use(b, 1, 0, 100);
+	heard = stats_slot(b->stats, clock_wall_ms(b->w->clock));
+	clock_advance(b->w->clock, STEP_MS / 2);
+	world_settle(b->w);
+	stats_put(b->stats, pool, heard + 5, METRIC_CPU_USAGEMHZ, 1);
+	assert_int_equal(stat_sum_final(b->stats, stats_find(b->stats, pool)), heard);
+	/* Most of an hour later nothing more is to come of it. */
+	stats_put(b->stats, pool, heard + 149, METRIC_CPU_USAGEMHZ, 1);
+	assert_int_equal(stat_sum_final(b->stats, stats_find(b->stats, pool)), heard);
+	stats_put(b->stats, pool, heard + 150, METRIC_CPU_USAGEMHZ, 1);
+	assert_int_equal(
+	    stat_sum_final(b->stats, stats_find(b->stats, pool)), heard + 150);
+}
+
 static void
 intervals_make_whole_rows(void **state)
 {
@@ -553,9 +751,14 @@ main(void)
 		CASE(history_outlives_the_server),
 		CASE(damaged_files_are_put_aside),
 		CASE(what_cannot_be_written_is_kept),
+		CASE(a_full_disk_loses_nothing),
+		CASE(history_follows_moves_and_names),
+		CASE(a_million_metrics_take_no_more_room),
 		CASE(what_is_gone_is_put_away),
 		CASE(what_has_lain_long_enough_is_removed),
 		CASE(pools_and_clusters_are_sums),
+		CASE(late_samples_are_in_the_sums),
+		CASE(files_wait_for_who_was_heard_lately),
 		cmocka_unit_test(intervals_make_whole_rows),
 	};
 
