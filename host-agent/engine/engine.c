@@ -243,7 +243,11 @@ engine_set_state(struct engine_guest *g, enum engine_state to, const char *why)
 void
 engine_set_down(struct engine_guest *g, enum engine_end end, const char *reason)
 {
+	struct err e = ERR_INIT;
+
 	engine_set_state(g, ENGINE_DOWN, reason);
+	err_set(&e, ERR_LOST, "vm-%" PRIu64 " has ended: %s", g->number, reason);
+	engine_picture_end(g, e.code, &e, NULL, 0);
 	g->end = end;
 	snprintf(g->reason, sizeof(g->reason), "%s", reason);
 	g->stat.pid = 0;

@@ -11,6 +11,7 @@
 #include "host-agent/engine/engine_exec.h"
 #include "host-agent/engine/engine_guard.h"
 #include "host-agent/engine/engine_move.h"
+#include "host-agent/engine/engine_picture.h"
 #include "host-agent/engine/engine_snapshot.h"
 
 enum engine_verb {
@@ -116,6 +117,9 @@ struct engine_ops {
 	int (*arm)(struct engine_guest *g, uint64_t deadline_us, struct err *e);
 	struct engine_guard (*guard)(const struct engine_guest *g);
 
+	/* See engine_picture.h; may be NULL.  Answered by engine_picture_end. */
+	int (*picture)(struct engine_guest *g, struct err *e);
+
 	/* See engine_exec.h; may be NULL. */
 	int (*exec)(struct engine_guest *g, const struct engine_exec *x, child_fn done,
 	    void *arg, struct child **ret_c, struct err *e);
@@ -125,6 +129,12 @@ struct engine_ops {
 	int (*console_write)(
 	    struct engine_guest *g, const void *p, size_t n, struct err *e);
 	const char *(*vnc_path)(struct engine_guest *g);
+};
+
+/* Who waits for what a guest's screen shows; fn NULL: nobody. */
+struct engine_picture {
+	engine_picture_fn fn;
+	void *arg;
 };
 
 struct engine {
@@ -148,6 +158,7 @@ struct engine_guest {
 	struct engine_offer offer;
 	struct engine_progress progress;
 	struct engine_frozen frozen;
+	struct engine_picture picture;
 	bool busy; /* verb is under way and wake waits for it */
 	enum engine_verb verb;
 	struct wake wake;
@@ -173,6 +184,9 @@ void engine_set_down(struct engine_guest *g, enum engine_end end, const char *re
 /* Tell the agent.  Posts phase only. */
 void engine_emit(
     struct engine_guest *g, enum engine_event_kind kind, const char *reason);
+/* Whoever waits for the screen gets it; nothing happens if nobody does. */
+void engine_picture_end(
+    struct engine_guest *g, int rc, const struct err *e, const void *png, size_t n);
 /* The program name beside the running one; caller frees. */
 char *engine_beside(const char *name);
 /* The drover-guard that was wished for, or the one beside us; caller frees. */

@@ -232,6 +232,8 @@ open_kind(struct sess_set *ss, const Drover__SessionOpen *o, struct err *e)
 		return sess_put_open(ss, o, e);
 	case S(LOG):
 		return sess_log_open(ss, o, e);
+	case S(PICTURE):
+		return sess_picture_open(ss, o, e);
 	case S(_NOT_SET):
 	case _DROVER__SESSION_OPEN__WHAT__CASE_IS_INT_SIZE:
 		break;

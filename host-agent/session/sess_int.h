@@ -70,3 +70,5 @@ int sess_put_open(
     struct sess_set *ss, const Drover__SessionOpen *o, struct err *e) WARN_UNUSED;
 int sess_log_open(
     struct sess_set *ss, const Drover__SessionOpen *o, struct err *e) WARN_UNUSED;
+int sess_picture_open(
+    struct sess_set *ss, const Drover__SessionOpen *o, struct err *e) WARN_UNUSED;

@@ -1,13 +1,15 @@
 /*
- * sess_log: the newest bytes of a guest's console.
+ * sess_log: what a guest shows: the newest bytes of its console, or its screen.
  */
 #include "base/mem.h"
+#include "host-agent/engine/engine_picture.h"
 #include "host-agent/session/sess_int.h"
 
 struct log_sess {
 	struct sess s;
 	char *text;
 	size_t n, at;
+	bool waits; /* for its picture */
 };
 
 static void
@@ -21,7 +23,13 @@ free_session(struct log_sess *g)
 static void
 drop(struct sess *s)
 {
-	free_session((struct log_sess *)s);
+	struct log_sess *g = (struct log_sess *)s;
+	struct engine_guest *handle = NULL;
+	struct err ignored = ERR_INIT;
+
+	if (g->waits && !sess_handle(s, &handle, &ignored))
+		engine_picture_forget(handle, g);
+	free_session(g);
 }
 
 static void
@@ -40,7 +48,7 @@ credit(struct sess *s, enum sess_way way)
 			return;
 		g->at += n;
 	}
-	if (g->at < g->n)
+	if (g->at < g->n || g->waits)
 		return;
 	sess_tell_fault(s, NULL);
 	free_session(g);
@@ -78,4 +86,38 @@ sess_log_open(struct sess_set *ss, const Drover__SessionOpen *o, struct err *e)
 		(void)sess_send(&g->s, SESS_OUT, NULL, 0, true);
 	credit(&g->s, SESS_OUT);
 	return 0;
+}
+
+static void
+on_picture(void *arg, int rc, const struct err *e, const void *png, size_t n)
+{
+	struct log_sess *g = arg;
+
+	g->waits = false;
+	if (rc) {
+		sess_tell_fault(&g->s, e);
+		free_session(g);
+		return;
+	}
+	g->text = xmemdup(png, n);
+	g->n = n;
+	credit(&g->s, SESS_OUT);
+}
+
+int
+sess_picture_open(struct sess_set *ss, const Drover__SessionOpen *o, struct err *e)
+{
+	struct log_sess *g = xcalloc(1, sizeof(*g));
+	struct engine_guest *handle = NULL;
+	int rc;
+
+	sess_init(&g->s, ss, &log_ops, o);
+	rc = sess_handle(&g->s, &handle, e);
+	if (!rc)
+		rc = engine_picture(handle, on_picture, g, e);
+	if (rc)
+		free_session(g);
+	else
+		g->waits = true;
+	return rc;
 }

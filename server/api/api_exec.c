@@ -209,11 +209,12 @@ api_vm_exec(struct api_call *c)
 		visit_record(c->api->d.visits, &w, on_recorded, x);
 }
 
-/* ---- the console ---- */
+/* ---- the console, and the screen ---- */
 
 struct log_call {
 	struct visitor v;
 	struct api_call *call;
+	enum visit_kind kind;
 	struct str text;
 	struct timer *timer;
 };
@@ -247,7 +248,22 @@ on_log_data(void *arg, enum visit_way way, const void *p, size_t n, bool end)
 {
 	struct log_call *g = arg;
 
+	if (g->text.len + n > MAX_PICTURE_BYTES)
+		return;
 	str_addn(&g->text, p, n);
+	if (!end && g->kind == VISIT_PICTURE)
+		visit_grant(g->v.visit, way, n);
+}
+
+static void
+reply_picture(struct log_call *g)
+{
+	struct api_call *c = g->call;
+	size_t n = g->text.len;
+	char *png = str_take(&g->text);
+
+	free_log(g);
+	api_reply_with(c, response_new(c->req, 200, "image/png", png, n));
 }
 
 static void
@@ -260,6 +276,10 @@ on_log_ended(void *arg, const struct visit_end *end)
 	g->v.visit = NULL;
 	if (end->rc) {
 		end_log_with(g, end->err);
+		return;
+	}
+	if (g->kind == VISIT_PICTURE) {
+		reply_picture(g);
 		return;
 	}
 	text = text_of_bytes(str_cstr(&g->text), g->text.len);
@@ -278,23 +298,20 @@ on_log_late(void *arg)
 
 static const struct visit_events log_events = { on_log_data, NULL, on_log_ended };
 
-void
-api_vm_log(struct api_call *c)
+static void
+look(struct api_call *c, enum visit_kind kind, uint64_t bytes)
 {
-	struct err e = ERR_INIT;
-	struct log_call *g;
-	uint64_t bytes;
-
-	if (api_arg_u64(c, "bytes", PRESET_LOG, MAX_LOG_BYTES, &bytes) < 0)
-		return;
 	const struct visit_want w = {
 		.vm = c->id,
 		.who = &c->who,
-		.kind = VISIT_LOG,
+		.kind = kind,
 		.log_bytes = (uint32_t)bytes,
 	};
-	g = xcalloc(1, sizeof(*g));
+	struct log_call *g = xcalloc(1, sizeof(*g));
+	struct err e = ERR_INIT;
+
 	g->call = c;
+	g->kind = kind;
 	g->timer = timer_new(c->api->d.loop, on_log_late, g);
 	visitor_add(c->api, &g->v, drop_log);
 	if (visit_open(c->api->d.visits, &w, (struct visit_taker){ &log_events, g },
@@ -304,4 +321,19 @@ api_vm_log(struct api_call *c)
 	}
 	visit_grant(g->v.visit, VISIT_OUT, MAX_LOG_BYTES);
 	timer_after(g->timer, LOG_MS);
+}
+
+void
+api_vm_log(struct api_call *c)
+{
+	uint64_t bytes;
+
+	if (api_arg_u64(c, "bytes", PRESET_LOG, MAX_LOG_BYTES, &bytes) >= 0)
+		look(c, VISIT_LOG, bytes);
+}
+
+void
+api_vm_picture(struct api_call *c)
+{
+	look(c, VISIT_PICTURE, 0);
 }

@@ -4,22 +4,19 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "loop/timer.h"
 #include "server/event/event.h"
+#include "server/ha/ha_guest_sight.h"
 #include "server/hosts/hosts.h"
 #include "server/inventory/inv_life.h"
 #include "server/ops/ops.h"
-#include "server/session/visit.h"
 
-#define GUESTS_MAGIC  0x68616775u
-#define LOOK_MS       5000u
-#define CONSOLE_MS    10000u /* how long its last lines are waited for */
-#define CONSOLE_BYTES 400u
-#define MS_PER_S      1000u
+#define GUESTS_MAGIC 0x68616775u
+#define LOOK_MS      5000u
+#define MS_PER_S     1000u
 
 /* What is being found out before a reset. */
-enum stage { STAGE_NONE, STAGE_IO, STAGE_CONSOLE, STAGE_RESET };
+enum stage { STAGE_NONE, STAGE_IO, STAGE_SIGHT, STAGE_RESET };
 
 struct watched {
 	struct ha_guests *all;
@@ -28,9 +25,8 @@ struct watched {
 	uint64_t told_beat; /* the last one as its host told it, by the host's clock */
 	struct ha_pulse pulse;
 	enum stage stage;
-	uint64_t stage_ms;
-	struct visit *visit;
-	struct str console;
+	struct ha_sight *sight;
+	unsigned shown; /* pictures taken */
 };
 
 /* An answer that is awaited; it outlives us if it must. */
@@ -59,7 +55,6 @@ static void
 set_stage(struct watched *w, enum stage s)
 {
 	w->stage = s;
-	w->stage_ms = now_ms(w->all);
 }
 
 static struct asking *
@@ -109,40 +104,25 @@ on_reset(const struct op_result *r, void *arg)
 		fail(w, &r->err);
 }
 
-/* Its last line that says something, for people. */
 static void
-last_line(const struct str *console, struct str *to)
-{
-	const char *s = str_cstr(console);
-	size_t end = console->len, begin;
-
-	while (end && (unsigned char)s[end - 1] <= ' ')
-		end--;
-	for (begin = end; begin && s[begin - 1] != '\n'; begin--)
-		;
-	for (size_t i = begin; i < end; i++)
-		str_addc(to, s[i] >= ' ' && s[i] <= '~' ? s[i] : '?');
-}
-
-static void
-tell_reset(const struct watched *w, const struct protect_monitor *m)
+tell_reset(const struct watched *w, const struct protect_monitor *m,
+    const struct ha_seen *seen)
 {
 	struct inv *inv = w->all->o.inv;
 	uint64_t now = now_ms(w->all);
-	AUTO(str) struct str line = STR_INIT;
 
-	last_line(&w->console, &line);
 	event_post(inv, EV_VM_MONITOR_RESET, w->vm, caller_server.name,
 	    "Resetting %s, which has not answered for %llu s and does nothing: %zu of "
-	    "%u times%s%s",
+	    "%u times%s%s%s%s",
 	    inv_name(inv, w->vm),
 	    (unsigned long long)(ha_guest_silent_ms(&w->pulse, now) / MS_PER_S),
 	    ha_guest_resets(&w->pulse, m, now) + 1, m->resets,
-	    line.len ? "; its console said last: " : "", str_cstr(&line));
+	    *seen->picture ? "; its screen: " : "", seen->picture,
+	    *seen->line ? "; its console said last: " : "", seen->line);
 }
 
 static void
-reset(struct watched *w)
+reset(struct watched *w, const struct ha_seen *seen)
 {
 	const struct vm *vm = inv_vm(w->all->o.inv, w->vm);
 	AUTO(json) json *args = json_new_object();
@@ -153,55 +133,42 @@ reset(struct watched *w)
 		.who = &caller_server,
 	};
 
-	tell_reset(w, protect_monitor_of(protect_monitoring(w->all->o.inv, vm)));
+	tell_reset(w, protect_monitor_of(protect_monitoring(w->all->o.inv, vm)), seen);
 	ha_guest_note_reset(&w->pulse, now_ms(w->all));
 	json_set_str(args, "mode", "reset");
 	set_stage(w, STAGE_RESET);
 	op_submit(w->all->o.ops, &r, on_reset, ask_new(w));
 }
 
-/* ---- what its console says ---- */
+/* ---- what it shows ---- */
 
 static void
-on_console(void *arg, enum visit_way way, const void *p, size_t n, bool end)
+on_seen(void *arg, const struct ha_seen *seen)
 {
 	struct watched *w = arg;
 
-	str_addn(&w->console, p, n);
-}
-
-static void
-on_console_ended(void *arg, const struct visit_end *end)
-{
-	struct watched *w = arg;
-
-	w->visit = NULL;
+	w->sight = NULL;
 	if (inv_vm(w->all->o.inv, w->vm))
-		reset(w);
+		reset(w, seen);
 }
 
-static const struct visit_events console_events = { on_console, NULL,
-	on_console_ended };
-
 static void
-look_at_console(struct watched *w)
+look_closely(struct watched *w)
 {
-	const struct visit_want want = {
+	const struct ha_guests_opts *o = &w->all->o;
+	const struct ha_sight_opts so = {
+		.inv = o->inv,
+		.hosts = o->hosts,
+		.visits = o->visits,
 		.vm = w->vm,
-		.who = &caller_server,
-		.kind = VISIT_LOG,
-		.log_bytes = CONSOLE_BYTES,
+		.number = w->shown++ % PROTECT_MAX_RESETS + 1,
 	};
-	struct err ignored = ERR_INIT;
 
-	str_reset(&w->console);
-	set_stage(w, STAGE_CONSOLE);
-	if (!w->all->o.visits ||
-	    visit_open(w->all->o.visits, &want,
-		(struct visit_taker){ &console_events, w }, &w->visit, &ignored))
-		reset(w);
+	set_stage(w, STAGE_SIGHT);
+	if (o->visits)
+		w->sight = ha_sight_new(&so, on_seen, w);
 	else
-		visit_grant(w->visit, VISIT_OUT, CONSOLE_BYTES);
+		reset(w, &(struct ha_seen){ "", "" });
 }
 
 /* ---- deciding ---- */
@@ -219,7 +186,7 @@ follow(struct watched *w, enum ha_guest_io io)
 	case HA_GUEST_ASK_IO:
 		break;
 	case HA_GUEST_RESET:
-		look_at_console(w);
+		look_closely(w);
 		break;
 	case HA_GUEST_GIVE_UP:
 		w->pulse.given_up = true;
@@ -257,8 +224,7 @@ ask_io(struct watched *w)
 static void
 drop(struct watched *w)
 {
-	visit_close(w->visit);
-	str_fini(&w->console);
+	ha_sight_free(w->sight);
 	free(map_del(w->all->watched, w->vm.v));
 }
 
@@ -266,7 +232,7 @@ drop(struct watched *w)
 static void
 begin_anew(struct watched *w, const struct vm *vm)
 {
-	visit_close(MOVE(w->visit));
+	ha_sight_free(MOVE(w->sight));
 	w->pulse = (struct ha_pulse){ .on_ms = now_ms(w->all) };
 	w->host = vm->host;
 	w->gen = vm->run_gen;
@@ -283,7 +249,6 @@ watched_of(struct ha_guests *g, const struct vm *vm)
 		w = xcalloc(1, sizeof(*w));
 		w->all = g;
 		w->vm = vm->o.id;
-		w->console = (struct str)STR_INIT;
 		map_put(g->watched, vm->o.id.v, w);
 		begin_anew(w, vm);
 	} else if (w->gen != vm->run_gen || !obj_id_is(w->host, vm->host)) {
@@ -327,10 +292,6 @@ look_at(struct ha_guests *g, const struct vm *vm)
 	    protect_monitor_of(protect_monitoring(g->o.inv, vm));
 
 	take(w, vm);
-	if (w->stage == STAGE_CONSOLE && now_ms(g) > w->stage_ms + CONSOLE_MS) {
-		visit_close(MOVE(w->visit));
-		reset(w);
-	}
 	if (w->stage != STAGE_NONE)
 		return;
 	if (ha_guest_decide(&w->pulse, m, HA_GUEST_IO_UNASKED, now_ms(g)) ==

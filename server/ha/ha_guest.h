@@ -2,8 +2,8 @@
  * ha_guest: resets guests that have stopped working.
  *
  * It follows what their hosts tell of the agents inside them, asks the statistics what
- * they do besides, decides (ha_guest_decide.h), keeps the last lines of the console and
- * resets by vm.restart as anybody else would.  Resets are counted from when this server
+ * they do besides, decides (ha_guest_decide.h), keeps what the guest shows (ha_guest_sight.h)
+ * and resets by vm.restart as anybody else would.  Resets are counted from when this server
  * began to lead; a move or a start anew begins again.  Core thread only.
  */
 #pragma once
@@ -27,7 +27,7 @@ struct ha_guests_opts {
 	struct inv *inv;
 	struct hosts *hosts;
 	struct ops *ops;
-	struct visits *visits; /* NULL: consoles are not looked at */
+	struct visits *visits; /* NULL: nobody looks at consoles */
 	ha_ask_io_fn ask_io;
 	void *ask_from;
 };

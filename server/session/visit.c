@@ -93,6 +93,13 @@ check_limits(const struct visits *vs, const struct caller *who, struct err *e)
 	return 0;
 }
 
+/* Else it is looked at from outside. */
+static bool
+is_inside(enum visit_kind k)
+{
+	return k != VISIT_LOG && k != VISIT_PICTURE;
+}
+
 int
 visit_check(const struct visits *vs, const struct visit_want *w, struct err *e)
 {
@@ -102,11 +109,14 @@ visit_check(const struct visits *vs, const struct visit_want *w, struct err *e)
 		return err_set(e, ERR_NOT_FOUND, "the vm is gone");
 	if (obj_id_none(m->host))
 		return err_set(e, ERR_BAD_STATE, "vm \"%s\" is on no host", m->o.name);
-	if (w->kind != VISIT_LOG && m->guest_type != GUEST_CONTAINER)
+	if (w->kind == VISIT_PICTURE && m->guest_type == GUEST_CONTAINER)
+		return err_set(e, ERR_UNSUPPORTED,
+		    "container \"%s\" has no screen; its console is text", m->o.name);
+	if (is_inside(w->kind) && m->guest_type != GUEST_CONTAINER)
 		return err_set(e, ERR_UNSUPPORTED,
 		    "vm \"%s\" is a machine: nothing gets inside but over its network",
 		    m->o.name);
-	if (w->kind != VISIT_LOG && m->power_state != POWER_ON)
+	if (is_inside(w->kind) && m->power_state != POWER_ON)
 		return err_set(e, ERR_BAD_STATE,
 		    "container \"%s\" does not run: it is %s", m->o.name,
 		    power_state_text(m->power_state));
@@ -167,6 +177,7 @@ visit_record(
 		    "%s copied files into \"%.200s\" of %s", user, w->path, vm);
 		break;
 	case VISIT_LOG: /* a look leaves no trace */
+	case VISIT_PICTURE:
 		break;
 	}
 	txn_commit(t, done, arg);
@@ -265,6 +276,7 @@ send_open(struct visit *v, const struct visit_want *w, struct err *e)
 	Drover__SessionGet get = DROVER__SESSION_GET__INIT;
 	Drover__SessionPut put = DROVER__SESSION_PUT__INIT;
 	Drover__SessionLog log = DROVER__SESSION_LOG__INIT;
+	Drover__SessionPicture picture = DROVER__SESSION_PICTURE__INIT;
 	Drover__Envelope m = DROVER__ENVELOPE__INIT;
 
 	switch (w->kind) {
@@ -294,6 +306,10 @@ send_open(struct visit *v, const struct visit_want *w, struct err *e)
 		log.bytes = w->log_bytes;
 		o.what_case = DROVER__SESSION_OPEN__WHAT_LOG;
 		o.log = &log;
+		break;
+	case VISIT_PICTURE:
+		o.what_case = DROVER__SESSION_OPEN__WHAT_PICTURE;
+		o.picture = &picture;
 		break;
 	}
 	o.session = v->number;

@@ -18,8 +18,15 @@
 #define MAX_VISITS          256u
 #define MAX_VISITS_PER_USER 32u
 #define MAX_VISIT_WINDOW    ((uint64_t)1 << 20) /* that may be granted and not come */
+#define MAX_PICTURE_BYTES   ((size_t)4 << 20)
 
-enum visit_kind { VISIT_EXEC, VISIT_GET, VISIT_PUT, VISIT_LOG };
+enum visit_kind {
+	VISIT_EXEC,
+	VISIT_GET,
+	VISIT_PUT,
+	VISIT_LOG,
+	VISIT_PICTURE, /* of a machine's screen: a PNG */
+};
 
 enum visit_way { VISIT_IN, VISIT_OUT, VISIT_ERR };
 

@@ -58,11 +58,19 @@ fake_console(struct engine_guest *g, char *buf, size_t cap)
 	return n;
 }
 
+/* It is drawn when the test says so. */
+static int
+fake_picture(struct engine_guest *g, struct err *e)
+{
+	return 0;
+}
+
 static const struct engine_ops fake_ops = {
 	.name = "fake",
 	.exec = fake_exec,
 	.root = fake_root,
 	.console_tail = fake_console,
+	.picture = fake_picture,
 };
 
 static int

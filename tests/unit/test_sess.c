@@ -337,6 +337,61 @@ the_console_is_told(void **state)
 	sw_close(&w);
 }
 
+static void
+look_at_screen(struct sess_world *w)
+{
+	Drover__SessionOpen o = DROVER__SESSION_OPEN__INIT;
+	Drover__SessionPicture picture = DROVER__SESSION_PICTURE__INIT;
+
+	sw_open(w);
+	w->guest.state = ENGINE_RUNNING;
+	o.what_case = DROVER__SESSION_OPEN__WHAT_PICTURE;
+	o.picture = &picture;
+	sw_begin(w, &o);
+	sw_grant(w, DROVER__SESSION_STREAM__SESSION_OUT, PLENTY);
+	assert_int_equal(w->ends, 0);
+}
+
+static void
+the_screen_is_told(void **state)
+{
+	struct sess_world w;
+
+	look_at_screen(&w);
+	engine_picture_end(&w.guest, 0, NULL, "PNG", 3);
+	sw_wait_end(&w);
+	assert_string_equal(str_cstr(&w.out), "PNG");
+	assert_true(w.out_ended);
+	assert_int_equal(w.fault, 0);
+	sw_close(&w);
+}
+
+static void
+a_guest_that_ends_shows_nothing(void **state)
+{
+	struct sess_world w;
+
+	look_at_screen(&w);
+	engine_set_down(&w.guest, ENGINE_END_DIED, "killed");
+	sw_wait_end(&w);
+	assert_int_equal(w.fault, ERR_LOST);
+	sw_close(&w);
+}
+
+static void
+a_screen_that_nobody_waits_for_is_not_told(void **state)
+{
+	struct sess_world w;
+
+	look_at_screen(&w);
+	w.lost = true;
+	sess_link_down(w.set);
+	assert_null(w.guest.picture.fn);
+	engine_picture_end(&w.guest, 0, NULL, "PNG", 3);
+	assert_int_equal(w.out.len, 0);
+	sw_close(&w);
+}
+
 int
 main(void)
 {
@@ -355,6 +410,9 @@ main(void)
 		cmocka_unit_test(what_runs_ends_with_the_link),
 		cmocka_unit_test(only_so_many_at_once),
 		cmocka_unit_test(the_console_is_told),
+		cmocka_unit_test(the_screen_is_told),
+		cmocka_unit_test(a_guest_that_ends_shows_nothing),
+		cmocka_unit_test(a_screen_that_nobody_waits_for_is_not_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include "base/str.h"
 #include "host-agent/engine/oci/oci_guard.h"
 #include "host-agent/engine/oci/oci_move.h"
+#include "host-agent/engine/oci/oci_watch.h"
 
 #define PRESET_RUNTIME "/usr/sbin/runc"
 #define GUESTS_OF_IDS  16384u
@@ -257,6 +258,7 @@ static const struct engine_ops oci_ops = {
 	.adopt_moving = oci_op_adopt_moving,
 	.arm = oci_op_arm,
 	.guard = oci_op_guard,
+	.inside = oci_op_inside,
 	.exec = oci_op_exec,
 	.root = oci_op_root,
 	.console_tail = oci_op_console_tail,

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "host-agent/engine/oci/oci_guard.h"
 #include "host-agent/engine/oci/oci_move.h"
+#include "host-agent/engine/oci/oci_watch.h"
 
 #define CLEAR_MS 45000
 #define ADOPT_MS 5000 /* of a guard's word */

@@ -119,6 +119,7 @@ struct oci_guest {
 	const char *device_args[OCI_DEVICE_ARGS + 1]; /* of the stage that plugs */
 	char *device_own[OCI_DEVICE_ARGS];
 	struct oci_move *move; /* of a suspend or a move; or NULL */
+	struct engine_inside inside;
 };
 
 struct oci_guest *oci_guest_of(struct engine_guest *g);
@@ -212,17 +213,6 @@ enum flow_rc oci_clear_step(struct flow *f, void *arg);
 void oci_clear(struct oci_guest *c, struct wake w);
 /* Out of the freezer, whoever put it there. */
 int oci_thaw(const struct oci_guest *c, struct err *e);
-
-/* ---- oci_watch.c: the first process ---- */
-
-/* Take in hand the first process that c->run names: its end is seen from now on.
- * ERR_NOT_FOUND: it is gone. */
-int oci_watch(struct oci_guest *c, struct err *e);
-void oci_unwatch(struct oci_guest *c);
-/* The file that it runs, as it names it itself; "": none. */
-void oci_program(const struct oci_guest *c, char *buf, size_t n);
-/* Fills CPU time and memory of c->g.stat. */
-void oci_stat(struct oci_guest *c);
 
 /* ---- the verbs ---- */
 

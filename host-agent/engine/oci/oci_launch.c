@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/engine/oci/oci_guard.h"
+#include "host-agent/engine/oci/oci_watch.h"
 
 #define WORDS_MAX 96 /* of a command line */
 #define TAIL_MAX  2048

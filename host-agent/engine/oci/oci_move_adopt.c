@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "host-agent/engine/oci/oci_guard.h"
 #include "host-agent/engine/oci/oci_move_int.h"
+#include "host-agent/engine/oci/oci_watch.h"
 
 #define WORK_MS  20 /* between two looks whether the runtime is still at work */
 #define WORDS    8192

@@ -10,6 +10,7 @@
 #include "host-agent/engine/oci/oci_dump_check.h"
 #include "host-agent/engine/oci/oci_guard.h"
 #include "host-agent/engine/oci/oci_move_int.h"
+#include "host-agent/engine/oci/oci_watch.h"
 
 #define MIB 1048576ull
 #define SLACK \

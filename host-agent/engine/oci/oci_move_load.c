@@ -9,6 +9,7 @@
 #include "host-agent/engine/engine_device.h"
 #include "host-agent/engine/oci/oci_guard.h"
 #include "host-agent/engine/oci/oci_move_int.h"
+#include "host-agent/engine/oci/oci_watch.h"
 
 #define NICS_MAX 16 /* of whose neighbours it is worth a while */
 

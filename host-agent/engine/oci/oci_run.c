@@ -12,6 +12,7 @@
 #include "host-agent/engine/oci/oci_guard.h"
 #include "host-agent/engine/oci/oci_move.h"
 #include "host-agent/engine/oci/oci_signal.h"
+#include "host-agent/engine/oci/oci_watch.h"
 #include "host-agent/network/port.h"
 
 #define CLEAR_MS     45000 /* clearing has deadlines of its own */

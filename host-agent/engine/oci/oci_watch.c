@@ -1,3 +1,5 @@
+#include "host-agent/engine/oci/oci_watch.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/major.h>
@@ -28,6 +30,8 @@ struct pidfd_end {
 #define STAT_START 22
 #define STAT_EXIT  52
 
+#define HEARTBEAT_MS 15000u /* between two looks at it */
+
 /* Field n of /proc/PID/stat; from is behind the name, where field 3 begins. */
 static const char *
 stat_field(const char *from, int n)
@@ -37,23 +41,34 @@ stat_field(const char *from, int n)
 	return from ? from + 1 : "";
 }
 
-/* Until its parent has taken notice the process tells itself how it ended. */
-static bool
-read_zombie(const struct oci_guest *c, int *ret_status)
+/* Of the first process, from behind its name on; NULL: it is gone. */
+static const char *
+read_stat(const struct oci_guest *c, char *buf, size_t cap)
 {
-	char path[64], buf[1024];
 	AUTO_CLOSE int fd = -1;
+	char path[64];
 	const char *from;
 	ssize_t n;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)c->run.pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
+	n = fd < 0 ? -1 : read(fd, buf, cap - 1);
 	buf[n > 0 ? n : 0] = '\0';
 	/* The name in parentheses may hold anything. */
 	from = strrchr(buf, ')');
-	if (!from || *stat_field(from, STAT_STATE) != 'Z' ||
-	    strtoull(stat_field(from, STAT_START), NULL, 10) != c->run.ticks)
+	return from && strtoull(stat_field(from, STAT_START), NULL, 10) == c->run.ticks
+		   ? from
+		   : NULL;
+}
+
+/* Until its parent has taken notice the process tells itself how it ended. */
+static bool
+read_zombie(const struct oci_guest *c, int *ret_status)
+{
+	char buf[1024];
+	const char *from = read_stat(c, buf, sizeof(buf));
+
+	if (!from || *stat_field(from, STAT_STATE) != 'Z')
 		return false;
 	*ret_status = (int)strtol(stat_field(from, STAT_EXIT), NULL, 10);
 	return true;
@@ -162,4 +177,25 @@ oci_stat(struct oci_guest *c)
 	s->memory_used_bytes =
 	    v2 ? group_number(c, "", "memory.current", NULL)
 	       : group_number(c, "memory/", "memory.usage_in_bytes", NULL);
+}
+
+/*
+ * A container has no agent inside, but its kernel is ours: its heart beats while its
+ * first process is neither stopped nor dead.  One that waits for storage is not to
+ * blame for that, and a reset would not help it.
+ */
+const struct engine_inside *
+oci_op_inside(struct engine_guest *g)
+{
+	struct oci_guest *c = oci_guest_of(g);
+	uint64_t now_ms = clock_wall_ms(loop_clock(g->engine->loop));
+	uint64_t last_ms = c->inside.heartbeat_ms;
+	char buf[1024];
+
+	if (last_ms && now_ms >= last_ms && now_ms < last_ms + HEARTBEAT_MS)
+		return &c->inside;
+	const char *from = c->ended ? NULL : read_stat(c, buf, sizeof(buf));
+	if (from && !strchr("TtZX", *stat_field(from, STAT_STATE)))
+		c->inside.heartbeat_ms = now_ms;
+	return &c->inside;
 }

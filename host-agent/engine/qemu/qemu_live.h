@@ -36,6 +36,8 @@ void qemu_left_event(struct qemu_guest *q, const char *name);
 /* qemu_balloon.c, of engine_balloon.h; forget: another connection to QEMU is made. */
 const struct engine_balloon *qemu_op_balloon(struct engine_guest *g);
 void qemu_op_balloon_set(struct engine_guest *g, uint64_t target_mb);
+
+int qemu_op_picture(struct engine_guest *g, struct err *e);
 void qemu_balloon_forget(struct qemu_guest *q);
 /* Take an event of a block job. */
 void qemu_merge_event(struct qemu_guest *q, const char *name, const json *data);
