@@ -94,6 +94,26 @@ request(struct lab *l, const char *body, json **ret_j, struct err *e)
 }
 
 static void
+a_start_that_finds_no_room_is_told_where_there_is(void **state)
+{
+	struct lab *l = lab_new(2, 1000);
+
+	assert_int_equal(lab_do(l, "vm.create", OBJ_ID_NONE,
+			     "{'name':'a','template':'template-1','host':'host-1',"
+			     "'memory_mb':200,'power_on':true}"),
+	    0);
+	assert_int_equal(lab_do(l, "vm.create", OBJ_ID_NONE,
+			     "{'name':'b','template':'template-1','host':'host-1',"
+			     "'power_on':false}"),
+	    0);
+	assert_int_equal(lab_do(l, "vm.update", l->object, "{'memory_mb':900}"), 0);
+	assert_int_equal(lab_do(l, "vm.start", l->object, NULL), ERR_NO_CAPACITY);
+	if (!str_ends(lab_task_error(l), "; host \"h2\" has room: move it there first"))
+		fail_msg("%s", lab_task_error(l));
+	lab_free(l);
+}
+
+static void
 placements_are_ranked_with_reasons(void **state)
 {
 	struct lab *l = lab_new(2, 1000);
@@ -160,6 +180,7 @@ main(void)
 		cmocka_unit_test(holds_keep_room_from_others),
 		cmocka_unit_test(long_refusals_end_behind_a_whole_reason),
 		cmocka_unit_test(hosts_that_cannot_are_told_apart),
+		cmocka_unit_test(a_start_that_finds_no_room_is_told_where_there_is),
 		cmocka_unit_test(placements_are_ranked_with_reasons),
 		cmocka_unit_test(bad_placements_are_refused),
 	};
