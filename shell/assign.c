@@ -6,18 +6,6 @@
 #include "base/mem.h"
 #include "shell/eval.h"
 
-/* Is v l, or is l in it?  A list in itself would have no end when it is printed. */
-static bool
-holds(struct val v, const struct items *l)
-{
-	if (v.type != VAL_LIST)
-		return false;
-	for (size_t i = 0; i < v.list->n && v.list != l; i++)
-		if (holds(v.list->v[i], l))
-			return true;
-	return v.list == l;
-}
-
 static enum run
 store_index(struct shell *sh, const struct node *to, struct val object, struct val key,
     struct val v_take)
@@ -31,7 +19,7 @@ store_index(struct shell *sh, const struct node *to, struct val object, struct v
 	}
 	if (object.type == VAL_LIST && val_to_int(key, &i)) {
 		i += i < 0 ? (int64_t)object.list->n : 0;
-		if (holds(v_take, object.list)) {
+		if (val_holds(v_take, object.list)) {
 			val_free(v_take);
 			return throw_new(
 			    sh, to, ERR_INVALID, "a list cannot hold itself");
@@ -92,8 +80,15 @@ store(struct shell *sh, const struct node *to, struct val v_take)
 		val_free(v_take);
 		return rc < 0 ? throw_err(sh, to, &e) : store(sh, to->kid[0], cast);
 	}
-	if (to->kind != NODE_VAR)
+	if (to->kind == NODE_PAREN)
+		return store(sh, to->kid[0], v_take);
+	if (to->kind == NODE_INDEX || to->kind == NODE_MEMBER)
 		return store_part(sh, to, v_take);
+	if (to->kind != NODE_VAR) {
+		val_free(v_take);
+		return throw_new(sh, to, ERR_INVALID,
+		    "only variables, properties and elements can be assigned to");
+	}
 	if (var_set_in(sh, to->type, to->text, v_take, &e) < 0)
 		return throw_err(sh, to, &e);
 	return RUN_OK;
@@ -147,6 +142,7 @@ append_in_place(struct shell *sh, const struct node *n, struct val v)
 		return false;
 	slot = table_get(sh->scope->vars, to->text);
 	if (!slot || slot->type != VAL_LIST || slot->list->refs != 1 ||
+	    slot->list->kind != LIST_ARRAY ||
 	    (v.type == VAL_LIST && v.list == slot->list))
 		return false;
 	if (v.type == VAL_LIST)

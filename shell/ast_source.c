@@ -468,9 +468,26 @@ add_leaving(struct writer *w, const struct node *n, const char *word)
 	add_statement(w, n->kid[0]);
 }
 
+static bool
+is_loop(const struct node *n)
+{
+	return n->kind == NODE_FOREACH || n->kind == NODE_FOR ||
+	       n->kind == NODE_WHILE || n->kind == NODE_DO || n->kind == NODE_SWITCH;
+}
+
+static void
+add_jump(struct writer *w, const char *word, const char *label)
+{
+	add(w, word);
+	if (label)
+		str_addf(w->b, " %s", label);
+}
+
 static void
 add_statement(struct writer *w, const struct node *n)
 {
+	if (is_loop(n) && n->type)
+		str_addf(w->b, ":%s ", n->type);
 	switch (n->kind) {
 	case NODE_IF:
 		add_if(w, n);
@@ -514,10 +531,10 @@ add_statement(struct writer *w, const struct node *n)
 		add_leaving(w, n, "exit");
 		break;
 	case NODE_BREAK:
-		add(w, "break");
+		add_jump(w, "break", n->text);
 		break;
 	case NODE_CONTINUE:
-		add(w, "continue");
+		add_jump(w, "continue", n->text);
 		break;
 	case NODE_CHAIN:
 		add_statement(w, n->kid[0]);

@@ -28,52 +28,85 @@ argument_find(const struct node *attribute, const char *name)
 	return NULL;
 }
 
-bool
-parameter_says(struct shell *sh, const struct node *param, const char *what)
+/* What [Parameter()] says by that name: null if nothing, true if only the name. */
+static enum run
+argument_value(
+    struct shell *sh, const struct node *param, const char *name, struct val *ret_v)
 {
-	const struct node *a = argument_find(attribute_find(param, "Parameter"), what);
-	struct val v = VAL_NONE;
+	const struct node *a = argument_find(attribute_find(param, "Parameter"), name);
 
-	if (!a || !a->n)
-		return a != NULL;
-	if (eval(sh, a->kid[0], &v) != RUN_OK) {
-		val_set(&sh->thrown, VAL_NONE);
-		return false;
-	}
-	bool is = val_truth(v);
-	val_free(v);
-	return is;
+	*ret_v = a ? val_bool(true) : VAL_NONE;
+	return a && a->n ? eval(sh, a->kid[0], ret_v) : RUN_OK;
 }
 
-int64_t
-parameter_position(struct shell *sh, const struct node *param)
+static enum run
+read_flag(struct shell *sh, const struct node *param, const char *name, bool *ret_is)
 {
-	const struct node *a =
-	    argument_find(attribute_find(param, "Parameter"), "Position");
 	struct val v = VAL_NONE;
-	int64_t position = -1;
+	enum run rc = argument_value(sh, param, name, &v);
 
-	if (a && a->n && eval(sh, a->kid[0], &v) == RUN_OK)
-		(void)val_to_int(v, &position);
+	if (rc != RUN_OK)
+		return rc;
+	*ret_is = val_truth(v);
 	val_free(v);
-	return position;
+	return RUN_OK;
+}
+
+static enum run
+read_position(struct shell *sh, const struct node *param, int64_t *ret_position)
+{
+	struct val v = VAL_NONE;
+	enum run rc = argument_value(sh, param, "Position", &v);
+
+	if (rc != RUN_OK)
+		return rc;
+	*ret_position = -1;
+	if (v.type != VAL_NULL && !val_to_int(v, ret_position))
+		rc = throw_new(sh, param, ERR_INVALID,
+		    "Position of -%s wants a whole number", param->text);
+	val_free(v);
+	return rc;
+}
+
+static enum run
+facts_read(struct shell *sh, const struct node *param, struct facts *ret_facts)
+{
+	enum run rc = read_flag(sh, param, "Mandatory", &ret_facts->mandatory);
+
+	if (rc == RUN_OK)
+		rc = read_flag(sh, param, "ValueFromPipeline", &ret_facts->by_value);
+	if (rc == RUN_OK)
+		rc = read_flag(
+		    sh, param, "ValueFromPipelineByPropertyName", &ret_facts->by_name);
+	return rc == RUN_OK ? read_position(sh, param, &ret_facts->position) : rc;
+}
+
+enum run
+parameters_read(struct shell *sh, const struct node *params, struct facts **ret_facts)
+{
+	size_t n = params ? params->n : 0;
+	struct facts *all = xcalloc(n + 1, sizeof(*all));
+	enum run rc = RUN_OK;
+
+	for (size_t i = 0; i < n && rc == RUN_OK; i++)
+		rc = facts_read(sh, params->kid[i], &all[i]);
+	if (rc == RUN_OK)
+		*ret_facts = all;
+	else
+		free(all);
+	return rc;
 }
 
 bool
-parameter_has_alias(struct shell *sh, const struct node *param, const char *name)
+parameter_has_alias(const struct node *param, const char *name)
 {
 	const struct node *a = attribute_find(param, "Alias");
-	bool is = false;
 
-	for (size_t i = 0; a && i < a->n && !is; i++) {
-		struct val v = VAL_NONE;
-		if (a->kid[i]->kind == NODE_ARGUMENT ||
-		    eval(sh, a->kid[i], &v) != RUN_OK)
-			continue;
-		is = v.type == VAL_TEXT && !strcasecmp(v.text->s, name);
-		val_free(v);
-	}
-	return is;
+	for (size_t i = 0; a && i < a->n; i++)
+		if (a->kid[i]->kind == NODE_STRING &&
+		    !strcasecmp(a->kid[i]->text, name))
+			return true;
+	return false;
 }
 
 /* The values in an attribute's parentheses, as a list. */

@@ -185,7 +185,7 @@ convert(const struct param *p, struct val v, const struct node *n, struct val *r
 	switch (p->type) {
 	case P_ANY:
 	case P_REST:
-		*ret_v = val_ref(v);
+		*ret_v = val_steady(v);
 		return 0;
 	case P_TEXT:
 		*ret_v = as_text(v, n);
@@ -237,7 +237,7 @@ bind_one(struct stage *st, size_t i, struct val v, const struct node *n, struct 
 	if (p->type == P_REST) {
 		if (st->args[i].type != VAL_LIST)
 			st->args[i] = val_list();
-		list_push(st->args[i].list, val_ref(v));
+		list_push(st->args[i].list, val_steady(v));
 		st->given[i] = true;
 		return 0;
 	}

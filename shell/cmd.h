@@ -172,19 +172,26 @@ void function_define(struct shell *sh, const struct node *n);
 enum run function_start(struct stage *st, const struct node *function,
     const struct node *body, const struct arg_list *args, bool own_scope);
 
-/* Arguments to params (or NULL), into the scope at hand; the rest becomes $args.  st is
- * the call's stage, NULL if it has none. */
-enum run params_bind(struct shell *sh, const struct node *params,
-    const struct arg_list *l, struct stage *st);
+/* Arguments to a body's parameters, into the scope at hand; the rest becomes $args. */
+enum run bind_words(
+    struct shell *sh, const struct node *body, const struct arg_list *l);
 /* The call is one of a file. */
 void function_stands_in(struct stage *st, const char *script);
 
 /* attribute.c: of a function's parameter */
 const struct node *attribute_find(const struct node *param, const char *name);
-/* "Mandatory", "ValueFromPipeline" … of [Parameter()]. */
-bool parameter_says(struct shell *sh, const struct node *param, const char *what);
-int64_t parameter_position(struct shell *sh, const struct node *param); /* -1: none */
-bool parameter_has_alias(struct shell *sh, const struct node *param, const char *name);
+
+/* What [Parameter()] says of one. */
+struct facts {
+	bool mandatory, by_value,
+	    by_name;      /* takes what the pipe brings, or its property */
+	int64_t position; /* -1: none */
+};
+
+/* Of each, once a call; caller frees. */
+enum run parameters_read(
+    struct shell *sh, const struct node *params, struct facts **ret_facts);
+bool parameter_has_alias(const struct node *param, const char *name);
 /* By its [Validate…]. */
 enum run parameter_check(struct shell *sh, const struct node *param, struct val v);
 

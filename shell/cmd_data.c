@@ -228,6 +228,20 @@ import_csv_process(struct stage *st, struct val v)
 
 const struct cmd_ops ops_import_csv = { 0, NULL, import_csv_process, NULL, NULL };
 
+/* Where the last n lines begin. */
+static const char *
+last_lines(const char *s, int64_t n)
+{
+	size_t at = strlen(s);
+
+	if (n <= 0)
+		return s + at;
+	at -= at && s[at - 1] == '\n';
+	while (at && (s[at - 1] != '\n' || --n > 0))
+		at--;
+	return s + at;
+}
+
 static enum run
 put_file_lines(struct stage *st, const char *s)
 {
@@ -255,7 +269,10 @@ get_content_process(struct stage *st, struct val v)
 	else if (get_switch(st, "Raw"))
 		rc = put(st, val_textn(str_cstr(&b), b.len));
 	else
-		rc = put_file_lines(st, str_cstr(&b));
+		rc = put_file_lines(
+		    st, has_arg(st, "Tail")
+			    ? last_lines(str_cstr(&b), get_int(st, "Tail", 0))
+			    : str_cstr(&b));
 	str_fini(&b);
 	return rc;
 }

@@ -281,6 +281,11 @@ new_object_process(struct stage *st, struct val v)
 			return stage_error(st, &e, VAL_NONE);
 		return put(st, r);
 	}
+	if (type && list_kind_of(type) != LIST_ARRAY) {
+		r = val_list();
+		r.list->kind = list_kind_of(type);
+		return put(st, r);
+	}
 	if (!type || (strcasecmp(type, "pscustomobject") != 0 &&
 			 strcasecmp(type, "psobject") != 0))
 		return stage_fail(st, ERR_UNSUPPORTED,

@@ -308,6 +308,12 @@ val_cast(const char *type, struct val v, struct val *ret_v, struct err *e)
 {
 	const char *full = type_full(type);
 
+	if (!full && list_kind_of(type) != LIST_ARRAY) {
+		int rc = cast_list(NULL, v, ret_v, e);
+		if (rc == 0)
+			ret_v->list->kind = list_kind_of(type);
+		return rc;
+	}
 	if (!full)
 		return err_set(e, ERR_NOT_FOUND, "there is no type [%s]", type);
 	if (!strcmp(full, "Object[]"))

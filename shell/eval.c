@@ -59,9 +59,10 @@ put_each(struct sink *out, struct val v)
 		return RUN_OK;
 	if (v.type != VAL_LIST)
 		return out->put(out, v);
-	for (size_t i = 0; i < v.list->n && rc == RUN_OK; i++) {
-		/* What takes it may put another one in its place. */
-		AUTO(val) struct val one = val_ref(v.list->v[i]);
+	/* What takes one may put another in its place, or change the list. */
+	AUTO(val) struct val now = val_steady(v);
+	for (size_t i = 0; i < now.list->n && rc == RUN_OK; i++) {
+		AUTO(val) struct val one = val_ref(now.list->v[i]);
 		rc = out->put(out, one);
 	}
 	return rc;

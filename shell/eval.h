@@ -52,6 +52,11 @@ int op_unary(enum op op, struct val v, struct val *ret_v, struct err *e);
 /* pattern.c: pure; ret_matches takes what a match found, NULL: not wanted */
 int text_match(struct val s, struct val pattern, bool exact, bool *ret_hit,
     struct val *ret_matches, struct err *e);
+/* The first places, at most that many, as records with Value, Index, Length, Groups. */
+int text_matches(struct val s, struct val pattern, bool exact, size_t most,
+    struct val *ret_list, struct err *e);
+struct val match_none(void); /* the record that no place gives */
+struct val pattern_escape(const char *s);
 int text_replace(
     struct val s, struct val how, bool exact, struct val *ret_v, struct err *e);
 int text_split(
@@ -67,6 +72,10 @@ struct val member_get(struct val object, const char *name);
 bool member_is(struct val object, const char *name); /* is there one, null or not? */
 int method_call(struct val object, const char *name, struct val args, struct val *ret_v,
     struct err *e);
+/* collection.c: ERR_NOT_FOUND, with nothing said, if it has no such method */
+int list_method(struct items *l, const char *name, struct val args, struct val *ret_v,
+    struct err *e);
+/* static.c: "[type]::name" */
 int static_call(const char *type, const char *name, struct val args, bool is_call,
     struct val *ret_v, struct err *e);
 int index_get(struct val object, struct val key, struct val *ret_v, struct err *e);

@@ -62,12 +62,34 @@ exec_if(struct shell *sh, const struct node *n, struct sink *out)
 	return n->n % 2 ? exec_list(sh, n->kid[n->n - 1], out) : RUN_OK;
 }
 
+/* A break or continue with a label goes on until it has reached its loop. */
+static bool
+reaches(struct shell *sh, const struct node *loop)
+{
+	if (!sh->label)
+		return true;
+	if (!loop->type || strcasecmp(loop->type, sh->label) != 0)
+		return false;
+	sh->label = NULL;
+	return true;
+}
+
+static bool
+is_jump(enum run rc)
+{
+	return rc == RUN_BREAK || rc == RUN_CONTINUE;
+}
+
 /* One turn of a loop; false: leave it with *ret_rc. */
 static bool
-turn(struct shell *sh, const struct node *body, struct sink *out, enum run *ret_rc)
+turn(struct shell *sh, const struct node *loop, size_t body, struct sink *out,
+    enum run *ret_rc)
 {
-	enum run rc = exec_list(sh, body, out);
+	enum run rc = exec_list(sh, loop->kid[body], out);
 
+	*ret_rc = rc;
+	if (is_jump(rc) && !reaches(sh, loop))
+		return false;
 	if (rc == RUN_OK || rc == RUN_CONTINUE) {
 		*ret_rc = RUN_OK;
 		if (!shell_interrupted())
@@ -88,9 +110,10 @@ exec_foreach(struct shell *sh, const struct node *n, struct sink *out)
 
 	if (rc != RUN_OK)
 		return rc;
+	val_set(&list, val_steady(list));
 	for (size_t i = 0; i < val_count(list); i++) {
 		var_set(sh, n->text, val_ref(val_at(list, i)));
-		if (!turn(sh, n->kid[1], out, &rc))
+		if (!turn(sh, n, 1, out, &rc))
 			break;
 	}
 	val_free(list);
@@ -106,7 +129,7 @@ exec_for(struct shell *sh, const struct node *n, struct sink *out)
 	while (rc == RUN_OK) {
 		if (n->kid[1])
 			rc = test(sh, n->kid[1], &go);
-		if (rc != RUN_OK || !go || !turn(sh, n->kid[3], out, &rc))
+		if (rc != RUN_OK || !go || !turn(sh, n, 3, out, &rc))
 			break;
 		if (n->kid[2])
 			rc = exec(sh, n->kid[2], sink_null());
@@ -122,7 +145,7 @@ exec_while(struct shell *sh, const struct node *n, struct sink *out)
 
 	while (rc == RUN_OK) {
 		rc = test(sh, n->kid[0], &go);
-		if (rc != RUN_OK || !go || !turn(sh, n->kid[1], out, &rc))
+		if (rc != RUN_OK || !go || !turn(sh, n, 1, out, &rc))
 			break;
 	}
 	return rc;
@@ -135,7 +158,7 @@ exec_do(struct shell *sh, const struct node *n, struct sink *out)
 	enum run rc = RUN_OK;
 
 	while (rc == RUN_OK && go) {
-		if (!turn(sh, n->kid[0], out, &rc))
+		if (!turn(sh, n, 0, out, &rc))
 			break;
 		rc = test(sh, n->kid[1], &go);
 		go = go == (n->op != OP_NOT);
@@ -210,15 +233,19 @@ exec_switch(struct shell *sh, const struct node *n, struct sink *out)
 
 	if (rc != RUN_OK)
 		return rc;
+	val_set(&list, val_steady(list));
 	if (list.type != VAL_LIST) {
 		rc = switch_one(sh, n, list, out);
 	} else {
 		for (size_t i = 0;
-		     i < list.list->n && (rc == RUN_OK || rc == RUN_CONTINUE); i++)
+		     i < list.list->n && (rc == RUN_OK || rc == RUN_CONTINUE); i++) {
 			rc = switch_one(sh, n, list.list->v[i], out);
+			if (is_jump(rc) && !reaches(sh, n))
+				break;
+		}
 	}
 	val_free(list);
-	return rc == RUN_BREAK || rc == RUN_CONTINUE ? RUN_OK : rc;
+	return is_jump(rc) && reaches(sh, n) ? RUN_OK : rc;
 }
 
 static enum run
@@ -392,8 +419,10 @@ exec_kind(struct shell *sh, const struct node *n, struct sink *out)
 	case NODE_EXIT:
 		return exec_exit(sh, n);
 	case NODE_BREAK:
+		sh->label = n->text;
 		return RUN_BREAK;
 	case NODE_CONTINUE:
+		sh->label = n->text;
 		return RUN_CONTINUE;
 	case NODE_CHAIN:
 		return exec_chain(sh, n, out);

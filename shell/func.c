@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "shell/cmd.h"
 
+#define BOUND "PSBoundParameters"
+
 enum { BODY_PARAMS, BODY_BEGIN, BODY_PROCESS, BODY_END };
 
 struct call {
@@ -14,9 +16,10 @@ struct call {
 	const char *name;
 	bool is_filter, own_scope;
 	struct scope scope;
-	struct val input; /* what came, for $input of a body without process */
-	char *script;     /* the file it stands in; NULL: that of its caller */
-	bool ended;       /* by "exit" in that file */
+	struct val input;    /* what came, for $input of a body without process */
+	char *script;        /* the file it stands in; NULL: that of its caller */
+	bool ended;          /* by "exit" in that file */
+	struct facts *facts; /* of its parameters */
 };
 
 static char *
@@ -118,14 +121,13 @@ call_block_on(struct shell *sh, struct val block, struct val it, struct val *ret
 }
 
 static int
-param_of(struct shell *sh, const struct node *params, const char *name, size_t *ret_i,
-    struct err *e)
+param_of(const struct node *params, const char *name, size_t *ret_i, struct err *e)
 {
 	size_t len = strlen(name), hits = 0;
 
 	for (size_t i = 0; params && i < params->n; i++) {
 		if (!strcasecmp(params->kid[i]->text, name) ||
-		    parameter_has_alias(sh, params->kid[i], name)) {
+		    parameter_has_alias(params->kid[i], name)) {
 			*ret_i = i;
 			return 0;
 		}
@@ -162,11 +164,15 @@ set_param(struct shell *sh, const struct node *param, struct val v)
 		return throw_err(sh, param, &e);
 	}
 	rc = parameter_check(sh, param, to);
-	if (rc == RUN_OK)
-		var_set(sh, param->text, to);
-	else
+	if (rc != RUN_OK) {
 		val_free(to);
-	return rc;
+		return rc;
+	}
+	struct val *bound = var_find(sh, BOUND);
+	if (bound && bound->type == VAL_TABLE)
+		table_set(bound->table, param->text, val_ref(to));
+	var_set(sh, param->text, to);
+	return RUN_OK;
 }
 
 /* A parameter that all cmdlets have: what the call's own stage does not see to becomes
@@ -208,7 +214,7 @@ bind_named(struct shell *sh, const struct node *params, const struct arg_list *l
 	struct val v = a->v;
 	size_t i = 0, c = 0;
 
-	if (param_of(sh, params, a->name, &i, &e) < 0) {
+	if (param_of(params, a->name, &i, &e) < 0) {
 		if (param_find(common_params, a->name, &c, NULL) < 0 ||
 		    c == COMMON_SERVER)
 			return throw_err(sh, a->node, &e);
@@ -255,57 +261,70 @@ set_presets(struct shell *sh, const struct node *params, const bool *given)
 	return rc;
 }
 
+/* Parameters of a call (or NULL), and what is known of each. */
+struct signature {
+	const struct node *params;
+	const struct facts *facts;
+};
+
 /* The parameter that the next argument without a name is for: by [Parameter(Position)]
  * if any has one, else as they stand.  params->n: none. */
 static size_t
-next_positional(struct shell *sh, const struct node *params, const bool *given)
+next_positional(const struct signature *s, const bool *given)
 {
-	size_t best = params ? params->n : 0, first = best;
-	int64_t least = 0;
+	size_t n = s->params ? s->params->n : 0, best = n, first = n;
 
-	for (size_t i = 0; params && i < params->n; i++) {
-		int64_t position = parameter_position(sh, params->kid[i]);
-		if (given[i] || is_switch(params->kid[i]))
+	for (size_t i = 0; i < n; i++) {
+		int64_t position = s->facts[i].position;
+		if (given[i] || is_switch(s->params->kid[i]))
 			continue;
-		first = first == params->n ? i : first;
-		if (position >= 0 && (best == params->n || position < least)) {
+		first = first == n ? i : first;
+		if (position >= 0 && (best == n || position < s->facts[best].position))
 			best = i;
-			least = position;
-		}
 	}
-	return params && best < params->n ? best : first;
-}
-
-static bool
-takes_input(struct shell *sh, const struct node *param)
-{
-	return parameter_says(sh, param, "ValueFromPipeline") ||
-	       parameter_says(sh, param, "ValueFromPipelineByPropertyName");
+	return best < n ? best : first;
 }
 
 static enum run
-need_all(struct shell *sh, const struct node *params, const bool *given, bool has_input)
+need_all(struct shell *sh, const struct signature *s, const bool *given, bool has_input)
 {
-	for (size_t i = 0; params && i < params->n; i++) {
-		const struct node *p = params->kid[i];
-		if (!given[i] && parameter_says(sh, p, "Mandatory") &&
-		    !(has_input && takes_input(sh, p)))
-			return throw_new(
-			    sh, p, ERR_INVALID, "-%s must be given", p->text);
+	for (size_t i = 0; s->params && i < s->params->n; i++) {
+		const struct facts *f = &s->facts[i];
+		if (!given[i] && f->mandatory &&
+		    !(has_input && (f->by_value || f->by_name)))
+			return throw_new(sh, s->params->kid[i], ERR_INVALID,
+			    "-%s must be given", s->params->kid[i]->text);
 	}
 	return RUN_OK;
 }
 
-enum run
-params_bind(struct shell *sh, const struct node *params, const struct arg_list *l,
+/* What no parameter takes, for $args. */
+static void
+add_rest(struct items *rest, const struct arg *a)
+{
+	if (!a->name) {
+		list_push(rest, val_ref(a->v));
+		return;
+	}
+	AUTO_FREE char *s = xasprintf("-%s", a->name);
+	list_push(rest, val_text(s));
+	if (a->attached)
+		list_push(rest, val_ref(a->v));
+}
+
+static enum run
+params_bind(struct shell *sh, const struct signature *s, const struct arg_list *l,
     struct stage *st)
 {
+	const struct node *params = s->params;
 	size_t count = params ? params->n : 0;
 	AUTO_FREE bool *given = xcalloc(count + 1, sizeof(*given));
 	AUTO_FREE bool *used = xcalloc(l->n + 1, sizeof(*used));
 	struct val rest = val_list();
 	enum run rc = RUN_OK;
 
+	if (params)
+		var_set(sh, BOUND, val_table(TABLE_HASH, "Hashtable"));
 	for (size_t i = 0; i < l->n && rc == RUN_OK && params; i++) {
 		size_t at = i;
 		if (!l->v[i].name)
@@ -317,23 +336,31 @@ params_bind(struct shell *sh, const struct node *params, const struct arg_list *
 	for (size_t i = 0; i < l->n && rc == RUN_OK; i++) {
 		if (used[i])
 			continue;
-		size_t next = next_positional(sh, params, given);
+		size_t next = next_positional(s, given);
 		if (next < count) {
 			given[next] = true;
 			rc = set_param(sh, params->kid[next], l->v[i].v);
-		} else if (l->v[i].name) {
-			AUTO_FREE char *s = xasprintf("-%s", l->v[i].name);
-			list_push(rest.list, val_text(s));
-			if (l->v[i].attached)
-				list_push(rest.list, val_ref(l->v[i].v));
 		} else {
-			list_push(rest.list, val_ref(l->v[i].v));
+			add_rest(rest.list, &l->v[i]);
 		}
 	}
 	var_set(sh, "args", rest);
 	if (rc == RUN_OK)
-		rc = need_all(sh, params, given, st && st->has_input);
+		rc = need_all(sh, s, given, st && st->has_input);
 	return rc == RUN_OK ? set_presets(sh, params, given) : rc;
+}
+
+enum run
+bind_words(struct shell *sh, const struct node *body, const struct arg_list *l)
+{
+	struct facts *facts = NULL;
+	enum run rc = parameters_read(sh, body->kid[BODY_PARAMS], &facts);
+	const struct signature s = { body->kid[BODY_PARAMS], facts };
+
+	if (rc == RUN_OK)
+		rc = params_bind(sh, &s, l, NULL);
+	free(facts);
+	return rc;
 }
 
 /* One call more; sh->calls-- is the caller's. */
@@ -396,7 +423,11 @@ function_start(struct stage *st, const struct node *function, const struct node 
 		return rc;
 	if (own_scope)
 		scope_push(st->sh, &c->scope);
-	rc = params_bind(st->sh, body->kid[BODY_PARAMS], args, st);
+	rc = parameters_read(st->sh, body->kid[BODY_PARAMS], &c->facts);
+	if (rc == RUN_OK) {
+		const struct signature s = { body->kid[BODY_PARAMS], c->facts };
+		rc = params_bind(st->sh, &s, args, st);
+	}
 	if (own_scope)
 		st->sh->scope = c->scope.up;
 	st->sh->calls--;
@@ -418,9 +449,9 @@ bind_input(struct stage *st, struct val v)
 		scope_push(sh, &c->scope);
 	for (size_t i = 0; params && i < params->n && rc == RUN_OK; i++) {
 		const struct node *p = params->kid[i];
-		if (parameter_says(sh, p, "ValueFromPipeline")) {
+		if (c->facts[i].by_value) {
 			rc = set_param(sh, p, v);
-		} else if (parameter_says(sh, p, "ValueFromPipelineByPropertyName")) {
+		} else if (c->facts[i].by_name) {
 			struct val m = member_get(v, p->text);
 			if (m.type != VAL_NULL)
 				rc = set_param(sh, p, m);
@@ -498,6 +529,7 @@ function_fini(struct stage *st)
 	if (c->scope.vars)
 		val_free((struct val){ .type = VAL_TABLE, .table = c->scope.vars });
 	val_free(c->input);
+	free(c->facts);
 	free(c->script);
 }
 
@@ -519,7 +551,7 @@ invoke_block(struct shell *sh, struct val block, const struct val *args, size_t 
 	for (size_t i = 0; i < n; i++)
 		l.v[l.n++].v = val_ref(args[i]);
 	scope_push(sh, &scope);
-	rc = params_bind(sh, block.block->kid[BODY_PARAMS], &l, NULL);
+	rc = bind_words(sh, block.block, &l);
 	if (rc == RUN_OK)
 		rc = run_block(sh, block, out);
 	scope_pop(sh);

@@ -384,24 +384,6 @@ table_method(struct table *t, const char *name, struct val args, struct val *ret
 }
 
 static int
-list_method(const struct items *l, const char *name, struct val args, struct val *ret_v)
-{
-	struct val want = args.list->n ? args.list->v[0] : VAL_NONE;
-	int64_t at = -1;
-
-	for (size_t i = 0; i < l->n && at < 0; i++)
-		if (val_equal(l->v[i], want, false))
-			at = (int64_t)i;
-	if (!strcasecmp(name, "Contains"))
-		*ret_v = val_bool(at >= 0);
-	else if (!strcasecmp(name, "IndexOf"))
-		*ret_v = val_int(at);
-	else
-		return ERR_NOT_FOUND;
-	return 0;
-}
-
-static int
 time_method(struct val t, const char *name, struct val args, struct val *ret_v)
 {
 	static const struct {
@@ -478,167 +460,12 @@ method_call(struct val object, const char *name, struct val args, struct val *re
 	else if (object.type == VAL_TABLE)
 		rc = table_method(object.table, name, args, ret_v);
 	else if (object.type == VAL_LIST)
-		rc = list_method(object.list, name, args, ret_v);
+		rc = list_method(object.list, name, args, ret_v, e);
 	else if (object.type == VAL_TIME)
 		rc = time_method(object, name, args, ret_v);
 	if (rc == ERR_NOT_FOUND)
 		return err_set(
 		    e, rc, "a %s has no method %.60s", val_type_name(object), name);
-	return rc;
-}
-
-static double
-round_to(double x, double digits)
-{
-	double unit = pow(10, digits);
-
-	return nearbyint(x * unit) / unit;
-}
-
-/* Functions of doubles; the second argument is 0 where it is not given. */
-static const struct {
-	const char *name;
-	double (*one)(double x);
-	double (*two)(double x, double y);
-} math[] = {
-	{ "Floor", floor, NULL },
-	{ "Ceiling", ceil, NULL },
-	{ "Truncate", trunc, NULL },
-	{ "Sqrt", sqrt, NULL },
-	{ "Log", log, NULL },
-	{ "Log10", log10, NULL },
-	{ "Exp", exp, NULL },
-	{ "Pow", NULL, pow },
-	{ "Round", NULL, round_to },
-};
-
-static int
-math_call(const char *name, struct val args, struct val *ret_v, struct err *e)
-{
-	struct val a = val_int(0), b = val_int(0);
-
-	if (!strcasecmp(name, "PI")) {
-		*ret_v = val_real(M_PI);
-		return 0;
-	}
-	if (!args.list->n || !val_to_number(args.list->v[0], &a) ||
-	    (args.list->n > 1 && !val_to_number(args.list->v[1], &b)))
-		return err_set(e, ERR_INVALID, "[math]::%.40s wants numbers", name);
-	double x = a.type == VAL_INT ? (double)a.i : a.d;
-	double y = b.type == VAL_INT ? (double)b.i : b.d;
-	bool max = !strcasecmp(name, "Max");
-	if (max || !strcasecmp(name, "Min")) {
-		*ret_v = (x > y) == max ? a : b;
-		return 0;
-	}
-	if (!strcasecmp(name, "Abs")) {
-		bool whole = a.type == VAL_INT && a.i != INT64_MIN;
-		*ret_v = whole ? val_int(a.i < 0 ? -a.i : a.i) : val_real(fabs(x));
-		return 0;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(math); i++) {
-		if (strcasecmp(name, math[i].name) != 0)
-			continue;
-		*ret_v = val_real(math[i].one ? math[i].one(x) : math[i].two(x, y));
-		return 0;
-	}
-	return ERR_NOT_FOUND;
-}
-
-static int
-string_call(const char *name, struct val args, struct val *ret_v, struct err *e)
-{
-	AUTO_FREE char *first = arg_text(args, 0);
-
-	if (!strcasecmp(name, "IsNullOrEmpty")) {
-		*ret_v = val_bool(!*first);
-	} else if (!strcasecmp(name, "IsNullOrWhiteSpace")) {
-		*ret_v = val_bool(strspn(first, " \t\r\n") == strlen(first));
-	} else if (!strcasecmp(name, "Join") && args.list->n > 1) {
-		struct val list = args.list->v[1];
-		return op_binary(OP_JOIN, false, list, args.list->v[0], ret_v, e);
-	} else if (!strcasecmp(name, "Format") && args.list->n) {
-		AUTO(val) struct val rest = val_list();
-		for (size_t i = 1; i < args.list->n; i++)
-			list_push(rest.list, val_ref(args.list->v[i]));
-		return text_format(args.list->v[0], rest, ret_v, e);
-	} else {
-		return ERR_NOT_FOUND;
-	}
-	return 0;
-}
-
-static int
-time_static(const char *name, struct val args, struct val *ret_v, struct err *e)
-{
-	AUTO_FREE char *text = arg_text(args, 0);
-
-	if (!strcasecmp(name, "Now") || !strcasecmp(name, "UtcNow")) {
-		*ret_v = val_time((int64_t)clock_wall_ms(clock_system()));
-		return 0;
-	}
-	if (!strcasecmp(name, "Parse")) {
-		*ret_v = val_time(0);
-		if (!date_parse(text, &ret_v->i))
-			return err_set(e, ERR_INVALID, "\"%.60s\" is no date", text);
-		return 0;
-	}
-	return ERR_NOT_FOUND;
-}
-
-static int
-span_static(const char *name, struct val args, struct val *ret_v)
-{
-	static const struct {
-		const char *name;
-		double ms;
-	} units[] = {
-		{ "FromMilliseconds", 1 },
-		{ "FromSeconds", 1000 },
-		{ "FromMinutes", 60000 },
-		{ "FromHours", 3600000 },
-		{ "FromDays", 86400000 },
-	};
-	struct val n = VAL_NONE;
-
-	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-		if (!strcasecmp(name, units[i].name) && args.list->n &&
-		    val_to_number(args.list->v[0], &n)) {
-			double x = n.type == VAL_INT ? (double)n.i : n.d;
-			*ret_v = val_span(fabs(x) < 1e9 ? llround(x * units[i].ms) : 0);
-			return 0;
-		}
-	}
-	return ERR_NOT_FOUND;
-}
-
-int
-static_call(const char *type, const char *name, struct val args, bool is_call,
-    struct val *ret_v, struct err *e)
-{
-	int rc = ERR_NOT_FOUND;
-
-	if (!strncasecmp(type, "System.", 7))
-		type += 7;
-	if (!strcasecmp(type, "math"))
-		rc = math_call(name, args, ret_v, e);
-	else if (!strcasecmp(type, "string"))
-		rc = string_call(name, args, ret_v, e);
-	else if (!strcasecmp(type, "datetime"))
-		rc = time_static(name, args, ret_v, e);
-	else if (!strcasecmp(type, "timespan"))
-		rc = span_static(name, args, ret_v);
-	else if (!strcasecmp(type, "int") || !strcasecmp(type, "int64") ||
-		 !strcasecmp(type, "long")) {
-		bool max = !strcasecmp(name, "MaxValue");
-		if (max || !strcasecmp(name, "MinValue")) {
-			*ret_v = val_int(max ? INT64_MAX : INT64_MIN);
-			return 0;
-		}
-	}
-	if (rc == ERR_NOT_FOUND)
-		return err_set(e, rc,
-		    "[%.40s] has no member %.40s that may be used here", type, name);
 	return rc;
 }
 

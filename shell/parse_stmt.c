@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <string.h>
 
 #include "shell/parse_int.h"
@@ -305,10 +306,62 @@ parse_leaving(struct parser *p, struct node *n)
 	return node_close(p, n, &k);
 }
 
-static struct node *
-parse_plain(struct parser *p, struct node *n)
+/* A label's name at i, NULL if none stands there; *ret_end behind it. */
+static const char *
+label_at(struct parser *p, size_t i, size_t *ret_end)
 {
+	size_t end = i;
+	const char *s = p->lex.s;
+
+	while (end < p->lex.n && (isalnum((unsigned char)s[end]) || s[end] == '_'))
+		end++;
+	if (end == i)
+		return NULL;
+	char *label = arena_alloc(p->lex.arena, end - i + 1);
+	memcpy(label, s + i, end - i);
+	*ret_end = end;
+	return label;
+}
+
+/* break and continue: with the label of the loop that is meant, or without. */
+static struct node *
+parse_jump(struct parser *p, struct node *n)
+{
+	size_t end;
+
+	if (peek(p, LEX_ARG)->type != TOK_WORD)
+		return n;
+	n->text = label_at(p, p->tok.start, &end);
+	if (n->text) {
+		p->pos = end;
+		p->have = false;
+	}
 	return n;
+}
+
+/* ":outer" before a loop. */
+static const char *
+take_label(struct parser *p)
+{
+	const char *label;
+	size_t start = peek(p, LEX_ARG)->start, end;
+
+	if (p->tok.type != TOK_WORD || p->lex.s[start] != ':')
+		return NULL;
+	label = label_at(p, start + 1, &end);
+	if (label) {
+		p->pos = end;
+		p->have = false;
+		skip_newlines(p);
+	}
+	return label;
+}
+
+static bool
+takes_label(enum node_kind kind)
+{
+	return kind == NODE_FOREACH || kind == NODE_FOR || kind == NODE_WHILE ||
+	       kind == NODE_DO || kind == NODE_SWITCH;
 }
 
 static const struct {
@@ -328,8 +381,8 @@ static const struct {
 	{ "return", NODE_RETURN, parse_leaving },
 	{ "throw", NODE_THROW, parse_leaving },
 	{ "exit", NODE_EXIT, parse_leaving },
-	{ "break", NODE_BREAK, parse_plain },
-	{ "continue", NODE_CONTINUE, parse_plain },
+	{ "break", NODE_BREAK, parse_jump },
+	{ "continue", NODE_CONTINUE, parse_jump },
 };
 
 static const char *const refused[] = { "class", "enum", "trap", "using", "data",
@@ -340,16 +393,23 @@ struct node *
 parse_keyword(struct parser *p, bool *ret_is)
 {
 	size_t start = peek(p, LEX_ARG)->start;
+	const char *label = take_label(p);
 
 	*ret_is = false;
 	for (size_t i = 0; i < ARRAY_SIZE(keywords); i++) {
-		if (!take_word(p, keywords[i].word))
+		if ((label && !takes_label(keywords[i].kind)) ||
+		    !take_word(p, keywords[i].word))
 			continue;
 		struct node *n = node_new(p, keywords[i].kind, start);
+		n->type = label;
 		if (!strcmp(keywords[i].word, "filter"))
 			n->op = OP_CALL;
 		*ret_is = true;
 		return keywords[i].parse(p, n);
+	}
+	if (label) {
+		lex_fail(&p->lex, start, "a label stands before a loop");
+		return NULL;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
 		if (take_word(p, refused[i])) {

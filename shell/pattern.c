@@ -68,7 +68,7 @@ pattern_init(
 {
 	struct val in = val_to_text(s);
 	bool valid = utf8_valid(in.text->s, in.text->len);
-	uint32_t flags = (valid ? PCRE2_UTF : PCRE2_MATCH_INVALID_UTF) |
+	uint32_t flags = (valid ? PCRE2_UTF : PCRE2_MATCH_INVALID_UTF) | PCRE2_UCP |
 			 (exact ? 0 : PCRE2_CASELESS);
 	PCRE2_SIZE at = 0;
 	int code = 0;
@@ -273,6 +273,102 @@ find_all(const struct pattern *p, found_fn found, void *arg, struct err *e)
 		flags = from == to ? PCRE2_NOTEMPTY_ATSTART | PCRE2_ANCHORED : 0;
 	}
 	return 0;
+}
+
+/* Where a group was found, in characters. */
+static struct val
+place_record(const struct pattern *p, uint32_t group)
+{
+	const char *s = p->text.text->s;
+	size_t from = 0, to = 0, at = 0, length = 0;
+	bool is = group_span(p, group, &from, &to);
+	struct val r = val_table(TABLE_RECORD, group ? "Group" : "Match");
+
+	for (size_t i = 0; i < to; i++) {
+		bool begins = ((unsigned char)s[i] & 0xc0) != 0x80;
+		at += begins && i < from;
+		length += begins && i >= from;
+	}
+	table_set(r.table, "Success", val_bool(is));
+	table_set(r.table, "Value", val_textn(s + from, is ? to - from : 0));
+	table_set(r.table, "Index", val_int((int64_t)at));
+	table_set(r.table, "Length", val_int((int64_t)length));
+	return r;
+}
+
+struct finding {
+	struct items *list;
+	size_t most;
+};
+
+static bool
+match_one(void *arg, const struct pattern *p, size_t from, size_t to)
+{
+	struct finding *f = arg;
+	struct val r = place_record(p, 0), groups = val_table(TABLE_HASH, "Hashtable");
+
+	for (uint32_t number = 0; number < p->groups; number++) {
+		uint32_t group = p->numbers[number];
+		char key[12];
+		snprintf(key, sizeof(key), "%u", number);
+		table_set(groups.table, p->names[group] ? p->names[group] : key,
+		    place_record(p, group));
+	}
+	table_set(r.table, "Groups", groups);
+	list_push(f->list, r);
+	return f->list->n < f->most;
+}
+
+struct val
+match_none(void)
+{
+	struct val r = val_table(TABLE_RECORD, "Match");
+
+	table_set(r.table, "Success", val_bool(false));
+	table_set(r.table, "Value", val_text(""));
+	table_set(r.table, "Index", val_int(0));
+	table_set(r.table, "Length", val_int(0));
+	table_set(r.table, "Groups", val_table(TABLE_HASH, "Hashtable"));
+	return r;
+}
+
+int
+text_matches(struct val s, struct val pattern, bool exact, size_t most,
+    struct val *ret_list, struct err *e)
+{
+	AUTO_FREE char *source = val_cstr(pattern);
+	struct val list = val_list();
+	struct finding f = { list.list, most };
+	struct pattern p;
+	int rc;
+
+	if (pattern_init(&p, source, exact, s, e) < 0) {
+		val_free(list);
+		return ERR_INVALID;
+	}
+	rc = find_all(&p, match_one, &f, e);
+	if (rc)
+		val_free(list);
+	else
+		*ret_list = list;
+	pattern_fini(&p);
+	return rc;
+}
+
+/* As .NET does: what means something in a pattern, and white space. */
+struct val
+pattern_escape(const char *s)
+{
+	struct str b = STR_INIT;
+
+	for (; *s; s++) {
+		const char *at = strchr("\t\n\f\r", *s);
+		if (at)
+			str_addf(&b, "\\%c", "tnfr"[at - "\t\n\f\r"]);
+		else
+			str_addf(&b, strchr("\\*+?|{[()^$.# ", *s) ? "\\%c" : "%c", *s);
+	}
+	return b.s ? val_from_str(&b) : val_text("");
 }
 
 struct replacing {

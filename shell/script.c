@@ -97,7 +97,7 @@ script_take_words(
 			l.v[i].name = names[i];
 		}
 	}
-	rc = params_bind(sh, params, &l, NULL);
+	rc = bind_words(sh, body, &l);
 	for (size_t i = 0; i < n; i++)
 		free(names[i]);
 	args_free(&l);

@@ -73,6 +73,7 @@ struct screen {
 
 struct shell {
 	struct scope global, *scope;
+	const char *label; /* of the loop that a break or continue is for; or NULL */
 	struct val it;     /* $_ */
 	struct val input;  /* $input */
 	bool ok;           /* $? */

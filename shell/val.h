@@ -49,8 +49,12 @@ struct val {
 	};
 };
 
+/* Only the last two may grow; Add of an ArrayList says where. */
+enum list_kind { LIST_ARRAY, LIST_ARRAYLIST, LIST_TYPED };
+
 struct items {
 	unsigned refs;
+	enum list_kind kind;
 	size_t n, cap;
 	struct val *v;
 };
@@ -137,6 +141,13 @@ val_is_number(struct val v)
 }
 
 void list_push(struct items *l, struct val v_take);
+/* What type names: "System.Collections.ArrayList", "…Generic.List[string]"; LIST_ARRAY
+ * if neither. */
+enum list_kind list_kind_of(const char *type);
+/* The same, or of a list that may grow what it holds now; owned. */
+struct val val_steady(struct val v);
+/* Is v l, or is l in it? */
+bool val_holds(struct val v, const struct items *l);
 /* Elements: of a list its own; of null none; of anything else itself. */
 size_t val_count(struct val v);
 struct val val_at(struct val v, size_t i); /* borrowed */

@@ -439,5 +439,9 @@ val_type_name(struct val v)
 		"String", "DateTime", "TimeSpan", "Object[]", "Hashtable",
 		"ScriptBlock" };
 
+	static const char *const lists[] = { "Object[]", "ArrayList", "List`1" };
+
+	if (v.type == VAL_LIST)
+		return lists[v.list->kind];
 	return v.type == VAL_TABLE ? v.table->type : names[v.type];
 }

@@ -280,3 +280,51 @@ f -n $null
 ## END
 ## STDERR-has: -n "" is null
 ## status: 1
+
+#### $PSBoundParameters are what was given
+function f($a, $b = 2, [switch]$c) { ($PSBoundParameters.Keys | Sort-Object) -join ','; $PSBoundParameters.ContainsKey('b'); $PSBoundParameters['a'] }
+f 1 -c; f -b 3
+## STDOUT:
+a,c
+False
+1
+b
+True
+## END
+
+#### $PSBoundParameters can be passed on
+function inner($x, $y) { "$x-$y" }
+function outer($x, $y) { inner @PSBoundParameters }
+outer 1 -y 2
+## STDOUT:
+1-2
+## END
+
+#### $PSBoundParameters have what the pipe brought
+function f { param([Parameter(ValueFromPipeline)]$v) process { $PSBoundParameters['v'] * 2 } }
+1, 2 | f
+## STDOUT:
+2
+4
+## END
+
+#### an attribute that fails says so
+function f { param([Parameter(Mandatory = [int]'x')]$v) 1 }
+f 1
+## STDERR-has: cannot convert "x"
+## status: 1
+
+#### a position that is no number
+function f { param([Parameter(Position = 'first')]$v) 1 }
+f 1
+## STDERR-has: Position of -v wants a whole number
+## status: 1
+
+#### attributes are read once a call, not for each object
+$global:n = 0
+function f { param([Parameter(ValueFromPipeline = $(($global:n)++; $true))]$v) process { $v } }
+1..50 | f | Measure-Object | % Count; $n
+## STDOUT:
+50
+1
+## END

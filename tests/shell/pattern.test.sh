@@ -156,3 +156,47 @@ $z = '{"a":"y\u0000x"}' | ConvertFrom-Json
 ## STDOUT:
 4
 ## END
+
+#### [regex] matches with case
+[regex]::IsMatch('Web-01', 'web'); [regex]::IsMatch('Web-01', 'web', 'IgnoreCase'); [regex]::Replace('a1b22', '\d+', '#'); [regex]::Escape('a.b [c]'); [regex]::Split('a, b;c', '[,;] ?') -join '|'
+## STDOUT:
+False
+True
+a#b#
+a\.b\ \[c]
+a|b|c
+## END
+
+#### [regex]::Match tells where and what
+$m = [regex]::Match('vm web-07 up', '(?<name>[a-z]+)-(\d+)'); $m.Success; $m.Value; $m.Index; $m.Length; $m.Groups['name'].Value; $m.Groups[1].Value; $m.Groups[0].Value
+[regex]::Match('x', 'y').Success; [regex]::Match('x', 'y').Value.Length
+## STDOUT:
+True
+web-07
+3
+6
+web
+07
+web-07
+False
+0
+## END
+
+#### [regex]::Matches gives them all, by characters
+[regex]::Matches('äb, c1', '\w+') | % { "$($_.Index) $($_.Value)" }; [regex]::Matches('abc', '').Count; @([regex]::Matches('abc', 'x')).Count
+## STDOUT:
+0 äb
+4 c1
+4
+0
+## END
+
+#### a pattern that is none
+[regex]::IsMatch('a', '(')
+## STDERR-has: pattern
+## status: 1
+
+#### [regex] wants a pattern
+[regex]::Match('a')
+## STDERR-has: wants a text and a pattern
+## status: 1

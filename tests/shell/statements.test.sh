@@ -409,12 +409,61 @@ Foo-Bar
 
 #### a generic type is one that there is not, where it is used
 'on'
-$l = [System.Collections.Generic.List[object]]::new()
+$l = [System.Collections.Generic.Stack[object]]::new()
 $d = [System.Collections.Generic.Dictionary[string, [int[]]]]$l
 'still on'
 ## STDOUT:
 on
 still on
 ## END
-## STDERR-has: [Collections.Generic.List[object]] has no member new that may be used here
+## STDERR-has: [Collections.Generic.Stack[object]] has no member new that may be used here
 ## STDERR-has: there is no type [System.Collections.Generic.Dictionary[string, [int[]]]]
+
+#### a label says which loop ends
+:outer foreach ($i in 1..3) { foreach ($k in 1..3) { if ($k -eq 2) { continue outer }; if ($i -eq 3) { break outer }; "$i$k" } }
+'done'
+## STDOUT:
+11
+21
+done
+## END
+
+#### labels of while, do and for, on lines of their own
+:a
+while ($true) { :b for ($i = 0; $i -lt 9; $i++) { do { if ($i -eq 1) { continue b }; if ($i -eq 3) { break a }; $i; break } while ($true) } }
+## STDOUT:
+0
+2
+## END
+
+#### a switch leaves the loop around it
+:loop foreach ($i in 1..5) { switch ($i) { 2 { continue loop } 4 { break loop } default { $i } } }
+## STDOUT:
+1
+3
+## END
+
+#### labels ignore case, and an inner loop of another name is left too
+:Out while ($true) { :mid while ($true) { while ($true) { break OUT } } }; 'out'
+## STDOUT:
+out
+## END
+
+#### a label that no loop has ends the script's loops and nothing more
+foreach ($i in 1..3) { $i; break nowhere }; 'after'
+## STDOUT:
+1
+## END
+
+#### what has a label and is no loop
+:x Write-Output 1
+## STDERR-has: a label stands before a loop
+## status: 1
+
+#### parentheses around what is assigned to
+$n = 1; ($n)++; $n; (1)++
+## STDOUT:
+2
+## END
+## STDERR-has: only variables, properties and elements can be assigned to
+## status: 1

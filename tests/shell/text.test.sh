@@ -170,3 +170,15 @@ x
 ## END
 ## STDERR-has: Out-File: -Encoding wants utf8|utf8NoBOM|default, got "unicode"
 ## status: 1
+
+#### the last lines of a file
+1..5 | Set-Content t.txt; (Get-Content t.txt -Tail 2) -join ','; (Get-Content t.txt -Tail 9).Count; @(Get-Content t.txt -Tail 0).Count; (Get-Content t.txt -TotalCount 2) -join ','
+'a','','b' | Set-Content t.txt; (Get-Content t.txt -Tail 2) -join ','; Set-Content t.txt 'x' -NoNewline; Get-Content t.txt -Tail 1
+## STDOUT:
+4,5
+5
+0
+1,2
+,b
+x
+## END

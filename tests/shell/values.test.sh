@@ -325,3 +325,66 @@ New-Object PSCredential -ArgumentList 'admin', 'geheim' -ErrorVariable e -ErrorA
 ## STDOUT:
 a PSCredential is made of a user's name and a SecureString
 ## END
+
+#### lists that grow
+$l = [System.Collections.ArrayList]@(); $l.Add('a'); [void]$l.Add('b'); $l.AddRange(@('c', 'd')); $l.Insert(0, 'z'); $l.Remove('b'); $l.RemoveAt(0)
+"$l"; $l.Count; $l[0]; $l.GetType().Name
+## STDOUT:
+0
+a c d
+3
+a
+ArrayList
+## END
+
+#### a generic list says nothing when it grows
+$l = New-Object 'System.Collections.Generic.List[string]'; $l.Add('a'); $l.Add('b'); $m = $l; $m.Add('c'); $l -join ','; $l.Remove('a'); $l.Clear(); $l.Count
+## STDOUT:
+a,b,c
+True
+0
+## END
+
+#### ::new with elements; Sort, Reverse, ToArray, Contains, IndexOf
+$l = [System.Collections.Generic.List[int]]::new(@(3, 1, 2)); $l.Sort(); "$l"; $l.Reverse(); "$l"; $l.Contains(2); $l.IndexOf(1); $a = $l.ToArray(); $l.Clear(); "$a"
+## STDOUT:
+1 2 3
+3 2 1
+True
+2
+3 2 1
+## END
+
+#### a list may grow while it is gone through
+$l = [System.Collections.ArrayList]@(1, 2); foreach ($x in $l) { [void]$l.Add($x * 10) }; "$l"; $l | ForEach-Object { $l.Remove($_) }; "$l"; $l | % { $l.Clear() }; $l.Count
+## STDOUT:
+1 2 10 20
+
+0
+## END
+
+#### an array does not
+$a = 1, 2; $a.Add(3)
+## STDERR-has: an array keeps its size
+## status: 1
+
+#### a list that grows holds itself no more than another
+$l = [System.Collections.ArrayList]@(1); $l.Add($l)
+## STDERR-has: a list cannot hold itself
+## status: 1
+
+#### places that a list does not have
+$l = [System.Collections.ArrayList]@(1); try { $l.RemoveAt(1) } catch { "$_" }; try { $l.Insert(-1, 1) } catch { "$_" }; $l.RemoveRange(0, 1); try { $l.RemoveAt(0) } catch { "$_" }
+## STDOUT:
+the index is not between 0 and 0
+the index is not between 0 and 1
+the list is empty
+## END
+
+#### functions get the list itself, cmdlets what it holds
+function add($to) { [void]$to.Add(1) }; $l = [System.Collections.ArrayList]@(); add $l; add $l; $l.Count; ($l | Measure-Object).Count; (ConvertTo-Json -Compress $l)
+## STDOUT:
+2
+2
+[1,1]
+## END
