@@ -74,6 +74,7 @@ help_one(struct stage *st, const struct cmd *c)
 		add_param(&b, p);
 	str_add(&b,
 	    "    and -ErrorAction -ErrorVariable -OutVariable -WarningAction -Verbose");
+	str_add(&b, cmd_is_servers(c) ? " -Server" : "");
 	str_add(&b, c->impact == READS ? "\n" : " -WhatIf -Confirm\n");
 	if (c->out)
 		str_addf(&b, "\nOUTPUT\n    %s\n", c->out);
@@ -89,12 +90,69 @@ static const char overview[] =
     "\n"
     "    Get-Command                     what there is\n"
     "    Get-Help Start-VM               how one cmdlet is used\n"
+    "    Get-Help *snap*                 what has to do with snapshots\n"
+    "    Get-Help about_*                topics: names, pipes, tasks, errors, servers …\n"
     "    Get-VM | Get-Member             what an object has\n"
     "\n"
     "    Connect-VIServer -Server vc.example -User admin -CACertificate ca.pem\n"
     "    Get-VM | Where-Object PowerState -eq PoweredOff | Start-VM\n"
     "    New-VM -Name web-01,web-02 -Template tiny -PowerOn\n"
     "    Get-VM | Group-Object VMHost -NoElement | Sort-Object Count\n";
+
+static const struct {
+	const char *name, *synopsis, *text;
+} topics[] = {
+
+#define TOPIC(name, synopsis, text) { name, synopsis, text },
+#include "shell/about.def"
+#undef TOPIC
+};
+
+static enum run
+put_found(
+    struct stage *st, const char *name, const char *category, const char *synopsis)
+{
+	struct val r = val_table(TABLE_RECORD, "HelpInfo");
+
+	table_set(r.table, "Name", val_text(name));
+	table_set(r.table, "Category", val_text(category));
+	table_set(r.table, "Synopsis", val_text(synopsis));
+	return put(st, r);
+}
+
+/* All whose name fits: "*snap*" and the like. */
+static enum run
+help_found(struct stage *st, const char *pattern)
+{
+	enum run rc = RUN_OK;
+
+	for (size_t i = 0; cmd_at(i) && rc == RUN_OK; i++)
+		if (wild_match(pattern, cmd_at(i)->name))
+			rc = put_found(st, cmd_at(i)->name, "Cmdlet", cmd_at(i)->help);
+	for (size_t i = 0; i < ARRAY_SIZE(topics) && rc == RUN_OK; i++)
+		if (wild_match(pattern, topics[i].name))
+			rc = put_found(
+			    st, topics[i].name, "HelpFile", topics[i].synopsis);
+	return rc;
+}
+
+/* -Examples: only these; -Parameter: only those that fit. */
+static enum run
+help_part(struct stage *st, const struct cmd *c)
+{
+	const char *parameter = get_text(st, "Parameter");
+	struct str b = STR_INIT;
+
+	for (const struct param *p = c->params; parameter && p->name; p++)
+		if (wild_match(parameter, p->name))
+			add_param(&b, p);
+	if (!parameter)
+		add_examples(&b, c);
+	if (!b.len)
+		return stage_fail(st, ERR_NOT_FOUND, "%s has no %s%s", c->name,
+		    parameter ? "parameter -" : "example", parameter ? parameter : "");
+	return put(st, val_from_str(&b));
+}
 
 static enum run
 get_help_process(struct stage *st, struct val v)
@@ -104,8 +162,19 @@ get_help_process(struct stage *st, struct val v)
 
 	if (!name)
 		return put(st, val_text(overview));
+	if (strpbrk(name, "*?["))
+		return help_found(st, name);
+	for (size_t i = 0; i < ARRAY_SIZE(topics); i++)
+		if (!strcasecmp(name, topics[i].name) ||
+		    !strcasecmp(name, topics[i].name + strlen("about_")))
+			return put(st, val_text(topics[i].text));
 	if (!c)
-		return stage_fail(st, ERR_NOT_FOUND, "there is no cmdlet \"%s\"", name);
+		return stage_fail(st, ERR_NOT_FOUND,
+		    "there is no cmdlet and no topic \"%s\"; Get-Help *%s* looks "
+		    "for names",
+		    name, name);
+	if (get_switch(st, "Examples") || has_arg(st, "Parameter"))
+		return help_part(st, c);
 	return help_one(st, c);
 }
 

@@ -435,6 +435,13 @@ class Api:
                 return self.ha(self.need(oid))
             case ("POST", "clusters", oid, "ha", "test"):
                 return self.ha_test(self.need(oid), body)
+            case ("POST", "hosts", oid, "maintenance-check") | ("POST", "clusters", oid, "drs"):
+                self.need(oid)
+                return 200, {"items": [{"vm": "vm-1", "name": "move web-01 from esx1 to esx2", "action": "move", "priority": 2,
+                                        "from_host": "host-1", "to_host": "host-2", "text": "esx1 is emptied",
+                                        "factors": {"copy_s": 1.2}}],
+                             "blockers": [{"vm": "vm-3", "name": "web-02", "reason": "host_maintenance",
+                                           "text": "no host can take it"}]}
             case ("POST", "hosts", oid, "confirm-dead"):
                 if self.need(oid)["connection_state"] == "connected":
                     raise Refused(409, "bad_state", f'host "{self.need(oid)["name"]}" is connected')

@@ -160,3 +160,35 @@ vouched for
 1
 0
 ## END
+
+#### who would leave a host, and who could not
+Test-VMHostEvacuation esx1 | % { "$($_.VM): $($_.From) -> $($_.To) $($_.Possible) $($_.EstSeconds) $($_.Reason)" }
+Get-VMHost esx1 | Test-VMHostEvacuation | Where-Object Possible -eq $false | % VM | % Name
+## STDOUT:
+web-01: esx1 -> esx2 True 2 esx1 is emptied
+web-02: esx1 ->  False  no host can take it
+web-02
+## END
+
+#### the plan as a table
+Test-VMHostEvacuation esx1
+## env: COLUMNS=100
+## STDOUT:
+
+VM                   From         To           Possible EstSeconds Reason
+--                   ----         --           -------- ---------- ------
+web-01               esx1         esx2         True              2 esx1 is emptied
+web-02               esx1                      False               no host can take it
+
+## END
+
+#### what DRS cannot do
+Get-Cluster | Get-DrsFault | % { "$($_.VM) $($_.Cluster) $($_.ReasonCode): $($_.Reason)" }
+## STDOUT:
+web-02 main host_maintenance: no host can take it
+## END
+
+#### a host that is none
+Test-VMHostEvacuation nix
+## STDERR-has: there is no host "nix"
+## status: 1
