@@ -186,15 +186,21 @@ has_event(const struct play *p, const char *type, const char *part)
 }
 
 static unsigned
-orders_of_restart(const struct play *p)
+tasks_of(const struct play *p, const char *op)
 {
 	unsigned n = 0;
 
 	INV_EACH(p->l->inv, KIND_TASK, o)
 	{
-		n += str_same(inv_task(p->l->inv, o->id)->op, "ha.restart");
+		n += str_same(inv_task(p->l->inv, o->id)->op, op);
 	}
 	return n;
+}
+
+static unsigned
+orders_of_restart(const struct play *p)
+{
+	return tasks_of(p, "ha.restart");
 }
 
 /* ---- leases ---- */
@@ -574,29 +580,19 @@ what_finds_no_host_waits_and_says_why(void **state)
 	play_free(p);
 }
 
-/* As its power went, in an orderly way. */
-static void
-put_to_sleep(struct play *p, unsigned i)
-{
-	struct txn *t = txn_new(p->l->inv);
-
-	((struct host *)txn_edit(t, p->l->host[i]))->standby = STANDBY_IN;
-	txn_commit_wake(t, WAKE_NONE);
-	kill_host(p, i);
-	set_cluster(p, "{'dpm_automation':'automatic','dpm_wake':['true'],"
-		       "'dpm_standby':['true']}");
-}
-
 static void
 what_finds_no_host_wakes_one(void **state)
 {
 	struct play *p = play_new(3);
-	obj_id a = lab_vm(p->l, "a", true);
-	unsigned n = 0;
+	unsigned lost = host_of(p, lab_vm(p->l, "a", true)), asleep = (lost + 1) % 3;
+	struct txn *t = txn_new(p->l->inv);
 
+	((struct host *)txn_edit(t, p->l->host[asleep]))->standby = STANDBY_IN;
+	txn_commit_wake(t, WAKE_NONE);
+	kill_host(p, asleep);
+	set_cluster(p, "{'dpm_automation':'automatic','dpm_wake':['true'],"
+		       "'dpm_standby':['true']}");
 	seconds(p, 2);
-	unsigned lost = host_of(p, a), asleep = (lost + 1) % 3;
-	put_to_sleep(p, asleep);
 	AUTO_FREE char *rule =
 	    xasprintf("{'name':'here','cluster':'cluster-1','type':'must_run_on',"
 		      "'vms':['vm-1'],'hosts':['host-%u','host-%u']}",
@@ -605,15 +601,7 @@ what_finds_no_host_wakes_one(void **state)
 	kill_host(p, lost);
 	seconds(p, 30);
 	assert_int_equal(orders_of_restart(p), 0);
-	INV_EACH(p->l->inv, KIND_TASK, o)
-	{
-		const struct task *t = inv_task(p->l->inv, o->id);
-		if (!str_same(t->op, "host.wake"))
-			continue;
-		assert_true(obj_id_is(t->entity, p->l->host[asleep]));
-		n++;
-	}
-	assert_int_equal(n, 1);
+	assert_int_equal(tasks_of(p, "host.wake"), 1);
 	play_free(p);
 }
 
