@@ -11,6 +11,7 @@
 #include "server/event/event.h"
 #include "server/notify.h"
 #include "server/server.h"
+#include "server/stats/rrd_draw.h"
 
 #define MAX_SETS 64u
 
@@ -166,6 +167,9 @@ carry_out(const struct args *a, struct err *e)
 int
 main(int argc, char **argv)
 {
+	/* The server's own child: it knows nothing of settings. */
+	if (argc > 1 && str_same(argv[1], RRD_DRAW))
+		rrd_draw_main(argc, argv);
 	struct args a = { .mode = MODE_RUN };
 	struct err e = ERR_INIT;
 	int code = parse_args(argc, argv, &a);

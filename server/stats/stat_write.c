@@ -39,6 +39,8 @@ struct job {
 	char *daemon;
 	bool may_go_direct;
 	uint64_t wall_ms;
+	void (*then)(void *arg); /* NULL: nobody waits for it */
+	void *arg;
 	size_t n;
 	struct item items[BATCH_OBJECTS];
 };
@@ -209,7 +211,6 @@ end_item(struct stats *s, const struct item *it)
 		    inv_name(s->inv, it->id), it->damaged);
 	}
 	if (o) {
-		o->writing = false;
 		/* What failed is looked at again. */
 		o->opened = it->opened && !it->err.code;
 		o->written = it->last;
@@ -225,6 +226,10 @@ done(void *arg, int rc)
 
 	s->jobs--;
 	for (size_t i = 0; i < j->n; i++) {
+		struct stat_object *o = stats_find(s, j->items[i].id);
+
+		if (o)
+			o->writing = false;
 		if (!rc)
 			end_item(s, &j->items[i]);
 		if (j->items[i].err.code)
@@ -234,6 +239,8 @@ done(void *arg, int rc)
 		note_failure(s, failed);
 	else if (!rc)
 		note_success(s);
+	if (j->then)
+		j->then(j->arg);
 	job_free(j);
 	if (!rc && !failed)
 		stat_write_due(s);
@@ -268,6 +275,45 @@ gather(struct stats *s, uint64_t until_ms)
 	return j;
 }
 
+static int
+begin(struct job *j, struct err *e)
+{
+	struct stats *s = j->s;
+	int rc;
+
+	s->jobs++;
+	rc = worker_run(s->workers, run, done, j, e);
+	if (!rc)
+		return 0;
+	log_warn("stats", "files are not written now: %s", e->msg);
+	j->then = NULL;
+	done(j, rc);
+	return rc;
+}
+
+bool
+stat_write_now(
+    struct stats *s, const obj_id *ids, size_t n, void (*then)(void *arg), void *arg)
+{
+	struct job *j = job_new(s);
+	struct err e = ERR_INIT;
+
+	j->then = then;
+	j->arg = arg;
+	for (size_t i = 0; i < n && j->n < BATCH_OBJECTS; i++) {
+		struct stat_object *o = stats_find(s, ids[i]);
+		uint64_t last = o ? stat_sum_final(s, o) : 0;
+
+		if (o && has_news(o, last))
+			add_item(j, o, last);
+	}
+	if (!j->n) {
+		job_free(j);
+		return false;
+	}
+	return !begin(j, &e);
+}
+
 void
 stat_write_due(struct stats *s)
 {
@@ -277,13 +323,8 @@ stat_write_due(struct stats *s)
 	if (s->jobs || !s->workers)
 		return;
 	j = gather(s, loop_now_ms(s->loop));
-	if (!j)
-		return;
-	s->jobs++;
-	if (worker_run(s->workers, run, done, j, &e)) {
-		log_warn("stats", "files are not written now: %s", e.msg);
-		done(j, e.code);
-	}
+	if (j)
+		(void)begin(j, &e);
 }
 
 void

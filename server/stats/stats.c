@@ -309,6 +309,7 @@ stats_new(const struct stats_opts *o, struct stats **ret, struct err *e)
 	s->sources = map_new_u64();
 	list_init(&s->objects);
 	list_init(&s->scans);
+	stat_graph_open(s, o->graph_program);
 	rc = make_folders(s, e);
 	if (rc) {
 		stats_free(s);
@@ -328,6 +329,7 @@ stats_close(struct stats *s)
 		feed_unfollow(s->inv, on_feed, s);
 	workers_free(w);
 	stat_scan_close(s);
+	stat_graph_close(s);
 }
 
 void
@@ -339,6 +341,7 @@ stats_free(struct stats *s)
 	stat_write_all(s, STOP_MS);
 	stat_intake_close(s);
 	stat_sum_close(s);
+	stat_graph_free(s);
 	timer_free(s->tick);
 	timer_free(s->due);
 	timer_free(s->daily);

@@ -25,9 +25,9 @@ struct stat_object {
 	unsigned objects; /* METRIC_OF_… */
 	struct stat_ring *ring;
 	struct stat_totals *totals; /* NULL: nothing was added up yet */
-	uint64_t written; /* the newest slot in its file */
-	uint64_t due_ms;  /* when it is to be written again */
-	bool opened;      /* its file was looked at */
+	uint64_t written;           /* the newest slot in its file */
+	uint64_t due_ms;            /* when it is to be written again */
+	bool opened;                /* its file was looked at */
 	bool writing;
 };
 
@@ -43,6 +43,9 @@ struct stats {
 	struct list objects;
 	struct list scans; /* of stat_scan.c, under way */
 	struct stat_sums *sums;
+	struct list graphs; /* of stat_graph.c: being drawn, and those that wait */
+	struct timer *draw;
+	char *graph_program;
 	struct map *sources; /* host id → struct source, of stat_intake.c */
 	struct timer *tick;  /* writes */
 	struct timer *due;   /* samples of our own */
@@ -98,8 +101,20 @@ void stat_scan_close(struct stats *s);
 
 /* Write those that are due. */
 void stat_write_due(struct stats *s);
+/* Write these; then(arg) comes when it is done.  False: there is nothing to write, or
+ * it cannot be now. */
+bool stat_write_now(struct stats *s, const obj_id *ids, size_t n,
+    void (*then)(void *arg), void *arg) WARN_UNUSED;
 /* Write everything, now, on this thread, for at most ms. */
 void stat_write_all(struct stats *s, uint64_t ms);
+
+/* ---- stat_graph.c ---- */
+
+/* program: what draws, NULL: this one. */
+void stat_graph_open(struct stats *s, const char *program);
+/* Ends those that are not drawn yet; after the workers have ended. */
+void stat_graph_close(struct stats *s);
+void stat_graph_free(struct stats *s);
 
 /* ---- stat_sweep.c ---- */
 
