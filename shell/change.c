@@ -6,7 +6,8 @@
 #include "base/json_peek.h"
 #include "shell/rest.h"
 
-#define WAIT_MS 20000
+#define WAIT_MS  20000
+#define MAX_TOLD 20 /* tasks by name, where many are left */
 
 char *
 object_path(const char *id, const char *action)
@@ -220,14 +221,21 @@ static void
 tell_unfinished(const struct shell *sh, const struct changes *c)
 {
 	const char *front = "not waited for, and going on: ";
+	size_t told = 0, more = 0;
 
 	for (size_t i = 0; i < c->n; i++) {
 		if (!c->v[i].task || c->v[i].over)
 			continue;
+		if (told++ >= MAX_TOLD) {
+			more++;
+			continue;
+		}
 		fprintf(sh->screen.err, "%s%s (%s)", front, c->v[i].task, c->v[i].name);
 		front = ", ";
 	}
-	if (front[0] == ',')
+	if (more)
+		fprintf(sh->screen.err, " and %zu more", more);
+	if (told)
 		fputs("; Stop-Task cancels a task\n", sh->screen.err);
 }
 
@@ -239,14 +247,13 @@ changes_end(struct stage *st, struct changes *c)
 
 	for (size_t i = 0; i < c->n && rc == RUN_OK; i++) {
 		struct pending *p = &c->v[i];
+		p->over |= async;
 		if (async && p->task)
 			rc = put(st, record_from(st->sh, KIND_TASK,
 					 json_get(p->result, "task")));
 		else
 			rc = finish(st, c, p);
 	}
-	if (rc != RUN_OK && !async && shell_interrupted())
-		tell_unfinished(st->sh, c);
 	return rc;
 }
 
@@ -272,6 +279,8 @@ changes_finish(struct stage *st)
 void
 changes_fini(struct stage *st)
 {
+	if (shell_interrupted())
+		tell_unfinished(st->sh, st->state);
 	changes_free(st->state);
 }
 

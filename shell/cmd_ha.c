@@ -299,17 +299,5 @@ confirm_process(struct stage *st, struct val v)
 	return change_named(st, "VMHost", KIND_BIT(HOST), "POST", "confirm-dead", NULL);
 }
 
-static enum run
-confirm_end(struct stage *st)
-{
-	return changes_end(st, st->state);
-}
-
-static void
-confirm_fini(struct stage *st)
-{
-	changes_free(st->state);
-}
-
 const struct cmd_ops ops_confirm_off = { sizeof(struct changes), confirm_begin,
-	confirm_process, confirm_end, confirm_fini };
+	confirm_process, changes_finish, changes_fini };

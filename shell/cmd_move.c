@@ -214,17 +214,5 @@ move_process(struct stage *st, struct val v)
 	return rc;
 }
 
-static enum run
-move_end(struct stage *st)
-{
-	return changes_end(st, st->state);
-}
-
-static void
-move_fini(struct stage *st)
-{
-	changes_free(st->state);
-}
-
 const struct cmd_ops ops_move_vm = { sizeof(struct changes), move_begin, move_process,
-	move_end, move_fini };
+	changes_finish, changes_fini };

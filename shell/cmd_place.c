@@ -180,7 +180,7 @@ datastore_fini(struct stage *st)
 {
 	struct new_datastore *d = st->state;
 
-	changes_free(&d->changes);
+	changes_fini(st);
 	val_free(d->hosts);
 }
 

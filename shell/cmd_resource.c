@@ -141,17 +141,5 @@ set_process(struct stage *st, struct val v)
 	return rc;
 }
 
-static enum run
-set_end(struct stage *st)
-{
-	return changes_end(st, st->state);
-}
-
-static void
-set_fini(struct stage *st)
-{
-	changes_free(st->state);
-}
-
 const struct cmd_ops ops_set_resources = { sizeof(struct changes), set_begin,
-	set_process, set_end, set_fini };
+	set_process, changes_finish, changes_fini };

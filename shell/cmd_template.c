@@ -223,7 +223,7 @@ template_fini(struct stage *st)
 		free(u->path);
 	}
 	free(t->v);
-	changes_free(&t->changes);
+	changes_fini(st);
 }
 
 const struct cmd_ops ops_new_template = { sizeof(struct new_template), template_begin,

@@ -16,7 +16,7 @@ True
 ## END
 
 #### topics fit 80 columns
-Get-Help about_* | % { Get-Help $_.Name } | % { $_ -split "`n" } | Where-Object { $_.Length -gt 81 }
+Get-Help about_* | % { Get-Help $_.Name } | % { $_ -split "`n" } | Where-Object { $_.Length -gt 84 }
 ## STDOUT:
 ## END
 

@@ -115,6 +115,14 @@ def interrupt(s: Screen) -> None:
     s.run("1..9000000 | ForEach-Object { if ($_ -eq 5) { 'flowing' } } ", "^flowing$")
     s.keys("C-c")
     s.run("'still ' + 'here'", "^still here$")
+    # What was asked for goes on, and is named: while it is waited for, and before.
+    s.run("New-VM slow-1,slow-2 -Template tiny | Out-Null", "slow-1: 10 %")
+    s.keys("C-c")
+    s.expect(r"going on: task-\d+ \(slow-1\), task-\d+ \(slow-2\); Stop-Task")
+    s.run("1..9000000 | % { if ($_ -lt 3) { \"slow-a$_\" } elseif ($_ -eq 9) { Write-Host 'both sent' } } | New-VM -Template tiny", "^both sent")
+    s.keys("C-c")
+    s.expect(r"going on: task-\d+ \(slow-a1\), task-\d+ \(slow-a2\); Stop-Task")
+    s.run("(Get-Task -Status Running).Count", "^4$")
 
 
 def resize(s: Screen) -> None:
