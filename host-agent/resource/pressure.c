@@ -13,6 +13,9 @@
 #define SOME_SHORT 100
 #define SOME_HARD  400
 #define FULL_HARD  100
+/* The kernel also counts those who wait within a limit of their own group: where so
+ * many times what is to stay free is available, the host is short of nothing. */
+#define TIME_COUNTS 4
 
 uint64_t
 pressure_spare(uint64_t total_bytes)
@@ -32,8 +35,9 @@ enum pressure
 pressure_decide(const struct pressure_view *v)
 {
 	uint64_t spare = pressure_spare(v->total_bytes);
-	uint64_t some = permille(v->some_us, v->span_us);
-	uint64_t full = permille(v->full_us, v->span_us);
+	bool counts = v->available_bytes / TIME_COUNTS < spare;
+	uint64_t some = counts ? permille(v->some_us, v->span_us) : 0;
+	uint64_t full = counts ? permille(v->full_us, v->span_us) : 0;
 
 	if (v->available_bytes < spare / 2 || some >= SOME_HARD || full >= FULL_HARD)
 		return PRESSURE_HARD;

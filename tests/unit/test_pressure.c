@@ -33,13 +33,17 @@ memory_or_time_tells(void **state)
 		{ 63, 0, 0, 0, PRESSURE_SHORT },
 		{ 31, 0, 0, 0, PRESSURE_HARD },
 		{ 0, 0, 0, 0, PRESSURE_HARD },
-		{ 900, 99000, 0, 1000000, PRESSURE_NONE },
-		{ 900, 100000, 0, 1000000, PRESSURE_SHORT },
-		{ 900, 400000, 0, 1000000, PRESSURE_HARD },
-		{ 900, 0, 100000, 1000000, PRESSURE_HARD },
-		{ 900, UINT64_MAX, 0, 1, PRESSURE_HARD },
+		{ 200, 99000, 0, 1000000, PRESSURE_NONE },
+		{ 200, 100000, 0, 1000000, PRESSURE_SHORT },
+		{ 200, 400000, 0, 1000000, PRESSURE_HARD },
+		{ 200, 0, 100000, 1000000, PRESSURE_HARD },
+		{ 200, UINT64_MAX, 0, 1, PRESSURE_HARD },
 		/* It does not count. */
-		{ 900, 400000, 100000, 0, PRESSURE_NONE },
+		{ 200, 400000, 100000, 0, PRESSURE_NONE },
+		/* A guest that thrashes within its own limit is no shortage of the
+		 * host's. */
+		{ 255, 400000, 100000, 1000000, PRESSURE_HARD },
+		{ 256, 400000, 100000, 1000000, PRESSURE_NONE },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
