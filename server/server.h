@@ -8,6 +8,7 @@
 #include "server/server_conf.h"
 
 struct advice;
+struct alarms;
 struct api;
 struct drs;
 struct exporter;
@@ -63,6 +64,7 @@ struct server {
 	struct ha *ha;
 	struct ha_capacity *ha_capacity;
 	struct ha_guests *ha_guests;
+	struct alarms *alarms;
 	struct exporter *exporter;
 	struct api *api;
 	struct front *front;

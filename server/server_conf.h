@@ -23,6 +23,9 @@ struct server_conf {
 	char *stats_dir, *stats_rrdcached;
 	uint64_t stats_interval_s, stats_write_s;
 	char *power_hooks;
+	char *alarm_scripts, *alarm_smtp_url, *alarm_smtp_from, *alarm_smtp_user,
+	    *alarm_smtp_password_file, *alarm_ca;
+	uint64_t alarm_deadline_s, alarm_script_s;
 	uint64_t worker_threads;
 };
 

@@ -8,6 +8,7 @@
 #include "loop/worker.h"
 #include "server/access/session.h"
 #include "server/advice/advice.h"
+#include "server/alarm/alarm.h"
 #include "server/api/api.h"
 #include "server/drs/drs.h"
 #include "server/event/event_life.h"
@@ -363,6 +364,7 @@ ops_start(struct server *s, struct err *e)
 	template_register();
 	drs_register();
 	ha_register();
+	alarm_register();
 	s->ops = ops_new(&o);
 	return PART_READY;
 }
@@ -488,6 +490,32 @@ monitoring_stop(struct server *s)
 }
 
 static enum part_rc
+alarms_start(struct server *s, struct err *e)
+{
+	const struct alarm_opts o = {
+		.inv = s->inv,
+		.stats = s->stats,
+		.ops = s->ops,
+		.smtp_url = s->conf.alarm_smtp_url,
+		.smtp_from = s->conf.alarm_smtp_from,
+		.smtp_user = s->conf.alarm_smtp_user,
+		.smtp_password_file = s->conf.alarm_smtp_password_file,
+		.scripts = s->conf.alarm_scripts,
+		.ca_file = s->conf.alarm_ca,
+		.deadline_ms = (uint32_t)s->conf.alarm_deadline_s * 1000,
+		.script_ms = (uint32_t)s->conf.alarm_script_s * 1000,
+	};
+	s->alarms = alarms_new(&o);
+	return PART_READY;
+}
+
+static void
+alarms_stop(struct server *s)
+{
+	alarms_free(MOVE(s->alarms));
+}
+
+static enum part_rc
 agents_start(struct server *s, struct err *e)
 {
 	follower_hand_over(s->follower, s->hosts);
@@ -551,6 +579,7 @@ api_start(struct server *s, struct err *e)
 		.sessions = s->sessions,
 		.visits = s->visits,
 		.stats = s->stats,
+		.alarms = s->alarms,
 		.exporter = s->exporter,
 		.workers = s->workers,
 		.epoch = epoch_of,
@@ -602,6 +631,13 @@ stats_jobs_stop(struct server *s)
 		stats_close(s->stats);
 }
 
+static void
+alarm_jobs_stop(struct server *s)
+{
+	if (s->alarms)
+		alarms_close(s->alarms);
+}
+
 const struct server_part server_parts[] = {
 	{ "database", SERVER_INVENTORY, database_start, database_stop },
 	{ "workers", SERVER_WHOLE, workers_start, workers_stop },
@@ -622,11 +658,13 @@ const struct server_part server_parts[] = {
 	{ "ha", SERVER_WHOLE, ha_start, ha_stop },
 	{ "capacity", SERVER_WHOLE, capacity_start, capacity_stop },
 	{ "monitoring", SERVER_WHOLE, monitoring_start, monitoring_stop },
+	{ "alarms", SERVER_WHOLE, alarms_start, alarms_stop },
 	{ "agents", SERVER_WHOLE, agents_start, NULL },
 	{ "export", SERVER_WHOLE, export_start, export_stop },
 	{ "api", SERVER_WHOLE, api_start, api_stop },
 	{ "front", SERVER_WHOLE, front_part_start, front_part_stop },
 	{ "jobs", SERVER_WHOLE, jobs_start, workers_stop },
 	{ "files of statistics", SERVER_WHOLE, jobs_start, stats_jobs_stop },
+	{ "actions of alarms", SERVER_WHOLE, jobs_start, alarm_jobs_stop },
 	{ NULL, SERVER_WHOLE, NULL, NULL },
 };

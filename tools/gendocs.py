@@ -85,6 +85,7 @@ CONCERNS = {
     "SERVER": "droverd",
     "DATABASE": "PostgreSQL",
     "STATS": "the files of statistics",
+    "ALARM": "what an alarm is about",
 }
 
 

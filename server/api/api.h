@@ -8,6 +8,7 @@
 #include "server/front/front.h"
 
 struct advice;
+struct alarms;
 struct api;
 struct drs;
 struct db;
@@ -38,6 +39,7 @@ struct api_deps {
 	struct sessions *sessions;
 	struct visits *visits;
 	struct stats *stats;
+	struct alarms *alarms;
 	struct exporter *exporter;
 	struct workers *workers; /* NULL: answers are compressed on the core thread */
 	uint64_t (*epoch)(void *arg); /* of our leadership */

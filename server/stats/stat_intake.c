@@ -107,14 +107,18 @@ take_round(struct stats *s, obj_id host, const Drover__StatRound *r, uint64_t no
 		return;
 	slot = stats_slot(s, now_ms - r->age_ms);
 	stat_sum_late(s, slot);
-	if (r->host)
+	if (r->host) {
 		take_set(s, host, r->host, slot, r->span_ms);
+		stats_tell(s, host, slot);
+	}
 	for (size_t i = 0; i < r->n_guests; i++) {
 		obj_id id = obj_id_make(KIND_VM, r->guests[i]->id);
 		const struct vm *vm = inv_vm(s->inv, id);
 
-		if (vm && obj_id_is(vm->host, host))
-			take_set(s, id, r->guests[i], slot, r->span_ms);
+		if (!vm || !obj_id_is(vm->host, host))
+			continue;
+		take_set(s, id, r->guests[i], slot, r->span_ms);
+		stats_tell(s, id, slot);
 	}
 }
 

@@ -180,6 +180,19 @@ put_datastores(struct stats *s, uint64_t slot)
 	}
 }
 
+static void
+tell_own(const struct stats *s, uint64_t slot)
+{
+	static const enum obj_kind own[] = { KIND_DATASTORE, KIND_POOL, KIND_CLUSTER };
+
+	for (size_t i = 0; s->follower && i < ARRAY_SIZE(own); i++) {
+		INV_EACH(s->inv, own[i], o)
+		{
+			stats_tell(s, o->id, slot);
+		}
+	}
+}
+
 /* Half a step after what agents sample is due. */
 static void
 arm_due(struct stats *s)
@@ -201,6 +214,7 @@ on_due(void *arg)
 
 	put_datastores(s, slot);
 	stat_sum_up(s, slot);
+	tell_own(s, slot);
 	stat_tell_busy(s, slot);
 	arm_due(s);
 }
@@ -359,4 +373,26 @@ uint32_t
 stats_step_s(const struct stats *s)
 {
 	return s->step_s;
+}
+
+float
+stats_sample(const struct stats *s, obj_id id, uint64_t slot, uint32_t counter)
+{
+	const struct stat_object *o = stats_find(s, id);
+
+	return o ? stat_ring_get(o->ring, slot, counter) : NAN;
+}
+
+void
+stats_follow(struct stats *s, stats_fn fn, void *arg)
+{
+	s->follower = fn;
+	s->follower_arg = arg;
+}
+
+void
+stats_tell(const struct stats *s, obj_id id, uint64_t slot)
+{
+	if (s->follower)
+		s->follower(s->follower_arg, id, slot);
 }

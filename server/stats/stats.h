@@ -48,3 +48,10 @@ unsigned stats_objects_of(const struct inv *inv, obj_id id);
 
 /* One sample of an object, at its slot of the clock: for what no agent tells. */
 void stats_put(struct stats *s, obj_id id, uint64_t slot, uint32_t counter, float v);
+
+/* A sample in memory; NaN: there is none. */
+float stats_sample(const struct stats *s, obj_id id, uint64_t slot, uint32_t counter);
+/* Called for each object that got samples, with their slot; those of one object come in
+ * order.  One follower; NULL: nobody. */
+typedef void (*stats_fn)(void *arg, obj_id id, uint64_t slot);
+void stats_follow(struct stats *s, stats_fn fn, void *arg);

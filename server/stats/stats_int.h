@@ -54,6 +54,8 @@ struct stats {
 	bool failing;            /* files cannot be written, and that was told */
 	uint64_t unreachable_ms; /* since when the daemon is; 0: it is there */
 	uint64_t feed_rev;       /* changes of the inventory up to it were seen */
+	stats_fn follower;
+	void *follower_arg;
 };
 
 /* NULL: it has no samples. */
@@ -62,6 +64,8 @@ struct stat_object *stats_find(const struct stats *s, obj_id id);
 struct stat_object *stats_object(struct stats *s, obj_id id, uint64_t slot);
 void stats_put_value(struct stat_object *o, uint64_t slot, uint32_t counter, float v);
 void stats_drop(struct stats *s, struct stat_object *o);
+/* Whoever follows: it has got samples. */
+void stats_tell(const struct stats *s, obj_id id, uint64_t slot);
 /* Of the clock now. */
 uint64_t stats_slot(const struct stats *s, uint64_t wall_ms);
 /* DIR/vms/vm-42.rrd; malloc'd. */
