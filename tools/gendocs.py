@@ -4,7 +4,8 @@
     gendocs.py config DROVERD AGENT [--check]    docs/config.md from --print-config=markdown
     gendocs.py events [--check]                  docs/events.md from server/event/event.def
     gendocs.py cmdlets DROVER [--check]          docs/cmdlets.md from Get-Help of every cmdlet
-    gendocs.py metrics [--check]                 docs/metrics.md from its heading "Counters" on, from base/metric.def
+    gendocs.py metrics [--check]                 docs/metrics.md from its heading "Families" on, from server/export/export.def and
+                                                 base/metric.def
 
 With --check nothing is written: exit code 1 tells that the page is out of date."""
 import difflib
@@ -12,6 +13,8 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+
+from genboards import families
 
 ROOT = Path(__file__).resolve().parents[1]
 UNIT = re.compile(r'^METRIC_UNIT\((\w+), "(\w+)", "([^"]+)"\)$')
@@ -48,7 +51,17 @@ elsewhere now; it can be narrowed by `types` (patterns and severities), `user`, 
 |---|---|---|
 """
 
+FAMILIES = """\
+## Families
+
+Made by `tools/gendocs.py` from `server/export/export.def`.
+
+| Name | Type | Collector | Of | Meaning |
+|---|---|---|---|---|
+"""
+
 METRICS = """\
+
 ## Counters
 
 Made by `tools/gendocs.py` from `base/metric.def`; `docs/stats.md` tells where they come from and how they are asked for. A *rate* is a
@@ -134,6 +147,12 @@ def cmdlets(drover: str) -> str:
     return CMDLETS + "".join(cmdlet(text) for text in ran.stdout.split("\f") if text.strip())
 
 
+def exported() -> list[str]:
+    """What /metrics tells, a row a family; of those that a function writes, its labels are in the text around it."""
+    of = {"NONE": ""} | {kind: f"`{kind.lower()}`" for kind in ("CLUSTER", "HOST", "POOL", "DATASTORE", "VM")}
+    return [f"| `{f.sample}` | {f.kind.lower()} | {f.collector.lower()} | {of[f.of]} | {f.help} |\n" for f in families()]
+
+
 def metrics() -> str:
     units, rows = {}, []
     for line in (ROOT / "base/metric.def").read_text().splitlines():
@@ -146,7 +165,7 @@ def metrics() -> str:
         elif line.startswith("METRIC"):
             raise SystemExit(f"metric.def: cannot read {line}")
     page = (ROOT / "docs/metrics.md").read_text()
-    return page.partition("## Counters\n")[0] + METRICS + "".join(rows)
+    return page.partition("## Families\n")[0] + FAMILIES + "".join(exported()) + METRICS + "".join(rows)
 
 
 def main(words: list[str]) -> int:

@@ -126,7 +126,7 @@ write_counter(const struct export_run *r, const struct family *f, const struct o
 	const struct stats *s = r->x->d.stats;
 	double v;
 
-	if (!s)
+	if (!s || !o)
 		return;
 	v = f->head.type == EXPO_COUNTER ? stats_total(s, o->id, f->counter)
 					 : (double)stats_now(s, o->id, f->counter);

@@ -1,9 +1,15 @@
 """Statistics: what guests used is what was counted, and nothing is lost while the server is away."""
+import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
 from typing import Any, Iterator, Optional
 
 import pytest
@@ -93,6 +99,79 @@ def test_the_shell_asks_as_people_do(lab: Lab, burners: list[str]) -> None:
     assert "Past Day" in shell(lab, "Get-StatInterval")
     refused("invalid", "cpu.usage.average", lab.api().get, f"/stats?objects={burners[0]}&counters=cpu.usge.average")
     refused("bad_range", "not after", lab.api().get, f"/stats?objects={burners[0]}&start=2000&end=1000")
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+class Prometheus:
+    """Debian's own, which scrapes the lab with a token that may read metrics and nothing else."""
+
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        self.port = free_port()
+        self.token = lab.api().call("POST", "/tokens", {"name": "prometheus", "role": "metrics"})["token"]
+        job = {"scheme": "https", "authorization": {"credentials": self.token}, "tls_config": {"ca_file": str(lab.dir / "ca/ca.pem")},
+               "static_configs": [{"targets": [f"127.0.0.1:{lab.port}"]}]}
+        conf = {"global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+                "rule_files": [str(ROOT / "deploy/prometheus/drover.rules.yml")],
+                "scrape_configs": [{"job_name": "drover", "metrics_path": "/metrics", **job},
+                                   {"job_name": "drover-vms", "metrics_path": "/metrics/vms", **job}]}
+        (folder / "prometheus.yml").write_text(json.dumps(conf))
+        self.process = subprocess.Popen(
+            ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
+             f"--web.listen-address=127.0.0.1:{self.port}"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def ask(self, path: str) -> Any:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/{path}", timeout=10) as answer:
+                return json.load(answer)["data"]
+        except OSError:
+            return None
+
+    def value(self, expr: str) -> Optional[float]:
+        found = self.ask(f"query?query={urllib.parse.quote(expr)}")
+        return float(found["result"][0]["value"][1]) if found and found["result"] else None
+
+
+@pytest.fixture
+def prometheus(lab: Lab, tmp_path: Path) -> Iterator[Prometheus]:
+    if not shutil.which("prometheus"):
+        pytest.skip("this machine has no prometheus")
+    made = Prometheus(lab, tmp_path)
+    try:
+        yield made
+    finally:
+        made.process.terminate()
+        made.process.wait()
+
+
+def test_prometheus_scrapes_the_lab(lab: Lab, burners: list[str], prometheus: Prometheus) -> None:
+    def up() -> bool:
+        targets = (prometheus.ask("targets?state=active") or {}).get("activeTargets", [])
+        assert not any(t["lastError"] and "connection refused" not in t["lastError"] for t in targets), targets
+        return len(targets) == 2 and all(t["health"] == "up" for t in targets)
+
+    wait_for("both targets to be up", up)
+    burner = burners[-1]
+    wait_for("the counter to grow", lambda: (prometheus.value(f'rate(drover_vm_cpu_seconds_total{{vm="{burner}"}}[10s])') or 0) > 0)
+    assert prometheus.value("count(drover_host_info)") == lab.hosts
+    assert prometheus.value(f'drover_vm_info{{vm="{burner}",name="duty-{DUTIES[-1]}",power="powered_on"}}') == 1
+    rules = prometheus.ask("rules")["groups"][0]["rules"]
+    assert rules and all(r["health"] != "err" for r in rules), rules
+    fixed = lab.anonymous()
+    fixed.token = prometheus.token
+    refused("denied", "has metrics", fixed.get, "/vms")
+    for path in ("/metrics", "/metrics/vms"):
+        for accept in ("text/plain", "application/openmetrics-text"):
+            status, text = fixed.raw("GET", path, None, {"Accept": accept})
+            assert status == 200 and text.endswith(b"# EOF\n") == (accept != "text/plain")
+        _, text = fixed.raw("GET", path, None, {})
+        ran = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True)
+        assert ran.returncode == 0 and not ran.stderr, ran.stderr
 
 
 def test_nothing_is_lost_while_the_server_is_away(lab: Lab, burners: list[str]) -> None:
