@@ -1,7 +1,9 @@
 import { render } from "preact";
+import { followAddress } from "./store/route.ts";
 import { session, start } from "./store/session.ts";
 import { Toasts } from "./ui/toasts.tsx";
 import { App } from "./view/app.tsx";
+import { followKeys } from "./view/keys.ts";
 import { Login } from "./view/login.tsx";
 
 function Root() {
@@ -13,14 +15,8 @@ function Root() {
   );
 }
 
-// "/" goes to the filter, as in every tool of this kind.
-document.addEventListener("keydown", (e) => {
-  const at = document.activeElement;
-  if (e.key !== "/" || e.ctrlKey || e.metaKey || at instanceof HTMLInputElement || at instanceof HTMLSelectElement) return;
-  e.preventDefault();
-  document.getElementById("filter")?.focus();
-});
-
+followAddress();
+followKeys();
 const app = document.getElementById("app");
 if (app) render(<Root />, app);
 void start();

@@ -1,23 +1,42 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { PowerState, Vm } from "../src/net/types.ts";
-import { actions, fits } from "../src/store/actions.ts";
+import type { Host, Obj, PowerState, Vm } from "../src/net/types.ts";
+import { actions, actionsFor } from "../src/store/actions.ts";
+import { session } from "../src/store/session.ts";
 
-const offered = (guest_type: Vm["guest_type"], power_state: PowerState): string =>
-  actions
-    .filter((a) => fits(a, { lifecycle: "ready", guest_type, power_state } as Vm))
+const as = (role: "read_only" | "operator" | "administrator"): void => {
+  session.value = { user: "u", role, csrf: "", expires_at: "" };
+};
+const offered = (o: Partial<Vm> | Partial<Host>): string =>
+  actionsFor(o as Obj)
     .map((a) => a.id)
     .join(" ");
+const guest = (guest_type: Vm["guest_type"], power_state: PowerState): Partial<Vm> => ({ kind: "vm", lifecycle: "ready", guest_type, power_state });
 
 test("a machine that runs is offered all it can", () => {
-  assert.equal(
-    offered("machine", "powered_on"),
-    "shutdown restart pause suspend migrate snapshots clone counters kill reset",
-  );
+  as("operator");
+  assert.equal(offered(guest("machine", "powered_on")), "shutdown restart pause suspend kill reset migrate snapshots clone counters edit");
 });
 
 test("a container is offered nothing that only machines can", () => {
-  assert.equal(offered("container", "powered_on"), "shutdown restart pause suspend migrate counters kill reset");
-  assert.equal(offered("container", "paused"), "resume suspend counters kill");
-  assert.equal(offered("container", "powered_off"), "start migrate clone delete");
+  as("operator");
+  assert.equal(offered(guest("container", "powered_on")), "shutdown restart pause suspend kill reset migrate counters edit");
+  assert.equal(offered(guest("container", "paused")), "resume suspend kill counters edit");
+  assert.equal(offered(guest("container", "powered_off")), "start migrate clone edit delete");
+});
+
+test("nobody is offered what his role may not do", () => {
+  const host: Partial<Host> = { kind: "host", maintenance: "none", standby: "none", connection_state: "connected" };
+  as("read_only");
+  assert.equal(offered(guest("machine", "powered_on")), "");
+  as("operator");
+  assert.equal(offered(host), "");
+  as("administrator");
+  assert.equal(offered(host), "maintenance");
+  assert.equal(offered({ ...host, maintenance: "in", connection_state: "disconnected" }), "leave-maintenance confirm-dead remove");
+});
+
+test("every action either asks in a dialog or says its request", () => {
+  for (const a of actions) assert.ok(a.opens || a.request, a.id);
+  for (const a of actions.filter((x) => x.danger)) assert.ok(a.confirm, `${a.id} is dangerous and asks nothing`);
 });

@@ -19,6 +19,6 @@ await build({
   logLevel: "warning",
 });
 const files = names.map((n) => join(out, n.replace(/\.ts$/, ".mjs")));
-const ran = spawnSync(process.execPath, ["--test", ...files], { stdio: "inherit" });
+const ran = spawnSync(process.execPath, ["--test", ...files], { stdio: "inherit", env: { ...process.env, WEB_TEST_DIR: here } });
 await rm(out, { recursive: true, force: true });
 process.exit(ran.status ?? 1);

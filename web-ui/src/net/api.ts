@@ -18,6 +18,14 @@ interface Fault {
 }
 
 let csrf = "";
+let onChange: (method: string, path: string, body: unknown, answer: unknown) => void = () => undefined;
+let onExpired: (why: string) => void = () => undefined;
+
+/** Tells of each change that the server took, and of the end of the session. */
+export function listen(change: typeof onChange, expired: typeof onExpired): void {
+  onChange = change;
+  onExpired = expired;
+}
 
 export function useCsrf(word: string): void {
   csrf = word;
@@ -36,11 +44,12 @@ async function readFault(res: Response): Promise<ApiError> {
   );
 }
 
-export async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+/** op: the same for each try of one change, so that one that got through unseen is not made twice. */
+export async function call<T>(method: string, path: string, body?: unknown, op: string = crypto.randomUUID()): Promise<T> {
   const headers: Record<string, string> = {};
   if (method !== "GET") {
     headers["X-Drover-Csrf"] = csrf;
-    headers["X-Drover-Op"] = crypto.randomUUID();
+    headers["X-Drover-Op"] = op;
   }
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let res: Response;
@@ -54,8 +63,14 @@ export async function call<T>(method: string, path: string, body?: unknown): Pro
   } catch {
     throw new ApiError(0, "lost", "the server cannot be reached", "");
   }
-  if (!res.ok) throw await readFault(res);
-  return (await res.json()) as T;
+  if (!res.ok) {
+    const fault = await readFault(res);
+    if (res.status === 401 && !path.startsWith("/sessions")) onExpired(fault.message);
+    throw fault;
+  }
+  const answer = (await res.json()) as T;
+  if (method !== "GET" && !path.startsWith("/sessions")) onChange(method, path, body, answer);
+  return answer;
 }
 
 export const login = (user: string, password: string) =>

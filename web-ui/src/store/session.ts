@@ -3,11 +3,13 @@ import * as api from "../net/api.ts";
 import type { Session } from "../net/types.ts";
 import { type Link, Watch } from "../net/watch.ts";
 import { inventory, tasks } from "./collection.ts";
+import { note } from "./commands.ts";
 import { eventSink } from "./events.ts";
-import { say } from "./toast.ts";
 
 /** undefined: not known yet; null: nobody. */
 export const session = signal<Session | null | undefined>(undefined);
+/** Why one has to log in again; the pages stay as they are underneath. */
+export const expired = signal<string | null>(null);
 export const link = signal<{ state: Link; since: number; why: string }>({
   state: "connecting",
   since: Date.now(),
@@ -16,14 +18,19 @@ export const link = signal<{ state: Link; since: number; why: string }>({
 
 let watch: Watch | null = null;
 
-export const mayOperate = (): boolean =>
-  session.value?.role === "operator" || session.value?.role === "administrator";
+export type Role = Session["role"];
+const ranks: Role[] = ["read_only", "operator", "administrator"];
+
+export const may = (role: Role): boolean =>
+  ranks.indexOf(session.value?.role ?? "read_only") >= ranks.indexOf(role);
+export const mayOperate = (): boolean => may("operator");
 
 function follow(): void {
+  watch?.stop();
   watch = new Watch(`wss://${location.host}/api/v1/watch`, (state, why) => {
     if (state === link.value.state) return;
     link.value = { state, since: Date.now(), why };
-    if (state === "closed") drop(why);
+    if (state === "closed") expire(why);
   });
   watch.subscribe("inventory", inventory);
   watch.subscribe("tasks", tasks);
@@ -34,17 +41,18 @@ function follow(): void {
 function enter(s: Session): void {
   api.useCsrf(s.csrf);
   session.value = s;
+  expired.value = null;
   follow();
 }
 
-function drop(why: string): void {
+function expire(why: string): void {
+  if (!session.value) return;
   watch?.stop();
-  watch = null;
-  session.value = null;
-  if (why) say("warning", `Logged out: ${why}`);
+  expired.value = why || "the session has ended";
 }
 
 export async function start(): Promise<void> {
+  api.listen(note, expire);
   try {
     enter(await api.currentSession());
   } catch {
@@ -58,5 +66,8 @@ export async function logIn(user: string, password: string): Promise<void> {
 
 export async function logOut(): Promise<void> {
   await api.logout().catch(() => undefined);
-  drop("");
+  watch?.stop();
+  watch = null;
+  expired.value = null;
+  session.value = null;
 }

@@ -1,14 +1,15 @@
-import { useEffect, useRef } from "preact/hooks";
 import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 
-/** A modal dialog; Escape and the backdrop close it, focus comes back by the browser's own rules. */
-export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ComponentChildren }) {
+/** A modal dialog; Escape closes it, and focus comes back by the browser's own rules. */
+export function Dialog({ title, onClose, wide, children }: { title: string; onClose: () => void; wide?: boolean; children: ComponentChildren }) {
   const ref = useRef<HTMLDialogElement>(null);
   useEffect(() => {
-    ref.current?.showModal();
+    const box = ref.current;
+    if (box && !box.open) box.showModal();
   }, []);
   return (
-    <dialog ref={ref} onClose={onClose} aria-label={title}>
+    <dialog ref={ref} onClose={onClose} aria-label={title} class={wide ? "wide" : ""}>
       <h2>{title}</h2>
       {children}
     </dialog>

@@ -1,7 +1,14 @@
-import type { Vm } from "../net/types.ts";
+import type { Host, Obj, Vm } from "../net/types.ts";
+import { t } from "../text/en.ts";
+
+export interface Look {
+  glyph: string;
+  tone: string;
+  text: string;
+}
 
 /** Shape, colour and text: no state is told by colour alone. */
-const looks: Record<Vm["power_state"], [glyph: string, tone: string, text: string]> = {
+const powers: Record<Vm["power_state"], [glyph: string, tone: string, text: string]> = {
   powered_on: ["▶", "ok", "Powered on"],
   starting: ["◔", "busy", "Starting"],
   powered_off: ["■", "off", "Powered off"],
@@ -11,12 +18,34 @@ const looks: Record<Vm["power_state"], [glyph: string, tone: string, text: strin
   unknown: ["?", "bad", "Unknown"],
 };
 
-export function VmState({ vm }: { vm: Vm }) {
-  const [glyph, tone, text] = looks[vm.power_state];
-  const shown = vm.lifecycle === "ready" ? text : vm.lifecycle;
+function hostLook(h: Host): Look {
+  if (h.standby === "in" || h.standby === "entering") return { glyph: "☾", tone: "off", text: t.host.standby };
+  if (h.standby === "waking") return { glyph: "◔", tone: "busy", text: t.host.waking };
+  if (h.connection_state !== "connected") return { glyph: "▲", tone: "bad", text: t.host[h.connection_state] };
+  if (h.maintenance === "in") return { glyph: "◆", tone: "warn", text: t.host.maintenance };
+  if (h.maintenance === "entering") return { glyph: "◔", tone: "busy", text: t.host.entering };
+  return { glyph: "●", tone: "ok", text: t.host.connected };
+}
+
+export function lookOf(o: Obj): Look | null {
+  if (o.kind === "vm") {
+    const vm = o as Vm;
+    const [glyph, tone, text] = powers[vm.power_state];
+    return vm.lifecycle === "ready" ? { glyph, tone, text } : { glyph: "◔", tone: "busy", text: vm.lifecycle };
+  }
+  if (o.kind === "host") return hostLook(o as Host);
+  if (o.kind === "datastore" && (o as unknown as { accessible: boolean }).accessible === false)
+    return { glyph: "▲", tone: "bad", text: t.store.unreachable };
+  return null;
+}
+
+export function State({ object }: { object: Obj }) {
+  const look = lookOf(object);
+  if (!look) return null;
+  const why = (object as Partial<Vm>).power_reason ?? (object as Partial<Host>).state_reason ?? "";
   return (
-    <span class={`state ${tone}`} title={vm.power_reason ?? ""}>
-      <span aria-hidden="true">{glyph}</span> {shown}
+    <span class={`state ${look.tone}`} title={why}>
+      <span aria-hidden="true">{look.glyph}</span> {look.text}
     </span>
   );
 }

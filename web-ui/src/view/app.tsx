@@ -1,59 +1,41 @@
-import { signal } from "@preact/signals";
-import { link, logOut, session } from "../store/session.ts";
-import { clock } from "../ui/text.ts";
+import { prefs } from "../store/prefs.ts";
+import { expired, link } from "../store/session.ts";
+import { t } from "../text/en.ts";
+import { Menu } from "../ui/menu.tsx";
+import { Resizer } from "../ui/resizer.tsx";
+import { Dialogs } from "./dialogs.tsx";
 import { Dock } from "./dock.tsx";
-import { Fleet } from "./fleet.tsx";
-import { Hosts } from "./hosts.tsx";
-
-type Theme = "auto" | "light" | "dark";
-const theme = signal<Theme>((localStorage.getItem("theme") as Theme | null) ?? "auto");
-
-function applyTheme(t: Theme): void {
-  theme.value = t;
-  localStorage.setItem("theme", t);
-  document.documentElement.dataset.theme = t;
-}
-applyTheme(theme.value);
-
-function LinkState() {
-  const { state, since, why } = link.value;
-  if (state === "live") return <span class="state ok">● live</span>;
-  if (state === "connecting") return <span class="state busy">◌ connecting</span>;
-  return (
-    <span class="state bad" title={why}>
-      ▲ stale since {clock(new Date(since).toISOString())}
-    </span>
-  );
-}
+import { Header } from "./header.tsx";
+import { Help } from "./help.tsx";
+import { helpOpen, paletteOpen } from "./keys.ts";
+import { LoginAgain } from "./login.tsx";
+import { Page } from "./page.tsx";
+import { Palette } from "./palette.tsx";
+import { Tree } from "./tree.tsx";
 
 export function App() {
+  const { treeOpen, treeWidth, dockOpen, dockHeight } = prefs;
   return (
     <div class={link.value.state === "live" ? "app" : "app stale"}>
-      <header class="top">
-        <img src="/favicon.svg" alt="" width="22" height="22" />
-        <h1>Drover</h1>
-        <LinkState />
-        <span class="grow" />
-        <label class="inline">
-          <span class="hidden">Theme</span>
-          <select value={theme.value} onChange={(e) => applyTheme(e.currentTarget.value as Theme)}>
-            <option value="auto">System theme</option>
-            <option value="light">Light</option>
-            <option value="dark">Dark</option>
-          </select>
-        </label>
-        <span>
-          {session.value?.user} <span class="dim">{session.value?.role.replace("_", " ")}</span>
-        </span>
-        <button type="button" onClick={() => void logOut()}>
-          Log out
-        </button>
-      </header>
-      <main>
-        <Hosts />
-        <Fleet />
-      </main>
+      <Header />
+      <div class="middle">
+        {treeOpen.value && (
+          <>
+            <div class="side" style={{ width: `${treeWidth.value}px` }}>
+              <Tree />
+            </div>
+            <Resizer size={treeWidth} min={180} max={600} along="x" sign={1} label={t.tree.size} />
+          </>
+        )}
+        <Page />
+      </div>
+      {dockOpen.value && <Resizer size={dockHeight} min={90} max={600} along="y" sign={-1} label={t.dock.size} />}
       <Dock />
+      <Menu />
+      <Dialogs />
+      {paletteOpen.value && <Palette />}
+      {helpOpen.value && <Help />}
+      {expired.value !== null && <LoginAgain why={expired.value} />}
     </div>
   );
 }

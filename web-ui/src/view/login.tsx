@@ -1,7 +1,9 @@
 import { useSignal } from "@preact/signals";
-import { logIn } from "../store/session.ts";
+import { logIn, session } from "../store/session.ts";
+import { t } from "../text/en.ts";
+import { Dialog } from "../ui/dialog.tsx";
 
-export function Login() {
+function Fields({ user }: { user: string }) {
   const busy = useSignal(false);
   const failed = useSignal("");
 
@@ -19,26 +21,44 @@ export function Login() {
   }
 
   return (
+    <form onSubmit={submit} class="fields">
+      <label>
+        {t.login.user}
+        <input name="user" autocomplete="username" defaultValue={user} autofocus={!user} required maxLength={80} />
+      </label>
+      <label>
+        {t.login.password}
+        <input name="password" type="password" autocomplete="current-password" autofocus={!!user} required maxLength={256} />
+      </label>
+      <button class="primary" type="submit" disabled={busy.value}>
+        {busy.value ? t.login.busy : t.login.go}
+      </button>
+      <p class="problem" role="alert">
+        {failed.value}
+      </p>
+    </form>
+  );
+}
+
+export function Login() {
+  return (
     <main class="login">
-      <form onSubmit={submit} aria-labelledby="login-title">
+      <section aria-labelledby="login-title">
         <h1 id="login-title">
-          <img src="/favicon.svg" alt="" width="28" height="28" /> Drover
+          <img src="/favicon.svg" alt="" width="28" height="28" /> {t.app.name}
         </h1>
-        <label>
-          User
-          <input name="user" autocomplete="username" autofocus required maxLength={80} />
-        </label>
-        <label>
-          Password
-          <input name="password" type="password" autocomplete="current-password" required maxLength={256} />
-        </label>
-        <button class="primary" type="submit" disabled={busy.value}>
-          {busy.value ? "Checking…" : "Log in"}
-        </button>
-        <p class="problem" role="alert">
-          {failed.value}
-        </p>
-      </form>
+        <Fields user="" />
+      </section>
     </main>
+  );
+}
+
+/** Over the pages, which stay as they are. It does not close by Escape: nothing works without it. */
+export function LoginAgain({ why }: { why: string }) {
+  return (
+    <Dialog title={t.login.again} onClose={() => undefined}>
+      <p>{t.login.ended(why)}</p>
+      <Fields user={session.value?.user ?? ""} />
+    </Dialog>
   );
 }

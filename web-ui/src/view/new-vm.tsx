@@ -32,11 +32,11 @@ function ContainerFields() {
   );
 }
 
-export function NewVm({ onClose }: { onClose: () => void }) {
+export function NewVm({ template: from, cluster, onClose }: { template?: string; cluster?: string; onClose: () => void }) {
   const templates = inventory.all<Template>("template").filter((t) => t.lifecycle === "ready");
   const clusters = inventory.all<Obj>("cluster");
   const specs = inventory.all<Obj>("custspec");
-  const template = useSignal(templates[0]?.id ?? "");
+  const template = useSignal(from ?? templates[0]?.id ?? "");
   const container = templates.find((t) => t.id === template.value)?.guest_type === "container";
   const failed = useSignal("");
   const busy = useSignal(false);
@@ -83,7 +83,7 @@ export function NewVm({ onClose }: { onClose: () => void }) {
         </label>
         <label>
           Cluster
-          <select name="cluster">
+          <select name="cluster" defaultValue={cluster}>
             {clusters.map((c) => (
               <option key={c.id} value={c.id}>
                 {c.name}

@@ -1,0 +1,43 @@
+// The shell line of each change that was made here, newest first.
+import { signal } from "@preact/signals";
+import type { Obj } from "../net/types.ts";
+import { inventory } from "./collection.ts";
+import { type Names, echo } from "./echo.ts";
+
+const KEPT = 200;
+
+export interface Command {
+  id: number;
+  at: string;
+  line: string;
+}
+
+export const commands = signal<Command[]>([]);
+/** The hosts that moves asked for here go to, by task. */
+export const targets = signal<ReadonlyMap<string, string>>(new Map());
+let last = 0;
+
+const names: Names = (id) => {
+  const o = inventory.get<Obj & { vm?: string }>(id);
+  if (!o) return null;
+  const unique = inventory.placed().filter((x) => x.kind === o.kind && x.name === o.name).length === 1;
+  return { name: o.name, kind: o.kind, unique, vm: o.vm ?? null };
+};
+
+export const lineOf = (method: string, path: string, body: unknown): string =>
+  echo(method, path, body, names) ?? `# no cmdlet does this: ${method} /api/v1${path}`;
+
+/** What only looks is no command. */
+const looks = /(-check|\/ha\/test|\/placements)$/;
+
+export function note(method: string, path: string, body: unknown, answer: unknown): void {
+  const task = (answer as { task?: { id: string } } | null)?.task?.id;
+  const host = (body as { host?: string } | undefined)?.host;
+  if (task && host) targets.value = new Map(targets.value).set(task, host);
+  if (looks.test(path) || (body as { simulate?: boolean } | undefined)?.simulate) return;
+  const line = lineOf(method, path, body);
+  commands.value = [{ id: ++last, at: new Date().toISOString(), line }, ...commands.value].slice(0, KEPT);
+}
+
+/** All of them as a script, oldest first. */
+export const script = (): string => [...commands.value].reverse().map((c) => `${c.line}\n`).join("");

@@ -1,0 +1,170 @@
+// A form made from a table of fields. It sends what was changed and nothing else, tells what somebody
+// else changed meanwhile, and shows the shell line of what it is about to do.
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { useRef } from "preact/hooks";
+import { ApiError, call } from "../net/api.ts";
+import type { Obj } from "../net/types.ts";
+import { inventory } from "../store/collection.ts";
+import { lineOf } from "../store/commands.ts";
+import { t } from "../text/en.ts";
+import { Dialog } from "../ui/dialog.tsx";
+
+export type Value = string | number | boolean;
+export type Values = Record<string, Value>;
+
+export interface Field {
+  name: string;
+  label: string;
+  type: "text" | "number" | "check" | "choice" | "area";
+  options?: [value: string, label: string][];
+  min?: number;
+  max?: number;
+  required?: boolean;
+  help?: string;
+  /** What an empty field means to the API, where null is not a choice. */
+  empty?: Value;
+  when?(v: Values): boolean;
+}
+
+/** More fields than these stand in two columns. */
+const MANY = 6;
+
+interface Props {
+  title: string;
+  fields: Field[];
+  /** What is edited; null: it is to be made. */
+  object: Obj | null;
+  initial?: Values;
+  submit: string;
+  request(changed: Values): { method: string; path: string; body?: object };
+  onClose(): void;
+  onDone?(answer: unknown): void;
+  children?: ComponentChildren;
+}
+
+const read = (o: Obj | null | undefined, f: Field): Value => {
+  const v = (o as unknown as Record<string, Value | null> | null | undefined)?.[f.name];
+  return v ?? f.empty ?? (f.type === "check" ? false : "");
+};
+const shown = (f: Field, v: Value): string => (f.type === "choice" ? (f.options?.find(([id]) => id === v)?.[1] ?? String(v)) : String(v));
+
+function Control({ field: f, value, onChange }: { field: Field; value: Value; onChange: (v: Value) => void }) {
+  const common = { name: f.name, required: f.required ?? false };
+  if (f.type === "check") return <input {...common} required={false} type="checkbox" checked={Boolean(value)} onChange={(e) => onChange(e.currentTarget.checked)} />;
+  if (f.type === "choice")
+    return (
+      <select {...common} value={String(value)} onChange={(e) => onChange(e.currentTarget.value)}>
+        {f.options?.map(([id, label]) => (
+          <option key={id} value={id}>
+            {label}
+          </option>
+        ))}
+      </select>
+    );
+  if (f.type === "area") return <textarea {...common} rows={3} value={String(value)} onInput={(e) => onChange(e.currentTarget.value)} />;
+  return (
+    <input
+      {...common}
+      type={f.type}
+      min={f.min}
+      max={f.max}
+      maxLength={f.type === "text" ? 80 : undefined}
+      value={String(value)}
+      onInput={(e) => onChange(f.type === "number" && e.currentTarget.value !== "" ? Number(e.currentTarget.value) : e.currentTarget.value)}
+    />
+  );
+}
+
+export function Form({ title, fields, object, initial, submit, request, onClose, onDone, children }: Props) {
+  const live = object ? inventory.get(object.id) : null;
+  const start = (): Values => Object.fromEntries(fields.map((f) => [f.name, initial?.[f.name] ?? read(object, f)]));
+  const base = useSignal<Values>(start());
+  const values = useSignal<Values>(base.value);
+  const failed = useSignal("");
+  const busy = useSignal(false);
+  const tried = useRef({ body: "", op: "" });
+
+  const visible = fields.filter((f) => !f.when || f.when(values.value));
+  const changed: Values = Object.fromEntries(
+    visible.filter((f) => (object ? values.value[f.name] !== base.value[f.name] : values.value[f.name] !== "" || f.required)).map((f) => [f.name, values.value[f.name] as Value]),
+  );
+  const conflicts = live ? fields.filter((f) => read(live, f) !== base.value[f.name] && read(live, f) !== values.value[f.name]) : [];
+  const gone = object !== null && !live;
+  const nothing = object !== null && !Object.keys(changed).length;
+  const set = (name: string, v: Value): void => {
+    values.value = { ...values.value, [name]: v };
+  };
+  const take = (f: Field): void => {
+    base.value = { ...base.value, [f.name]: read(live, f) };
+    set(f.name, read(live, f));
+  };
+
+  async function send(e: SubmitEvent) {
+    e.preventDefault();
+    if (nothing) return onClose();
+    const r = request(changed);
+    const body = JSON.stringify(r);
+    // The same once more after a lost answer is the same operation.
+    if (tried.current.body !== body) tried.current = { body, op: crypto.randomUUID() };
+    busy.value = true;
+    failed.value = "";
+    try {
+      const answer = await call(r.method, r.path, r.body, tried.current.op);
+      onDone?.(answer);
+      onClose();
+    } catch (err) {
+      failed.value = (err as Error).message;
+      if (err instanceof ApiError && err.status) tried.current = { body: "", op: "" };
+    }
+    busy.value = false;
+  }
+
+  const r = request(changed);
+  return (
+    <Dialog title={title} onClose={onClose} wide={fields.length > MANY}>
+      <form onSubmit={send} class={fields.length > MANY ? "fields two" : "fields"}>
+        {visible.map((f) => (
+          <label key={f.name} class={f.type === "check" ? "check" : ""}>
+            {f.type !== "check" && <span>{f.label}</span>}
+            <Control field={f} value={values.value[f.name] ?? ""} onChange={(v) => set(f.name, v)} />
+            {f.type === "check" && <span>{f.label}</span>}
+            {f.help && <small class="dim">{f.help}</small>}
+          </label>
+        ))}
+        {children}
+        {conflicts.map((f) => (
+          <p key={f.name} class="warn" role="alert">
+            ▲ {t.form.conflict(f.label, shown(f, read(live, f)) || t.vm.none)}{" "}
+            <button type="button" class="small" onClick={() => take(f)}>
+              {t.form.take}
+            </button>
+          </p>
+        ))}
+        {gone && (
+          <p class="problem" role="alert">
+            {t.form.gone}
+          </p>
+        )}
+        <p class="problem" role="alert">
+          {failed.value}
+        </p>
+        {!nothing && !gone && (
+          <p class="line">
+            <span class="dim">{t.form.command}</span> <code>{lineOf(r.method, r.path, r.body)}</code>
+          </p>
+        )}
+        <div class="buttons">
+          <button type="button" onClick={onClose}>
+            {t.form.cancel}
+          </button>
+          {!gone && (
+            <button type="submit" class="primary" disabled={busy.value}>
+              {conflicts.some((f) => f.name in changed) ? t.form.over : submit}
+            </button>
+          )}
+        </div>
+      </form>
+    </Dialog>
+  );
+}
