@@ -127,6 +127,39 @@ written_none(struct held *h)
 }
 
 static void
+on_checked(void *arg, int rc, const struct err *e)
+{
+	struct held *h = arg;
+	struct fence *f = h->f;
+
+	h->making = false;
+	if (rc)
+		failed(h, e);
+	else
+		written_none(h);
+	fence_changed(f);
+}
+
+/* In the empty folder of a mount that is missing there is no claim either: ours would
+ * come back with the mount, and others would wait for it. */
+static void
+check_absent(struct held *h)
+{
+	const struct lease_maker maker = { on_checked, h, h };
+	struct err e = ERR_INIT;
+	struct place p = { .st = NULL };
+	int rc = find_place(h, h->datastore, &p, &e);
+
+	if (!rc)
+		rc = lease_place_check(
+		    p.io, p.ds, &p.area, h->f->terms.length_ms, maker, &e);
+	if (rc)
+		failed(h, &e);
+	else
+		h->making = true;
+}
+
+static void
 written_run(struct held *h)
 {
 	h->phase = CLAIM_RUN;
@@ -182,7 +215,7 @@ on_put(void *arg, int rc, const struct err *e, const struct claim_turn *t)
 	if (t && t->written) {
 		on_written(h);
 	} else if (rc == ERR_NOT_FOUND && h->putting == CLAIM_NONE) {
-		written_none(h);
+		check_absent(h);
 	} else if (rc == ERR_NOT_FOUND &&
 		   (h->stage > CLAIM_AWAITS_RECORD || h->unplaced)) {
 		make_file(h);

@@ -78,15 +78,27 @@ request_drop(void *data)
 /* ---- on the thread ---- */
 
 static int
+run_check(void *data, struct err *e)
+{
+	const struct request *r = data;
+	struct datastore_room room;
+
+	if (datastore_look(r->ds, &room, e))
+		return err_wrap(e, "datastore %s", datastore_name(r->ds));
+	return 0;
+}
+
+static int
 run_make(void *data, struct err *e)
 {
 	const struct request *r = data;
 	AUTO_FREE char *folder = place_of(&r->area);
-	struct datastore_room room;
+	int rc = run_check(data, e);
 
+	if (rc)
+		return rc;
 	*strrchr(folder, '/') = '\0';
-	if (datastore_look(r->ds, &room, e) ||
-	    ds_path_mkdirs(datastore_fd(r->ds), folder, FOLDER_MODE, e))
+	if (ds_path_mkdirs(datastore_fd(r->ds), folder, FOLDER_MODE, e))
 		return err_wrap(e, "datastore %s", datastore_name(r->ds));
 	return area_file_make(r->path, &r->area, e);
 }
@@ -148,6 +160,15 @@ lease_place_make(struct lease_io *io, struct datastore *ds, const struct lease_a
 	static const struct lease_job make = { .run = run_make };
 
 	return submit(io, request_new(ds, a, maker), &make, deadline_ms, e);
+}
+
+int
+lease_place_check(struct lease_io *io, struct datastore *ds, const struct lease_area *a,
+    uint32_t deadline_ms, struct lease_maker maker, struct err *e)
+{
+	static const struct lease_job check = { .run = run_check };
+
+	return submit(io, request_new(ds, a, maker), &check, deadline_ms, e);
 }
 
 int

@@ -32,6 +32,11 @@ struct lease_maker {
 int lease_place_make(struct lease_io *io, struct datastore *ds,
     const struct lease_area *a, uint32_t deadline_ms, struct lease_maker maker,
     struct err *e) WARN_UNUSED;
+/* Is the datastore itself there, so that a file which is not found is none?  The
+ * arguments are those of lease_place_make. */
+int lease_place_check(struct lease_io *io, struct datastore *ds,
+    const struct lease_area *a, uint32_t deadline_ms, struct lease_maker maker,
+    struct err *e) WARN_UNUSED;
 /* Remove it; nobody hears of the end. */
 int lease_place_remove(struct lease_io *io, struct datastore *ds,
     const struct lease_area *a, uint32_t deadline_ms, struct err *e) WARN_UNUSED;

@@ -13,6 +13,7 @@
 #include "host-agent/fence/fence_ping.h"
 #include "host-agent/fence/guard_client.h"
 #include "host-agent/fence/lease_file.h"
+#include "host-agent/storage/datastore.h"
 #include "tests/lib/fence_bed.h"
 
 #define DEAD_MS  FENCE_BED_DEAD_MS
@@ -597,6 +598,33 @@ claims_that_were_deleted_are_made_anew(void **state)
 	fence_bed_until(b, waits_for_host_1, t.host);
 }
 
+static void
+hide(const struct fence_bed *b, const char *name, const char *as)
+{
+	assert_int_equal(rename(fence_bed_file(b, name), fence_bed_file(b, as)), 0);
+}
+
+/* Its datastore is not mounted when it would drop its claim. */
+static void
+a_claim_in_a_mount_that_is_missing_is_not_taken_for_dropped(void **state)
+{
+	struct fence_bed *b = *state;
+	struct fence_host *h = two_with_guest(b, 1);
+	struct fence_try t = { .host = fence_bed_host(b, 2), .guest = 1, .gen = 2 };
+
+	hide(b, ".drover", ".away");
+	hide(b, DATASTORE_MARK, ".mark");
+	fence_host_reap(h, 1, false);
+	fence_bed_pass(b, 2000);
+	assert_true(fence_holds(h->fence, 1));
+	hide(b, ".mark", DATASTORE_MARK);
+	hide(b, ".away", ".drover");
+	fence_try_begin(&t);
+	assert_int_equal(fence_try_end(&t), 0);
+	assert_false(h->fenced);
+	assert_int_equal(h->inc, 1);
+}
+
 /* A guest that runs on the first host under a guard without a deadline. */
 static struct fence_host *
 one_with_late_guest(struct fence_bed *b)
@@ -729,6 +757,7 @@ main(void)
 		TEST(a_guest_that_was_refused_runs_on_at_its_source),
 		TEST(a_claim_follows_the_first_disk),
 		TEST(claims_that_were_deleted_are_made_anew),
+		TEST(a_claim_in_a_mount_that_is_missing_is_not_taken_for_dropped),
 		TEST(a_guest_that_ran_before_comes_under_leases),
 		TEST(a_guest_that_is_not_named_stays_without_leases),
 		TEST(a_claim_that_another_has_leaves_a_guest_as_it_is),
