@@ -1,9 +1,11 @@
 """Three real hosts: a loaded one gives a machine away, rules hold, and a host is emptied live."""
 import math
+import os
+import subprocess
 from typing import Any, Iterator
 
 import pytest
-from conftest import Lab, refused, wait_for
+from conftest import BUILD, Lab, refused, wait_for
 from test_containers import shell
 from test_guests import Service, make, remove, vm
 
@@ -84,6 +86,21 @@ def check_numbers(rec: dict[str, Any]) -> None:
     assert f["net_benefit_mhz_s"] == pytest.approx(benefit + risk - cost, abs=1e-3)
 
 
+def explanation(lab: Lab) -> str:
+    """It is for people: beside the objects, on standard error."""
+    line = [str(BUILD / "bin/drover"), "-c", "Get-DrsRecommendation -Applied -Explain"]
+    env = {**os.environ, "DROVER_SERVERS": str(lab.dir / "etc/servers.json")}
+    return subprocess.run(line, env=env, check=True, capture_output=True, text=True, timeout=120).stderr
+
+
+def check_shown(rec: dict[str, Any], text: str) -> None:
+    """The shell explains with the same numbers."""
+    for side in ("from", "to"):
+        load = rec["factors"][f"{side}_load"]
+        parts = [f"{100 * load[f'{what}_{when}']:5.1f} %" for what in ("cpu", "memory") for when in ("before", "after")]
+        assert "CPU {} -> {}   memory {} -> {}".format(*parts) in text
+
+
 def test_a_loaded_host_gives_one_away(lab: Lab, pair: list[dict[str, Any]]) -> None:
     ids = [m["id"] for m in pair]
     assert len(set(where(lab, *ids))) == 1
@@ -97,6 +114,7 @@ def test_a_loaded_host_gives_one_away(lab: Lab, pair: list[dict[str, Any]]) -> N
         done = [r for r in lab.all("recommendations") if r["state"] == "applied"]
         assert done and done[0]["vm"] in ids and done[0]["reason"] == "fairnessCpuAvg"
         check_numbers(done[0])
+        check_shown(done[0], explanation(lab))
         assert len(done[0]["factors"]["alternatives"]) == 1
         assert all(s.ask("hello") for s in services), "who moved kept its connection"
         for s in services:
