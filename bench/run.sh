@@ -62,6 +62,7 @@ main()
 	"$build/bin/bench_ha"
 	"$build/bin/bench_guard"
 	"$build/bin/bench_stats"
+	"$build/bin/bench_metrics"
 }
 
 main
