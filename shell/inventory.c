@@ -285,9 +285,16 @@ add_named(struct shell *sh, const char *pattern, unsigned kinds, struct items *l
 static int
 fetch_kinds(struct shell *sh, unsigned kinds, struct err *e)
 {
-	for (unsigned k = 1; k < KIND_COUNT_; k++)
-		if (kinds & 1u << k && fetch_kind(sh, (enum obj_kind)k, e) < 0)
+	bool one = !(kinds & (kinds - 1));
+
+	for (unsigned k = 1; k < KIND_COUNT_; k++) {
+		if (!(kinds & 1u << k) || fetch_kind(sh, (enum obj_kind)k, e) == 0)
+			continue;
+		/* An older server does not know every kind. */
+		if (one || e->code != ERR_NOT_FOUND)
 			return e->code;
+		err_clear(e);
+	}
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 """The scripts of docs/scripts do what they say, on a cluster of simulated guests."""
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -140,3 +141,33 @@ def test_inventory_changes(sim: Lab, machines: list[str], tmp_path: Path) -> Non
     finally:
         run(sim, "-c", "Remove-VM fresh -Confirm:$false")
     assert script(sim, "inventory-changes.ps1", "-Seen", seen) == ["- fresh"]
+
+
+@pytest.fixture
+def webs(sim: Lab) -> Iterator[None]:
+    """Three machines that are off, and a pool."""
+    run(sim, "-c", "New-VM -Name 'web-{01..03}' -Template tiny -MemoryMB 128 | Out-Null;"
+                   "New-ResourcePool prod -Location cluster1 | Out-Null")
+    yield
+    run(sim, "-c", "Set-VMHost host-2 -State Connected | Out-Null; Get-VM web-0? | Stop-VM -Kill -Confirm:$false | Out-Null;"
+                   "Get-VM web-0? | Remove-VM -Confirm:$false; Remove-ResourcePool prod -Confirm:$false")
+
+
+def test_tasks_a_line_each(sim: Lab, webs: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines of docs/shell.md, in their order; invented guests never wait for a CPU, nor move by themselves."""
+    page = (ROOT / "docs/shell.md").read_text()
+    part = page[page.index("## Tasks, a line each") : page.index("## The language")]
+    lines = dict(re.findall(r"    # (.*)\n    (.*)\n", part))
+    assert len(lines) == 10
+    monkeypatch.chdir(tmp_path)
+    said = {task: run(sim, "-c", line) for task, line in lines.items() if "Get-History" not in line}
+    of = [said[next(task for task in said if word in task)] for word in
+          ("find", "migrate", "who moved", "plan", "survive", "prod")]
+    found, moved, who, plan, lost, prod = of
+    assert sum("PoweredOn" in line for line in found) == 3
+    assert any(line.startswith("web-0") for line in moved)
+    assert any("admin" in line and "to host-2" in line for line in who)
+    assert sum(line.startswith("web-0") and "host-2" in line for line in plan) == 3 and "Maintenance" in plan[-1]
+    assert lost == [], "two of three hosts are enough"
+    assert "0.500" in prod[-1]
+    assert (tmp_path / "cpu.csv").exists()

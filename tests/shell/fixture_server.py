@@ -5,6 +5,7 @@ It keeps what is changed in memory, ends tasks after some polls, and misbehaves 
 World's fail and drop say.
 """
 
+import datetime
 import http.server
 import json
 import os
@@ -179,6 +180,13 @@ def check(body: dict, required: list[str], optional: list[str]) -> None:
 
 def wild(pattern: str, s: str) -> bool:
     return re.fullmatch(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), s, re.I) is not None
+
+
+def is_wanted(event: dict, q: dict) -> bool:
+    ms = datetime.datetime.fromisoformat(event["time"]).timestamp() * 1000
+    types = q.get("types", "*").split(",")
+    return (any(wild(t, event[key]) for t in types for key in ("type", "severity"))
+            and int(q.get("start", 0)) <= ms <= int(q.get("end", 1 << 60)))
 
 
 class Api:
@@ -411,7 +419,7 @@ class Api:
             case ("POST", "placements"):
                 return self.placement(body)
             case ("GET", "events"):
-                items = [e for e in self.w.events if q.get("entity") in (None, e["entity"])]
+                items = [e for e in self.w.events if q.get("entity") in (None, e["entity"]) and is_wanted(e, q)]
                 return 200, {"items": items[:int(q.get("limit", 100))], "next": None}
             case ("PUT", "datastores", _, "content"):
                 return self.upload(q["path"], int(q["offset"]), raw)
@@ -547,13 +555,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with self.lock:
             try:
                 parts = url.path.removeprefix("/api/v1/").split("/")
-                self.world.requests.add((method, "/" + "/".join(parts), (*body, *q)))
+                request = (method, "/" + "/".join(parts), (*body, *q))
                 if self.world.fail > 0 and method != "GET":
                     self.world.fail -= 1
                     raise Refused(503, "unavailable", "the database is away")
                 if not self.authorised(parts, method, body):
                     return
                 status, answer = self.change(method, parts, q, body, raw)
+                self.world.requests.add(request)
                 if self.world.drop > 0 and method != "GET":
                     self.world.drop -= 1
                     self.close_connection = True

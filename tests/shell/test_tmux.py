@@ -108,6 +108,12 @@ def search(s: Screen) -> None:
     s.expect(r"^drover> 'needle ' \+ 1$")
 
 
+def again(s: Screen) -> None:
+    """What was typed, as a script."""
+    s.run("'seven ' + 7", "^seven 7$")
+    s.run('(Get-History | ? CommandLine -like *seven* | select -First 1).CommandLine | Set-Content "$HOME/again.ps1"; & "$HOME/again.ps1"', "^seven 7$")
+
+
 def interrupt(s: Screen) -> None:
     s.run("$i = 0; while ($true) { $i++; if ($i -eq 5) { 'going' } }", "^going$")
     s.keys("C-c")
@@ -161,7 +167,7 @@ def main() -> int:
         try:
             s.expect("^drover>")
             connect(s, server.server_address[1])
-            for step in (complete, search, interrupt, resize, paste):
+            for step in (complete, search, again, interrupt, resize, paste):
                 step(s)
                 print(f"{step.__name__}: as it should be")
         finally:
