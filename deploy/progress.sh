@@ -4,7 +4,7 @@
 # Sourced, never run.  From progress_begin on, everything that commands print goes into
 # the log; what the user is to see is written with say.
 
-progress_log='' progress_count=0 progress_done=0 progress_title='' progress_mark=0
+progress_log='' progress_out='' progress_count=0 progress_done=0 progress_title='' progress_mark=0
 
 # Count steps lie ahead; the log is appended to.
 progress_begin()
@@ -12,6 +12,7 @@ progress_begin()
 	progress_log=$1 progress_count=$2
 	mkdir -p "${progress_log%/*}"
 	exec 3>&1 >>"$progress_log" 2>&1
+	progress_out=$(readlink "/proc/$$/fd/3")
 	trap progress_report EXIT
 }
 
@@ -36,11 +37,24 @@ step()
 	progress_title=''
 }
 
+# A step that calls exit ends us with its redirection in force: then what was put aside for
+# it is looked for.
+progress_reopen()
+{
+	local fd
+	if ! { : >&3; } 2>/dev/null; then
+		for fd in "/proc/$$/fd/"*; do
+			[[ $(readlink "$fd") != "$progress_out" ]] || exec 3>&"${fd##*/}"
+		done
+	fi
+}
+
 progress_report()
 {
 	local rc=$?
 	trap - EXIT
 	[[ $rc -ne 0 && -n $progress_title ]] || exit "$rc"
+	progress_reopen
 	{
 		printf 'failed\n\n%s: step %d of %d, "%s", failed:\n' "${0##*/}" \
 			"$progress_done" "$progress_count" "$progress_title"

@@ -179,3 +179,15 @@ def test_destroy_leaves_nothing(lab: Quickstart) -> None:
     assert traces(name, lab.dir) == []
     book = lab.home / ".config/drover/servers.json"
     assert not book.exists() or json.loads(book.read_text())["servers"] == {}
+
+
+@pytest.mark.parametrize("how", ["exit 1", "false"])
+def test_a_step_that_fails_is_told(tmp_path: Path, how: str) -> None:
+    script = f"""set -e
+        source "{ROOT}/deploy/progress.sh"
+        progress_begin "{tmp_path}/log" 1
+        fails() {{ echo "this is why"; {how}; }}
+        step "a title" fails"""
+    ran = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert 'step 1 of 1, "a title", failed' in ran.stdout and "this is why" in ran.stdout
