@@ -3,12 +3,17 @@
 #
 #     bench/run.sh [BUILD-DIR]     default: build, made from the preset release if absent
 #
-# Needs root.  All else that is said goes to standard error.
+# DROVER_SCENARIOS=DIR: what plans are measured on, too (bench_balance.py), and for a day
+# that is replayed (bench_replay.py) DIR/day/scenario.drs, series.txt and scale.
+#
+# Needs root.  All else that is said goes to standard error.  One that fails does not keep
+# the others from being made; those are named at the end, and the exit code is 1.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=${1:-$root/build}
 work=''
+failed=()
 
 clean_up()
 {
@@ -28,41 +33,50 @@ make_programs()
 	cmake --build --preset release >&2
 }
 
-# One that cannot count here (77) has said why, and the others go on.
-if_possible()
+# One that cannot count here (77) has said why.
+measure()
 {
-	"$@" || (($? == 77))
+	local rc=0
+	"$@" || rc=$?
+	((rc == 0 || rc == 77)) || failed+=("${1##*/} ($rc)")
+}
+
+in_lab()
+{
+	measure "$root/bench/bench_$1.py" --lab "$work/lab"
+}
+
+plans()
+{
+	local scenarios=${DROVER_SCENARIOS:-}
+	[[ $scenarios ]] || return 0
+	measure "$root/bench/bench_balance.py" "$build/bin/drover-plan" "$scenarios"
+	[[ -d $scenarios/day ]] || return 0
+	measure "$root/bench/bench_replay.py" "$build/bin/drover-plan" "$scenarios/day/scenario.drs" \
+		"$scenarios/day/series.txt" "$(cat "$scenarios/day/scale")"
 }
 
 main()
 {
+	local name
 	make_programs
 	work=$(mktemp -d "${TMPDIR:-/tmp}/drover-bench-XXXXXX")
 	trap clean_up EXIT
 	chmod 755 "$work"
 	"$root/deploy/quickstart" --dir "$work/lab" --build-dir "$build" --no-save up >&2
-	"$root/bench/bench_idle.py" --lab "$work/lab"
-	"$root/bench/bench_api.py" --lab "$work/lab"
-	"$root/bench/bench_watch.py" --lab "$work/lab"
-	"$root/bench/bench_deploy.py" --lab "$work/lab"
-	"$root/bench/bench_migrate.py" --lab "$work/lab"
-	"$root/bench/bench_clone.py" --lab "$work/lab"
-	"$root/bench/bench_snapshot.py" --lab "$work/lab"
-	"$root/bench/bench_exec.py" --lab "$work/lab"
-	"$root/bench/bench_ct_start.py" --lab "$work/lab"
-	"$root/bench/bench_ct_idle.py" --lab "$work/lab"
-	"$root/bench/bench_ct_move.py" --lab "$work/lab"
-	"$root/bench/bench_neighbour.py" --lab "$work/lab"
-	if_possible "$root/bench/bench_pools.py" --lab "$work/lab"
-	if_possible "$root/bench/bench_memory.py" --lab "$work/lab"
-	"$build/bin/bench_sched"
-	"$build/bin/bench_shell"
-	"$root/bench/bench_shell_list.py" "$build/bin/drover"
-	"$build/bin/bench_channel"
-	"$build/bin/bench_ha"
-	"$build/bin/bench_guard"
-	"$build/bin/bench_stats"
-	"$build/bin/bench_metrics"
+	for name in idle api watch deploy migrate clone snapshot exec ct_start ct_idle ct_move \
+		neighbour pools memory; do
+		in_lab "$name"
+	done
+	for name in sched shell channel ha guard stats metrics; do
+		measure "$build/bin/bench_$name"
+	done
+	measure "$root/bench/bench_shell_list.py" "$build/bin/drover"
+	plans
+	((${#failed[@]} == 0)) || {
+		printf 'bench/run.sh: failed: %s\n' "${failed[*]}" >&2
+		return 1
+	}
 }
 
 main
