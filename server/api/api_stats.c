@@ -1,140 +1,72 @@
 /*
  * How objects fare: samples by object, counter and time.
  */
-#include <math.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/str.h"
 #include "server/api/api_int.h"
+#include "server/api/api_pieces.h"
 #include "server/api/api_stat_ask.h"
+#include "server/api/stat_text.h"
 #include "server/inventory/inv_place.h"
 #include "server/stats/rrd_file.h"
 #include "server/stats/stat_digest.h"
 #include "server/stats/stat_group.h"
 
-#define MS_PER_S        UINT64_C(1000)
-#define DIGITS          7
-#define PERCENTILES_MAX 8u
+/* Values in one answer from which on it goes in pieces. */
+#define VALUES_WHOLE 20000u
+#define PIECE        65536u
 
 struct stats_call {
 	struct api_call *call;
-	bool csv, extremes;
-	double percentiles[PERCENTILES_MAX];
-	size_t n_percentiles;
+	struct stat_text text;
+	struct stat_answer *kept; /* of an answer in pieces */
 };
 
-/* ---- the answer, which is long: as text at once ---- */
+/* ---- the answer ---- */
 
-static void
-add_value(struct str *b, float v, const char *gap)
+static bool
+on_more(void *arg, struct str *out)
 {
-	if (isnan(v))
-		str_add(b, gap);
-	else
-		str_addf(b, "%.*g", DIGITS, (double)v);
+	struct stats_call *x = arg;
+
+	return stat_text_more(&x->text, PIECE, out);
 }
 
 static void
-add_values(struct str *b, const char *key, const float *v, size_t n)
+on_end(void *arg)
 {
-	str_addf(b, ",\"%s\":[", key);
-	for (size_t i = 0; i < n; i++) {
-		if (i)
-			str_addc(b, ',');
-		add_value(b, v[i], "null");
-	}
-	str_addc(b, ']');
+	struct stats_call *x = arg;
+
+	free(x->kept);
+	free(x);
 }
 
-/* Of the values that are answered. */
-static void
-add_percentiles(const struct stats_call *x, struct str *b, const float *v, size_t n)
-{
-	AUTO_FREE float *room = xcalloc(n + 1, sizeof(*room));
-	size_t known = stat_known(v, n, room);
-
-	if (!x->n_percentiles)
-		return;
-	str_add(b, ",\"percentiles\":{");
-	for (size_t i = 0; i < x->n_percentiles; i++) {
-		str_addf(b, "%s\"p%g\":", i ? "," : "", x->percentiles[i]);
-		add_value(b, stat_percentile(room, known, x->percentiles[i]), "null");
-	}
-	str_addc(b, '}');
-}
-
-static void
-write_json(const struct stats_call *x, const struct stat_answer *a, struct str *b)
-{
-	char id[OBJ_ID_TEXT], time[32];
-
-	str_addf(b, "{\"interval_s\":%u,\"first\":\"%s\",\"count\":%zu,\"series\":[",
-	    a->interval_s, clock_text(a->first_s * MS_PER_S, time), a->n_values);
-	for (size_t i = 0; i < a->n_series; i++) {
-		const struct stat_series *s = &a->series[i];
-
-		str_addf(b,
-		    "%s{\"object\":\"%s\",\"counter\":\"%s\",\"unit\":\"%s\","
-		    "\"instance\":\"\"",
-		    i ? "," : "", obj_id_text(s->id, id), s->metric->name,
-		    s->metric->sign);
-		add_values(b, "values", s->values.average, a->n_values);
-		if (x->extremes) {
-			add_values(b, "min", s->values.min, a->n_values);
-			add_values(b, "max", s->values.max, a->n_values);
-		}
-		add_percentiles(x, b, s->values.average, a->n_values);
-		str_addc(b, '}');
-	}
-	str_add(b, "]}");
-}
-
-static void
-write_csv(const struct stats_call *x, const struct stat_answer *a, struct str *b)
-{
-	char id[OBJ_ID_TEXT], time[32];
-
-	str_addf(
-	    b, "time,object,counter,unit,value%s\r\n", x->extremes ? ",min,max" : "");
-	for (size_t i = 0; i < a->n_series * a->n_values; i++) {
-		const struct stat_series *s = &a->series[i / a->n_values];
-		size_t k = i % a->n_values;
-		uint64_t at_s = a->first_s + k * a->interval_s;
-
-		str_addf(b, "%s,%s,%s,%s,", clock_text(at_s * MS_PER_S, time),
-		    obj_id_text(s->id, id), s->metric->name, s->metric->sign);
-		add_value(b, s->values.average[k], "");
-		if (x->extremes) {
-			str_addc(b, ',');
-			add_value(b, s->values.min[k], "");
-			str_addc(b, ',');
-			add_value(b, s->values.max[k], "");
-		}
-		str_add(b, "\r\n");
-	}
-}
+static const struct piece_source pieces = { on_more, on_end };
 
 static void
 on_answer(void *arg, int rc, const struct err *e, const struct stat_answer *a)
 {
 	struct stats_call *x = arg;
+	const char *type = x->text.csv ? "text/csv; charset=utf-8" : "application/json";
 	struct str b = STR_INIT;
 	size_t n;
 
 	if (rc) {
 		api_reply_err(x->call, e);
-		free(x);
+		on_end(x);
 		return;
 	}
-	if (x->csv)
-		write_csv(x, a, &b);
-	else
-		write_json(x, a, &b);
+	x->text.a = a;
+	if (a->n_series * a->n_values > VALUES_WHOLE) {
+		x->text.a = x->kept = stat_answer_copy(a);
+		api_reply_pieces(x->call, type, &pieces, x);
+		return;
+	}
+	(void)stat_text_more(&x->text, SIZE_MAX, &b);
 	n = b.len;
-	api_reply_text(x->call, x->csv ? "text/csv; charset=utf-8" : "application/json",
-	    str_take(&b), n);
-	free(x);
+	api_reply_text(x->call, type, str_take(&b), n);
+	on_end(x);
 }
 
 /* ---- the question ---- */
@@ -146,7 +78,7 @@ read_percentiles(struct stats_call *x, struct err *e)
 	AUTO_FREE char *copy = xstrdup(list ? list : "");
 	char *rest = copy;
 
-	if (*copy && x->csv)
+	if (*copy && x->text.csv)
 		return err_set(
 		    e, ERR_INVALID, "percentiles: CSV has no place for them");
 	for (char *word; (word = strsep(&rest, ",")) != NULL;) {
@@ -155,15 +87,15 @@ read_percentiles(struct stats_call *x, struct err *e)
 
 		if (!*word)
 			continue;
-		if (x->n_percentiles == PERCENTILES_MAX)
+		if (x->text.n_percentiles == STAT_PERCENTILES_MAX)
 			return err_set(e, ERR_TOO_LARGE,
 			    "percentiles: at most %u may be asked for at once",
-			    PERCENTILES_MAX);
+			    STAT_PERCENTILES_MAX);
 		if (stat_by_parse(name, &by, NULL))
 			return err_set(e, ERR_INVALID,
 			    "percentiles: more than 0 and up to 100, not \"%.40s\"",
 			    word);
-		x->percentiles[x->n_percentiles++] = by.percent;
+		x->text.percentiles[x->text.n_percentiles++] = by.percent;
 	}
 	return 0;
 }
@@ -176,7 +108,7 @@ read_form(struct stats_call *x, struct err *e)
 	if (format && !str_same(format, "json") && !str_same(format, "csv"))
 		return err_set(
 		    e, ERR_INVALID, "format: json or csv, not \"%.40s\"", format);
-	x->csv = str_same(format, "csv");
+	x->text.csv = str_same(format, "csv");
 	return read_percentiles(x, e);
 }
 
@@ -282,7 +214,7 @@ api_stats(struct api_call *c)
 	ask.n_counters = a->n_counters;
 	x = xcalloc(1, sizeof(*x));
 	x->call = c;
-	x->extremes = ask.want.points != 0;
+	x->text.extremes = ask.want.points != 0;
 	rc = read_form(x, &e);
 	if (!rc)
 		rc = group && *group ? ask_groups(x, a, &ask, &e)

@@ -1,6 +1,7 @@
 #include "server/stats/stat_query.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "loop/post.h"
@@ -209,4 +210,30 @@ stats_query(struct stats *s, const struct stat_ask *ask, stat_query_fn done, voi
 	if (rc)
 		query_free(q);
 	return rc;
+}
+
+struct stat_answer *
+stat_answer_copy(const struct stat_answer *a)
+{
+	size_t each = 3 * a->n_values;
+	size_t lists = sizeof(*a) + a->n_series * sizeof(struct stat_series);
+	struct stat_answer *copy =
+	    xmalloc(lists + (a->n_series * each + 1) * sizeof(float));
+	struct stat_series *series = (struct stat_series *)(void *)(copy + 1);
+	float *v = (float *)(void *)((char *)copy + lists);
+
+	*copy = *a;
+	copy->series = series;
+	for (size_t i = 0; i < a->n_series; i++, v += each) {
+		const struct stat_reduced *from = &a->series[i].values;
+		const size_t size = a->n_values * sizeof(float);
+
+		series[i] = a->series[i];
+		series[i].values =
+		    (struct stat_reduced){ v, v + a->n_values, v + 2 * a->n_values };
+		memcpy(series[i].values.average, from->average, size);
+		memcpy(series[i].values.min, from->min, size);
+		memcpy(series[i].values.max, from->max, size);
+	}
+	return copy;
 }

@@ -34,6 +34,9 @@ struct stat_answer {
 	size_t n_series;
 };
 
+/* A copy of all of it; free() it. */
+struct stat_answer *stat_answer_copy(const struct stat_answer *a);
+
 /* a is borrowed; NULL with an error. */
 typedef void (*stat_query_fn)(
     void *arg, int rc, const struct err *e, const struct stat_answer *a);
