@@ -45,7 +45,7 @@ async function answer(route, build, api) {
 
 /** Serve build to page. The watch given back: send to all subscriptions of a kind, or cut the line. */
 export async function serve(page, build, items, api = () => null) {
-  const watch = { boot: "b1", rev: 10, socket: null, subs: new Map(), items, opened: 0 };
+  const watch = { boot: "b1", rev: 10, socket: null, subs: new Map(), items, others: {} };
   const session = { user: "admin", role: "administrator", csrf: "c", expires_at: when };
   await page.route(`${ORIGIN}/**`, (route) =>
     answer(route, build, (method, path, request) => {
@@ -58,13 +58,12 @@ export async function serve(page, build, items, api = () => null) {
   );
   await page.routeWebSocket(`wss://drover.test/api/v1/watch`, (ws) => {
     watch.socket = ws;
-    watch.opened++;
     watch.subs = new Map();
     ws.onMessage((text) => {
       const m = JSON.parse(text);
       if (m.type !== "sub") return;
       watch.subs.set(m.kind, m.id);
-      const all = m.kind === "inventory" ? watch.items : [];
+      const all = m.kind === "inventory" ? watch.items : (watch.others[m.kind] ?? []);
       for (let i = 0; i === 0 || i < all.length; i += 400)
         ws.send(JSON.stringify({ type: "snap", id: m.id, rev: watch.rev, items: all.slice(i, i + 400), last: i + 400 >= all.length }));
     });

@@ -11,7 +11,12 @@ const offered = (o: Partial<Vm> | Partial<Host>): string =>
   actionsFor(o as Obj)
     .map((a) => a.id)
     .join(" ");
-const guest = (guest_type: Vm["guest_type"], power_state: PowerState): Partial<Vm> => ({ kind: "vm", lifecycle: "ready", guest_type, power_state });
+const guest = (guest_type: Vm["guest_type"], power_state: PowerState): Partial<Vm> => ({
+  kind: "vm",
+  lifecycle: "ready",
+  guest_type,
+  power_state,
+});
 
 test("a machine that runs is offered all it can", () => {
   as("operator");

@@ -17,8 +17,14 @@ test("an address is read back as it was written", () => {
 test("the palette prefers whole names and beginnings of words", () => {
   const entry = (text: string, weight = 0): Entry => ({ key: text, text, hint: "", icon: "", weight });
   const all = ["new-web", "web-01", "web", "Power on web-01"].map((x) => entry(x));
-  assert.deepEqual(find(all, "web", 9).map((e) => e.text), ["web", "web-01", "new-web", "Power on web-01"]);
-  assert.deepEqual(find(all, "01 power", 9).map((e) => e.text), ["Power on web-01"]);
+  assert.deepEqual(
+    find(all, "web", 9).map((e) => e.text),
+    ["web", "web-01", "new-web", "Power on web-01"],
+  );
+  assert.deepEqual(
+    find(all, "01 power", 9).map((e) => e.text),
+    ["Power on web-01"],
+  );
   assert.equal(score("abc", "x"), 0);
 });
 
@@ -30,8 +36,21 @@ test("the deviation is the population's", () => {
 });
 
 test("tiles fill their card, each by its weight", () => {
-  const tiles = squarify([{ id: "a", weight: 6 }, { id: "b", weight: 3 }, { id: "c", weight: 1 }], 10, 20, 100, 50);
-  assert.deepEqual(tiles.map((b) => Math.round(b.w * b.h)), [3000, 1500, 500]);
+  const tiles = squarify(
+    [
+      { id: "a", weight: 6 },
+      { id: "b", weight: 3 },
+      { id: "c", weight: 1 },
+    ],
+    10,
+    20,
+    100,
+    50,
+  );
+  assert.deepEqual(
+    tiles.map((b) => Math.round(b.w * b.h)),
+    [3000, 1500, 500],
+  );
   for (const b of tiles) assert.ok(b.x >= 10 && b.y >= 20 && b.x + b.w < 110.001 && b.y + b.h < 70.001);
 });
 
@@ -46,7 +65,12 @@ test("cards fill the width, and free room stays free", () => {
 });
 
 test("figures have times, units and gaps", () => {
-  const s = { interval_s: 20, first: "2026-01-01T00:00:20.000Z", count: 2, series: [{ object: "vm-1", counter: "c", unit: "%", instance: "", values: [null, null] }] };
+  const s = {
+    interval_s: 20,
+    first: "2026-01-01T00:00:20.000Z",
+    count: 2,
+    series: [{ object: "vm-1", counter: "c", unit: "%", instance: "", values: [null, null] }],
+  };
   assert.deepEqual(timesOf(s), [1767225620, 1767225640]);
   assert.ok(isEmpty(s));
   assert.equal(readable(1536, "KB"), "1.5 MB");
@@ -54,5 +78,5 @@ test("figures have times, units and gaps", () => {
 });
 
 test("an export holds no formulas", () => {
-  assert.equal(csv([["=1+1", 'a"b', -5]]), "'=1+1,\"a\"\"b\",-5\r\n");
+  assert.equal(csv([["=1+1", 'a"b', -5]]), '\'=1+1,"a""b",-5\r\n');
 });

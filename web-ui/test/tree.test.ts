@@ -38,7 +38,15 @@ test("rows tell their place among their siblings", () => {
   const rows = treeRows(buildTree(objects, "hosts"), new Set(["dc-1", "cluster-1"]), false);
   assert.deepEqual(
     rows.map((r) => [r.name, r.position, r.siblings, r.open]),
-    [["dc", 1, 1, true], ["apps", 1, 4, null], ["nothing", 2, 4, null], ["c", 3, 4, true], ["h2", 1, 2, false], ["h10", 2, 2, null], ["db", 4, 4, null]],
+    [
+      ["dc", 1, 1, true],
+      ["apps", 1, 4, null],
+      ["nothing", 2, 4, null],
+      ["c", 3, 4, true],
+      ["h2", 1, 2, false],
+      ["h10", 2, 2, null],
+      ["db", 4, 4, null],
+    ],
   );
 });
 
@@ -48,6 +56,12 @@ test("the way to an object", () => {
 });
 
 test("ten thousand objects make a tree in a moment", () => {
-  const many = [...objects, ...Array.from({ length: 10_000 }, (_, i) => ({ id: `vm-${i + 10}`, kind: "vm", name: `m${i}`, parent: "dc-1", host: "host-10" }) as Leaf)];
+  const many = [
+    ...objects,
+    ...Array.from(
+      { length: 10_000 },
+      (_, i) => ({ id: `vm-${i + 10}`, kind: "vm", name: `m${i}`, parent: "dc-1", host: "host-10" }) as Leaf,
+    ),
+  ];
   assert.equal(treeRows(buildTree(many, "hosts"), new Set(), true).length, 10_008);
 });

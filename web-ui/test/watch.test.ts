@@ -58,7 +58,10 @@ test("snapshot in chunks, then deltas", () => {
   s.get({ type: "snap", id: 1, rev: 5, items: [{ id: "vm-2", kind: "vm", name: "b" }], last: true });
   assert.equal(vms.all("vm").length, 2);
   s.get({ type: "delta", id: 1, rev: 6, set: { "vm-1": { name: "c" }, "vm-3": { kind: "vm", name: "n" } }, del: ["vm-2"] });
-  assert.deepEqual(vms.all("vm").map((v) => `${v.id} ${v.name}`), ["vm-1 c", "vm-3 n"]);
+  assert.deepEqual(
+    vms.all("vm").map((v) => `${v.id} ${v.name}`),
+    ["vm-1 c", "vm-3 n"],
+  );
 });
 
 test("a lost link resumes by revision; another server gets no revision", () => {

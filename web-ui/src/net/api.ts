@@ -73,7 +73,6 @@ export async function call<T>(method: string, path: string, body?: unknown, op: 
   return answer;
 }
 
-export const login = (user: string, password: string) =>
-  call<Session>("POST", "/sessions", { user, password });
+export const login = (user: string, password: string) => call<Session>("POST", "/sessions", { user, password });
 export const currentSession = () => call<Session>("GET", "/sessions/current");
 export const logout = () => call<object>("DELETE", "/sessions/current");

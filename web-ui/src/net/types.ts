@@ -8,14 +8,7 @@ export interface Obj {
   created_at: string;
 }
 
-export type PowerState =
-  | "powered_off"
-  | "starting"
-  | "powered_on"
-  | "paused"
-  | "stalled"
-  | "suspended"
-  | "unknown";
+export type PowerState = "powered_off" | "starting" | "powered_on" | "paused" | "stalled" | "suspended" | "unknown";
 
 export type GuestType = "machine" | "container";
 

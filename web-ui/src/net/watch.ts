@@ -12,7 +12,7 @@ export interface Frame {
   t?: number;
 }
 
-export type SubKind = "inventory" | "tasks" | "events";
+export type SubKind = "inventory" | "tasks" | "events" | "alarms";
 
 export interface Sink {
   /** Everything there is; what is not in it is gone. */
@@ -45,8 +45,7 @@ export class Watch {
   constructor(
     private readonly url: string,
     private readonly onLink: (l: Link, why: string) => void,
-    private readonly makeSocket: (url: string) => WebSocket = (u) =>
-      new WebSocket(u, "drover.v1"),
+    private readonly makeSocket: (url: string) => WebSocket = (u) => new WebSocket(u, "drover.v1"),
   ) {}
 
   subscribe(kind: SubKind, sink: Sink): void {
@@ -111,10 +110,13 @@ export class Watch {
   }
 
   private receive(f: Frame): void {
-    if (f.type === "hello") return this.greet(f);
-    if (f.type === "ping") return this.send({ type: "pong", t: f.t });
     const sub = this.subs.get(f.id ?? 0);
-    if (!sub) return;
+    if (f.type === "hello") this.greet(f);
+    else if (f.type === "ping") this.send({ type: "pong", t: f.t });
+    else if (sub) this.feed(f, sub);
+  }
+
+  private feed(f: Frame, sub: Sub): void {
     switch (f.type) {
       case "snap":
         sub.pending.push(...(f.items ?? []));
@@ -122,15 +124,18 @@ export class Watch {
         sub.rev = f.rev ?? -1;
         sub.sink.snapshot(sub.pending);
         sub.pending = [];
-        return;
+        break;
       case "delta":
         sub.rev = f.rev ?? sub.rev;
-        return sub.sink.delta(f.set ?? {}, f.del ?? []);
+        sub.sink.delta(f.set ?? {}, f.del ?? []);
+        break;
       case "event":
-        return sub.sink.item?.(f.item);
+        sub.sink.item?.(f.item);
+        break;
       case "resync":
         sub.rev = -1;
-        return this.ask(f.id ?? 0, sub, false);
+        this.ask(f.id ?? 0, sub, false);
+        break;
     }
   }
 }

@@ -40,4 +40,8 @@ export function note(method: string, path: string, body: unknown, answer: unknow
 }
 
 /** All of them as a script, oldest first. */
-export const script = (): string => [...commands.value].reverse().map((c) => `${c.line}\n`).join("");
+export const script = (): string =>
+  [...commands.value]
+    .reverse()
+    .map((c) => `${c.line}\n`)
+    .join("");

@@ -4,8 +4,22 @@ import type { Obj } from "../net/types.ts";
 import { type Action, perform } from "./actions.ts";
 
 export type DialogName =
-  | "migrate" | "snapshots" | "clone" | "counters" | "edit-vm" | "edit-pool" | "edit-cluster" | "edit-template"
-  | "rename" | "new-vm" | "new-pool" | "new-rule" | "new-folder" | "add-host" | "maintenance" | "task";
+  | "migrate"
+  | "snapshots"
+  | "clone"
+  | "counters"
+  | "edit-vm"
+  | "edit-pool"
+  | "edit-cluster"
+  | "edit-template"
+  | "rename"
+  | "new-vm"
+  | "new-pool"
+  | "new-rule"
+  | "new-folder"
+  | "add-host"
+  | "maintenance"
+  | "task";
 
 export const opened = signal<{ name: DialogName; objects: Obj[] } | null>(null);
 export const asking = signal<{ action: Action; objects: Obj[] } | null>(null);

@@ -1,16 +1,22 @@
 // The shell line of each change: what one would type for it. Pure; a test holds every cmdlet and
 // parameter that is written here against docs/cmdlets.md.
-export interface Names {
-  /** The name of an object, and whether another of its kind has the same. */
-  (id: string): { name: string; kind: string; unique: boolean; vm?: string | null } | null;
-}
+/** The name of an object, and whether another of its kind has the same. */
+export type Names = (id: string) => { name: string; kind: string; unique: boolean; vm?: string | null } | null;
 
 type Body = Record<string, unknown>;
 type Say = (m: string[], body: Body, o: (id: unknown) => string, names: Names) => string | null;
 
 const getters: Record<string, string> = {
-  vm: "Get-VM", host: "Get-VMHost", cluster: "Get-Cluster", pool: "Get-ResourcePool", datastore: "Get-Datastore",
-  template: "Get-Template", network: "Get-VirtualPortGroup", snap: "Get-Snapshot", rule: "Get-DrsRule", folder: "Get-Folder",
+  vm: "Get-VM",
+  host: "Get-VMHost",
+  cluster: "Get-Cluster",
+  pool: "Get-ResourcePool",
+  datastore: "Get-Datastore",
+  template: "Get-Template",
+  network: "Get-VirtualPortGroup",
+  snap: "Get-Snapshot",
+  rule: "Get-DrsRule",
+  folder: "Get-Folder",
 };
 
 export function quote(text: string): string {
@@ -19,24 +25,62 @@ export function quote(text: string): string {
 
 /** snake_case of the API into the words of PowerShell where they are not the same. */
 const words: Record<string, string> = {
-  num_cpu: "NumCpu", memory_mb: "MemoryMB", notes: "Notes", name: "Name",
-  cpu_shares_level: "CpuSharesLevel", cpu_shares: "NumCpuShares", cpu_reservation_mhz: "CpuReservationMhz", cpu_limit_mhz: "CpuLimitMhz",
-  mem_shares_level: "MemSharesLevel", mem_shares: "NumMemShares", mem_reservation_mb: "MemReservationMB", mem_limit_mb: "MemLimitMB",
-  cpu_expandable: "CpuExpandableReservation", mem_expandable: "MemExpandableReservation", scalable_shares: "ScalableShares",
-  drs_enabled: "DrsEnabled", drs_automation_level: "DrsAutomationLevel", drs_threshold: "DrsMigrationThreshold", drs_automation: "DrsAutomationLevel",
-  dpm_automation: "PowerManagement", ha_enabled: "HAEnabled", ha_admission: "HAAdmissionControlPolicy", ha_failover_level: "HAFailoverLevel",
-  ha_restart_priority: "HARestartPriority", ha_isolation_response: "HAIsolationResponse",
-  memory_overcommit_permille: "MemoryOvercommitPermille", vcpus_per_core: "VCpusPerCore",
-  swap_limit_mb: "SwapMB", pids_limit: "ProcessLimit", io_weight: "IoWeight", enabled: "Enabled", disk_mb: "DiskMB",
-  ip_address: "IPAddress", host_name: "HostName", full: "FullClone", power_on: "PowerOn", custspec: "OSCustomizationSpec",
-  datastore: "Datastore", pool: "ResourcePool", cluster: "ResourcePool", host: "VMHost", network: "NetworkName",
+  num_cpu: "NumCpu",
+  memory_mb: "MemoryMB",
+  notes: "Notes",
+  name: "Name",
+  cpu_shares_level: "CpuSharesLevel",
+  cpu_shares: "NumCpuShares",
+  cpu_reservation_mhz: "CpuReservationMhz",
+  cpu_limit_mhz: "CpuLimitMhz",
+  mem_shares_level: "MemSharesLevel",
+  mem_shares: "NumMemShares",
+  mem_reservation_mb: "MemReservationMB",
+  mem_limit_mb: "MemLimitMB",
+  cpu_expandable: "CpuExpandableReservation",
+  mem_expandable: "MemExpandableReservation",
+  scalable_shares: "ScalableShares",
+  drs_enabled: "DrsEnabled",
+  drs_automation_level: "DrsAutomationLevel",
+  drs_threshold: "DrsMigrationThreshold",
+  drs_automation: "DrsAutomationLevel",
+  dpm_automation: "PowerManagement",
+  ha_enabled: "HAEnabled",
+  ha_admission: "HAAdmissionControlPolicy",
+  ha_failover_level: "HAFailoverLevel",
+  ha_restart_priority: "HARestartPriority",
+  ha_isolation_response: "HAIsolationResponse",
+  memory_overcommit_permille: "MemoryOvercommitPermille",
+  vcpus_per_core: "VCpusPerCore",
+  swap_limit_mb: "SwapMB",
+  pids_limit: "ProcessLimit",
+  io_weight: "IoWeight",
+  enabled: "Enabled",
+  disk_mb: "DiskMB",
+  ip_address: "IPAddress",
+  host_name: "HostName",
+  full: "FullClone",
+  power_on: "PowerOn",
+  custspec: "OSCustomizationSpec",
+  datastore: "Datastore",
+  pool: "ResourcePool",
+  cluster: "ResourcePool",
+  host: "VMHost",
+  network: "NetworkName",
 };
 const values: Record<string, string> = {
-  leave_on: "DoNothing", power_off: "PowerOff", hosts: "FailoverHosts", inherit: "AsSpecifiedByCluster",
+  leave_on: "DoNothing",
+  power_off: "PowerOff",
+  hosts: "FailoverHosts",
+  inherit: "AsSpecifiedByCluster",
 };
 const switches = ["full", "power_on"];
 
-const pascal = (text: string): string => text.split("_").map((w) => w.charAt(0).toUpperCase() + w.slice(1)).join("");
+const pascal = (text: string): string =>
+  text
+    .split("_")
+    .map((w) => w.charAt(0).toUpperCase() + w.slice(1))
+    .join("");
 
 function value(key: string, v: unknown, o: (id: unknown) => string): string {
   if (typeof v === "boolean") return v ? "$true" : "$false";
@@ -90,8 +134,16 @@ const table: [method: string, path: string, say: Say][] = [
   ["POST", `/vms/${ID}/suspend`, (m, _, o) => `Suspend-VM ${o(m[1])}`],
   ["DELETE", `/vms/${ID}`, (m, _, o) => `Remove-VM ${o(m[1])} -DeletePermanently`],
   ["PATCH", `/vms/${ID}`, setVm],
-  ["POST", `/vms/${ID}/migrate`, (m, b, o) => `Move-VM ${o(m[1])}${b.host ? ` -Destination ${o(b.host)}` : ""}${b.datastore ? ` -Datastore ${o(b.datastore)}` : ""}`],
-  ["POST", `/vms/${ID}/snapshots`, (m, b, o) => `New-Snapshot ${o(m[1])} ${quote(String(b.name))}${b.memory ? " -Memory" : ""}${b.quiesce ? " -Quiesce" : ""}`],
+  [
+    "POST",
+    `/vms/${ID}/migrate`,
+    (m, b, o) => `Move-VM ${o(m[1])}${b.host ? ` -Destination ${o(b.host)}` : ""}${b.datastore ? ` -Datastore ${o(b.datastore)}` : ""}`,
+  ],
+  [
+    "POST",
+    `/vms/${ID}/snapshots`,
+    (m, b, o) => `New-Snapshot ${o(m[1])} ${quote(String(b.name))}${b.memory ? " -Memory" : ""}${b.quiesce ? " -Quiesce" : ""}`,
+  ],
   ["POST", `/vms/${ID}/consolidate`, (m, _, o) => `Optimize-VMDisk ${o(m[1])}`],
   ["POST", `/vms/${ID}/clone`, (m, b, o) => newVm(b, o, ` -VM ${o(m[1])}`)],
   ["POST", "/vms", (_, b, o) => newVm(b, o, "")],
@@ -105,19 +157,34 @@ const table: [method: string, path: string, say: Say][] = [
   ["DELETE", `/hosts/${ID}`, (m, _, o) => `Remove-VMHost ${o(m[1])}`],
   ["POST", "/enroll-tokens", (_, b, o) => `New-VMHostToken ${quote(String(b.name))} -Cluster ${o(b.cluster)}`],
   ["PATCH", `/clusters/${ID}`, (m, b, o) => `Set-Cluster ${o(m[1])}${parameters(b, o)}`],
-  ["POST", `/clusters/${ID}/drs`, (m, b, o) => (b.simulate ? `Invoke-DrsSimulation ${o(m[1])} -Explain` : `Get-DrsRecommendation ${o(m[1])} -Refresh`)],
+  [
+    "POST",
+    `/clusters/${ID}/drs`,
+    (m, b, o) => (b.simulate ? `Invoke-DrsSimulation ${o(m[1])} -Explain` : `Get-DrsRecommendation ${o(m[1])} -Refresh`),
+  ],
   ["POST", `/recommendations/${ID}/apply`, (m, _, o, names) => `${pending(m[1], o, names)} | Invoke-DrsRecommendation`],
   ["POST", `/recommendations/${ID}/dismiss`, (m, _, o, names) => `${pending(m[1], o, names)} | Invoke-DrsRecommendation -Dismiss`],
   ["POST", "/pools", (_, { name, parent, ...b }, o) => `New-ResourcePool ${quote(String(name))} ${o(parent)}${parameters(b, o)}`],
-  ["PATCH", `/pools/${ID}`, (m, { parent, ...b }, o) =>
-    [Object.keys(b).length ? `Set-ResourcePool ${o(m[1])}${parameters(b, o)}` : "", parent ? `Move-ResourcePool ${o(m[1])} -Destination ${o(parent)}` : ""]
-      .filter(Boolean)
-      .join("; ")],
+  [
+    "PATCH",
+    `/pools/${ID}`,
+    (m, { parent, ...b }, o) =>
+      [
+        Object.keys(b).length ? `Set-ResourcePool ${o(m[1])}${parameters(b, o)}` : "",
+        parent ? `Move-ResourcePool ${o(m[1])} -Destination ${o(parent)}` : "",
+      ]
+        .filter(Boolean)
+        .join("; "),
+  ],
   ["DELETE", `/pools/${ID}`, (m, _, o) => `Remove-ResourcePool ${o(m[1])}`],
-  ["POST", "/rules", (_, b, o) =>
-    `New-DrsRule ${quote(String(b.name))} -Cluster ${o(b.cluster)} -Type ${pascal(String(b.type))} -VM ${(b.vms as string[]).map(o).join(",")}${
-      (b.hosts as string[] | undefined)?.length ? ` -VMHost ${(b.hosts as string[]).map(o).join(",")}` : ""
-    }`],
+  [
+    "POST",
+    "/rules",
+    (_, b, o) =>
+      `New-DrsRule ${quote(String(b.name))} -Cluster ${o(b.cluster)} -Type ${pascal(String(b.type))} -VM ${(b.vms as string[]).map(o).join(",")}${
+        (b.hosts as string[] | undefined)?.length ? ` -VMHost ${(b.hosts as string[]).map(o).join(",")}` : ""
+      }`,
+  ],
   ["PATCH", `/rules/${ID}`, (m, b, o) => `Set-DrsRule ${o(m[1])}${parameters(b, o)}`],
   ["DELETE", `/rules/${ID}`, (m, _, o) => `Remove-DrsRule ${o(m[1])}`],
   ["PATCH", `/datastores/${ID}`, (m, b, o) => `Set-Datastore ${o(m[1])}${parameters(b, o)}`],

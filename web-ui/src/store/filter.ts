@@ -62,8 +62,7 @@ function term(text: string): Test | null {
     return (r) => any.some((x) => x.test(read(r)));
   }
   const any = text.split("|").map((v) => wild(v, false));
-  return (r) =>
-    any.some((x) => ["name", "id", "ip", "host"].some((f) => x.test(texts[f]?.(r) ?? "")));
+  return (r) => any.some((x) => ["name", "id", "ip", "host"].some((f) => x.test(texts[f]?.(r) ?? "")));
 }
 
 /** A test of rows, or the term that is not understood. */

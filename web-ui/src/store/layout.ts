@@ -38,7 +38,9 @@ export function squarify(items: { id: string; weight: number }[], x: number, y: 
     let along = 0;
     for (const item of items.slice(at, at + n)) {
       const length = sum > 0 ? (item.weight / sum) * side : 0;
-      out.push(cw >= ch ? { id: item.id, x: cx, y: cy + along, w: thick, h: length } : { id: item.id, x: cx + along, y: cy, w: length, h: thick });
+      out.push(
+        cw >= ch ? { id: item.id, x: cx, y: cy + along, w: thick, h: length } : { id: item.id, x: cx + along, y: cy, w: length, h: thick },
+      );
       along += length;
     }
     if (cw >= ch) {
@@ -59,7 +61,11 @@ const HEAD = 20;
 const WIDEST = 320;
 
 /** Cards in rows that fill the width; how high the whole becomes. */
-export function layout(hosts: { id: string; room: number; guests: { id: string; weight: number }[] }[], width: number, cardHeight: number): { cards: Card[]; height: number } {
+export function layout(
+  hosts: { id: string; room: number; guests: { id: string; weight: number }[] }[],
+  width: number,
+  cardHeight: number,
+): { cards: Card[]; height: number } {
   const columns = Math.max(1, Math.ceil((width + GAP) / (WIDEST + GAP)), Math.min(hosts.length, Math.ceil(Math.sqrt(hosts.length))));
   const fit = Math.min(columns, Math.max(1, hosts.length));
   const w = (width - GAP * (fit - 1)) / fit;
@@ -71,7 +77,14 @@ export function layout(hosts: { id: string; room: number; guests: { id: string; 
     const share = host.room > 0 ? Math.min(1, sum / host.room) : 1;
     const inner = { w: w - 8, h: cardHeight - HEAD - 4 };
     const sorted = [...host.guests].sort((a, b) => b.weight - a.weight || a.id.localeCompare(b.id));
-    return { id: host.id, x, y, w, h: cardHeight, tiles: squarify(sorted, x + 4, y + HEAD + inner.h * (1 - share), inner.w, inner.h * share) };
+    return {
+      id: host.id,
+      x,
+      y,
+      w,
+      h: cardHeight,
+      tiles: squarify(sorted, x + 4, y + HEAD + inner.h * (1 - share), inner.w, inner.h * share),
+    };
   });
   return { cards, height: Math.ceil(hosts.length / fit) * (cardHeight + GAP) - GAP };
 }

@@ -29,7 +29,7 @@ export const prefs = {
   treeExpanded: pref<string[]>("tree.expanded", []),
   dockOpen: pref("dock.open", true),
   dockHeight: pref("dock.height", 190),
-  dockTab: pref<"tasks" | "events" | "commands">("dock.tab", "tasks"),
+  dockTab: pref<"tasks" | "alarms" | "events" | "commands">("dock.tab", "tasks"),
   theme: pref<"auto" | "light" | "dark" | "contrast">("theme", "auto"),
   shortcuts: pref("shortcuts", true),
 };

@@ -2,6 +2,7 @@ import { signal } from "@preact/signals";
 import * as api from "../net/api.ts";
 import type { Session } from "../net/types.ts";
 import { type Link, Watch } from "../net/watch.ts";
+import { alarmBook } from "./alarms.ts";
 import { inventory, tasks } from "./collection.ts";
 import { note } from "./commands.ts";
 import { eventSink } from "./events.ts";
@@ -21,8 +22,7 @@ let watch: Watch | null = null;
 export type Role = Session["role"];
 const ranks: Role[] = ["read_only", "operator", "administrator"];
 
-export const may = (role: Role): boolean =>
-  ranks.indexOf(session.value?.role ?? "read_only") >= ranks.indexOf(role);
+export const may = (role: Role): boolean => ranks.indexOf(session.value?.role ?? "read_only") >= ranks.indexOf(role);
 export const mayOperate = (): boolean => may("operator");
 
 function follow(): void {
@@ -35,6 +35,7 @@ function follow(): void {
   watch.subscribe("inventory", inventory);
   watch.subscribe("tasks", tasks);
   watch.subscribe("events", eventSink);
+  watch.subscribe("alarms", alarmBook);
   watch.start();
 }
 

@@ -33,7 +33,11 @@ export const counters = (object: string): Promise<Counter[]> =>
 export function stats(objects: string[], names: string[], seconds: number): Promise<Stats> {
   const end = Date.now();
   const q = new URLSearchParams({
-    objects: objects.join(","), counters: names.join(","), start: String(end - seconds * 1000), end: String(end), points: String(POINTS),
+    objects: objects.join(","),
+    counters: names.join(","),
+    start: String(end - seconds * 1000),
+    end: String(end),
+    points: String(POINTS),
   });
   return call<Stats>("GET", `/stats?${q}`);
 }

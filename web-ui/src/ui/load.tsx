@@ -28,7 +28,17 @@ export function Failed({ error, retry }: { error: Error; retry: () => void }) {
   );
 }
 
-export function Load<T>({ path, again, text, children }: { path: string; again?: unknown; text?: string; children: (value: T, reload: () => void) => ComponentChildren }) {
+export function Load<T>({
+  path,
+  again,
+  text,
+  children,
+}: {
+  path: string;
+  again?: unknown;
+  text?: string;
+  children: (value: T, reload: () => void) => ComponentChildren;
+}) {
   const got = useSignal<{ path: string; value: T } | null>(null);
   const failed = useSignal<Error | null>(null);
   const load = (): void => {

@@ -3,14 +3,27 @@ import type { Signal } from "@preact/signals";
 const STEP = 20;
 
 /** A bar between two regions: dragged, or moved with the arrow keys. */
-export function Resizer({ size, min, max, along, sign, label }: { size: Signal<number>; min: number; max: number; along: "x" | "y"; sign: 1 | -1; label: string }) {
+export function Resizer({
+  size,
+  min,
+  max,
+  along,
+  sign,
+  label,
+}: {
+  size: Signal<number>;
+  min: number;
+  max: number;
+  along: "x" | "y";
+  sign: 1 | -1;
+  label: string;
+}) {
   const set = (n: number): void => {
     size.value = Math.round(Math.max(min, Math.min(max, n)));
   };
   return (
     <hr
       class={`resizer ${along}`}
-      role="separator"
       aria-orientation={along === "x" ? "vertical" : "horizontal"}
       aria-label={label}
       aria-valuenow={size.value}

@@ -39,7 +39,13 @@ export function sorted<T extends Obj>(list: T[], column: Column<T> | undefined, 
 
 export function ObjectTable<T extends Obj>({ label, objects, columns, selected, empty }: Props<T>) {
   const sort = useSignal({ id: columns[0]?.id ?? "", down: false });
-  const rows = useComputed(() => sorted(objects.value, columns.find((c) => c.id === sort.value.id), sort.value.down));
+  const rows = useComputed(() =>
+    sorted(
+      objects.value,
+      columns.find((c) => c.id === sort.value.id),
+      sort.value.down,
+    ),
+  );
   const list = rows.value;
   const { ref, from, to, above, below } = useWindow(list.length, ROW);
   const span = columns.length + (selected ? 2 : 1);
@@ -99,7 +105,12 @@ export function ObjectTable<T extends Obj>({ label, objects, columns, selected, 
             >
               {selected && (
                 <td>
-                  <input type="checkbox" aria-label={t.list.select(o.name)} checked={selected.value.has(o.id)} onChange={() => toggle(o.id)} />
+                  <input
+                    type="checkbox"
+                    aria-label={t.list.select(o.name)}
+                    checked={selected.value.has(o.id)}
+                    onChange={() => toggle(o.id)}
+                  />
                 </td>
               )}
               {columns.map((c) => (

@@ -17,7 +17,9 @@ const token = (name: string): string => getComputedStyle(document.documentElemen
 function timeTicks(ticks: number[], step: number): string[] {
   return ticks.map((at) => {
     const d = new Date(at * 1000);
-    return step >= DAY_S ? d.toLocaleDateString([], { day: "numeric", month: "short" }) : d.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
+    return step >= DAY_S
+      ? d.toLocaleDateString([], { day: "numeric", month: "short" })
+      : d.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
   });
 }
 
@@ -30,7 +32,10 @@ function options(curves: Curve[], width: number, height: number, small: boolean)
     legend: { show: !small },
     cursor: { drag: { x: true, y: false } },
     scales: { y: { range: (_u, min, max) => [Math.min(0, min), unit === "%" ? Math.max(max * 1.1, 10) : max * 1.1 || 1] } },
-    axes: [{ ...axis, values: (_u, ticks, _axis, _space, step) => timeTicks(ticks, step) }, { ...axis, size: 76, values: (_u, ticks) => ticks.map((v) => readable(v, unit)) }],
+    axes: [
+      { ...axis, values: (_u, ticks, _axis, _space, step) => timeTicks(ticks, step) },
+      { ...axis, size: 76, values: (_u, ticks) => ticks.map((v) => readable(v, unit)) },
+    ],
     series: [
       { value: (_u: uPlot, at: number | null) => (at === null ? "–" : new Date(at * 1000).toLocaleString([], { hour12: false })) },
       ...curves.map((c, i) => ({
@@ -47,12 +52,28 @@ function options(curves: Curve[], width: number, height: number, small: boolean)
   };
 }
 
-export default function Chart({ times, curves, label, height, small = false }: { times: number[]; curves: Curve[]; label: string; height: number; small?: boolean }) {
+export default function Chart({
+  times,
+  curves,
+  label,
+  height,
+  small = false,
+}: {
+  times: number[];
+  curves: Curve[];
+  label: string;
+  height: number;
+  small?: boolean;
+}) {
   const ref = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const box = ref.current;
     if (!box) return;
-    const plot = new uPlot(options(curves, box.clientWidth || 400, height, small), [times, ...curves.map((c) => c.values)] as uPlot.AlignedData, box);
+    const plot = new uPlot(
+      options(curves, box.clientWidth || 400, height, small),
+      [times, ...curves.map((c) => c.values)] as uPlot.AlignedData,
+      box,
+    );
     const sizes = new ResizeObserver(() => plot.setSize({ width: box.clientWidth, height }));
     sizes.observe(box);
     return () => {

@@ -21,7 +21,11 @@ const sum = <T,>(list: T[], of: (x: T) => number): number => list.reduce((n, x) 
 
 function Score({ hosts, guests }: { hosts: Host[]; guests: Vm[] }) {
   const on = guests.filter((v) => v.power_state === "powered_on");
-  const given = (h: Host): number => sum(on.filter((v) => v.host === h.id), (v) => v.memory_mb);
+  const given = (h: Host): number =>
+    sum(
+      on.filter((v) => v.host === h.id),
+      (v) => v.memory_mb,
+    );
   const cpu = deviation(hosts.map((h) => h.cpu_usage_mhz / (h.cpu_total_mhz || 1)));
   const memory = deviation(hosts.map((h) => given(h) / (h.memory_total_mb || 1)));
   const score = drsScore(cpu, memory);
@@ -33,8 +37,18 @@ function Score({ hosts, guests }: { hosts: Host[]; guests: Vm[] }) {
       {hosts.map((h) => (
         <div key={h.id}>
           <Ref id={h.id} />
-          <Bar label={t.cluster.cpu} part={h.cpu_usage_mhz} whole={h.cpu_total_mhz} text={`${ghz(h.cpu_usage_mhz)} of ${ghz(h.cpu_total_mhz)}`} />
-          <Bar label={t.cluster.memory} part={h.memory_usage_mb} whole={h.memory_total_mb} text={`${gb(h.memory_usage_mb)} of ${gb(h.memory_total_mb)}`} />
+          <Bar
+            label={t.cluster.cpu}
+            part={h.cpu_usage_mhz}
+            whole={h.cpu_total_mhz}
+            text={`${ghz(h.cpu_usage_mhz)} of ${ghz(h.cpu_total_mhz)}`}
+          />
+          <Bar
+            label={t.cluster.memory}
+            part={h.memory_usage_mb}
+            whole={h.memory_total_mb}
+            text={`${gb(h.memory_usage_mb)} of ${gb(h.memory_total_mb)}`}
+          />
         </div>
       ))}
     </section>
@@ -67,9 +81,20 @@ export function ClusterSummary({ cluster }: { cluster: Cluster }) {
         rows={[
           [t.tab.hosts ?? "", `${up.length}/${hosts.length}`],
           [t.tab.vms ?? "", `${guests.filter((v) => v.power_state === "powered_on").length}/${guests.length}`],
-          [t.overview.drs, <a href={href(cluster.id, "drs")}>{cluster.drs_enabled ? cluster.drs_automation_level.replaceAll("_", " ") : t.overview.off}</a>],
-          [t.overview.ha, <a href={href(cluster.id, "ha")}>{cluster.ha_enabled ? (cluster.ha_capacity ?? t.page.loading) : t.overview.off}</a>],
-          [t.cluster.rules, broken.length ? <a href={href(cluster.id, "configure")}>▲ {broken.map((r) => `${r.name}: ${r.conflict}`).join("; ")}</a> : null],
+          [
+            t.overview.drs,
+            <a href={href(cluster.id, "drs")}>
+              {cluster.drs_enabled ? cluster.drs_automation_level.replaceAll("_", " ") : t.overview.off}
+            </a>,
+          ],
+          [
+            t.overview.ha,
+            <a href={href(cluster.id, "ha")}>{cluster.ha_enabled ? (cluster.ha_capacity ?? t.page.loading) : t.overview.off}</a>,
+          ],
+          [
+            t.cluster.rules,
+            broken.length ? <a href={href(cluster.id, "configure")}>▲ {broken.map((r) => `${r.name}: ${r.conflict}`).join("; ")}</a> : null,
+          ],
         ]}
       />
       <Score hosts={up} guests={guests} />
@@ -106,7 +131,11 @@ function Rules({ cluster }: { cluster: Cluster }) {
               <tr key={r.id} {...menuHandlers(() => [r])}>
                 <td>{r.name}</td>
                 <td>{t.rule.types[r.type] ?? r.type}</td>
-                <td>{[names([...r.vms, ...(r.vm_group ? [r.vm_group] : [])]), names([...r.hosts, ...(r.host_group ? [r.host_group] : [])])].filter(Boolean).join(" → ")}</td>
+                <td>
+                  {[names([...r.vms, ...(r.vm_group ? [r.vm_group] : [])]), names([...r.hosts, ...(r.host_group ? [r.host_group] : [])])]
+                    .filter(Boolean)
+                    .join(" → ")}
+                </td>
                 <td>{r.enabled ? t.pool.yes : t.pool.no}</td>
                 <td class="warn">{r.conflict}</td>
                 <td>

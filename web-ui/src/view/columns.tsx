@@ -15,26 +15,56 @@ export function Ref({ id }: { id: string | null | undefined }) {
   return o ? <a href={href(o.id)}>{o.name}</a> : <span class="dim">{id ?? ""}</span>;
 }
 
-const state = <T extends Obj>(): Column<T> => ({ id: "state", title: t.list.state, value: (o) => lookOf(o)?.text ?? "", cell: (o) => <State object={o} /> });
+const state = <T extends Obj>(): Column<T> => ({
+  id: "state",
+  title: t.list.state,
+  value: (o) => lookOf(o)?.text ?? "",
+  cell: (o) => <State object={o} />,
+});
 const on = (vm: Vm): boolean => vm.power_state === "powered_on";
 
 export const vmColumns: Column<Vm>[] = [
-  { ...name<Vm>(), cell: (o) => <>{link(o)} <span class="dim">{o.id}</span></> },
+  {
+    ...name<Vm>(),
+    cell: (o) => (
+      <>
+        {link(o)} <span class="dim">{o.id}</span>
+      </>
+    ),
+  },
   { id: "kind", title: t.list.kind, value: (o) => o.guest_type },
   state<Vm>(),
   { id: "host", title: t.list.host, value: (o) => inventory.name(o.host), cell: (o) => <Ref id={o.host} /> },
   { id: "ip", title: t.list.address, value: (o) => o.ip_address ?? "", cell: (o) => <span class="mono">{o.ip_address}</span> },
   { id: "cpu", title: t.list.cpus, number: true, value: (o) => o.num_cpu },
   { id: "mem", title: t.list.memory, number: true, value: (o) => o.memory_mb, cell: (o) => gb(o.memory_mb) },
-  { id: "used", title: t.list.cpuUsed, number: true, value: (o) => (on(o) ? o.cpu_usage_mhz : -1), cell: (o) => (on(o) ? ghz(o.cpu_usage_mhz) : "") },
+  {
+    id: "used",
+    title: t.list.cpuUsed,
+    number: true,
+    value: (o) => (on(o) ? o.cpu_usage_mhz : -1),
+    cell: (o) => (on(o) ? ghz(o.cpu_usage_mhz) : ""),
+  },
 ];
 
 export const hostColumns: Column<Host>[] = [
   name<Host>(),
   state<Host>(),
   { id: "cluster", title: t.list.cluster, value: (o) => inventory.name(o.parent), cell: (o) => <Ref id={o.parent} /> },
-  { id: "cpu", title: t.list.cpuUsed, number: true, value: (o) => percent(o.cpu_usage_mhz, o.cpu_total_mhz), cell: (o) => `${percent(o.cpu_usage_mhz, o.cpu_total_mhz)} % of ${ghz(o.cpu_total_mhz)}` },
-  { id: "mem", title: t.list.memoryUsed, number: true, value: (o) => percent(o.memory_usage_mb, o.memory_total_mb), cell: (o) => `${percent(o.memory_usage_mb, o.memory_total_mb)} % of ${gb(o.memory_total_mb)}` },
+  {
+    id: "cpu",
+    title: t.list.cpuUsed,
+    number: true,
+    value: (o) => percent(o.cpu_usage_mhz, o.cpu_total_mhz),
+    cell: (o) => `${percent(o.cpu_usage_mhz, o.cpu_total_mhz)} % of ${ghz(o.cpu_total_mhz)}`,
+  },
+  {
+    id: "mem",
+    title: t.list.memoryUsed,
+    number: true,
+    value: (o) => percent(o.memory_usage_mb, o.memory_total_mb),
+    cell: (o) => `${percent(o.memory_usage_mb, o.memory_total_mb)} % of ${gb(o.memory_total_mb)}`,
+  },
   { id: "address", title: t.list.address, value: (o) => o.address ?? "" },
 ];
 
@@ -47,15 +77,33 @@ export const clusterColumns: Column<Cluster>[] = [
 export const poolColumns: Column<Pool>[] = [
   name<Pool>(),
   { id: "parent", title: t.list.cluster, value: (o) => inventory.name(o.parent), cell: (o) => <Ref id={o.parent} /> },
-  { id: "cpu", title: `${t.pool.cpu} ${t.pool.reservation}`, number: true, value: (o) => o.cpu_reservation_mhz, cell: (o) => ghz(o.cpu_reservation_mhz) },
-  { id: "mem", title: `${t.pool.memory} ${t.pool.reservation}`, number: true, value: (o) => o.mem_reservation_mb, cell: (o) => gb(o.mem_reservation_mb) },
+  {
+    id: "cpu",
+    title: `${t.pool.cpu} ${t.pool.reservation}`,
+    number: true,
+    value: (o) => o.cpu_reservation_mhz,
+    cell: (o) => ghz(o.cpu_reservation_mhz),
+  },
+  {
+    id: "mem",
+    title: `${t.pool.memory} ${t.pool.reservation}`,
+    number: true,
+    value: (o) => o.mem_reservation_mb,
+    cell: (o) => gb(o.mem_reservation_mb),
+  },
 ];
 
 export const datastoreColumns: Column<Datastore>[] = [
   name<Datastore>(),
   { id: "state", title: t.list.shared, value: (o) => (o.shared ? t.pool.yes : t.pool.no) },
   { id: "capacity", title: t.list.capacity, number: true, value: (o) => o.capacity_bytes, cell: (o) => bytes(o.capacity_bytes) },
-  { id: "free", title: t.list.free, number: true, value: (o) => o.free_bytes, cell: (o) => `${bytes(o.free_bytes)} (${percent(o.free_bytes, o.capacity_bytes)} %)` },
+  {
+    id: "free",
+    title: t.list.free,
+    number: true,
+    value: (o) => o.free_bytes,
+    cell: (o) => `${bytes(o.free_bytes)} (${percent(o.free_bytes, o.capacity_bytes)} %)`,
+  },
 ];
 
 export const networkColumns: Column<Network>[] = [
@@ -76,5 +124,11 @@ export const templateColumns: Column<Template>[] = [
 
 // biome-ignore lint/suspicious/noExplicitAny: each kind has objects of its own type.
 export const columnsOf: Record<string, Column<any>[]> = {
-  vm: vmColumns, host: hostColumns, cluster: clusterColumns, pool: poolColumns, datastore: datastoreColumns, network: networkColumns, template: templateColumns,
+  vm: vmColumns,
+  host: hostColumns,
+  cluster: clusterColumns,
+  pool: poolColumns,
+  datastore: datastoreColumns,
+  network: networkColumns,
+  template: templateColumns,
 };

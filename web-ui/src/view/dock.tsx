@@ -1,5 +1,6 @@
 import type { MoveResult, Task } from "../net/types.ts";
 import { call } from "../net/api.ts";
+import { unseen } from "../store/alarms.ts";
 import { runningTasks, tasks } from "../store/collection.ts";
 import { commands, script } from "../store/commands.ts";
 import { open } from "../store/dialogs.ts";
@@ -10,6 +11,7 @@ import { mayOperate } from "../store/session.ts";
 import { say } from "../store/toast.ts";
 import { t } from "../text/en.ts";
 import { clock } from "../ui/text.ts";
+import { Alarms } from "./alarms.tsx";
 import { dragged } from "./drag.ts";
 import { EventRows } from "./events.tsx";
 
@@ -136,7 +138,9 @@ function Events() {
   return events.value.length ? <EventRows list={events.value.slice(0, SHOWN)} /> : <p class="empty">{t.dock.noEvents}</p>;
 }
 
-const tabs = ["tasks", "events", "commands"] as const;
+const tabs = ["tasks", "alarms", "events", "commands"] as const;
+
+const panes = { tasks: () => <Tasks />, alarms: () => <Alarms />, events: () => <Events />, commands: () => <Commands /> };
 
 /** One line for those who cannot see where the tile hovers. */
 function Hovering() {
@@ -165,20 +169,26 @@ export function Dock() {
                 dockOpen.value = true;
               }}
             >
-              {t.dock[id]}
-              {id === "tasks" && runningTasks.value > 0 && <span class="badge">{runningTasks.value}</span>}
+              {t.dock[id]} {id === "tasks" && runningTasks.value > 0 && <span class="badge">{runningTasks.value}</span>}
+              {id === "alarms" && unseen.value > 0 && <span class="badge alert">{unseen.value}</span>}
               {id === "commands" && commands.value.length > 0 && <span class="badge">{commands.value.length}</span>}
             </button>
           ))}
         </div>
         <Hovering />
-        <button type="button" class="plain" aria-label={t.dock.toggle} aria-expanded={dockOpen.value} onClick={() => (dockOpen.value = !dockOpen.value)}>
+        <button
+          type="button"
+          class="plain"
+          aria-label={t.dock.toggle}
+          aria-expanded={dockOpen.value}
+          onClick={() => (dockOpen.value = !dockOpen.value)}
+        >
           {dockOpen.value ? "▾" : "▴"}
         </button>
       </div>
       {dockOpen.value && (
         <div class="scroll" role="tabpanel" tabIndex={0} aria-label={t.dock[tab.value]}>
-          {tab.value === "tasks" ? <Tasks /> : tab.value === "events" ? <Events /> : <Commands />}
+          {panes[tab.value]()}
         </div>
       )}
     </section>

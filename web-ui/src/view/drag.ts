@@ -28,10 +28,12 @@ function check(vm: string): Promise<MoveCheck[]> {
 async function judge(vm: Vm, target: string): Promise<{ verdict: Verdict; text: string }> {
   const o = inventory.get(target);
   if (o?.kind === "pool")
-    return vm.pool === target ? { verdict: "refused", text: t.drop.same(vm.name) } : { verdict: "fits", text: t.drop.fits(vm.name, o.name) };
+    return vm.pool === target
+      ? { verdict: "refused", text: t.drop.same(vm.name) }
+      : { verdict: "fits", text: t.drop.fits(vm.name, o.name) };
   if (vm.host === target) return { verdict: "refused", text: t.drop.same(vm.name) };
   const found = (await check(vm.id)).find((c) => c.host === target);
-  if (!found || !found.possible) return { verdict: "refused", text: found?.obstacles.join("; ") ?? "" };
+  if (!found?.possible) return { verdict: "refused", text: found?.obstacles.join("; ") ?? "" };
   return { verdict: "fits", text: t.drop.fits(vm.name, o?.name ?? target) };
 }
 

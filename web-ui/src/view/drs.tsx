@@ -40,10 +40,20 @@ function MoveRow({ move, rec }: { move: Move; rec?: Recommendation }) {
           )}
           {rec?.state === "pending" && mayOperate() && (
             <>
-              <button type="button" class="small primary" aria-label={`${t.cluster.apply}: ${move.name}`} onClick={() => void decide(rec, "apply")}>
+              <button
+                type="button"
+                class="small primary"
+                aria-label={`${t.cluster.apply}: ${move.name}`}
+                onClick={() => void decide(rec, "apply")}
+              >
                 {t.cluster.apply}
               </button>{" "}
-              <button type="button" class="small" aria-label={`${t.cluster.dismiss}: ${move.name}`} onClick={() => void decide(rec, "dismiss")}>
+              <button
+                type="button"
+                class="small"
+                aria-label={`${t.cluster.dismiss}: ${move.name}`}
+                onClick={() => void decide(rec, "dismiss")}
+              >
                 {t.cluster.dismiss}
               </button>
             </>

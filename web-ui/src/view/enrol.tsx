@@ -29,9 +29,7 @@ export function AddHost({ cluster, onClose }: { cluster: Obj; onClose: () => voi
       {k ? (
         <>
           <p>{t.enrol.use}</p>
-          <pre class="code">
-            {`drover-agent enroll --server ${location.host} --token ${k.token} --ca-fingerprint ${k.ca_fingerprint}`}
-          </pre>
+          <pre class="code">{`drover-agent enroll --server ${location.host} --token ${k.token} --ca-fingerprint ${k.ca_fingerprint}`}</pre>
           <p class="dim">{t.enrol.until(moment(k.expires_at))}</p>
           <div class="buttons">
             <button type="button" class="primary" onClick={onClose}>

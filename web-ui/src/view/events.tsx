@@ -73,7 +73,9 @@ export function EventList({ entity }: { entity: string }) {
   if (failed.value) return <Failed error={failed.value} retry={() => load(first, [])} />;
   if (!list.value) return <Loading />;
   const known = new Set(list.value.map((e) => e.id));
-  const fresh = events.value.filter((e) => (!entity || e.entity === entity) && !known.has(e.id) && (!list.value?.[0] || e.time >= list.value[0].time));
+  const fresh = events.value.filter(
+    (e) => (!entity || e.entity === entity) && !known.has(e.id) && (!list.value?.[0] || e.time >= list.value[0].time),
+  );
   const all = [...fresh, ...list.value];
   if (!all.length) return <p class="empty">{t.event.none}</p>;
   return (

@@ -77,7 +77,13 @@ export function Fleet() {
         )}
       </header>
       {mayOperate() && <Bulk />}
-      <ObjectTable label={t.pages.vms ?? ""} objects={rows} columns={vmColumns} selected={selected} empty={total ? t.list.noMatch : t.list.addFirst} />
+      <ObjectTable
+        label={t.pages.vms ?? ""}
+        objects={rows}
+        columns={vmColumns}
+        selected={selected}
+        empty={total ? t.list.noMatch : t.list.addFirst}
+      />
     </section>
   );
 }

@@ -51,7 +51,10 @@ const shown = (f: Field, v: Value): string => (f.type === "choice" ? (f.options?
 
 function Control({ field: f, value, onChange }: { field: Field; value: Value; onChange: (v: Value) => void }) {
   const common = { name: f.name, required: f.required ?? false };
-  if (f.type === "check") return <input {...common} required={false} type="checkbox" checked={Boolean(value)} onChange={(e) => onChange(e.currentTarget.checked)} />;
+  if (f.type === "check")
+    return (
+      <input {...common} required={false} type="checkbox" checked={Boolean(value)} onChange={(e) => onChange(e.currentTarget.checked)} />
+    );
   if (f.type === "choice")
     return (
       <select {...common} value={String(value)} onChange={(e) => onChange(e.currentTarget.value)}>
@@ -87,7 +90,9 @@ export function Form({ title, fields, object, initial, submit, request, onClose,
 
   const visible = fields.filter((f) => !f.when || f.when(values.value));
   const changed: Values = Object.fromEntries(
-    visible.filter((f) => (object ? values.value[f.name] !== base.value[f.name] : values.value[f.name] !== "" || f.required)).map((f) => [f.name, values.value[f.name] as Value]),
+    visible
+      .filter((f) => (object ? values.value[f.name] !== base.value[f.name] : values.value[f.name] !== "" || f.required))
+      .map((f) => [f.name, values.value[f.name] as Value]),
   );
   const conflicts = live ? fields.filter((f) => read(live, f) !== base.value[f.name] && read(live, f) !== values.value[f.name]) : [];
   const gone = object !== null && !live;

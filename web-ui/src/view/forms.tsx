@@ -11,20 +11,47 @@ interface DialogProps {
 }
 
 const plurals: Record<string, string> = {
-  dc: "datacenters", folder: "folders", cluster: "clusters", host: "hosts", pool: "pools", vm: "vms", template: "templates", datastore: "datastores", network: "networks",
+  dc: "datacenters",
+  folder: "folders",
+  cluster: "clusters",
+  host: "hosts",
+  pool: "pools",
+  vm: "vms",
+  template: "templates",
+  datastore: "datastores",
+  network: "networks",
 };
 
-const levels: [string, string][] = [["low", "Low"], ["normal", "Normal"], ["high", "High"], ["custom", "Custom"]];
+const levels: [string, string][] = [
+  ["low", "Low"],
+  ["normal", "Normal"],
+  ["high", "High"],
+  ["custom", "Custom"],
+];
 const nameField: Field = { name: "name", label: t.list.name, type: "text", required: true };
 
 function resourceFields(preset: string): Field[] {
   return [
     { name: "cpu_shares_level", label: `${t.pool.cpu}: ${t.pool.shares}`, type: "choice", options: levels, empty: preset },
-    { name: "cpu_shares", label: `${t.pool.cpu}: ${t.pool.shares} (number)`, type: "number", min: 1, max: 1000000, when: (v) => v.cpu_shares_level === "custom" },
+    {
+      name: "cpu_shares",
+      label: `${t.pool.cpu}: ${t.pool.shares} (number)`,
+      type: "number",
+      min: 1,
+      max: 1000000,
+      when: (v) => v.cpu_shares_level === "custom",
+    },
     { name: "cpu_reservation_mhz", label: `${t.pool.cpu}: ${t.pool.reservation} (MHz)`, type: "number", min: 0 },
     { name: "cpu_limit_mhz", label: `${t.pool.cpu}: ${t.pool.limit} (MHz)`, type: "number", min: 0, help: t.form.unlimited },
     { name: "mem_shares_level", label: `${t.pool.memory}: ${t.pool.shares}`, type: "choice", options: levels, empty: preset },
-    { name: "mem_shares", label: `${t.pool.memory}: ${t.pool.shares} (number)`, type: "number", min: 1, max: 1000000, when: (v) => v.mem_shares_level === "custom" },
+    {
+      name: "mem_shares",
+      label: `${t.pool.memory}: ${t.pool.shares} (number)`,
+      type: "number",
+      min: 1,
+      max: 1000000,
+      when: (v) => v.mem_shares_level === "custom",
+    },
     { name: "mem_reservation_mb", label: `${t.pool.memory}: ${t.pool.reservation} (MB)`, type: "number", min: 0 },
     { name: "mem_limit_mb", label: `${t.pool.memory}: ${t.pool.limit} (MB)`, type: "number", min: 0, help: t.form.unlimited },
   ];
@@ -61,20 +88,80 @@ function vmFields(vm: Vm): Field[] {
     { name: "notes", label: t.vm.notes, type: "area" },
     { name: "pool", label: t.list.pool, type: "choice", options: poolsOf(vm) },
     ...resourceFields("normal"),
-    { name: "drs_automation", label: t.vm.automation, type: "choice", empty: "cluster", options: [likeCluster, ["manual", "Manual"], ["partially_automated", "Partially automated"], ["fully_automated", "Fully automated"], ["disabled", "Disabled"]] },
-    { name: "ha_restart_priority", label: t.vm.priority, type: "choice", empty: "cluster", options: [likeCluster, ["disabled", "Disabled"], ["lowest", "Lowest"], ["low", "Low"], ["medium", "Medium"], ["high", "High"], ["highest", "Highest"]] },
-    { name: "ha_isolation_response", label: t.vm.response, type: "choice", empty: "cluster", options: [likeCluster, ["leave_on", "Leave on"], ["shutdown", "Shut down"], ["power_off", "Power off"]] },
+    {
+      name: "drs_automation",
+      label: t.vm.automation,
+      type: "choice",
+      empty: "cluster",
+      options: [
+        likeCluster,
+        ["manual", "Manual"],
+        ["partially_automated", "Partially automated"],
+        ["fully_automated", "Fully automated"],
+        ["disabled", "Disabled"],
+      ],
+    },
+    {
+      name: "ha_restart_priority",
+      label: t.vm.priority,
+      type: "choice",
+      empty: "cluster",
+      options: [
+        likeCluster,
+        ["disabled", "Disabled"],
+        ["lowest", "Lowest"],
+        ["low", "Low"],
+        ["medium", "Medium"],
+        ["high", "High"],
+        ["highest", "Highest"],
+      ],
+    },
+    {
+      name: "ha_isolation_response",
+      label: t.vm.response,
+      type: "choice",
+      empty: "cluster",
+      options: [likeCluster, ["leave_on", "Leave on"], ["shutdown", "Shut down"], ["power_off", "Power off"]],
+    },
   ];
 }
 
 const clusterFields: Field[] = [
   nameField,
   { name: "drs_enabled", label: t.tab.drs ?? "", type: "check" },
-  { name: "drs_automation_level", label: t.cluster.level, type: "choice", options: [["manual", "Manual"], ["partially_automated", "Partially automated"], ["fully_automated", "Fully automated"]] },
+  {
+    name: "drs_automation_level",
+    label: t.cluster.level,
+    type: "choice",
+    options: [
+      ["manual", "Manual"],
+      ["partially_automated", "Partially automated"],
+      ["fully_automated", "Fully automated"],
+    ],
+  },
   { name: "drs_threshold", label: `${t.cluster.threshold} (1–5)`, type: "number", min: 1, max: 5, required: true },
-  { name: "dpm_automation", label: t.cluster.power, type: "choice", options: [["off", "Off"], ["manual", "Manual"], ["automatic", "Automatic"]] },
+  {
+    name: "dpm_automation",
+    label: t.cluster.power,
+    type: "choice",
+    options: [
+      ["off", "Off"],
+      ["manual", "Manual"],
+      ["automatic", "Automatic"],
+    ],
+  },
   { name: "ha_enabled", label: t.overview.ha, type: "check" },
-  { name: "ha_admission", label: t.cluster.admission, type: "choice", options: [["percentage", "Percentage"], ["slots", "Slots"], ["hosts", "Failover hosts"], ["off", "Off"]] },
+  {
+    name: "ha_admission",
+    label: t.cluster.admission,
+    type: "choice",
+    options: [
+      ["percentage", "Percentage"],
+      ["slots", "Slots"],
+      ["hosts", "Failover hosts"],
+      ["off", "Off"],
+    ],
+  },
   { name: "ha_failover_level", label: t.cluster.failures, type: "number", min: 0, max: 32, required: true },
   { name: "memory_overcommit_permille", label: t.cluster.overcommit, type: "number", min: 1, required: true },
 ];
@@ -91,7 +178,16 @@ function Edit({ objects, onClose, fields, title }: DialogProps & { fields: (o: O
   const o = objects[0];
   if (!o) return null;
   const request = (body: Values) => ({ method: "PATCH", path: `/${plurals[o.kind]}/${o.id}`, body });
-  return <Form title={`${title.replace("…", "")}: ${o.name}`} fields={fields(o)} object={o} submit={t.form.save} request={request} onClose={onClose} />;
+  return (
+    <Form
+      title={`${title.replace("…", "")}: ${o.name}`}
+      fields={fields(o)}
+      object={o}
+      submit={t.form.save}
+      request={request}
+      onClose={onClose}
+    />
+  );
 }
 
 export const EditVm = (p: DialogProps) => <Edit {...p} title={t.action.edit} fields={(o) => vmFields(o as Vm)} />;
@@ -132,4 +228,3 @@ export function NewFolder({ objects, onClose }: DialogProps) {
     />
   );
 }
-

@@ -18,7 +18,13 @@ interface Status {
   unprotected: { vm: string; name: string; text: string }[];
   waiting: { vm: string; name: string; state: string; text: string; failures: number }[];
   failovers: { vm: string; from: string; to: string; at: string; detect_ms: number; wait_ms: number; claim_ms: number; exec_ms: number }[];
-  admission: { policy: string; cpu_unreserved_permille: number; cpu_keep_permille: number; memory_unreserved_permille: number; memory_keep_permille: number };
+  admission: {
+    policy: string;
+    cpu_unreserved_permille: number;
+    cpu_keep_permille: number;
+    memory_unreserved_permille: number;
+    memory_keep_permille: number;
+  };
   capacity: { survives: number; text: string } | null;
 }
 
@@ -176,7 +182,15 @@ function Lists({ status: s }: { status: Status }) {
           <table>
             <thead>
               <tr>
-                {[t.cluster.at, t.kind.vm, `${t.cluster.from} → ${t.cluster.to}`, t.cluster.detect, t.cluster.wait, t.cluster.claim, t.cluster.exec].map((h) => (
+                {[
+                  t.cluster.at,
+                  t.kind.vm,
+                  `${t.cluster.from} → ${t.cluster.to}`,
+                  t.cluster.detect,
+                  t.cluster.wait,
+                  t.cluster.claim,
+                  t.cluster.exec,
+                ].map((h) => (
                   <th key={h}>{h}</th>
                 ))}
               </tr>
@@ -225,11 +239,19 @@ export function Ha({ cluster }: { cluster: Cluster }) {
                   {t.cluster.braked}
                 </p>
               )}
-              {[["cpu", s.admission.cpu_unreserved_permille, s.admission.cpu_keep_permille] as const, ["memory", s.admission.memory_unreserved_permille, s.admission.memory_keep_permille] as const].map(
-                ([k, free, keep]) => (
-                  <Bar key={k} label={t.cluster[k]} part={1000 - free} whole={1000} reserved={1000 - keep} text={`${(100 - free / 10).toFixed(1)} % ${t.cluster.reserved}`} />
-                ),
-              )}
+              {[
+                ["cpu", s.admission.cpu_unreserved_permille, s.admission.cpu_keep_permille] as const,
+                ["memory", s.admission.memory_unreserved_permille, s.admission.memory_keep_permille] as const,
+              ].map(([k, free, keep]) => (
+                <Bar
+                  key={k}
+                  label={t.cluster[k]}
+                  part={1000 - free}
+                  whole={1000}
+                  reserved={1000 - keep}
+                  text={`${(100 - free / 10).toFixed(1)} % ${t.cluster.reserved}`}
+                />
+              ))}
             </Facts>
             <Lists status={s} />
             <Simulation cluster={cluster} />

@@ -21,14 +21,26 @@ function LinkState() {
   );
 }
 
+/** The address belongs to the pages, so the link moves the focus alone. */
+function skip(e: Event): void {
+  e.preventDefault();
+  document.getElementById("page")?.focus();
+}
+
 export function Header() {
   const s = session.value;
   return (
     <header class="top">
-      <a class="skip" href="#page" onClick={(e) => (e.preventDefault(), document.getElementById("page")?.focus())}>
+      <a class="skip" href="#page" onClick={skip}>
         {t.app.skip}
       </a>
-      <button type="button" class="plain" aria-label={t.tree.toggle} aria-expanded={prefs.treeOpen.value} onClick={() => (prefs.treeOpen.value = !prefs.treeOpen.value)}>
+      <button
+        type="button"
+        class="plain"
+        aria-label={t.tree.toggle}
+        aria-expanded={prefs.treeOpen.value}
+        onClick={() => (prefs.treeOpen.value = !prefs.treeOpen.value)}
+      >
         <Icon name="menu" />
       </button>
       <a href="#/home" class="brand">

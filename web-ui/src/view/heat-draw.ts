@@ -1,12 +1,18 @@
-// Paints the heat map. Colours are a scale that colour-blind people can tell, from the tokens for the rest.
+// Paints the heat map. What stands still is painted once for each change; only moves are painted in each
+// frame. Colours are a scale that colour-blind people can tell, and the tokens for the rest.
 import type { Tile } from "../store/layout.ts";
 import type { dragged as draggedSignal } from "./drag.ts";
 import { type Metric, type Scene, heatOf } from "./heat.tsx";
 
 // Viridis, from little to much.
 const scale = [
-  [68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37],
+  [68, 1, 84],
+  [59, 82, 139],
+  [33, 145, 140],
+  [94, 201, 98],
+  [253, 231, 37],
 ] as const;
+const STEPS = 64;
 const DOT_MS = 1600;
 const TEXT_FROM = 44;
 
@@ -16,6 +22,69 @@ function colour(v: number): string {
   const [a, b] = [scale[i] ?? scale[0], scale[i + 1] ?? scale[4]];
   const mix = (k: 0 | 1 | 2): number => Math.round(a[k] + (b[k] - a[k]) * (at - i));
   return `rgb(${mix(0)} ${mix(1)} ${mix(2)})`;
+}
+
+const colours = Array.from({ length: STEPS + 1 }, (_, i) => colour(i / STEPS));
+
+export type Drag = typeof draggedSignal.value;
+type Palette = Record<"line" | "text" | "bg" | "bad" | "accent" | "ok", string>;
+
+function palette(canvas: HTMLCanvasElement): Palette {
+  const css = getComputedStyle(canvas);
+  const token = (name: string): string => css.getPropertyValue(`--${name}`).trim();
+  return { line: token("line"), text: token("text"), bg: token("bg"), bad: token("bad"), accent: token("accent"), ok: token("ok") };
+}
+
+/** A canvas of the size, with room for each of the screen's own points. */
+function sized(canvas: HTMLCanvasElement, width: number, height: number): CanvasRenderingContext2D | null {
+  const ratio = window.devicePixelRatio || 1;
+  const [w, h] = [Math.round(width * ratio), Math.round(Math.max(1, height) * ratio)];
+  if (canvas.width !== w || canvas.height !== h) {
+    canvas.width = w;
+    canvas.height = h;
+  }
+  const g = canvas.getContext("2d");
+  g?.setTransform(ratio, 0, 0, ratio, 0, 0);
+  return g;
+}
+
+function frameColour(over: boolean, down: boolean, drag: Drag, p: Palette): string {
+  if (over) return drag?.verdict === "fits" ? p.ok : drag?.verdict === "refused" ? p.bad : p.accent;
+  return down ? p.bad : p.line;
+}
+
+/** Everything but the moves, on a canvas of its own. */
+export function paintStill(canvas: HTMLCanvasElement, s: Scene, metric: Metric, width: number, drag: Drag): HTMLCanvasElement {
+  const still = document.createElement("canvas");
+  const g = sized(still, width, s.height);
+  const p = palette(canvas);
+  if (!g) return still;
+  g.font = "12px system-ui, sans-serif";
+  g.textBaseline = "middle";
+  for (const card of s.cards) {
+    const host = s.hosts.get(card.id);
+    const down = host?.connection_state !== "connected";
+    const over = drag?.over === card.id;
+    g.fillStyle = p.bg;
+    g.fillRect(card.x, card.y, card.w, card.h);
+    g.strokeStyle = frameColour(over, down, drag, p);
+    g.lineWidth = over ? 3 : 1;
+    g.strokeRect(card.x + 0.5, card.y + 0.5, card.w - 1, card.h - 1);
+    g.fillStyle = down ? p.bad : p.text;
+    g.fillText(`${down ? "▲ " : ""}${host?.name ?? ""}`, card.x + 6, card.y + 11, card.w - 12);
+    for (const tile of card.tiles) {
+      const vm = s.guests.get(tile.id);
+      if (!vm) continue;
+      const heat = heatOf(vm, host, metric);
+      g.fillStyle = colours[Math.round(heat * STEPS)] ?? p.line;
+      g.fillRect(tile.x + 0.5, tile.y + 0.5, Math.max(1, tile.w - 1), Math.max(1, tile.h - 1));
+      if (tile.w > TEXT_FROM && tile.h > 13) {
+        g.fillStyle = heat > 0.6 ? "#000" : "#fff";
+        g.fillText(vm.name, tile.x + 4, tile.y + tile.h / 2, tile.w - 8);
+      }
+    }
+  }
+  return still;
 }
 
 const middle = (b: Tile): [number, number] => [b.x + b.w / 2, b.y + b.h / 2];
@@ -39,53 +108,17 @@ function arc(g: CanvasRenderingContext2D, from: Tile, to: Tile, part: number, st
   g.fill();
 }
 
-export function draw(canvas: HTMLCanvasElement, s: Scene, metric: Metric, width: number, drag: typeof draggedSignal.value, now: number): void {
-  const ratio = window.devicePixelRatio || 1;
-  const [w, h] = [Math.round(width * ratio), Math.round(Math.max(1, s.height) * ratio)];
-  if (canvas.width !== w || canvas.height !== h) {
-    canvas.width = w;
-    canvas.height = h;
-    canvas.style.width = `${width}px`;
-    canvas.style.height = `${s.height}px`;
-  }
-  const g = canvas.getContext("2d");
+/** One frame: the still picture, and on it what moves. now 0: nothing is to be animated. */
+export function paint(canvas: HTMLCanvasElement, still: HTMLCanvasElement, s: Scene, width: number, accent: string, now: number): void {
+  const g = sized(canvas, width, s.height);
   if (!g) return;
-  const css = getComputedStyle(canvas);
-  const token = (name: string): string => css.getPropertyValue(name).trim();
-  const [line, text, bg, bad, accent, ok] = ["--line", "--text", "--bg", "--bad", "--accent", "--ok"].map(token) as [string, string, string, string, string, string];
-  g.setTransform(ratio, 0, 0, ratio, 0, 0);
+  canvas.style.width = `${width}px`;
+  canvas.style.height = `${s.height}px`;
   g.clearRect(0, 0, width, s.height);
-  g.font = "12px system-ui, sans-serif";
-  g.textBaseline = "middle";
-  const places = new Map<string, Tile>();
-  for (const card of s.cards) {
-    const host = s.hosts.get(card.id);
-    const down = host?.connection_state !== "connected";
-    const over = drag?.over === card.id;
-    g.fillStyle = bg;
-    g.fillRect(card.x, card.y, card.w, card.h);
-    g.strokeStyle = over ? (drag?.verdict === "fits" ? ok : drag?.verdict === "refused" ? bad : accent) : down ? bad : line;
-    g.lineWidth = over ? 3 : 1;
-    g.strokeRect(card.x + 0.5, card.y + 0.5, card.w - 1, card.h - 1);
-    g.fillStyle = down ? bad : text;
-    g.fillText(`${down ? "▲ " : ""}${host?.name ?? ""}`, card.x + 6, card.y + 11, card.w - 12);
-    for (const tile of card.tiles) {
-      const vm = s.guests.get(tile.id);
-      if (!vm) continue;
-      places.set(tile.id, tile);
-      const heat = heatOf(vm, host, metric);
-      g.fillStyle = colour(heat);
-      g.fillRect(tile.x + 0.5, tile.y + 0.5, Math.max(1, tile.w - 1), Math.max(1, tile.h - 1));
-      if (tile.w > TEXT_FROM && tile.h > 14) {
-        g.fillStyle = heat > 0.6 ? "#000" : "#fff";
-        g.fillText(vm.name, tile.x + 4, tile.y + tile.h / 2, tile.w - 8);
-      }
-    }
-    places.set(card.id, card);
-  }
+  g.drawImage(still, 0, 0, width, Math.max(1, s.height));
   for (const m of s.moves) {
-    const from = places.get(m.vm);
-    const to = places.get(m.to);
+    const from = s.places.get(m.vm);
+    const to = s.places.get(m.to);
     if (from && to) arc(g, from, to, now ? Math.max(m.progress / 100, (now % DOT_MS) / DOT_MS / 4) : m.progress / 100, accent);
     else if (from) {
       g.strokeStyle = accent;
@@ -97,3 +130,5 @@ export function draw(canvas: HTMLCanvasElement, s: Scene, metric: Metric, width:
     }
   }
 }
+
+export const accentOf = (canvas: HTMLCanvasElement): string => palette(canvas).accent;

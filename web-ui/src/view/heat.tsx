@@ -6,13 +6,14 @@ import { inventory, tasks } from "../store/collection.ts";
 import { targets } from "../store/commands.ts";
 import { type Card, type Tile, layout } from "../store/layout.ts";
 import { openMenu } from "../store/menu.ts";
+import { prefs } from "../store/prefs.ts";
 import { go } from "../store/route.ts";
 import { t } from "../text/en.ts";
 import { ghz, percent } from "../ui/text.ts";
 import { guestsOf, hostsOf } from "./cluster.tsx";
 import { Ref } from "./columns.tsx";
 import { dragged, drop, hover } from "./drag.ts";
-import { draw } from "./heat-draw.ts";
+import { accentOf, paint, paintStill } from "./heat-draw.ts";
 
 const CARD = 132;
 const SMALL_CARD = 70;
@@ -25,6 +26,8 @@ export interface Scene {
   height: number;
   hosts: Map<string, Host>;
   guests: Map<string, Vm>;
+  /** Where each host and guest is drawn. */
+  places: Map<string, Tile>;
   moves: { vm: string; to: string; progress: number }[];
 }
 
@@ -44,12 +47,17 @@ function scene(cluster: Cluster, width: number): Scene {
     list.push({ id: v.id, weight: Math.max(1, v.memory_mb) });
     by.set(v.host ?? "", list);
   }
-  const plan = layout(hosts.map((h) => ({ id: h.id, room: h.memory_total_mb, guests: by.get(h.id) ?? [] })), width, hosts.length > MANY ? SMALL_CARD : CARD);
+  const plan = layout(
+    hosts.map((h) => ({ id: h.id, room: h.memory_total_mb, guests: by.get(h.id) ?? [] })),
+    width,
+    hosts.length > MANY ? SMALL_CARD : CARD,
+  );
   const moves = tasks
     .all<Task>("task")
     .filter((x) => x.op === "vm.migrate" && x.state === "running" && x.entity)
     .map((x) => ({ vm: x.entity as string, to: targetOf(x), progress: x.progress }));
-  return { ...plan, hosts: new Map(hosts.map((h) => [h.id, h])), guests: new Map(guests.map((v) => [v.id, v])), moves };
+  const places = new Map<string, Tile>(plan.cards.flatMap((c) => [c, ...c.tiles]).map((b) => [b.id, b]));
+  return { ...plan, places, hosts: new Map(hosts.map((h) => [h.id, h])), guests: new Map(guests.map((v) => [v.id, v])), moves };
 }
 
 /** Where a move under way goes, as far as somebody told: who asked for it here, or a recommendation. */
@@ -109,16 +117,19 @@ export function HeatMap({ cluster }: { cluster: Cluster }) {
     return () => sizes.disconnect();
   }, [asTable.value]);
   useEffect(() => {
-    if (!canvas.current) return;
-    const still = matchMedia("(prefers-reduced-motion: reduce)").matches || !s.value.moves.length;
+    const box = canvas.current;
+    if (!box) return;
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches || !s.value.moves.length;
+    const still = paintStill(box, s.value, metric.value, width.value, dragged.value);
+    const accent = accentOf(box);
     let frame = 0;
-    const paint = (now: number): void => {
-      if (canvas.current) draw(canvas.current, s.value, metric.value, width.value, dragged.value, still ? 0 : now);
-      if (!still) frame = requestAnimationFrame(paint);
+    const next = (now: number): void => {
+      paint(box, still, s.value, width.value, accent, calm ? 0 : now);
+      if (!calm) frame = requestAnimationFrame(next);
     };
-    frame = requestAnimationFrame(paint);
+    frame = requestAnimationFrame(next);
     return () => cancelAnimationFrame(frame);
-  }, [s.value, metric.value, width.value, asTable.value, dragged.value]);
+  }, [s.value, metric.value, width.value, asTable.value, dragged.value, prefs.theme.value]);
 
   const find = (e: { offsetX: number; offsetY: number }): { vm?: Vm; host?: Host } => {
     const card = at(s.value.cards, e.offsetX, e.offsetY);

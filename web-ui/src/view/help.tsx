@@ -22,7 +22,8 @@ export function Help() {
         </tbody>
       </table>
       <label class="check">
-        <input type="checkbox" checked={prefs.shortcuts.value} onChange={(e) => (prefs.shortcuts.value = e.currentTarget.checked)} /> {t.help.single}
+        <input type="checkbox" checked={prefs.shortcuts.value} onChange={(e) => (prefs.shortcuts.value = e.currentTarget.checked)} />{" "}
+        {t.help.single}
       </label>
       <div class="buttons">
         <button type="button" onClick={close}>

@@ -14,8 +14,19 @@ export function HostSummary({ host: h }: { host: Host }) {
     <div class="grid">
       <section class="card">
         <h2>{t.cluster.capacity}</h2>
-        <Bar label={t.cluster.cpu} part={h.cpu_usage_mhz} whole={h.cpu_total_mhz} text={`${ghz(h.cpu_usage_mhz)} of ${ghz(h.cpu_total_mhz)}`} />
-        <Bar label={t.cluster.memory} part={h.memory_usage_mb} whole={h.memory_total_mb} reserved={given} text={`${gb(h.memory_usage_mb)} of ${gb(h.memory_total_mb)}`} />
+        <Bar
+          label={t.cluster.cpu}
+          part={h.cpu_usage_mhz}
+          whole={h.cpu_total_mhz}
+          text={`${ghz(h.cpu_usage_mhz)} of ${ghz(h.cpu_total_mhz)}`}
+        />
+        <Bar
+          label={t.cluster.memory}
+          part={h.memory_usage_mb}
+          whole={h.memory_total_mb}
+          reserved={given}
+          text={`${gb(h.memory_usage_mb)} of ${gb(h.memory_total_mb)}`}
+        />
         <p class="dim">
           {on.length}/{guests.length} {t.list.machines}, {gb(given)} {t.list.memory}
         </p>
@@ -29,7 +40,13 @@ export function HostSummary({ host: h }: { host: Host }) {
           [t.list.memory, gb(h.memory_total_mb)],
           [t.host.kernel, h.kernel],
           [t.host.agent, h.agent_version],
-          [t.host.engines, h.engines?.filter((e) => e.usable).map((e) => `${e.name} ${e.version}${e.accelerator ? ` (${e.accelerator})` : ""}`).join(", ")],
+          [
+            t.host.engines,
+            h.engines
+              ?.filter((e) => e.usable)
+              .map((e) => `${e.name} ${e.version}${e.accelerator ? ` (${e.accelerator})` : ""}`)
+              .join(", "),
+          ],
           [t.host.address, h.address],
           [t.host.boot, moment(h.boot_time)],
           [t.overview.ha, h.ha_state && `${h.ha_state} ${h.ha_fencing ?? ""}`],

@@ -8,13 +8,26 @@ import { session } from "../store/session.ts";
 export const paletteOpen = signal(false);
 export const helpOpen = signal(false);
 
-const places: Record<string, string> = { o: "home", h: "hosts", v: "vms", p: "pools", d: "datastores", t: "tasks", e: "events" };
+const places: Record<string, string> = {
+  o: "home",
+  h: "hosts",
+  v: "vms",
+  p: "pools",
+  d: "datastores",
+  t: "tasks",
+  e: "events",
+  a: "alarms",
+};
 const GO_MS = 1500;
 
 function inField(): boolean {
   const at = document.activeElement;
   return (
-    at instanceof HTMLInputElement || at instanceof HTMLSelectElement || at instanceof HTMLTextAreaElement || !!document.querySelector("dialog[open]") || !!menu.value
+    at instanceof HTMLInputElement ||
+    at instanceof HTMLSelectElement ||
+    at instanceof HTMLTextAreaElement ||
+    !!document.querySelector("dialog[open]") ||
+    !!menu.value
   );
 }
 

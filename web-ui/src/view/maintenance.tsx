@@ -79,7 +79,13 @@ export function Maintenance({ host, onClose }: { host: Host; onClose: () => void
   return (
     <Dialog title={`${t.host.enter}: ${host.name}`} onClose={onClose} wide>
       <h3>{t.host.plan}</h3>
-      {failed.value ? <Failed error={failed.value} retry={look} /> : plan.value ? <Moves plan={plan.value} /> : <Loading text={t.host.looking} />}
+      {failed.value ? (
+        <Failed error={failed.value} retry={look} />
+      ) : plan.value ? (
+        <Moves plan={plan.value} />
+      ) : (
+        <Loading text={t.host.looking} />
+      )}
       <label class="check">
         <input type="checkbox" checked={evacuate.value} onChange={(e) => (evacuate.value = e.currentTarget.checked)} /> {t.host.evacuate}
       </label>

@@ -34,7 +34,8 @@ export function MiniChart({ object, counter }: { object: Obj; counter: string })
   return (
     <section class="card">
       <h2>
-        <a href={`${href(object.id, "monitor")}?c=${counter}`}>{counter}</a> <span class="dim">{t.chart.ranges["3600"]?.toLowerCase()}</span>
+        <a href={`${href(object.id, "monitor")}?c=${counter}`}>{counter}</a>{" "}
+        <span class="dim">{t.chart.ranges["3600"]?.toLowerCase()}</span>
       </h2>
       {failed.value ? (
         <Failed error={failed.value} retry={load} />
@@ -43,7 +44,13 @@ export function MiniChart({ object, counter }: { object: Obj; counter: string })
       ) : isEmpty(s) || !curve ? (
         <p class="empty">{t.chart.none}</p>
       ) : (
-        <Chart times={timesOf(s)} curves={[{ label: counter, unit: curve.unit, values: curve.values }]} label={t.chart.label(counter)} height={140} small />
+        <Chart
+          times={timesOf(s)}
+          curves={[{ label: counter, unit: curve.unit, values: curve.values }]}
+          label={t.chart.label(counter)}
+          height={140}
+          small
+        />
       )}
     </section>
   );

@@ -12,7 +12,12 @@ function Choose({ label, of, list, onChange }: { label: string; of: string; list
   return (
     <label>
       {label}
-      <select name={of} multiple size={Math.min(8, Math.max(3, list.length))} onChange={(e) => onChange([...e.currentTarget.selectedOptions].map((x) => x.value))}>
+      <select
+        name={of}
+        multiple
+        size={Math.min(8, Math.max(3, list.length))}
+        onChange={(e) => onChange([...e.currentTarget.selectedOptions].map((x) => x.value))}
+      >
         {list.map((o) => (
           <option key={o.id} value={o.id}>
             {o.name}
@@ -33,7 +38,13 @@ export function NewRule({ cluster, onClose }: { cluster: Obj; onClose: () => voi
   const clusterHosts = inventory.all<Host>("host").filter((h) => h.parent === cluster.id);
   const ids = new Set(clusterHosts.map((h) => h.id));
   const guests = inventory.all<Vm>("vm").filter((v) => v.host && ids.has(v.host));
-  const body = { name: name.value.trim(), cluster: cluster.id, type: type.value, vms: vms.value, ...(withHosts ? { hosts: hosts.value } : {}) };
+  const body = {
+    name: name.value.trim(),
+    cluster: cluster.id,
+    type: type.value,
+    vms: vms.value,
+    ...(withHosts ? { hosts: hosts.value } : {}),
+  };
   function submit(e: SubmitEvent) {
     e.preventDefault();
     failed.value = "";

@@ -7,6 +7,7 @@ import { href } from "../store/route.ts";
 import { t } from "../text/en.ts";
 import { Bar } from "../ui/bars.tsx";
 import { bytes, gb, ghz } from "../ui/text.ts";
+import { Alarms } from "./alarms.tsx";
 import { Ref } from "./columns.tsx";
 import { TaskRows, newest } from "./dock.tsx";
 import { EventRows } from "./events.tsx";
@@ -47,7 +48,10 @@ function Capacity() {
 }
 
 function Top() {
-  const busy = vms.value.filter((v) => v.power_state === "powered_on").sort((a, b) => b.cpu_usage_mhz - a.cpu_usage_mhz).slice(0, TOP);
+  const busy = vms.value
+    .filter((v) => v.power_state === "powered_on")
+    .sort((a, b) => b.cpu_usage_mhz - a.cpu_usage_mhz)
+    .slice(0, TOP);
   return (
     <section class="card">
       <h2>{t.overview.top}</h2>
@@ -76,7 +80,8 @@ function Clusters() {
               {low ? "▲ " : ""}
               {c.ha_enabled ? (c.ha_capacity ?? t.page.loading) : t.overview.off}
             </a>{" "}
-            <span class="dim">{t.overview.drs}:</span> <a href={href(c.id, "drs")}>{c.drs_enabled ? c.drs_automation_level.replaceAll("_", " ") : t.overview.off}</a>
+            <span class="dim">{t.overview.drs}:</span>{" "}
+            <a href={href(c.id, "drs")}>{c.drs_enabled ? c.drs_automation_level.replaceAll("_", " ") : t.overview.off}</a>
           </p>
         );
       })}
@@ -86,7 +91,10 @@ function Clusters() {
 }
 
 export function Overview() {
-  const running = tasks.all<Task>("task").filter((x) => ["queued", "running"].includes(x.state)).sort(newest);
+  const running = tasks
+    .all<Task>("task")
+    .filter((x) => ["queued", "running"].includes(x.state))
+    .sort(newest);
   const up = hosts.value.filter((h) => h.connection_state === "connected").length;
   const on = vms.value.filter((v) => v.power_state === "powered_on").length;
   const first = inventory.all<Cluster>("cluster")[0];
@@ -112,6 +120,12 @@ export function Overview() {
         <section class="card">
           <h2>{t.overview.running}</h2>
           {running.length ? <TaskRows list={running.slice(0, TOP)} /> : <p class="dim">{t.overview.noRunning}</p>}
+        </section>
+        <section class="card broad">
+          <h2>
+            <a href={href("alarms")}>{t.overview.alarms}</a>
+          </h2>
+          <Alarms />
         </section>
         <section class="card broad">
           <h2>{t.overview.changes}</h2>

@@ -9,6 +9,7 @@ import { Icon } from "../ui/icon.tsx";
 import { Loading } from "../ui/load.tsx";
 import { MenuButton } from "../ui/menu.tsx";
 import { State } from "../ui/state.tsx";
+import { AlarmMark, Alarms, Definitions } from "./alarms.tsx";
 import { TaskRows, newest } from "./dock.tsx";
 import { EventList } from "./events.tsx";
 import { Fleet } from "./fleet.tsx";
@@ -18,7 +19,12 @@ import { Permissions, Users } from "./permissions.tsx";
 import { tabsOf } from "./tabs.tsx";
 
 const lists: Record<string, string> = {
-  hosts: "host", clusters: "cluster", pools: "pool", datastores: "datastore", networks: "network", templates: "template",
+  hosts: "host",
+  clusters: "cluster",
+  pools: "pool",
+  datastores: "datastore",
+  networks: "network",
+  templates: "template",
 };
 
 function TaskList({ entity }: { entity?: string }) {
@@ -58,12 +64,17 @@ export interface Tab {
 const shared: Tab[] = [
   { id: "permissions", view: () => <Permissions /> },
   { id: "tasks", view: ({ object }) => <TaskList entity={object.id} /> },
+  { id: "alarms", view: ({ object }) => <Alarms entity={object.id} /> },
   { id: "events", view: ({ object }) => <EventList entity={object.id} /> },
 ];
 
 function ObjectPage({ object }: { object: Obj }) {
   const own: Tab[] = tabsOf[object.kind] ?? [];
-  const tabs = [...own.filter((x) => ["summary", "monitor", "configure"].includes(x.id)), ...shared, ...own.filter((x) => !["summary", "monitor", "configure"].includes(x.id))];
+  const tabs = [
+    ...own.filter((x) => ["summary", "monitor", "configure"].includes(x.id)),
+    ...shared,
+    ...own.filter((x) => !["summary", "monitor", "configure"].includes(x.id)),
+  ];
   const now = tabs.find((x) => x.id === route.value.tab) ?? tabs[0];
   const isContainer = object.kind === "vm" && (object as Vm).guest_type === "container";
   useEffect(() => {
@@ -79,12 +90,20 @@ function ObjectPage({ object }: { object: Obj }) {
           {t.kind[isContainer ? "container" : object.kind]} {object.id}
         </span>
         <State object={object} />
+        <AlarmMark id={object.id} />
         <span class="grow" />
         <MenuButton object={object} wide />
       </header>
       <div role="tablist" class="tabs" aria-label={object.name}>
         {tabs.map((x) => (
-          <a key={x.id} role="tab" aria-selected={x === now} href={href(object.id, x.id)} tabIndex={x === now ? 0 : -1} onKeyDown={stepTabs}>
+          <a
+            key={x.id}
+            role="tab"
+            aria-selected={x === now}
+            href={href(object.id, x.id)}
+            tabIndex={x === now ? 0 : -1}
+            onKeyDown={stepTabs}
+          >
             {t.tab[x.id]}
           </a>
         ))}
@@ -137,9 +156,30 @@ function Place({ place }: { place: string }) {
   if (place === HOME) return <Overview />;
   if (place === "vms") return <Fleet />;
   if (lists[place]) return <ListPage key={place} kind={lists[place]} title={title ?? ""} />;
-  if (place === "tasks") return <Framed title={title ?? ""}><TaskList /></Framed>;
-  if (place === "events") return <Framed title={title ?? ""}><EventList entity="" /></Framed>;
-  if (place === "users") return <Framed title={title ?? ""}><Users /></Framed>;
+  if (place === "tasks")
+    return (
+      <Framed title={title ?? ""}>
+        <TaskList />
+      </Framed>
+    );
+  if (place === "events")
+    return (
+      <Framed title={title ?? ""}>
+        <EventList entity="" />
+      </Framed>
+    );
+  if (place === "alarms")
+    return (
+      <Framed title={title ?? ""}>
+        <Definitions />
+      </Framed>
+    );
+  if (place === "users")
+    return (
+      <Framed title={title ?? ""}>
+        <Users />
+      </Framed>
+    );
   const object = inventory.get(place);
   if (object && tabsOf[object.kind]) return <ObjectPage key={object.id} object={object} />;
   return inventory.loaded.value ? <Gone /> : <Loading />;

@@ -23,7 +23,12 @@ const chosen = signal(0);
 const searched = ["vm", "host", "cluster", "pool", "datastore", "template", "network", "folder", "dc"];
 
 const pages: Item[] = Object.entries(t.pages).map(([id, title]) => ({
-  key: `page-${id}`, text: title, hint: t.palette.page, icon: id === "home" ? "home" : "menu", weight: 0.5, run: () => go(id),
+  key: `page-${id}`,
+  text: title,
+  hint: t.palette.page,
+  icon: id === "home" ? "home" : "menu",
+  weight: 0.5,
+  run: () => go(id),
 }));
 
 const objects = computed<Item[]>(() =>
@@ -34,7 +39,12 @@ const objects = computed<Item[]>(() =>
 );
 
 const doing = (a: Action, o: Obj): Item => ({
-  key: `${a.id}-${o.id}`, text: `${a.title.replace("…", "")} ${o.name}`, hint: t.palette.action, icon: "more", weight: -0.5, run: () => begin(a, [o]),
+  key: `${a.id}-${o.id}`,
+  text: `${a.title.replace("…", "")} ${o.name}`,
+  hint: t.palette.action,
+  icon: "more",
+  weight: -0.5,
+  run: () => begin(a, [o]),
 });
 
 /** Actions are looked for once a name is in the query: all actions of all objects would be too many. */
@@ -91,7 +101,14 @@ export function Palette() {
       />
       <div id="found" role="listbox" aria-label={t.palette.title} class="found">
         {list.map((x, i) => (
-          <div key={x.key} id={`found-${i}`} role="option" aria-selected={i === chosen.value} onClick={() => run(x)} onMouseMove={() => (chosen.value = i)}>
+          <div
+            key={x.key}
+            id={`found-${i}`}
+            role="option"
+            aria-selected={i === chosen.value}
+            onClick={() => run(x)}
+            onMouseMove={() => (chosen.value = i)}
+          >
             <Icon name={x.icon} /> <span class="name">{x.text}</span> <span class="dim">{x.hint}</span>
           </div>
         ))}

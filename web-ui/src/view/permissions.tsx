@@ -15,7 +15,10 @@ export function Users() {
   return (
     <div class="cards-in">
       <p>
-        {t.perm.mine(t.app.role[mine])} <span class="dim">({t.perm.rights[mine]}) {t.perm.here}</span>
+        {t.perm.mine(t.app.role[mine])}{" "}
+        <span class="dim">
+          ({t.perm.rights[mine]}) {t.perm.here}
+        </span>
       </p>
       {may("administrator") && (
         <Load<{ items: User[] }> path="/users">

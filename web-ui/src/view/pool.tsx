@@ -30,13 +30,46 @@ function lines(root: string, pools: Pool[], vms: Vm[], depth = 0): Line[] {
       const below = lines(pool.id, pools, vms, depth + 1);
       const own = vms.filter((v) => v.pool === pool.id && v.power_state === "powered_on");
       const children = below.filter((l) => l.depth === depth + 1);
-      const add = (of: (v: Vm) => number, sum: (l: Line) => number): number => own.reduce((n, v) => n + of(v), 0) + children.reduce((n, l) => n + sum(l), 0);
-      return [{ pool, depth, cpu: add((v) => v.cpu_usage_mhz, (l) => l.cpu), memory: add((v) => v.memory_usage_mb, (l) => l.memory), guests: add(() => 1, (l) => l.guests) }, ...below];
+      const add = (of: (v: Vm) => number, sum: (l: Line) => number): number =>
+        own.reduce((n, v) => n + of(v), 0) + children.reduce((n, l) => n + sum(l), 0);
+      return [
+        {
+          pool,
+          depth,
+          cpu: add(
+            (v) => v.cpu_usage_mhz,
+            (l) => l.cpu,
+          ),
+          memory: add(
+            (v) => v.memory_usage_mb,
+            (l) => l.memory,
+          ),
+          guests: add(
+            () => 1,
+            (l) => l.guests,
+          ),
+        },
+        ...below,
+      ];
     });
 }
 
 /** Reservation, usage and limit on one scale, the cluster's. */
-function Triple({ label, reservation, usage, limit, whole, text }: { label: string; reservation: number; usage: number; limit: number; whole: number; text: (n: number) => string }) {
+function Triple({
+  label,
+  reservation,
+  usage,
+  limit,
+  whole,
+  text,
+}: {
+  label: string;
+  reservation: number;
+  usage: number;
+  limit: number;
+  whole: number;
+  text: (n: number) => string;
+}) {
   const pct = (n: number): string => `${whole > 0 ? Math.min(100, (100 * n) / whole) : 0}%`;
   const limitText = limit ? text(limit) : t.pool.unlimited;
   return (
@@ -89,12 +122,26 @@ export function PoolTree({ root }: { root: string }) {
                 <Ref id={p.id} />
               </td>
               <td>
-                <Triple label={t.pool.cpu} reservation={p.cpu_reservation_mhz} usage={use.cpu} limit={p.cpu_limit_mhz} whole={cpu} text={ghz} />
+                <Triple
+                  label={t.pool.cpu}
+                  reservation={p.cpu_reservation_mhz}
+                  usage={use.cpu}
+                  limit={p.cpu_limit_mhz}
+                  whole={cpu}
+                  text={ghz}
+                />
               </td>
               <td class="num">{ghz(use.cpu)}</td>
               <td>{p.cpu_shares_level}</td>
               <td>
-                <Triple label={t.pool.memory} reservation={p.mem_reservation_mb} usage={use.memory} limit={p.mem_limit_mb} whole={memory} text={gb} />
+                <Triple
+                  label={t.pool.memory}
+                  reservation={p.mem_reservation_mb}
+                  usage={use.memory}
+                  limit={p.mem_limit_mb}
+                  whole={memory}
+                  text={gb}
+                />
               </td>
               <td class="num">{gb(use.memory)}</td>
               <td>{p.mem_shares_level}</td>

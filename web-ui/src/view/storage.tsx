@@ -18,7 +18,13 @@ export function DatastoreSummary({ store: d }: { store: Datastore }) {
     <div class="grid">
       <section class="card">
         <h2>{t.cluster.capacity}</h2>
-        <Bar label={t.store.used} part={used} whole={d.capacity_bytes} hot={NEARLY_FULL} text={`${bytes(used)} of ${bytes(d.capacity_bytes)}`} />
+        <Bar
+          label={t.store.used}
+          part={used}
+          whole={d.capacity_bytes}
+          hot={NEARLY_FULL}
+          text={`${bytes(used)} of ${bytes(d.capacity_bytes)}`}
+        />
         {d.capacity_bytes > 0 && used / d.capacity_bytes > NEARLY_FULL && <p class="bad">▲ {t.store.noSpace}</p>}
         {missing.length > 0 && (
           <p class="problem" role="alert">
@@ -32,7 +38,15 @@ export function DatastoreSummary({ store: d }: { store: Datastore }) {
           [t.store.type, d.type],
           [t.store.path, <span class="mono">{d.path}</span>],
           [t.list.shared, d.shared ? t.pool.yes : t.pool.no],
-          [t.store.hosts, d.hosts.map((h, i) => <span key={h}>{i > 0 && ", "}<Ref id={h} /></span>)],
+          [
+            t.store.hosts,
+            d.hosts.map((h, i) => (
+              <span key={h}>
+                {i > 0 && ", "}
+                <Ref id={h} />
+              </span>
+            )),
+          ],
           [t.store.quota, d.quota_bytes ? bytes(d.quota_bytes) : null],
         ]}
       />
@@ -96,7 +110,10 @@ export function FolderSummary({ object }: { object: Obj }) {
       <Facts
         title={t.host.facts}
         rows={[
-          ...["cluster", "folder", "vm", "template", "datastore", "network"].map((k): [string, number | null] => [t.kind[k] ?? k, count(k) || null]),
+          ...["cluster", "folder", "vm", "template", "datastore", "network"].map((k): [string, number | null] => [
+            t.kind[k] ?? k,
+            count(k) || null,
+          ]),
           [t.task.started, moment(object.created_at)],
         ]}
       >

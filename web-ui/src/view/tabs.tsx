@@ -40,7 +40,12 @@ export const tabsOf: Record<string, Tab[]> = {
     { id: "summary", view: ({ object }) => <HostSummary host={object as Host} /> },
     chart,
     vms((v, o) => v.host === o.id),
-    { id: "datastores", view: ({ object }) => <ObjectList kind="datastore" label={t.tab.datastores ?? ""} of={(d) => (d as Datastore).hosts.includes(object.id)} /> },
+    {
+      id: "datastores",
+      view: ({ object }) => (
+        <ObjectList kind="datastore" label={t.tab.datastores ?? ""} of={(d) => (d as Datastore).hosts.includes(object.id)} />
+      ),
+    },
   ],
   vm: [
     { id: "summary", view: ({ object }) => <VmSummary vm={object as Vm} /> },
@@ -53,7 +58,17 @@ export const tabsOf: Record<string, Tab[]> = {
     { id: "pools", view: ({ object }) => <PoolTree root={object.id} /> },
     vms((v, o) => v.pool === o.id),
   ],
-  datastore: [{ id: "summary", view: ({ object }) => <DatastoreSummary store={object as Datastore} /> }, chart, vms((v, o) => v.datastores.includes(o.id))],
-  network: [{ id: "summary", view: ({ object }) => <NetworkSummary network={object as Network} /> }, vms((v, o) => v.networks.includes(o.id))],
-  template: [{ id: "summary", view: ({ object }) => <TemplateSummary template={object as Template} /> }, vms((v, o) => v.template === o.id)],
+  datastore: [
+    { id: "summary", view: ({ object }) => <DatastoreSummary store={object as Datastore} /> },
+    chart,
+    vms((v, o) => v.datastores.includes(o.id)),
+  ],
+  network: [
+    { id: "summary", view: ({ object }) => <NetworkSummary network={object as Network} /> },
+    vms((v, o) => v.networks.includes(o.id)),
+  ],
+  template: [
+    { id: "summary", view: ({ object }) => <TemplateSummary template={object as Template} /> },
+    vms((v, o) => v.template === o.id),
+  ],
 };

@@ -11,6 +11,7 @@ import { t } from "../text/en.ts";
 import { Icon } from "../ui/icon.tsx";
 import { lookOf } from "../ui/state.tsx";
 import { useWindow } from "../ui/virtual.ts";
+import { AlarmMark } from "./alarms.tsx";
 import { dragged, dropHandlers, startDrag } from "./drag.ts";
 
 const ROW = 26;
@@ -90,6 +91,7 @@ function Row({ row }: { row: TreeRow }) {
         </span>
       )}
       <span class="name">{o.name}</span>
+      <AlarmMark id={row.id} />
     </div>
   );
 }
@@ -139,7 +141,10 @@ export function Tree() {
   useEffect(() => {
     // The first look shows more than a closed datacenter.
     if (!prefs.treeExpanded.value.length && list.length)
-      prefs.treeExpanded.value = inventory.placed().filter((o) => ["dc", "cluster"].includes(o.kind)).map((o) => o.id);
+      prefs.treeExpanded.value = inventory
+        .placed()
+        .filter((o) => ["dc", "cluster"].includes(o.kind))
+        .map((o) => o.id);
   }, [list.length]);
   useEffect(() => {
     const box = ref.current;
@@ -153,12 +158,25 @@ export function Tree() {
     <nav class="inventory" aria-label={t.tree.label}>
       <div class="views" role="group" aria-label={t.tree.label}>
         {views.map((v) => (
-          <button key={v} type="button" aria-pressed={prefs.treeView.value === v} title={t.tree.views[v]} aria-label={t.tree.views[v]} onClick={() => (prefs.treeView.value = v)}>
+          <button
+            key={v}
+            type="button"
+            aria-pressed={prefs.treeView.value === v}
+            title={t.tree.views[v]}
+            aria-label={t.tree.views[v]}
+            onClick={() => (prefs.treeView.value = v)}
+          >
             <Icon name={viewIcons[v]} />
           </button>
         ))}
       </div>
-      <input type="search" aria-label={t.tree.filter} placeholder={t.tree.filter} value={filter.value} onInput={(e) => (filter.value = e.currentTarget.value)} />
+      <input
+        type="search"
+        aria-label={t.tree.filter}
+        placeholder={t.tree.filter}
+        value={filter.value}
+        onInput={(e) => (filter.value = e.currentTarget.value)}
+      />
       <div
         ref={ref}
         class="leaves"

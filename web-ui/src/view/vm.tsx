@@ -106,7 +106,12 @@ export function VmSummary({ vm }: { vm: Vm }) {
         <h2>{t.vm.resources}</h2>
         <p>
           {vm.num_cpu} {t.list.cpus}, {gb(vm.memory_mb)} {t.list.memory}
-          {vm.power_state === "powered_on" && <span class="dim"> · {ghz(vm.cpu_usage_mhz)}, {gb(vm.memory_usage_mb)} {t.cluster.used}</span>}
+          {vm.power_state === "powered_on" && (
+            <span class="dim">
+              {" "}
+              · {ghz(vm.cpu_usage_mhz)}, {gb(vm.memory_usage_mb)} {t.cluster.used}
+            </span>
+          )}
         </p>
         <ResourceTable of={vm} />
         {mayOperate() && (

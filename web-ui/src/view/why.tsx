@@ -33,7 +33,10 @@ function Waterfall({ rows }: { rows: [string, number][] }) {
               {signed(n)} {t.why.unit}
             </td>
             <td class="span" aria-hidden="true">
-              <span class={n < 0 ? "minus" : "plus"} style={{ width: `${(50 * Math.abs(n)) / most}%`, [n < 0 ? "right" : "left"]: "50%" }} />
+              <span
+                class={n < 0 ? "minus" : "plus"}
+                style={{ width: `${(50 * Math.abs(n)) / most}%`, [n < 0 ? "right" : "left"]: "50%" }}
+              />
             </td>
           </tr>
         ))}
@@ -77,8 +80,8 @@ export function Why({ move }: { move: Move }) {
         ]}
       />
       <p class="dim">
-        {t.why.copy} {f.copy_s.toFixed(1)} s, {t.why.pause.toLowerCase()} {f.pause_s.toFixed(2)} s. {t.why.rules}: {f.rules.join(", ") || t.why.noRules}.
-        {f.company ? ` ${t.why.together} ${f.company}.` : ""}
+        {t.why.copy} {f.copy_s.toFixed(1)} s, {t.why.pause.toLowerCase()} {f.pause_s.toFixed(2)} s. {t.why.rules}:{" "}
+        {f.rules.join(", ") || t.why.noRules}.{f.company ? ` ${t.why.together} ${f.company}.` : ""}
       </p>
       {f.alternatives.length > 0 && (
         <>
