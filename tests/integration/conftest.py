@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "bench"))
 
 from lab_client import Api, ApiError  # noqa: E402  (needs the path above)
+from lab_faults import alive  # noqa: E402  (and for those who import it from here)
 
 BUILD = Path(os.environ.get("DROVER_BUILD", ROOT / "build-asan"))
 
@@ -30,14 +31,6 @@ def wait_for(what: str, check: Callable[[], Any], seconds: float = 30) -> Any:
         if time.monotonic() > end:
             pytest.fail(f"waited {seconds} s for: {what}")
         time.sleep(0.05)  # between looks, not instead of them
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
 
 
 class Lab:

@@ -1,77 +1,93 @@
-"""HA with real guests: a host is lost and its guests run elsewhere, once; a host that only the server misses is let alone."""
+"""HA with real guests: what becomes of them when hosts are cut off or lost, and that there are never two of one."""
 import os
-import signal
-import subprocess
-import threading
+import re
+import shutil
+import tempfile
 import time
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, NamedTuple
 
 import pytest
-from conftest import Lab, alive, wait_for
-from test_guests import Service, make, remove, vm
+from conftest import ROOT, Lab, alive, wait_for
+from lab_faults import ALL, BOTH, IN, OUT, WRITES, Hosts, Witness
+from test_guests import Service, make, vm
 
-SERVER_ONLY_S = 16  # longer than any lease with its kill bound
-FOUND_S = 60
-
-
-def pids_of(lab: Lab, host: int, guest: str = "") -> set[int]:
-    """What runs in a host's control groups, or in a guest's there."""
-    found: set[int] = set()
-    for group in Path("/sys/fs/cgroup").glob(f"*/{lab.setting_of('lab_cgroup')}/h{host}"):
-        for folder, _, files in os.walk(group):  # which come and go meanwhile
-            if "cgroup.procs" in files and (not guest or guest in folder.split("/")):
-                try:
-                    found |= {int(p) for p in Path(folder, "cgroup.procs").read_text().split()}
-                except OSError:
-                    continue
-    return {p for p in found if alive(p)}
+TAKERS = 2
+FOUND_S = 120
+SETTLED_S = 90
+LEASES_OVER_S = 16  # longer than any lease with its kill bound
+STALL_S = 12  # longer than others would wait for a lease on a datastore
+EVICTED_S = 18  # a host that alone has lost its storage is given 20 s
+ISOLATED_S = 12
 
 
-def kill_host(lab: Lab, host: int) -> None:
-    """All at once: the agent, its guards, its guests."""
-    agent = lab.pid(f"agent-{host}")
-    net = os.readlink(f"/proc/{agent}/ns/net")
-    doomed = pids_of(lab, host) | {agent}
-    for p in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.readlink(p / "ns/net") == net:
-                doomed.add(int(p.name))
-        except OSError:
-            continue
-    for pid in doomed:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    wait_for("nothing of the host to be left", lambda: not any(alive(p) for p in doomed))
+class Row(NamedTuple):
+    """What is cut, what the guest wishes then; and what the host looks like, what becomes of the guest."""
+
+    server: str
+    store: str
+    response: str
+    looks: str
+    guest: str
 
 
-class Witness:
-    """Looks all the time whether a guest has processes on two hosts at once."""
+STANDS = ""
+LEFT, OFF = "leave_on", "power_off"
+RUNS, MOVES = "runs on", "runs elsewhere"
+# The same as in docs/ha.md.
+ROWS = [
+    Row(OUT, STANDS, LEFT, "partitioned", RUNS),
+    Row(IN, STANDS, LEFT, "partitioned", RUNS),
+    Row(BOTH, STANDS, LEFT, "partitioned", RUNS),
+    Row(BOTH, STANDS, OFF, "isolated", MOVES),
+    Row(STANDS, WRITES, LEFT, "has lost its datastore", MOVES),
+    Row(STANDS, ALL, LEFT, "has lost its datastore", MOVES),
+    Row(OUT, WRITES, LEFT, "dead", MOVES),
+    Row(BOTH, ALL, LEFT, "dead", MOVES),
+]
+SERVER_WORDS = {STANDS: "stands", OUT: "cut, host to server", IN: "cut, server to host", BOTH: "cut both ways"}
+STORE_WORDS = {STANDS: "stands", WRITES: "takes no writes", ALL: "gone"}
 
-    def __init__(self, lab: Lab, guests: list[str]) -> None:
-        self.lab, self.guests = lab, guests
-        self.twice: list[tuple[str, list[int]]] = []
-        self.looks = 0
-        self.over = threading.Event()
-        self.thread = threading.Thread(target=self.watch, daemon=True)
 
-    def watch(self) -> None:
-        while not self.over.wait(0.1):
-            for guest in self.guests:
-                hosts = [h for h in range(1, self.lab.hosts + 1) if pids_of(self.lab, h, guest)]
-                if len(hosts) > 1:
-                    self.twice.append((guest, hosts))
-            self.looks += 1
+def documented() -> list[tuple[str, ...]]:
+    """The rows of the table of cuts."""
+    text = (ROOT / "docs/ha.md").read_text().split("### Cuts, one by one", 1)[1]
+    table = re.findall(r"^\|.*\|$", text.split("\n#", 1)[0], re.M)[2:]
+    return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in table]
 
-    def __enter__(self) -> "Witness":
-        self.thread.start()
-        return self
 
-    def __exit__(self, *_: Any) -> None:
-        self.over.set()
-        self.thread.join()
+def test_documentation_has_these_rows() -> None:
+    ours = [(SERVER_WORDS[r.server], STORE_WORDS[r.store], r.response, r.looks, r.guest) for r in ROWS]
+    assert documented() == ours
+
+
+@pytest.fixture(scope="module")
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """A host for each row and some that take their guests, all with leases."""
+    if os.geteuid() != 0:
+        pytest.skip("labs need root")
+    made = Lab(Path(tempfile.mkdtemp(prefix="drover-lab-")) / "lab", len(ROWS) + TAKERS, 0, "qemu")
+    try:
+        made.up()
+        settings = {"ha_enabled": True, "ha_admission": "off", "ha_isolation_s": ISOLATED_S}
+        made.api().call("PATCH", f"/clusters/{made.all('clusters')[0]['id']}", settings)
+        wait_for("the hosts to join", lambda: are_all_up(made), FOUND_S)
+        yield made
+        if request.session.testsfailed:
+            print(made.logs())
+    finally:
+        made.destroy()
+        shutil.rmtree(made.dir.parent, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def hosts(lab: Lab) -> Hosts:
+    return Hosts(lab.dir)
+
+
+def are_all_up(lab: Lab) -> bool:
+    reached = lab.find("datastores", "shared")["reachable_hosts"]
+    return len(reached) == lab.hosts and all(h["ha_state"] == "up" for h in lab.all("hosts"))
 
 
 def number(host: dict[str, Any]) -> int:
@@ -82,79 +98,188 @@ def host_of(lab: Lab, guest: str) -> dict[str, Any]:
     return lab.api().get(f"/hosts/{vm(lab, guest)['host']}")
 
 
-def restarts(lab: Lab) -> int:
-    return sum(t["op"] == "ha.restart" for t in lab.all("tasks"))
+def restarts(lab: Lab, guest: str) -> list[dict[str, Any]]:
+    return [t for t in lab.all("tasks") if t["op"] == "ha.restart" and t["entity"] == guest]
 
 
 def messages(lab: Lab, kind: str) -> list[str]:
     return [e["message"] for e in lab.all("events") if e["type"] == kind]
 
 
+def container_template(lab: Lab) -> str:
+    """Containers' where there can be any: they start at once."""
+    names = {t["name"]: t["id"] for t in lab.all("templates")}
+    return names.get("busybox", names["tiny"])
+
+
 @pytest.fixture(scope="module")
-def guests(lab: Lab) -> Iterator[list[str]]:
+def row_guests(lab: Lab) -> list[str]:
+    """One on each row's host, protected."""
+    template = container_template(lab)
+    started = []
+    for i, row in enumerate(ROWS):
+        body = {"name": f"row-{i}", "template": template, "host": lab.find("hosts", f"host-{i + 1}")["id"]}
+        made = lab.api().do("POST", "/vms", body)["entity"]
+        lab.api().do("PATCH", f"/vms/{made}", {"ha_isolation_response": row.response})
+        started.append((made, lab.api().call("POST", f"/vms/{made}/start", {})["task"]))
+    for _, task in started:
+        lab.api().wait(task)
+    ids = [guest for guest, _ in started]
+    wait_for("all to be protected", lambda: all(vm(lab, i)["ha_protected"] for i in ids), FOUND_S)
+    return ids
+
+
+class Seen:
+    """What the server says of the rows' hosts and guests from now on."""
+
+    def __init__(self, lab: Lab, guests: list[str]) -> None:
+        self.lab, self.guests = lab, guests
+        self.looks: list[set[str]] = [set() for _ in ROWS]
+        self.moved: dict[int, float] = {}
+        self.began = time.monotonic()
+
+    def look(self) -> None:
+        rows = {h["id"]: h for h in self.lab.all("hosts")}
+        states = {h["name"]: h["ha_state"] for h in rows.values()}
+        guests = {v["id"]: v for v in self.lab.all("vms")}
+        for i, guest in enumerate(self.guests):
+            self.looks[i].add(states[f"host-{i + 1}"])
+            row = guests[guest]
+            if rows[row["host"]]["name"] != f"host-{i + 1}" and row["power_state"] == "powered_on":
+                self.moved.setdefault(i, time.monotonic() - self.began)
+
+    def is_as_documented(self) -> bool:
+        self.look()
+        over = time.monotonic() - self.began > LEASES_OVER_S
+        return over and all(r.looks in self.looks[i] and (i in self.moved) == (r.guest == MOVES) for i, r in enumerate(ROWS))
+
+    def __str__(self) -> str:
+        ends = [f"elsewhere after {self.moved[i]:.1f} s" if i in self.moved else "stays" for i in range(len(ROWS))]
+        return "\n".join(f"{row}: {sorted(self.looks[i])}, {ends[i]}" for i, row in enumerate(ROWS))
+
+
+def cut(hosts: Hosts, host: int, row: Row) -> None:
+    if row.store:
+        hosts.cut_store(host, row.store)
+    if row.server:
+        hosts.cut_server(host, row.server)
+
+
+def mend(hosts: Hosts, host: int, row: Row) -> None:
+    if row.server:
+        hosts.mend_server(host)
+    if row.store:
+        hosts.mend_store(host)
+
+
+def test_each_cut_ends_as_documented(lab: Lab, hosts: Hosts, row_guests: list[str]) -> None:
+    before = [hosts.pids_of(i + 1, g) for i, g in enumerate(row_guests)]
+    with Witness(hosts) as witness:
+        for i, row in enumerate(ROWS):
+            cut(hosts, i + 1, row)
+        seen = Seen(lab, row_guests)
+        try:
+            wait_for("each to end as documented", seen.is_as_documented, SETTLED_S)
+        finally:
+            print(f"\n{seen}")
+        for i, (row, guest) in enumerate(zip(ROWS, row_guests)):
+            now = hosts.pids_of(i + 1, guest)
+            assert now == before[i] if row.guest == RUNS else not now & before[i]
+            mend(hosts, i + 1, row)
+        wait_for("all to be well again", lambda: are_all_up(lab), SETTLED_S)
+        assert [len(hosts.hosts_of(g)) for g in row_guests] == [1] * len(ROWS)
+    witness.check()
+    for i, row in enumerate(ROWS):
+        # Nobody else was touched, and nobody was fenced who is alive.
+        assert row.guest == MOVES or hosts.pids_of(i + 1, row_guests[i]) == before[i]
+        assert (lab.find("hosts", f"host-{i + 1}")["ha_fenced_inc"] > 0) == (row.looks == "dead")
+        assert row.looks != "has lost its datastore" or seen.moved[i] > EVICTED_S
+
+
+def test_storage_that_all_lose_ends_nothing(lab: Lab, hosts: Hosts, row_guests: list[str]) -> None:
+    before = {g: {h: hosts.pids_of(h, g) for h in hosts.hosts_of(g)} for g in row_guests}
+    orders = [len(restarts(lab, g)) for g in row_guests]
+    for host in hosts.numbers:
+        hosts.cut_store(host, ALL)
+    began = time.monotonic()
+    try:
+        wait_for("their leases on it to be over", lambda: time.monotonic() - began > STALL_S, SETTLED_S)
+        assert {g: {h: hosts.pids_of(h, g) for h in hosts.hosts_of(g)} for g in row_guests} == before
+    finally:
+        for host in hosts.numbers:
+            hosts.mend_store(host)
+    wait_for("all to be well again", lambda: are_all_up(lab), SETTLED_S)
+    assert [len(restarts(lab, g)) for g in row_guests] == orders
+
+
+@pytest.fixture(scope="module")
+def guests(lab: Lab, row_guests: list[str]) -> list[str]:
     """Two machines and a container (where there are any) on one host, protected."""
-    lab.api().call("PATCH", f"/clusters/{lab.all('clusters')[0]['id']}", {"ha_enabled": True, "ha_admission": "off"})
-    wait_for("the hosts to join", lambda: all(h["ha_state"] == "up" for h in lab.all("hosts")), FOUND_S)
-    home = lab.find("hosts", "host-1")["id"]
-    made = [make(lab, "ha-a", host=home), make(lab, "ha-b", host=home)]
-    if all(e["usable"] for h in lab.all("hosts") for e in h["engines"] if e["name"] == "oci"):
-        made.append(make(lab, "ha-box", template=lab.find("templates", "busybox")["id"], host=home))
+    home = lab.find("hosts", f"host-{len(ROWS) + 1}")["id"]
+    made = [make(lab, name, host=home) for name in ("ha-a", "ha-b")]
+    made.append(make(lab, "ha-box", template=container_template(lab), host=home))
     ids = [m["id"] for m in made]
     wait_for("all to be protected", lambda: all(vm(lab, i)["ha_protected"] for i in ids), FOUND_S)
-    yield ids
-    for i in ids:
-        remove(lab, i)
+    return ids
 
 
-def test_a_host_that_only_the_server_misses_is_let_alone(lab: Lab, guests: list[str]) -> None:
-    cut = host_of(lab, guests[0])
-    server = (lab.dir / "net/subnet").read_text().strip() + ".1"
-    netns = f"{lab.setting_of('lab_name')}-h{number(cut)}"
-    before = {g: pids_of(lab, number(cut), g) for g in guests}
-
-    def nft(text: str) -> None:
-        subprocess.run(["ip", "netns", "exec", netns, "nft", "-f", "-"], input=text, text=True, check=True, capture_output=True)
-
-    began = time.monotonic()
-    nft(f"table ip cut {{ chain out {{ type filter hook output priority 0; ip daddr {server} drop; }}; }}")
-    try:
-        wait_for("it to be missed", lambda: lab.find("hosts", cut["name"])["ha_state"] == "partitioned", FOUND_S)
-        wait_for("its leases to be over", lambda: time.monotonic() - began > SERVER_ONLY_S, 2 * SERVER_ONLY_S)
-        assert lab.find("hosts", cut["name"])["ha_state"] == "partitioned"
-        assert {g: pids_of(lab, number(cut), g) for g in guests} == before
-    finally:
-        nft("delete table ip cut")
-    wait_for("it to be back", lambda: lab.find("hosts", cut["name"])["ha_state"] == "up", FOUND_S)
-    assert restarts(lab) == 0 and lab.find("hosts", cut["name"])["ha_fenced_inc"] == 0
-    assert {g: pids_of(lab, number(cut), g) for g in guests} == before
+def guests_on(lab: Lab, host: dict[str, Any]) -> list[str]:
+    return [v["id"] for v in lab.all("vms") if v["host"] == host["id"]]
 
 
-def test_guests_of_a_lost_host_run_elsewhere(lab: Lab, guests: list[str]) -> None:
+def are_elsewhere(lab: Lab, guests: list[str], lost: str) -> bool:
+    now = [vm(lab, g) for g in guests]
+    return all(v["power_state"] == "powered_on" and v["host"] != lost for v in now)
+
+
+def bring_back(lab: Lab, hosts: Hosts, lost: dict[str, Any]) -> None:
+    hosts.start(number(lost))
+    wait_for("it to join anew", lambda: lab.find("hosts", lost["name"])["ha_inc"] > lost["ha_inc"], FOUND_S)
+    wait_for("it to be up", lambda: lab.find("hosts", lost["name"])["ha_state"] == "up", FOUND_S)
+
+
+def test_guests_of_a_lost_host_run_elsewhere(lab: Lab, hosts: Hosts, guests: list[str]) -> None:
     lost = host_of(lab, guests[0])
-    with Witness(lab, guests) as witness:
-        kill_host(lab, number(lost))
-        began = time.monotonic()
-
-        def runs(guest: str) -> bool:
-            now = vm(lab, guest)
-            return now["power_state"] == "powered_on" and now["host"] != lost["id"]
-
-        took = {}
-        for g in guests:
-            wait_for(f"{g} to run elsewhere", lambda: runs(g), FOUND_S)
-            took[g] = time.monotonic() - began
-        print("\nran elsewhere after " + ", ".join(f"{s:.1f} s" for s in took.values()))
+    mine = guests_on(lab, lost)
+    assert set(guests) <= set(mine)
+    with Witness(hosts) as witness:
+        hosts.kill(number(lost))
+        wait_for("them to run elsewhere", lambda: are_elsewhere(lab, mine, lost["id"]), FOUND_S)
         for g in (guests[0], guests[-1]):
             Service(vm(lab, g)["ip_address"]).close()
-        # The host comes back and is told.
-        lab.start(f"agent-{number(lost)}")
-        wait_for("it to join anew", lambda: lab.find("hosts", lost["name"])["ha_inc"] > lost["ha_inc"], FOUND_S)
-        wait_for("it to be up", lambda: lab.find("hosts", lost["name"])["ha_state"] == "up", FOUND_S)
-    assert witness.looks > 20 and witness.twice == []
-    assert restarts(lab) == len(guests)
-    assert not any(pids_of(lab, number(lost), g) for g in guests)
-    said = wait_for("the event of each", lambda: (m := messages(lab, "VmRestartedOnAlternateHostEvent")) and len(m) == len(guests) and m, FOUND_S)
-    assert all("detect" in m and "wait" in m and lost["name"] in m for m in said)
-    print("\n".join(said))
+        bring_back(lab, hosts, lost)
+    witness.check()
+    assert [len(restarts(lab, g)) for g in guests] == [1] * len(guests)
+    assert not any(hosts.pids_of(number(lost), g) for g in mine)
+
+    def said() -> list[str]:
+        told = [m for m in messages(lab, "VmRestartedOnAlternateHostEvent") if m.startswith("ha-")]
+        return told if len(told) == len(guests) else []
+
+    split = wait_for("the event of each", said, FOUND_S)
+    assert all("detect" in m and "wait" in m and lost["name"] in m for m in split)
+    print("\n" + "\n".join(split))
     assert lab.find("hosts", lost["name"])["ha_fenced_inc"] == lost["ha_inc"]
     assert all(vm(lab, g)["ha_protected"] for g in guests)
+
+
+@pytest.mark.parametrize("point", ["before", "start"])
+def test_a_server_killed_after_fencing_orders_each_guest_once(
+    lab: Lab, hosts: Hosts, guests: list[str], point: str
+) -> None:
+    """At the step of the first restart: the host is fenced, its order not yet, or just, sent."""
+    lost = host_of(lab, guests[0])
+    mine = guests_on(lab, lost)
+    gens = {g: vm(lab, g)["run_gen"] for g in mine}
+    pid = lab.crash_at("droverd", f"task.ha.restart.start.{point}")
+    with Witness(hosts) as witness:
+        hosts.kill(number(lost))
+        wait_for("the server to be killed there", lambda: not alive(pid), FOUND_S)
+        lab.start("droverd")
+        lab.wait_healthy()
+        assert lab.find("hosts", lost["name"])["ha_fenced_inc"] == lost["ha_inc"]
+        wait_for("them to run elsewhere", lambda: are_elsewhere(lab, mine, lost["id"]), SETTLED_S)
+        bring_back(lab, hosts, lost)
+    witness.check()
+    assert {g: vm(lab, g)["run_gen"] for g in mine} == {g: gen + 1 for g, gen in gens.items()}
+    assert all(len(hosts.hosts_of(g)) == 1 for g in mine)
