@@ -20,6 +20,7 @@
 #include "host-agent/collect/sampler.h"
 #include "host-agent/guest/guests.h"
 #include "host-agent/host_channel.h"
+#include "host-agent/freeze.h"
 #include "host-agent/host_fence.h"
 #include "host-agent/host_parts.h"
 #include "host-agent/link/epoch.h"
@@ -57,6 +58,7 @@ struct agent {
 	struct ssl_ctx_st *tls;
 	struct host_channel to_hosts;
 	struct host_fence leases;
+	struct freeze *freeze;
 	struct host_parts parts;
 	struct disk_conf disk;
 	char *book_dir;
@@ -396,6 +398,7 @@ connect_start(struct flow *f, void *arg)
 	struct agent *a = arg;
 
 	fence_start(a->leases.fence);
+	a->freeze = freeze_new(a->loop, a->leases.fence, a->conf.state_dir);
 	collect_start(a->collect);
 	uplink_start(a->uplink);
 	notify_manager("READY=1");
@@ -426,6 +429,8 @@ take_lock(struct agent *a, struct err *e)
 		return err_sys(e, ERR_IO, errno, "opening %s", path);
 	if (flock(a->lock_fd, LOCK_EX | LOCK_NB))
 		return err_set(e, ERR_BUSY, "another agent uses %s", a->conf.state_dir);
+	if (ftruncate(a->lock_fd, 0) || dprintf(a->lock_fd, "%d\n", getpid()) < 0)
+		return err_sys(e, ERR_IO, errno, "writing %s", path);
 	return 0;
 }
 
@@ -650,6 +655,7 @@ close_all(struct agent *a)
 	collect_free(a->collect);
 	guests_free(a->guests);
 	flows_free(a->flows);
+	freeze_free(a->freeze);
 	host_fence_fini(&a->leases);
 	stores_free(a->stores);
 	host_channel_fini(&a->to_hosts);
@@ -741,6 +747,7 @@ watch_signals(struct agent *a, struct err *e)
 	    loop_on_signal(a->loop, SIGHUP, on_reload, a, e))
 		return e->code;
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN); /* until freeze_new */
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "host-agent/agent.h"
 #include "host-agent/enroll/enroll.h"
+#include "host-agent/freeze.h"
 #include "host-agent/link/uplink.h"
 #include "host-agent/probe.h"
 
@@ -19,6 +20,7 @@ static const char usage[] =
     "usage: drover-agent [--config FILE] [--set KEY=VALUE]...      run this host's agent\n"
     "       drover-agent [--config FILE] --check                  check the settings\n"
     "       drover-agent [--config FILE] --probe [--json]         what can this host do?\n"
+    "       drover-agent [--config FILE] --freeze                 before it is exchanged\n"
     "       drover-agent enroll --server HOST:PORT --token TOKEN --ca-fingerprint HEX\n"
     "                           [--config FILE | --dir DIR] [--force]\n"
     "       drover-agent --print-config[=markdown] a settings file to start from, or a\n"
@@ -30,7 +32,7 @@ static const char usage[] =
     "this host and gets it a certificate; it writes them where the settings say, or as\n"
     "host.key, host.crt, ca.crt and host.uuid into DIR.\n";
 
-enum mode { MODE_RUN, MODE_CHECK, MODE_PROBE };
+enum mode { MODE_RUN, MODE_CHECK, MODE_PROBE, MODE_FREEZE };
 
 struct args {
 	enum mode mode;
@@ -80,6 +82,7 @@ parse_args(int argc, char **argv, struct args *a)
 		{ "check", no_argument, NULL, 'k' },
 		{ "probe", no_argument, NULL, 'p' },
 		{ "json", no_argument, NULL, 'j' },
+		{ "freeze", no_argument, NULL, 'z' },
 		{ "print-config", optional_argument, NULL, 'd' },
 		{ "version", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
@@ -101,6 +104,9 @@ parse_args(int argc, char **argv, struct args *a)
 			break;
 		case 'p':
 			a->mode = MODE_PROBE;
+			break;
+		case 'z':
+			a->mode = MODE_FREEZE;
 			break;
 		case 'j':
 			a->form = PROBE_JSON;
@@ -158,6 +164,11 @@ run(const struct args *a, struct err *e)
 		return rc;
 	if (a->mode == MODE_RUN)
 		return agent_run(&s, &c, e);
+	if (a->mode == MODE_FREEZE) {
+		rc = freeze_run(&c, e);
+		agent_conf_free(&c);
+		return rc;
+	}
 	agent_conf_free(&c);
 	puts("the settings are in order");
 	return 0;

@@ -271,7 +271,8 @@ fence_link_up(struct fence *f)
 }
 
 /* One that was held on to when the agent goes stands without it: the hardware goes on
- * counting, and a next life feeds it. */
+ * counting, and a next life feeds it.  That takes longer where the agent is exchanged:
+ * guards alone see to the leases then. */
 static void
 leave_watchdog(struct fence *f)
 {
@@ -279,7 +280,7 @@ leave_watchdog(struct fence *f)
 
 	if (!f->watchdog)
 		return;
-	if (map_count(f->held))
+	if (map_count(f->held) && fence_now_ms(f) >= f->frozen_until_ms)
 		watchdog_abandon(MOVE(f->watchdog));
 	else if (watchdog_disarm(MOVE(f->watchdog), &e))
 		log_err("fence", "%s", e.msg);

@@ -22,6 +22,7 @@
  *   fence_claim.c     orders that wait for a claim
  *   fence_register.c  claims on storage
  *   fence_late.c      guests that are claimed as they run
+ *   fence_freeze.c    the agent is about to be exchanged (R12)
  *
  * Loop thread.
  */
@@ -92,6 +93,15 @@ void fence_message(struct fence *f, const Drover__Envelope *m);
 void fence_link_up(struct fence *f);
 /* Something has become of a guest: look soon. */
 void fence_changed(struct fence *f);
+
+/* ---- an agent that is to be exchanged (R12) ---- */
+
+/* Ask the leader to let this host alone for LEASE_FREEZE_MS; it is asked for as long.
+ */
+void fence_freeze(struct fence *f);
+/* It does, and every guest lives on so long without us; or there is none that needs it.
+ * Else e says what is still missing. */
+bool fence_is_frozen(const struct fence *f, struct err *e);
 
 /* ---- claims (R6) ---- */
 

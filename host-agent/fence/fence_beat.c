@@ -234,6 +234,7 @@ fence_beat_send(struct fence *f)
 	b->inc = f->inc;
 	b->join = f->rejoin && !f->join_seq;
 	b->ask = f->ask_network;
+	b->frozen = fence_is_freezing(f);
 	b->isolated = f->isolated;
 	b->fencing = xstrdup(watchdog_text(f->watchdog, text));
 	b->conf_seen = f->conf->rev;

@@ -9,11 +9,13 @@ later(uint64_t a, uint64_t b)
 uint64_t
 fence_deadline(const struct fence_view *v, const struct fence_guest *g)
 {
+	uint64_t granted = later(v->network_end_ms, v->freeze_end_ms);
+
 	switch (g->authority) {
 	case FENCE_SHARED:
-		return later(v->stores[g->store].end_ms, v->network_end_ms);
+		return later(v->stores[g->store].end_ms, granted);
 	case FENCE_NETWORK:
-		return later(v->long_end_ms, v->network_end_ms);
+		return later(v->long_end_ms, granted);
 	case FENCE_NONE:
 		break;
 	}

@@ -21,7 +21,8 @@
  *
  * R11: the isolation response of a guest, if wished.  The guests on a datastore that
  * this host alone has lost are killed after FENCE_LOST_STORE_MS, because another host
- * can run them.  R12: neither is done while frozen.
+ * can run them.  R12: neither is done while frozen.  Then the leader's promise is a
+ * lease of its own, long enough for another agent to come.
  *
  * A guest that is killed or stopped for any of these reasons is not wanted here any
  * longer: the caller makes that durable before it reports it reaped, because the leader
@@ -104,9 +105,10 @@ struct fence_view {
 	enum fence_mode mode;
 	uint64_t network_end_ms; /* of the grants of this incarnation */
 	uint64_t long_end_ms;
-	uint64_t manager_ms;   /* the leader's last word */
-	uint64_t gateway_ms;   /* last answer of an isolation address */
-	uint64_t isolation_ms; /* T of R11; 0: never isolated */
+	uint64_t freeze_end_ms; /* R12: holds for every guest */
+	uint64_t manager_ms;    /* the leader's last word */
+	uint64_t gateway_ms;    /* last answer of an isolation address */
+	uint64_t isolation_ms;  /* T of R11; 0: never isolated */
 	const struct lease_terms *terms;
 	const struct fence_store *stores;
 	size_t n_stores;

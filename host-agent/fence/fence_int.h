@@ -128,7 +128,9 @@ struct fence {
 	uint64_t mended; /* the guest whose block was looked at last */
 	bool ask_network, isolated, rejoin;
 	uint64_t network_end_ms, long_end_ms;
-	uint64_t manager_ms, frozen_until_ms;
+	uint64_t manager_ms;
+	uint64_t freezing_until_ms; /* so long the leader is asked for it (R12) */
+	uint64_t frozen_until_ms;   /* that it has granted */
 	uint64_t last_nonce;
 	struct sent_beat sent[FENCE_SENT_BEATS];
 	uint64_t epoch; /* of the leader that we heard last */
@@ -153,6 +155,10 @@ struct held *fence_hold(struct fence *f, const Drover__HaGuest *ha);
 void fence_let_go(struct fence *f, struct held *h);
 /* Beats go as the conf says, from now on. */
 void fence_beats_follow(struct fence *f);
+
+/* ---- fence_freeze.c ---- */
+
+bool fence_is_freezing(const struct fence *f);
 
 /* ---- fence_look.c ---- */
 

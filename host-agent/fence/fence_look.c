@@ -40,6 +40,7 @@ look_begin(const struct fence *f, struct look *l)
 		    fence_now_ms(f) < f->frozen_until_ms ? FENCE_FROZEN : FENCE_NORMAL,
 		.network_end_ms = f->network_end_ms,
 		.long_end_ms = f->long_end_ms,
+		.freeze_end_ms = f->frozen_until_ms,
 		.manager_ms = f->manager_ms,
 		.gateway_ms = f->ping ? fence_ping_heard_ms(f->ping) : 0,
 		.isolation_ms = fence_is_on(f) && f->ping ? f->conf->isolation_ms : 0,

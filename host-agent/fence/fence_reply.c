@@ -27,7 +27,7 @@ join(struct fence *f, uint64_t inc)
 	f->fenced = false;
 	f->joined = false;
 	f->state = (struct fence_state){ .expired = false };
-	f->network_end_ms = f->long_end_ms = 0;
+	f->network_end_ms = f->long_end_ms = f->frozen_until_ms = 0;
 	for (size_t i = 0; i < f->n_stores; i++)
 		fence_store_joined(f->stores[i]);
 	/* Nothing is renewed under it before it is kept. */
@@ -63,6 +63,9 @@ take_grant(struct fence *f, const Drover__BeatReply *r, uint64_t sent)
 		    later(f->network_end_ms, lease_end(sent, r->lease_ms));
 	if (r->long_ms)
 		f->long_end_ms = later(f->long_end_ms, lease_end(sent, r->long_ms));
+	if (r->frozen_ms && fence_is_freezing(f))
+		f->frozen_until_ms =
+		    later(f->frozen_until_ms, lease_end(sent, r->frozen_ms));
 }
 
 static void
@@ -102,7 +105,6 @@ on_reply(struct fence *f, const Drover__BeatReply *r)
 	/* Its lease would be over, and what it says was said of another time. */
 	if (!sent)
 		return;
-	f->frozen_until_ms = r->frozen_ms ? f->manager_ms + r->frozen_ms : 0;
 	if (f->rejoin && !f->join_seq && r->inc > f->inc && !r->fenced) {
 		join(f, r->inc);
 		return;
@@ -210,7 +212,7 @@ on_conf(struct fence *f, const Drover__HaConf *c)
 	drover__ha_conf__free_unpacked(f->conf, NULL);
 	f->conf = drover__ha_conf__unpack(NULL, n, p);
 	if (!f->conf->enabled)
-		f->network_end_ms = f->long_end_ms = 0;
+		f->network_end_ms = f->long_end_ms = f->frozen_until_ms = 0;
 	MAP_EACH(f->held, it)
 		fence_held_follow(it.value);
 	fence_stores_set(f);

@@ -32,7 +32,12 @@ static void
 take_over(struct ha *ha, struct ha_node *n)
 {
 	uint64_t before_ms = ha->o.before_end_ms(ha->o.arg);
+	const struct host *row = inv_host(ha->o.inv, n->id);
 
+	if (row && row->ha_frozen) {
+		n->h.mode = HA_FROZEN;
+		n->h.frozen_until_ms = ha_now_ms(ha) + LEASE_FREEZE_MS;
+	}
 	ha_take_over(&n->h, ha_now_ms(ha));
 	if (before_ms > n->h.grants_end_ms)
 		n->h.grants_end_ms = before_ms;

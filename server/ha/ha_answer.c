@@ -97,9 +97,16 @@ grant(struct ha *ha, struct ha_node *n, const struct host *row,
 	    ha_grant(&n->h, &terms, now_ms, ha->o.lead_end_ms(ha->o.arg));
 	n->h.grants_end_ms =
 	    ha_later(n->h.grants_end_ms, lease_end(now_ms, g.length_ms));
-	n->h.long_end_ms = ha_later(n->h.long_end_ms, lease_end(now_ms, g.long_ms));
+	if (g.long_ms)
+		n->h.long_end_ms =
+		    ha_later(n->h.long_end_ms, lease_end(now_ms, g.long_ms));
 	reply->lease_ms = (uint32_t)g.length_ms;
 	reply->long_ms = (uint32_t)g.long_ms;
+	if (!g.length_ms || n->h.mode != HA_FROZEN || n->busy)
+		return;
+	n->h.long_end_ms =
+	    ha_later(n->h.long_end_ms, lease_end(now_ms, LEASE_FREEZE_MS));
+	reply->frozen_ms = LEASE_FREEZE_MS;
 }
 
 void
@@ -124,8 +131,6 @@ ha_answer(
 	a.reply.nonce = b->nonce;
 	a.reply.inc = b->inc;
 	a.reply.fenced = b->inc && (b->inc != row->ha_inc || ha_is_fenced(row));
-	if (b->frozen)
-		a.reply.frozen_ms = LEASE_FREEZE_MS;
 	if (b->ask && b->inc && b->inc == row->ha_inc)
 		grant(ha, n, row, cl, &a.reply);
 	answer_stores(ha, n, &a);

@@ -193,12 +193,9 @@ take_beat(struct ha *ha, struct ha_node *n, const Drover__Beat *b)
 	n->heard = true;
 	n->h.heard_ms = now_ms;
 	n->able = b->ask && !b->join && b->inc == row->ha_inc;
-	if (b->frozen) {
-		n->h.mode = HA_FROZEN;
+	n->h.mode = b->frozen && row->ha_frozen ? HA_FROZEN : HA_NORMAL;
+	if (n->h.mode == HA_FROZEN)
 		n->h.frozen_until_ms = now_ms + LEASE_FREEZE_MS;
-	} else {
-		n->h.mode = HA_NORMAL;
-	}
 	take_words(n, b);
 	take_stores(n, b, now_ms);
 	note_fencing(ha, n, b->fencing);
@@ -265,6 +262,45 @@ join(struct ha *ha, struct ha_node *n, const Drover__Beat *b)
 	txn_commit(t, on_joined, ha_wait_new(ha, n->id));
 }
 
+/* ---- to be frozen ---- */
+
+static void
+on_frozen(void *arg, int rc, const struct err *e)
+{
+	obj_id host;
+	struct ha *ha = ha_wait_end(arg, &host);
+	struct ha_node *n = ha_node_find(ha, host);
+	const struct host *row = inv_host(ha->o.inv, host);
+
+	if (!n)
+		return;
+	n->busy = false;
+	if (rc || !row)
+		log_warn("ha", "host \"%s\" cannot be frozen yet: %s",
+		    inv_name(ha->o.inv, host), rc ? e->msg : "it was removed");
+	else
+		log_notice("ha", "host \"%s\": %s", row->o.name,
+		    row->ha_frozen ? "frozen" : "not frozen any more");
+}
+
+/* Stored before anything is granted by it, and until all of that is over. */
+static void
+follow_freeze(struct ha *ha, struct ha_node *n, const struct cluster *cl, bool wanted)
+{
+	const struct host *row = inv_host(ha->o.inv, n->id);
+	const struct lease_terms terms = ha_terms_of(cl);
+	uint64_t over_ms =
+	    lease_end(n->h.long_end_ms, lease_after_end_ms(&terms, LEASE_FREEZE_MS));
+
+	if (n->busy || wanted == row->ha_frozen || (!wanted && ha_now_ms(ha) < over_ms))
+		return;
+	struct txn *t = txn_new(ha->o.inv);
+	struct host *edit = txn_edit(t, n->id);
+	edit->ha_frozen = wanted;
+	n->busy = true;
+	txn_commit(t, on_frozen, ha_wait_new(ha, n->id));
+}
+
 /* ---- the hook ---- */
 
 static void
@@ -282,10 +318,12 @@ on_beat(void *arg, obj_id host, const Drover__Beat *b)
 	take_beat(ha, n, b);
 	if (!n->conf)
 		ha_conf_send(ha, n);
-	if (b->join)
+	if (b->join) {
 		join(ha, n, b);
-	else
-		ha_answer(ha, n, cl, b);
+		return;
+	}
+	follow_freeze(ha, n, cl, b->frozen);
+	ha_answer(ha, n, cl, b);
 }
 
 static void

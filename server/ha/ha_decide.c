@@ -98,7 +98,7 @@ judge_silent(const struct ha_view *v, const struct ha_host *h, const struct ha_s
 	if (h->beat == HA_BEAT_MOVES)
 		return h->says_isolated ? HA_ISOLATED : HA_PARTITIONED;
 	if (!has_collected(v, now_ms) ||
-	    !ha_netfence_ready(h, v->terms, HA_SHORT, now_ms))
+	    !ha_netfence_ready(h, v->terms, h->was_frozen ? HA_LONG : HA_SHORT, now_ms))
 		return HA_SUSPECT;
 	return s->braked && h->beat != HA_BEAT_DEAD ? HA_SUSPECT : HA_DEAD;
 }

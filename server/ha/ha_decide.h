@@ -25,7 +25,9 @@
  * R11: a host that alone has lost its datastore is told so after HA_LOST_STORE_MS and
  * ends its guests; a stall that all of them see is ridden out.
  *
- * R12: frozen and maintained hosts are let alone.
+ * R12: frozen and maintained hosts are let alone.  A host is frozen once the database
+ * says so: its guests live on for LEASE_FREEZE_MS without their agent, and whoever
+ * leads next has to know that he must wait that out.
  *
  * The brake: if more than 30 % of the hosts fall silent at once, we are the likelier
  * cause.  Then a host is dead only if others saw its block dead, not merely unread.
@@ -74,11 +76,12 @@ struct ha_host {
 	uint32_t host_id;
 	enum ha_mode mode;
 	uint64_t frozen_until_ms; /* ours; both sides agreed on it */
-	bool fenced;              /* this incarnation, in the database (R5) */
-	bool powered_off;         /* operator or its controller: this incarnation */
-	bool long_leases;         /* has guests that only the network vouches for */
-	uint64_t heard_ms;        /* last heartbeat */
-	uint64_t grants_end_ms;   /* of every grant to this incarnation, as answered */
+	bool was_frozen;        /* in the database: such a grant may still hold (R4) */
+	bool fenced;            /* this incarnation, in the database (R5) */
+	bool powered_off;       /* operator or its controller: this incarnation */
+	bool long_leases;       /* has guests that only the network vouches for */
+	uint64_t heard_ms;      /* last heartbeat */
+	uint64_t grants_end_ms; /* of every grant to this incarnation, as answered */
 	uint64_t long_end_ms;
 	enum ha_beat beat;
 	bool says_isolated;     /* in its block */

@@ -90,6 +90,7 @@ fill_host(
 		h->mode = HA_MAINTAINED;
 	h->fenced = n->fencing || ha_is_fenced(row);
 	h->powered_off = row->ha_off_inc >= row->ha_inc;
+	h->was_frozen = row->ha_frozen;
 	h->protected_guests = 0;
 	weigh_words(l, n, row->ha_slot, mem, h);
 	weigh_stores(l, n, h);

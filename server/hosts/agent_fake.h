@@ -105,6 +105,9 @@ void agent_fake_lose_store(struct agent_fake *a, uint64_t lost_ms);
 void agent_fake_reap(struct agent_fake *a, uint64_t guest);
 uint64_t agent_fake_inc(const struct agent_fake *a); /* 0: it has not joined */
 uint32_t agent_fake_lease_ms(const struct agent_fake *a); /* of the last reply */
+/* Its agent is about to be exchanged, or is not any more. */
+void agent_fake_freeze(struct agent_fake *a, bool freezing);
+uint32_t agent_fake_frozen_ms(const struct agent_fake *a); /* of the last reply */
 bool agent_fake_fenced(const struct agent_fake *a);
 /* It was told that others have its datastore. */
 bool agent_fake_evicted(const struct agent_fake *a);

@@ -106,6 +106,7 @@ fake_take_reply(struct agent_fake *a, const Drover__BeatReply *r)
 	if (r->nonce != l->nonce)
 		return;
 	l->lease_ms = r->lease_ms;
+	l->frozen_ms = r->frozen_ms;
 	l->others_have = r->n_others_have > 0;
 	if (!l->joined && r->inc > l->inc && !r->fenced) {
 		l->inc = r->inc;
@@ -188,6 +189,7 @@ agent_fake_beat(struct agent_fake *a)
 	b.inc = l->inc;
 	b.join = !l->joined;
 	b.ask = l->joined;
+	b.frozen = l->freezing;
 	b.whole = true;
 	b.fencing = fencing;
 	b.words = word_list;
@@ -221,6 +223,18 @@ uint64_t
 agent_fake_inc(const struct agent_fake *a)
 {
 	return a->lease.joined ? a->lease.inc : 0;
+}
+
+void
+agent_fake_freeze(struct agent_fake *a, bool freezing)
+{
+	a->lease.freezing = freezing;
+}
+
+uint32_t
+agent_fake_frozen_ms(const struct agent_fake *a)
+{
+	return a->lease.frozen_ms;
 }
 
 uint32_t

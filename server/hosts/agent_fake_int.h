@@ -33,7 +33,8 @@ struct fake_lease {
 	Drover__HaConf *conf; /* NULL: it was told nothing */
 	uint64_t inc, nonce;
 	bool joined, fenced;
-	uint32_t lease_ms; /* of the last reply */
+	uint32_t lease_ms, frozen_ms; /* of the last reply */
+	bool freezing;
 	struct agent_fake_word words[FAKE_MAX_WORDS];
 	size_t n_words;
 	uint64_t store_lost_ms;

@@ -68,6 +68,7 @@ struct host { /* parent: cluster */
 	 */
 	uint64_t ha_inc, ha_fenced_inc;
 	uint64_t ha_off_inc; /* the last one that is confirmed to be without power */
+	bool ha_frozen;      /* its agent is exchanged: its guests live on without it */
 	char *ha_state, *ha_fencing; /* "partitioned"; "software fencing" */
 };
 

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/lease.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "host-agent/fence/fence_ping.h"
@@ -203,6 +204,7 @@ answer(struct fence_host *h, const Drover__Beat *b)
 	r.inc = h->inc;
 	r.fenced = h->fenced;
 	r.lease_ms = b->ask && !h->fenced ? FENCE_BED_LEASE_MS : 0;
+	r.frozen_ms = b->frozen && b->ask && !h->fenced ? LEASE_FREEZE_MS : 0;
 	r.others_have = &store;
 	r.n_others_have = h->store_is_others;
 	r.stop = &h->stop;
@@ -531,4 +533,56 @@ fence_host_reap(struct fence_host *h, uint64_t guest, bool wanted)
 	h->copies[guest].guarded = h->copies[guest].heard = false;
 	if (h->fence)
 		fence_changed(h->fence);
+}
+
+/* ---- a play to begin with ---- */
+
+struct fence_host *
+fence_host_up(struct fence_bed *b, uint32_t slot)
+{
+	struct fence_host *h = fence_bed_host(b, slot);
+
+	fence_host_open(h);
+	fence_host_conf(h);
+	return h;
+}
+
+struct fence_host *
+fence_bed_two(struct fence_bed *b, uint64_t guest)
+{
+	struct fence_host *h = fence_host_up(b, 1);
+	struct fence_try t = { .host = h, .guest = guest, .gen = 1 };
+
+	fence_host_up(b, 2);
+	fence_bed_until(b, fence_host_is_seen, h);
+	fence_bed_until(b, fence_host_is_seen, fence_bed_host(b, 2));
+	fence_try_begin(&t);
+	assert_int_equal(fence_try_end(&t), 0);
+	fence_host_run(h, guest, 1);
+	return h;
+}
+
+struct word {
+	struct fence_host *h;
+	uint64_t guest;
+	Drover__RunPhase phase;
+	bool alive;
+};
+
+static bool
+is_said(void *arg)
+{
+	const struct word *want = arg;
+	const Drover__RunWord *w = fence_host_word(want->h, want->guest);
+
+	return w && w->phase == want->phase && w->alive == want->alive;
+}
+
+void
+fence_host_until(
+    struct fence_host *h, uint64_t guest, Drover__RunPhase phase, bool alive)
+{
+	struct word w = { h, guest, phase, alive };
+
+	fence_bed_until(h->all, is_said, &w);
 }

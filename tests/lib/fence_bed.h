@@ -109,3 +109,13 @@ void fence_host_reap(struct fence_host *h, uint64_t guest, bool wanted);
 const Drover__RunWord *fence_host_word(const struct fence_host *h, uint64_t guest);
 /* Path of a file below the datastore, as of bed_path. */
 const char *fence_bed_file(const struct fence_bed *b, const char *name);
+
+/* ---- a play to begin with ---- */
+
+/* Its agent begins and is told what is wanted. */
+struct fence_host *fence_host_up(struct fence_bed *b, uint32_t slot);
+/* Two hosts that see each other; the guest runs on the first, as generation 1. */
+struct fence_host *fence_bed_two(struct fence_bed *b, uint64_t guest);
+/* The host says so of the guest. */
+void fence_host_until(
+    struct fence_host *h, uint64_t guest, Drover__RunPhase phase, bool alive);

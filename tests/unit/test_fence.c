@@ -19,56 +19,6 @@
 #define DEAD_MS  FENCE_BED_DEAD_MS
 #define LEASE_MS FENCE_BED_LEASE_MS
 
-static struct fence_host *
-up(struct fence_bed *b, uint32_t slot)
-{
-	struct fence_host *h = fence_bed_host(b, slot);
-
-	fence_host_open(h);
-	fence_host_conf(h);
-	return h;
-}
-
-/* Two hosts that see each other; the guest runs on the first, as generation 1. */
-static struct fence_host *
-two_with_guest(struct fence_bed *b, uint64_t guest)
-{
-	struct fence_host *h = up(b, 1);
-	struct fence_try t = { .host = h, .guest = guest, .gen = 1 };
-
-	up(b, 2);
-	fence_bed_until(b, fence_host_is_seen, h);
-	fence_bed_until(b, fence_host_is_seen, fence_bed_host(b, 2));
-	fence_try_begin(&t);
-	assert_int_equal(fence_try_end(&t), 0);
-	fence_host_run(h, guest, 1);
-	return h;
-}
-
-struct word {
-	struct fence_host *h;
-	uint64_t guest;
-	Drover__RunPhase phase;
-	bool alive;
-};
-
-static bool
-is_said(void *arg)
-{
-	const struct word *want = arg;
-	const Drover__RunWord *w = fence_host_word(want->h, want->guest);
-
-	return w && w->phase == want->phase && w->alive == want->alive;
-}
-
-static void
-say_until(struct fence_host *h, uint64_t guest, Drover__RunPhase phase, bool alive)
-{
-	struct word w = { h, guest, phase, alive };
-
-	fence_bed_until(h->all, is_said, &w);
-}
-
 static bool
 is_killed(void *arg)
 {
@@ -85,9 +35,9 @@ static void
 a_host_joins_once_and_is_seen(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = up(b, 1);
+	struct fence_host *h = fence_host_up(b, 1);
 
-	up(b, 2);
+	fence_host_up(b, 2);
 	fence_bed_until(b, fence_host_is_seen, h);
 	fence_bed_pass(b, 3000);
 	assert_int_equal(h->joins, 1);
@@ -100,10 +50,10 @@ static void
 a_guest_runs_under_a_deadline_that_moves(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = two_with_guest(b, 1);
+	struct fence_host *h = fence_bed_two(b, 1);
 	uint64_t first = h->copies[1].guard_us;
 
-	say_until(h, 1, DROVER__RUN_PHASE__RUN_RUN, true);
+	fence_host_until(h, 1, DROVER__RUN_PHASE__RUN_RUN, true);
 	assert_true(fence_host_word(h, 1)->guarded);
 	fence_bed_pass(b, LEASE_MS);
 	assert_true(h->copies[1].guard_us > first);
@@ -116,7 +66,7 @@ static void
 nobody_starts_it_beside_another(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = two_with_guest(b, 1);
+	struct fence_host *h = fence_bed_two(b, 1);
 	struct fence_try t = { .host = fence_bed_host(b, 2), .guest = 1, .gen = 2 };
 
 	fence_try_begin(&t);
@@ -124,7 +74,7 @@ nobody_starts_it_beside_another(void **state)
 	assert_false(t.waiter.ended);
 	assert_string_equal(
 	    fence_claim_text(t.host->fence, 1), "waiting for host-1's lease to end");
-	say_until(t.host, 1, DROVER__RUN_PHASE__RUN_CLAIM, false);
+	fence_host_until(t.host, 1, DROVER__RUN_PHASE__RUN_CLAIM, false);
 	fence_host_reap(h, 1, false);
 	assert_int_equal(fence_host_drop(h, 1, FENCE_REAPED), 0);
 	assert_int_equal(fence_try_end(&t), 0);
@@ -138,9 +88,9 @@ an_order_that_waits_can_be_given_up(void **state)
 	struct fence_host *h2 = fence_bed_host(b, 2);
 	struct fence_try t = { .host = h2, .guest = 1, .gen = 2 };
 
-	two_with_guest(b, 1);
+	fence_bed_two(b, 1);
 	fence_try_begin(&t);
-	say_until(h2, 1, DROVER__RUN_PHASE__RUN_CLAIM, false);
+	fence_host_until(h2, 1, DROVER__RUN_PHASE__RUN_CLAIM, false);
 	assert_int_equal(fence_host_drop(h2, 1, FENCE_REAPED), 0);
 	assert_true(t.waiter.ended);
 	assert_int_equal(t.waiter.rc, ERR_CANCELLED);
@@ -152,7 +102,7 @@ static void
 a_dead_host_is_taken_over_after_its_lease(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = two_with_guest(b, 1);
+	struct fence_host *h = fence_bed_two(b, 1);
 	struct fence_try t = { .host = fence_bed_host(b, 2),
 		.guest = 1,
 		.gen = 2,
@@ -172,7 +122,7 @@ static void
 an_attestation_of_another_incarnation_is_none(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = two_with_guest(b, 1);
+	struct fence_host *h = fence_bed_two(b, 1);
 	struct fence_try t = { .host = fence_bed_host(b, 2),
 		.guest = 1,
 		.gen = 2,
@@ -189,7 +139,7 @@ static void
 a_damaged_claim_is_waited_for(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = two_with_guest(b, 1);
+	struct fence_host *h = fence_bed_two(b, 1);
 	struct fence_try t = { .host = fence_bed_host(b, 2),
 		.guest = 1,
 		.gen = 2,
@@ -221,7 +171,7 @@ static void
 our_own_damaged_claim_is_mended(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = two_with_guest(b, 1);
+	struct fence_host *h = fence_bed_two(b, 1);
 	struct fence_try t = { .host = fence_bed_host(b, 2), .guest = 1, .gen = 2 };
 	int fd = open(fence_bed_file(b, ".drover/ha/guests/vm-1.claims"), O_WRONLY);
 
@@ -242,8 +192,8 @@ a_late_order_is_withdrawn(void **state)
 	struct fence_try newer = { .host = h, .guest = 1, .gen = 5 };
 	struct fence_try late = { .host = fence_bed_host(b, 2), .guest = 1, .gen = 4 };
 
-	up(b, 1);
-	up(b, 2);
+	fence_host_up(b, 1);
+	fence_host_up(b, 2);
 	fence_try_begin(&newer);
 	assert_int_equal(fence_try_end(&newer), 0);
 	fence_try_begin(&late);
@@ -271,7 +221,7 @@ static void
 a_copy_whose_leases_are_over_is_ended_and_the_host_joins_anew(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = two_with_guest(b, 1);
+	struct fence_host *h = fence_bed_two(b, 1);
 	uint64_t until;
 
 	lose_both_leases(h);
@@ -285,7 +235,7 @@ a_copy_whose_leases_are_over_is_ended_and_the_host_joins_anew(void **state)
 	assert_int_equal(h->copies[1].guard_us, until);
 	assert_int_equal(h->joins, 1);
 	fence_host_reap(h, 1, true);
-	say_until(h, 1, DROVER__RUN_PHASE__RUN_NONE, false);
+	fence_host_until(h, 1, DROVER__RUN_PHASE__RUN_NONE, false);
 	assert_int_equal(h->restarts[1], 0);
 	fence_bed_until(b, has_joined_again, h);
 	fence_bed_until(b, fence_host_is_seen, h);
@@ -296,7 +246,7 @@ static void
 the_host_goes_if_a_copy_cannot_be_ended(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = two_with_guest(b, 1);
+	struct fence_host *h = fence_bed_two(b, 1);
 
 	lose_both_leases(h);
 	fence_bed_until(b, is_killed, h);
@@ -310,7 +260,7 @@ static void
 a_manager_that_is_away_changes_nothing(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = two_with_guest(b, 1);
+	struct fence_host *h = fence_bed_two(b, 1);
 
 	h->deaf = true;
 	fence_bed_pass(b, LEASE_MS + 5000);
@@ -324,7 +274,7 @@ static void
 a_datastore_that_stalls_changes_nothing(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = two_with_guest(b, 1);
+	struct fence_host *h = fence_bed_two(b, 1);
 
 	h->lost_store = true;
 	fence_bed_pass(b, LEASE_MS + 5000);
@@ -337,14 +287,14 @@ static void
 a_datastore_lost_to_this_host_alone_ends_its_guests(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = two_with_guest(b, 1);
+	struct fence_host *h = fence_bed_two(b, 1);
 
 	h->lost_store = h->store_is_others = true;
 	fence_bed_until(b, is_killed, h);
 	assert_string_equal(h->why, "this host alone has lost its datastore");
 	fence_host_reap(h, 1, true);
 	/* The word that it is reaped needs no datastore. */
-	say_until(h, 1, DROVER__RUN_PHASE__RUN_NONE, false);
+	fence_host_until(h, 1, DROVER__RUN_PHASE__RUN_NONE, false);
 	assert_int_equal(h->restarts[1], 0);
 }
 
@@ -352,7 +302,7 @@ static void
 a_fenced_host_ends_its_guests(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = two_with_guest(b, 1);
+	struct fence_host *h = fence_bed_two(b, 1);
 
 	h->fenced = true;
 	fence_bed_until(b, is_killed, h);
@@ -363,7 +313,7 @@ static void
 a_copy_that_is_old_is_ended(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = two_with_guest(b, 1);
+	struct fence_host *h = fence_bed_two(b, 1);
 
 	h->stop = 1;
 	fence_bed_until(b, is_killed, h);
@@ -379,11 +329,11 @@ static void
 one_that_shut_itself_down_is_let_go(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = two_with_guest(b, 1);
+	struct fence_host *h = fence_bed_two(b, 1);
 
 	h->copies[1].busy = false;
 	fence_host_reap(h, 1, false);
-	say_until(h, 1, DROVER__RUN_PHASE__RUN_NONE, false);
+	fence_host_until(h, 1, DROVER__RUN_PHASE__RUN_NONE, false);
 	assert_int_equal(h->restarts[1], 0);
 }
 
@@ -391,7 +341,7 @@ static void
 one_that_dies_again_and_again_is_started_less_often(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = two_with_guest(b, 1);
+	struct fence_host *h = fence_bed_two(b, 1);
 
 	h->copies[1].busy = false;
 	fence_host_reap(h, 1, true);
@@ -416,7 +366,7 @@ told_isolation(struct fence_bed *b, const char *address)
 	b->isolation_ms = 5000;
 	b->isolation_address = address;
 	b->response = DROVER__HA_RESPONSE__HA_POWER_OFF;
-	two_with_guest(b, 1);
+	fence_bed_two(b, 1);
 	fence_bed_pass(b, 6000);
 	assert_int_equal(h->kills[1], 0);
 	h->deaf = true;
@@ -452,7 +402,7 @@ static void
 an_agent_that_restarts_finds_its_leases(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = two_with_guest(b, 1);
+	struct fence_host *h = fence_bed_two(b, 1);
 	uint64_t until;
 
 	fence_host_close(h);
@@ -464,20 +414,20 @@ an_agent_that_restarts_finds_its_leases(void **state)
 		fence_bed_pass(b, 100);
 	assert_int_equal(h->joins, 1);
 	assert_int_equal(h->kills[1], 0);
-	say_until(h, 1, DROVER__RUN_PHASE__RUN_RUN, true);
+	fence_host_until(h, 1, DROVER__RUN_PHASE__RUN_RUN, true);
 }
 
 static void
 what_ended_while_the_agent_was_away_is_the_leaders(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = two_with_guest(b, 1);
+	struct fence_host *h = fence_bed_two(b, 1);
 
 	fence_host_close(h);
 	fence_host_reap(h, 1, true);
 	h->copies[1].busy = false;
 	fence_host_open(h);
-	say_until(h, 1, DROVER__RUN_PHASE__RUN_NONE, false);
+	fence_host_until(h, 1, DROVER__RUN_PHASE__RUN_NONE, false);
 	assert_int_equal(h->restarts[1], 0);
 }
 
@@ -496,13 +446,13 @@ what_was_kept_and_is_damaged_costs_the_guest(void **state)
 		.heard = true,
 		.guard_us = (fence_bed_now_ms(b) + 5000) * 1000 };
 	bed_write(bed_path(b->own, "fence-1"), "x", 1);
-	up(b, 1);
-	up(b, 2);
+	fence_host_up(b, 1);
+	fence_host_up(b, 2);
 	assert_true(bed_exists(bed_path(b->own, "fence-1.damaged")));
 	fence_bed_until(b, is_killed, h);
 	assert_true(fence_bed_now_ms(b) * 1000 >= h->copies[1].guard_us);
 	fence_host_reap(h, 1, true);
-	say_until(h, 1, DROVER__RUN_PHASE__RUN_NONE, false);
+	fence_host_until(h, 1, DROVER__RUN_PHASE__RUN_NONE, false);
 	fence_bed_until(b, fence_host_is_seen, h);
 }
 
@@ -512,21 +462,21 @@ static void
 a_guest_that_moves_runs_on_one_of_the_two(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = two_with_guest(b, 1), *to = fence_bed_host(b, 2);
+	struct fence_host *h = fence_bed_two(b, 1), *to = fence_bed_host(b, 2);
 	struct fence_try t = { .host = to, .guest = 1, .gen = 2, .how = FENCE_ARRIVES };
 	struct fence_try whole = { .host = to, .guest = 1 };
 
 	fence_try_begin(&t);
 	assert_int_equal(fence_try_end(&t), 0);
 	fence_host_run(to, 1, 2);
-	say_until(to, 1, DROVER__RUN_PHASE__RUN_MIGRATE_IN, true);
+	fence_host_until(to, 1, DROVER__RUN_PHASE__RUN_MIGRATE_IN, true);
 	fence_claim_arrived(
 	    to->fence, 1, waiter_start(&whole.waiter, b->own->loop, b->flows));
 	fence_bed_pass(b, 1000);
 	assert_false(whole.waiter.ended);
 	assert_int_equal(fence_host_drop(h, 1, FENCE_GIVEN), 0);
 	assert_int_equal(fence_try_end(&whole), 0);
-	say_until(to, 1, DROVER__RUN_PHASE__RUN_RUN, true);
+	fence_host_until(to, 1, DROVER__RUN_PHASE__RUN_RUN, true);
 	assert_int_equal(h->kills[1], 0);
 	fence_host_reap(h, 1, false);
 	assert_int_equal(fence_host_drop(h, 1, FENCE_REAPED), 0);
@@ -537,7 +487,7 @@ static void
 a_guest_that_was_refused_runs_on_at_its_source(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = two_with_guest(b, 1), *to = fence_bed_host(b, 2);
+	struct fence_host *h = fence_bed_two(b, 1), *to = fence_bed_host(b, 2);
 	struct fence_try t = { .host = to, .guest = 1, .gen = 2, .how = FENCE_ARRIVES };
 	struct fence_try back = { .host = h };
 	struct fence_wish w = { 1, 2, FENCE_RETURNS, NULL };
@@ -548,7 +498,7 @@ a_guest_that_was_refused_runs_on_at_its_source(void **state)
 	assert_int_equal(fence_host_drop(to, 1, FENCE_REAPED), 0);
 	fence_claim(h->fence, &w, waiter_start(&back.waiter, b->own->loop, b->flows));
 	assert_int_equal(fence_try_end(&back), 0);
-	say_until(h, 1, DROVER__RUN_PHASE__RUN_RUN, true);
+	fence_host_until(h, 1, DROVER__RUN_PHASE__RUN_RUN, true);
 	assert_int_equal(h->kills[1], 0);
 }
 
@@ -564,7 +514,7 @@ static void
 a_claim_follows_the_first_disk(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = two_with_guest(b, 1);
+	struct fence_host *h = fence_bed_two(b, 1);
 	struct fence_try t = { .host = fence_bed_host(b, 2), .guest = 1, .gen = 2 };
 	const char *there = fence_bed_file(b, "../other/.drover/ha/guests/vm-1.claims");
 
@@ -586,7 +536,7 @@ static void
 claims_that_were_deleted_are_made_anew(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = two_with_guest(b, 1);
+	struct fence_host *h = fence_bed_two(b, 1);
 	const char *path = fence_bed_file(b, ".drover/ha/guests/vm-1.claims");
 	struct fence_try t = { .host = fence_bed_host(b, 2), .guest = 1, .gen = 2 };
 
@@ -609,7 +559,7 @@ static void
 a_claim_in_a_mount_that_is_missing_is_not_taken_for_dropped(void **state)
 {
 	struct fence_bed *b = *state;
-	struct fence_host *h = two_with_guest(b, 1);
+	struct fence_host *h = fence_bed_two(b, 1);
 	struct fence_try t = { .host = fence_bed_host(b, 2), .guest = 1, .gen = 2 };
 
 	hide(b, ".drover", ".away");
@@ -623,92 +573,6 @@ a_claim_in_a_mount_that_is_missing_is_not_taken_for_dropped(void **state)
 	assert_int_equal(fence_try_end(&t), 0);
 	assert_false(h->fenced);
 	assert_int_equal(h->inc, 1);
-}
-
-/* A guest that runs on the first host under a guard without a deadline. */
-static struct fence_host *
-one_with_late_guest(struct fence_bed *b)
-{
-	struct fence_host *h = fence_bed_host(b, 1);
-
-	fence_host_open(h);
-	fence_late(h->fence, 1, 4);
-	fence_host_run(h, 1, 4);
-	assert_true(h->copies[1].guard_us == GUARD_NO_DEADLINE);
-	return h;
-}
-
-static bool
-has_deadline(void *arg)
-{
-	return ((struct fence_copy *)arg)->guard_us != GUARD_NO_DEADLINE;
-}
-
-static bool
-says_who_has_it(void *arg)
-{
-	const Drover__RunWord *w = fence_host_word(arg, 1);
-
-	return w && strstr(w->note, "generation 5");
-}
-
-static void
-a_guest_that_ran_before_comes_under_leases(void **state)
-{
-	struct fence_bed *b = *state;
-	struct fence_host *h = one_with_late_guest(b);
-
-	b->guest_store = FENCE_BED_STORE;
-	fence_host_conf(h);
-	up(b, 2);
-	say_until(h, 1, DROVER__RUN_PHASE__RUN_RUN, true);
-	assert_int_equal(fence_host_word(h, 1)->run_gen, 4);
-	fence_bed_until(b, has_deadline, &h->copies[1]);
-	assert_true(fence_holds(h->fence, 1));
-	assert_int_equal(h->kills[1], 0);
-	/* As any other's, nobody else runs it. */
-	struct fence_try t = { .host = fence_bed_host(b, 2), .guest = 1, .gen = 5 };
-	fence_try_begin(&t);
-	fence_bed_pass(b, 3 * DEAD_MS);
-	assert_false(t.waiter.ended);
-}
-
-static void
-a_guest_that_is_not_named_stays_without_leases(void **state)
-{
-	struct fence_bed *b = *state;
-	struct fence_host *h = one_with_late_guest(b);
-
-	fence_host_conf(h);
-	up(b, 2);
-	fence_bed_until(b, fence_host_is_seen, h);
-	fence_bed_pass(b, LEASE_MS);
-	lose_both_leases(h);
-	fence_bed_pass(b, 3 * LEASE_MS);
-	assert_true(h->copies[1].guard_us == GUARD_NO_DEADLINE);
-	assert_int_equal(h->kills[1], 0);
-	assert_false(fence_holds(h->fence, 1));
-	fence_host_reap(h, 1, true);
-	fence_bed_pass(b, 2 * FENCE_BED_LEASE_MS);
-	assert_int_equal(h->restarts[1], 0);
-}
-
-static void
-a_claim_that_another_has_leaves_a_guest_as_it_is(void **state)
-{
-	struct fence_bed *b = *state;
-	struct fence_host *h = one_with_late_guest(b), *other = up(b, 2);
-	struct fence_try t = { .host = other, .guest = 1, .gen = 5 };
-
-	fence_try_begin(&t);
-	assert_int_equal(fence_try_end(&t), 0);
-	fence_host_run(other, 1, 5);
-	b->guest_store = FENCE_BED_STORE;
-	fence_host_conf(h);
-	fence_bed_until(b, says_who_has_it, h);
-	say_until(h, 1, DROVER__RUN_PHASE__RUN_NONE, true);
-	assert_true(h->copies[1].guard_us == GUARD_NO_DEADLINE);
-	assert_int_equal(h->kills[1] + other->kills[1], 0);
 }
 
 static void
@@ -758,9 +622,6 @@ main(void)
 		TEST(a_claim_follows_the_first_disk),
 		TEST(claims_that_were_deleted_are_made_anew),
 		TEST(a_claim_in_a_mount_that_is_missing_is_not_taken_for_dropped),
-		TEST(a_guest_that_ran_before_comes_under_leases),
-		TEST(a_guest_that_is_not_named_stays_without_leases),
-		TEST(a_claim_that_another_has_leaves_a_guest_as_it_is),
 		cmocka_unit_test(gateways_are_read_of_routes),
 	};
 

@@ -65,15 +65,17 @@ one_lease_of_two_is_enough(void **state)
 {
 	static const struct {
 		enum fence_authority authority;
-		uint64_t store_ms, network_ms, long_ms, want;
+		uint64_t store_ms, network_ms, long_ms, freeze_ms, want;
 	} rows[] = {
-		{ FENCE_SHARED, 5, 9, 99, 9 },
-		{ FENCE_SHARED, 9, 5, 99, 9 },
-		{ FENCE_SHARED, 9, 0, 0, 9 },
-		{ FENCE_SHARED, 0, 9, 0, 9 },
-		{ FENCE_NETWORK, 99, 5, 30, 30 },
-		{ FENCE_NETWORK, 99, 5, 0, 5 },
-		{ FENCE_NONE, 1, 1, 1, LEASE_NEVER },
+		{ FENCE_SHARED, 5, 9, 99, 0, 9 },
+		{ FENCE_SHARED, 9, 5, 99, 0, 9 },
+		{ FENCE_SHARED, 9, 0, 0, 0, 9 },
+		{ FENCE_SHARED, 0, 9, 0, 0, 9 },
+		{ FENCE_SHARED, 5, 9, 0, 60, 60 },
+		{ FENCE_NETWORK, 99, 5, 30, 0, 30 },
+		{ FENCE_NETWORK, 99, 5, 0, 0, 5 },
+		{ FENCE_NETWORK, 99, 5, 30, 60, 60 },
+		{ FENCE_NONE, 1, 1, 1, 1, LEASE_NEVER },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -82,6 +84,7 @@ one_lease_of_two_is_enough(void **state)
 		b.stores[0].end_ms = rows[i].store_ms;
 		b.view.network_end_ms = rows[i].network_ms;
 		b.view.long_end_ms = rows[i].long_ms;
+		b.view.freeze_end_ms = rows[i].freeze_ms;
 		b.guests[0].authority = rows[i].authority;
 		if (fence_deadline(&b.view, &b.guests[0]) != rows[i].want)
 			fail_msg("row %zu", i);

@@ -10,208 +10,21 @@
 #include "server/drs/drs.h"
 #include "server/ha/ha.h"
 #include "server/migrate/migrate.h"
-#include "tests/lib/lab.h"
+#include "tests/lib/ha_play.h"
 
 #define SECOND_MS UINT64_C(1000)
 #define DEAD_MS   9500u
 #define S(x)      DROVER__GUEST_STATE__GUEST_##x
-
-struct play {
-	struct lab *l;
-	struct ha *ha;
-	bool silent[LAB_MAX_HOSTS]; /* sends no beats */
-	bool still[LAB_MAX_HOSTS];  /* writes no blocks */
-	bool isolated[LAB_MAX_HOSTS];
-	bool blind; /* nobody reads the others' blocks */
-	uint64_t still_since_ms[LAB_MAX_HOSTS];
-};
-
-static uint64_t
-lead_end(void *arg)
-{
-	const struct play *p = arg;
-
-	return clock_mono_ms(p->l->clock) + 4000;
-}
-
-static uint64_t
-before_end(void *arg)
-{
-	return 0;
-}
-
-static void
-ha_begin(struct play *p)
-{
-	const struct ha_opts o = {
-		.inv = p->l->inv,
-		.hosts = p->l->hosts,
-		.advice = p->l->advice,
-		.tasks = p->l->tasks,
-		.ops = p->l->ops,
-		.epoch = p->l->epoch,
-		.lead_end_ms = lead_end,
-		.before_end_ms = before_end,
-		.arg = p,
-	};
-
-	p->ha = ha_new(&o);
-}
-
-static const struct host *
-row_of(const struct play *p, unsigned i)
-{
-	return inv_host(p->l->inv, p->l->host[i]);
-}
-
-static void
-tell_words(struct play *p, unsigned by)
-{
-	for (unsigned i = 0; i < p->l->n_hosts && !p->blind; i++) {
-		uint64_t still_ms =
-		    p->still[i] ? clock_mono_ms(p->l->clock) - p->still_since_ms[i] : 0;
-		struct agent_fake_word w = {
-			.slot = row_of(p, i)->ha_slot,
-			.still_ms = still_ms,
-			.dead = still_ms >= DEAD_MS,
-			.isolated = p->isolated[i],
-		};
-		if (i != by && w.slot)
-			agent_fake_sees(p->l->agent[by], &w);
-	}
-}
-
-static void
-second(struct play *p)
-{
-	for (unsigned i = 0; i < p->l->n_hosts; i++) {
-		if (p->silent[i] || !agent_fake_welcomed(p->l->agent[i]))
-			continue;
-		tell_words(p, i);
-		agent_fake_beat(p->l->agent[i]);
-	}
-	lab_advance(p->l, SECOND_MS);
-}
-
-static void
-seconds(struct play *p, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++)
-		second(p);
-}
-
-static void
-set_cluster(struct play *p, const char *args)
-{
-	assert_int_equal(lab_op(p->l, "cluster.update", p->l->cluster, args), 0);
-}
-
-static struct play *
-play_new(unsigned n_hosts)
-{
-	struct play *p = xcalloc(1, sizeof(*p));
-
-	p->l = lab_new(n_hosts, 8192);
-	ha_begin(p);
-	set_cluster(p, "{'ha_enabled':true,'ha_admission':'off'}");
-	seconds(p, 4);
-	return p;
-}
-
-static void
-play_free(struct play *p)
-{
-	ha_free(p->ha);
-	lab_free(p->l);
-	free(p);
-}
-
-static unsigned
-host_of(const struct play *p, obj_id vm)
-{
-	for (unsigned i = 0; i < p->l->n_hosts; i++) {
-		if (obj_id_is(p->l->host[i], inv_vm(p->l->inv, vm)->host))
-			return i;
-	}
-	fail_msg("the machine is on no host");
-	return 0;
-}
-
-static Drover__GuestState
-state_on(const struct play *p, unsigned host, obj_id vm)
-{
-	return agent_fake_state(p->l->agent[host], obj_id_number(vm));
-}
-
-static void
-kill_host(struct play *p, unsigned i)
-{
-	agent_fake_die(p->l->agent[i]);
-	p->silent[i] = p->still[i] = true;
-	p->still_since_ms[i] = clock_mono_ms(p->l->clock);
-}
-
-static void
-revive_host(struct play *p, unsigned i)
-{
-	p->silent[i] = p->still[i] = p->isolated[i] = false;
-	lab_dial(p->l);
-}
-
-/* Runs on exactly one host, which is where the inventory has it. */
-static void
-assert_runs_once(const struct play *p, obj_id vm)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < p->l->n_hosts; i++)
-		n += state_on(p, i, vm) == S(RUNNING);
-	assert_int_equal(n, 1);
-	assert_int_equal(state_on(p, host_of(p, vm), vm), S(RUNNING));
-	assert_int_equal(lab_power(p->l, vm), POWER_ON);
-}
-
-static bool
-has_event(const struct play *p, const char *type, const char *part)
-{
-	const json *ev;
-
-	for (size_t i = 0; (ev = event_recent(p->l->inv, i)); i++) {
-		const char *msg = json_str_value(json_get(ev, "message"), NULL);
-		if (str_same(json_str_value(json_get(ev, "type"), NULL), type) &&
-		    strstr(msg, part))
-			return true;
-	}
-	return false;
-}
-
-static unsigned
-tasks_of(const struct play *p, const char *op)
-{
-	unsigned n = 0;
-
-	INV_EACH(p->l->inv, KIND_TASK, o)
-	{
-		n += str_same(inv_task(p->l->inv, o->id)->op, op);
-	}
-	return n;
-}
-
-static unsigned
-orders_of_restart(const struct play *p)
-{
-	return tasks_of(p, "ha.restart");
-}
 
 /* ---- leases ---- */
 
 static void
 hosts_join_and_get_leases(void **state)
 {
-	struct play *p = play_new(3);
+	struct ha_play *p = hp_new(3);
 
 	for (unsigned i = 0; i < 3; i++) {
-		const struct host *h = row_of(p, i);
+		const struct host *h = hp_row(p, i);
 		const Drover__HaConf *c = agent_fake_conf(p->l->agent[i]);
 		assert_int_equal(h->ha_slot, i + 1);
 		assert_int_equal(h->ha_inc, 1);
@@ -228,19 +41,19 @@ hosts_join_and_get_leases(void **state)
 		assert_string_equal(h->ha_state, "up");
 		assert_string_equal(h->ha_fencing, "software fencing");
 	}
-	set_cluster(p, "{'ha_enabled':false}");
-	seconds(p, 2);
+	hp_set(p, "{'ha_enabled':false}");
+	hp_seconds(p, 2);
 	assert_false(agent_fake_conf(p->l->agent[0])->enabled);
-	play_free(p);
+	hp_free(p);
 }
 
 static void
 a_start_is_protected_before_it_is_acknowledged(void **state)
 {
-	struct play *p = play_new(2);
+	struct ha_play *p = hp_new(2);
 	obj_id vm = lab_vm(p->l, "web", true);
 	const struct vm *row = inv_vm(p->l->inv, vm);
-	const struct agent_fake *a = p->l->agent[host_of(p, vm)];
+	const struct agent_fake *a = p->l->agent[hp_host_of(p, vm)];
 
 	assert_true(row->ha_protected);
 	assert_int_equal(row->ha_inc, 1);
@@ -249,34 +62,34 @@ a_start_is_protected_before_it_is_acknowledged(void **state)
 	assert_int_equal(claim->guest->guest, obj_id_number(vm));
 	assert_int_equal(claim->guest->datastore, obj_id_number(p->l->datastore));
 	assert_int_equal(claim->n_attests, 0);
-	seconds(p, 2);
+	hp_seconds(p, 2);
 	assert_int_equal(agent_fake_conf(a)->n_guests, 1);
 	assert_int_equal(lab_do(p->l, "vm.stop", vm, "{'mode':'kill'}"), 0);
 	assert_false(inv_vm(p->l->inv, vm)->ha_protected);
-	seconds(p, 5);
+	hp_seconds(p, 5);
 	assert_int_equal(lab_power(p->l, vm), POWER_OFF);
-	assert_int_equal(orders_of_restart(p), 0);
-	play_free(p);
+	assert_int_equal(hp_restarts(p), 0);
+	hp_free(p);
 }
 
 static void
 what_is_not_wanted_is_not_protected(void **state)
 {
-	struct play *p = play_new(2);
+	struct ha_play *p = hp_new(2);
 	obj_id vm = lab_vm(p->l, "web", false);
 
 	assert_int_equal(
 	    lab_op(p->l, "vm.update", vm, "{'ha_restart_priority':'off'}"), 0);
 	assert_int_equal(lab_do(p->l, "vm.start", vm, NULL), 0);
 	assert_false(inv_vm(p->l->inv, vm)->ha_protected);
-	assert_null(agent_fake_last_claim(p->l->agent[host_of(p, vm)]));
-	seconds(p, 2);
+	assert_null(agent_fake_last_claim(p->l->agent[hp_host_of(p, vm)]));
+	hp_seconds(p, 2);
 	assert_string_equal(inv_vm(p->l->inv, vm)->ha_status,
 	    "not protected: its restart priority is off");
-	kill_host(p, host_of(p, vm));
-	seconds(p, 20);
-	assert_int_equal(orders_of_restart(p), 0);
-	play_free(p);
+	hp_kill(p, hp_host_of(p, vm));
+	hp_seconds(p, 20);
+	assert_int_equal(hp_restarts(p), 0);
+	hp_free(p);
 }
 
 /* ---- a host is lost ---- */
@@ -284,231 +97,231 @@ what_is_not_wanted_is_not_protected(void **state)
 static void
 guests_of_a_dead_host_run_elsewhere(void **state)
 {
-	struct play *p = play_new(3);
+	struct ha_play *p = hp_new(3);
 	obj_id a = lab_vm(p->l, "a", true), b = lab_vm(p->l, "b", true);
 
-	seconds(p, 2);
-	unsigned lost = host_of(p, a);
-	bool both = host_of(p, b) == lost;
-	kill_host(p, lost);
-	seconds(p, 6);
-	assert_int_equal(orders_of_restart(p), 0);
-	assert_string_equal(row_of(p, lost)->ha_state, "suspect");
-	seconds(p, 4);
-	assert_string_equal(row_of(p, lost)->ha_state, "dead");
-	assert_int_equal(row_of(p, lost)->ha_fenced_inc, 1);
-	assert_runs_once(p, a);
-	assert_runs_once(p, b);
-	assert_int_equal(orders_of_restart(p), both ? 2 : 1);
-	assert_int_not_equal(host_of(p, a), lost);
+	hp_seconds(p, 2);
+	unsigned lost = hp_host_of(p, a);
+	bool both = hp_host_of(p, b) == lost;
+	hp_kill(p, lost);
+	hp_seconds(p, 6);
+	assert_int_equal(hp_restarts(p), 0);
+	assert_string_equal(hp_row(p, lost)->ha_state, "suspect");
+	hp_seconds(p, 4);
+	assert_string_equal(hp_row(p, lost)->ha_state, "dead");
+	assert_int_equal(hp_row(p, lost)->ha_fenced_inc, 1);
+	hp_assert_once(p, a);
+	hp_assert_once(p, b);
+	assert_int_equal(hp_restarts(p), both ? 2 : 1);
+	assert_int_not_equal(hp_host_of(p, a), lost);
 	assert_int_equal(inv_vm(p->l->inv, a)->run_gen, 2);
 
 	const Drover__RunClaim *claim =
-	    agent_fake_last_claim(p->l->agent[host_of(p, a)]);
+	    agent_fake_last_claim(p->l->agent[hp_host_of(p, a)]);
 	assert_int_equal(claim->n_attests, 1);
 	assert_int_equal(
 	    claim->attests[0]->proof, DROVER__CLAIM_PROOF__CLAIM_PROOF_NETFENCED);
 	assert_int_equal(claim->attests[0]->slot, lost + 1);
 	assert_int_equal(claim->attests[0]->inc, 1);
-	seconds(p, 2);
-	assert_true(has_event(p, "VmRestartedOnAlternateHostEvent",
+	hp_seconds(p, 2);
+	assert_true(hp_has_event(p, "VmRestartedOnAlternateHostEvent",
 	    "wait 2.5 s, claim 0.0 s, exec 0.4 s"));
-	assert_true(has_event(p, "HostHaFencedEvent", "incarnation 1"));
-	play_free(p);
+	assert_true(hp_has_event(p, "HostHaFencedEvent", "incarnation 1"));
+	hp_free(p);
 }
 
 static void
 the_host_comes_back_without_them(void **state)
 {
-	struct play *p = play_new(3);
+	struct ha_play *p = hp_new(3);
 	obj_id a = lab_vm(p->l, "a", true);
 
-	seconds(p, 2);
-	unsigned lost = host_of(p, a);
-	kill_host(p, lost);
-	seconds(p, 12);
-	revive_host(p, lost);
+	hp_seconds(p, 2);
+	unsigned lost = hp_host_of(p, a);
+	hp_kill(p, lost);
+	hp_seconds(p, 12);
+	hp_revive(p, lost);
 	agent_fake_report(p->l->agent[lost]);
-	seconds(p, 4);
+	hp_seconds(p, 4);
 	assert_int_equal(agent_fake_inc(p->l->agent[lost]), 2);
 	assert_int_equal(agent_fake_lease_ms(p->l->agent[lost]), 4000);
-	assert_string_equal(row_of(p, lost)->ha_state, "up");
+	assert_string_equal(hp_row(p, lost)->ha_state, "up");
 	agent_fake_report(p->l->agent[lost]);
-	seconds(p, 2);
+	hp_seconds(p, 2);
 	/* What its book had of the guest is released. */
-	assert_int_equal(state_on(p, lost, a), S(UNKNOWN));
-	assert_runs_once(p, a);
-	assert_int_equal(orders_of_restart(p), 1);
-	play_free(p);
+	assert_int_equal(hp_state(p, lost, a), S(UNKNOWN));
+	hp_assert_once(p, a);
+	assert_int_equal(hp_restarts(p), 1);
+	hp_free(p);
 }
 
 /* Back before anybody missed it, but what ran there is gone (R9). */
 static void
 a_host_that_restarts_at_once_has_lost_its_guests_too(void **state)
 {
-	struct play *p = play_new(3);
+	struct ha_play *p = hp_new(3);
 	obj_id a = lab_vm(p->l, "a", true);
 
-	seconds(p, 2);
-	unsigned lost = host_of(p, a);
-	kill_host(p, lost);
-	second(p);
-	revive_host(p, lost);
+	hp_seconds(p, 2);
+	unsigned lost = hp_host_of(p, a);
+	hp_kill(p, lost);
+	hp_second(p);
+	hp_revive(p, lost);
 	agent_fake_report(p->l->agent[lost]);
-	seconds(p, 6);
-	assert_int_equal(row_of(p, lost)->ha_inc, 2);
-	assert_int_equal(row_of(p, lost)->ha_fenced_inc, 0);
-	assert_runs_once(p, a);
-	assert_int_equal(orders_of_restart(p), 1);
-	play_free(p);
+	hp_seconds(p, 6);
+	assert_int_equal(hp_row(p, lost)->ha_inc, 2);
+	assert_int_equal(hp_row(p, lost)->ha_fenced_inc, 0);
+	hp_assert_once(p, a);
+	assert_int_equal(hp_restarts(p), 1);
+	hp_free(p);
 }
 
 static void
 a_host_that_only_we_do_not_hear_is_let_alone(void **state)
 {
-	struct play *p = play_new(3);
+	struct ha_play *p = hp_new(3);
 	obj_id a = lab_vm(p->l, "a", true);
 
-	seconds(p, 2);
-	unsigned cut = host_of(p, a);
+	hp_seconds(p, 2);
+	unsigned cut = hp_host_of(p, a);
 	agent_fake_cut(p->l->agent[cut]);
 	p->silent[cut] = true;
-	seconds(p, 60);
-	assert_string_equal(row_of(p, cut)->ha_state, "partitioned");
-	assert_int_equal(orders_of_restart(p), 0);
-	assert_int_equal(row_of(p, cut)->ha_fenced_inc, 0);
-	revive_host(p, cut);
-	seconds(p, 3);
-	assert_string_equal(row_of(p, cut)->ha_state, "up");
-	assert_runs_once(p, a);
-	play_free(p);
+	hp_seconds(p, 60);
+	assert_string_equal(hp_row(p, cut)->ha_state, "partitioned");
+	assert_int_equal(hp_restarts(p), 0);
+	assert_int_equal(hp_row(p, cut)->ha_fenced_inc, 0);
+	hp_revive(p, cut);
+	hp_seconds(p, 3);
+	assert_string_equal(hp_row(p, cut)->ha_state, "up");
+	hp_assert_once(p, a);
+	hp_free(p);
 }
 
 static void
 an_isolated_host_gives_up_those_that_wish_it(void **state)
 {
-	struct play *p = play_new(3);
+	struct ha_play *p = hp_new(3);
 	obj_id stays = lab_vm(p->l, "stays", true);
-	unsigned cut = host_of(p, stays);
+	unsigned cut = hp_host_of(p, stays);
 	obj_id goes = lab_vm(p->l, "goes", true);
 
 	assert_int_equal(
 	    lab_op(p->l, "vm.update", goes, "{'ha_isolation_response':'power_off'}"),
 	    0);
-	seconds(p, 2);
-	if (host_of(p, goes) != cut) {
+	hp_seconds(p, 2);
+	if (hp_host_of(p, goes) != cut) {
 		stays = OBJ_ID_NONE;
-		cut = host_of(p, goes);
+		cut = hp_host_of(p, goes);
 	}
 	agent_fake_cut(p->l->agent[cut]);
 	p->silent[cut] = p->isolated[cut] = true;
-	seconds(p, 8);
-	assert_string_equal(row_of(p, cut)->ha_state, "isolated");
-	assert_int_equal(orders_of_restart(p), 1);
-	assert_int_not_equal(host_of(p, goes), cut);
+	hp_seconds(p, 8);
+	assert_string_equal(hp_row(p, cut)->ha_state, "isolated");
+	assert_int_equal(hp_restarts(p), 1);
+	assert_int_not_equal(hp_host_of(p, goes), cut);
 	/* It is heard again before it has ended its copy: that is the older one. */
-	revive_host(p, cut);
-	seconds(p, 3);
-	assert_runs_once(p, goes);
+	hp_revive(p, cut);
+	hp_seconds(p, 3);
+	hp_assert_once(p, goes);
 	if (!obj_id_none(stays))
-		assert_runs_once(p, stays);
-	play_free(p);
+		hp_assert_once(p, stays);
+	hp_free(p);
 }
 
 static void
 a_datastore_that_one_host_alone_has_lost(void **state)
 {
-	struct play *p = play_new(3);
+	struct ha_play *p = hp_new(3);
 	obj_id a = lab_vm(p->l, "a", true);
 
-	seconds(p, 2);
-	unsigned from = host_of(p, a);
+	hp_seconds(p, 2);
+	unsigned from = hp_host_of(p, a);
 	for (unsigned i = 1; i < 20; i++) {
 		agent_fake_lose_store(p->l->agent[from], i * SECOND_MS);
-		second(p);
+		hp_second(p);
 		assert_false(agent_fake_evicted(p->l->agent[from]));
 	}
 	agent_fake_lose_store(p->l->agent[from], 21 * SECOND_MS);
-	seconds(p, 3);
+	hp_seconds(p, 3);
 	assert_true(agent_fake_evicted(p->l->agent[from]));
-	assert_int_equal(orders_of_restart(p), 0);
+	assert_int_equal(hp_restarts(p), 0);
 	agent_fake_reap(p->l->agent[from], obj_id_number(a));
 	agent_fake_report(p->l->agent[from]);
-	seconds(p, 3);
-	assert_runs_once(p, a);
-	assert_int_not_equal(host_of(p, a), from);
+	hp_seconds(p, 3);
+	hp_assert_once(p, a);
+	assert_int_not_equal(hp_host_of(p, a), from);
 	const Drover__RunClaim *claim =
-	    agent_fake_last_claim(p->l->agent[host_of(p, a)]);
+	    agent_fake_last_claim(p->l->agent[hp_host_of(p, a)]);
 	assert_int_equal(claim->n_attests, 1);
 	assert_int_equal(
 	    claim->attests[0]->proof, DROVER__CLAIM_PROOF__CLAIM_PROOF_REAPED);
 	assert_int_equal(claim->attests[0]->run_gen, 1);
-	play_free(p);
+	hp_free(p);
 }
 
 static void
 a_host_without_the_datastore_is_given_nothing(void **state)
 {
-	struct play *p = play_new(4);
+	struct ha_play *p = hp_new(4);
 	obj_id a = lab_vm(p->l, "a", true);
 
-	seconds(p, 2);
-	unsigned from = host_of(p, a), last = from == 3 ? 2 : 3;
+	hp_seconds(p, 2);
+	unsigned from = hp_host_of(p, a), last = from == 3 ? 2 : 3;
 	for (unsigned i = 0; i < 4; i++) {
 		if (i != from && i != last)
 			agent_fake_lose_store(p->l->agent[i], 3 * SECOND_MS);
 	}
-	kill_host(p, from);
-	seconds(p, 14);
-	assert_int_equal(orders_of_restart(p), 1);
-	assert_int_equal(host_of(p, a), last);
-	assert_runs_once(p, a);
-	play_free(p);
+	hp_kill(p, from);
+	hp_seconds(p, 14);
+	assert_int_equal(hp_restarts(p), 1);
+	assert_int_equal(hp_host_of(p, a), last);
+	hp_assert_once(p, a);
+	hp_free(p);
 }
 
 static void
 a_stall_that_all_see_is_ridden_out(void **state)
 {
-	struct play *p = play_new(3);
+	struct ha_play *p = hp_new(3);
 	obj_id a = lab_vm(p->l, "a", true);
 
 	for (unsigned i = 1; i < 60; i++) {
 		for (unsigned k = 0; k < 3; k++)
 			agent_fake_lose_store(p->l->agent[k], i * SECOND_MS);
-		second(p);
+		hp_second(p);
 	}
-	assert_false(agent_fake_evicted(p->l->agent[host_of(p, a)]));
-	assert_int_equal(orders_of_restart(p), 0);
-	play_free(p);
+	assert_false(agent_fake_evicted(p->l->agent[hp_host_of(p, a)]));
+	assert_int_equal(hp_restarts(p), 0);
+	hp_free(p);
 }
 
 static void
 too_many_silent_hosts_at_once_are_not_believed(void **state)
 {
-	struct play *p = play_new(4);
+	struct ha_play *p = hp_new(4);
 	obj_id a = lab_vm(p->l, "a", true);
 
-	seconds(p, 2);
-	unsigned lost = host_of(p, a);
+	hp_seconds(p, 2);
+	unsigned lost = hp_host_of(p, a);
 	/* Whether their blocks move nobody knows. */
 	p->blind = true;
 	for (unsigned i = 0; i < 4; i++) {
 		struct agent_fake_word w = { .slot = 0 };
 		agent_fake_sees(p->l->agent[i], &w);
 	}
-	kill_host(p, lost);
-	kill_host(p, (lost + 1) % 4);
+	hp_kill(p, lost);
+	hp_kill(p, (lost + 1) % 4);
 	for (unsigned i = 0; i < 4; i++)
 		p->still_since_ms[i] = clock_mono_ms(p->l->clock);
 	p->blind = false;
-	seconds(p, 9);
+	hp_seconds(p, 9);
 	assert_int_equal(lab_events(p->l, "ClusterHaBrakedEvent"), 1);
-	assert_int_equal(orders_of_restart(p), 0);
-	seconds(p, 3);
+	assert_int_equal(hp_restarts(p), 0);
+	hp_seconds(p, 3);
 	/* The others' clocks have it dead now. */
-	assert_int_equal(orders_of_restart(p), 1);
-	assert_runs_once(p, a);
-	play_free(p);
+	assert_int_equal(hp_restarts(p), 1);
+	hp_assert_once(p, a);
+	hp_free(p);
 }
 
 /* ---- restarts that fail ---- */
@@ -516,18 +329,18 @@ too_many_silent_hosts_at_once_are_not_believed(void **state)
 static void
 a_failed_start_is_tried_elsewhere_for_ever(void **state)
 {
-	struct play *p = play_new(4);
+	struct ha_play *p = hp_new(4);
 	obj_id a = lab_vm(p->l, "a", true);
 	unsigned tried[4] = { 0 };
 
-	seconds(p, 2);
-	unsigned lost = host_of(p, a);
-	kill_host(p, lost);
+	hp_seconds(p, 2);
+	unsigned lost = hp_host_of(p, a);
+	hp_kill(p, lost);
 	for (unsigned i = 0; i < 4; i++)
 		agent_fake_fail_next(p->l->agent[i], ERR_IO, "no such device");
 	for (unsigned i = 0; i < 300 && lab_power(p->l, a) != POWER_STARTING; i++)
-		second(p);
-	seconds(p, 90);
+		hp_second(p);
+	hp_seconds(p, 90);
 	INV_EACH(p->l->inv, KIND_TASK, o)
 	{
 		const struct task *t = inv_task(p->l->inv, o->id);
@@ -542,28 +355,28 @@ a_failed_start_is_tried_elsewhere_for_ever(void **state)
 	/* Each of the three that are left, before one of them again. */
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(tried[i] > 0, i != lost);
-	assert_runs_once(p, a);
+	hp_assert_once(p, a);
 	assert_int_equal(lab_events(p->l, "VmFailoverFailedEvent"), 1);
-	play_free(p);
+	hp_free(p);
 }
 
 static void
 what_finds_no_host_waits_and_says_why(void **state)
 {
-	struct play *p = play_new(2);
+	struct ha_play *p = hp_new(2);
 	obj_id a = lab_vm(p->l, "a", true);
 	struct ha_status s;
 
-	seconds(p, 2);
-	unsigned lost = host_of(p, a);
+	hp_seconds(p, 2);
+	unsigned lost = hp_host_of(p, a);
 	AUTO_FREE char *rule = xasprintf("{'name':'here','cluster':'cluster-1',"
 					 "'type':'must_run_on','vms':['vm-1'],"
 					 "'hosts':['host-%u']}",
 	    lost + 1);
 	assert_int_equal(lab_op(p->l, "rule.create", OBJ_ID_NONE, rule), 0);
-	kill_host(p, lost);
-	seconds(p, 30);
-	assert_int_equal(orders_of_restart(p), 0);
+	hp_kill(p, lost);
+	hp_seconds(p, 30);
+	assert_int_equal(hp_restarts(p), 0);
 	assert_int_equal(lab_events(p->l, "VmNoFailoverHostEvent"), 1);
 	AUTO(arena) struct arena *mem = arena_new();
 	ha_status_read(p->ha, p->l->cluster, mem, &s);
@@ -573,36 +386,36 @@ what_finds_no_host_waits_and_says_why(void **state)
 	assert_non_null(strstr(s.waiting[0].why, "here"));
 	assert_non_null(strstr(inv_vm(p->l->inv, a)->ha_status, "lost with host"));
 	/* Where it may run is back. */
-	revive_host(p, lost);
+	hp_revive(p, lost);
 	agent_fake_report(p->l->agent[lost]);
-	seconds(p, 6);
-	assert_runs_once(p, a);
-	play_free(p);
+	hp_seconds(p, 6);
+	hp_assert_once(p, a);
+	hp_free(p);
 }
 
 static void
 what_finds_no_host_wakes_one(void **state)
 {
-	struct play *p = play_new(3);
-	unsigned lost = host_of(p, lab_vm(p->l, "a", true)), asleep = (lost + 1) % 3;
+	struct ha_play *p = hp_new(3);
+	unsigned lost = hp_host_of(p, lab_vm(p->l, "a", true)), asleep = (lost + 1) % 3;
 	struct txn *t = txn_new(p->l->inv);
 
 	((struct host *)txn_edit(t, p->l->host[asleep]))->standby = STANDBY_IN;
 	txn_commit_wake(t, WAKE_NONE);
-	kill_host(p, asleep);
-	set_cluster(p, "{'dpm_automation':'automatic','dpm_wake':['true'],"
-		       "'dpm_standby':['true']}");
-	seconds(p, 2);
+	hp_kill(p, asleep);
+	hp_set(p, "{'dpm_automation':'automatic','dpm_wake':['true'],"
+		  "'dpm_standby':['true']}");
+	hp_seconds(p, 2);
 	AUTO_FREE char *rule =
 	    xasprintf("{'name':'here','cluster':'cluster-1','type':'must_run_on',"
 		      "'vms':['vm-1'],'hosts':['host-%u','host-%u']}",
 		lost + 1, asleep + 1);
 	assert_int_equal(lab_op(p->l, "rule.create", OBJ_ID_NONE, rule), 0);
-	kill_host(p, lost);
-	seconds(p, 30);
-	assert_int_equal(orders_of_restart(p), 0);
-	assert_int_equal(tasks_of(p, "host.wake"), 1);
-	play_free(p);
+	hp_kill(p, lost);
+	hp_seconds(p, 30);
+	assert_int_equal(hp_restarts(p), 0);
+	assert_int_equal(hp_tasks(p, "host.wake"), 1);
+	hp_free(p);
 }
 
 /* A port of ours that refuses until it is listened on. */
@@ -622,7 +435,7 @@ port_new(uint16_t *ret_port)
 }
 
 static obj_id
-vm_on_first(struct play *p, const char *name)
+vm_on_first(struct ha_play *p, const char *name)
 {
 	AUTO_FREE char *args = xasprintf("{'name':'%s','template':'template-1',"
 					 "'power_on':true,'host':'host-1'}",
@@ -635,7 +448,7 @@ vm_on_first(struct play *p, const char *name)
 static void
 others_wait_for_the_application_of_the_first(void **state)
 {
-	struct play *p = play_new(3);
+	struct ha_play *p = hp_new(3);
 	obj_id first = vm_on_first(p, "db"), next = vm_on_first(p, "web");
 	uint16_t port;
 	int fd = port_new(&port);
@@ -647,122 +460,114 @@ others_wait_for_the_application_of_the_first(void **state)
 	struct vm *edit = txn_edit(t, first);
 	text_set(&edit->ip_address, "127.0.0.1");
 	txn_commit_wake(t, WAKE_NONE);
-	set_cluster(p, "{'ha_gate':'port'}");
-	seconds(p, 2);
-	kill_host(p, 0);
-	seconds(p, 20);
-	assert_runs_once(p, first);
-	assert_int_equal(orders_of_restart(p), 1);
-	assert_int_equal(host_of(p, next), 0);
+	hp_set(p, "{'ha_gate':'port'}");
+	hp_seconds(p, 2);
+	hp_kill(p, 0);
+	hp_seconds(p, 20);
+	hp_assert_once(p, first);
+	assert_int_equal(hp_restarts(p), 1);
+	assert_int_equal(hp_host_of(p, next), 0);
 	assert_int_equal(listen(fd, 1), 0);
-	seconds(p, 5);
-	assert_runs_once(p, next);
+	hp_seconds(p, 5);
+	hp_assert_once(p, next);
 	close(fd);
-	play_free(p);
+	hp_free(p);
 }
 
 static void
 one_that_shut_itself_down_stays_down(void **state)
 {
-	struct play *p = play_new(3);
+	struct ha_play *p = hp_new(3);
 	obj_id a = lab_vm(p->l, "a", true), b = lab_vm(p->l, "b", true);
 
-	seconds(p, 2);
-	agent_fake_happen(
-	    p->l->agent[host_of(p, a)], obj_id_number(a), S(STOPPED), "shutdown", "");
+	hp_seconds(p, 2);
+	agent_fake_happen(p->l->agent[hp_host_of(p, a)], obj_id_number(a), S(STOPPED),
+	    "shutdown", "");
 	/* This one its agent starts again in place. */
-	agent_fake_happen(p->l->agent[host_of(p, b)], obj_id_number(b), S(FAILED),
+	agent_fake_happen(p->l->agent[hp_host_of(p, b)], obj_id_number(b), S(FAILED),
 	    "died", "killed by SIGSEGV");
 	lab_settle(p->l);
 	assert_false(inv_vm(p->l->inv, a)->ha_protected);
 	assert_true(inv_vm(p->l->inv, b)->ha_protected);
-	play_free(p);
+	hp_free(p);
 }
 
 /* ---- those who lead ---- */
 
 static void
-crash(struct play *p)
-{
-	ha_free(p->ha);
-	lab_crash(p->l);
-	ha_begin(p);
-}
-
-static void
 the_next_leader_goes_on(void **state)
 {
-	struct play *p = play_new(3);
+	struct ha_play *p = hp_new(3);
 	obj_id a = lab_vm(p->l, "a", true);
 
-	seconds(p, 2);
-	unsigned lost = host_of(p, a);
-	kill_host(p, lost);
-	seconds(p, 2);
-	crash(p);
+	hp_seconds(p, 2);
+	unsigned lost = hp_host_of(p, a);
+	hp_kill(p, lost);
+	hp_seconds(p, 2);
+	hp_crash(p);
 	for (unsigned i = 0; i < 3; i++) {
 		if (i != lost)
 			agent_fake_dial(p->l->agent[i], p->l->hosts);
 	}
-	seconds(p, 14);
-	assert_runs_once(p, a);
-	assert_int_equal(orders_of_restart(p), 1);
-	crash(p);
+	hp_seconds(p, 14);
+	hp_assert_once(p, a);
+	assert_int_equal(hp_restarts(p), 1);
+	hp_crash(p);
 	for (unsigned i = 0; i < 3; i++) {
 		if (i != lost)
 			agent_fake_dial(p->l->agent[i], p->l->hosts);
 	}
-	seconds(p, 14);
-	assert_runs_once(p, a);
-	assert_int_equal(orders_of_restart(p), 1);
-	play_free(p);
+	hp_seconds(p, 14);
+	hp_assert_once(p, a);
+	assert_int_equal(hp_restarts(p), 1);
+	hp_free(p);
 }
 
 static void
 a_leader_that_hears_nobody_yet_fences_nobody(void **state)
 {
-	struct play *p = play_new(3);
+	struct ha_play *p = hp_new(3);
 	obj_id a = lab_vm(p->l, "a", true);
 
-	seconds(p, 2);
-	crash(p);
-	seconds(p, 4);
-	assert_int_equal(orders_of_restart(p), 0);
+	hp_seconds(p, 2);
+	hp_crash(p);
+	hp_seconds(p, 4);
+	assert_int_equal(hp_restarts(p), 0);
 	for (unsigned i = 0; i < 3; i++)
 		agent_fake_dial(p->l->agent[i], p->l->hosts);
-	seconds(p, 20);
-	assert_int_equal(orders_of_restart(p), 0);
+	hp_seconds(p, 20);
+	assert_int_equal(hp_restarts(p), 0);
 	for (unsigned i = 0; i < 3; i++)
-		assert_int_equal(row_of(p, i)->ha_fenced_inc, 0);
-	assert_runs_once(p, a);
-	play_free(p);
+		assert_int_equal(hp_row(p, i)->ha_fenced_inc, 0);
+	hp_assert_once(p, a);
+	hp_free(p);
 }
 
 static void
 an_operator_may_say_that_a_host_is_dead(void **state)
 {
-	struct play *p = play_new(3);
+	struct ha_play *p = hp_new(3);
 	obj_id a = lab_vm(p->l, "a", true);
 
-	seconds(p, 2);
-	unsigned lost = host_of(p, a);
+	hp_seconds(p, 2);
+	unsigned lost = hp_host_of(p, a);
 	assert_int_equal(
 	    lab_op(p->l, "host.confirm_dead", p->l->host[lost], NULL), ERR_BAD_STATE);
-	kill_host(p, lost);
-	seconds(p, 4);
+	hp_kill(p, lost);
+	hp_seconds(p, 4);
 	/* Sooner than its leases are over. */
-	assert_int_equal(orders_of_restart(p), 0);
+	assert_int_equal(hp_restarts(p), 0);
 	assert_int_equal(lab_op(p->l, "host.confirm_dead", p->l->host[lost], NULL), 0);
-	seconds(p, 2);
-	assert_runs_once(p, a);
+	hp_seconds(p, 2);
+	hp_assert_once(p, a);
 	const Drover__RunClaim *claim =
-	    agent_fake_last_claim(p->l->agent[host_of(p, a)]);
+	    agent_fake_last_claim(p->l->agent[hp_host_of(p, a)]);
 	bool said = false;
 	for (size_t i = 0; i < claim->n_attests; i++)
 		said = said || claim->attests[i]->proof ==
 				   DROVER__CLAIM_PROOF__CLAIM_PROOF_POWERED_OFF;
 	assert_true(said);
-	play_free(p);
+	hp_free(p);
 }
 
 int

@@ -155,6 +155,25 @@ frozen_ends(void **state)
 	assert_int_equal(b.is[0], HA_DEAD);
 }
 
+/* Its guests may have been promised a minute, by this leader or the one before. */
+static void
+what_was_granted_to_a_frozen_host_is_waited_out(void **state)
+{
+	struct bed b;
+
+	bed_init(&b);
+	b.hosts[0].heard_ms = NOW - 50000;
+	b.hosts[0].grants_end_ms = OUT;
+	b.hosts[0].beat = HA_BEAT_DEAD;
+	b.hosts[0].was_frozen = true;
+	b.hosts[0].long_end_ms = NOW - 1000;
+	look(&b);
+	assert_int_equal(b.is[0], HA_SUSPECT);
+	b.hosts[0].long_end_ms = NOW - lease_after_end_ms(&b.terms, LEASE_FREEZE_MS);
+	look(&b);
+	assert_int_equal(b.is[0], HA_DEAD);
+}
+
 static void
 lose(struct bed *b, size_t host, enum ha_beat beat)
 {
@@ -332,6 +351,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_host_is_what_its_two_witnesses_say),
 		cmocka_unit_test(frozen_ends),
+		cmocka_unit_test(what_was_granted_to_a_frozen_host_is_waited_out),
 		cmocka_unit_test(many_at_once_make_us_doubt_ourselves),
 		cmocka_unit_test(a_new_leader_waits),
 		cmocka_unit_test(grants_are_clipped_and_never_given_to_the_fenced),
