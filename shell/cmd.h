@@ -162,6 +162,10 @@ enum should stage_should(struct stage *st, const char *target, const char *detai
 enum should stage_should_as(
     struct stage *st, enum impact impact, const char *target, const char *detail);
 
+/* cmd_out.c: a file with that text, or more at its end */
+enum run write_file(
+    struct stage *st, const char *path, bool append, const struct str *text);
+
 /* stream.c */
 void warn(struct shell *sh, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

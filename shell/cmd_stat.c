@@ -1,6 +1,8 @@
 /*
  * cmd_stat: how machines, hosts and datastores fared.
  */
+#include "shell/cmd_stat.h"
+
 #include <string.h>
 
 #include "base/json_peek.h"
@@ -12,9 +14,6 @@
 #define MS_PER_S     1000
 #define MAX_SAMPLES  1000000
 #define MAX_INTERVAL 31536000
-#define STATS_OBJECTS                                                           \
-	(KIND_BIT(VM) | KIND_BIT(HOST) | KIND_BIT(DATASTORE) | KIND_BIT(POOL) | \
-	    KIND_BIT(CLUSTER))
 
 static const struct {
 	const char *param, *pattern;
@@ -27,18 +26,23 @@ static const struct {
 
 /* ---- what is asked ---- */
 
-/* Nothing: what everybody looks at. */
-static void
-add_counters(struct stage *st, struct str *q)
+void
+stat_add_counters(struct stage *st, struct str *q)
 {
 	struct val stats = get_arg(st, "Stat");
-	const char *sep = "&counters=";
 
 	for (size_t i = 0; i < val_count(stats); i++) {
-		str_add(q, sep);
+		str_add(q, i ? "," : "&counters=");
 		url_add(q, val_at(stats, i).text->s);
-		sep = ",";
 	}
+}
+
+/* Nothing: what everybody looks at. */
+static void
+add_groups(struct stage *st, struct str *q)
+{
+	const char *sep = has_arg(st, "Stat") ? "," : "&counters=";
+
 	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
 		if (!get_switch(st, groups[i].param))
 			continue;
@@ -47,8 +51,8 @@ add_counters(struct stage *st, struct str *q)
 	}
 }
 
-static enum run
-add_interval(struct stage *st, struct str *q)
+enum run
+stat_add_interval(struct stage *st, struct str *q)
 {
 	int64_t secs = get_int(st, "IntervalSecs", 0);
 
@@ -58,7 +62,7 @@ add_interval(struct stage *st, struct str *q)
 	if (secs < 0 || secs > MAX_INTERVAL)
 		return throw_new(st->sh, st->node, ERR_INVALID,
 		    "an interval is at most %d seconds", MAX_INTERVAL);
-	if (secs && !get_switch(st, "Realtime"))
+	if (secs)
 		str_addf(q, "&interval=%lld", (long long)secs);
 	return RUN_OK;
 }
@@ -70,6 +74,13 @@ add_time(struct stage *st, struct str *q, const char *param, const char *name)
 
 	if (t.type == VAL_TIME)
 		str_addf(q, "&%s=%lld", name, (long long)(t.i > 0 ? t.i : 0));
+}
+
+void
+stat_add_range(struct stage *st, struct str *q)
+{
+	add_time(st, q, "Start", "start");
+	add_time(st, q, "Finish", "end");
 }
 
 /* ---- what comes ---- */
@@ -147,10 +158,10 @@ put_stats(struct stage *st, struct val entity)
 	enum run rc;
 
 	str_addf(&q, "/api/v1/stats?objects=%s", record_id(entity));
-	add_counters(st, &q);
-	add_time(st, &q, "Start", "start");
-	add_time(st, &q, "Finish", "end");
-	rc = add_interval(st, &q);
+	stat_add_counters(st, &q);
+	add_groups(st, &q);
+	stat_add_range(st, &q);
+	rc = get_switch(st, "Realtime") ? RUN_OK : stat_add_interval(st, &q);
 	if (rc != RUN_OK)
 		return rc;
 	if (rest_get(st->sh, str_cstr(&q), &answer, &e) < 0)

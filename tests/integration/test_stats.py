@@ -174,6 +174,27 @@ def test_prometheus_scrapes_the_lab(lab: Lab, burners: list[str], prometheus: Pr
         assert ran.returncode == 0 and not ran.stderr, ran.stderr
 
 
+def test_who_had_most_is_told_written_and_drawn(lab: Lab, burners: list[str], tmp_path: Path) -> None:
+    names = {f"duty-{d}" for d in DUTIES}
+    wait_for("samples of all", lambda: set(shell(lab, "(Get-StatTop cpu.usagemhz.average -By p95).Entity.Name").split()) == names)
+    top = lab.api().get("/stats/top?kind=vm&counters=cpu.usagemhz.average&by=max&n=2")
+    assert [i["value"] for i in top["items"]] == sorted((i["max"] for i in top["items"]), reverse=True) and top["measured"] == 3
+    assert shell(lab, "(Get-Cluster | Get-StatTop cpu.usage.average -Kind VMHost).Rank").split()
+    shell(lab, f"Get-VM duty-* | Export-StatGraph cpu.usage.average -Path {tmp_path}/cpu.png -Width 300 -Theme Dark")
+    assert (tmp_path / "cpu.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    shell(lab, f"Get-VM duty-* | Export-Stat -Stat cpu.usage.average -Path {tmp_path}/cpu.csv")
+    lines = (tmp_path / "cpu.csv").read_text().splitlines()
+    assert lines[0] == "time,object,counter,unit,value" and {line.split(",")[1] for line in lines[1:]} == set(burners)
+    cluster = lab.all("clusters")[0]["id"]
+    all_of_it = lab.api().get(f"/stats?kind=vm&within={cluster}&counters=cpu.usagemhz.average&group=cluster&percentiles=50,95")
+    assert [s["object"] for s in all_of_it["series"]] == [cluster]
+    assert all_of_it["series"][0]["percentiles"]["p95"] >= all_of_it["series"][0]["percentiles"]["p50"] > 0
+    # So many values come in pieces.
+    assert len(rows(lab, burners[0], "cpu.usage.average", time.time() - 80000, time.time())) >= 79990
+    refused("invalid", "cpu.ready.summation", lab.api().get, "/stats/top?kind=vm&counters=cpu.redy.summation")
+    refused("invalid", "one unit", lab.api().get, f"/stats/graph?objects={burners[0]}&counters=cpu.usage.average,cpu.ready.summation")
+
+
 def test_nothing_is_lost_while_the_server_is_away(lab: Lab, burners: list[str]) -> None:
     lab.kill("droverd", signal.SIGKILL)
     gone = time.time()
