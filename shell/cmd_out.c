@@ -219,7 +219,7 @@ out_string_end(struct stage *st)
 const struct cmd_ops ops_out_string = { sizeof(struct printer), text_begin,
 	text_process, out_string_end, text_fini };
 
-static enum run
+enum run
 write_file(struct stage *st, const char *path, bool append, const struct str *text)
 {
 	FILE *f = fopen(path, append ? "ae" : "we");
