@@ -12,6 +12,7 @@ struct alarms;
 struct api;
 struct drs;
 struct exporter;
+struct push;
 struct events;
 struct follower;
 struct front;
@@ -65,6 +66,7 @@ struct server {
 	struct ha_capacity *ha_capacity;
 	struct ha_guests *ha_guests;
 	struct alarms *alarms;
+	struct push *push;
 	struct exporter *exporter;
 	struct api *api;
 	struct front *front;

@@ -72,6 +72,15 @@ const struct conf_key server_conf_keys[] = {
 	{ "stats.rrdcached", CONF_TEXT, AT(stats_rrdcached), 0, 200, "", CONF_RESTART,
 	    "where rrdcached listens, such as unix:/run/rrdcached.sock; empty: files "
 	    "are written without it" },
+	{ "push.graphite", CONF_TEXT, AT(push_graphite), 0, 299, "", CONF_RESTART,
+	    "host:port of a Graphite that is told every sample; empty: none" },
+	{ "push.graphite_prefix", CONF_TEXT, AT(push_graphite_prefix), 1, 99, "drover",
+	    CONF_RESTART, "what its paths begin with" },
+	{ "push.influx", CONF_TEXT, AT(push_influx), 0, 799, "", CONF_RESTART,
+	    "URL of an InfluxDB that is told every sample, such as "
+	    "http://influx.example.com:8086/api/v2/write?org=o&bucket=b; empty: none" },
+	{ "push.influx_token_file", CONF_PATH, AT(push_influx_token_file), 0, 0, "",
+	    CONF_RESTART, "file of the token that it wants; empty: none" },
 	{ "alarm.smtp_url", CONF_TEXT, AT(alarm_smtp_url), 0, 299, "", CONF_RESTART,
 	    "mail server of alarms, such as smtp://mail.example:25 or smtps://…; empty: "
 	    "there is none" },

@@ -21,6 +21,7 @@ struct server_conf {
 	uint64_t event_keep_days;
 	uint64_t drs_interval_s;
 	char *stats_dir, *stats_rrdcached;
+	char *push_graphite, *push_graphite_prefix, *push_influx, *push_influx_token_file;
 	uint64_t stats_interval_s, stats_write_s;
 	char *power_hooks;
 	char *alarm_scripts, *alarm_smtp_url, *alarm_smtp_from, *alarm_smtp_user,

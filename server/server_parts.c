@@ -13,6 +13,7 @@
 #include "server/drs/drs.h"
 #include "server/event/event_life.h"
 #include "server/export/export.h"
+#include "server/export/push.h"
 #include "server/follower/follower.h"
 #include "server/ha/ha.h"
 #include "server/ha/ha_capacity.h"
@@ -534,6 +535,26 @@ epoch_of(void *arg)
 }
 
 static enum part_rc
+push_start(struct server *s, struct err *e)
+{
+	const struct push_opts o = {
+		.inv = s->inv,
+		.stats = s->stats,
+		.graphite = s->conf.push_graphite,
+		.graphite_prefix = s->conf.push_graphite_prefix,
+		.influx = s->conf.push_influx,
+		.influx_token_file = s->conf.push_influx_token_file,
+	};
+	return push_new(&o, &s->push, e) ? PART_FAIL : PART_READY;
+}
+
+static void
+push_stop(struct server *s)
+{
+	push_free(MOVE(s->push));
+}
+
+static enum part_rc
 export_start(struct server *s, struct err *e)
 {
 	const struct export_deps deps = {
@@ -542,6 +563,7 @@ export_start(struct server *s, struct err *e)
 		.hosts = s->hosts,
 		.sessions = s->sessions,
 		.ha = s->ha,
+		.push = s->push,
 		.epoch = epoch_of,
 		.epoch_arg = s,
 	};
@@ -660,6 +682,7 @@ const struct server_part server_parts[] = {
 	{ "monitoring", SERVER_WHOLE, monitoring_start, monitoring_stop },
 	{ "alarms", SERVER_WHOLE, alarms_start, alarms_stop },
 	{ "agents", SERVER_WHOLE, agents_start, NULL },
+	{ "push", SERVER_WHOLE, push_start, push_stop },
 	{ "export", SERVER_WHOLE, export_start, export_stop },
 	{ "api", SERVER_WHOLE, api_start, api_stop },
 	{ "front", SERVER_WHOLE, front_part_start, front_part_stop },

@@ -18,6 +18,7 @@ struct exporter;
 struct export_run;
 struct ha;
 struct hosts;
+struct push;
 struct sessions;
 struct stats;
 
@@ -53,6 +54,7 @@ struct export_deps {
 	const struct hosts *hosts;
 	const struct sessions *sessions;
 	struct ha *ha;
+	const struct push *push;
 	uint64_t (*epoch)(void *arg); /* of our leadership */
 	void *epoch_arg;
 };

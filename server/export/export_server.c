@@ -10,6 +10,7 @@
 #include "server/access/session.h"
 #include "server/db/db.h"
 #include "server/export/export_int.h"
+#include "server/export/push.h"
 #include "server/hosts/hosts.h"
 #include "server/inventory/inv_life.h"
 
@@ -126,6 +127,24 @@ export_events(const struct export_run *r, const struct obj *o, struct expo *x)
 		const struct tally_event *e = it.value;
 
 		export_put_as(x, NULL, "type", it.skey, (double)e->n);
+	}
+}
+
+void
+export_push(const struct export_run *r, const struct obj *o, struct expo *x)
+{
+	struct push_count counts[2];
+	size_t n = push_counts(r->x->d.push, counts);
+
+	for (size_t i = 0; i < n; i++) {
+		expo_begin(x);
+		expo_label(x, "target", counts[i].target);
+		expo_label(x, "result", "sent");
+		expo_value(x, (double)counts[i].sent);
+		expo_begin(x);
+		expo_label(x, "target", counts[i].target);
+		expo_label(x, "result", "dropped");
+		expo_value(x, (double)counts[i].dropped);
 	}
 }
 

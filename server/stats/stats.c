@@ -134,6 +134,14 @@ stats_slot(const struct stats *s, uint64_t wall_ms)
 }
 
 float
+stats_at(const struct stats *s, obj_id id, uint64_t slot, uint32_t counter)
+{
+	const struct stat_object *o = stats_find(s, id);
+
+	return o ? stat_ring_get(o->ring, slot, counter) : NAN;
+}
+
+float
 stats_now(const struct stats *s, obj_id id, uint32_t counter)
 {
 	const struct stat_object *o = stats_find(s, id);

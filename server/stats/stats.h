@@ -38,6 +38,8 @@ void stats_free(struct stats *s);
 /* May be sampled so often: whole rows of the archives come of it. */
 int stats_check_interval(uint64_t ms, struct err *e) WARN_UNUSED;
 
+/* Its sample of a slot of the clock; NaN: there is none. */
+float stats_at(const struct stats *s, obj_id id, uint64_t slot, uint32_t counter);
 /* Its newest sample, of lately; NaN: there is none. */
 float stats_now(const struct stats *s, obj_id id, uint32_t counter);
 /* What it came to since we began (stat_total.h); NaN: nothing yet. */
