@@ -102,6 +102,31 @@ test("what is removed under one's hands is told", async () => {
   await accessible("gone");
 });
 
+test("a recommendation comes with every number behind it, and is taken or not", async () => {
+  const load = { cpu_before: 0.9, cpu_after: 0.5, memory_before: 0.4, memory_after: 0.3 };
+  const rec = {
+    id: "rec-1", kind: "rec", name: "Move web-9 from host-1 to host-2", parent: "cluster-1", rev: 12, vm: "vm-9", from_host: "host-1", to_host: "host-2",
+    action: "move", priority: 2, reason: "balanceCpu", text: "evens out CPU", state: "pending", note: null, task: null,
+    factors: {
+      imbalance_before: { cpu: 0.3, memory: 0.1 }, imbalance_after: { cpu: 0.1, memory: 0.05 }, from_load: load, to_load: load, rules: [], broken_rule: null, company: null,
+      copy_s: 2, pause_s: 0.4, cost_mhz_s: 4000, benefit_mhz_s: 90000, risk_mhz_s: -5000, net_benefit_mhz_s: 81000,
+      alternatives: [{ host: "host-3", host_name: "host-3", term: "imbalance", text: "leaves an imbalance of 0.2", imbalance: 0.2 }],
+    },
+  };
+  watch.delta({ "rec-1": rec });
+  await go("cluster-1", "drs");
+  await page.getByRole("button", { name: rec.name }).first().click();
+  await page.getByRole("row", { name: "CPU load of host-1 90.0 % 50.0 % ▾ 40.0 %", exact: true }).waitFor();
+  await page.getByText("+81,000 MHz·s").waitFor();
+  await page.getByText("leaves an imbalance of 0.2").waitFor();
+  await accessible("recommendation");
+  await shot("why");
+  await page.getByRole("button", { name: `Apply: ${rec.name}` }).click();
+  await page.getByText("Get-DrsRecommendation -State Pending -VM web-9 | Invoke-DrsRecommendation").waitFor();
+  watch.delta({ "rec-1": { state: "applied" } });
+  await page.getByText("Nothing is recommended.").waitFor();
+});
+
 test("alarms are told at once, and acknowledged", async () => {
   await go("host-2");
   const alarm = { id: "alarm-1", kind: "alarm", name: "Host memory", entity: "host-2", entity_name: "host-2", status: "red", reason: "memory 97 %", since: "2026-01-01T00:00:00.000Z", acknowledged: false, rev: 11 };

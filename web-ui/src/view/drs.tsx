@@ -73,7 +73,7 @@ function MoveRow({ move, rec }: { move: Move; rec?: Recommendation }) {
 
 function Moves({ moves, recs }: { moves: Move[]; recs?: Recommendation[] }) {
   return (
-    <table class="top">
+    <table>
       <thead>
         <tr>
           <th>{t.cluster.recommendations}</th>
