@@ -1,3 +1,9 @@
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
 #include "tests/lib/front_bed.h"
 
 static void
