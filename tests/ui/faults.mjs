@@ -38,6 +38,16 @@ test("of thousands of rows only those that can be seen are drawn", async () => {
   await page.getByText(`${GUESTS} of ${GUESTS}`).waitFor();
   assert.ok((await page.locator("tr[data-vm]").count()) < 100);
   assert.ok((await page.getByRole("treeitem").count()) < 100);
+  for (const end of ["web-2000", "web-3"]) {
+    await page.locator("table.objects").evaluate((x, down) => x.parentElement.scrollTo(0, down ? x.parentElement.scrollHeight : 0), end === "web-2000");
+    await page.locator("tr[data-vm]", { has: page.getByRole("link", { name: end, exact: true }) }).waitFor();
+    const drawn = await page.evaluate(() => {
+      const [rows, box] = [[...document.querySelectorAll("tr[data-vm]")], document.querySelector("table.objects").parentElement.getBoundingClientRect()];
+      const seen = rows.map((r) => r.getBoundingClientRect());
+      return { gap: seen.at(-1).bottom < box.bottom - 40, heights: new Set(seen.map((r) => Math.round(r.height))).size };
+    });
+    assert.deepEqual(drawn, { gap: false, heights: 1 });
+  }
 });
 
 test("names are text, whatever they hold and however long they are", async () => {

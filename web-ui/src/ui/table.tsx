@@ -7,7 +7,7 @@ import { t } from "../text/en.ts";
 import { MenuButton, menuHandlers } from "./menu.tsx";
 import { useWindow } from "./virtual.ts";
 
-const ROW = 32;
+const ROW = 33;
 const collator = new Intl.Collator("en", { numeric: true });
 
 export interface Column<T extends Obj> {
