@@ -59,20 +59,6 @@ guest_of(const struct inv *inv, const struct vm *vm)
 	};
 }
 
-/* It starts where it is; but who is refused had better know where it would fit. */
-static void
-tell_where(struct task_run *r, const struct advice_guest *anywhere)
-{
-	struct err *e = task_err(r), was = *e, ignored = ERR_INIT;
-	obj_id host;
-
-	if (was.code != ERR_NO_CAPACITY ||
-	    advice_find_host(run_ops(r)->advice, anywhere, &host, &ignored))
-		return;
-	err_set(e, was.code, "%.160s; host \"%.40s\" has room: move it there first",
-	    was.msg, inv_name(r->inv, host));
-}
-
 static enum flow_rc
 place_start(struct task_run *r)
 {
@@ -98,7 +84,7 @@ place_start(struct task_run *r)
 			   : FLOW_FAIL;
 	if (!run_hold_room(r, &g, 0, e))
 		return FLOW_NEXT;
-	tell_where(r, &anywhere);
+	run_tell_where(r, &g);
 	return run_wait_for_host(r);
 }
 

@@ -89,8 +89,14 @@ hold_growth(struct task_run *r, const struct vm *v, struct err *e)
 		.memory_mb = v->memory_mb,
 		.engine = v->engine,
 	};
+	int rc = run_hold_room(r, &g, 0, e);
 
-	return run_hold_room(r, &g, 0, e);
+	if (!rc)
+		return 0;
+	g.datastore = v->datastores.n ? v->datastores.v[0] : OBJ_ID_NONE;
+	g.network = v->networks.n ? v->networks.v[0] : OBJ_ID_NONE;
+	run_tell_where(r, &g);
+	return rc;
 }
 
 static enum flow_rc

@@ -179,6 +179,21 @@ run_hold_room(
 	return rc;
 }
 
+void
+run_tell_where(struct task_run *r, const struct advice_guest *g)
+{
+	struct err *e = task_err(r), was = *e, ignored = ERR_INIT;
+	struct advice_guest anywhere = *g;
+	obj_id host;
+
+	anywhere.want_host = OBJ_ID_NONE;
+	if (was.code != ERR_NO_CAPACITY ||
+	    advice_find_host(run_ops(r)->advice, &anywhere, &host, &ignored))
+		return;
+	err_set(e, was.code, "%.160s; host \"%.40s\" has room: move it there first",
+	    was.msg, inv_name(r->inv, host));
+}
+
 enum flow_rc
 run_wait_for_host(struct task_run *r)
 {

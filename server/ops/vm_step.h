@@ -34,6 +34,8 @@ void vm_take_status(struct vm *vm, const Drover__Reply *reply);
 /* Is there room on its host? Holds it until the task is gone. */
 int run_hold_room(struct task_run *r, const struct advice_guest *g, uint32_t address,
     struct err *e) WARN_UNUSED;
+/* The one host that would do has no room: the error says which other one has. */
+void run_tell_where(struct task_run *r, const struct advice_guest *g);
 /*
  * The step has failed for want of a host. When one is expected back: wait for it and
  * try again (run_again); else FLOW_FAIL.

@@ -110,6 +110,13 @@ a_start_that_finds_no_room_is_told_where_there_is(void **state)
 	assert_int_equal(lab_do(l, "vm.start", l->object, NULL), ERR_NO_CAPACITY);
 	if (!str_ends(lab_task_error(l), "; host \"h2\" has room: move it there first"))
 		fail_msg("%s", lab_task_error(l));
+	/* And one that is to grow. */
+	assert_int_equal(lab_do(l, "vm.update", l->object, "{'memory_mb':200}"), 0);
+	assert_int_equal(lab_do(l, "vm.start", l->object, NULL), 0);
+	assert_int_equal(
+	    lab_do(l, "vm.update", l->object, "{'memory_mb':900}"), ERR_NO_CAPACITY);
+	if (!str_ends(lab_task_error(l), "; host \"h2\" has room: move it there first"))
+		fail_msg("%s", lab_task_error(l));
 	lab_free(l);
 }
 
