@@ -449,6 +449,7 @@ export const t = {
     range: "Range",
     compare: "Compare with",
     csv: "Download CSV",
+    png: "Download PNG",
     table: "As a table",
     picture: "As a chart",
     none: "Nothing was counted in this time.",

@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import type { Obj } from "../net/types.ts";
 import { inventory } from "../store/collection.ts";
+import { prefs } from "../store/prefs.ts";
 import { route, setQuery } from "../store/route.ts";
 import { type Counter, type Stats, counters, isEmpty, readable, stats, timesOf } from "../store/stats.ts";
 import { t } from "../text/en.ts";
@@ -12,11 +13,22 @@ import { Chart } from "./mini-chart.tsx";
 
 const REFRESH_MS = 20_000;
 const HEIGHT = 320;
+const HOUR_S = 3600;
 
 function exportCsv(s: Stats, name: (id: string) => string): void {
   const head = ["time", ...s.series.map((x) => `${name(x.object)} ${x.counter} (${x.unit})`)];
   const rows = timesOf(s).map((at, i) => [new Date(at * 1000).toISOString(), ...s.series.map((x) => x.values[i] ?? "")]);
   download("statistics.csv", csv([head, ...rows]));
+}
+
+/** The same as a picture, drawn by the server: for mails and reports. */
+function graphPath(s: Stats, seconds: number): string {
+  const end = Date.now();
+  const objects = [...new Set(s.series.map((x) => x.object))].join(",");
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches && prefs.theme.value === "auto";
+  const theme = dark || ["dark", "contrast"].includes(prefs.theme.value) ? "dark" : "light";
+  const q = { objects, counters: s.series[0]?.counter ?? "", start: String(end - seconds * 1000), end: String(end), theme };
+  return `/api/v1/stats/graph?${new URLSearchParams(q)}`;
 }
 
 function Values({ s }: { s: Stats }) {
@@ -125,7 +137,7 @@ export function ChartTab({ object }: { object: Obj }) {
   };
   const load = (): void => {
     if (!counter) return;
-    stats([object.id, ...(other ? [other] : [])], [counter], Number(range) || 3600)
+    stats([object.id, ...(other ? [other] : [])], [counter], Number(range) || HOUR_S)
       .then((s) => {
         got.value = s;
         failed.value = null;
@@ -153,6 +165,9 @@ export function ChartTab({ object }: { object: Obj }) {
         <button type="button" aria-pressed={asTable.value} onClick={() => (asTable.value = !asTable.value)}>
           {asTable.value ? t.chart.picture : t.chart.table}
         </button>
+        <a class="button" href={graphPath(s, Number(range) || HOUR_S)} download={`${object.id}.png`}>
+          {t.chart.png}
+        </a>
         <button type="button" onClick={() => exportCsv(s, (id) => inventory.name(id))}>
           {t.chart.csv}
         </button>
