@@ -6,8 +6,9 @@
  * Intake: every host sends a round of 15 counters of each guest, an hour of them; from
  * the bytes of a frame to the rings.  Writing: rows of five minutes to FILES files,
  * beside librrd with the same rows and nothing else, and both through an rrdcached of
- * their own.  All the guests' files would be more than most disks have; what writing
- * them would take in 20 s is worked out from that.
+ * their own.  Questions: an hour, a day and a year of one guest; the first ten of all
+ * guests, and all of them in groups.  All the guests' files would be more than most
+ * disks have; what writing them would take in 20 s is worked out from that.
  */
 #include <math.h>
 #include <signal.h>
@@ -31,8 +32,9 @@
 #include "server/inventory/inv_life.h"
 #include "server/inventory/txn.h"
 #include "server/stats/rrd_file.h"
+#include "server/stats/stat_group.h"
 #include "server/stats/stat_intake.h"
-#include "server/stats/stat_query.h"
+#include "server/stats/stat_top.h"
 
 #define STEP_S   20u
 #define ROUNDS   180u
@@ -42,6 +44,8 @@
 #define START_MS UINT64_C(1767323040000)
 #define PER_TXN  500u
 #define QUERIES  200u
+#define TOP      10u
+#define TOPS     20u
 
 struct bench {
 	struct clock *clock;
@@ -452,7 +456,7 @@ static void
 question(struct bench *b, const char *name, uint64_t back_s)
 {
 	uint8_t counter = b->counters[0];
-	double took[QUERIES];
+	double took[QUERIES], cpu = cpu_s(RUSAGE_SELF);
 
 	for (unsigned i = 0; i < QUERIES; i++) {
 		const struct stat_ask q = { &b->vm_ids[i], 1, &counter, 1,
@@ -467,6 +471,76 @@ question(struct bench *b, const char *name, uint64_t back_s)
 	}
 	qsort(took, QUERIES, sizeof(*took), by_size);
 	print(name, took[QUERIES * 99 / 100] * 1e3, "ms");
+	print("  median", took[QUERIES / 2] * 1e3, "ms");
+	print("  CPU time of it", (cpu_s(RUSAGE_SELF) - cpu) / QUERIES * 1e3, "ms");
+}
+
+static void
+on_top(void *arg, int rc, const struct err *e, const struct stat_top *t)
+{
+	ASSERT(!rc && t->n == TOP);
+	*(bool *)arg = true;
+}
+
+/* All guests; the longest turn of the loop is what others wait for. */
+static void
+wait_for_all(struct bench *b, const bool *done, double *ret_turn)
+{
+	while (!*done) {
+		double began = now_s(), turn;
+
+		loop_turn(b->loop, 0);
+		turn = now_s() - began;
+		*ret_turn = turn > *ret_turn ? turn : *ret_turn;
+	}
+}
+
+static void
+top(struct bench *b, const char *name, enum stat_by_what by)
+{
+	const struct stat_top_ask ask = {
+		.ids = b->vm_ids,
+		.n_ids = (size_t)b->hosts * b->guests,
+		.counter = b->counters[0],
+		.want.start_s = clock_wall_ms(b->clock) / 1000 - 3580,
+		.by = { by, 95 },
+		.n = TOP,
+	};
+	double took[TOPS], turn = 0, cpu = cpu_s(RUSAGE_THREAD);
+
+	for (unsigned i = 0; i < TOPS; i++) {
+		bool done = false;
+		double began = now_s();
+
+		ASSERT(!stats_top(b->stats, &ask, on_top, &done, NULL));
+		wait_for_all(b, &done, &turn);
+		took[i] = now_s() - began;
+	}
+	qsort(took, TOPS, sizeof(*took), by_size);
+	print(name, took[TOPS - 1] * 1e3, "ms");
+	print("  CPU time of it", (cpu_s(RUSAGE_THREAD) - cpu) / TOPS * 1e3, "ms");
+	print("  longest turn of the loop", turn * 1e3, "ms");
+}
+
+/* All guests as one line. */
+static void
+group(struct bench *b)
+{
+	size_t n = (size_t)b->hosts * b->guests;
+	AUTO_FREE obj_id *groups = xcalloc(n, sizeof(*groups));
+	const struct stat_group_ask ask = {
+		.of = { b->vm_ids, n, b->counters, 1,
+		    { .start_s = clock_wall_ms(b->clock) / 1000 - 3580 } },
+		.groups = groups,
+	};
+	double began = now_s(), turn = 0;
+	bool done = false;
+
+	for (size_t i = 0; i < n; i++)
+		groups[i] = b->host_ids[i % 10];
+	ASSERT(!stats_group(b->stats, &ask, on_answer, &done, NULL));
+	wait_for_all(b, &done, &turn);
+	print("group_all_guests_hour", (now_s() - began) * 1e3, "ms");
 }
 
 /* Those that are asked about have a whole file each. */
@@ -486,6 +560,9 @@ questions(struct bench *b)
 	question(b, "question_hour_p99", 3000);
 	question(b, "question_day_p99", 86000);
 	question(b, "question_year_p99", 364 * UINT64_C(86400));
+	top(b, "top_10_of_all_guests_hour", STAT_BY_AVERAGE);
+	top(b, "top_10_by_p95_hour", STAT_BY_PERCENTILE);
+	group(b);
 }
 
 static void

@@ -16,7 +16,7 @@
 #define PER_CENT  100.0f
 #define N_SUMMED  2u
 #define AGAIN_MS  1000u /* for more that is late, before it is summed up */
-#define NEXT_MS   50u   /* between slots of it */
+#define NEXT_MS   200u  /* between slots of it: others have their turns */
 
 static const uint32_t summed[N_SUMMED] = { METRIC_CPU_USAGEMHZ, METRIC_MEM_CONSUMED };
 
