@@ -169,7 +169,7 @@ int
 freeze_run(const struct agent_conf *c, struct err *e)
 {
 	AUTO_FREE char *path = xasprintf("%s/freeze", c->state_dir);
-	pid_t pid;
+	pid_t pid = 0;
 	int rc = find_agent(c->state_dir, &pid, e);
 
 	if (rc)
