@@ -40,12 +40,27 @@ val_steady(struct val v)
 bool
 val_holds(struct val v, const struct items *l)
 {
-	if (v.type != VAL_LIST)
-		return false;
-	for (size_t i = 0; i < v.list->n && v.list != l; i++)
-		if (val_holds(v.list->v[i], l))
-			return true;
-	return v.list == l;
+	size_t n = 0, cap = 0;
+	struct val *open = NULL;
+	bool is = v.type == VAL_LIST && v.list == l;
+
+	/* Lists may be deeper than the stack. */
+	while (v.type == VAL_LIST && !is) {
+		for (size_t i = 0; i < v.list->n && !is; i++) {
+			struct val one = v.list->v[i];
+			if (one.type != VAL_LIST)
+				continue;
+			is = one.list == l;
+			if (n == cap) {
+				cap = cap ? cap * 2 : 16;
+				open = xreallocarray(open, cap, sizeof(*open));
+			}
+			open[n++] = one;
+		}
+		v = n ? open[--n] : VAL_NONE;
+	}
+	free(open);
+	return is;
 }
 
 static int64_t

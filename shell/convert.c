@@ -397,7 +397,9 @@ val_equal(struct val a, struct val b, bool exact)
 {
 	if (a.type == VAL_TABLE && b.type == VAL_TABLE) {
 		const char *x = record_id(a), *y = record_id(b);
-		return a.table == b.table || (x && y && !strcmp(x, y));
+		const struct text *at = a.table->from, *bt = b.table->from;
+		bool apart = at && bt && !str_same(at->s, bt->s);
+		return a.table == b.table || (x && y && !strcmp(x, y) && !apart);
 	}
 	return val_order(a, b, exact) == 0;
 }

@@ -13,7 +13,8 @@
  */
 #define WAIT_MS      300
 #define WAIT_ROWS    100
-#define MAX_ELEMENTS 4 /* of a collection in a cell */
+#define MAX_NESTED   100 /* lists in lists that are laid out one by one */
+#define MAX_ELEMENTS 4   /* of a collection in a cell */
 
 int
 text_cells(const char *s)
@@ -336,8 +337,12 @@ print_one(struct sink *s, struct val v)
 		list_push(p->waiting.list, val_ref(v));
 		return RUN_OK;
 	}
-	if (v.type == VAL_LIST)
-		return put_each(s, v);
+	if (v.type == VAL_LIST && p->depth < MAX_NESTED) {
+		p->depth++;
+		enum run rc = put_each(s, v);
+		p->depth--;
+		return rc;
+	}
 	if (v.type == VAL_TABLE && v.table->kind == TABLE_HASH) {
 		AUTO(val) struct val rows = pairs(v.table);
 		if (rows.list->n)

@@ -49,7 +49,8 @@ void print_list(struct shell *sh, struct str *b, const struct layout *l, struct 
 struct printer {
 	struct sink sink;
 	struct shell *sh;
-	FILE *f; /* NULL: into text */
+	unsigned depth; /* of lists in lists */
+	FILE *f;        /* NULL: into text */
 	struct str text;
 	enum output form;
 	struct val waiting; /* records of one type; of JSON and CSV all */

@@ -70,15 +70,6 @@ val_ref(struct val v)
 	return v;
 }
 
-static void
-list_free(struct items *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		val_free(l->v[i]);
-	free(l->v);
-	free(l);
-}
-
 void
 table_set_from(struct table *t, struct text *from)
 {
@@ -91,12 +82,43 @@ table_set_from(struct table *t, struct text *from)
 		val_free((struct val){ .type = VAL_TEXT, .text = old });
 }
 
+/* What is to be freed yet: values that hold each other may be deeper than the stack. */
+struct dying {
+	struct val *v;
+	size_t n, cap;
+};
+
+/* One owner less; with the last one v is left to its funeral. */
 static void
-table_free(struct table *t)
+let_go(struct dying *d, struct val v)
+{
+	if (v.type == VAL_TEXT && --v.text->refs == 0)
+		free(v.text);
+	if ((v.type != VAL_LIST || --v.list->refs != 0) &&
+	    (v.type != VAL_TABLE || --v.table->refs != 0))
+		return;
+	if (d->n == d->cap) {
+		d->cap = d->cap ? d->cap * 2 : 16;
+		d->v = xreallocarray(d->v, d->cap, sizeof(*d->v));
+	}
+	d->v[d->n++] = v;
+}
+
+static void
+list_free(struct dying *d, struct items *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		let_go(d, l->v[i]);
+	free(l->v);
+	free(l);
+}
+
+static void
+table_free(struct dying *d, struct table *t)
 {
 	for (size_t i = 0; i < t->n; i++) {
 		free(t->m[i].own_key);
-		val_free(t->m[i].v);
+		let_go(d, t->m[i].v);
 	}
 	map_free(t->index);
 	table_set_from(t, NULL);
@@ -107,12 +129,18 @@ table_free(struct table *t)
 void
 val_free(struct val v)
 {
-	if (v.type == VAL_TEXT && --v.text->refs == 0)
-		free(v.text);
-	else if (v.type == VAL_LIST && --v.list->refs == 0)
-		list_free(v.list);
-	else if (v.type == VAL_TABLE && --v.table->refs == 0)
-		table_free(v.table);
+	struct dying d = { 0 };
+
+	/* Most values are no lists, or have another owner. */
+	let_go(&d, v);
+	while (d.n) {
+		struct val dead = d.v[--d.n];
+		if (dead.type == VAL_LIST)
+			list_free(&d, dead.list);
+		else
+			table_free(&d, dead.table);
+	}
+	free(d.v);
 }
 
 void

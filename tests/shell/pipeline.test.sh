@@ -428,7 +428,7 @@ SYNTAX
 PARAMETERS
     -VM                 the machines; also -Name; from the pipeline
     -RunAsync           do not wait; give the task
-    and -ErrorAction -ErrorVariable -OutVariable -WarningAction -Verbose -WhatIf -Confirm
+    and -ErrorAction -ErrorVariable -OutVariable -WarningAction -Verbose -Server -WhatIf -Confirm
 
 OUTPUT
     VirtualMachine
@@ -443,7 +443,7 @@ EXAMPLES
 Get-Help Nope-Nope
 ## STDOUT:
 ## END
-## STDERR-has: Get-Help: there is no cmdlet "Nope-Nope"
+## STDERR-has: Get-Help: there is no cmdlet and no topic "Nope-Nope"
 ## status: 1
 
 #### get alias

@@ -209,6 +209,15 @@ True
 False
 ## END
 
+#### the same id on two servers is two objects
+Connect-VIServer lab | Out-Null; Connect-VIServer other | Out-Null
+$both = Get-VM db-01; $both[0] -eq $both[1]; $both[0] -eq (Get-VM db-01 -Server lab); @($both | Get-Unique).Count
+## STDOUT:
+False
+True
+2
+## END
+
 #### First stops all of them
 Connect-VIServer lab | Out-Null; Connect-VIServer other | Out-Null
 Get-VM | Select-Object -First 4 | % Name

@@ -381,6 +381,22 @@ the index is not between 0 and 1
 the list is empty
 ## END
 
+#### lists deeper than any stack
+$x = 1; foreach ($i in 1..200000) { $x = , $x }; "$x"; $x; $x.Count; $x = $null; 'gone'
+## STDOUT:
+System.Object[]
+System.Object[]
+1
+gone
+## END
+
+#### tables deeper than any stack
+$h = @{}; foreach ($i in 1..200000) { $h = @{ a = $h } }; $h.a.a.Count; $h = $null; 'gone'
+## STDOUT:
+1
+gone
+## END
+
 #### functions get the list itself, cmdlets what it holds
 function add($to) { [void]$to.Add(1) }; $l = [System.Collections.ArrayList]@(); add $l; add $l; $l.Count; ($l | Measure-Object).Count; (ConvertTo-Json -Compress $l)
 ## STDOUT:
