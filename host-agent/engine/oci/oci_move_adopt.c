@@ -5,9 +5,6 @@
  * The container is where it can be found: its first process lives; or it is in images/,
  * whole, and is brought back from there; or it is gone.
  */
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -19,53 +16,7 @@
 #include "host-agent/engine/oci/oci_move_int.h"
 #include "host-agent/engine/oci/oci_watch.h"
 
-#define WORK_MS  20 /* between two looks whether the runtime is still at work */
-#define WORDS    8192
 #define CLEAR_MS 45000
-
-/* ---- who is still at work ---- */
-
-/* The words of a process' command line, each with its end. */
-static bool
-has_word(const char *words, size_t n, const char *word)
-{
-	for (size_t i = 0; i < n; i += strlen(words + i) + 1)
-		if (str_same(words + i, word))
-			return true;
-	return false;
-}
-
-static bool
-works_for(const struct oci_guest *c, const char *pid)
-{
-	AUTO_FREE char *path = xasprintf("/proc/%s/cmdline", pid);
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char words[WORDS + 1];
-	ssize_t n = fd < 0 ? 0 : read(fd, words, WORDS);
-
-	if (n <= 0)
-		return false;
-	words[n] = '\0';
-	return has_word(words, (size_t)n, c->oci->runtime_root) &&
-	       has_word(words, (size_t)n, c->who);
-}
-
-/* A runtime outlives the agent that started it, and ends by itself. */
-static bool
-runtime_is_at_work(const struct oci_guest *c)
-{
-	DIR *proc = opendir("/proc");
-	const struct dirent *d;
-	bool found = false;
-	uint64_t pid;
-
-	while (proc && !found && (d = readdir(proc)))
-		found = !parse_u64(d->d_name, 2, INT32_MAX, "pid", &pid, NULL) &&
-			works_for(c, d->d_name);
-	if (proc)
-		closedir(proc);
-	return found;
-}
 
 static enum flow_rc
 settle_start(struct flow *f, void *arg)
@@ -74,10 +25,10 @@ settle_start(struct flow *f, void *arg)
 
 	if (oci_is_gone(c) || !c->move)
 		return FLOW_FAIL;
-	if (!runtime_is_at_work(c) ||
+	if (!oci_move_is_at_work(c) ||
 	    loop_now_ms(c->g.engine->loop) - c->move->began_ms > OCI_LAUNCH_MS)
 		return FLOW_NEXT;
-	flow_set_timeout(f, WORK_MS);
+	flow_set_timeout(f, OCI_WORK_MS);
 	(void)flow_wake(f);
 	return FLOW_WAIT;
 }
@@ -239,7 +190,7 @@ settled_finish(struct flow *f, void *arg, int rc)
 
 static const struct flow_step adopt_steps[] = {
 	{ "guard", oci_load_guard_step, oci_load_guard_finish, NULL, OCI_RUNTIME_MS },
-	{ "settle", settle_start, settle_finish, NULL, WORK_MS },
+	{ "settle", settle_start, settle_finish, NULL, OCI_WORK_MS },
 	{ "found", found_start, NULL, NULL, 0 },
 	{ "rewire", oci_rewire_step, oci_rewire_finish, NULL, OCI_RUNTIME_MS },
 	{ "thaw", thaw_start, thaw_finish, NULL, OCI_RUNTIME_MS },

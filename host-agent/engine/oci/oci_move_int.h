@@ -26,6 +26,7 @@ struct oci_move {
 	uint32_t give_up_ms;
 	uint64_t before_bytes; /* that had passed when it was shut */
 	uint64_t began_ms, shut_ms, saved_ms, ended_ms, sent_ms;
+	uint64_t release_ms; /* since when it is waited for who is still at work */
 	struct flow *arrival;
 	struct oci_criu_watch *criu; /* while it works */
 };
@@ -121,3 +122,10 @@ enum flow_rc oci_unwire_finish(struct flow *f, void *arg, int rc);
 enum flow_rc oci_rewire_step(struct flow *f, void *arg);
 enum flow_rc oci_rewire_finish(struct flow *f, void *arg, int rc);
 enum flow_rc oci_unfreeze_step(struct flow *f, void *arg);
+
+/* oci_move_release.c: its runtime or a CRIU has its processes in hand. */
+#define OCI_WORK_MS 20 /* between two looks */
+bool oci_move_is_at_work(const struct oci_guest *c);
+/* Of a move that fails: until nobody has. */
+enum flow_rc oci_release_step(struct flow *f, void *arg);
+enum flow_rc oci_release_finish(struct flow *f, void *arg, int rc);

@@ -112,6 +112,12 @@ if_failed(
 }
 
 static enum flow_rc
+release_start(struct flow *f, void *arg)
+{
+	return if_failed(f, arg, oci_release_step);
+}
+
+static enum flow_rc
 rewire_start(struct flow *f, void *arg)
 {
 	return if_failed(f, arg, oci_rewire_step);
@@ -148,7 +154,8 @@ stay_start(struct flow *f, void *arg)
 }
 
 #define BACK_STEPS                                                                 \
-	{ "rewire", rewire_start, oci_rewire_finish, NULL, OCI_RUNTIME_MS },       \
+	{ "release", release_start, oci_release_finish, NULL, OCI_WORK_MS },       \
+	    { "rewire", rewire_start, oci_rewire_finish, NULL, OCI_RUNTIME_MS },   \
 	    { "unfreeze", unfreeze_start, NULL, NULL, 0 },                         \
 	    { "load", back_start, oci_load_finish, NULL, OCI_SAVE_MS },            \
 	    { "pause", pause_start, oci_load_pause_finish, NULL, OCI_RUNTIME_MS }, \
