@@ -182,6 +182,7 @@ engine_guest_new(struct engine *en, uint64_t guest, const char *dir,
 	g->on_event = on_event;
 	g->event_arg = arg;
 	g->progress.phase = "";
+	list_init(&g->ears);
 	return g;
 }
 
@@ -194,6 +195,9 @@ engine_guest_free(struct engine_guest *g)
 	g->on_event = NULL;
 	g->busy = false;
 	engine_offer_clear(g);
+	LIST_EACH_SAFE(struct engine_ear, r, &g->ears, node) {
+		engine_console_leave(r);
+	}
 	g->engine->ops->guest_free(g);
 }
 
@@ -430,26 +434,4 @@ engine_adopt(struct engine_guest *g, const Drover__GuestSpec *spec, struct wake 
 
 	if (engine_begin(g, ENGINE_ADOPT, w))
 		engine_begun(g, g->engine->ops->adopt(g, spec, &e), &e);
-}
-
-size_t
-engine_console_tail(struct engine_guest *g, char *buf, size_t cap)
-{
-	return g->engine->ops->console_tail(g, buf, cap);
-}
-
-int
-engine_console_write(struct engine_guest *g, const void *p, size_t n, struct err *e)
-{
-	if (g->state == ENGINE_DOWN)
-		return err_set(e, ERR_BAD_STATE,
-		    "vm-%" PRIu64 ": cannot type on its console: it is down",
-		    g->number);
-	return g->engine->ops->console_write(g, p, n, e);
-}
-
-const char *
-engine_vnc_path(struct engine_guest *g)
-{
-	return g->state == ENGINE_DOWN ? NULL : g->engine->ops->vnc_path(g);
 }

@@ -211,15 +211,3 @@ void engine_query(struct engine_guest *g, struct wake w);
  * answer; the handle watches it (state RUNNING), engine_kill works.
  */
 void engine_adopt(struct engine_guest *g, const Drover__GuestSpec *spec, struct wake w);
-
-/*
- * The newest bytes of the serial console's ring (at most ENGINE_CONSOLE_MAX are kept on
- * disk), oldest first, into buf.  Returns how many; 0 if there are none.
- */
-#define ENGINE_CONSOLE_MAX 262144u
-size_t engine_console_tail(struct engine_guest *g, char *buf, size_t cap);
-/* Type n bytes on the console.  ERR_BAD_STATE if the guest is DOWN. */
-int engine_console_write(
-    struct engine_guest *g, const void *p, size_t n, struct err *e) WARN_UNUSED;
-/* Path of the unix socket that speaks VNC while the guest runs; NULL: it has none. */
-const char *engine_vnc_path(struct engine_guest *g);

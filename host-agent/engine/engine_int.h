@@ -7,6 +7,7 @@
  */
 #pragma once
 #include "host-agent/engine/engine_balloon.h"
+#include "host-agent/engine/engine_console.h"
 #include "host-agent/engine/engine_device.h"
 #include "host-agent/engine/engine_exec.h"
 #include "host-agent/engine/engine_guard.h"
@@ -128,7 +129,8 @@ struct engine_ops {
 	size_t (*console_tail)(struct engine_guest *g, char *buf, size_t cap);
 	int (*console_write)(
 	    struct engine_guest *g, const void *p, size_t n, struct err *e);
-	const char *(*vnc_path)(struct engine_guest *g);
+	/* Of a guest that is not DOWN.  NULL: guests have no screen. */
+	int (*screen_open)(struct engine_guest *g, int *ret_fd, struct err *e);
 };
 
 /* Who waits for what a guest's screen shows; fn NULL: nobody. */
@@ -159,6 +161,7 @@ struct engine_guest {
 	struct engine_progress progress;
 	struct engine_frozen frozen;
 	struct engine_picture picture;
+	struct list ears;
 	bool busy; /* verb is under way and wake waits for it */
 	enum engine_verb verb;
 	struct wake wake;
@@ -198,6 +201,8 @@ struct engine_guard engine_guard_of(const struct guard_client *c);
 /* Can it have the guard that it is to have? */
 int engine_guard_check(
     const struct engine *en, const struct engine_boot *b, struct err *e) WARN_UNUSED;
+/* The console has said that. */
+void engine_console_heard(struct engine_guest *g, const void *p, size_t n);
 void engine_offer_clear(struct engine_guest *g);
 void engine_offer_obstacle(struct engine_guest *g, const char *why);
 void engine_fact_cap(

@@ -234,6 +234,10 @@ open_kind(struct sess_set *ss, const Drover__SessionOpen *o, struct err *e)
 		return sess_log_open(ss, o, e);
 	case S(PICTURE):
 		return sess_picture_open(ss, o, e);
+	case S(SCREEN):
+		return sess_screen_open(ss, o, e);
+	case S(SERIAL):
+		return sess_serial_open(ss, o, e);
 	case S(_NOT_SET):
 	case _DROVER__SESSION_OPEN__WHAT__CASE_IS_INT_SIZE:
 		break;

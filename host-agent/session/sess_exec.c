@@ -17,20 +17,10 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "host-agent/session/sess_int.h"
-#include "loop/fd_watch.h"
+#include "host-agent/session/sess_pipe.h"
 
-#define IN_WINDOW   65536u
 #define MAX_TTY     1000u /* rows, columns */
 #define END_OF_FILE 4     /* as typed on a terminal */
-
-/* A stream that comes out of the guest. */
-struct outlet {
-	struct exec_sess *x;
-	enum sess_way way;
-	int fd; /* -1: ended, or there is none */
-	struct fd_watch *watch;
-};
 
 struct exec_sess {
 	struct sess s;
@@ -38,33 +28,31 @@ struct exec_sess {
 	struct child *child;
 	int status;
 	bool exited;
-	bool tty;
-	int in_fd; /* of a terminal: the same as out.fd */
-	struct fd_watch *in_watch;
-	uint8_t in[IN_WINDOW + 1]; /* what the program has not read yet, and its end */
-	size_t in_at, in_len;
-	size_t taken; /* bytes that went in and are not granted anew */
+	bool tty; /* then in and out are one descriptor */
 	bool in_closing;
-	struct outlet out, err;
+	struct sess_inlet in;
+	struct sess_outlet out, err;
 };
 
 static void
-close_outlet(struct outlet *o)
+close_outlet(struct sess_outlet *o)
 {
-	fd_watch_free(MOVE(o->watch));
-	if (o->fd >= 0 && !(o->x->tty && o->x->in_fd == o->fd))
-		close(o->fd);
-	o->fd = -1;
+	const struct exec_sess *x = (const struct exec_sess *)o->s;
+	int fd = o->fd;
+
+	sess_outlet_stop(o);
+	if (fd >= 0 && x->in.fd != fd)
+		close(fd);
 }
 
 static void
 close_in(struct exec_sess *x)
 {
-	fd_watch_free(MOVE(x->in_watch));
-	if (x->in_fd >= 0 && !(x->tty && x->out.fd == x->in_fd))
-		close(x->in_fd);
-	x->in_fd = -1;
-	x->in_at = x->in_len = 0;
+	int fd = x->in.fd;
+
+	sess_inlet_stop(&x->in);
+	if (fd >= 0 && x->out.fd != fd)
+		close(fd);
 }
 
 static void
@@ -88,78 +76,26 @@ drop(struct sess *s)
 	free_session(x);
 }
 
-/* False: the session is gone. */
-static bool
-settle(struct exec_sess *x)
+/* Send what there is; the session ends when that was all. */
+static void
+pump(struct sess *s)
 {
+	struct exec_sess *x = (struct exec_sess *)s;
+
+	if (sess_outlet_pump(&x->out))
+		close_outlet(&x->out);
+	if (sess_outlet_pump(&x->err))
+		close_outlet(&x->err);
 	if (!x->exited || x->out.fd >= 0 || x->err.fd >= 0)
-		return true;
+		return;
 	sess_tell_exit(&x->s, x->status);
 	free_session(x);
-	return false;
-}
-
-/* ---- out of the guest ---- */
-
-static size_t
-room(const struct outlet *o)
-{
-	uint64_t n = o->x->s.may_send[o->way];
-
-	return n > MAX_SESSION_FRAME ? MAX_SESSION_FRAME : (size_t)n;
-}
-
-static void
-end_outlet(struct outlet *o)
-{
-	(void)sess_send(&o->x->s, o->way, NULL, 0, true);
-	close_outlet(o);
-}
-
-/*
- * Send what is there as far as there is credit.  An empty pipe is at its end when the
- * program is; a terminal that nobody has open any more gives EIO.
- */
-static void
-pump(struct outlet *o)
-{
-	static uint8_t buf[MAX_SESSION_FRAME];
-	size_t may;
-	ssize_t n;
-
-	while (o->fd >= 0 && (may = room(o)) > 0) {
-		n = read(o->fd, buf, may);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN && !o->x->exited) {
-			fd_watch_once(o->watch);
-			return;
-		}
-		if (n <= 0) {
-			end_outlet(o);
-			return;
-		}
-		if (!sess_send(&o->x->s, o->way, buf, (size_t)n, false))
-			return;
-	}
-}
-
-static void
-on_readable(void *arg)
-{
-	struct outlet *o = arg;
-
-	pump(o);
-	(void)settle(o->x);
 }
 
 static void
 credit(struct sess *s, enum sess_way way)
 {
-	struct exec_sess *x = (struct exec_sess *)s;
-
-	pump(way == SESS_OUT ? &x->out : &x->err);
-	(void)settle(x);
+	pump(s);
 }
 
 static void
@@ -169,76 +105,24 @@ on_ended(struct child *c, const struct child_result *r, void *arg)
 
 	x->child = NULL; /* frees itself */
 	x->status = r->status;
-	x->exited = true;
+	x->exited = x->out.dry = x->err.dry = true;
 	close_in(x);
-	pump(&x->out);
-	pump(&x->err);
-	(void)settle(x);
-}
-
-/* ---- into the guest ---- */
-
-/* In large steps: not every key that is typed needs an answer. */
-static void
-grant_taken(struct exec_sess *x)
-{
-	if (x->taken < IN_WINDOW / 4)
-		return;
-	sess_grant(&x->s, x->taken);
-	x->taken = 0;
-}
-
-/* The program does not want it any more: it falls on the floor. */
-static void
-close_deaf(struct exec_sess *x)
-{
-	x->taken += x->in_len;
-	close_in(x);
-	grant_taken(x);
+	pump(&x->s);
 }
 
 static void
-feed(struct exec_sess *x)
+on_deaf(struct sess *s)
 {
-	ssize_t n;
+	close_in((struct exec_sess *)s);
+}
 
-	while (x->in_fd >= 0 && x->in_len) {
-		n = write(x->in_fd, x->in + x->in_at, x->in_len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN) {
-			fd_watch_once(x->in_watch);
-			break;
-		}
-		if (n < 0) {
-			close_deaf(x);
-			return;
-		}
-		x->in_at += (size_t)n;
-		x->in_len -= (size_t)n;
-		x->taken += (size_t)n;
-	}
-	grant_taken(x);
-	if (x->in_closing && !x->in_len && !x->tty)
+static void
+on_empty(struct sess *s)
+{
+	struct exec_sess *x = (struct exec_sess *)s;
+
+	if (x->in_closing && !x->tty)
 		close_in(x);
-}
-
-static void
-on_writable(void *arg)
-{
-	feed(arg);
-}
-
-static void
-append(struct exec_sess *x, const void *p, size_t n)
-{
-	if (x->in_at + x->in_len + n > sizeof(x->in)) {
-		memmove(x->in, x->in + x->in_at, x->in_len);
-		x->in_at = 0;
-	}
-	ASSERT(x->in_len + n <= sizeof(x->in));
-	memcpy(x->in + x->in_at + x->in_len, p, n);
-	x->in_len += n;
 }
 
 static void
@@ -247,17 +131,10 @@ input(struct sess *s, const void *p, size_t n, bool end)
 	static const uint8_t typed_end = END_OF_FILE;
 	struct exec_sess *x = (struct exec_sess *)s;
 
-	if (x->in_fd < 0) {
-		x->taken += n;
-		grant_taken(x);
-		return;
-	}
-	if (n)
-		append(x, p, n);
-	if (end && x->tty)
-		append(x, &typed_end, 1);
 	x->in_closing |= end;
-	feed(x);
+	sess_inlet_take(&x->in, p, n);
+	if (end && x->tty)
+		sess_inlet_take(&x->in, &typed_end, 1);
 }
 
 static void
@@ -269,8 +146,8 @@ size(struct sess *s, uint32_t rows, uint32_t columns)
 		.ws_col = (unsigned short)(columns < MAX_TTY ? columns : MAX_TTY),
 	};
 
-	if (x->tty && x->in_fd >= 0 && rows && columns)
-		(void)ioctl(x->in_fd, TIOCSWINSZ, &w);
+	if (x->tty && x->in.fd >= 0 && rows && columns)
+		(void)ioctl(x->in.fd, TIOCSWINSZ, &w);
 }
 
 static const struct sess_ops exec_ops = {
@@ -349,7 +226,7 @@ make_pipes(struct exec_sess *x, struct ends *t, struct err *e)
 	if (pipe2(in, O_CLOEXEC))
 		return err_sys(e, ERR_IO, errno, "no pipe");
 	t->fd[0] = in[0];
-	x->in_fd = in[1];
+	x->in.fd = in[1];
 	if (pipe2(out, O_CLOEXEC))
 		return err_sys(e, ERR_IO, errno, "no pipe");
 	x->out.fd = out[0];
@@ -358,7 +235,7 @@ make_pipes(struct exec_sess *x, struct ends *t, struct err *e)
 		return err_sys(e, ERR_IO, errno, "no pipe");
 	x->err.fd = err[0];
 	t->fd[2] = err[1];
-	if (set_nonblock(x->in_fd) || set_nonblock(x->out.fd) ||
+	if (set_nonblock(x->in.fd) || set_nonblock(x->out.fd) ||
 	    set_nonblock(x->err.fd))
 		return err_sys(e, ERR_IO, errno, "a pipe cannot be set up");
 	return 0;
@@ -383,13 +260,13 @@ make_tty(struct exec_sess *x, struct ends *t, struct err *e)
 {
 	int slave;
 
-	x->in_fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (x->in_fd < 0)
+	x->in.fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (x->in.fd < 0)
 		return err_sys(e, ERR_IO, errno, "no terminal");
-	x->out.fd = x->in_fd;
-	if (grantpt(x->in_fd) || unlockpt(x->in_fd) || set_nonblock(x->in_fd))
+	x->out.fd = x->in.fd;
+	if (grantpt(x->in.fd) || unlockpt(x->in.fd) || set_nonblock(x->in.fd))
 		return err_sys(e, ERR_IO, errno, "a terminal cannot be set up");
-	slave = ioctl(x->in_fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	slave = ioctl(x->in.fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (slave < 0)
 		return err_sys(e, ERR_IO, errno, "a terminal cannot be set up");
 	for (size_t i = 0; i < ARRAY_SIZE(t->fd); i++)
@@ -429,12 +306,10 @@ start(struct exec_sess *x, const Drover__SessionExec *m, const struct ends *t,
 static void
 watch(struct exec_sess *x)
 {
-	x->in_watch = fd_watch_new(x->loop, x->in_fd, FD_WRITE, on_writable, x);
-	x->out.watch = fd_watch_new(x->loop, x->out.fd, FD_READ, on_readable, &x->out);
+	sess_inlet_watch(&x->in, x->loop);
+	sess_outlet_watch(&x->out, x->loop);
 	if (x->err.fd >= 0)
-		x->err.watch =
-		    fd_watch_new(x->loop, x->err.fd, FD_READ, on_readable, &x->err);
-	sess_grant(&x->s, IN_WINDOW);
+		sess_outlet_watch(&x->err, x->loop);
 }
 
 int
@@ -450,9 +325,15 @@ sess_exec_open(struct sess_set *ss, const Drover__SessionOpen *o, struct err *e)
 	x = xcalloc(1, sizeof(*x));
 	x->loop = ss->conf.loop;
 	x->tty = m->tty;
-	x->in_fd = -1;
-	x->out = (struct outlet){ .x = x, .way = SESS_OUT, .fd = -1 };
-	x->err = (struct outlet){ .x = x, .way = SESS_ERR, .fd = -1 };
+	x->in = (struct sess_inlet){
+		.s = &x->s, .fd = -1, .deaf = on_deaf, .empty = on_empty
+	};
+	x->out = (struct sess_outlet){
+		.s = &x->s, .way = SESS_OUT, .fd = -1, .pumped = pump
+	};
+	x->err = (struct sess_outlet){
+		.s = &x->s, .way = SESS_ERR, .fd = -1, .pumped = pump
+	};
 	sess_init(&x->s, ss, &exec_ops, o);
 	rc = m->tty ? make_tty(x, &theirs, e) : make_pipes(x, &theirs, e);
 	if (!rc && m->tty)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "base/list.h"
+#include "host-agent/engine/engine_console.h"
 #include "host-agent/engine/engine_exec.h"
 #include "host-agent/session/sess.h"
 #include "loop/worker.h"
@@ -71,4 +72,8 @@ int sess_put_open(
 int sess_log_open(
     struct sess_set *ss, const Drover__SessionOpen *o, struct err *e) WARN_UNUSED;
 int sess_picture_open(
+    struct sess_set *ss, const Drover__SessionOpen *o, struct err *e) WARN_UNUSED;
+int sess_screen_open(
+    struct sess_set *ss, const Drover__SessionOpen *o, struct err *e) WARN_UNUSED;
+int sess_serial_open(
     struct sess_set *ss, const Drover__SessionOpen *o, struct err *e) WARN_UNUSED;

@@ -1,6 +1,6 @@
 /*
- * enter: a terminal or a program's pipes inside a guest, over a WebSocket
- * (docs/api.md).
+ * enter: a terminal or a program's pipes inside a guest, its screen or its serial
+ * line, over a WebSocket (docs/api.md).
  */
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "loop/timer.h"
+#include "server/api/ticket.h"
 #include "server/api/visitor.h"
 
 #define CLOSE_UNAUTHENTICATED 4401
@@ -17,10 +18,12 @@
 #define ENTER_LOW             ((size_t)32 * 1024) /* that may wait when more is asked for */
 #define CHECK_MS              15000u
 #define MAX_TTY               1000u
+#define SERIAL_TAIL           16384u /* of a serial line, before what it says from now on */
 
 struct enters {
 	struct api *api;
 	struct map *by_ws;
+	struct tickets *tickets;
 };
 
 struct enter {
@@ -31,6 +34,7 @@ struct enter {
 	struct caller who;
 	char session[24];
 	json *start; /* the first message; the program's texts are in it */
+	enum visit_kind kind;
 	struct program program;
 	bool tty;
 	uint64_t rows, columns;
@@ -164,7 +168,7 @@ want_of(const struct enter *x)
 	return (struct visit_want){
 		.vm = x->vm,
 		.who = &x->who,
-		.kind = VISIT_EXEC,
+		.kind = x->kind,
 		.args = x->program.args,
 		.env = x->program.env,
 		.cwd = x->program.cwd,
@@ -173,6 +177,7 @@ want_of(const struct enter *x)
 		.tty = x->tty,
 		.rows = (uint32_t)x->rows,
 		.columns = (uint32_t)x->columns,
+		.log_bytes = SERIAL_TAIL,
 	};
 }
 
@@ -203,7 +208,8 @@ on_recorded(void *arg, int rc, const struct err *e)
 		return;
 	}
 	visit_grant(x->v.visit, VISIT_OUT, ENTER_WINDOW);
-	visit_grant(x->v.visit, VISIT_ERR, ENTER_WINDOW);
+	if (x->kind == VISIT_EXEC)
+		visit_grant(x->v.visit, VISIT_ERR, ENTER_WINDOW);
 	say(x, message("started"));
 }
 
@@ -227,13 +233,33 @@ on_check(void *arg)
 }
 
 static int
-read_start(struct enter *x, json *m, struct err *e)
+read_what(struct enter *x, json *m, struct err *e)
+{
+	static const char *const known[] = { "type", "what", NULL };
+	const char *what = "program";
+
+	if (json_read_str(m, "what", JSON_OPTIONAL, 20, &what, e))
+		return e->code;
+	if (!strcmp(what, "program"))
+		return 0;
+	if (!strcmp(what, "screen"))
+		x->kind = VISIT_SCREEN;
+	else if (!strcmp(what, "serial"))
+		x->kind = VISIT_SERIAL;
+	else
+		return err_set(e, ERR_INVALID,
+		    "what: \"%s\" is none of program, screen, serial", what);
+	return json_only(m, known, e);
+}
+
+static int
+read_program(struct enter *x, json *m, struct err *e)
 {
 	/* The best shell that the guest has, as at a login. */
 	static const char *const shell[] = { "/bin/sh", "-c",
 		"command -v bash >/dev/null && exec bash -l; exec sh -l", NULL };
-	static const char *const known[] = { "type", "args", "env", "cwd", "uid", "gid",
-		"tty", "rows", "columns", NULL };
+	static const char *const known[] = { "type", "what", "args", "env", "cwd",
+		"uid", "gid", "tty", "rows", "columns", NULL };
 
 	x->tty = true;
 	x->rows = 24;
@@ -244,6 +270,14 @@ read_start(struct enter *x, json *m, struct err *e)
 	    json_read_u64(m, "columns", JSON_OPTIONAL, 1, MAX_TTY, &x->columns, e))
 		return e->code;
 	return 0;
+}
+
+static int
+read_start(struct enter *x, json *m, struct err *e)
+{
+	int rc = read_what(x, m, e);
+
+	return rc || x->kind != VISIT_EXEC ? rc : read_program(x, m, e);
 }
 
 static void
@@ -375,6 +409,9 @@ enter_open(struct enters *es, uint64_t ws, struct request *r_take)
 
 	if (!e.code && c->route->handler != api_vm_enter)
 		err_set(&e, ERR_NOT_FOUND, "nothing is to be entered there");
+	if (!e.code && c->req->origin)
+		(void)!ticket_use(es->tickets, request_arg(c->req, "ticket"), c->id,
+		    c->session, loop_now_ms(a->d.loop), &e);
 	if (e.code) {
 		front_ws_close(a->front, ws,
 		    e.code == ERR_UNAUTHENTICATED ? CLOSE_UNAUTHENTICATED
@@ -403,6 +440,7 @@ enters_new(struct api *a)
 
 	es->api = a;
 	es->by_ws = map_new_u64();
+	es->tickets = tickets_new();
 	return es;
 }
 
@@ -412,6 +450,7 @@ enters_free(struct enters *es)
 	if (!es)
 		return;
 	map_free(es->by_ws);
+	tickets_free(es->tickets);
 	free(es);
 }
 
@@ -421,4 +460,18 @@ api_vm_enter(struct api_call *c)
 {
 	api_refuse(c, ERR_INVALID,
 	    "%s wants a WebSocket of the subprotocol drover.session.v1", c->req->path);
+}
+
+void
+api_vm_ticket(struct api_call *c)
+{
+	char text[TICKET_TEXT];
+	json *j;
+
+	ticket_make(c->api->enters->tickets, c->id, c->session,
+	    loop_now_ms(c->api->d.loop), text);
+	j = json_new_object();
+	json_set_str(j, "ticket", text);
+	json_set_u64(j, "expires_in_s", TICKET_MS / 1000);
+	api_reply_json(c, 201, j);
 }

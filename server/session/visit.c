@@ -100,6 +100,35 @@ is_inside(enum visit_kind k)
 	return k != VISIT_LOG && k != VISIT_PICTURE;
 }
 
+static bool
+is_console(enum visit_kind kind)
+{
+	return kind == VISIT_SCREEN || kind == VISIT_SERIAL;
+}
+
+/* A console shows what stands still too. */
+static int
+check_kind(const struct vm *m, enum visit_kind kind, struct err *e)
+{
+	const char *what = m->guest_type == GUEST_CONTAINER ? "container" : "vm";
+
+	if (!is_console(kind) && m->guest_type != GUEST_CONTAINER)
+		return err_set(e, ERR_UNSUPPORTED,
+		    "vm \"%s\" is a machine: nothing gets inside but over its network",
+		    m->o.name);
+	if (is_console(kind) && m->guest_type == GUEST_CONTAINER)
+		return err_set(e, ERR_UNSUPPORTED,
+		    "container \"%s\" has neither screen nor serial line: a program can "
+		    "be run in it",
+		    m->o.name);
+	if (m->power_state == POWER_ON ||
+	    (is_console(kind) &&
+		(m->power_state == POWER_PAUSED || m->power_state == POWER_STALLED)))
+		return 0;
+	return err_set(e, ERR_BAD_STATE, "%s \"%s\" does not run: it is %s", what,
+	    m->o.name, power_state_text(m->power_state));
+}
+
 int
 visit_check(const struct visits *vs, const struct visit_want *w, struct err *e)
 {
@@ -112,14 +141,8 @@ visit_check(const struct visits *vs, const struct visit_want *w, struct err *e)
 	if (w->kind == VISIT_PICTURE && m->guest_type == GUEST_CONTAINER)
 		return err_set(e, ERR_UNSUPPORTED,
 		    "container \"%s\" has no screen; its console is text", m->o.name);
-	if (is_inside(w->kind) && m->guest_type != GUEST_CONTAINER)
-		return err_set(e, ERR_UNSUPPORTED,
-		    "vm \"%s\" is a machine: nothing gets inside but over its network",
-		    m->o.name);
-	if (is_inside(w->kind) && m->power_state != POWER_ON)
-		return err_set(e, ERR_BAD_STATE,
-		    "container \"%s\" does not run: it is %s", m->o.name,
-		    power_state_text(m->power_state));
+	if (is_inside(w->kind) && check_kind(m, w->kind, e))
+		return e->code;
 	return check_limits(vs, w->who, e);
 }
 
@@ -152,7 +175,7 @@ visit_record(
     struct visits *vs, const struct visit_want *w, visit_recorded_fn done, void *arg)
 {
 	struct txn *t = txn_new(vs->inv);
-	const char *vm = inv_name(vs->inv, w->vm), *user = w->who->name;
+	const char *vm = inv_name(vs->inv, w->vm), *user = w->who->name, *what;
 	AUTO_FREE char *command = shown_command(w->args);
 
 	switch (w->kind) {
@@ -175,6 +198,13 @@ visit_record(
 		txn_audit(t, w->who, "vm.files_put", w->vm, vm, 0, w->path);
 		txn_event(t, EV_VM_FILES_COPIED, w->vm, OBJ_ID_NONE, user,
 		    "%s copied files into \"%.200s\" of %s", user, w->path, vm);
+		break;
+	case VISIT_SCREEN:
+	case VISIT_SERIAL:
+		what = w->kind == VISIT_SCREEN ? "screen" : "serial line";
+		txn_audit(t, w->who, "vm.console", w->vm, vm, 0, what);
+		txn_event(t, EV_VM_ENTERED, w->vm, OBJ_ID_NONE, user,
+		    "%s opened the %s of %s", user, what, vm);
 		break;
 	case VISIT_LOG: /* a look leaves no trace */
 	case VISIT_PICTURE:
@@ -277,6 +307,8 @@ send_open(struct visit *v, const struct visit_want *w, struct err *e)
 	Drover__SessionPut put = DROVER__SESSION_PUT__INIT;
 	Drover__SessionLog log = DROVER__SESSION_LOG__INIT;
 	Drover__SessionPicture picture = DROVER__SESSION_PICTURE__INIT;
+	Drover__SessionScreen screen = DROVER__SESSION_SCREEN__INIT;
+	Drover__SessionSerial serial = DROVER__SESSION_SERIAL__INIT;
 	Drover__Envelope m = DROVER__ENVELOPE__INIT;
 
 	switch (w->kind) {
@@ -310,6 +342,15 @@ send_open(struct visit *v, const struct visit_want *w, struct err *e)
 	case VISIT_PICTURE:
 		o.what_case = DROVER__SESSION_OPEN__WHAT_PICTURE;
 		o.picture = &picture;
+		break;
+	case VISIT_SCREEN:
+		o.what_case = DROVER__SESSION_OPEN__WHAT_SCREEN;
+		o.screen = &screen;
+		break;
+	case VISIT_SERIAL:
+		serial.bytes = w->log_bytes;
+		o.what_case = DROVER__SESSION_OPEN__WHAT_SERIAL;
+		o.serial = &serial;
 		break;
 	}
 	o.session = v->number;

@@ -1,6 +1,6 @@
 /*
  * visit: the server's end of what runs inside a guest for somebody who waits: a
- * program, files, the console (proto/session.proto).
+ * program, files, the screen, the serial line (proto/session.proto).
  *
  * Not a task: it is stored nowhere, ends with the host's link or this server, and is
  * never repeated.  What comes from the guest is bounded by what its taker grants.  Who
@@ -26,6 +26,8 @@ enum visit_kind {
 	VISIT_PUT,
 	VISIT_LOG,
 	VISIT_PICTURE, /* of a machine's screen: a PNG */
+	VISIT_SCREEN,  /* VNC both ways */
+	VISIT_SERIAL,
 };
 
 enum visit_way { VISIT_IN, VISIT_OUT, VISIT_ERR };
@@ -46,8 +48,9 @@ struct visit_want {
 	uint32_t uid, gid;
 	bool tty;
 	uint32_t rows, columns;
-	const char *path;   /* of files */
-	uint32_t log_bytes; /* of the console */
+	const char *path; /* of files */
+	uint32_t
+	    log_bytes; /* of the console; of a serial line that is heard: before it */
 };
 
 struct visit_end {

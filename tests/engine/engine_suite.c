@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/engine/engine_console.h"
 #include "host-agent/engine/engine_guard.h"
 #include "host-agent/engine/engine_kind.h"
 #include "host-agent/network/port.h"

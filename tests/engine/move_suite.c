@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "host-agent/engine/engine_console.h"
 #include "tests/engine/pair.h"
 
 #define SIM_CUTS   50

@@ -19,6 +19,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/engine/engine_console.h"
 #include "host-agent/engine/engine_device.h"
 #include "host-agent/network/port.h"
 #include "loop/child.h"

@@ -9,22 +9,24 @@ import re
 import select
 import shutil
 import signal
-import ssl
 import struct
 import subprocess
+import sys
 import tarfile
 import tempfile
 import termios
 import time
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, AsyncIterator, Iterator
+from typing import Any, Iterator
 
 import pytest
 import websockets
-from conftest import BUILD, Lab, refused, wait_for
+from conftest import BUILD, ROOT, Lab, refused, wait_for
 
-DEADLINE = 30
+sys.path.insert(0, str(ROOT / "tests/lib"))
+
+from entering import DEADLINE, entering, until  # noqa: E402  (needs the path above)
+
 MIB = 1 << 20
 
 
@@ -142,30 +144,6 @@ def test_only_operators_get_in(lab: Lab, ct: str) -> None:
 
 
 # ---- a terminal
-
-
-@asynccontextmanager
-async def entering(lab: Lab, ct: str, token: str = "") -> AsyncIterator[Any]:
-    async with websockets.connect(
-        f"wss://127.0.0.1:{lab.port}/api/v1/vms/{ct}/enter",
-        ssl=ssl.create_default_context(cafile=str(lab.dir / "ca/ca.pem")),
-        subprotocols=["drover.session.v1"],
-        extra_headers={"Authorization": "Bearer " + (token or lab.api().token)},
-    ) as ws:
-        yield ws
-
-
-async def until(ws: Any, kind: str, heard: bytearray) -> dict[str, Any]:
-    """The next text message of a kind; what the program says meanwhile goes to heard."""
-    while True:
-        frame = await asyncio.wait_for(ws.recv(), DEADLINE)
-        if isinstance(frame, bytes):
-            heard += frame[1:]
-            continue
-        message: dict[str, Any] = json.loads(frame)
-        if message["type"] == kind:
-            return message
-        assert message["type"] in ("ping", "started", "credit"), message
 
 
 def test_pipes_over_a_socket(lab: Lab, ct: str) -> None:

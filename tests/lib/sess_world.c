@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -65,12 +66,39 @@ fake_picture(struct engine_guest *g, struct err *e)
 	return 0;
 }
 
+static struct sess_world *
+world_of(struct engine_guest *g)
+{
+	return LIST_ENTRY(g, struct sess_world, guest);
+}
+
+static int
+fake_typed(struct engine_guest *g, const void *p, size_t n, struct err *e)
+{
+	str_addn(&world_of(g)->typed, p, n);
+	return 0;
+}
+
+static int
+fake_screen(struct engine_guest *g, int *ret_fd, struct err *e)
+{
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds))
+		return err_set(e, ERR_IO, "no sockets");
+	world_of(g)->screen = fds[0];
+	*ret_fd = fds[1];
+	return 0;
+}
+
 static const struct engine_ops fake_ops = {
 	.name = "fake",
 	.exec = fake_exec,
 	.root = fake_root,
 	.console_tail = fake_console,
 	.picture = fake_picture,
+	.console_write = fake_typed,
+	.screen_open = fake_screen,
 };
 
 static int
@@ -151,12 +179,14 @@ sw_open(struct sess_world *w)
 {
 	memset(w, 0, sizeof(*w));
 	w->bed = bed_new();
+	w->screen = -1;
 	w->engine.ops = &fake_ops;
 	w->engine.loop = w->bed->loop;
 	w->guest.engine = &w->engine;
 	w->guest.number = GUEST;
 	w->guest.dir = w->bed->dir;
 	w->guest.state = ENGINE_RUNNING;
+	list_init(&w->guest.ears);
 	const struct sess_conf c = {
 		.loop = w->bed->loop,
 		.workers = w->bed->workers,
@@ -173,6 +203,9 @@ sw_close(struct sess_world *w)
 	sess_set_free(w->set);
 	str_fini(&w->out);
 	str_fini(&w->err);
+	str_fini(&w->typed);
+	if (w->screen >= 0)
+		close(w->screen);
 	bed_free(w->bed);
 }
 

@@ -30,6 +30,8 @@ struct sess_world {
 	int fault;
 	char why[240];
 	uint32_t exit_code, signal;
+	int screen;        /* the machine's end of it, -1: nobody opened it */
+	struct str typed;  /* on the serial line */
 	bool keeps_credit; /* the server lets it have no more than it was given */
 };
 

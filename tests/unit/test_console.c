@@ -10,7 +10,8 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "host-agent/engine/engine.h"
+#include "base/str.h"
+#include "host-agent/engine/engine_console.h"
 #include "host-agent/engine/qemu/console.h"
 
 #define LINE    "0123456789012345678901234567890123456789012345678901234567890\n"
@@ -21,7 +22,14 @@ struct world {
 	struct console *console;
 	char dir[64];
 	int guest; /* its end of the line */
+	struct str heard;
 };
+
+static void
+heard(void *arg, const void *p, size_t n)
+{
+	str_addn(&((struct world *)arg)->heard, p, n);
+}
 
 static void
 open_console(struct world *w)
@@ -29,7 +37,7 @@ open_console(struct world *w)
 	int fds[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	w->console = console_new(w->loop, fds[0], w->dir);
+	w->console = console_new(w->loop, fds[0], w->dir, heard, w);
 	w->guest = fds[1];
 }
 
@@ -55,6 +63,7 @@ tear_down(void **state)
 	console_free(w->console);
 	close(w->guest);
 	loop_free(w->loop);
+	str_fini(&w->heard);
 	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): our own path */
 	free(w);
 	return 0;

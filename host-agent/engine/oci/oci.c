@@ -195,12 +195,6 @@ op_console_write(struct engine_guest *g, const void *p, size_t n, struct err *e)
 	    "a container's console only shows: open a session to type");
 }
 
-static const char *
-op_vnc_path(struct engine_guest *g)
-{
-	return NULL;
-}
-
 /* ---- the engine ---- */
 
 static int
@@ -263,7 +257,6 @@ static const struct engine_ops oci_ops = {
 	.root = oci_op_root,
 	.console_tail = oci_op_console_tail,
 	.console_write = op_console_write,
-	.vnc_path = op_vnc_path,
 };
 
 /* The stage beside this program, and the first process beside the stage. */

@@ -13,7 +13,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "host-agent/engine/engine.h"
+#include "host-agent/engine/engine_console.h"
 #include "loop/timer.h"
 
 #define CONSOLE_MAGIC 0x434f4e53u
@@ -28,6 +28,8 @@ struct console {
 	char *path, *old_path;
 	struct event *readable;
 	struct timer *work;
+	console_fn heard;
+	void *arg;
 };
 
 static void
@@ -68,6 +70,7 @@ drain(struct console *c, int reads)
 		if (n <= 0)
 			break;
 		keep(c, buf, (size_t)n);
+		c->heard(c->arg, buf, (size_t)n);
 	}
 	if (n == 0)
 		event_del(c->readable);
@@ -93,12 +96,14 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 }
 
 struct console *
-console_new(struct loop *l, int fd_take, const char *dir)
+console_new(struct loop *l, int fd_take, const char *dir, console_fn heard, void *arg)
 {
 	struct console *c = xcalloc(1, sizeof(*c));
 
 	c->magic = CONSOLE_MAGIC;
 	c->fd = fd_take;
+	c->heard = heard;
+	c->arg = arg;
 	c->path = xasprintf("%s/console.log", dir);
 	c->old_path = xasprintf("%s/console.log.1", dir);
 	c->work = timer_new(l, on_work, c);

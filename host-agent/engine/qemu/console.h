@@ -12,8 +12,13 @@
 
 struct console;
 
-/* fd_take is the connected serial line; dir the guest's folder. */
-struct console *console_new(struct loop *l, int fd_take, const char *dir);
+/* p is borrowed. */
+typedef void (*console_fn)(void *arg, const void *p, size_t n);
+
+/* fd_take is the connected serial line; dir the guest's folder; heard(arg) gets what
+ * comes, after it is kept. */
+struct console *console_new(
+    struct loop *l, int fd_take, const char *dir, console_fn heard, void *arg);
 void console_free(struct console *c); /* what has arrived is still kept; NULL is fine */
 int console_write(
     struct console *c, const void *p, size_t n, struct err *e) WARN_UNUSED;

@@ -10,7 +10,7 @@
 #include "host-agent/engine/qemu/qemu_args.h"
 #include "host-agent/engine/qemu/qemu_device.h"
 #include "host-agent/engine/qemu/qemu_guard.h"
-#include "host-agent/engine/qemu/qemu_int.h"
+#include "host-agent/engine/qemu/qemu_dir.h"
 #include "host-agent/engine/qemu/qemu_live.h"
 #include "host-agent/engine/qemu/qemu_move.h"
 #include "host-agent/engine/qemu/qemu_shift.h"
@@ -56,7 +56,6 @@ destroy_guest(struct qemu_guest *q)
 	qemu_merge_free(q->merge);
 	qemu_device_drop(q);
 	json_free(q->limits);
-	free(q->vnc_path);
 	free(q->g.dir);
 	q->g.magic = 0;
 	free(q);
@@ -341,14 +340,10 @@ op_inside(struct engine_guest *g)
 	return q->qga ? qga_inside(q->qga) : NULL;
 }
 
-static const char *
-op_vnc_path(struct engine_guest *g)
+static int
+op_screen_open(struct engine_guest *g, int *ret_fd, struct err *e)
 {
-	struct qemu_guest *q = qemu_guest_of(g);
-
-	if (!q->vnc_path)
-		q->vnc_path = xasprintf("%s/" QEMU_OWN_FOLDER "/vnc.sock", g->dir);
-	return q->vnc_path;
+	return qemu_connect_own(qemu_guest_of(g), QEMU_OWN_SCREEN, ret_fd, e);
 }
 
 /* ---- the engine ---- */
@@ -415,7 +410,7 @@ static const struct engine_ops qemu_ops = {
 	.picture = qemu_op_picture,
 	.console_tail = op_console_tail,
 	.console_write = op_console_write,
-	.vnc_path = op_vnc_path,
+	.screen_open = op_screen_open,
 };
 
 struct engine *

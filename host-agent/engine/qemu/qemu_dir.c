@@ -12,14 +12,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "host-agent/engine/qemu/qemu_int.h"
+#include "host-agent/engine/qemu/qemu_dir.h"
 #include "loop/child.h"
 
 #define LOG_TAIL    2048
 #define LOG_MAX     262144
 #define RUN_MAX     8192
 #define CMDLINE_MAX 16384
-#define OWN_VNC     "q/vnc.sock"
 #define OWN_NBD     "q/nbd.sock"
 
 static int
@@ -75,7 +74,7 @@ void
 qemu_dir_clear(const struct qemu_guest *q)
 {
 	static const char *const left[] = { "run", "run.new", "qmp.sock",
-		"console.sock", "agent.sock", "guard.sock", OWN_VNC, OWN_NBD };
+		"console.sock", "agent.sock", "guard.sock", QEMU_OWN_SCREEN, OWN_NBD };
 	AUTO_CLOSE int fd = -1;
 
 	if (open_dir(q, &fd, NULL))
@@ -159,6 +158,36 @@ qemu_connect(const struct qemu_guest *q, const char *name, int *ret_fd, struct e
 	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)))
 		return err_sys(
 		    e, ERR_LOST, errno, "cannot connect to %s/%s", q->g.dir, name);
+	*ret_fd = MOVE_FD(fd);
+	return 0;
+}
+
+int
+qemu_connect_own(
+    const struct qemu_guest *q, const char *path, int *ret_fd, struct err *e)
+{
+	AUTO_CLOSE int dir = -1, node = -1;
+	AUTO_CLOSE int fd =
+	    socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct stat st;
+	uint32_t uid = 0;
+	int rc = qemu_uid(q, &uid, e);
+
+	if (!rc)
+		rc = open_dir(q, &dir, e);
+	if (rc)
+		return rc;
+	node = openat(dir, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (node < 0 || fstat(node, &st))
+		return err_sys(e, ERR_LOST, errno, "cannot open %s/%s", q->g.dir, path);
+	if (!S_ISSOCK(st.st_mode) || st.st_uid != uid)
+		return err_set(
+		    e, ERR_IO, "%s/%s is not the machine's own socket", q->g.dir, path);
+	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d", node);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)))
+		return err_sys(
+		    e, ERR_LOST, errno, "cannot connect to %s/%s", q->g.dir, path);
 	*ret_fd = MOVE_FD(fd);
 	return 0;
 }

@@ -22,6 +22,7 @@
 #define QEMU_GUEST_MAGIC 0x51475354u
 #define QEMU_ANSWER_MS   10000 /* of a QMP command that does nothing lengthy */
 #define QEMU_OWN_FOLDER  "q"
+#define QEMU_OWN_SCREEN  "q/vnc.sock"
 
 struct console;
 struct qemu_freeze;
@@ -119,7 +120,6 @@ struct qemu_guest {
 	struct qemu_shape shape;
 	struct console *console;
 	struct qga *qga; /* while it has a process */
-	char *vnc_path;
 
 	struct flow *verb_flow; /* of the verb under way */
 	struct flow *side_flow; /* an arrival, which no verb has to wait for */
@@ -200,17 +200,10 @@ void qemu_end_check(
 void qemu_proc_stat(struct qemu_guest *q);
 void qemu_proc_ended(struct qemu_guest *q, const int *status /* NULL: not known */);
 
-/* qemu_dir.c: the guest's folder. */
+/* qemu_dir.c: the guest's folder; see qemu_dir.h for its sockets. */
 int qemu_dir_prepare(
     const struct qemu_guest *q, uint32_t uid, uint32_t gid, struct err *e);
 void qemu_dir_clear(const struct qemu_guest *q); /* what a live process leaves */
-int qemu_listen(
-    const struct qemu_guest *q, const char *name, int *ret_fd, struct err *e);
-int qemu_connect(
-    const struct qemu_guest *q, const char *name, int *ret_fd, struct err *e);
-/* At a place in the process's own folder where it alone can connect to. */
-int qemu_listen_own(
-    const struct qemu_guest *q, const char *name, int *ret_fd, struct err *e);
 int qemu_run_save(const struct qemu_guest *q, struct err *e);
 
 struct qemu_run {

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/engine/qemu/bridge.h"
+#include "host-agent/engine/qemu/qemu_dir.h"
 
 #define NAME_PREFIX "move-"
 #define TEXT_MAX    256

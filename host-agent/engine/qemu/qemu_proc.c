@@ -16,7 +16,7 @@
 #include "host-agent/engine/qemu/qemu_args.h"
 #include "host-agent/engine/qemu/qemu_device.h"
 #include "host-agent/engine/qemu/qemu_guard.h"
-#include "host-agent/engine/qemu/qemu_int.h"
+#include "host-agent/engine/qemu/qemu_dir.h"
 #include "host-agent/engine/qemu/qemu_live.h"
 #include "host-agent/engine/qemu/qemu_mirror.h"
 #include "host-agent/engine/qemu/qemu_shift.h"
@@ -116,6 +116,12 @@ on_qmp_gone(void *arg, const struct err *e)
 	qemu_end_check(q);
 }
 
+static void
+on_heard(void *arg, const void *p, size_t n)
+{
+	engine_console_heard(arg, p, n);
+}
+
 static int
 dial_agent(void *arg, int *ret_fd, struct err *e)
 {
@@ -132,7 +138,7 @@ qemu_attach(struct qemu_guest *q, int qmp_fd_take, int console_fd_take)
 	q->qmp = qmp_new(l, qmp_fd_take, q->who, &hooks, q);
 	q->qga = qga_new(l, q->who, &(struct qga_hooks){ dial_agent, q });
 	if (console_fd_take >= 0)
-		q->console = console_new(l, console_fd_take, q->g.dir);
+		q->console = console_new(l, console_fd_take, q->g.dir, on_heard, &q->g);
 }
 
 static void

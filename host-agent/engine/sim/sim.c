@@ -388,12 +388,6 @@ op_console_write(struct engine_guest *g, const void *p, size_t n, struct err *e)
 	return 0;
 }
 
-static const char *
-op_vnc_path(struct engine_guest *g)
-{
-	return NULL;
-}
-
 /* ---- the engine and its handles ---- */
 
 static int
@@ -497,7 +491,6 @@ static const struct engine_ops sim_ops = {
 	.guard = sim_op_guard,
 	.console_tail = op_console_tail,
 	.console_write = op_console_write,
-	.vnc_path = op_vnc_path,
 };
 
 int
