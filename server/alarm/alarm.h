@@ -5,7 +5,7 @@
  * (stats_follow), changes of the inventory and events each move the conditions that
  * depend on them, and nothing else is looked at.  A change of an alarm's status is
  * stored with its event and with the actions that are due; these are done from there,
- * each once for a change, though servers come and go (ADR 43).  Core thread; what
+ * each once for a change, though servers come and go (ADR 46).  Core thread; what
  * blocks is done by its own workers and by child processes.
  */
 #pragma once
