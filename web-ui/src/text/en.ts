@@ -8,6 +8,7 @@ export const t = {
     connecting: "connecting",
     stale: (at: string) => `stale since ${at}`,
     logOut: "Log out",
+    places: "Pages",
     search: "Search or run… (Ctrl-K)",
     skip: "Skip to the page",
     menu: "Menu",

@@ -1,4 +1,5 @@
 import { prefs } from "../store/prefs.ts";
+import { href, route } from "../store/route.ts";
 import { expired, link } from "../store/session.ts";
 import { t } from "../text/en.ts";
 import { Menu } from "../ui/menu.tsx";
@@ -13,6 +14,23 @@ import { Page } from "./page.tsx";
 import { Palette } from "./palette.tsx";
 import { Tree } from "./tree.tsx";
 
+/** The pages that are not objects. */
+function Places() {
+  return (
+    <nav aria-label={t.app.places}>
+      <ul class="places">
+        {Object.entries(t.pages).map(([id, title]) => (
+          <li key={id}>
+            <a href={href(id)} aria-current={route.value.place === id ? "page" : undefined}>
+              {title}
+            </a>
+          </li>
+        ))}
+      </ul>
+    </nav>
+  );
+}
+
 export function App() {
   const { treeOpen, treeWidth, dockOpen, dockHeight } = prefs;
   return (
@@ -23,6 +41,7 @@ export function App() {
           <>
             <div class="side" style={{ width: `${treeWidth.value}px` }}>
               <Tree />
+              <Places />
             </div>
             <Resizer size={treeWidth} min={180} max={600} along="x" sign={1} label={t.tree.size} />
           </>
