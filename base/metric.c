@@ -23,16 +23,15 @@
 #define POOL      METRIC_OF_POOL
 #define CLUSTER   METRIC_OF_CLUSTER
 #define METRIC_UNIT(...)
-#define METRIC(e, no, full_name, u, k, r, lvl, objs, prom, text) \
-	[no] = { .number = (no),                                 \
-		.name = (full_name),                             \
-		.unit = unit_##u,                                \
-		.sign = sign_##u,                                \
-		.kind = METRIC_##k,                              \
-		.rollup = METRIC_##r,                            \
-		.level = (lvl),                                  \
-		.objects = (objs),                               \
-		.prometheus = (prom),                            \
+#define METRIC(e, no, full_name, u, k, r, lvl, objs, text) \
+	[no] = { .number = (no),                           \
+		.name = (full_name),                       \
+		.unit = unit_##u,                          \
+		.sign = sign_##u,                          \
+		.kind = METRIC_##k,                        \
+		.rollup = METRIC_##r,                      \
+		.level = (lvl),                            \
+		.objects = (objs),                         \
 		.help = (text) },
 static const struct metric metrics[METRIC_MAX] = {
 #include "base/metric.def"

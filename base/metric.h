@@ -44,7 +44,6 @@ struct metric {
 	enum metric_rollup rollup;
 	unsigned level;
 	unsigned objects; /* METRIC_OF_… */
-	const char *prometheus;
 	const char *help;
 };
 

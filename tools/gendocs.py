@@ -18,7 +18,7 @@ from genboards import families
 
 ROOT = Path(__file__).resolve().parents[1]
 UNIT = re.compile(r'^METRIC_UNIT\((\w+), "(\w+)", "([^"]+)"\)$')
-METRIC = re.compile(r'^METRIC\(\w+, \d+, "([^"]+)", (\w+), (\w+), \w+, (\d), ([A-Z |]+), "[^"]+", "([^"]+)"\)$')
+METRIC = re.compile(r'^METRIC\(\w+, \d+, "([^"]+)", (\w+), (\w+), \w+, (\d), ([A-Z |]+), "([^"]+)"\)$')
 EVENT = re.compile(r'^EVENT\((\w+), "(\w+)", (INFO|WARNING|ERROR)\)$')
 
 CONFIG = """\

@@ -19,7 +19,6 @@ names_tell_what_they_are(void **state)
 		assert_string_equal(last + 1, metric_rollup_text(m->rollup));
 		assert_ptr_equal(metric_find(m->name), m);
 		assert_ptr_equal(metric_at(m->number), m);
-		assert_true(str_starts(m->prometheus, "drover_"));
 		assert_true(m->level == 1 || m->level == 2);
 		assert_true(m->objects);
 		/* Sums over a sample are what a summation sums up. */
