@@ -12,6 +12,7 @@
 #include "server/export/export_int.h"
 #include "server/export/push.h"
 #include "server/hosts/hosts.h"
+#include "server/inventory/inv_alarm.h"
 #include "server/inventory/inv_life.h"
 
 void
@@ -118,6 +119,24 @@ export_tasks(const struct export_run *r, const struct obj *o, struct expo *x)
 	n[inv_task(r->x->d.inv, task->id)->state]++;
 	for (unsigned s = 0; s < task_state_COUNT_; s++)
 		export_put_as(x, NULL, "state", task_state_text(s), (double)n[s]);
+}
+
+void
+export_alarms(const struct export_run *r, const struct obj *o, struct expo *x)
+{
+	static const enum alarm_status shown[] = { ALARM_YELLOW, ALARM_RED };
+	uint64_t n[alarm_status_COUNT_] = { 0 };
+
+	INV_EACH(r->x->d.inv, KIND_ALARM, alarm)
+	{
+		const struct alarm *a = inv_alarm(r->x->d.inv, alarm->id);
+
+		if (!a->acknowledged)
+			n[a->status]++;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(shown); i++)
+		export_put_as(x, NULL, "severity", alarm_status_text(shown[i]),
+		    (double)n[shown[i]]);
 }
 
 void
