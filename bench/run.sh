@@ -15,9 +15,17 @@ build=${1:-$root/build}
 work=''
 failed=()
 
+destroy_labs()
+{
+	local conf
+	for conf in "$work"/*/lab.conf; do
+		[[ ! -e $conf ]] || "$root/deploy/quickstart" --dir "${conf%/*}" destroy >&2
+	done
+}
+
 clean_up()
 {
-	[[ ! -e $work/lab/lab.conf ]] || "$root/deploy/quickstart" --dir "$work/lab" destroy >&2
+	destroy_labs
 	rm -rf "$work"
 }
 
@@ -44,6 +52,16 @@ measure()
 in_lab()
 {
 	measure "$root/bench/bench_$1.py" --lab "$work/lab"
+}
+
+# In a lab of another shape, once the first one's are made: own_lab NAME OPTION…
+own_lab()
+{
+	local name=$1
+	destroy_labs
+	"$root/deploy/quickstart" --dir "$work/$name" --build-dir "$build" --no-save \
+		--vms 0 --containers 0 "${@:2}" up >&2
+	measure "$root/bench/bench_$name.py" --lab "$work/$name"
 }
 
 plans()
@@ -73,6 +91,8 @@ main()
 	done
 	measure "$root/bench/bench_shell_list.py" "$build/bin/drover"
 	plans
+	own_lab ha_kill --hosts 4 --servers 2
+	own_lab ha_many --hosts 16 --engine sim
 	((${#failed[@]} == 0)) || {
 		printf 'bench/run.sh: failed: %s\n' "${failed[*]}" >&2
 		return 1
