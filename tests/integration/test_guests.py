@@ -64,6 +64,8 @@ def test_the_whole_life(lab: Lab) -> None:
     assert made["power_state"] == "powered_on" and made["host"] and made["ip_address"]
     service = Service(made["ip_address"])
     assert "life" in service.ask("hello")
+    status, picture = lab.api().raw("GET", f"/api/v1/vms/{made['id']}/picture", None, {})
+    assert status == 200 and picture.startswith(b"\x89PNG"), picture[:200]
     first = service.ask("count")
     assert act(lab, made["id"], "pause")["power_state"] == "paused"
     assert act(lab, made["id"], "resume")["power_state"] == "powered_on"
