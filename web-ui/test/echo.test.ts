@@ -81,6 +81,10 @@ const cases: [method: string, path: string, body: object | undefined, line: stri
   ["POST", "/tasks/task-9/cancel", {}, "Stop-Task task-9"],
   ["POST", "/enroll-tokens", { name: "h9", cluster: "cluster-1" }, "New-VMHostToken h9 -Cluster c1"],
   ["PATCH", "/templates/template-1", { version: "2" }, "Set-Template tiny -Version 2"],
+  ["POST", "/alarms/alarm-3/acknowledge", {}, "Get-Alarm -Id alarm-3 | Confirm-Alarm"],
+  ["POST", "/alarms/alarm-3/silence", { until: 1767225600000 }, "Get-Alarm -Id alarm-3 | Suspend-Alarm -Until 2026-01-01T00:00:00.000Z"],
+  ["POST", "/alarms/alarm-3/reset", {}, "Get-Alarm -Id alarm-3 | Reset-Alarm"],
+  ["PATCH", "/alarmdefs/alarmdef-3", { enabled: false }, "Get-AlarmDefinition -Id alarmdef-3 | Set-AlarmDefinition -Enabled $false"],
   ["DELETE", "/datastores/datastore-1", undefined, "Remove-Datastore ssd"],
 ];
 

@@ -126,6 +126,10 @@ function pending(id: string | undefined, o: (id: unknown) => string, names: Name
   return `Get-DrsRecommendation -State Pending${vm ? ` -VM ${o(vm)}` : ""}`;
 }
 
+function until(ms: unknown): string {
+  return ms ? ` -Until ${new Date(Number(ms)).toISOString()}` : "";
+}
+
 const ID = "([a-z]+-\\d+)";
 const table: [method: string, path: string, say: Say][] = [
   ["POST", `/vms/${ID}/start`, (m, b, o) => `Start-VM ${o(m[1])}${b.host ? ` -VMHost ${o(b.host)}` : ""}`],
@@ -193,6 +197,10 @@ const table: [method: string, path: string, say: Say][] = [
   ["DELETE", `/templates/${ID}`, (m, _, o) => `Remove-Template ${o(m[1])}`],
   ["DELETE", `/networks/${ID}`, (m, _, o) => `Remove-VirtualPortGroup ${o(m[1])}`],
   ["POST", `/tasks/${ID}/cancel`, (m) => `Stop-Task ${m[1]}`],
+  ["POST", `/alarms/${ID}/acknowledge`, (m) => `Get-Alarm -Id ${m[1]} | Confirm-Alarm`],
+  ["POST", `/alarms/${ID}/reset`, (m) => `Get-Alarm -Id ${m[1]} | Reset-Alarm`],
+  ["POST", `/alarms/${ID}/silence`, (m, b) => `Get-Alarm -Id ${m[1]} | Suspend-Alarm${until(b.until)}`],
+  ["PATCH", `/alarmdefs/${ID}`, (m, b, o) => `Get-AlarmDefinition -Id ${m[1]} | Set-AlarmDefinition${parameters(b, o)}`],
   ["POST", "/folders", (_, b, o) => `New-Folder ${quote(String(b.name))} ${o(b.parent)}`],
 ];
 
