@@ -201,6 +201,15 @@ try_ports(struct look *l)
 	}
 }
 
+/* Asked of every guest there is, for each cluster. */
+static bool
+is_ours(const struct look *l, const struct vm *vm)
+{
+	const struct obj *host = inv_get(l->ha->o.inv, vm->host);
+
+	return host && obj_id_is(host->parent, l->cl->o.id);
+}
+
 static void
 collect(struct look *l)
 {
@@ -219,7 +228,7 @@ collect(struct look *l)
 	INV_EACH(inv, KIND_VM, o)
 	{
 		const struct vm *vm = inv_vm(inv, o->id);
-		if (vm->ha_protected && index_of(l, vm->host) != UINT32_MAX)
+		if (vm->ha_protected && is_ours(l, vm))
 			add_guest(l, vm);
 	}
 	for (size_t i = 0; i < l->n; i++)
