@@ -155,7 +155,7 @@ export_end(struct stage *st)
 
 	if (!ids->len)
 		return RUN_OK;
-	str_addf(&q, "/api/v1/stats?format=csv&objects=%s", str_cstr(ids));
+	str_addf(&q, "/stats?format=csv&objects=%s", str_cstr(ids));
 	stat_add_counters(st, &q);
 	stat_add_range(st, &q);
 	rc = stat_add_interval(st, &q);
@@ -171,7 +171,7 @@ graph_end(struct stage *st)
 
 	if (!ids->len)
 		return RUN_OK;
-	str_addf(&q, "/api/v1/stats/graph?objects=%s", str_cstr(ids));
+	str_addf(&q, "/stats/graph?objects=%s", str_cstr(ids));
 	stat_add_counters(st, &q);
 	stat_add_range(st, &q);
 	if (has_arg(st, "Width"))

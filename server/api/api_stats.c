@@ -187,11 +187,12 @@ ask_groups(struct stats_call *x, const struct stat_names *a, const struct stat_a
 static int
 ask_objects(struct stats_call *x, const struct stat_ask *ask, struct err *e)
 {
-	if (ask->n_ids > STAT_OBJECTS_MAX)
+	if (ask->n_ids > STAT_OBJECTS_MAX) {
 		return err_set(e, ERR_TOO_LARGE,
 		    "%zu objects are asked for: at most %u get a series each, so name a "
 		    "smaller place, or a \"group\"",
 		    ask->n_ids, STAT_OBJECTS_MAX);
+	}
 	return stats_query(x->call->api->d.stats, ask, on_answer, x, e);
 }
 

@@ -76,12 +76,13 @@ more_of_series(struct stat_text *t, size_t least, struct str *b)
 	const struct stat_series *s = &t->a->series[t->series];
 	char id[OBJ_ID_TEXT];
 
-	if (!t->array && !t->value)
+	if (!t->array && !t->value) {
 		str_addf(b,
 		    "%s{\"object\":\"%s\",\"counter\":\"%s\",\"unit\":\"%s\","
 		    "\"instance\":\"\"",
 		    t->series ? "," : "", obj_id_text(s->id, id), s->metric->name,
 		    s->metric->sign);
+	}
 	if (more_values(t, s, least, b))
 		return;
 	t->array++;
@@ -99,11 +100,12 @@ more_json(struct stat_text *t, size_t least, struct str *b)
 	const struct stat_answer *a = t->a;
 	char time[32];
 
-	if (!t->begun)
+	if (!t->begun) {
 		str_addf(b,
 		    "{\"interval_s\":%u,\"first\":\"%s\",\"count\":%zu,\"series\":[",
 		    a->interval_s, clock_text(a->first_s * MS_PER_S, time),
 		    a->n_values);
+	}
 	t->begun = true;
 	while (t->series < a->n_series) {
 		if (b->len > least)

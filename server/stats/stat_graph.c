@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "loop/child.h"
 #include "server/stats/stats_int.h"
@@ -162,16 +163,16 @@ add_line(const struct stats *s, const struct stat_graph_ask *ask, struct lines *
 	obj_id id = ask->ids[at / ask->n_counters];
 	const struct metric *m = metric_at(ask->counters[at % ask->n_counters]);
 
-	if (!(m->objects & stats_objects_of(s->inv, id)))
+	if (!m || !(m->objects & stats_objects_of(s->inv, id)))
 		return 0;
 	if (l->n == RRD_LINES_MAX)
 		return err_set(
 		    e, ERR_INVALID, "a graph has at most %u lines", RRD_LINES_MAX);
-	if (l->n && unit_of(m) != unit_of(l->metric))
+	if (l->metric && unit_of(m) != unit_of(l->metric))
 		return err_set(e, ERR_INVALID,
 		    "a graph has one unit: %s is in %s, %s in %s", l->metric->name,
 		    l->metric->sign, m->name, m->sign);
-	l->metric = l->n ? l->metric : m;
+	l->metric = l->metric ? l->metric : m;
 	l->paths[l->n] = stats_path(s, id);
 	l->legends[l->n] = xasprintf("%s %s", inv_name(s->inv, id), m->name);
 	l->v[l->n] = (struct rrd_line){ l->paths[l->n], l->legends[l->n], m->number,
@@ -183,17 +184,19 @@ add_line(const struct stats *s, const struct stat_graph_ask *ask, struct lines *
 static char **
 args_of(const struct stats *s, const struct stat_graph_ask *ask, const struct lines *l)
 {
+	const struct metric *m = l->metric;
+	ASSERT(m);
+	size_t unit = unit_of(m);
 	const struct rrd_drawing d = {
 		.daemon = s->daemon,
-		.title =
-		    ask->n_ids == 1 ? inv_name(s->inv, ask->ids[0]) : l->metric->name,
-		.unit = units[unit_of(l->metric)].shown,
+		.title = ask->n_ids == 1 ? inv_name(s->inv, ask->ids[0]) : m->name,
+		.unit = units[unit].shown,
 		.start_s = ask->start_s,
 		.end_s = ask->end_s,
 		.width = ask->width,
 		.height = ask->height,
 		.dark = ask->dark,
-		.binary = units[unit_of(l->metric)].binary,
+		.binary = units[unit].binary,
 		/* Samples are their own peaks. */
 		.peaks = ask->end_s - ask->start_s > DAY_S,
 		.lines = l->v,
@@ -230,7 +233,7 @@ stats_graph(struct stats *s, const struct stat_graph_ask *ask, stat_graph_fn don
 		return err_set(e, ERR_BUSY, "%zu graphs are being drawn", waiting);
 	for (size_t i = 0; !rc && i < ask->n_ids * ask->n_counters; i++)
 		rc = add_line(s, ask, &l, i, e);
-	if (!rc && !l.n)
+	if (!rc && !l.metric)
 		rc = err_set(
 		    e, ERR_INVALID, "nothing of it is counted of these objects");
 	if (rc) {

@@ -209,13 +209,15 @@ on_end(void *arg, int rc, const struct err *e)
 static void
 number_groups(struct grouping *g, const struct stat_group_ask *ask)
 {
+	size_t n = ask->of.n_ids;
+	AUTO_FREE uint32_t *numbers = xcalloc(n + 1, sizeof(*numbers));
 	struct map *seen = map_new_u64();
 
-	g->group_of = xcalloc(ask->of.n_ids + 1, sizeof(*g->group_of));
+	g->group_of = xcalloc(n + 1, sizeof(*g->group_of));
 	g->groups = xcalloc(1, sizeof(*g->groups));
-	for (size_t i = 0; i < ask->of.n_ids; i++) {
+	for (size_t i = 0; i < n; i++) {
 		obj_id id = ask->groups[i];
-		uintptr_t number = (uintptr_t)map_get(seen, id.v);
+		uint32_t *number = map_get(seen, id.v);
 
 		g->group_of[i] = UINT32_MAX;
 		if (obj_id_none(id))
@@ -223,11 +225,12 @@ number_groups(struct grouping *g, const struct stat_group_ask *ask)
 		if (!number) {
 			g->groups = xreallocarray(
 			    g->groups, g->n_groups + 1, sizeof(*g->groups));
-			g->groups[g->n_groups++] = (struct group){ .id = id };
-			number = g->n_groups;
-			map_put(seen, id.v, (void *)number);
+			g->groups[g->n_groups] = (struct group){ .id = id };
+			number = &numbers[g->n_groups];
+			*number = (uint32_t)g->n_groups++;
+			map_put(seen, id.v, number);
 		}
-		g->group_of[i] = (uint32_t)number - 1;
+		g->group_of[i] = *number;
 	}
 	map_free(seen);
 }
@@ -254,11 +257,12 @@ stats_group(struct stats *s, const struct stat_group_ask *ask, stat_query_fn don
 	g->n_counters = ask->of.n_counters;
 	memcpy(g->counters, ask->of.counters, g->n_counters);
 	number_groups(g, ask);
-	if (g->n_groups * g->n_counters * g->n_rows > STAT_CELLS_MAX / 4)
+	if (g->n_groups * g->n_counters * g->n_rows > STAT_CELLS_MAX / 4) {
 		rc = err_set(e, ERR_TOO_LARGE,
 		    "%zu counters of %zu groups in %zu rows are asked: at most %u "
 		    "values are joined at once, so ask for a longer interval",
 		    g->n_counters, g->n_groups, g->n_rows, STAT_CELLS_MAX / 4);
+	}
 	if (!rc)
 		rc = stats_scan(s, &scan, &fns, g, e);
 	if (rc)

@@ -226,11 +226,12 @@ stats_scan(struct stats *s, const struct stat_scan_ask *ask,
 	size_t each = ask->n_counters * stat_plan_rows(&ask->plan);
 	struct stat_scan *c;
 
-	if (each > CELLS_JOB / 2)
+	if (each > CELLS_JOB / 2) {
 		return err_set(e, ERR_TOO_LARGE,
 		    "%zu values of each object are asked: at most %u are read at once, "
 		    "so ask for a longer interval",
 		    each, CELLS_JOB / 2);
+	}
 	if (!s->workers)
 		return err_set(e, ERR_UNAVAILABLE, "the server is about to stop");
 	c = scan_new(s, ask, each);
