@@ -6,6 +6,8 @@
 #include "shell/data.h"
 #include "shell/rest.h"
 
+#define DAYS_PRESET 7LL
+
 /* ---- definitions ---- */
 
 /* Tables as the server's list of conditions or actions. */
@@ -90,6 +92,22 @@ const struct cmd_ops ops_set_alarm = { sizeof(struct changes), definition_begin,
 /* ---- what one would have done ---- */
 
 static enum run
+test_one(struct stage *st, struct val definition)
+{
+	AUTO_FREE char *path =
+	    xasprintf("/api/v1/alarmdefs/%s/preview?days=%lld", record_id(definition),
+		has_arg(st, "Days") ? (long long)get_arg(st, "Days").i : DAYS_PRESET);
+	AUTO(json) json *answer = NULL;
+	struct err e = ERR_INIT;
+
+	if (rest_get(st->sh, path, &answer, &e) < 0)
+		return stage_error(st, &e, definition);
+	AUTO(val) struct val v = val_from_json(answer, TABLE_RECORD);
+
+	return st->out->put(st->out, v);
+}
+
+static enum run
 test_alarm_process(struct stage *st, struct val v)
 {
 	struct val all = VAL_NONE;
@@ -99,17 +117,8 @@ test_alarm_process(struct stage *st, struct val v)
 	if (resolve_all(
 		st, get_arg(st, "AlarmDefinition"), KIND_BIT(ALARMDEF), &all, &e) < 0)
 		return throw_err(st->sh, st->node, &e);
-	for (size_t i = 0; i < val_count(all) && rc == RUN_OK; i++) {
-		AUTO_FREE char *path = xasprintf(
-		    "/api/v1/alarmdefs/%s/preview?days=%lld", record_id(val_at(all, i)),
-		    has_arg(st, "Days") ? (long long)get_arg(st, "Days").i : 7LL);
-		json *answer = NULL;
-
-		if (rest_get(st->sh, path, &answer, &e) < 0)
-			rc = stage_error(st, &e, val_at(all, i));
-		else
-			rc = st->out->put(st->out, val_from_json(answer, TABLE_RECORD));
-	}
+	for (size_t i = 0; i < val_count(all) && rc == RUN_OK; i++)
+		rc = test_one(st, val_at(all, i));
 	val_free(all);
 	return rc;
 }
