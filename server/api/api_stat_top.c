@@ -15,7 +15,7 @@
 
 struct top_call {
 	struct api_call *call;
-	bool csv;
+	bool csv = false;
 	size_t n_asked;
 };
 
@@ -156,7 +156,7 @@ api_stat_top(struct api_call *c)
 	struct err e = ERR_INIT;
 	struct top_call *x;
 	uint64_t n;
-	bool csv;
+	bool csv = false;
 	int rc;
 
 	if (stat_names_read_objects(c, a) || stat_names_read_counters(c, a) ||
