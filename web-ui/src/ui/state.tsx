@@ -9,13 +9,13 @@ export interface Look {
 
 /** Shape, colour and text: no state is told by colour alone. */
 const powers: Record<Vm["power_state"], [glyph: string, tone: string, text: string]> = {
-  powered_on: ["▶", "ok", "Powered on"],
-  starting: ["◔", "busy", "Starting"],
-  powered_off: ["■", "off", "Powered off"],
-  paused: ["‖", "warn", "Paused"],
-  stalled: ["▲", "bad", "Stalled"],
-  suspended: ["◗", "warn", "Suspended"],
-  unknown: ["?", "bad", "Unknown"],
+  powered_on: ["▶", "ok", t.power.powered_on],
+  starting: ["◔", "busy", t.power.starting],
+  powered_off: ["■", "off", t.power.powered_off],
+  paused: ["‖", "warn", t.power.paused],
+  stalled: ["▲", "bad", t.power.stalled],
+  suspended: ["◗", "warn", t.power.suspended],
+  unknown: ["?", "bad", t.power.unknown],
 };
 
 function hostLook(h: Host): Look {

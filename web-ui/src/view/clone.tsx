@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import { call } from "../net/api.ts";
 import type { Datastore, Vm } from "../net/types.ts";
 import { inventory } from "../store/collection.ts";
+import { t } from "../text/en.ts";
 import { Dialog } from "../ui/dialog.tsx";
 
 export function Clone({ vm, onClose }: { vm: Vm; onClose: () => void }) {
@@ -28,16 +29,16 @@ export function Clone({ vm, onClose }: { vm: Vm; onClose: () => void }) {
   }
 
   return (
-    <Dialog title={`Clone ${vm.name}`} onClose={onClose}>
+    <Dialog title={t.clone.title(vm.name)} onClose={onClose}>
       <form onSubmit={submit} class="fields">
         <label>
-          Name
+          {t.list.name}
           <input name="name" required maxLength={80} autofocus />
         </label>
         <label>
-          Datastore
+          {t.kind.datastore}
           <select name="datastore">
-            <option value="">where the machine's disks are</option>
+            <option value="">{t.clone.same}</option>
             {stores.map((d) => (
               <option key={d.id} value={d.id}>
                 {d.name}
@@ -46,17 +47,17 @@ export function Clone({ vm, onClose }: { vm: Vm; onClose: () => void }) {
           </select>
         </label>
         <label class="check">
-          <input name="power_on" type="checkbox" /> Power on
+          <input name="power_on" type="checkbox" /> {t.clone.on}
         </label>
         <p class="problem" role="alert">
           {failed.value}
         </p>
         <div class="buttons">
           <button type="button" onClick={onClose}>
-            Cancel
+            {t.form.cancel}
           </button>
           <button type="submit" class="primary" disabled={busy.value}>
-            Clone
+            {t.clone.go}
           </button>
         </div>
       </form>

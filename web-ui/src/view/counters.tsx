@@ -1,5 +1,6 @@
 import type { Counter, Vm } from "../net/types.ts";
 import { inventory } from "../store/collection.ts";
+import { t } from "../text/en.ts";
 import { Dialog } from "../ui/dialog.tsx";
 import { amount } from "../ui/text.ts";
 
@@ -9,7 +10,7 @@ function CounterRow({ c }: { c: Counter }) {
       <td>{c.name}</td>
       <td class="num">{amount(c.current, c.unit)}</td>
       <td class="num">{c.peak ? amount(c.peak, c.unit) : ""}</td>
-      <td class="num">{c.limit ? amount(c.limit, c.unit) : "none"}</td>
+      <td class="num">{c.limit ? amount(c.limit, c.unit) : t.vm.none}</td>
       <td class="num">{c.failures}</td>
     </tr>
   );
@@ -19,16 +20,16 @@ function CounterRow({ c }: { c: Counter }) {
 export function Counters({ vm, onClose }: { vm: Vm; onClose: () => void }) {
   const list = inventory.all<Vm>("vm").find((v) => v.id === vm.id)?.counters ?? [];
   return (
-    <Dialog title={`Counters of ${vm.name}`} onClose={onClose}>
+    <Dialog title={t.counters.title(vm.name)} onClose={onClose}>
       {list.length ? (
         <table>
           <thead>
             <tr>
-              <th>Resource</th>
-              <th class="num">Now</th>
-              <th class="num">Peak</th>
-              <th class="num">Limit</th>
-              <th class="num">Refused</th>
+              <th>{t.counters.resource}</th>
+              <th class="num">{t.counters.now}</th>
+              <th class="num">{t.counters.peak}</th>
+              <th class="num">{t.vm.limit}</th>
+              <th class="num">{t.counters.refused}</th>
             </tr>
           </thead>
           <tbody>
@@ -38,11 +39,11 @@ export function Counters({ vm, onClose }: { vm: Vm; onClose: () => void }) {
           </tbody>
         </table>
       ) : (
-        <p class="empty">Its host has not counted yet.</p>
+        <p class="empty">{t.counters.empty}</p>
       )}
       <div class="buttons">
         <button type="button" onClick={onClose}>
-          Close
+          {t.form.close}
         </button>
       </div>
     </Dialog>

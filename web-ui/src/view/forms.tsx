@@ -23,10 +23,10 @@ const plurals: Record<string, string> = {
 };
 
 const levels: [string, string][] = [
-  ["low", "Low"],
-  ["normal", "Normal"],
-  ["high", "High"],
-  ["custom", "Custom"],
+  ["low", t.choice.low],
+  ["normal", t.choice.normal],
+  ["high", t.choice.high],
+  ["custom", t.choice.custom],
 ];
 const nameField: Field = { name: "name", label: t.list.name, type: "text", required: true };
 
@@ -78,7 +78,7 @@ function poolsOf(vm: Vm): [string, string][] {
     .map((p) => [p.id, p.name]);
 }
 
-const likeCluster: [string, string] = ["cluster", "As its cluster"];
+const likeCluster: [string, string] = ["cluster", t.choice.asCluster];
 
 function vmFields(vm: Vm): Field[] {
   return [
@@ -95,10 +95,10 @@ function vmFields(vm: Vm): Field[] {
       empty: "cluster",
       options: [
         likeCluster,
-        ["manual", "Manual"],
-        ["partially_automated", "Partially automated"],
-        ["fully_automated", "Fully automated"],
-        ["disabled", "Disabled"],
+        ["manual", t.choice.manual],
+        ["partially_automated", t.choice.partially],
+        ["fully_automated", t.choice.fully],
+        ["disabled", t.choice.disabled],
       ],
     },
     {
@@ -108,12 +108,12 @@ function vmFields(vm: Vm): Field[] {
       empty: "cluster",
       options: [
         likeCluster,
-        ["disabled", "Disabled"],
-        ["lowest", "Lowest"],
-        ["low", "Low"],
-        ["medium", "Medium"],
-        ["high", "High"],
-        ["highest", "Highest"],
+        ["disabled", t.choice.disabled],
+        ["lowest", t.choice.lowest],
+        ["low", t.choice.low],
+        ["medium", t.choice.medium],
+        ["high", t.choice.high],
+        ["highest", t.choice.highest],
       ],
     },
     {
@@ -121,7 +121,7 @@ function vmFields(vm: Vm): Field[] {
       label: t.vm.response,
       type: "choice",
       empty: "cluster",
-      options: [likeCluster, ["leave_on", "Leave on"], ["shutdown", "Shut down"], ["power_off", "Power off"]],
+      options: [likeCluster, ["leave_on", t.choice.leaveOn], ["shutdown", t.choice.shutDown], ["power_off", t.choice.powerOff]],
     },
   ];
 }
@@ -134,9 +134,9 @@ const clusterFields: Field[] = [
     label: t.cluster.level,
     type: "choice",
     options: [
-      ["manual", "Manual"],
-      ["partially_automated", "Partially automated"],
-      ["fully_automated", "Fully automated"],
+      ["manual", t.choice.manual],
+      ["partially_automated", t.choice.partially],
+      ["fully_automated", t.choice.fully],
     ],
   },
   { name: "drs_threshold", label: `${t.cluster.threshold} (1–5)`, type: "number", min: 1, max: 5, required: true },
@@ -145,9 +145,9 @@ const clusterFields: Field[] = [
     label: t.cluster.power,
     type: "choice",
     options: [
-      ["off", "Off"],
-      ["manual", "Manual"],
-      ["automatic", "Automatic"],
+      ["off", t.choice.off],
+      ["manual", t.choice.manual],
+      ["automatic", t.choice.automatic],
     ],
   },
   { name: "ha_enabled", label: t.overview.ha, type: "check" },
@@ -156,10 +156,10 @@ const clusterFields: Field[] = [
     label: t.cluster.admission,
     type: "choice",
     options: [
-      ["percentage", "Percentage"],
-      ["slots", "Slots"],
-      ["hosts", "Failover hosts"],
-      ["off", "Off"],
+      ["percentage", t.choice.percentage],
+      ["slots", t.choice.slots],
+      ["hosts", t.choice.hosts],
+      ["off", t.choice.off],
     ],
   },
   { name: "ha_failover_level", label: t.cluster.failures, type: "number", min: 0, max: 32, required: true },
@@ -170,7 +170,7 @@ const templateFields: Field[] = [
   nameField,
   { name: "num_cpu", label: t.list.cpus, type: "number", min: 1, max: 128 },
   { name: "memory_mb", label: `${t.list.memory} (MB)`, type: "number", min: 16 },
-  { name: "version", label: "Version", type: "text" },
+  { name: "version", label: t.list.version, type: "text" },
   { name: "notes", label: t.vm.notes, type: "area" },
 ];
 

@@ -4,6 +4,7 @@ import { call } from "../net/api.ts";
 import type { Datastore, Host, MoveCheck, Vm } from "../net/types.ts";
 import { inventory } from "../store/collection.ts";
 import { say } from "../store/toast.ts";
+import { t } from "../text/en.ts";
 import { Dialog } from "../ui/dialog.tsx";
 
 /** Per host: what is in the way, of which machine. */
@@ -20,8 +21,7 @@ async function look(vms: Vm[], datastore: string): Promise<Ways> {
         for (const o of c.obstacles) list.push(vms.length > 1 ? `${vm.name}: ${o}` : o);
         ways.set(c.host, list);
       }
-      if (vm.host && !items.some((c) => c.host === vm.host))
-        ways.set(vm.host, [...(ways.get(vm.host) ?? []), `${vm.name} is there already`]);
+      if (vm.host && !items.some((c) => c.host === vm.host)) ways.set(vm.host, [...(ways.get(vm.host) ?? []), t.drop.same(vm.name)]);
     }),
   );
   return ways;
@@ -67,41 +67,41 @@ export function Migrate({ vms, onClose }: { vms: Vm[]; onClose: () => void }) {
     if (datastore.value) body.datastore = datastore.value;
     onClose();
     for (const vm of vms)
-      call("POST", `/vms/${vm.id}/migrate`, body).catch((err: Error) => say("error", `Migrate ${vm.name}: ${err.message}`));
+      call("POST", `/vms/${vm.id}/migrate`, body).catch((err: Error) => say("error", `${t.move.title(1, vm.name)}: ${err.message}`));
   }
 
   return (
-    <Dialog title={vms.length > 1 ? `Migrate ${vms.length} machines` : `Migrate ${vms[0]?.name}`} onClose={onClose}>
+    <Dialog title={t.move.title(vms.length, vms[0]?.name ?? "")} onClose={onClose}>
       <form onSubmit={submit} class="fields">
         <label>
-          Disks
+          {t.vm.disks}
           <select value={datastore.value} onChange={(e) => (datastore.value = e.currentTarget.value)}>
-            <option value="">stay where they are</option>
+            <option value="">{t.move.stay}</option>
             {stores.map((d) => (
               <option key={d.id} value={d.id}>
-                to {d.name}
+                {t.move.to(d.name)}
               </option>
             ))}
           </select>
         </label>
         <fieldset>
-          <legend>Destination</legend>
+          <legend>{t.move.where}</legend>
           {hosts.map((h) => (
             <HostChoice key={h.id} host={h} obstacles={ways.value ? (ways.value.get(h.id) ?? []) : undefined} />
           ))}
         </fieldset>
         <p class="dim" role="status">
-          {ways.value || failed.value ? "" : "Looking what is in the way…"}
+          {ways.value || failed.value ? "" : t.move.looking}
         </p>
         <p class="problem" role="alert">
           {failed.value}
         </p>
         <div class="buttons">
           <button type="button" onClick={onClose}>
-            Cancel
+            {t.form.cancel}
           </button>
           <button type="submit" class="primary" disabled={!ways.value}>
-            Migrate
+            {t.move.go}
           </button>
         </div>
       </form>

@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import { call } from "../net/api.ts";
 import type { Obj, Template } from "../net/types.ts";
 import { inventory } from "../store/collection.ts";
+import { t } from "../text/en.ts";
 import { Dialog } from "../ui/dialog.tsx";
 
 /** What only containers have. */
@@ -9,35 +10,35 @@ function ContainerFields() {
   return (
     <>
       <label>
-        Address
-        <input name="ip_address" pattern="[0-9.]{7,15}" placeholder="the next free one" />
+        {t.list.address}
+        <input name="ip_address" pattern="[0-9.]{7,15}" placeholder={t.make.nextFree} />
       </label>
       <label>
-        Host name
-        <input name="host_name" maxLength={64} placeholder="as its name" />
+        {t.make.hostName}
+        <input name="host_name" maxLength={64} placeholder={t.make.asName} />
       </label>
       <label>
-        Disk quota (MB)
+        {t.make.quota}
         <input name="disk_mb" type="number" min="16" placeholder="8192" />
       </label>
       <label>
-        Swap (MB)
-        <input name="swap_limit_mb" type="number" min="0" placeholder="none" />
+        {t.make.swap}
+        <input name="swap_limit_mb" type="number" min="0" placeholder={t.vm.none} />
       </label>
       <label>
-        Processes
-        <input name="pids_limit" type="number" min="16" placeholder="as the host allows" />
+        {t.make.processes}
+        <input name="pids_limit" type="number" min="16" placeholder={t.make.asHost} />
       </label>
     </>
   );
 }
 
 export function NewVm({ template: from, cluster, onClose }: { template?: string; cluster?: string; onClose: () => void }) {
-  const templates = inventory.all<Template>("template").filter((t) => t.lifecycle === "ready");
+  const templates = inventory.all<Template>("template").filter((x) => x.lifecycle === "ready");
   const clusters = inventory.all<Obj>("cluster");
   const specs = inventory.all<Obj>("custspec");
   const template = useSignal(from ?? templates[0]?.id ?? "");
-  const container = templates.find((t) => t.id === template.value)?.guest_type === "container";
+  const container = templates.find((x) => x.id === template.value)?.guest_type === "container";
   const failed = useSignal("");
   const busy = useSignal(false);
 
@@ -65,24 +66,24 @@ export function NewVm({ template: from, cluster, onClose }: { template?: string;
   }
 
   return (
-    <Dialog title="New machine" onClose={onClose}>
+    <Dialog title={t.list.create} onClose={onClose}>
       <form onSubmit={submit} class="fields">
         <label>
-          Name
-          <input name="name" required maxLength={80} autofocus placeholder="web-{01..20} makes twenty" />
+          {t.list.name}
+          <input name="name" required maxLength={80} autofocus placeholder={t.make.pattern} />
         </label>
         <label>
-          Template
+          {t.kind.template}
           <select name="template" required value={template.value} onChange={(e) => (template.value = e.currentTarget.value)}>
-            {templates.map((t) => (
-              <option key={t.id} value={t.id}>
-                {t.guest_type === "container" ? `${t.name} (containers)` : t.name}
+            {templates.map((x) => (
+              <option key={x.id} value={x.id}>
+                {x.guest_type === "container" ? t.make.containers(x.name) : x.name}
               </option>
             ))}
           </select>
         </label>
         <label>
-          Cluster
+          {t.list.cluster}
           <select name="cluster" defaultValue={cluster}>
             {clusters.map((c) => (
               <option key={c.id} value={c.id}>
@@ -92,18 +93,18 @@ export function NewVm({ template: from, cluster, onClose }: { template?: string;
           </select>
         </label>
         <label>
-          CPUs
-          <input name="num_cpu" type="number" min="1" max="128" placeholder="as the template" />
+          {t.list.cpus}
+          <input name="num_cpu" type="number" min="1" max="128" placeholder={t.make.asTemplate} />
         </label>
         <label>
-          Memory (MB)
-          <input name="memory_mb" type="number" min="32" placeholder="as the template" />
+          {t.make.memory}
+          <input name="memory_mb" type="number" min="32" placeholder={t.make.asTemplate} />
         </label>
         {specs.length > 0 && (
           <label>
-            Customisation
+            {t.make.customisation}
             <select name="custspec">
-              <option value="">none</option>
+              <option value="">{t.vm.none}</option>
               {specs.map((s) => (
                 <option key={s.id} value={s.id}>
                   {s.name}
@@ -116,22 +117,22 @@ export function NewVm({ template: from, cluster, onClose }: { template?: string;
           <ContainerFields />
         ) : (
           <label class="check">
-            <input name="full" type="checkbox" /> Copy the disk instead of sharing the template's
+            <input name="full" type="checkbox" /> {t.make.full}
           </label>
         )}
         <label class="check">
-          <input name="power_on" type="checkbox" defaultChecked /> Power on
+          <input name="power_on" type="checkbox" defaultChecked /> {t.clone.on}
         </label>
-        {!templates.length && <p class="problem">There is no template yet: New-Template in the shell makes one.</p>}
+        {!templates.length && <p class="problem">{t.make.noTemplate}</p>}
         <p class="problem" role="alert">
           {failed.value}
         </p>
         <div class="buttons">
           <button type="button" onClick={onClose}>
-            Cancel
+            {t.form.cancel}
           </button>
           <button type="submit" class="primary" disabled={busy.value || !templates.length}>
-            Create
+            {t.form.create}
           </button>
         </div>
       </form>

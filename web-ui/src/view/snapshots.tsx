@@ -3,6 +3,7 @@ import { call } from "../net/api.ts";
 import type { Snapshot, Vm } from "../net/types.ts";
 import { inventory } from "../store/collection.ts";
 import { mayOperate } from "../store/session.ts";
+import { t } from "../text/en.ts";
 import { Dialog } from "../ui/dialog.tsx";
 
 interface Node {
@@ -30,22 +31,22 @@ function Take({ vm, run }: { vm: Vm; run: (what: Promise<unknown>) => void }) {
   return (
     <form onSubmit={submit} class="fields">
       <label>
-        New snapshot
-        <input name="name" required maxLength={80} placeholder="its name" />
+        {t.snap.fresh}
+        <input name="name" required maxLength={80} placeholder={t.snap.name} />
       </label>
       {vm.power_state === "powered_on" && (
         <>
           <label class="check">
-            <input name="memory" type="checkbox" /> With the memory
+            <input name="memory" type="checkbox" /> {t.snap.memory}
           </label>
           <label class="check">
-            <input name="quiesce" type="checkbox" /> Have the guest settle its file systems
+            <input name="quiesce" type="checkbox" /> {t.snap.quiesce}
           </label>
         </>
       )}
       <div class="buttons">
         <button type="submit" class="primary">
-          Take
+          {t.snap.take}
         </button>
       </div>
     </form>
@@ -61,25 +62,30 @@ function Line({ node, vm, run }: { node: Node; vm: Vm; run: (what: Promise<unkno
     <li style={{ paddingLeft: `${depth * 18}px` }}>
       <span>
         <strong>{s.name}</strong>
-        {vm.snapshot === s.id && <span class="badge">current</span>}{" "}
+        {vm.snapshot === s.id && <span class="badge">{t.snap.current}</span>}{" "}
         <span class="dim">
           {s.taken_at ? new Date(s.taken_at).toLocaleString() : s.lifecycle}
-          {s.memory && ", with memory"}
-          {s.quiesced && ", quiesced"}
+          {s.memory && t.snap.withMemory}
+          {s.quiesced && t.snap.quiesced}
         </span>
         {s.description && <span class="dim"> {s.description}</span>}
       </span>
       <button
         type="button"
         disabled={!ready || vm.power_state === "powered_on"}
-        title={vm.power_state === "powered_on" ? "Power the machine off first" : ""}
-        aria-label={`Revert to ${s.name}`}
+        title={vm.power_state === "powered_on" ? t.snap.offFirst : ""}
+        aria-label={t.snap.revertTo(s.name)}
         onClick={() => run(call("POST", `/snapshots/${s.id}/revert`, {}))}
       >
-        Revert
+        {t.snap.revert}
       </button>
-      <button type="button" disabled={!removable} aria-label={`Delete ${s.name}`} onClick={() => run(call("DELETE", `/snapshots/${s.id}`))}>
-        Delete
+      <button
+        type="button"
+        disabled={!removable}
+        aria-label={t.snap.removeOne(s.name)}
+        onClick={() => run(call("DELETE", `/snapshots/${s.id}`))}
+      >
+        {t.snap.remove}
       </button>
     </li>
   );
@@ -99,7 +105,7 @@ export function Snapshots({ vm: opened, onClose }: { vm: Vm; onClose: () => void
   }
 
   return (
-    <Dialog title={`Snapshots of ${vm.name}`} onClose={onClose}>
+    <Dialog title={t.snap.title(vm.name)} onClose={onClose}>
       {nodes.length ? (
         <ul class="tree">
           {nodes.map((n) => (
@@ -107,13 +113,13 @@ export function Snapshots({ vm: opened, onClose }: { vm: Vm; onClose: () => void
           ))}
         </ul>
       ) : (
-        <p class="dim">There is none yet.</p>
+        <p class="dim">{t.snap.none}</p>
       )}
       {vm.needs_consolidation && (
         <p>
-          Its disks need consolidation.{" "}
+          {t.snap.needs}{" "}
           <button type="button" disabled={!mayOperate()} onClick={() => run(call("POST", `/vms/${vm.id}/consolidate`, {}))}>
-            Consolidate
+            {t.snap.consolidate}
           </button>
         </p>
       )}
@@ -123,7 +129,7 @@ export function Snapshots({ vm: opened, onClose }: { vm: Vm; onClose: () => void
       </p>
       <div class="buttons">
         <button type="button" onClick={onClose}>
-          Close
+          {t.form.close}
         </button>
       </div>
     </Dialog>

@@ -64,9 +64,9 @@ export function NetworkSummary({ network: n }: { network: Network }) {
           [t.list.bridge, n.bridge],
           ["VLAN", n.vlan || null],
           [t.list.addresses, n.cidr],
-          ["Gateway", n.gateway],
+          [t.list.gateway, n.gateway],
           ["DNS", n.dns],
-          ["Range", n.range_first && `${n.range_first} – ${n.range_last}`],
+          [t.list.range, n.range_first && `${n.range_first} – ${n.range_last}`],
         ]}
       />
     </div>
@@ -88,7 +88,7 @@ export function TemplateSummary({ template: x }: { template: Template }) {
           [t.kind.datastore ?? "", <Ref id={x.datastore} />],
           [t.store.path, <span class="mono">{x.path}</span>],
           ["SHA-256", x.sha256 && <span class="mono long">{x.sha256}</span>],
-          ["Version", x.version],
+          [t.list.version, x.version],
           [t.vm.notes, x.notes],
         ]}
       >

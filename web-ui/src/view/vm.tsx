@@ -183,9 +183,9 @@ export function VmConfigure({ vm }: { vm: Vm }) {
       <Facts
         title={t.cluster.settings}
         rows={[
-          [t.vm.automation, vm.drs_automation?.replaceAll("_", " ") ?? "as its cluster"],
-          [t.vm.priority, vm.ha_restart_priority ?? "as its cluster"],
-          [t.vm.response, vm.ha_isolation_response?.replaceAll("_", " ") ?? "as its cluster"],
+          [t.vm.automation, vm.drs_automation?.replaceAll("_", " ") ?? t.choice.asCluster],
+          [t.vm.priority, vm.ha_restart_priority ?? t.choice.asCluster],
+          [t.vm.response, vm.ha_isolation_response?.replaceAll("_", " ") ?? t.choice.asCluster],
         ]}
       >
         {mayOperate() && (
