@@ -406,7 +406,7 @@ Get-VMLog
 ## END
 
 #### get command by verb
-(Get-Command -Verb Suspend).Name
+(Get-Command -Verb Suspend -Noun VM*).Name
 ## STDOUT:
 Suspend-VM
 Suspend-VMHost
