@@ -15,7 +15,7 @@
 
 struct top_call {
 	struct api_call *call;
-	bool csv = false;
+	bool csv;
 	size_t n_asked;
 };
 
