@@ -6,9 +6,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.parse
 import urllib.request
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Iterator, Optional
 
@@ -193,6 +196,80 @@ def test_who_had_most_is_told_written_and_drawn(lab: Lab, burners: list[str], tm
     assert len(rows(lab, burners[0], "cpu.usage.average", time.time() - 80000, time.time())) >= 79990
     refused("invalid", "cpu.ready.summation", lab.api().get, "/stats/top?kind=vm&counters=cpu.redy.summation")
     refused("invalid", "one unit", lab.api().get, f"/stats/graph?objects={burners[0]}&counters=cpu.usage.average,cpu.ready.summation")
+
+
+@contextmanager
+def receiver() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """A webhook's URL, and what came there."""
+    got: list[dict[str, Any]] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            # The first of all is asked for once more: it is the same delivery.
+            self.send_response(503 if len(got) == 1 else 204)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/hook/t0k3n", got
+        server.shutdown()
+        thread.join()
+
+
+@contextmanager
+def hanging() -> Iterator[int]:
+    """The port of a mail server that never says anything."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_alarms_follow_the_load(lab: Lab, burners: list[str]) -> None:
+    api, vm, mhz = lab.api(), burners[0], lab.all("hosts")[0]["cpu_mhz"]
+    usage = {"counter": "cpu.usage.average", "yellow": 4, "red": 12, "hysteresis": 1, "for_s": 2 * EVERY}
+
+    def limit(share: float) -> None:
+        """Little enough for a machine that is busy."""
+        api.do("PATCH", f"/vms/{vm}", {"cpu_limit_mhz": int(share * mhz)})
+
+    def raised() -> list[dict[str, Any]]:
+        return [a for a in lab.all("alarms") if a["name"] == "loaded"]
+
+    def becomes(status: str) -> None:
+        wait_for(f"an alarm that is {status}", lambda: [a for a in raised() if a["status"] == status], 90)
+
+    with receiver() as (url, got), hanging() as port:
+        conf = lab.dir / "etc/droverd.conf"
+        conf.write_text(conf.read_text() + f"\n[alarm]\nsmtp_url = smtp://127.0.0.1:{port}\nsmtp_from = drover@drover.example\ndeadline_s = 1\n")
+        lab.restart_server()
+        api = lab.api()
+        limit(0.01)
+        made = api.call("POST", "/alarmdefs", {
+            "name": "loaded", "target": "vm", "entity": vm, "conditions": [usage], "actions": [
+                {"name": "chat", "type": "webhook", "url": url, "secret": "s3cret"},
+                {"name": "mail", "type": "email", "to": ["ops@drover.example"]}]})
+        assert "t0k3n" not in json.dumps(made) and "s3cret" not in json.dumps(made), made
+        limit(0.08)
+        becomes("yellow")
+        limit(0.5)
+        becomes("red")
+        assert "loaded" in shell(lab, "Get-Alarm loaded")
+        limit(0.01)
+        wait_for("the end of it", lambda: got[-1]["status"] == "green" and not [a for a in raised() if a["status"] != "green"], 90)
+        # A machine that is busy may have let the guest have less for a while.
+        told = [(g["was"], g["status"]) for g in got[1:]]
+        assert got[0] == got[1] and len({g["delivery"] for g in got}) == len(told), got
+        assert told[0] == ("green", "yellow") and ("yellow", "red") in told, told
+        assert all(was == before for (_, before), (was, _) in zip(told, told[1:])), told
+        assert all(g["entity"]["id"] == vm for g in got)
+        assert "Days" in shell(lab, "Test-AlarmDefinition loaded -Days 1 | Format-List").title()
+        api.call("DELETE", f"/alarmdefs/{made['id']}")
+        wait_for("nothing of it", lambda: not raised())
 
 
 def test_nothing_is_lost_while_the_server_is_away(lab: Lab, burners: list[str]) -> None:
