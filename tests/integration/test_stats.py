@@ -245,7 +245,7 @@ def test_alarms_follow_the_load(lab: Lab, burners: list[str]) -> None:
 
     with receiver() as (url, got), hanging() as port:
         conf = lab.dir / "etc/droverd.conf"
-        conf.write_text(conf.read_text() + f"\n[alarm]\nsmtp_url = smtp://127.0.0.1:{port}\nsmtp_from = drover@drover.example\ndeadline_s = 1\n")
+        conf.write_text(conf.read_text() + f"\n[alarm]\nsmtp_url = smtp://127.0.0.1:{port}\nsmtp_from = drover@drover.example\ndeadline_s = 5\n")
         lab.restart_server()
         api = lab.api()
         limit(0.01)
@@ -261,15 +261,19 @@ def test_alarms_follow_the_load(lab: Lab, burners: list[str]) -> None:
         assert "loaded" in shell(lab, "Get-Alarm loaded")
         limit(0.01)
         wait_for("the end of it", lambda: got[-1]["status"] == "green" and not [a for a in raised() if a["status"] != "green"], 90)
-        # A machine that is busy may have let the guest have less for a while.
-        told = [(g["was"], g["status"]) for g in got[1:]]
-        assert got[0] == got[1] and len({g["delivery"] for g in got}) == len(told), got
+        # A receiver that is slow to answer is told again, under the same number; and a machine that is busy may have
+        # let the guest have less for a while.
+        assert got[0] == got[1], got
+        once = [g for before, g in zip([{}, *got], got) if g != before]
+        assert len({g["delivery"] for g in once}) == len(once), got
+        told = [(g["was"], g["status"]) for g in once]
         assert told[0] == ("green", "yellow") and ("yellow", "red") in told, told
         assert all(was == before for (_, before), (was, _) in zip(told, told[1:])), told
         assert all(g["entity"]["id"] == vm for g in got)
         assert "Days" in shell(lab, "Test-AlarmDefinition loaded -Days 1 | Format-List").title()
         api.call("DELETE", f"/alarmdefs/{made['id']}")
         wait_for("nothing of it", lambda: not raised())
+        limit(DUTIES[0])
 
 
 def test_nothing_is_lost_while_the_server_is_away(lab: Lab, burners: list[str]) -> None:
