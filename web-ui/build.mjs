@@ -9,12 +9,14 @@ import { gzipSync } from "node:zlib";
 const here = dirname(fileURLToPath(import.meta.url));
 const out = resolve(process.argv[2] ?? join(here, "dist"));
 const budget = { js: 75 * 1024, css: 15 * 1024 };
+// xterm.js, in a document that is loaded when somebody opens a terminal.
+const own = { terminal: 92 * 1024 };
 
 await rm(out, { recursive: true, force: true });
 await mkdir(out, { recursive: true });
 const result = await build({
   absWorkingDir: here,
-  entryPoints: { app: "src/main.tsx", style: "src/css/style.css" },
+  entryPoints: { app: "src/main.tsx", style: "src/css/style.css", terminal: "src/console/terminal.ts" },
   outdir: out,
   bundle: true,
   splitting: true,
@@ -30,10 +32,14 @@ const result = await build({
 });
 
 const made = Object.keys(result.metafile.outputs).map((p) => p.split("/").pop());
-const js = made.find((n) => n.startsWith("app-") && n.endsWith(".js"));
-const css = made.find((n) => n.startsWith("style-") && n.endsWith(".css"));
-const html = await readFile(join(here, "index.html"), "utf8");
-await writeFile(join(out, "index.html"), html.replace("%JS%", js).replace("%CSS%", css));
+const named = (stem, ending) => made.find((n) => n.startsWith(`${stem}-`) && n.endsWith(ending));
+for (const [page, script, style] of [
+  ["index.html", "app", "style"],
+  ["terminal.html", "terminal", "terminal"],
+]) {
+  const html = await readFile(join(here, page), "utf8");
+  await writeFile(join(out, page), html.replace("%JS%", named(script, ".js")).replace("%CSS%", named(style, ".css")));
+}
 await cp(join(here, "favicon.svg"), join(out, "favicon.svg"));
 
 let failed = false;
@@ -41,7 +47,7 @@ for (const name of await readdir(out)) {
   const data = await readFile(join(out, name));
   const gz = gzipSync(data, { level: 9 });
   await writeFile(join(out, `${name}.gz`), gz);
-  const limit = budget[name.split(".").pop()];
+  const limit = (name.endsWith(".js") && own[name.split("-")[0]]) || budget[name.split(".").pop()];
   if (limit && gz.length > limit) {
     console.error(`${name}: ${gz.length} bytes gzipped, the budget is ${limit}`);
     failed = true;

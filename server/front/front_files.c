@@ -12,6 +12,7 @@
 
 #define MAX_PAGE_BYTES ((off_t)8 * 1024 * 1024)
 #define MAX_FOLDERS    8
+#define TERMINAL_PATH  "/terminal.html"
 
 static const struct {
 	const char *ending, *type;
@@ -91,6 +92,7 @@ load_file(struct map *files, const char *full, const char *path)
 	hex_encode(sum, sizeof(sum), hex);
 	snprintf(f->etag, sizeof(f->etag), "\"%.32s\"", hex);
 	f->hashed = has_digest(path);
+	f->page = str_same(path, TERMINAL_PATH) ? FRONT_FRAMED : FRONT_PAGE;
 	map_put_str(files, path, f);
 }
 

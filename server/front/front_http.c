@@ -13,10 +13,22 @@
 #define WRITE_MAX   16384u
 #define CHUNK_FRAME 16u /* what stands around a chunk */
 
-static const char csp[] =
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'";
+#define CSP                                                             \
+	"default-src 'none'; script-src 'self'; img-src 'self' data:; " \
+	"font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+
+/* The terminal's document alone may stand in a frame, of ours, and make its own styles.
+ */
+static const struct {
+	const char *csp, *frames;
+} rules[] = {
+	[FRONT_PAGE] = { CSP
+	    "style-src 'self'; frame-src 'self'; frame-ancestors 'none'",
+	    "DENY" },
+	[FRONT_FRAMED] = { CSP
+	    "style-src 'self' 'unsafe-inline'; frame-ancestors 'self'",
+	    "SAMEORIGIN" },
+};
 
 static char *
 header(struct lws *wsi, enum lws_token_indexes token)
@@ -138,16 +150,16 @@ front_add_header(struct lws *wsi, const char *name, const char *value,
 }
 
 int
-front_add_headers(struct lws *wsi, int status, const char *type, unsigned char **p,
-    unsigned char *end)
+front_add_headers(struct lws *wsi, int status, const char *type, enum front_page page,
+    unsigned char **p, unsigned char *end)
 {
-	static const struct {
+	const struct {
 		const char *name, *value;
 	} always[] = {
 		{ "x-content-type-options:", "nosniff" },
-		{ "x-frame-options:", "DENY" },
+		{ "x-frame-options:", rules[page].frames },
 		{ "referrer-policy:", "no-referrer" },
-		{ "content-security-policy:", csp },
+		{ "content-security-policy:", rules[page].csp },
 		{ "cross-origin-opener-policy:", "same-origin" },
 	};
 
@@ -201,7 +213,8 @@ send_reply_head(struct http_conn *c)
 	const struct response *r = c->resp;
 	char secs[16];
 
-	if (front_add_headers(c->wsi, r->status, r->content_type, &p, end) ||
+	if (front_add_headers(
+		c->wsi, r->status, r->content_type, FRONT_PAGE, &p, end) ||
 	    (r->in_pieces ? add_pieces(c, &p, end)
 			  : add_length(c->wsi, r->body_len, &p, end)))
 		return -1;
@@ -243,7 +256,7 @@ send_file_head(struct http_conn *c)
 
 	c->out = same ? NULL : gz ? f->gz : f->data;
 	c->out_len = same ? 0 : gz ? f->gz_n : f->n;
-	if (front_add_headers(c->wsi, same ? 304 : 200, f->type, &p, end) ||
+	if (front_add_headers(c->wsi, same ? 304 : 200, f->type, f->page, &p, end) ||
 	    add_length(c->wsi, c->out_len, &p, end))
 		return -1;
 	if (gz && !same &&

@@ -79,6 +79,9 @@ struct front {
 	bool pages_to_core;
 };
 
+/* What a document of ours may do, see front_http.c. */
+enum front_page { FRONT_PAGE, FRONT_FRAMED };
+
 struct front_file {
 	uint8_t *data;
 	size_t n;
@@ -87,6 +90,7 @@ struct front_file {
 	const char *type;
 	char etag[72]; /* quoted */
 	bool hashed;   /* name carries a digest: may be cached for ever */
+	enum front_page page;
 };
 
 /* One HTTP connection, as lws allocates it. */
@@ -156,7 +160,7 @@ void front_files_free(struct map *files);
  */
 const struct front_file *front_file_find(const struct map *files, const char *path);
 /* Headers that every answer carries, but its length. 0, or -1 when they do not fit. */
-int front_add_headers(struct lws *wsi, int status, const char *type, unsigned char **p,
-    unsigned char *end);
+int front_add_headers(struct lws *wsi, int status, const char *type,
+    enum front_page page, unsigned char **p, unsigned char *end);
 int front_add_header(struct lws *wsi, const char *name, const char *value,
     unsigned char **p, unsigned char *end);

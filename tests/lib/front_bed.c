@@ -134,6 +134,7 @@ set_up(void **state)
 	write_page(f, "index.html", "<p>hello</p>");
 	write_page(f, "app-ABCD2345.js", "let x;");
 	write_page(f, "app-ABCD2345.js.gz", "not really gzip");
+	write_page(f, "terminal.html", "<p>$</p>");
 	write_page(f, ".secret.html", "never");
 	struct front_conf conf = { .address = "127.0.0.1",
 		.cert_path = files.cert,
@@ -149,7 +150,7 @@ int
 tear_down(void **state)
 {
 	static const char *const pages[] = { "index.html", "app-ABCD2345.js",
-		"app-ABCD2345.js.gz", ".secret.html" };
+		"app-ABCD2345.js.gz", "terminal.html", ".secret.html" };
 	struct fixture *f = *state;
 
 	front_free(f->front);

@@ -21,6 +21,8 @@ pages(struct client *c)
 	ask(c, "GET /.secret.html HTTP/1.1\r\nHost: x\r\n\r\n", "404", "no such page");
 	ask(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
 	    "content-security-policy:", "x-content-type-options: nosniff");
+	ask(c, "GET /terminal.html HTTP/1.1\r\nHost: x\r\n\r\n",
+	    "x-frame-options: SAMEORIGIN", "'unsafe-inline'");
 	hang_up(c);
 }
 

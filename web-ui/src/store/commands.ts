@@ -28,7 +28,7 @@ export const lineOf = (method: string, path: string, body: unknown): string =>
   echo(method, path, body, names) ?? `# no cmdlet does this: ${method} /api/v1${path}`;
 
 /** What only looks is no command. */
-const looks = /(-check|\/ha\/test|\/placements)$/;
+const looks = /(-check|\/ha\/test|\/placements|\/ticket)$/;
 
 export function note(method: string, path: string, body: unknown, answer: unknown): void {
   const task = (answer as { task?: { id: string } } | null)?.task?.id;

@@ -4,6 +4,7 @@ import { inventory } from "../store/collection.ts";
 import { t } from "../text/en.ts";
 import { ChartTab } from "./chart-tab.tsx";
 import { ClusterConfigure, ClusterSummary } from "./cluster.tsx";
+import { Console } from "./console.tsx";
 import { Drs } from "./drs.tsx";
 import { Ha } from "./ha.tsx";
 import { HeatMap } from "./heat.tsx";
@@ -51,6 +52,7 @@ export const tabsOf: Record<string, Tab[]> = {
     { id: "summary", view: ({ object }) => <VmSummary vm={object as Vm} /> },
     chart,
     { id: "configure", view: ({ object }) => <VmConfigure vm={object as Vm} /> },
+    { id: "console", view: ({ object }) => <Console vm={object as Vm} /> },
   ],
   pool: [
     { id: "summary", view: ({ object }) => <PoolSummary pool={object as Pool} /> },
