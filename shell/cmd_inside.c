@@ -6,7 +6,6 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -37,19 +36,6 @@ keep(void *arg, enum inside_way way, const void *p, size_t n)
 		s->cut = true;
 	else
 		str_addn(to, p, n);
-}
-
-static json *
-start_of(const char *const *args, bool tty)
-{
-	json *j = json_new_object(), *list = json_new_array();
-
-	for (size_t i = 0; args[i]; i++)
-		json_add_str(list, args[i]);
-	json_set_str(j, "type", "start");
-	json_set_json(j, "args", list);
-	json_set_bool(j, "tty", tty);
-	return j;
 }
 
 /* As PowerCLI: without the last end of line, which would only be in the way. */
@@ -89,7 +75,7 @@ run_script(struct stage *st, struct val vm)
 	const char *const args[] = { type && !strcasecmp(type, "Bash") ? "/bin/bash"
 								       : "/bin/sh",
 		"-c", get_text(st, "ScriptText"), NULL };
-	AUTO(json) json *start = start_of(args, false);
+	AUTO(json) json *start = inside_start(args, false);
 	struct script s = { STR_INIT, STR_INIT, clock_mono_ms(clock_system()), false };
 	struct inside_end end = { 0 };
 	struct err e = ERR_INIT;
@@ -132,83 +118,6 @@ invoke_process(struct stage *st, struct val v)
 }
 
 const struct cmd_ops ops_invoke_script = { 0, NULL, invoke_process, NULL, NULL };
-
-/* ---- Enter-VM ---- */
-
-static void
-show(void *arg, enum inside_way way, const void *p, size_t n)
-{
-	const char *from = p;
-
-	for (ssize_t done; n; from += done, n -= (size_t)done) {
-		done =
-		    write(way == INSIDE_ERR ? STDERR_FILENO : STDOUT_FILENO, from, n);
-		if (done < 0 && errno != EINTR && errno != EAGAIN)
-			return;
-		if (done < 0)
-			done = 0;
-	}
-}
-
-static json *
-start_here(const struct stage *st)
-{
-	const char *command = get_text(st, "Command");
-	const char *const args[] = { "/bin/sh", "-c", command, NULL };
-	const char *term = getenv("TERM");
-	json *j, *env = json_new_array();
-	struct winsize w;
-
-	if (command) {
-		j = start_of(args, true);
-	} else {
-		j = json_new_object();
-		json_set_str(j, "type", "start");
-	}
-	AUTO_FREE char *line = xasprintf("TERM=%s", term && *term ? term : "vt100");
-	json_add_str(env, line);
-	json_set_json(j, "env", env);
-	if (!ioctl(STDIN_FILENO, TIOCGWINSZ, &w) && w.ws_row && w.ws_col) {
-		json_set_u64(j, "rows", w.ws_row);
-		json_set_u64(j, "columns", w.ws_col);
-	}
-	return j;
-}
-
-static enum run
-enter_process(struct stage *st, struct val v)
-{
-	AUTO(json) json *start = NULL;
-	struct val keep_vm = VAL_NONE;
-	const char *id = NULL;
-	struct inside_end end = { 0 };
-	struct err e = ERR_INIT;
-	enum run rc;
-
-	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
-		return throw_new(st->sh, st->node, ERR_INVALID,
-		    "Enter-VM wants a terminal; Invoke-VMScript does without one");
-	rc = resolve_one(st, "VM", KIND_BIT(VM), &id, &keep_vm);
-	if (rc == RUN_OK && id) {
-		start = start_here(st);
-		const struct inside in = {
-			.vm = id,
-			.start = start,
-			.in_fd = STDIN_FILENO,
-			.tty = true,
-			.out = show,
-		};
-		fflush(st->sh->screen.out);
-		if (inside_run(st->sh, &in, &end, &e))
-			rc = throw_err(st->sh, st->node, &e);
-		else
-			st->sh->exit_code = end.exit_code;
-	}
-	val_free(keep_vm);
-	return rc;
-}
-
-const struct cmd_ops ops_enter_vm = { 0, NULL, enter_process, NULL, NULL };
 
 /* ---- Get-VMLog ---- */
 

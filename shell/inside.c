@@ -112,25 +112,43 @@ send_size(struct stay *r)
 	send_json(r, j);
 }
 
-/* True: the user has typed that he gives up. */
-static bool
-is_escape(struct stay *r, const uint8_t *p, size_t n)
+/*
+ * Copy to to what is for the guest of n bytes; returns how many.  A tilde that begins a
+ * line is held back until it is known what it means: with a dot it gives up, a second
+ * one stands for itself.
+ */
+static size_t
+take_escapes(struct stay *r, const uint8_t *p, size_t n, uint8_t *to)
 {
-	for (size_t i = 0; r->in->tty && i < n; i++) {
-		if (r->saw_tilde && p[i] == '.')
-			return true;
-		r->saw_tilde = r->at_line_start && p[i] == '~';
+	size_t k = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (r->saw_tilde && p[i] == '.') {
+			r->gave_up = true;
+			break;
+		}
+		if (r->at_line_start && p[i] == '~') {
+			r->saw_tilde = true;
+			r->at_line_start = false;
+			continue;
+		}
+		if (r->saw_tilde)
+			to[k++] = '~';
+		if (!r->saw_tilde || p[i] != '~')
+			to[k++] = p[i];
+		r->saw_tilde = false;
 		r->at_line_start = p[i] == '\r' || p[i] == '\n';
 	}
-	return false;
+	return k;
 }
 
 static void
 read_input(struct stay *r)
 {
-	uint8_t buf[SEND_PIECE + 1];
+	uint8_t buf[SEND_PIECE], frame[SEND_PIECE + 2] = { INSIDE_IN };
 	size_t may = r->credit < SEND_PIECE ? r->credit : SEND_PIECE;
-	ssize_t n = read(r->in->in_fd, buf + 1, may);
+	ssize_t n = read(r->in->in_fd, buf, may - r->saw_tilde);
+	size_t out;
 
 	if (n < 0 && errno == EINTR)
 		return;
@@ -139,16 +157,22 @@ read_input(struct stay *r)
 		send_type(r, "end");
 		return;
 	}
-	r->gave_up = is_escape(r, buf + 1, (size_t)n);
-	buf[0] = INSIDE_IN;
-	ws_send(r->ws, WS_BINARY, buf, (size_t)n + 1);
-	r->credit -= (size_t)n;
+	if (r->in->tty) {
+		out = take_escapes(r, buf, (size_t)n, frame + 1);
+	} else {
+		out = (size_t)n;
+		memcpy(frame + 1, buf, out);
+	}
+	if (out)
+		ws_send(r->ws, WS_BINARY, frame, out + 1);
+	r->credit -= out;
 }
 
 static int
 wait_for_news(struct stay *r, uint64_t until_ms, struct err *e)
 {
-	bool reads = !r->in_ended && r->credit && ws_waiting(r->ws) < SEND_ENOUGH;
+	bool reads =
+	    !r->in_ended && r->credit > r->saw_tilde && ws_waiting(r->ws) < SEND_ENOUGH;
 	struct pollfd fds[2] = {
 		{ .fd = ws_fd(r->ws), .events = ws_events(r->ws) },
 		{ .fd = reads ? r->in->in_fd : -1, .events = POLLIN },
@@ -231,4 +255,17 @@ inside_run(struct shell *sh, const struct inside *in, struct inside_end *ret_end
 	if (!rc)
 		ret_end->exit_code = r.exit_code;
 	return rc;
+}
+
+json *
+inside_start(const char *const *args, bool tty)
+{
+	json *j = json_new_object(), *list = json_new_array();
+
+	for (size_t i = 0; args[i]; i++)
+		json_add_str(list, args[i]);
+	json_set_str(j, "type", "start");
+	json_set_json(j, "args", list);
+	json_set_bool(j, "tty", tty);
+	return j;
 }

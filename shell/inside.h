@@ -27,3 +27,5 @@ struct inside_end {
  */
 int inside_run(struct shell *sh, const struct inside *in, struct inside_end *ret_end,
     struct err *e) WARN_UNUSED;
+/* The first message for a program; the caller frees. args end with NULL. */
+json *inside_start(const char *const *args, bool tty);

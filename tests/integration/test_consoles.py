@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import websockets
 from conftest import ROOT, Lab, refused
+from test_exec import Terminal
 from test_guests import act, make, remove
 
 sys.path.insert(0, str(ROOT / "tests/lib"))
@@ -73,6 +74,15 @@ def test_a_screen_shows_what_the_machine_draws(lab: Lab, machine: str) -> None:
             return await hear(ws, heard, w * h * 4)
 
     assert any(asyncio.run(look()))
+
+
+def test_the_shell_shows_a_serial_line(lab: Lab, machine: str) -> None:
+    t = Terminal(lab, "Enter-VM shown")
+    t.until("# ")
+    t.type("echo it-is-$((1 + 1))\r")
+    t.until("it-is-2")
+    t.type("\r~.")
+    assert t.end() == 1
 
 
 def test_a_serial_line_is_read_and_typed_on(lab: Lab, machine: str) -> None:

@@ -451,3 +451,15 @@ VirtualMachine web-01
 VirtualMachine db-01
 Datastore shared1
 ## END
+
+#### a console has an address
+Get-VM web-01 | Open-VMConsoleWindow -UrlOnly | % { $_ -replace ':\d+/', ':PORT/' }
+## STDOUT:
+https://127.0.0.1:PORT/#/vm-1/console
+## END
+
+#### a console that cannot be opened here says its address
+$env:PATH = '/nowhere'
+Open-VMConsoleWindow web-01
+## STDERR-has: /#/vm-1/console cannot be opened here
+## status: 1
