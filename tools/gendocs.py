@@ -94,6 +94,7 @@ CONCERNS = {
     "OBJECT": "any other object of the inventory",
     "USER": "who logs in",
     "RULE": "a rule of a cluster",
+    "TAG": "whatever has the tag",
     "TASK": "a task",
     "SERVER": "droverd",
     "DATABASE": "PostgreSQL",

@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "server/inventory/inv_json.h"
+#include "server/inventory/inv_tag.h"
 
 enum cmp { CMP_IS, CMP_LESS, CMP_LESS_EQ, CMP_MORE, CMP_MORE_EQ };
 
@@ -35,6 +36,7 @@ static const struct {
 	{ "cpu", "num_cpu" },
 	{ "ip", "ip_address" },
 	{ "conn", "connection_state" },
+	{ "tag", "tags" },
 };
 
 static int
@@ -216,7 +218,12 @@ match_id(const struct term *t, const struct inv *inv, obj_id id)
 {
 	char buf[OBJ_ID_TEXT];
 
-	return any_value(t, obj_id_text(id, buf)) || any_value(t, inv_name(inv, id));
+	if (any_value(t, obj_id_text(id, buf)) || any_value(t, inv_name(inv, id)))
+		return true;
+	if (obj_id_kind(id) != KIND_TAG)
+		return false;
+	AUTO_FREE char *path = inv_tag_path(inv, id);
+	return any_value(t, path);
 }
 
 static bool

@@ -6,7 +6,7 @@
  * matches the whole value with wildcards, case ignored; a|b is either; -term negates;
  * "…" keeps spaces.  >, >=, <, <= compare numbers; a value with a unit (4gb) is turned
  * into the field's own unit.  References match by id or by the name of what they point
- * to; cluster: and datacenter: look upwards.
+ * to, a tag also by "Category/Name"; cluster: and datacenter: look upwards.
  */
 #pragma once
 #include <stdbool.h>

@@ -5,8 +5,10 @@
 #include "base/mem.h"
 #include "loop/loop.h"
 #include "server/inventory/inv_alarm.h"
+#include "server/inventory/inv_custspec.h"
 #include "server/inventory/inv_drs.h"
 #include "server/inventory/inv_int.h"
+#include "server/inventory/inv_tag.h"
 
 struct inv *
 inv_new(struct loop *l, struct db *db)
@@ -130,6 +132,8 @@ GETTER(rec, KIND_REC)
 GETTER(drs_group, KIND_GROUP)
 GETTER(alarm_def, KIND_ALARMDEF)
 GETTER(alarm, KIND_ALARM)
+GETTER(category, KIND_CATEGORY)
+GETTER(tag, KIND_TAG)
 #undef GETTER
 
 /* Where the id is, or would be, in the array. */

@@ -45,6 +45,7 @@ struct cluster { /* parent: datacenter */
 	char *ha_uuid; /* marks its lease areas; NULL: it never had any */
 	uint32_t memory_overcommit_permille; /* 1000: no more than there is */
 	uint32_t vcpus_per_core;
+	struct id_list tags; /* here and below: inv_tag.h */
 };
 
 struct host { /* parent: cluster */
@@ -70,6 +71,7 @@ struct host { /* parent: cluster */
 	uint64_t ha_off_inc; /* the last one that is confirmed to be without power */
 	bool ha_frozen;      /* its agent is exchanged: its guests live on without it */
 	char *ha_state, *ha_fencing; /* "partitioned"; "software fencing" */
+	struct id_list tags;
 };
 
 struct pool { /* parent: cluster (the root pool "Resources") or pool */
@@ -81,6 +83,7 @@ struct pool { /* parent: cluster (the root pool "Resources") or pool */
 	bool cpu_expandable,
 	    mem_expandable;   /* may borrow reservation from the parent */
 	bool scalable_shares; /* pools in it count by the shares of what runs there */
+	struct id_list tags;
 };
 
 struct vm { /* parent: folder or datacenter */
@@ -123,7 +126,7 @@ struct vm { /* parent: folder or datacenter */
 	uint64_t guest_heartbeat;
 	char *guest_host_name, *guest_os;
 	json *guest_addresses;
-	struct id_list datastores, networks;
+	struct id_list datastores, networks, tags;
 };
 
 /* parent: folder or datacenter */
@@ -139,13 +142,14 @@ struct template
 	enum guest_type guest_type;
 	json *layers;    /* of a container's, what path stands on: [{path, format}] */
 	json *container; /* how its image wants to be run, as struct vm has it */
+	struct id_list tags;
 };
 
 struct datastore { /* parent: datacenter */
 	struct obj o;
 	char *uuid, *type, *path;
 	bool shared, accessible;
-	struct id_list hosts, reachable_hosts;
+	struct id_list hosts, reachable_hosts, tags;
 	uint64_t capacity_bytes, free_bytes;
 	uint64_t quota_bytes;        /* of what users upload; 0: none */
 	struct id_list silent_hosts; /* have left no beat there lately, as others see */
@@ -156,6 +160,7 @@ struct network { /* parent: datacenter */
 	struct obj o;
 	char *bridge, *cidr, *gateway, *range_first, *range_last, *dns;
 	uint32_t vlan;
+	struct id_list tags;
 };
 
 struct task {         /* parent: none */
@@ -193,14 +198,6 @@ struct snapshot { /* parent: the machine */
 	uint64_t memory_mb, memory_bytes;
 	json *disks; /* as of vm: the frozen images */
 	json *nics;
-};
-
-struct custspec { /* parent: none; how a clone is made its own */
-	struct obj o;
-	char *host_name;    /* "{name}" is the machine's; "" = {name} */
-	char *domain, *dns; /* dns: "10.0.0.1,10.0.0.2"; "": the network's */
-	char *address_mode; /* "network" (from its range), "dhcp" or "none" */
-	char *ssh_keys, *user_name, *user_data, *notes;
 };
 
 struct inv;

@@ -4,8 +4,10 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "server/inventory/inv_alarm.h"
+#include "server/inventory/inv_custspec.h"
 #include "server/inventory/inv_drs.h"
 #include "server/inventory/inv_int.h"
+#include "server/inventory/inv_tag.h"
 
 /* Enumerations as int, as struct field calls them. */
 #define ENUM_TABLE(type, ...)                     \
@@ -28,6 +30,8 @@ enum {
 
 /* Where each kind's fields begin there. */
 enum {
+	FIRST_datacenter = PLACE_datacenter_tags,
+	FIRST_folder = PLACE_folder_tags,
 	FIRST_cluster = PLACE_cluster_drs_enabled,
 	FIRST_host = PLACE_host_uuid,
 	FIRST_pool = PLACE_pool_is_root,
@@ -44,6 +48,8 @@ enum {
 	FIRST_drs_group = PLACE_drs_group_type,
 	FIRST_alarm_def = PLACE_alarm_def_entity,
 	FIRST_alarm = PLACE_alarm_definition,
+	FIRST_category = PLACE_category_cardinality,
+	FIRST_tag = PLACE_tag_description,
 };
 
 #define STR  .type = FIELD_STR
@@ -86,6 +92,8 @@ static const struct field common_fields[] = {
 static const struct kind_range {
 	unsigned first, end;
 } ranges[KIND_COUNT_] = {
+	[KIND_DATACENTER] = { FIRST_datacenter, FIRST_folder },
+	[KIND_FOLDER] = { FIRST_folder, FIRST_cluster },
 	[KIND_CLUSTER] = { FIRST_cluster, FIRST_host },
 	[KIND_HOST] = { FIRST_host, FIRST_pool },
 	[KIND_POOL] = { FIRST_pool, FIRST_vm },
@@ -101,7 +109,9 @@ static const struct kind_range {
 	[KIND_REC] = { FIRST_rec, FIRST_drs_group },
 	[KIND_GROUP] = { FIRST_drs_group, FIRST_alarm_def },
 	[KIND_ALARMDEF] = { FIRST_alarm_def, FIRST_alarm },
-	[KIND_ALARM] = { FIRST_alarm, PLACE_alarm_due + 1 },
+	[KIND_ALARM] = { FIRST_alarm, FIRST_category },
+	[KIND_CATEGORY] = { FIRST_category, FIRST_tag },
+	[KIND_TAG] = { FIRST_tag, PLACE_tag_description + 1 },
 };
 
 const struct field *

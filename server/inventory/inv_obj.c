@@ -3,8 +3,10 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "server/inventory/inv_alarm.h"
+#include "server/inventory/inv_custspec.h"
 #include "server/inventory/inv_drs.h"
 #include "server/inventory/inv_int.h"
+#include "server/inventory/inv_tag.h"
 
 #define OBJ_MAGIC 0x6f626a00u
 
@@ -27,6 +29,8 @@ static const size_t sizes[KIND_COUNT_] = {
 	[KIND_GROUP] = sizeof(struct drs_group),
 	[KIND_ALARMDEF] = sizeof(struct alarm_def),
 	[KIND_ALARM] = sizeof(struct alarm),
+	[KIND_CATEGORY] = sizeof(struct category),
+	[KIND_TAG] = sizeof(struct tag),
 };
 
 size_t

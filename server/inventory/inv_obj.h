@@ -33,13 +33,15 @@ struct obj {
 	size_t n_kids;
 };
 
-/* Kinds that are nothing more. */
+/* Kinds that are hardly more. */
 struct datacenter {
 	struct obj o;
+	struct id_list tags;
 };
 
 struct folder { /* parent: datacenter or folder */
 	struct obj o;
+	struct id_list tags;
 };
 
 /* Give a text field of a txn's copy another value; "" and NULL are null. */

@@ -120,6 +120,14 @@ gives_up(const struct txn *t, const struct obj *holder)
 	       !obj_id_is(now->parent, holder->parent);
 }
 
+static void
+take_key(struct txn *t, struct str *key)
+{
+	map_put_str(t->inv->reserved, str_cstr(key), t);
+	t->keys = xreallocarray(t->keys, t->n_keys + 1, sizeof(*t->keys));
+	t->keys[t->n_keys++] = str_take(key);
+}
+
 static int
 reserve_name(
     struct txn *t, enum obj_kind kind, obj_id parent, const char *name, struct err *e)
@@ -138,9 +146,25 @@ reserve_name(
 		    name);
 	if (other)
 		return 0;
-	map_put_str(t->inv->reserved, str_cstr(&key), t);
-	t->keys = xreallocarray(t->keys, t->n_keys + 1, sizeof(*t->keys));
-	t->keys[t->n_keys++] = str_take(&key);
+	take_key(t, &key);
+	return 0;
+}
+
+int
+txn_claim(struct txn *t, obj_id id, const char *list, struct err *e)
+{
+	AUTO(str) struct str key = STR_INIT;
+	char text[OBJ_ID_TEXT];
+
+	/* No kind of names: they begin with a kind's prefix. */
+	str_addf(&key, "list/%s/%s", obj_id_text(id, text), list);
+	const struct txn *other = map_get_str(t->inv->reserved, str_cstr(&key));
+	if (other && other != t)
+		return err_set(e, ERR_BUSY,
+		    "%s of %s \"%s\" are being changed at this moment", list,
+		    kind_word(obj_id_kind(id)), name_of(t, id));
+	if (!other)
+		take_key(t, &key);
 	return 0;
 }
 
@@ -172,6 +196,16 @@ raise_arriving(struct txn *t, obj_id parent)
 	++*n;
 	t->arrivals = xreallocarray(t->arrivals, t->n_arrivals + 1, sizeof(parent));
 	t->arrivals[t->n_arrivals++] = parent;
+}
+
+int
+txn_hold(struct txn *t, obj_id id, struct err *e)
+{
+	int rc = check_parent(t, id, e);
+
+	if (!rc)
+		raise_arriving(t, id);
+	return rc;
 }
 
 int

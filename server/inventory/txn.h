@@ -39,6 +39,14 @@ void id_list_drop(struct id_list *l, obj_id id);
 int txn_rename(struct txn *t, obj_id id, obj_id parent, const char *name,
     struct err *e) WARN_UNUSED;
 void txn_del(struct txn *t, obj_id id);
+/*
+ * Have a list of an object (a word of ours, "tags") to oneself until the txn ends, from
+ * before it is read: lists are written whole, so that of two who add to one at the same
+ * moment the first would be forgotten. ERR_BUSY if another txn has it.
+ */
+int txn_claim(struct txn *t, obj_id id, const char *list, struct err *e) WARN_UNUSED;
+/* No other txn can delete it until this one ends; fails when one is about to. */
+int txn_hold(struct txn *t, obj_id id, struct err *e) WARN_UNUSED;
 
 /* Post an event with the objects' state of this txn (server/event/event.h). */
 void txn_event(struct txn *t, enum event_code code, obj_id entity, obj_id task,

@@ -80,10 +80,11 @@ static void
 add_built_in(void)
 {
 	static const struct op_def *const built_in[] = { op_place_defs, op_pool_defs,
-		op_rule_defs, op_network_defs, op_datastore_defs, op_datastore_scan_defs,
-		op_host_defs, op_vm_start_defs, op_vm_power_defs, op_vm_update_defs,
-		op_vm_device_defs, op_vm_delete_defs, op_snapshot_defs,
-		op_snapshot_revert_defs, op_user_defs };
+		op_rule_defs, op_tag_defs, op_network_defs, op_datastore_defs,
+		op_datastore_scan_defs, op_host_defs, op_vm_start_defs,
+		op_vm_power_defs, op_vm_update_defs, op_vm_device_defs,
+		op_vm_delete_defs, op_snapshot_defs, op_snapshot_revert_defs,
+		op_user_defs };
 
 	for (size_t i = 0; i < ARRAY_SIZE(built_in); i++)
 		add_defs(built_in[i]);

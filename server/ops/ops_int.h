@@ -44,6 +44,7 @@ struct ops {
 extern const struct op_def op_place_defs[];
 extern const struct op_def op_pool_defs[];
 extern const struct op_def op_rule_defs[];
+extern const struct op_def op_tag_defs[];
 extern const struct op_def op_network_defs[];
 extern const struct op_def op_datastore_defs[];
 extern const struct op_def op_datastore_scan_defs[];

@@ -3,6 +3,7 @@
  */
 #pragma once
 #include "base/arena.h"
+#include "server/inventory/inv_custspec.h"
 #include "server/ops/container_conf.h"
 #include "server/ops/vm_step.h"
 #include "server/template/customize.h"

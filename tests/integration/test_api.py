@@ -206,6 +206,24 @@ def test_lists_filter_sort_and_page(lab: Lab) -> None:
     refused("invalid", "after", api.get, "/folders?after=vm-1")
 
 
+def test_tags_are_given_found_and_taken(lab: Lab, people: dict[str, Api]) -> None:
+    api, operator = lab.api(), people["operator"]
+    category = api.call("POST", "/categories", {"name": "Environment"})
+    assert category["cardinality"] == "single"
+    prod, test = (api.call("POST", "/tags", {"name": name, "category": category["id"]}) for name in ("prod", "test"))
+    host, dc = lab.all("hosts")[0]["id"], lab.all("datacenters")[0]["id"]
+    operator.call("POST", f"/tags/{prod['id']}/assign", {"objects": [host, dc]})
+    refused("bad_state", '"prod" already', operator.call, "POST", f"/tags/{test['id']}/assign", {"objects": [host]})
+    refused("denied", "administrator", operator.call, "DELETE", f"/tags/{prod['id']}")
+    assert [o["tags"] for o in api.get("/hosts?q=tag:Environment/prod")["items"]] == [[prod["id"]]]
+    assert [o["id"] for o in api.get("/datacenters?q=tag:prod")["items"]] == [dc]
+    operator.call("POST", f"/tags/{prod['id']}/unassign", {"objects": [dc]})
+    api.call("DELETE", f"/categories/{category['id']}")
+    assert api.get(f"/hosts/{host}")["tags"] == [] and api.get("/tags")["total"] == 0
+    newest = api.get("/events?limit=10")["items"]
+    assert any("2 tags and 1 assignments" in event["message"] for event in newest)
+
+
 @pytest.mark.parametrize("path", ["/events", "/audit"])
 def test_what_only_grows_is_paged(lab: Lab, path: str) -> None:
     api = lab.api()

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "server/inventory/inv_custspec.h"
 #include "server/inventory/inv_json.h"
 #include "tests/lib/deploy_bed.h"
 
