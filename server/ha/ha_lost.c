@@ -35,6 +35,22 @@ is_fresh(const struct ha_node *n, const struct ha_run *run, const struct ha_gues
 	       n->h.heard_ms >= g->busy_ms + SETTLE_MS;
 }
 
+/*
+ * A start that failed left it nowhere: its host has told all that it has, and this is
+ * not among it.  The leader that ordered it remembers; whoever leads after it has only
+ * this to go by.
+ */
+static bool
+is_nowhere(const struct ha_node *n, const struct vm *vm, const struct ha_run *run,
+    const struct ha_guest *g)
+{
+	bool has_none =
+	    !run || (!run->alive && run->phase == DROVER__RUN_PHASE__RUN_NONE);
+
+	return n->said && has_none && vm->power_state == POWER_UNKNOWN &&
+	       (!g || n->h.heard_ms >= g->busy_ms + SETTLE_MS);
+}
+
 bool
 ha_is_lost(const struct ha *ha, const struct vm *vm)
 {
@@ -51,6 +67,8 @@ ha_is_lost(const struct ha *ha, const struct vm *vm)
 	if (vm->ha_inc < row->ha_inc)
 		return true;
 	if (run && ha_is_reaped(vm, run) && is_fresh(n, run, g))
+		return true;
+	if (n && is_nowhere(n, vm, run, g))
 		return true;
 	return g && g->retrieved;
 }

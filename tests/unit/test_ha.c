@@ -523,6 +523,31 @@ the_next_leader_goes_on(void **state)
 	hp_free(p);
 }
 
+/* What failed the leader before knew; the next one sees only that it runs nowhere. */
+static void
+the_next_leader_tries_again_what_had_failed(void **state)
+{
+	struct ha_play *p = hp_new(3);
+	obj_id a = lab_vm(p->l, "a", true);
+
+	hp_seconds(p, 2);
+	unsigned lost = hp_host_of(p, a);
+	hp_kill(p, lost);
+	for (unsigned i = 0; i < 3; i++)
+		agent_fake_fail_next(p->l->agent[i], ERR_IO, "read-only file system");
+	for (unsigned i = 0; i < 60 && lab_power(p->l, a) != POWER_UNKNOWN; i++)
+		hp_second(p);
+	assert_int_equal(lab_power(p->l, a), POWER_UNKNOWN);
+	hp_crash(p);
+	for (unsigned i = 0; i < 3; i++) {
+		if (i != lost)
+			agent_fake_dial(p->l->agent[i], p->l->hosts);
+	}
+	hp_seconds(p, 60);
+	hp_assert_once(p, a);
+	hp_free(p);
+}
+
 static void
 a_leader_that_hears_nobody_yet_fences_nobody(void **state)
 {
@@ -592,6 +617,7 @@ main(void)
 		cmocka_unit_test(others_wait_for_the_application_of_the_first),
 		cmocka_unit_test(one_that_shut_itself_down_stays_down),
 		cmocka_unit_test(the_next_leader_goes_on),
+		cmocka_unit_test(the_next_leader_tries_again_what_had_failed),
 		cmocka_unit_test(a_leader_that_hears_nobody_yet_fences_nobody),
 		cmocka_unit_test(an_operator_may_say_that_a_host_is_dead),
 	};
