@@ -38,7 +38,7 @@ def remove(lab: Lab, vm_id: str) -> None:
 class Service:
     """A connection to the machine's own TCP service."""
 
-    def __init__(self, address: str, seconds: float = 60) -> None:
+    def __init__(self, address: str, seconds: float = 180) -> None:
         self.address = address
 
         def connect() -> Any:
