@@ -10,7 +10,7 @@
 struct wish {
 	enum obj_kind kind;
 	bool only_containers;
-	struct val names, ids, places;
+	struct val names, ids, places, tags;
 	bool *hit; /* of each name: has it been found */
 };
 
@@ -160,18 +160,25 @@ report_missing(struct stage *st, const struct wish *w)
 	return rc;
 }
 
-/* One plain name: the server need not send all others. */
+/* One plain name, or tags: the server need not send all others. */
 static char *
 query_of(const struct wish *w)
 {
 	const char *name =
 	    val_count(w->names) == 1 ? val_at(w->names, 0).text->s : NULL;
+	struct str b = STR_INIT;
 	obj_id id;
 
-	if (!name || obj_id_parse(name, KIND_NONE, &id, NULL) == 0 ||
-	    !name_is_file_safe(name) || w->kind == KIND_TASK || val_count(w->places))
-		return NULL;
-	return xasprintf("?q=name:%s", name);
+	if (name && obj_id_parse(name, KIND_NONE, &id, NULL) != 0 &&
+	    name_is_file_safe(name) && w->kind != KIND_TASK && !val_count(w->places))
+		str_addf(&b, "?q=name:%s", name);
+	for (size_t i = 0; i < val_count(w->tags); i++)
+		str_addf(&b, "%s%s",
+		    i       ? "%7C"
+		    : b.len ? "%20tag:"
+			    : "?q=tag:",
+		    record_id(val_at(w->tags, i)));
+	return b.len ? str_take(&b) : NULL;
 }
 
 static enum run
@@ -231,9 +238,26 @@ put_listed(struct stage *st, struct wish *w, struct val datastores)
 	return p.rc;
 }
 
+#define TAGS_ASKED 64 /* of one Get- */
+
 #define PLACES                                                         \
 	(KIND_BIT(DATACENTER) | KIND_BIT(FOLDER) | KIND_BIT(CLUSTER) | \
 	    KIND_BIT(HOST) | KIND_BIT(POOL) | KIND_BIT(VM) | KIND_BIT(DATASTORE))
+
+/* Objects that have one of the tags -Tag names; *ret_any is false if it names none. */
+static enum run
+read_tags(struct stage *st, struct wish *w, bool *ret_any)
+{
+	struct val given = 1u << w->kind & TAGGED ? get_arg(st, "Tag") : VAL_NONE;
+	enum run rc = resolve(st, given, KIND_BIT(TAG), &w->tags);
+
+	if (rc == RUN_OK && val_count(w->tags) > TAGS_ASKED)
+		rc = throw_new(st->sh, st->node, ERR_INVALID,
+		    "-Tag: fits %zu tags, at most %d may be asked for",
+		    val_count(w->tags), TAGS_ASKED);
+	*ret_any = !val_count(given) || val_count(w->tags);
+	return rc;
+}
 
 static enum run
 inventory_process(struct stage *st, struct val v)
@@ -257,16 +281,21 @@ inventory_process(struct stage *st, struct val v)
 	if (val_count(w.ids))
 		return put_by_id(st, &w);
 	given = has_store ? get_arg(st, "Datastore") : VAL_NONE;
-	rc = resolve(st, places, PLACES, &w.places);
+	rc = resolve(st, places, w.kind == KIND_TAG ? KIND_BIT(CATEGORY) : PLACES,
+	    &w.places);
 	if (rc != RUN_OK)
 		return rc;
 	/* What was asked for does not exist: that is not "everything". */
-	bool nowhere = val_count(places) && !val_count(w.places);
+	bool nowhere = val_count(places) && !val_count(w.places), any_tag = true;
 	if (!nowhere)
+		rc = read_tags(st, &w, &any_tag);
+	nowhere = nowhere || !any_tag;
+	if (rc == RUN_OK && !nowhere)
 		rc = resolve(st, given, KIND_BIT(DATASTORE), &stores);
 	if (rc == RUN_OK && !nowhere && !(val_count(given) && !val_count(stores)))
 		rc = put_listed(st, &w, stores);
 	val_free(stores);
+	val_free(w.tags);
 	val_free(w.places);
 	return rc;
 }

@@ -226,6 +226,10 @@ type_of(enum obj_kind kind)
 		return "DrsRecommendation";
 	case KIND_GROUP:
 		return "DrsClusterGroup";
+	case KIND_CATEGORY:
+		return "TagCategory";
+	case KIND_TAG:
+		return "Tag";
 	case KIND_ALARMDEF:
 		return "AlarmDefinition";
 	case KIND_ALARM:
@@ -262,6 +266,21 @@ compare_ids(const void *a, const void *b)
 	return n != m ? (n < m ? -1 : 1) : strcmp(x->id, y->id);
 }
 
+/* A tag is also called "Category/Name". */
+static bool
+fits_name(const struct site *s, const struct known *k, const char *pattern)
+{
+	const struct known *up;
+
+	if (wild_match(pattern, k->name))
+		return true;
+	if (kind_of(k->id) != KIND_TAG || !k->parent || !strchr(pattern, '/'))
+		return false;
+	up = map_get_str(s->known, k->parent);
+	AUTO_FREE char *path = xasprintf("%s/%s", up ? up->name : "", k->name);
+	return wild_match(pattern, path);
+}
+
 /* References to all known objects of the kinds whose name fits, in order of their ids.
  */
 static size_t
@@ -272,7 +291,7 @@ add_named(struct shell *sh, const char *pattern, unsigned kinds, struct items *l
 
 	MAP_EACH(sh->site->known, it) {
 		const struct known *k = it.value;
-		if (kinds & 1u << kind_of(k->id) && wild_match(pattern, k->name))
+		if (kinds & 1u << kind_of(k->id) && fits_name(sh->site, k, pattern))
 			hits[n++] = k;
 	}
 	qsort(hits, n, sizeof(struct known *), compare_ids);
@@ -287,6 +306,8 @@ fetch_kinds(struct shell *sh, unsigned kinds, struct err *e)
 {
 	bool one = !(kinds & (kinds - 1));
 
+	if (kinds & KIND_BIT(TAG))
+		kinds |= KIND_BIT(CATEGORY); /* for fits_name */
 	for (unsigned k = 1; k < KIND_COUNT_; k++) {
 		if (!(kinds & 1u << k) || fetch_kind(sh, (enum obj_kind)k, e) == 0)
 			continue;
@@ -323,7 +344,7 @@ name_is_known(struct shell *sh, struct val name, unsigned kinds)
 		return true;
 	MAP_EACH(sh->site->known, it) {
 		const struct known *k = it.value;
-		if (kinds & 1u << kind_of(k->id) && wild_match(s, k->name))
+		if (kinds & 1u << kind_of(k->id) && fits_name(sh->site, k, s))
 			return true;
 	}
 	return false;

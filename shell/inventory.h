@@ -12,6 +12,11 @@
 #include "shell/rest.h"
 
 #define KIND_BIT(k) (1u << KIND_##k)
+/* What may have tags. */
+#define TAGGED                                                                    \
+	(KIND_BIT(DATACENTER) | KIND_BIT(FOLDER) | KIND_BIT(CLUSTER) |            \
+	    KIND_BIT(HOST) | KIND_BIT(POOL) | KIND_BIT(VM) | KIND_BIT(TEMPLATE) | \
+	    KIND_BIT(DATASTORE) | KIND_BIT(NETWORK))
 
 struct known {
 	char *id, *name, *parent; /* parent may be NULL */

@@ -24,6 +24,7 @@ PLURAL = {
     "vms": "vm", "templates": "template", "datastores": "datastore", "networks": "network",
     "tasks": "task", "users": "user", "snapshots": "snap", "custspecs": "custspec",
     "rules": "rule", "recommendations": "rec", "groups": "group",
+    "categories": "category", "tags": "tag",
 }
 # What each creation takes: required, then optional fields.
 FIELDS = {
@@ -43,6 +44,8 @@ FIELDS = {
     "custspecs": (["name"], ["host_name", "domain", "address_mode", "dns", "ssh_keys", "user_name", "user_data",
                              "notes"]),
     "users": (["name", "password"], ["role"]),
+    "categories": (["name"], ["cardinality", "description"]),
+    "tags": (["name", "category"], ["description"]),
 }
 HA_CLUSTER = ("ha_enabled", "ha_admission", "ha_failover_level", "ha_cpu_percent", "ha_memory_percent", "ha_slot_cpu_mhz",
               "ha_slot_memory_mb", "ha_failover_hosts", "ha_degradation_percent", "ha_restart_priority", "ha_gate",
@@ -122,6 +125,12 @@ class World:
             {"name": "processes", "unit": "count", "current": 5, "peak": 0, "limit": 0, "failures": 0}]
         self.vm("vm-2", "db-01", "dc-1", "host-2", "powered_off", 4, 8192)
         self.vm("vm-3", "web-02", "folder-1", "host-2", "powered_off", 1, 192)
+        for i, name in ((1, "Environment"), (2, "Use")):
+            self.add(f"category-{i}", name, None, cardinality="single", description=None)
+            self.add(f"tag-{i}", "prod", f"category-{i}", description=None)
+        self.add("tag-3", "test", "category-1", description="may stop")
+        for oid, tags in (("vm-1", ["tag-1"]), ("vm-2", ["tag-2"]), ("vm-3", ["tag-3", "tag-2"]), ("host-1", ["tag-1"])):
+            self.objects[oid]["tags"] = tags
         self.add("user-1", "admin", None, role="administrator", enabled=True, last_login=TIME)
         self.add("task-1", "vm.start", None, op="vm.start", entity="vm-1", entity_name="web-01", state="success",
                  step=None, progress=100, user_name="admin", started_at=TIME, finished_at=TIME)
@@ -182,6 +191,14 @@ def wild(pattern: str, s: str) -> bool:
     return re.fullmatch(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), s, re.I) is not None
 
 
+def fits(term: str, o: dict) -> bool:
+    """The two fields of the server's filters that the shell asks for."""
+    field, _, value = term.partition(":")
+    if field == "tag":
+        return any(wild(v, tag) for v in value.split("|") for tag in o.get("tags", []))
+    return field != "name" or wild(value, o["name"])
+
+
 def is_wanted(event: dict, q: dict) -> bool:
     ms = datetime.datetime.fromisoformat(event["time"]).timestamp() * 1000
     types = q.get("types", "*").split(",")
@@ -203,8 +220,7 @@ class Api:
 
     def listing(self, plural: str, q: dict) -> tuple[int, dict]:
         items = [shown(o) for o in self.w.objects.values() if o["id"].rsplit("-", 1)[0] == PLURAL[plural]]
-        if q.get("q", "").startswith("name:"):
-            items = [o for o in items if wild(q["q"][5:], o["name"])]
+        items = [o for o in items if all(fits(term, o) for term in q.get("q", "").split())]
         offset, limit = int(q.get("offset", 0)), int(q.get("limit", 200))
         limit = min(limit, self.w.page)
         more = offset + limit < len(items)
@@ -222,9 +238,11 @@ class Api:
         if not name or "/" in name or len(name) > 80:
             raise Refused(400, "invalid", f'{PLURAL[plural]} name "{name[:40]}" is not allowed')
         parent = body.get("parent") or body.get("datacenter") or (None if plural == "datacenters" else "dc-1")
-        if any(o["name"] == name and o["kind"] == PLURAL[plural] for o in self.w.objects.values()):
+        if plural == "tags":
+            parent = body["category"]
+        if any(o["name"] == name and o["kind"] == PLURAL[plural] and (plural != "tags" or o["parent"] == parent) for o in self.w.objects.values()):
             raise Refused(409, "exists", f'{PLURAL[plural]} "{name}" exists')
-        for key in ("template", "host", "pool", "cluster", "datastore", "network", "parent", "datacenter"):
+        for key in ("template", "host", "pool", "cluster", "datastore", "network", "parent", "datacenter", "category"):
             if key in body:
                 self.need(body[key])
         oid = self.w.new_id(PLURAL[plural])
@@ -244,7 +262,7 @@ class Api:
                               f'no host can take "{name}": memory {o["memory_mb"]} MB asked, 28672 MB free on esx1')
         else:
             o = self.w.add(oid, name, parent, **{k: v for k, v in body.items()
-                                                 if k not in ("name", "parent", "password", "datacenter")})
+                                                 if k not in ("name", "parent", "password", "datacenter", "category")})
         if plural in TASKS:
             error = f'io:"{name}" could not be made: disk full' if name.startswith("fail") else None
             t = self.w.task(f"{PLURAL[plural]}.create", o, FOREVER if name.startswith("slow") else 2, error)
@@ -256,6 +274,7 @@ class Api:
         known = {"vm": ["name", "notes", "num_cpu", "memory_mb", "parent", "pool", *RESOURCES, *HA_GUEST, *settings],
                  "cluster": ["name", "drs_enabled", "drs_automation_level", *HA_CLUSTER],
                  "user": ["role", "password", "enabled"],
+                 "category": ["name", "cardinality", "description"], "tag": ["name", "description"],
                  "custspec": ["name", *FIELDS["custspecs"][1]]}
         check(body, [], known.get(o["kind"], ["name"]))
         o.update({k: None if v == "cluster" else v for k, v in body.items() if k != "password"})
@@ -268,12 +287,27 @@ class Api:
     def delete(self, o: dict) -> tuple[int, dict]:
         if o["kind"] == "vm" and o["power_state"] != "powered_off":
             raise Refused(409, "bad_state", f'vm "{o["name"]}" is on; stop it first')
+        if o["kind"] == "category":
+            for tag in [x for x in self.w.objects.values() if x.get("parent") == o["id"]]:
+                self.delete(tag)
+        for x in self.w.objects.values():
+            if o["id"] in x.get("tags", []):
+                x["tags"] = [tag for tag in x["tags"] if tag != o["id"]]
         if any(x.get("parent") == o["id"] for x in self.w.objects.values()):
             raise Refused(409, "bad_state", f'{o["kind"]} "{o["name"]}" is not empty')
         del self.w.objects[o["id"]]
         if o["kind"] in ("vm", "datastore", "template", "snap"):
             return 202, {"task": shown(self.w.task(f'{o["kind"]}.delete', o, 1)), "object": o["id"]}
         return 200, {}
+
+    def tag(self, tag: dict, verb: str, body: dict) -> tuple[int, dict]:
+        check(body, ["objects"], [])
+        for o in (self.need(oid) for oid in body["objects"]):
+            siblings = [self.need(t) for t in o.get("tags", []) if t != tag["id"]]
+            if verb == "assign" and any(t["parent"] == tag["parent"] for t in siblings):
+                raise Refused(409, "bad_state", f'{o["kind"]} "{o["name"]}" has a tag of that category already')
+            o["tags"] = [t["id"] for t in siblings] + ([tag["id"]] if verb == "assign" else [])
+        return 201, shown(tag)
 
     def power(self, o: dict, verb: str, body: dict) -> tuple[int, dict]:
         check(body, [], {"start": ["host"], "stop": ["mode", "timeout_s"], "restart": ["mode", "timeout_s"],
@@ -465,6 +499,8 @@ class Api:
                 return self.patch(self.need(oid), body)
             case ("DELETE", plural, oid) if plural in PLURAL:
                 return self.delete(self.need(oid))
+            case ("POST", "tags", oid, "assign" | "unassign" as verb):
+                return self.tag(self.need(oid), verb, body)
             case ("POST", "vms", oid, "migrate"):
                 return self.migrate(self.need(oid), body)
             case ("POST", "vms", oid, "migrate-check"):
