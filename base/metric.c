@@ -1,5 +1,6 @@
 #include "base/metric.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -39,6 +40,12 @@ static const struct metric metrics[METRIC_MAX] = {
 #undef METRIC
 #undef METRIC_UNIT
 
+#define METRIC_INSTANCE(e, objs) [METRIC_##e] = (objs),
+static const uint8_t of_instances[METRIC_MAX] = {
+#include "base/metric_instance.def"
+};
+#undef METRIC_INSTANCE
+
 const struct metric *
 metric_at(uint32_t number)
 {
@@ -65,6 +72,26 @@ metric_find(const char *name)
 			return m;
 	}
 	return NULL;
+}
+
+bool
+metric_has_instances(const struct metric *m, unsigned objects)
+{
+	return of_instances[m->number] & objects;
+}
+
+bool
+metric_instance_valid(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (!n || n >= METRIC_INSTANCE_TEXT)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (!isalnum((unsigned char)name[i]) && !strchr("-_.:@", name[i]))
+			return false;
+	}
+	return true;
 }
 
 size_t

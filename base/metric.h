@@ -13,6 +13,10 @@
 #define METRIC_SCALE 1000u /* of what travels */
 #define METRIC_MAX   64u   /* numbers are below it */
 
+/* Instances are cores, cards and disks of an object, by name: "cpu0", "nic-0". */
+#define METRIC_INSTANCES_MAX 256u /* of one object */
+#define METRIC_INSTANCE_TEXT 32u  /* room for a name */
+
 #define METRIC_UNIT(...)
 #define METRIC(e, number, ...) METRIC_##e = (number),
 
@@ -52,6 +56,10 @@ const struct metric *metric_at(uint32_t number);
 const struct metric *metric_find(const char *name); /* case ignored */
 /* In order of their numbers; NULL at the end.  Start with NULL. */
 const struct metric *metric_next(const struct metric *m);
+/* It is also known of instances of that kind of object. */
+bool metric_has_instances(const struct metric *m, unsigned objects);
+/* May be the name of one: 1 to 31 letters, digits and any of "-_.:@". */
+bool metric_instance_valid(const char *name);
 /* Those of a kind of object (METRIC_OF_…), in order; returns how many. */
 size_t metrics_of(unsigned objects, uint8_t ret_numbers[METRIC_MAX]);
 /* Add up to three names that are written much as name is: "a, b"; "" if none is. */

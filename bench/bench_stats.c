@@ -459,8 +459,12 @@ question(struct bench *b, const char *name, uint64_t back_s)
 	double took[QUERIES], cpu = cpu_s(RUSAGE_SELF);
 
 	for (unsigned i = 0; i < QUERIES; i++) {
-		const struct stat_ask q = { &b->vm_ids[i], 1, &counter, 1,
-			{ .start_s = clock_wall_ms(b->clock) / 1000 - back_s } };
+		const struct stat_ask q = { .ids = &b->vm_ids[i],
+			.n_ids = 1,
+			.counters = &counter,
+			.n_counters = 1,
+			.want = { .start_s =
+				      clock_wall_ms(b->clock) / 1000 - back_s } };
 		bool done = false;
 		double began = now_s();
 

@@ -37,6 +37,18 @@ stat_add_counters(struct stage *st, struct str *q)
 	}
 }
 
+/* Nothing: the objects as a whole. */
+static void
+add_instances(struct stage *st, struct str *q)
+{
+	struct val names = get_arg(st, "Instance");
+
+	for (size_t i = 0; i < val_count(names); i++) {
+		str_add(q, i ? "," : "&instance=");
+		url_add(q, val_at(names, i).text->s);
+	}
+}
+
 /* Nothing: what everybody looks at. */
 static void
 add_groups(struct stage *st, struct str *q)
@@ -160,6 +172,7 @@ put_stats(struct stage *st, struct val entity)
 	str_addf(&q, "/api/v1/stats?objects=%s", record_id(entity));
 	stat_add_counters(st, &q);
 	add_groups(st, &q);
+	add_instances(st, &q);
 	stat_add_range(st, &q);
 	rc = get_switch(st, "Realtime") ? RUN_OK : stat_add_interval(st, &q);
 	if (rc != RUN_OK)

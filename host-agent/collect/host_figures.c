@@ -23,20 +23,26 @@ read_file(const char *root, const char *path, struct str *out)
 }
 
 static void
-read_cpu(const char *root, struct figures *f)
+put_cpu(struct figures *f, const struct proc_cpu *c)
 {
 	uint64_t tick_us = 1000000u / (uint64_t)sysconf(_SC_CLK_TCK);
+
+	f->v[FIG_CPU_US] = c->busy * tick_us;
+	f->v[FIG_CPU_USER_US] = c->user * tick_us;
+	f->v[FIG_CPU_SYSTEM_US] = c->system * tick_us;
+	f->v[FIG_CPU_IOWAIT_US] = c->iowait * tick_us;
+	f->v[FIG_CPU_STEAL_US] = c->steal * tick_us;
+}
+
+static void
+read_cpu(const char *root, struct figures *f)
+{
 	AUTO(str) struct str text = STR_INIT;
 	struct proc_cpu c;
 
-	if (read_file(root, "/proc/stat", &text) ||
-	    proc_parse_cpu(str_cstr(&text), &c, NULL))
-		return;
-	f->v[FIG_CPU_US] = c.busy * tick_us;
-	f->v[FIG_CPU_USER_US] = c.user * tick_us;
-	f->v[FIG_CPU_SYSTEM_US] = c.system * tick_us;
-	f->v[FIG_CPU_IOWAIT_US] = c.iowait * tick_us;
-	f->v[FIG_CPU_STEAL_US] = c.steal * tick_us;
+	if (!read_file(root, "/proc/stat", &text) &&
+	    !proc_parse_cpu(str_cstr(&text), &c, NULL))
+		put_cpu(f, &c);
 }
 
 static void
@@ -80,24 +86,32 @@ read_ages(const char *root, struct figures *f)
 }
 
 static void
+add_card(struct figures *f, const struct net_dev *card)
+{
+	figures_add(f, FIG_NET_IN_BYTES, card->in_bytes);
+	figures_add(f, FIG_NET_OUT_BYTES, card->out_bytes);
+	figures_add(f, FIG_NET_IN_DROPPED, card->in_dropped);
+	figures_add(f, FIG_NET_OUT_DROPPED, card->out_dropped);
+}
+
+static void
+add_disk(struct figures *f, const struct disk_io *disk)
+{
+	figures_add(f, FIG_DISK_READ_BYTES, disk->read_bytes);
+	figures_add(f, FIG_DISK_WRITTEN_BYTES, disk->written_bytes);
+	figures_add(f, FIG_DISK_READS, disk->reads);
+	figures_add(f, FIG_DISK_WRITES, disk->writes);
+}
+
+static void
 add_devices(const char *root, const struct host_devices *d, struct figures *f)
 {
 	for (size_t i = 0; i < d->n_links; i++) {
-		const struct net_dev *k = &d->links[i];
-
-		if (!card_is_real(root, k->name))
-			continue;
-		figures_add(f, FIG_NET_IN_BYTES, k->in_bytes);
-		figures_add(f, FIG_NET_OUT_BYTES, k->out_bytes);
-		figures_add(f, FIG_NET_IN_DROPPED, k->in_dropped);
-		figures_add(f, FIG_NET_OUT_DROPPED, k->out_dropped);
+		if (card_is_real(root, d->links[i].name))
+			add_card(f, &d->links[i]);
 	}
-	for (size_t i = 0; i < d->n_disks; i++) {
-		figures_add(f, FIG_DISK_READ_BYTES, d->disks[i].read_bytes);
-		figures_add(f, FIG_DISK_WRITTEN_BYTES, d->disks[i].written_bytes);
-		figures_add(f, FIG_DISK_READS, d->disks[i].reads);
-		figures_add(f, FIG_DISK_WRITES, d->disks[i].writes);
-	}
+	for (size_t i = 0; i < d->n_disks; i++)
+		add_disk(f, &d->disks[i]);
 }
 
 void
@@ -119,4 +133,50 @@ host_figures_read(const char *root, const struct col_share *share,
 	read_stalls(root, "/proc/pressure/memory", FIG_MEM_STALLED_US, ret_f);
 	read_stalls(root, "/proc/pressure/io", FIG_DISK_STALLED_US, ret_f);
 	add_devices(root, d, ret_f);
+}
+
+static void
+tell_cores(const char *root, const struct figures *whole,
+    void (*fn)(void *arg, const char *name, const struct figures *f), void *arg)
+{
+	AUTO(str) struct str text = STR_INIT;
+	const char *at;
+	struct proc_cpu c;
+	unsigned core;
+
+	if (read_file(root, "/proc/stat", &text))
+		return;
+	at = str_cstr(&text);
+	while (proc_parse_core(&at, &core, &c)) {
+		char name[METRIC_INSTANCE_TEXT];
+		struct figures f;
+
+		figures_init_instance(&f, whole);
+		f.cpus = 1;
+		put_cpu(&f, &c);
+		snprintf(name, sizeof(name), "cpu%u", core);
+		fn(arg, name, &f);
+	}
+}
+
+void
+host_figures_instances(const char *root, const struct host_devices *d,
+    const struct figures *whole,
+    void (*fn)(void *arg, const char *name, const struct figures *f), void *arg)
+{
+	struct figures f;
+
+	for (size_t i = 0; i < d->n_links; i++) {
+		if (!card_is_real(root, d->links[i].name))
+			continue;
+		figures_init_instance(&f, whole);
+		add_card(&f, &d->links[i]);
+		fn(arg, d->links[i].name, &f);
+	}
+	for (size_t i = 0; i < d->n_disks; i++) {
+		figures_init_instance(&f, whole);
+		add_disk(&f, &d->disks[i]);
+		fn(arg, d->disks[i].name, &f);
+	}
+	tell_cores(root, whole, fn, arg);
 }

@@ -16,3 +16,8 @@ struct host_devices;
  */
 void host_figures_read(const char *root, const struct col_share *share,
     const struct host_devices *d, struct figures *ret_f);
+/* Each card, disk and core of a host that is a whole machine, by the kernel's name;
+ * whole: what was read of it. */
+void host_figures_instances(const char *root, const struct host_devices *d,
+    const struct figures *whole,
+    void (*fn)(void *arg, const char *name, const struct figures *f), void *arg);

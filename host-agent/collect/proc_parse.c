@@ -55,15 +55,15 @@ find_line(const char *text, const char *key)
 	return NULL;
 }
 
-int
-proc_parse_cpu(const char *stat, struct proc_cpu *ret, struct err *e)
+/* The times behind a line's name. */
+static int
+take_times(const char **p, struct proc_cpu *ret, struct err *e)
 {
-	const char *p = find_line(stat, "cpu ");
 	struct proc_cpu c = { 0 };
 	uint64_t v[CPU_FIELDS] = { 0 };
 	int i;
 
-	for (i = 0; p && i < CPU_FIELDS && take_u64(&p, &v[i]); i++) {
+	for (i = 0; i < CPU_FIELDS && take_u64(p, &v[i]); i++) {
 		if (__builtin_add_overflow(c.total, v[i], &c.total))
 			return err_set(e, ERR_CORRUPT, "stat: cpu times overflow");
 		if (i != CPU_IDLE && i != CPU_IOWAIT)
@@ -71,16 +71,53 @@ proc_parse_cpu(const char *stat, struct proc_cpu *ret, struct err *e)
 	}
 	/* Old kernels have no iowait and what follows it. */
 	if (i <= CPU_IDLE)
-		return err_set(e, ERR_CORRUPT, "stat: no line of all CPUs");
+		return err_set(e, ERR_CORRUPT, "stat: too few times of a CPU");
 	c.user = v[CPU_USER] + v[CPU_NICE];
 	c.system = v[CPU_SYSTEM] + v[CPU_IRQ] + v[CPU_SOFT];
 	c.iowait = v[CPU_IOWAIT];
 	c.steal = v[CPU_STEAL];
+	*ret = c;
+	return 0;
+}
+
+int
+proc_parse_cpu(const char *stat, struct proc_cpu *ret, struct err *e)
+{
+	const char *p = find_line(stat, "cpu ");
+	struct proc_cpu c;
+	int rc;
+
+	if (!p)
+		return err_set(e, ERR_CORRUPT, "stat: no line of all CPUs");
+	rc = take_times(&p, &c, e);
+	if (rc)
+		return rc;
 	p = find_line(stat, "btime ");
 	if (p)
 		(void)take_u64(&p, &c.boot_time_s);
 	*ret = c;
 	return 0;
+}
+
+bool
+proc_parse_core(const char **at, unsigned *ret_core, struct proc_cpu *ret)
+{
+	const char *p = *at;
+	uint64_t core;
+
+	while ((p = find_line(p, "cpu")) != NULL) {
+		/* Not "cpu ", the line of all of them. */
+		if (isdigit((unsigned char)*p) && take_u64(&p, &core) &&
+		    core <= UINT32_MAX && !take_times(&p, ret, NULL)) {
+			*ret_core = (unsigned)core;
+			*at = p;
+			return true;
+		}
+		p = strchr(p, '\n');
+		if (!p)
+			break;
+	}
+	return false;
 }
 
 static bool

@@ -40,6 +40,9 @@ struct proc_pid {
 };
 
 int proc_parse_cpu(const char *stat, struct proc_cpu *ret, struct err *e) WARN_UNUSED;
+/* The next line of one CPU in stat, from *at on; *at moves behind it.  False: there is
+ * none. */
+bool proc_parse_core(const char **at, unsigned *ret_core, struct proc_cpu *ret);
 int proc_parse_memory(
     const char *meminfo, struct proc_memory *ret, struct err *e) WARN_UNUSED;
 int proc_parse_uptime(const char *uptime, uint64_t *ret_s, struct err *e) WARN_UNUSED;

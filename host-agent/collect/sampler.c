@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "host-agent/collect/card_load.h"
 #include "host-agent/collect/host_figures.h"
+#include "host-agent/collect/instances.h"
 #include "host-agent/guest/guests.h"
 #include "host-agent/resource/disk_io.h"
 #include "host-agent/resource/net_dev.h"
@@ -33,6 +34,7 @@ struct sampler {
 	struct card_load cards;
 	struct map *guests; /* number → struct figures, at the last look */
 	struct map *seen;   /* the same, at the look under way */
+	struct instances *instances;
 	struct list rounds; /* of struct round, oldest first */
 	size_t n_rounds, bytes;
 	uint64_t seq;
@@ -125,20 +127,6 @@ struct look {
 };
 
 static void
-fill_set(Drover__StatSet *set, const struct sample *v, size_t n)
-{
-	if (!n)
-		return;
-	set->counters = xcalloc(n, sizeof(*set->counters));
-	set->values = xcalloc(n, sizeof(*set->values));
-	set->n_counters = set->n_values = n;
-	for (size_t i = 0; i < n; i++) {
-		set->counters[i] = v[i].counter;
-		set->values[i] = v[i].value;
-	}
-}
-
-static void
 free_lists(Drover__StatSet *set)
 {
 	free(set->counters);
@@ -159,9 +147,18 @@ add_to_host(struct look *k, const struct figures *was, const struct figures *is)
 }
 
 static void
-take_guest(void *arg, uint64_t guest, const struct figures *f)
+take_instance(void *arg, uint64_t object, const char *name, const struct figures *f)
 {
 	struct look *k = arg;
+	struct figures is = *f;
+
+	is.at_us = k->now_us;
+	instances_look(k->s->instances, object, name, &is);
+}
+
+static void
+take_guest(struct look *k, uint64_t guest, const struct figures *f)
+{
 	struct figures *is = xcalloc(1, sizeof(*is));
 	const struct figures *was = map_get(k->s->guests, guest);
 	struct sample v[METRIC_MAX];
@@ -177,8 +174,24 @@ take_guest(void *arg, uint64_t guest, const struct figures *f)
 	set = xcalloc(1, sizeof(*set));
 	drover__stat_set__init(set);
 	set->id = guest;
-	fill_set(set, v, figures_samples(was, is, v));
+	stat_set_fill(set, v, figures_samples(was, is, v));
 	k->guests[k->round.n_guests++] = set;
+}
+
+static void
+take_guest_or_instance(
+    void *arg, uint64_t guest, const char *instance, const struct figures *f)
+{
+	if (*instance)
+		take_instance(arg, guest, instance, f);
+	else
+		take_guest(arg, guest, f);
+}
+
+static void
+take_host_instance(void *arg, const char *name, const struct figures *f)
+{
+	take_instance(arg, 0, name, f);
 }
 
 /* Where the host is a share of a machine only what its guests use counts. */
@@ -204,8 +217,10 @@ take_host(struct look *k, const struct host_devices *d)
 		card_load_look(&s->cards, s->conf.root, d->links, d->n_links);
 		if (s->cards.is_known)
 			f.v[FIG_NET_BUSY_US] = s->cards.busy_us;
+		host_figures_instances(s->conf.root, d, &f, take_host_instance, k);
 	}
-	fill_set(&k->host, v, figures_samples(s->has_host ? &s->host : NULL, &f, v));
+	stat_set_fill(
+	    &k->host, v, figures_samples(s->has_host ? &s->host : NULL, &f, v));
 	k->round.host = &k->host;
 	s->host = f;
 	s->has_host = true;
@@ -234,16 +249,18 @@ look(struct sampler *s, struct look *k)
 	d.links = links;
 	d.disks = disks;
 	s->seen = map_new_u64();
+	instances_begin(s->instances);
 	/* Before the guests: they count in the room of its disks. */
 	k->now_us = clock_mono_us(loop_clock(s->conf.loop));
 	figures_init(&k->sum, METRIC_OF_HOST);
 	if (!s->conf.share.partial)
 		take_host(k, &d);
-	guests_figures(s->conf.guests, &d, take_guest, k);
+	guests_figures(s->conf.guests, &d, take_guest_or_instance, k);
 	if (s->conf.share.partial)
 		take_host(k, &d);
 	forget_guests(s->guests);
 	s->guests = MOVE(s->seen);
+	instances_fill(s->instances, &k->round);
 }
 
 /* Look at everything; what there is since the last look becomes a round. */
@@ -307,6 +324,7 @@ sampler_new(const struct sampler_conf *c)
 	s->tick = timer_new(c->loop, on_tick, s);
 	s->send = timer_new(c->loop, on_send, s);
 	s->guests = map_new_u64();
+	s->instances = instances_new();
 	list_init(&s->rounds);
 	return s;
 }
@@ -319,6 +337,7 @@ sampler_free(struct sampler *s)
 	LIST_EACH_SAFE(struct round, r, &s->rounds, node)
 		drop(s, r);
 	forget_guests(s->guests);
+	instances_free(s->instances);
 	card_load_fini(&s->cards);
 	timer_free(s->tick);
 	timer_free(s->send);

@@ -42,45 +42,79 @@ take_counters(const struct counters *c, struct figures *f)
 	}
 }
 
+/* Whom all of it is told. */
+struct listener {
+	guest_figures_fn fn;
+	void *arg;
+};
+
 /* The port is the wire's other end: what comes in there the guest has sent. */
 static void
-take_wires(const struct guest *g, const struct host_devices *d, struct figures *f)
+add_wire(struct figures *f, const struct net_dev *port)
+{
+	figures_add(f, FIG_NET_IN_BYTES, port->out_bytes);
+	figures_add(f, FIG_NET_OUT_BYTES, port->in_bytes);
+	figures_add(f, FIG_NET_IN_DROPPED, port->out_dropped);
+	figures_add(f, FIG_NET_OUT_DROPPED, port->in_dropped);
+}
+
+static void
+take_wires(const struct guest *g, const struct host_devices *d, struct figures *f,
+    const struct listener *to)
 {
 	for (size_t i = 0; i < g->spec->n_nics; i++) {
-		char port[PORT_NAME_MAX];
+		unsigned slot = engine_nic_slot(g->spec, i);
+		char port[PORT_NAME_MAX], name[METRIC_INSTANCE_TEXT];
 		const struct net_dev *link;
+		struct figures card;
 
-		port_name(g->number, engine_nic_slot(g->spec, i), port);
+		port_name(g->number, slot, port);
 		link = net_dev_find(d->links, d->n_links, port);
 		if (!link)
 			continue;
-		figures_add(f, FIG_NET_IN_BYTES, link->out_bytes);
-		figures_add(f, FIG_NET_OUT_BYTES, link->in_bytes);
-		figures_add(f, FIG_NET_IN_DROPPED, link->out_dropped);
-		figures_add(f, FIG_NET_OUT_DROPPED, link->in_dropped);
+		add_wire(f, link);
+		figures_init_instance(&card, f);
+		add_wire(&card, link);
+		snprintf(name, sizeof(name), "nic-%u", slot);
+		to->fn(to->arg, g->number, name, &card);
 	}
+}
+
+static void
+add_disk(struct figures *f, const struct disk_io *d)
+{
+	figures_add(f, FIG_DISK_READ_BYTES, d->read_bytes);
+	figures_add(f, FIG_DISK_WRITTEN_BYTES, d->written_bytes);
+	figures_add(f, FIG_DISK_READS, d->reads);
+	figures_add(f, FIG_DISK_WRITES, d->writes);
 }
 
 /* A container's I/O is on its image's device, and on the disk below it once more. */
 static void
-take_disks(const struct guest *g, const struct host_devices *d, struct figures *f)
+take_disks(struct guest *g, const struct host_devices *d, struct figures *f,
+    const struct listener *to)
 {
 	struct disk_io image = { .dev = guest_resources_image(g) };
 	struct disk_io *v = image.dev ? &image : d->disks;
 	size_t n = image.dev ? 1 : d->n_disks;
+	char name[METRIC_INSTANCE_TEXT];
+	struct figures disk;
 
 	if (!n || cg_guest_io(g->gs->env.cg, g->number, v, n, NULL))
 		return;
-	for (size_t i = 0; i < n; i++) {
-		figures_add(f, FIG_DISK_READ_BYTES, v[i].read_bytes);
-		figures_add(f, FIG_DISK_WRITTEN_BYTES, v[i].written_bytes);
-		figures_add(f, FIG_DISK_READS, v[i].reads);
-		figures_add(f, FIG_DISK_WRITES, v[i].writes);
-	}
+	for (size_t i = 0; i < n; i++)
+		add_disk(f, &v[i]);
+	if (!image.dev || !g->spec->n_disks)
+		return;
+	figures_init_instance(&disk, f);
+	add_disk(&disk, &image);
+	snprintf(name, sizeof(name), "disk-%u", engine_disk_slot(g->spec, 0));
+	to->fn(to->arg, g->number, name, &disk);
 }
 
 static void
-take_group(struct guest *g, const struct host_devices *d, struct figures *f)
+take_group(struct guest *g, const struct host_devices *d, struct figures *f,
+    const struct listener *to)
 {
 	struct counters c;
 	struct cg_usage u;
@@ -93,11 +127,12 @@ take_group(struct guest *g, const struct host_devices *d, struct figures *f)
 	take_counters(&c, f);
 	if (!cg_guest_usage(g->gs->env.cg, g->number, &u, NULL))
 		f->v[FIG_MEM_IDLE_BYTES] = u.idle_bytes;
-	take_disks(g, d, f);
+	take_disks(g, d, f, to);
 }
 
 static void
-take_guest(struct guest *g, const struct host_devices *d, struct figures *f)
+take_guest(struct guest *g, const struct host_devices *d, struct figures *f,
+    const struct listener *to)
 {
 	uint64_t wall_ms = clock_wall_ms(loop_clock(g->gs->env.loop));
 
@@ -112,22 +147,24 @@ take_guest(struct guest *g, const struct host_devices *d, struct figures *f)
 		f->v[FIG_UPTIME_S] = (wall_ms - g->started_ms) / MS_PER_S;
 	if (guest_spec_invented(g->spec))
 		return;
-	take_wires(g, d, f);
+	take_wires(g, d, f, to);
 	if (g->gs->env.cg)
-		take_group(g, d, f);
+		take_group(g, d, f, to);
 }
 
 void
-guests_figures(struct guests *gs, const struct host_devices *d,
-    void (*fn)(void *arg, uint64_t guest, const struct figures *f), void *arg)
+guests_figures(
+    struct guests *gs, const struct host_devices *d, guest_figures_fn fn, void *arg)
 {
+	const struct listener to = { fn, arg };
+
 	MAP_EACH(gs->by_number, it) {
 		struct guest *g = it.value;
 		struct figures f;
 
 		if (g->tentative || !guest_runs(g))
 			continue;
-		take_guest(g, d, &f);
-		fn(arg, g->number, &f);
+		take_guest(g, d, &f, &to);
+		fn(arg, g->number, "", &f);
 	}
 }

@@ -102,6 +102,7 @@ struct guest_usage {
 void guests_each(
     struct guests *gs, void (*fn)(void *arg, const struct guest_view *v), void *arg);
 void guests_set_usage(struct guests *gs, uint64_t guest, const struct guest_usage *u);
+
 /* What counts of all guests on this machine at once. */
 struct host_devices {
 	const struct net_dev *links;
@@ -110,9 +111,13 @@ struct host_devices {
 	size_t n_disks;
 };
 
-/* Read anew, and tell, what each guest that is up has used; at_us is left to fn. */
-void guests_figures(struct guests *gs, const struct host_devices *d,
-    void (*fn)(void *arg, uint64_t guest, const struct figures *f), void *arg);
+/* instance: one of its cards or disks; "": the guest as a whole.  at_us is left to it.
+ */
+typedef void (*guest_figures_fn)(
+    void *arg, uint64_t guest, const char *instance, const struct figures *f);
+/* Read anew, and tell, what each guest that is up has used. */
+void guests_figures(
+    struct guests *gs, const struct host_devices *d, guest_figures_fn fn, void *arg);
 /* Sum over all guests, for a host that counts only its share of the machine. */
 struct guest_usage guests_usage(const struct guests *gs);
 /* Refresh what only the engine can tell (guests without a process), and disks' sizes.

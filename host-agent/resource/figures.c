@@ -1,7 +1,6 @@
 #include "host-agent/resource/figures.h"
 
 #include <math.h>
-#include <stdbool.h>
 
 #include "base/mem.h"
 
@@ -15,6 +14,16 @@ figures_init(struct figures *f, unsigned object)
 	*f = (struct figures){ .object = object };
 	for (size_t i = 0; i < FIG_COUNT_; i++)
 		f->v[i] = FIG_NONE;
+}
+
+void
+figures_init_instance(struct figures *f, const struct figures *whole)
+{
+	figures_init(f, whole->object);
+	f->is_instance = true;
+	f->run = whole->run;
+	f->at_us = whole->at_us;
+	f->mhz = whole->mhz;
 }
 
 void
@@ -219,6 +228,15 @@ static const struct {
 	{ METRIC_SYS_LOAD, thousandths, FIG_LOAD_PERMILLE },
 };
 
+static bool
+is_counted(uint32_t counter, const struct figures *f)
+{
+	const struct metric *m = metric_at(counter);
+
+	return f->is_instance ? metric_has_instances(m, f->object)
+			      : m->objects & f->object;
+}
+
 size_t
 figures_samples(
     const struct figures *was, const struct figures *is, struct sample ret[METRIC_MAX])
@@ -234,7 +252,7 @@ figures_samples(
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
 		double v;
 
-		if (!(metric_at(rules[i].counter)->objects & is->object) ||
+		if (!is_counted(rules[i].counter, is) ||
 		    !rules[i].of(&s, rules[i].figure, &v))
 			continue;
 		v = nearbyint(v * METRIC_SCALE);

@@ -6,6 +6,7 @@
  * gives no sample: a gap is no 0.
  */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,9 +47,10 @@ enum figure {
 #define FIG_NONE UINT64_MAX /* nobody knows */
 
 struct figures {
-	unsigned object; /* METRIC_OF_… */
-	uint64_t run;    /* of which life of it; what counts begins anew with another */
-	uint64_t at_us;  /* mono */
+	unsigned object;  /* METRIC_OF_… */
+	bool is_instance; /* of a core, card or disk of it */
+	uint64_t run;   /* of which life of it; what counts begins anew with another */
+	uint64_t at_us; /* mono */
 	uint32_t cpus, mhz;    /* that it has, and how fast one is */
 	uint64_t memory_bytes; /* that it has */
 	uint64_t v[FIG_COUNT_];
@@ -61,6 +63,8 @@ struct sample {
 
 /* Everything unknown. */
 void figures_init(struct figures *f, unsigned object);
+/* Of an instance of what whole is of. */
+void figures_init_instance(struct figures *f, const struct figures *whole);
 /* A figure that is summed up of several: the first makes it known. */
 void figures_add(struct figures *f, enum figure of, uint64_t more);
 /* What is is since was; was NULL: there was no look before.  Returns how many. */

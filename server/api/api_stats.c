@@ -175,8 +175,12 @@ ask_groups(struct stats_call *x, const struct stat_names *a, const struct stat_a
 {
 	AUTO_FREE obj_id *groups = xcalloc(a->n_ids + 1, sizeof(*groups));
 	struct stat_group_ask g = { .of = *ask, .groups = groups };
-	int rc = read_groups(x, a, groups, e);
+	int rc;
 
+	if (ask->instances)
+		return err_set(
+		    e, ERR_INVALID, "instance: groups are of objects as a whole");
+	rc = read_groups(x, a, groups, e);
 	if (!rc)
 		rc = read_join(x, &g, e);
 	if (rc)
@@ -201,7 +205,7 @@ api_stats(struct api_call *c)
 {
 	AUTO(stat_names) struct stat_names *a = stat_names_new();
 	const char *group = request_arg(c->req, "group");
-	struct stat_ask ask = { 0 };
+	struct stat_ask ask = { .instances = request_arg(c->req, "instance") };
 	struct stats_call *x;
 	struct err e = ERR_INIT;
 	int rc;
@@ -253,6 +257,28 @@ objects_json(unsigned objects)
 }
 
 static json *
+instances_json(const struct stats *s, obj_id id, const struct metric *m)
+{
+	const char *names[METRIC_INSTANCES_MAX];
+	size_t n = stats_instances(s, id, m->number, names);
+	json *list = json_new_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_add_str(list, names[i]);
+	return list;
+}
+
+static unsigned
+instance_objects(const struct metric *m)
+{
+	unsigned objects = 0;
+
+	for (unsigned one = METRIC_OF_HOST; one <= METRIC_OF_CLUSTER; one <<= 1)
+		objects |= metric_has_instances(m, one) ? one : 0;
+	return objects;
+}
+
+static json *
 counter_json(const struct metric *m)
 {
 	json *j = json_new_object();
@@ -265,6 +291,7 @@ counter_json(const struct metric *m)
 	json_set_str(j, "rollup", metric_rollup_text(m->rollup));
 	json_set_u64(j, "level", m->level);
 	json_set_json(j, "objects", objects_json(m->objects));
+	json_set_json(j, "instance_objects", objects_json(instance_objects(m)));
 	return j;
 }
 
@@ -283,8 +310,13 @@ api_stat_counters(struct api_call *c)
 	}
 	json *items = json_new_array();
 	while ((m = metric_next(m)) != NULL) {
-		if (m->objects & objects)
-			json_add_json(items, counter_json(m));
+		if (!(m->objects & objects))
+			continue;
+		json *j = counter_json(m);
+		if (a->n_ids)
+			json_set_json(j, "instances",
+			    instances_json(c->api->d.stats, a->ids[0], m));
+		json_add_json(items, j);
 	}
 	json *j = json_new_object();
 	json_set_json(j, "items", items);

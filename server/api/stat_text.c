@@ -79,9 +79,9 @@ more_of_series(struct stat_text *t, size_t least, struct str *b)
 	if (!t->array && !t->value) {
 		str_addf(b,
 		    "%s{\"object\":\"%s\",\"counter\":\"%s\",\"unit\":\"%s\","
-		    "\"instance\":\"\"",
+		    "\"instance\":\"%s\"",
 		    t->series ? "," : "", obj_id_text(s->id, id), s->metric->name,
-		    s->metric->sign);
+		    s->metric->sign, s->instance);
 	}
 	if (more_values(t, s, least, b))
 		return;
@@ -125,8 +125,8 @@ add_row(const struct stat_text *t, struct str *b)
 	uint64_t at_s = t->a->first_s + t->value * t->a->interval_s;
 	char id[OBJ_ID_TEXT], time[32];
 
-	str_addf(b, "%s,%s,%s,%s,", clock_text(at_s * MS_PER_S, time),
-	    obj_id_text(s->id, id), s->metric->name, s->metric->sign);
+	str_addf(b, "%s,%s,%s,%s,%s,", clock_text(at_s * MS_PER_S, time),
+	    obj_id_text(s->id, id), s->metric->name, s->instance, s->metric->sign);
 	add_value(b, s->values.average[t->value], "");
 	if (t->extremes) {
 		str_addc(b, ',');
@@ -141,7 +141,7 @@ static bool
 more_csv(struct stat_text *t, size_t least, struct str *b)
 {
 	if (!t->begun)
-		str_addf(b, "time,object,counter,unit,value%s\r\n",
+		str_addf(b, "time,object,counter,instance,unit,value%s\r\n",
 		    t->extremes ? ",min,max" : "");
 	t->begun = true;
 	while (t->series < t->a->n_series && t->a->n_values) {

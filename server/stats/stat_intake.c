@@ -96,6 +96,38 @@ take_set(struct stats *s, obj_id id, const Drover__StatSet *set, uint64_t slot,
 	}
 }
 
+/* Of an instance of an object that has samples of its own. */
+static void
+take_instance(struct stats *s, obj_id id, const Drover__StatSet *set, uint64_t slot,
+    uint32_t span_ms)
+{
+	size_t n = set->n_counters < set->n_values ? set->n_counters : set->n_values;
+	struct stat_object *o = stats_find(s, id);
+	struct stat_instance *to =
+	    o && n ? stat_instance_at(&o->instances, set->instance, s->slots, slot)
+		   : NULL;
+
+	for (size_t i = 0; to && i < n; i++) {
+		const struct metric *m = metric_at(set->counters[i]);
+
+		if (m && metric_has_instances(m, o->objects))
+			(void)stat_ring_put(to->ring, slot, m->number,
+			    value_of(m, set->values[i], span_ms));
+	}
+}
+
+/* The host, or a guest that it has; none: it does not speak of that. */
+static obj_id
+told_of(const struct stats *s, obj_id host, const Drover__StatSet *set)
+{
+	obj_id id = obj_id_make(KIND_VM, set->id);
+	const struct vm *vm = set->id ? inv_vm(s->inv, id) : NULL;
+
+	if (!set->id)
+		return host;
+	return vm && obj_id_is(vm->host, host) ? id : OBJ_ID_NONE;
+}
+
 /* A host speaks of itself and of the guests that it has. */
 static void
 take_round(struct stats *s, obj_id host, const Drover__StatRound *r, uint64_t now_ms)
@@ -112,14 +144,16 @@ take_round(struct stats *s, obj_id host, const Drover__StatRound *r, uint64_t no
 		stats_tell(s, host, slot);
 	}
 	for (size_t i = 0; i < r->n_guests; i++) {
-		obj_id id = obj_id_make(KIND_VM, r->guests[i]->id);
-		const struct vm *vm = inv_vm(s->inv, id);
+		obj_id id = told_of(s, host, r->guests[i]);
 
-		if (!vm || !obj_id_is(vm->host, host))
+		if (obj_id_none(id) || obj_id_is(id, host))
 			continue;
 		take_set(s, id, r->guests[i], slot, r->span_ms);
 		stats_tell(s, id, slot);
 	}
+	for (size_t i = 0; i < r->n_instances; i++)
+		take_instance(s, told_of(s, host, r->instances[i]), r->instances[i],
+		    slot, r->span_ms);
 }
 
 static void

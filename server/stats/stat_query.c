@@ -47,7 +47,9 @@ static bool
 is_in_memory(const struct query *q)
 {
 	for (size_t i = 0; i < q->n_parts; i++) {
-		if (!stat_rows_in_memory(q->s, q->parts[i].id, &q->plan))
+		const struct stat_rows *p = &q->parts[i];
+
+		if (p->path && !stat_rows_in_memory(q->s, p->id, &q->plan))
 			return false;
 	}
 	return true;
@@ -70,6 +72,7 @@ add_series(const struct query *q, const struct stat_rows *p, size_t k,
 	uint32_t interval_s = q->plan.row_s * q->plan.rows_each;
 
 	to->id = p->id;
+	memcpy(to->instance, p->instance, sizeof(to->instance));
 	to->metric = metric_at(p->counters[k]);
 	to->values = (struct stat_reduced){ room, room + n, room + 2 * n };
 	stat_reduce(&q->plan, p->rows + k * q->n_rows,
@@ -127,13 +130,39 @@ on_at_hand(void *arg)
 	answer(arg);
 }
 
+/* of NULL: the object itself. */
 static void
-add_part(struct query *q, const struct stat_ask *ask, obj_id id)
+add_part(struct query *q, const struct stat_ask *ask, obj_id id,
+    const struct stat_instance *of)
 {
-	struct stat_rows *p = &q->parts[q->n_parts++];
+	struct stat_rows *p;
 
-	stat_rows_init(p, q->s, id, q->daemon, ask->counters, ask->n_counters);
+	/* Room doubles whenever the number is a power of two. */
+	if (!(q->n_parts & (q->n_parts - 1)))
+		q->parts = xreallocarray(
+		    q->parts, q->n_parts ? 2 * q->n_parts : 1, sizeof(*q->parts));
+	p = &q->parts[q->n_parts++];
+	if (of)
+		stat_rows_init_instance(
+		    p, q->s, id, of, ask->counters, ask->n_counters);
+	else
+		stat_rows_init(p, q->s, id, q->daemon, ask->counters, ask->n_counters);
 	q->n_series += p->n_counters;
+}
+
+static void
+add_object(struct query *q, const struct stat_ask *ask, obj_id id)
+{
+	const struct stat_object *o = stats_find(q->s, id);
+
+	if (!ask->instances || stat_instance_named(ask->instances, ""))
+		add_part(q, ask, id, NULL);
+	if (!o || !ask->instances)
+		return;
+	LIST_EACH(struct stat_instance, i, &o->instances, node) {
+		if (stat_instance_named(ask->instances, i->name))
+			add_part(q, ask, id, i);
+	}
 }
 
 static void
@@ -166,22 +195,20 @@ query_new(struct stats *s, const struct stat_ask *ask, const struct stat_plan *p
 	q->plan = *plan;
 	q->n_rows = stat_plan_rows(plan);
 	q->daemon = xstrdup(s->daemon);
-	q->parts = xcalloc(ask->n_ids + 1, sizeof(*q->parts));
 	for (size_t i = 0; i < ask->n_ids; i++)
-		add_part(q, ask, ask->ids[i]);
-	make_cells(q);
+		add_object(q, ask, ask->ids[i]);
 	return q;
 }
 
 static int
-check_size(const struct stat_ask *ask, size_t n_rows, struct err *e)
+check_size(const struct query *q, struct err *e)
 {
-	if (ask->n_ids * ask->n_counters * n_rows <= STAT_CELLS_MAX)
+	if (q->n_series * q->n_rows <= STAT_CELLS_MAX)
 		return 0;
 	return err_set(e, ERR_TOO_LARGE,
-	    "%zu counters of %zu objects in %zu rows are asked: at most %u values are "
-	    "read at once, so ask for a longer interval",
-	    ask->n_counters, ask->n_ids, n_rows, STAT_CELLS_MAX);
+	    "%zu series of %zu rows each are asked for: at most %u values are read at "
+	    "once, so ask for a longer interval",
+	    q->n_series, q->n_rows, STAT_CELLS_MAX);
 }
 
 int
@@ -193,13 +220,17 @@ stats_query(struct stats *s, const struct stat_ask *ask, stat_query_fn done, voi
 	struct stat_plan plan;
 	int rc = stat_plan(&ask->want, s->step_s, now_s, &plan, e);
 
-	if (!rc)
-		rc = check_size(ask, stat_plan_rows(&plan), e);
 	if (!rc && !s->workers)
 		rc = err_set(e, ERR_UNAVAILABLE, "the server is about to stop");
 	if (rc)
 		return rc;
 	q = query_new(s, ask, &plan);
+	rc = check_size(q, e);
+	if (rc) {
+		query_free(q);
+		return rc;
+	}
+	make_cells(q);
 	q->done = done;
 	q->arg = arg;
 	if (is_in_memory(q)) {

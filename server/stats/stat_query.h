@@ -17,6 +17,9 @@ struct stat_ask {
 	    *counters; /* those that an object does not have are passed over */
 	size_t n_counters;
 	struct stat_want want;
+	/* Of cores, cards and disks: names and wildcards with commas between, "" for
+	 * the object itself; NULL: of the object alone. */
+	const char *instances;
 };
 
 /* NaN: a gap.  A summation is the sum over the interval. */
@@ -24,6 +27,7 @@ struct stat_series {
 	obj_id id;
 	const struct metric *metric;
 	struct stat_reduced values;
+	char instance[METRIC_INSTANCE_TEXT]; /* "": the object itself */
 };
 
 struct stat_answer {

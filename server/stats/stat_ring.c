@@ -145,6 +145,12 @@ stat_ring_get(const struct stat_ring *r, uint64_t slot, uint32_t counter)
 	return v;
 }
 
+bool
+stat_ring_has(const struct stat_ring *r, uint32_t counter)
+{
+	return column_of(r, counter);
+}
+
 void
 stat_ring_copy(const struct stat_ring *r, uint32_t counter, uint64_t first, size_t n,
     float *ret_v)

@@ -23,6 +23,8 @@ void stat_ring_free(struct stat_ring *r);
 bool stat_ring_put(struct stat_ring *r, uint64_t slot, uint32_t counter, float v);
 /* NaN: a gap, or not kept. */
 float stat_ring_get(const struct stat_ring *r, uint64_t slot, uint32_t counter);
+/* It has got samples of that counter. */
+bool stat_ring_has(const struct stat_ring *r, uint32_t counter);
 /* n slots from first on; as stat_ring_get. */
 void stat_ring_copy(const struct stat_ring *r, uint32_t counter, uint64_t first,
     size_t n, float *ret_v);

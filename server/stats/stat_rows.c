@@ -1,6 +1,7 @@
 #include "server/stats/stat_rows.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -16,6 +17,18 @@ stat_rows_init(struct stat_rows *r, const struct stats *s, obj_id id,
 	r->file = (struct rrd_file){ r->path, daemon, s->step_s, objects };
 	for (size_t i = 0; i < n_counters; i++) {
 		if (metric_at(counters[i])->objects & objects)
+			r->counters[r->n_counters++] = counters[i];
+	}
+}
+
+void
+stat_rows_init_instance(struct stat_rows *r, const struct stats *s, obj_id id,
+    const struct stat_instance *of, const uint8_t *counters, size_t n_counters)
+{
+	*r = (struct stat_rows){ .id = id };
+	snprintf(r->instance, sizeof(r->instance), "%s", of->name);
+	for (size_t i = 0; i < n_counters; i++) {
+		if (stat_ring_has(of->ring, counters[i]))
 			r->counters[r->n_counters++] = counters[i];
 	}
 }
@@ -47,8 +60,11 @@ stat_rows_read(struct stat_rows *r, const struct stat_plan *p)
 		.n_counters = r->n_counters,
 	};
 	struct err e = ERR_INIT;
-	int rc = rrd_file_read(&r->file, &range, r->rows, &e);
+	int rc;
 
+	if (!r->path)
+		return;
+	rc = rrd_file_read(&r->file, &range, r->rows, &e);
 	range.of = RRD_MAX;
 	if (!rc && r->peaks)
 		rc = rrd_file_read(&r->file, &range, r->peaks, &e);
@@ -105,15 +121,28 @@ overlay_counter(struct stat_rows *r, const struct stat_ring *ring, uint32_t step
 	}
 }
 
+/* NULL: there are no samples. */
+static const struct stat_ring *
+ring_of(const struct stat_rows *r, const struct stats *s)
+{
+	const struct stat_object *o = stats_find(s, r->id);
+	const struct stat_instance *i;
+
+	if (!o)
+		return NULL;
+	if (!*r->instance)
+		return stat_ring_newest(o->ring) ? o->ring : NULL;
+	i = stat_instance_find(&o->instances, r->instance);
+	return i ? i->ring : NULL;
+}
+
 void
 stat_rows_overlay(struct stat_rows *r, const struct stats *s, const struct stat_plan *p)
 {
-	const struct stat_object *o = stats_find(s, r->id);
+	const struct stat_ring *ring = ring_of(r, s);
 
-	if (!o || !stat_ring_newest(o->ring))
-		return;
-	for (size_t k = 0; k < r->n_counters; k++)
-		overlay_counter(r, o->ring, s->step_s, p, k);
+	for (size_t k = 0; ring && k < r->n_counters; k++)
+		overlay_counter(r, ring, s->step_s, p, k);
 }
 
 bool

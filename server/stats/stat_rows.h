@@ -6,12 +6,14 @@
 #include "server/stats/rrd_file.h"
 #include "server/stats/stat_reduce.h"
 
+struct stat_instance;
 struct stats;
 
 /* What is asked of one object. */
 struct stat_rows {
 	obj_id id;
-	char *path;
+	char instance[METRIC_INSTANCE_TEXT]; /* "": the object itself */
+	char *path;                          /* NULL: it has no file */
 	struct rrd_file file;
 	uint8_t counters[METRIC_MAX];
 	size_t n_counters;
@@ -23,6 +25,9 @@ struct stat_rows {
  * borrowed. */
 void stat_rows_init(struct stat_rows *r, const struct stats *s, obj_id id,
     const char *daemon, const uint8_t *counters, size_t n_counters);
+/* Of one of its cores, cards or disks, which is in memory alone. */
+void stat_rows_init_instance(struct stat_rows *r, const struct stats *s, obj_id id,
+    const struct stat_instance *of, const uint8_t *counters, size_t n_counters);
 void stat_rows_fini(struct stat_rows *r);
 /* Rows of an archive have peaks of their own, samples have not. */
 bool stat_rows_have_peaks(const struct stats *s, const struct stat_plan *p);

@@ -73,6 +73,7 @@ object_new(struct stats *s, obj_id id, unsigned objects)
 	o->id = id;
 	o->objects = objects;
 	o->ring = stat_ring_new(s->slots);
+	list_init(&o->instances);
 	o->due_ms = first_due_ms(s, id);
 	map_put(s->by_id, id.v, o);
 	list_add_tail(&s->objects, &o->node);
@@ -92,6 +93,7 @@ stats_object(struct stats *s, obj_id id, uint64_t slot)
 	/* What comes is an hour old at most: the clock was ahead, and was set back. */
 	if (stat_ring_newest(o->ring) > slot + s->slots) {
 		stat_ring_free(o->ring);
+		stat_instances_drop(&o->instances);
 		o->ring = stat_ring_new(s->slots);
 	}
 	return o;
@@ -103,6 +105,7 @@ stats_drop(struct stats *s, struct stat_object *o)
 	map_del(s->by_id, o->id.v);
 	list_remove(&o->node);
 	stat_ring_free(o->ring);
+	stat_instances_drop(&o->instances);
 	stat_totals_free(o->totals);
 	free(o);
 }
@@ -123,6 +126,22 @@ stats_put(struct stats *s, obj_id id, uint64_t slot, uint32_t counter, float v)
 
 	if (o)
 		stats_put_value(o, slot, counter, v);
+}
+
+size_t
+stats_instances(const struct stats *s, obj_id id, uint32_t counter,
+    const char *ret_names[METRIC_INSTANCES_MAX])
+{
+	const struct stat_object *o = stats_find(s, id);
+	size_t n = 0;
+
+	if (!o)
+		return 0;
+	LIST_EACH(struct stat_instance, i, &o->instances, node) {
+		if (stat_ring_has(i->ring, counter))
+			ret_names[n++] = i->name;
+	}
+	return n;
 }
 
 uint64_t

@@ -45,6 +45,10 @@ float stats_now(const struct stats *s, obj_id id, uint32_t counter);
 /* What it came to since we began (stat_total.h); NaN: nothing yet. */
 double stats_total(const struct stats *s, obj_id id, uint32_t counter);
 uint32_t stats_step_s(const struct stats *s);
+/* Names of its cores, cards and disks of which that counter is known, borrowed until
+ * the next sample; returns how many. */
+size_t stats_instances(const struct stats *s, obj_id id, uint32_t counter,
+    const char *ret_names[METRIC_INSTANCES_MAX]);
 /* What is counted of an object: METRIC_OF_…, 0: nothing. */
 unsigned stats_objects_of(const struct inv *inv, obj_id id);
 

@@ -8,6 +8,7 @@
 #include "loop/worker.h"
 #include "server/inventory/inv.h"
 #include "server/stats/rrd_file.h"
+#include "server/stats/stat_instance.h"
 #include "server/stats/stat_ring.h"
 #include "server/stats/stat_total.h"
 #include "server/stats/stats.h"
@@ -24,6 +25,7 @@ struct stat_object {
 	obj_id id;
 	unsigned objects; /* METRIC_OF_… */
 	struct stat_ring *ring;
+	struct list instances;      /* struct stat_instance */
 	struct stat_totals *totals; /* NULL: nothing was added up yet */
 	uint64_t written;           /* the newest slot in its file */
 	uint64_t due_ms;            /* when it is to be written again */

@@ -187,7 +187,7 @@ def test_who_had_most_is_told_written_and_drawn(lab: Lab, burners: list[str], tm
     assert (tmp_path / "cpu.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     shell(lab, f"Get-VM duty-* | Export-Stat -Stat cpu.usage.average -Path {tmp_path}/cpu.csv")
     lines = (tmp_path / "cpu.csv").read_text().splitlines()
-    assert lines[0] == "time,object,counter,unit,value" and {line.split(",")[1] for line in lines[1:]} == set(burners)
+    assert lines[0] == "time,object,counter,instance,unit,value" and {line.split(",")[1] for line in lines[1:]} == set(burners)
     cluster = lab.all("clusters")[0]["id"]
     all_of_it = lab.api().get(f"/stats?kind=vm&within={cluster}&counters=cpu.usagemhz.average&group=cluster&percentiles=50,95")
     assert [s["object"] for s in all_of_it["series"]] == [cluster]

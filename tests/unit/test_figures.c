@@ -115,11 +115,38 @@ every_counter_of_hosts_and_guests_has_its_rule(void **state)
 	}
 }
 
+static void
+instances_have_counters_of_their_own(void **state)
+{
+	struct figures whole = guest(100 * S), a, b;
+
+	figures_init_instance(&a, &whole);
+	b = a;
+	b.at_us = 120 * S;
+	a.v[FIG_NET_IN_BYTES] = 1024;
+	b.v[FIG_NET_IN_BYTES] = 1024 + 20 * 2048;
+	b.v[FIG_MEM_BYTES] = 4096;
+	a.v[FIG_CPU_US] = 0;
+	b.v[FIG_CPU_US] = 10 * S;
+	a.cpus = b.cpus = 1;
+	b.memory_bytes = 8192;
+	assert_int_equal(value(&a, &b, METRIC_NET_RECEIVED), 2000);
+	assert_int_equal(value(&a, &b, METRIC_DISK_READ), -1);
+	assert_int_equal(value(&a, &b, METRIC_MEM_CONSUMED), -1);
+	assert_int_equal(value(&a, &b, METRIC_MEM_GRANTED), -1);
+	/* A guest's CPUs are not told apart, a host's are. */
+	assert_int_equal(value(&a, &b, METRIC_CPU_USAGE), -1);
+	a.object = b.object = METRIC_OF_HOST;
+	assert_int_equal(value(&a, &b, METRIC_CPU_USAGE), 50000);
+	assert_int_equal(value(&a, &b, METRIC_CPU_TOTALMHZ), -1);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(shares_and_rates_are_over_the_time_between),
+		cmocka_unit_test(instances_have_counters_of_their_own),
 		cmocka_unit_test(what_is_unknown_or_began_anew_is_a_gap),
 		cmocka_unit_test(memory_needs_one_look),
 		cmocka_unit_test(every_counter_of_hosts_and_guests_has_its_rule),

@@ -53,6 +53,31 @@ cpu_times(void **state)
 }
 
 static void
+times_of_each_core(void **state)
+{
+	const char *at = "cpu  300 0 0 1000 0 0 0 0\n"
+			 "cpu0 100 20 30 500 50 5 6 7 0 0\n"
+			 "cpu3 200 0 0 500\n"
+			 "cpu4 1\n"
+			 "cpux 1 2 3 4\n"
+			 "intr 12345\n"
+			 "cpu99999999999 1 2 3 4\n";
+	struct proc_cpu c;
+	unsigned core;
+
+	assert_true(proc_parse_core(&at, &core, &c));
+	assert_int_equal(core, 0);
+	assert_int_equal(c.busy, 168);
+	assert_int_equal(c.steal, 7);
+	assert_true(proc_parse_core(&at, &core, &c));
+	assert_int_equal(core, 3);
+	assert_int_equal(c.busy, 200);
+	assert_false(proc_parse_core(&at, &core, &c));
+	at = "";
+	assert_false(proc_parse_core(&at, &core, &c));
+}
+
+static void
 busy_share(void **state)
 {
 	struct proc_cpu a = { .busy = 100, .total = 1000 };
@@ -215,6 +240,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cpu_times),
+		cmocka_unit_test(times_of_each_core),
 		cmocka_unit_test(busy_share),
 		cmocka_unit_test(memory),
 		cmocka_unit_test(cpus),

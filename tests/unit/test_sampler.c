@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/metric.h"
+#include "base/str.h"
 #include "host-agent/collect/sampler.h"
 #include "tests/lib/guest_world.h"
 
@@ -85,6 +86,20 @@ has_counter(const Drover__StatSet *set, uint32_t counter)
 	return false;
 }
 
+static bool
+has_instance(
+    const Drover__StatRound *r, uint64_t id, const char *name, uint32_t counter)
+{
+	for (size_t i = 0; i < r->n_instances; i++) {
+		const Drover__StatSet *set = r->instances[i];
+
+		if (set->id == id && str_same(set->instance, name) &&
+		    has_counter(set, counter))
+			return true;
+	}
+	return false;
+}
+
 static void
 samples_when_the_server_says(void **state)
 {
@@ -112,6 +127,8 @@ samples_when_the_server_says(void **state)
 	assert_int_equal(r->age_ms, 0);
 	assert_int_equal(r->span_ms, 700);
 	assert_true(has_counter(r->host, METRIC_MEM_CONSUMED));
+	assert_true(has_instance(r, 0, "cpu0", METRIC_CPU_USAGE));
+	assert_false(has_instance(r, 0, "cpu0", METRIC_CPU_USAGEMHZ));
 	/* One that is down is a gap. */
 	assert_int_equal(r->n_guests, 1);
 	assert_int_equal(r->guests[0]->id, 1);

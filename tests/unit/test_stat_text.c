@@ -19,10 +19,10 @@ make_answer(void)
 	static float a[VALUES] = { 1.5f, NAN, 3 }, min[VALUES] = { 1, NAN, 2 },
 		     max[VALUES] = { 2, NAN, 4 };
 	struct stat_series series[2] = {
-		{ obj_id_make(KIND_VM, 1), metric_at(METRIC_CPU_USAGE),
-		    { a, min, max } },
+		{ obj_id_make(KIND_VM, 1), metric_at(METRIC_CPU_USAGE), { a, min, max },
+		    "" },
 		{ obj_id_make(KIND_HOST, 2), metric_at(METRIC_CPU_USAGEMHZ),
-		    { max, max, max } },
+		    { max, max, max }, "cpu1" },
 	};
 	const struct stat_answer answer = { 1767323040, 20, VALUES, series, 2 };
 
@@ -88,7 +88,7 @@ json_is_json(void **state)
 	    "\"series\":[{\"object\":\"vm-1\",\"counter\":\"cpu.usage.average\","
 	    "\"unit\":\"%\",\"instance\":\"\",\"values\":[1.5,null,3],"
 	    "\"percentiles\":{\"p95\":3}},{\"object\":\"host-2\","
-	    "\"counter\":\"cpu.usagemhz.average\",\"unit\":\"MHz\",\"instance\":\"\","
+	    "\"counter\":\"cpu.usagemhz.average\",\"unit\":\"MHz\",\"instance\":\"cpu1\","
 	    "\"values\":[2,null,4],\"percentiles\":{\"p95\":4}}]}");
 	free(a);
 }
@@ -102,9 +102,11 @@ csv_has_a_line_for_each_value(void **state)
 
 	write_all(&t, 0, &out);
 	assert_non_null(strstr(str_cstr(&out),
-	    "time,object,counter,unit,value,min,max\r\n"
-	    "2026-01-02T03:04:00.000Z,vm-1,cpu.usage.average,%,1.5,1,2\r\n"
-	    "2026-01-02T03:04:20.000Z,vm-1,cpu.usage.average,%,,,\r\n"));
+	    "time,object,counter,instance,unit,value,min,max\r\n"
+	    "2026-01-02T03:04:00.000Z,vm-1,cpu.usage.average,,%,1.5,1,2\r\n"
+	    "2026-01-02T03:04:20.000Z,vm-1,cpu.usage.average,,%,,,\r\n"));
+	assert_non_null(
+	    strstr(str_cstr(&out), ",cpu.usagemhz.average,cpu1,MHz,2,2,2\r\n"));
 	free(a);
 }
 
@@ -118,7 +120,8 @@ nothing_is_an_answer(void **state)
 	assert_int_equal(write_all(&t, SIZE_MAX, &out), 1);
 	assert_non_null(strstr(str_cstr(&out), "\"series\":[]}"));
 	assert_int_equal(write_all(&c, SIZE_MAX, &csv), 1);
-	assert_string_equal(str_cstr(&csv), "time,object,counter,unit,value\r\n");
+	assert_string_equal(
+	    str_cstr(&csv), "time,object,counter,instance,unit,value\r\n");
 }
 
 int

@@ -1,6 +1,5 @@
 #include <fcntl.h>
 #include <math.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -13,19 +12,7 @@
 #include "server/stats/stat_intake.h"
 #include "server/stats/stat_query.h"
 #include "server/stats/stats_int.h"
-#include "tests/lib/inv_world.h"
-
-#define STEP_MS     20000u
-#define WRITE_S     60u
-#define DEADLINE_MS 10000u
-
-struct bed {
-	struct world *w;
-	struct events *events;
-	struct stats *stats;
-	char dir[64];
-	obj_id host, vm;
-};
+#include "tests/lib/stats_bed.h"
 
 struct answer {
 	unsigned calls;
@@ -35,77 +22,6 @@ struct answer {
 	uint32_t interval_s;
 	float v[400];
 };
-
-static void
-open_stats(struct bed *b)
-{
-	const struct stats_opts o = {
-		.inv = b->w->inv,
-		.dir = b->dir,
-		.daemon = "",
-		.interval_ms = STEP_MS,
-		.write_s = WRITE_S,
-	};
-	struct err e = ERR_INIT;
-
-	assert_int_equal(stats_new(&o, &b->stats, &e), 0);
-}
-
-static obj_id
-add_vm(struct bed *b, const char *name)
-{
-	obj_id dc = world_add(b->w, KIND_DATACENTER, OBJ_ID_NONE, name);
-	obj_id id = world_add(b->w, KIND_VM, dc, name);
-	struct txn *t = txn_new(b->w->inv);
-	struct vm *vm = txn_edit(t, id);
-
-	vm->host = b->host;
-	assert_int_equal(world_commit(b->w, t), 0);
-	return id;
-}
-
-static int
-setup(void **state)
-{
-	struct bed *b = xcalloc(1, sizeof(*b));
-	void *w;
-
-	world_setup(&w);
-	b->w = w;
-	b->events = events_new(b->w->inv);
-	snprintf(b->dir, sizeof(b->dir), "/tmp/test-stats-XXXXXX");
-	assert_non_null(mkdtemp(b->dir));
-	obj_id dc = world_add(b->w, KIND_DATACENTER, OBJ_ID_NONE, "dc1");
-	obj_id cluster = world_add(b->w, KIND_CLUSTER, dc, "c1");
-	b->host = world_add(b->w, KIND_HOST, cluster, "h1");
-	b->vm = add_vm(b, "vm1");
-	open_stats(b);
-	*state = b;
-	return 0;
-}
-
-static void
-remove_tree(const char *dir)
-{
-	AUTO_FREE char *line = xasprintf("rm -rf '%s'", dir);
-
-	/* NOLINTNEXTLINE(cert-env33-c): a folder that the test has made */
-	assert_int_equal(system(line), 0);
-}
-
-static int
-teardown(void **state)
-{
-	struct bed *b = *state;
-	void *w = b->w;
-
-	stats_free(b->stats);
-	events_free(b->events);
-	remove_tree(b->dir);
-	world_teardown(&w);
-	free(b);
-	return 0;
-}
 
 /* One round: of the host and of a guest. */
 static void
@@ -153,25 +69,6 @@ on_answer(void *arg, int rc, const struct err *e, const struct stat_answer *a)
 	memcpy(to->v, a->series[0].values.average, a->n_values * sizeof(float));
 }
 
-static uint64_t
-now_s(const struct bed *b)
-{
-	return clock_wall_ms(b->w->clock) / 1000;
-}
-
-/* Workers live in real time. */
-static void
-turn_until(struct bed *b, bool (*is)(struct bed *b, void *arg), void *arg)
-{
-	uint64_t end_ms = clock_mono_ms(clock_system()) + DEADLINE_MS;
-
-	while (!is(b, arg)) {
-		assert_true(clock_mono_ms(clock_system()) < end_ms);
-		loop_turn(b->w->loop, 1);
-		sched_yield();
-	}
-}
-
 static bool
 is_answered(struct bed *b, void *arg)
 {
@@ -181,27 +78,21 @@ is_answered(struct bed *b, void *arg)
 static struct answer
 ask(struct bed *b, obj_id id, uint8_t counter, uint64_t back_s, uint32_t interval_s)
 {
-	const struct stat_ask q = { &id, 1, &counter, 1,
-		{ .start_s = now_s(b) - back_s, .interval_s = interval_s } };
+	const struct stat_ask q = { .ids = &id,
+		.n_ids = 1,
+		.counters = &counter,
+		.n_counters = 1,
+		.want = {
+		    .start_s = bed_now_s(b) - back_s, .interval_s = interval_s } };
 	struct answer a = { 0 };
 	struct err e = ERR_INIT;
 
 	assert_int_equal(stats_query(b->stats, &q, on_answer, &a, &e), 0);
 	assert_int_equal(a.calls, 0);
-	turn_until(b, is_answered, &a);
+	bed_turn_until(b, is_answered, &a);
 	assert_int_equal(a.calls, 1);
 	assert_int_equal(a.rc, 0);
 	return a;
-}
-
-/* To the next moment at which samples are due, and a little more. */
-static void
-go_to_slot(struct bed *b)
-{
-	uint64_t wall_ms = clock_wall_ms(b->w->clock);
-
-	clock_advance(b->w->clock, STEP_MS - wall_ms % STEP_MS + 3);
-	world_settle(b->w);
 }
 
 static bool
@@ -226,7 +117,7 @@ static void
 let_write(struct bed *b, obj_id id)
 {
 	go_past_due(b);
-	turn_until(b, is_written, &id);
+	bed_turn_until(b, is_written, &id);
 }
 
 static void
@@ -235,10 +126,10 @@ samples_are_asked_for(void **state)
 	struct bed *b = *state;
 	struct answer a;
 
-	go_to_slot(b);
+	bed_go_to_slot(b);
 	send_round(b, 1, 0, b->vm, 10000);
-	go_to_slot(b);
-	go_to_slot(b);
+	bed_go_to_slot(b);
+	bed_go_to_slot(b);
 	send_round(b, 2, 0, b->vm, 30000);
 	a = ask(b, b->vm, METRIC_CPU_USAGE, 60, 0);
 	assert_int_equal(a.n, 3);
@@ -273,14 +164,14 @@ hosts_tell_how_busy_they_are(void **state)
 		stats_put(b->stats, b->host, slot, METRIC_NET_UTILIZATION, 90);
 		stats_put(
 		    b->stats, b->host, slot, METRIC_DISK_PRESSURE, i ? 12.5f : 100);
-		go_to_slot(b);
+		bed_go_to_slot(b);
 	}
 	clock_advance(b->w->clock, STEP_MS / 2);
 	world_settle(b->w);
 	assert_in_range(host_row(b)->network_busy_permille, 899, 901);
 	assert_in_range(host_row(b)->disk_busy_permille, 416, 418);
 	for (unsigned i = 0; i < 16; i++)
-		go_to_slot(b);
+		bed_go_to_slot(b);
 	assert_int_equal(host_row(b)->network_busy_permille, 0);
 	assert_int_equal(host_row(b)->disk_busy_permille, 0);
 }
@@ -291,9 +182,9 @@ age_not_the_hosts_clock_places_a_sample(void **state)
 	struct bed *b = *state;
 	struct answer a;
 
-	go_to_slot(b);
-	go_to_slot(b);
-	go_to_slot(b);
+	bed_go_to_slot(b);
+	bed_go_to_slot(b);
+	bed_go_to_slot(b);
 	send_round(b, 1, 2 * STEP_MS, b->vm, 10000);
 	send_round(b, 2, STEP_MS, b->vm, 20000);
 	/* Again: its acknowledgement was lost. */
@@ -311,17 +202,17 @@ a_clock_that_is_set_back_loses_no_samples(void **state)
 	uint64_t now;
 	struct answer a;
 
-	go_to_slot(b);
+	bed_go_to_slot(b);
 	now = stats_slot(b->stats, clock_wall_ms(b->w->clock));
 	/* As they were taken before. */
 	stats_put(b->stats, b->vm, now + 4320, METRIC_CPU_USAGE, 99);
 	let_write(b, b->vm);
-	go_to_slot(b);
+	bed_go_to_slot(b);
 	send_round(b, 1, 0, b->vm, 10000);
 	a = ask(b, b->vm, METRIC_CPU_USAGE, 20, 0);
 	assert_true(a.v[0] == 10);
 	go_past_due(b);
-	go_to_slot(b);
+	bed_go_to_slot(b);
 	send_round(b, 2, 0, b->vm, 11000);
 	assert_true(ask(b, b->vm, METRIC_CPU_USAGE, 20, 0).v[0] == 11);
 	assert_false(b->stats->failing);
@@ -334,9 +225,9 @@ a_host_speaks_of_its_own_guests_alone(void **state)
 	obj_id own = b->host;
 
 	b->host = OBJ_ID_NONE;
-	obj_id other = add_vm(b, "vm2");
+	obj_id other = bed_add_vm(b, "vm2");
 	b->host = own;
-	go_to_slot(b);
+	bed_go_to_slot(b);
 	send_round(b, 1, 0, other, 10000);
 	send_round(b, 2, 0, obj_id_make(KIND_VM, 4711), 10000);
 	assert_null(stats_find(b->stats, other));
@@ -351,16 +242,16 @@ history_outlives_the_server(void **state)
 	struct answer a;
 
 	for (uint64_t i = 1; i <= 20; i++) {
-		go_to_slot(b);
+		bed_go_to_slot(b);
 		send_round(b, i, 0, b->vm, i * 1000);
 	}
 	let_write(b, b->vm);
-	go_to_slot(b);
+	bed_go_to_slot(b);
 	send_round(b, 21, 0, b->vm, 21000);
 	/* What is not written yet is written at the end. */
 	stats_free(b->stats);
-	open_stats(b);
-	go_to_slot(b);
+	bed_open(b);
+	bed_go_to_slot(b);
 	send_round(b, 1, 0, b->vm, 22000);
 	a = ask(b, b->vm, METRIC_CPU_USAGE, 60, 0);
 	assert_true(a.v[1] == 21 && a.v[2] == 22);
@@ -379,7 +270,7 @@ damaged_files_are_put_aside(void **state)
 	assert_non_null(f);
 	fputs("this is none", f);
 	fclose(f);
-	go_to_slot(b);
+	bed_go_to_slot(b);
 	send_round(b, 1, 0, b->vm, 1000);
 	let_write(b, b->vm);
 	assert_int_equal(stat(path, &st), 0);
@@ -420,10 +311,10 @@ what_cannot_be_written_is_kept(void **state)
 
 	/* As good as a full disk. */
 	assert_int_equal(rmdir(folder), 0);
-	go_to_slot(b);
+	bed_go_to_slot(b);
 	send_round(b, 1, 0, b->vm, 1000);
 	go_past_due(b);
-	turn_until(b, is_failing, NULL);
+	bed_turn_until(b, is_failing, NULL);
 	a = ask(b, b->vm, METRIC_CPU_USAGE, 100, 0);
 	assert_true(a.v[0] == 1 || a.v[1] == 1 || a.v[2] == 1);
 	assert_int_equal(mkdir(folder, 0700), 0);
@@ -440,15 +331,15 @@ a_full_disk_loses_nothing(void **state)
 
 	assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
-	go_to_slot(b);
+	bed_go_to_slot(b);
 	send_round(b, 1, 0, b->vm, 1000);
 	go_past_due(b);
-	turn_until(b, is_failing, NULL);
+	bed_turn_until(b, is_failing, NULL);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &roomy), 0);
 	let_write(b, b->vm);
 	assert_false(b->stats->failing);
 	stats_free(b->stats);
-	open_stats(b);
+	bed_open(b);
 	struct answer a = ask(b, b->vm, METRIC_CPU_USAGE, 200, 0);
 	size_t known = 0;
 	for (size_t i = 0; i < a.n; i++)
@@ -463,7 +354,7 @@ history_follows_moves_and_names(void **state)
 	struct bed *b = *state;
 	struct err e = ERR_INIT;
 
-	go_to_slot(b);
+	bed_go_to_slot(b);
 	send_round(b, 1, 0, b->vm, 10000);
 	let_write(b, b->vm);
 	obj_id dc = world_add(b->w, KIND_DATACENTER, OBJ_ID_NONE, "dc2");
@@ -473,10 +364,10 @@ history_follows_moves_and_names(void **state)
 	((struct vm *)txn_edit(t, b->vm))->host = b->host;
 	assert_int_equal(txn_rename(t, b->vm, dc, "other", &e), 0);
 	assert_int_equal(world_commit(b->w, t), 0);
-	go_to_slot(b);
+	bed_go_to_slot(b);
 	send_round(b, 1, 0, b->vm, 20000);
 	stats_free(b->stats);
-	open_stats(b);
+	bed_open(b);
 	struct answer a = ask(b, b->vm, METRIC_CPU_USAGE, 200, 0);
 	float first = NAN, last = NAN;
 	for (size_t i = 0; i < a.n; i++) {
@@ -515,7 +406,7 @@ a_million_metrics_take_no_more_room(void **state)
 	r.n_guests = 1;
 	batch.n_rounds = 2;
 	batch.rounds = rounds;
-	go_to_slot(b);
+	bed_go_to_slot(b);
 	stats_take(b->stats, b->host, "boot-1", &batch, &ack);
 	/* Guests that it does not have. */
 	set.n_counters = 1;
@@ -543,14 +434,14 @@ what_is_gone_is_put_away(void **state)
 	    xasprintf("%s/deleted/%s.rrd", b->dir, obj_id_text(b->vm, id));
 	struct txn *t = txn_new(b->w->inv);
 
-	go_to_slot(b);
+	bed_go_to_slot(b);
 	send_round(b, 1, 0, b->vm, 1000);
 	let_write(b, b->vm);
 	assert_int_equal(access(path, F_OK), 0);
 	txn_del(t, b->vm);
 	assert_int_equal(world_commit(b->w, t), 0);
 	assert_null(stats_find(b->stats, b->vm));
-	turn_until(b, is_put_away, rest);
+	bed_turn_until(b, is_put_away, rest);
 	assert_int_equal(access(path, F_OK), -1);
 }
 
@@ -576,8 +467,8 @@ what_has_lain_long_enough_is_removed(void **state)
 	put_file(lost, clock_wall_ms(b->w->clock));
 	clock_advance(b->w->clock, 3600000);
 	stat_sweep(b->stats);
-	turn_until(b, is_removed, old);
-	turn_until(b, is_removed, lost);
+	bed_turn_until(b, is_removed, old);
+	bed_turn_until(b, is_removed, lost);
 	assert_int_equal(access(young, F_OK), 0);
 	assert_int_equal(access(found, F_OK), 0);
 }
@@ -611,7 +502,7 @@ pools_and_clusters_are_sums(void **state)
 	h->cpu_total_mhz = 4000;
 	h->memory_total_mb = 1;
 	assert_int_equal(world_commit(b->w, t), 0);
-	go_to_slot(b);
+	bed_go_to_slot(b);
 	slot = stats_slot(b->stats, clock_wall_ms(b->w->clock));
 	stats_put(b->stats, b->vm, slot, METRIC_CPU_USAGEMHZ, 500);
 	stats_put(b->stats, b->vm, slot, METRIC_MEM_CONSUMED, 256);
@@ -666,7 +557,7 @@ late_samples_are_in_the_sums(void **state)
 	float sum = 0;
 
 	for (unsigned i = 0; i < 4; i++)
-		go_to_slot(b);
+		bed_go_to_slot(b);
 	assert_true(isnan(ask(b, pool, METRIC_CPU_USAGEMHZ, 80, 0).v[0]));
 	/* The host was away: files wait for what it knows, memory goes on. */
 	go_past_due(b);
@@ -682,7 +573,7 @@ late_samples_are_in_the_sums(void **state)
 	assert_true(ask(b, cluster, METRIC_CPU_USAGEMHZ, 120, 0).v[0] == 200);
 	/* And so it is in its file. */
 	for (uint64_t i = 8; i < 12; i++) {
-		go_to_slot(b);
+		bed_go_to_slot(b);
 		send_use(b, i, 0, 100 * i);
 		clock_advance(b->w->clock, STEP_MS / 2);
 		world_settle(b->w);
@@ -691,7 +582,7 @@ late_samples_are_in_the_sums(void **state)
 	assert_int_equal(stats_find(b->stats, pool)->written,
 	    stat_ring_newest(stats_find(b->stats, b->vm)->ring));
 	stats_free(b->stats);
-	open_stats(b);
+	bed_open(b);
 	a = ask(b, pool, METRIC_CPU_USAGEMHZ, 600, 0);
 	for (size_t i = 0; i < a.n; i++) {
 		if (isnan(a.v[i]))
@@ -709,7 +600,7 @@ files_wait_for_who_was_heard_lately(void **state)
 	obj_id pool = put_in_pool(b, b->vm);
 	uint64_t heard;
 
-	go_to_slot(b);
+	bed_go_to_slot(b);
 	send_use(b, 1, 0, 100);
 	heard = stats_slot(b->stats, clock_wall_ms(b->w->clock));
 	clock_advance(b->w->clock, STEP_MS / 2);
@@ -741,7 +632,7 @@ intervals_make_whole_rows(void **state)
 int
 main(void)
 {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, bed_setup, bed_teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(samples_are_asked_for),
 		CASE(hosts_tell_how_busy_they_are),
