@@ -20,28 +20,31 @@ const guest = (guest_type: Vm["guest_type"], power_state: PowerState): Partial<V
 
 test("a machine that runs is offered all it can", () => {
   as("operator");
-  assert.equal(offered(guest("machine", "powered_on")), "shutdown restart pause suspend kill reset migrate snapshots clone counters edit");
+  assert.equal(
+    offered(guest("machine", "powered_on")),
+    "shutdown restart pause suspend kill reset migrate snapshots clone counters console edit week",
+  );
 });
 
 test("a container is offered nothing that only machines can", () => {
   as("operator");
-  assert.equal(offered(guest("container", "powered_on")), "shutdown restart pause suspend kill reset migrate counters edit");
-  assert.equal(offered(guest("container", "paused")), "resume suspend kill counters edit");
-  assert.equal(offered(guest("container", "powered_off")), "start migrate clone edit delete");
+  assert.equal(offered(guest("container", "powered_on")), "shutdown restart pause suspend kill reset migrate counters console edit week");
+  assert.equal(offered(guest("container", "paused")), "resume suspend kill counters edit week");
+  assert.equal(offered(guest("container", "powered_off")), "start migrate clone edit delete week");
 });
 
 test("nobody is offered what his role may not do", () => {
   const host: Partial<Host> = { kind: "host", maintenance: "none", standby: "none", connection_state: "connected" };
   as("read_only");
-  assert.equal(offered(guest("machine", "powered_on")), "");
+  assert.equal(offered(guest("machine", "powered_on")), "week");
   as("operator");
-  assert.equal(offered(host), "");
+  assert.equal(offered(host), "week");
   as("administrator");
-  assert.equal(offered(host), "maintenance");
-  assert.equal(offered({ ...host, maintenance: "in", connection_state: "disconnected" }), "leave-maintenance confirm-dead remove");
+  assert.equal(offered(host), "maintenance week");
+  assert.equal(offered({ ...host, maintenance: "in", connection_state: "disconnected" }), "leave-maintenance confirm-dead remove week");
 });
 
-test("every action either asks in a dialog or says its request", () => {
-  for (const a of actions) assert.ok(a.opens || a.request, a.id);
+test("every action asks in a dialog, says its request, or leads to a tab or a file", () => {
+  for (const a of actions) assert.equal([a.opens, a.request, a.goes, a.saves].filter(Boolean).length, 1, a.id);
   for (const a of actions.filter((x) => x.danger)) assert.ok(a.confirm, `${a.id} is dangerous and asks nothing`);
 });

@@ -25,6 +25,10 @@ export interface Action {
   opens?: DialogName;
   /** That dialog takes several objects at once. */
   bulk?: boolean;
+  /** It is the object's tab of this name. */
+  goes?: string;
+  /** It is a file, at a path of the API. */
+  saves?(o: Obj): { path: string; file: string };
   /** A line is drawn above it in menus. */
   apart?: boolean;
   request?(o: Obj): Request;
@@ -67,6 +71,7 @@ const guests: GuestAction[] = [
   { id: "snapshots", opens: "snapshots", from: anyState, ofContainers: [] },
   { id: "clone", opens: "clone", from: ["powered_on", "powered_off", "paused"], ofContainers: ["powered_off"] },
   { id: "counters", opens: "counters", from: ["powered_on", "paused"] },
+  { id: "console", goes: "console", from: ["powered_on", "paused", "stalled"], ofContainers: ["powered_on"] },
   { id: "edit", apart: true, opens: "edit-vm", from: anyState },
   {
     id: "delete",
@@ -108,6 +113,27 @@ const rename = (kind: string, role: Role = "administrator"): Action => ({
   opens: "rename",
   fits: (o) => !(o as Partial<Pool>).is_root,
 });
+
+const WEEK_MS = 7 * 86_400_000;
+
+function weekOf(o: Obj): { path: string; file: string } {
+  const end = Date.now();
+  const counter = o.kind === "pool" ? "cpu.usagemhz.average" : "cpu.usage.average";
+  return {
+    path: `/stats?objects=${o.id}&counters=${counter}&start=${end - WEEK_MS}&end=${end}&format=csv`,
+    file: `${o.name}-cpu-week.csv`,
+  };
+}
+
+const weeks: Action[] = ["vm", "host", "cluster", "pool"].map((kind) => ({
+  id: "week",
+  kind,
+  role: "read_only",
+  title: t.action.week,
+  apart: true,
+  saves: weekOf,
+  fits: always,
+}));
 
 const rest: Action[] = [
   { id: "new-folder", kind: "dc", role: "operator", title: t.action.newFolder, opens: "new-folder", fits: always },
@@ -202,7 +228,7 @@ const rest: Action[] = [
   remove("rule", "rules"),
 ];
 
-export const actions: Action[] = [...guestActions, ...rest];
+export const actions: Action[] = [...guestActions, ...rest, ...weeks];
 
 /** What this user may do to this object as it is now. */
 export const actionsFor = (o: Obj): Action[] => actions.filter((a) => a.kind === o.kind && may(a.role) && a.fits(o));

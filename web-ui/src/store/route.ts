@@ -28,8 +28,8 @@ export function href(place: string, tab = "", query = ""): string {
 
 export const route = signal<Route>(parseRoute(globalThis.location?.hash ?? ""));
 
-export function go(place: string, tab = ""): void {
-  location.hash = href(place, tab);
+export function go(place: string, tab = "", query = ""): void {
+  location.hash = href(place, tab, query);
 }
 
 /** Change what follows the question mark, without a step back for each key that is typed. */

@@ -10,7 +10,7 @@ import { Icon } from "./icon.tsx";
 /** For one: all it can. For several: what can be done to many at once. */
 export function offered(objects: Obj[]): Action[] {
   const seen = new Map<string, Action>();
-  for (const o of objects) for (const a of actionsFor(o)) if (objects.length === 1 || !a.opens || a.bulk) seen.set(a.id, a);
+  for (const o of objects) for (const a of actionsFor(o)) if (objects.length === 1 || a.request || a.bulk) seen.set(a.id, a);
   return [...seen.values()];
 }
 

@@ -4,7 +4,7 @@ import type { Host, Obj, Task, Template, Vm } from "../net/types.ts";
 import { tasks } from "../store/collection.ts";
 import { perform } from "../store/actions.ts";
 import { lineOf } from "../store/commands.ts";
-import { type DialogName, asking, opened } from "../store/dialogs.ts";
+import { type DialogName, type Preset, asking, opened } from "../store/dialogs.ts";
 import { mayOperate } from "../store/session.ts";
 import { t } from "../text/en.ts";
 import { Dialog } from "../ui/dialog.tsx";
@@ -22,6 +22,7 @@ import { Snapshots } from "./snapshots.tsx";
 
 interface Props {
   objects: Obj[];
+  preset?: Preset | undefined;
   onClose: () => void;
 }
 
@@ -133,7 +134,7 @@ export function Dialogs() {
   const Shown = now ? dialogs[now.name] : null;
   return (
     <>
-      {now && Shown && <Shown objects={now.objects} onClose={() => (opened.value = null)} />}
+      {now && Shown && <Shown objects={now.objects} preset={now.preset} onClose={() => (opened.value = null)} />}
       <Confirm />
     </>
   );

@@ -36,6 +36,8 @@ interface Props {
   /** What is edited; null: it is to be made. */
   object: Obj | null;
   initial?: Values;
+  /** What fields begin with instead of what is so: somebody has asked for it already. */
+  preset?: Values;
   submit: string;
   request(changed: Values): { method: string; path: string; body?: object };
   onClose(): void;
@@ -79,11 +81,11 @@ function Control({ field: f, value, onChange }: { field: Field; value: Value; on
   );
 }
 
-export function Form({ title, fields, object, initial, submit, request, onClose, onDone, children }: Props) {
+export function Form({ title, fields, object, initial, preset, submit, request, onClose, onDone, children }: Props) {
   const live = object ? inventory.get(object.id) : null;
   const start = (): Values => Object.fromEntries(fields.map((f) => [f.name, initial?.[f.name] ?? read(object, f)]));
   const base = useSignal<Values>(start());
-  const values = useSignal<Values>(base.value);
+  const values = useSignal<Values>({ ...base.value, ...preset });
   const failed = useSignal("");
   const busy = useSignal(false);
   const tried = useRef({ body: "", op: "" });

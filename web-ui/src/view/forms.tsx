@@ -1,12 +1,14 @@
 // The settings of each kind, as tables of fields.
 import type { Obj, Pool, Vm } from "../net/types.ts";
 import { inventory } from "../store/collection.ts";
+import type { Preset } from "../store/dialogs.ts";
 import { go } from "../store/route.ts";
 import { t } from "../text/en.ts";
 import { type Field, Form, type Values } from "./form.tsx";
 
 interface DialogProps {
   objects: Obj[];
+  preset?: Preset | undefined;
   onClose: () => void;
 }
 
@@ -174,7 +176,7 @@ const templateFields: Field[] = [
   { name: "notes", label: t.vm.notes, type: "area" },
 ];
 
-function Edit({ objects, onClose, fields, title }: DialogProps & { fields: (o: Obj) => Field[]; title: string }) {
+function Edit({ objects, preset, onClose, fields, title }: DialogProps & { fields: (o: Obj) => Field[]; title: string }) {
   const o = objects[0];
   if (!o) return null;
   const request = (body: Values) => ({ method: "PATCH", path: `/${plurals[o.kind]}/${o.id}`, body });
@@ -183,6 +185,7 @@ function Edit({ objects, onClose, fields, title }: DialogProps & { fields: (o: O
       title={`${title.replace("…", "")}: ${o.name}`}
       fields={fields(o)}
       object={o}
+      preset={preset ?? {}}
       submit={t.form.save}
       request={request}
       onClose={onClose}

@@ -1,7 +1,9 @@
 // High availability: how it stands, and what would come if hosts were lost.
 import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import { call } from "../net/api.ts";
 import type { Cluster, Host } from "../net/types.ts";
+import { route, setQuery } from "../store/route.ts";
 import { t } from "../text/en.ts";
 import { Bar } from "../ui/bars.tsx";
 import { Facts } from "../ui/facts.tsx";
@@ -37,36 +39,40 @@ interface Outcome {
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 
 function Simulation({ cluster }: { cluster: Cluster }) {
-  const struck = useSignal<ReadonlySet<string>>(new Set());
+  const lost = route.value.query.get("lost") ?? "";
+  const struck = new Set(lost.split(",").filter(Boolean));
   const outcome = useSignal<Outcome | null>(null);
   const failed = useSignal("");
   const hosts = hostsOf(cluster).sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
   const strike = (h: Host): void => {
-    const next = new Set(struck.value);
+    const next = new Set(struck);
     if (!next.delete(h.id)) next.add(h.id);
-    struck.value = next;
-    failed.value = "";
-    if (!next.size) {
-      outcome.value = null;
-      return;
-    }
-    call<Outcome>("POST", `/clusters/${cluster.id}/ha/test`, { hosts: [...next] })
-      .then((o) => {
-        if (struck.value === next) outcome.value = o;
-      })
-      .catch((e: Error) => {
-        outcome.value = null;
-        failed.value = e.message;
-      });
+    setQuery("lost", [...next].join(","));
   };
+  useEffect(() => {
+    let left = false;
+    const show = (o: Outcome | null, why: string): void => {
+      if (left) return;
+      outcome.value = o;
+      failed.value = why;
+    };
+    if (!lost) show(null, "");
+    else
+      call<Outcome>("POST", `/clusters/${cluster.id}/ha/test`, { hosts: lost.split(",") })
+        .then((o) => show(o, ""))
+        .catch((e: Error) => show(null, e.message));
+    return () => {
+      left = true;
+    };
+  }, [cluster.id, lost]);
   return (
     <section class="card broad">
       <h2>{t.cluster.whatIf}</h2>
       <p class="dim">{t.cluster.whatIfHelp}</p>
       <div class="chips" role="group" aria-label={t.cluster.whatIf}>
         {hosts.map((h) => (
-          <button key={h.id} type="button" aria-pressed={struck.value.has(h.id)} onClick={() => strike(h)}>
-            {struck.value.has(h.id) ? "✕ " : ""}
+          <button key={h.id} type="button" aria-pressed={struck.has(h.id)} onClick={() => strike(h)}>
+            {struck.has(h.id) ? "✕ " : ""}
             {h.name}
           </button>
         ))}

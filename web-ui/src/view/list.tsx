@@ -1,5 +1,6 @@
 // The list of one kind; also as a tab of an object, of what belongs to it.
 import { useComputed } from "@preact/signals";
+import type { ComponentChildren } from "preact";
 import type { Obj } from "../net/types.ts";
 import { inventory } from "../store/collection.ts";
 import { t } from "../text/en.ts";
@@ -11,12 +12,13 @@ export function ObjectList({ kind, label, of }: { kind: string; label: string; o
   return <ObjectTable label={label} objects={objects} columns={columnsOf[kind] ?? []} empty={t.list.none} />;
 }
 
-export function ListPage({ kind, title }: { kind: string; title: string }) {
+export function ListPage({ kind, title, children }: { kind: string; title: string; children?: ComponentChildren }) {
   return (
     <section class="page list" aria-labelledby="title">
       <header class="bar-top">
         <h1 id="title">{title}</h1>
       </header>
+      {children}
       <ObjectList kind={kind} label={title} />
     </section>
   );

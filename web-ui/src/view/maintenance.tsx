@@ -56,6 +56,11 @@ function Moves({ plan }: { plan: Plan }) {
   );
 }
 
+/** Enter agrees to what has just been shown. */
+function takeFocus(button: HTMLButtonElement | null): void {
+  button?.focus();
+}
+
 /** The plan is seen before anybody agrees to it. */
 export function Maintenance({ host, onClose }: { host: Host; onClose: () => void }) {
   const plan = useSignal<Plan | null>(null);
@@ -100,7 +105,7 @@ export function Maintenance({ host, onClose }: { host: Host; onClose: () => void
           {t.form.cancel}
         </button>
         {plan.value && !plan.value.blockers.length && (
-          <button type="button" class="primary" onClick={enter}>
+          <button type="button" class="primary" ref={takeFocus} onClick={enter}>
             {t.host.enter}
           </button>
         )}

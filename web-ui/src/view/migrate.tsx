@@ -1,5 +1,5 @@
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { call } from "../net/api.ts";
 import type { Datastore, Host, MoveCheck, Vm } from "../net/types.ts";
 import { inventory } from "../store/collection.ts";
@@ -7,37 +7,66 @@ import { say } from "../store/toast.ts";
 import { t } from "../text/en.ts";
 import { Dialog } from "../ui/dialog.tsx";
 
-/** Per host: what is in the way, of which machine. */
-type Ways = Map<string, string[]>;
+interface Way {
+  /** What is in the way, of which machine. */
+  obstacles: string[];
+  /** Who is there already, and stays. */
+  there: Vm[];
+}
 
-async function look(vms: Vm[], datastore: string): Promise<Ways> {
-  const ways: Ways = new Map();
+type Ways = Map<string, Way>;
+
+async function look(vms: Vm[], hosts: Host[], datastore: string): Promise<Ways> {
+  const ways: Ways = new Map(hosts.map((h) => [h.id, { obstacles: [], there: vms.filter((vm) => vm.host === h.id) }]));
   const body = datastore ? { datastore } : {};
   await Promise.all(
     vms.map(async (vm) => {
       const { items } = await call<{ items: MoveCheck[] }>("POST", `/vms/${vm.id}/migrate-check`, body);
-      for (const c of items) {
-        const list = ways.get(c.host) ?? [];
-        for (const o of c.obstacles) list.push(vms.length > 1 ? `${vm.name}: ${o}` : o);
-        ways.set(c.host, list);
-      }
-      if (vm.host && !items.some((c) => c.host === vm.host)) ways.set(vm.host, [...(ways.get(vm.host) ?? []), t.drop.same(vm.name)]);
+      for (const c of items) for (const o of c.obstacles) ways.get(c.host)?.obstacles.push(vms.length > 1 ? `${vm.name}: ${o}` : o);
     }),
   );
+  // Some may stay while the others come, but somebody has to move.
+  for (const way of ways.values())
+    if (way.there.length && (datastore || way.there.length === vms.length))
+      way.obstacles.push(...way.there.map((vm) => t.drop.same(vm.name)));
   return ways;
 }
 
-function HostChoice({ host, obstacles }: { host: Host; obstacles: string[] | undefined }) {
+const isFree = (way: Way | undefined): boolean => way?.obstacles.length === 0;
+
+/** Of the hosts that take all of them, the one with the most free memory. */
+function freest(hosts: Host[], ways: Ways): string {
+  const free = (h: Host): number => h.memory_total_mb - h.memory_usage_mb;
+  return hosts.filter((h) => isFree(ways.get(h.id))).sort((a, b) => free(b) - free(a))[0]?.id ?? "";
+}
+
+interface HostChoiceProps {
+  host: Host;
+  way: Way | undefined;
+  chosen: string;
+  choose: (id: string) => void;
+}
+
+function HostChoice({ host, way, chosen, choose }: HostChoiceProps) {
   return (
     <label class="choice">
-      <input type="radio" name="host" value={host.id} required disabled={!obstacles || obstacles.length > 0} />
+      <input
+        type="radio"
+        name="host"
+        value={host.id}
+        required
+        checked={chosen === host.id}
+        disabled={!isFree(way)}
+        onChange={() => choose(host.id)}
+      />
       <span>
         {host.name}
-        {obstacles?.map((o) => (
+        {way?.obstacles.map((o) => (
           <span key={o} class="problem">
             {o}
           </span>
         ))}
+        {isFree(way) && way?.there.map((vm) => <span key={vm.id}> {t.drop.same(vm.name)}</span>)}
       </span>
     </label>
   );
@@ -49,24 +78,31 @@ export function Migrate({ vms, onClose }: { vms: Vm[]; onClose: () => void }) {
   const datastore = useSignal("");
   const ways = useSignal<Ways | null>(null);
   const failed = useSignal("");
+  const chosen = useSignal("");
+  const go = useRef<HTMLButtonElement>(null);
 
   useEffect(() => {
     const asked = datastore.value;
     ways.value = null;
-    look(vms, asked)
+    look(vms, hosts, asked)
       .then((w) => {
-        if (asked === datastore.value) ways.value = w;
+        if (asked !== datastore.value) return;
+        ways.value = w;
+        if (!isFree(w.get(chosen.value))) chosen.value = freest(hosts, w);
       })
       .catch((e: Error) => (failed.value = e.message));
   }, [datastore.value]);
 
+  useEffect(() => {
+    if (ways.value && !datastore.value) go.current?.focus();
+  }, [ways.value]);
+
   function submit(e: SubmitEvent) {
     e.preventDefault();
-    const form = new FormData(e.currentTarget as HTMLFormElement);
-    const body: Record<string, string> = { host: String(form.get("host")) };
+    const body: Record<string, string> = { host: chosen.value };
     if (datastore.value) body.datastore = datastore.value;
     onClose();
-    for (const vm of vms)
+    for (const vm of vms.filter((v) => v.host !== chosen.value))
       call("POST", `/vms/${vm.id}/migrate`, body).catch((err: Error) => say("error", `${t.move.title(1, vm.name)}: ${err.message}`));
   }
 
@@ -87,7 +123,7 @@ export function Migrate({ vms, onClose }: { vms: Vm[]; onClose: () => void }) {
         <fieldset>
           <legend>{t.move.where}</legend>
           {hosts.map((h) => (
-            <HostChoice key={h.id} host={h} obstacles={ways.value ? (ways.value.get(h.id) ?? []) : undefined} />
+            <HostChoice key={h.id} host={h} way={ways.value?.get(h.id)} chosen={chosen.value} choose={(id) => (chosen.value = id)} />
           ))}
         </fieldset>
         <p class="dim" role="status">
@@ -100,7 +136,7 @@ export function Migrate({ vms, onClose }: { vms: Vm[]; onClose: () => void }) {
           <button type="button" onClick={onClose}>
             {t.form.cancel}
           </button>
-          <button type="submit" class="primary" disabled={!ways.value}>
+          <button type="submit" class="primary" ref={go} disabled={!ways.value || !chosen.value}>
             {t.move.go}
           </button>
         </div>

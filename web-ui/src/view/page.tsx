@@ -16,6 +16,7 @@ import { Fleet } from "./fleet.tsx";
 import { ListPage } from "./list.tsx";
 import { Overview } from "./overview.tsx";
 import { Permissions, Users } from "./permissions.tsx";
+import { Starved } from "./starved.tsx";
 import { tabsOf } from "./tabs.tsx";
 
 const lists: Record<string, string> = {
@@ -155,7 +156,12 @@ function Place({ place }: { place: string }) {
   }, [title]);
   if (place === HOME) return <Overview />;
   if (place === "vms") return <Fleet />;
-  if (lists[place]) return <ListPage key={place} kind={lists[place]} title={title ?? ""} />;
+  if (lists[place])
+    return (
+      <ListPage key={place} kind={lists[place]} title={title ?? ""}>
+        {place === "pools" && <Starved />}
+      </ListPage>
+    );
   if (place === "tasks")
     return (
       <Framed title={title ?? ""}>

@@ -1,64 +1,14 @@
 import { computed, signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { Obj } from "../net/types.ts";
-import { type Action, actionsFor } from "../store/actions.ts";
-import { inventory } from "../store/collection.ts";
-import { begin } from "../store/dialogs.ts";
-import { type Entry, find } from "../store/find.ts";
-import { go } from "../store/route.ts";
 import { t } from "../text/en.ts";
 import { Dialog } from "../ui/dialog.tsx";
 import { Icon } from "../ui/icon.tsx";
 import { paletteOpen } from "./keys.ts";
-
-const MOST = 12;
-const WITH_ACTIONS = 40;
-
-interface Item extends Entry {
-  run(): void;
-}
+import { type Item, itemsFor } from "./palette-items.ts";
 
 const query = signal("");
 const chosen = signal(0);
-const searched = ["vm", "host", "cluster", "pool", "datastore", "template", "network", "folder", "dc"];
-
-const pages: Item[] = Object.entries(t.pages).map(([id, title]) => ({
-  key: `page-${id}`,
-  text: title,
-  hint: t.palette.page,
-  icon: id === "home" ? "home" : "menu",
-  weight: 0.5,
-  run: () => go(id),
-}));
-
-const objects = computed<Item[]>(() =>
-  inventory
-    .placed()
-    .filter((o) => searched.includes(o.kind))
-    .map((o) => ({ key: o.id, text: o.name, hint: `${t.kind[o.kind]} ${o.id}`, icon: o.kind, weight: 0, run: () => go(o.id) })),
-);
-
-const doing = (a: Action, o: Obj): Item => ({
-  key: `${a.id}-${o.id}`,
-  text: `${a.title.replace("…", "")} ${o.name}`,
-  hint: t.palette.action,
-  icon: "more",
-  weight: -0.5,
-  run: () => begin(a, [o]),
-});
-
-/** Actions are looked for once a name is in the query: all actions of all objects would be too many. */
-function actionItems(q: string): Item[] {
-  const words = q.toLowerCase().split(/\s+/).filter(Boolean);
-  if (words.length < 2) return [];
-  return inventory
-    .placed()
-    .filter((o) => words.some((w) => o.name.toLowerCase().includes(w)))
-    .slice(0, WITH_ACTIONS)
-    .flatMap((o) => actionsFor(o).map((a) => doing(a, o)));
-}
-
-const results = computed(() => find([...objects.value, ...pages, ...actionItems(query.value)], query.value, MOST));
+const results = computed(() => itemsFor(query.value));
 
 export function Palette() {
   const list = results.value;

@@ -9,6 +9,7 @@ import { MenuButton, menuHandlers } from "../ui/menu.tsx";
 import { gb, ghz } from "../ui/text.ts";
 import { Ref } from "./columns.tsx";
 import { dropHandlers } from "./drag.ts";
+import { Starved } from "./starved.tsx";
 import { ResourceTable } from "./vm.tsx";
 
 interface Line {
@@ -186,6 +187,7 @@ export function PoolSummary({ pool: p }: { pool: Pool }) {
           [t.pool.machines, vms.length],
         ]}
       />
+      <Starved />
       <section class="card broad">
         <h2>{t.pool.tree}</h2>
         <PoolTree root={p.id} />

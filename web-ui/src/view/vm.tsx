@@ -50,6 +50,8 @@ function Moves({ vm }: { vm: Vm }) {
     .filter((x) => x.op === "vm.migrate" && x.entity === vm.id)
     .sort(newest);
   const recs = inventory.all<Recommendation>("rec");
+  const recOf = (x: Task): Recommendation | undefined => recs.find((k) => k.task === x.id);
+  const newestWhy = moves.find(recOf);
   return (
     <section class="card broad">
       <h2>{t.vm.moves}</h2>
@@ -57,14 +59,14 @@ function Moves({ vm }: { vm: Vm }) {
         <ul class="moves">
           {moves.map((x) => {
             const r = x.result as (MoveResult & { from: string; to: string }) | null;
-            const rec = recs.find((k) => k.task === x.id);
+            const rec = recOf(x);
             return (
               <li key={x.id}>
                 <span class="mono dim">{moment(x.started_at ?? x.created_at)}</span>{" "}
                 {r ? t.vm.moveTo(inventory.name(r.from), inventory.name(r.to)) : (x.error_message ?? x.state)}
                 {typeof r?.outage_ms === "number" && `, ${t.vm.outage(r.outage_ms)}`}, {rec ? t.vm.byDrs : t.vm.byHand(x.user_name ?? "")}
                 {rec && (
-                  <details>
+                  <details open={x === newestWhy}>
                     <summary>{t.cluster.why}</summary>
                     <Why move={rec} />
                   </details>
