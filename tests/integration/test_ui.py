@@ -4,7 +4,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import ROOT, Lab
+from conftest import BUILD, ROOT, Lab
 from test_guests import make
 
 
@@ -36,6 +36,54 @@ def has_containers(lab: Lab) -> bool:
 def test_journeys(lab: Lab) -> None:
     make(lab, "ui-witness")
     browse(lab, "journeys.mjs", DROVER_CONTAINERS="1" if has_containers(lab) else "")
+
+
+def recommended_move(lab: Lab, name: str) -> None:
+    """The balancer wants the machine elsewhere, says why, and has its will."""
+    guest = lab.find("vms", name)
+    elsewhere = next(h["id"] for h in lab.all("hosts") if h["id"] != guest["host"])
+    cluster = lab.find("clusters", "cluster1")["id"]
+    rule = {"name": "ui-there", "cluster": cluster, "type": "must_run_on", "vms": [guest["id"]], "hosts": [elsewhere]}
+    made = lab.api().call("POST", "/rules", rule)
+    lab.api().call("POST", f"/clusters/{cluster}/drs", {})
+    rec = next(r for r in lab.all("recommendations") if r["vm"] == guest["id"] and r["state"] == "pending")
+    lab.api().do("POST", f"/recommendations/{rec['id']}/apply", {})
+    lab.api().call("DELETE", f"/rules/{made['id']}")
+
+
+def hungry_pool(lab: Lab, cluster: str) -> None:
+    """A guest that wants a whole CPU and gets a little of one."""
+    pool = lab.api().call("POST", "/pools", {"name": "dev", "parent": cluster})["id"]
+    busybox = lab.find("templates", "busybox")["id"]
+    spin = ["/bin/sh", "-c", "while :; do :; done"]
+    busy = make(lab, "ui-busy", template=busybox, pool=pool, args=spin)
+    lab.api().do("PATCH", f"/vms/{busy['id']}", {"cpu_limit_mhz": 100})
+
+
+def test_admin_tasks(lab: Lab) -> None:
+    """Pictures and the table of clicks and keys stay in the build tree."""
+    cluster = lab.find("clusters", "cluster1")["id"]
+    if has_containers(lab):
+        hungry_pool(lab, cluster)
+    lab.api().call("POST", "/pools", {"name": "prod", "parent": cluster})
+    for number in (1, 2, 3):
+        make(lab, f"web-0{number}")
+    for name in ("db-07", "db-08"):
+        make(lab, name, power_on=False)
+    recommended_move(lab, "web-01")
+    kept = BUILD / "ui-tasks"
+    kept.mkdir(exist_ok=True)
+    browse(
+        lab, "tasks.mjs", SHOTS=str(kept), DROVER_TABLE=str(kept / "table.txt"), DROVER_SCRIPT=str(kept / "script.txt"),
+        DROVER_CONTAINERS="1" if has_containers(lab) else "",
+    )
+    last = (kept / "script.txt").read_text().splitlines()[-1]
+    ran = subprocess.run(
+        [str(BUILD / "bin/drover"), "-e", "-c", last],
+        env={**os.environ, "DROVER_SERVERS": str(lab.dir / "etc/servers.json")},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+    )
+    assert ran.returncode == 0, f"{last}: {ran.stderr}"
 
 
 def test_consoles(lab: Lab) -> None:

@@ -44,6 +44,15 @@ export async function close() {
   await rm(profile, { recursive: true, force: true });
 }
 
+export async function logIn() {
+  await page.goto(url);
+  await page.getByLabel("User").fill(user);
+  await page.getByLabel("Password").fill(password);
+  await page.getByRole("button", { name: "Log in" }).click();
+  await page.getByText("● live").waitFor();
+  complaints.length = 0; // the browser itself logs that nobody was logged in
+}
+
 export async function shot(name) {
   if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `${name}.png`) });
 }

@@ -2,7 +2,7 @@
 // that run. Run by tests/integration/test_ui.py.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { accessible, close, complaints, go, page, password, shot, url, user } from "./browser.mjs";
+import { accessible, close, complaints, logIn, page, shot, url } from "./browser.mjs";
 
 const machine = process.env.DROVER_MACHINE;
 const container = process.env.DROVER_CONTAINER;
@@ -36,14 +36,7 @@ async function until(what, check) {
   }
 }
 
-test("logging in", async () => {
-  await page.goto(url);
-  await page.getByLabel("User").fill(user);
-  await page.getByLabel("Password").fill(password);
-  await page.getByRole("button", { name: "Log in" }).click();
-  await page.getByText("● live").waitFor();
-  complaints.length = 0; // the browser itself logs that nobody was logged in
-});
+test("logging in", logIn);
 
 test("typing into a container's terminal runs a command", { skip: !container }, async () => {
   await page.goto(`${url}/#/${container}/console`);
