@@ -9,18 +9,16 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <openssl/pem.h>
-#include <openssl/x509.h>
-
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "base/str.h"
 #include "host-agent/collect/collect.h"
 #include "host-agent/collect/sampler.h"
-#include "host-agent/guest/guests.h"
-#include "host-agent/host_channel.h"
 #include "host-agent/freeze.h"
+#include "host-agent/guest/guests.h"
+#include "host-agent/host_cert.h"
+#include "host-agent/host_channel.h"
 #include "host-agent/host_fence.h"
 #include "host-agent/host_parts.h"
 #include "host-agent/link/epoch.h"
@@ -35,7 +33,6 @@
 #include "host-agent/stores/stores.h"
 #include "loop/child.h"
 #include "loop/flow.h"
-#include "loop/tls.h"
 #include "loop/worker.h"
 #include "proto/msg.h"
 
@@ -53,9 +50,8 @@ struct agent {
 	struct workers *savers;   /* state.dir */
 	struct workers *blockers; /* datastores, which may hang */
 	int lock_fd;
-	struct tls_identity id;
 	char boot_id[33];
-	struct ssl_ctx_st *tls;
+	struct host_cert cert;
 	struct host_channel to_hosts;
 	struct host_fence leases;
 	struct freeze *freeze;
@@ -200,7 +196,7 @@ make_hello(void *arg)
 	drover__hello__init(h);
 	h->version_min = PROTO_VERSION_MIN;
 	h->version_max = PROTO_VERSION;
-	h->host_uuid = xstrdup(a->id.uuid);
+	h->host_uuid = xstrdup(a->cert.now.id.uuid);
 	h->boot_id = xstrdup(a->boot_id);
 	h->epoch_seen = epoch_seen(a->epoch);
 	h->facts = host_parts_facts(&a->parts);
@@ -223,6 +219,7 @@ on_welcome(void *arg, const Drover__Welcome *w)
 	fence_link_up(a->leases.fence);
 	collect_changed(a->collect);
 	sampler_welcome(a->sampler, w->stats_ms);
+	renew_link_up(a->cert.renew, w->signs);
 }
 
 static void
@@ -262,12 +259,19 @@ on_link_down(void *arg)
 
 	sess_link_down(a->sessions);
 	sampler_link_down(a->sampler);
+	renew_link_down(a->cert.renew);
 }
 
 static void
 on_lease(void *arg, const Drover__Envelope *m)
 {
 	fence_message(((struct agent *)arg)->leases.fence, m);
+}
+
+static void
+on_cert_grant(void *arg, const Drover__CertGrant *g)
+{
+	renew_granted(((struct agent *)arg)->cert.renew, g);
 }
 
 static const struct uplink_events uplink_evs = {
@@ -280,6 +284,7 @@ static const struct uplink_events uplink_evs = {
 	.down = on_link_down,
 	.lease = on_lease,
 	.stat_ack = on_stat_ack,
+	.cert_grant = on_cert_grant,
 };
 
 static int
@@ -325,7 +330,7 @@ dial(void *arg, const struct uplink_call *call, struct link **ret_k, struct err 
 	struct agent *a = arg;
 	const struct link_opts o = { 0 };
 
-	return link_dial(a->loop, call->host, call->port, a->tls, &o, call->ev,
+	return link_dial(a->loop, call->host, call->port, a->cert.tls, &o, call->ev,
 	    call->ev_arg, ret_k, e);
 }
 
@@ -435,40 +440,6 @@ take_lock(struct agent *a, struct err *e)
 }
 
 static int
-read_identity(struct agent *a, struct err *e)
-{
-	FILE *f = fopen(a->conf.tls_cert, "re");
-	X509 *cert = f ? PEM_read_X509(f, NULL, NULL, NULL) : NULL;
-	int sys = errno;
-	int rc;
-
-	if (f)
-		fclose(f);
-	if (!f)
-		return err_sys(e, ERR_NOT_FOUND, sys,
-		    "certificate %s (is this host enrolled?)", a->conf.tls_cert);
-	rc = cert ? tls_identify(cert, &a->id, e)
-		  : err_set(e, ERR_INVALID, "%s is no certificate", a->conf.tls_cert);
-	X509_free(cert);
-	if (!rc && a->id.role != TLS_ROLE_HOST)
-		rc = err_set(
-		    e, ERR_INVALID, "%s is not a host's certificate", a->conf.tls_cert);
-	return rc;
-}
-
-static int
-load_tls(const struct agent *a, struct ssl_ctx_st **ret, struct err *e)
-{
-	const struct tls_files files = {
-		.cert = a->conf.tls_cert,
-		.key = a->conf.tls_key,
-		.ca = a->conf.tls_ca,
-	};
-
-	return tls_client_ctx(&files, ret, e);
-}
-
-static int
 open_link(struct agent *a, struct err *e)
 {
 	AUTO_FREE char *epoch_path = state_path(a, "epoch");
@@ -512,7 +483,7 @@ open_stores(struct agent *a, struct err *e)
 		.savers = a->savers,
 		.path = path,
 		.roots = a->conf.storage_roots,
-		.host_uuid = a->id.uuid,
+		.host_uuid = a->cert.now.id.uuid,
 		.boot_id = a->boot_id,
 		.disk = &a->disk,
 		.progress = a->progress,
@@ -617,7 +588,7 @@ open_files(struct agent *a, struct err *e)
 	AUTO_FREE char *sim_dir = state_path(a, "sim");
 	if (record_dir_make(a->conf.state_dir, 0700, e) ||
 	    (a->conf.sim_enabled && record_dir_make(sim_dir, 0700, e)) ||
-	    take_lock(a, e) || read_identity(a, e) || load_tls(a, &a->tls, e))
+	    take_lock(a, e) || host_cert_open(&a->cert, &a->conf, e))
 		return e->code;
 	return 0;
 }
@@ -641,6 +612,9 @@ open_all(struct agent *a, struct err *e)
 		return e->code;
 	a->leases.guests = a->guests;
 	open_inbox_and_collect(a);
+	a->cert.uplink = a->uplink;
+	a->cert.to_hosts = &a->to_hosts;
+	host_cert_start(&a->cert, a->loop, a->savers);
 	return 0;
 }
 
@@ -650,6 +624,7 @@ static void
 close_all(struct agent *a)
 {
 	uplink_free(a->uplink);
+	host_cert_fini(&a->cert);
 	sess_set_free(MOVE(a->sessions));
 	sampler_free(a->sampler);
 	collect_free(a->collect);
@@ -670,7 +645,6 @@ close_all(struct agent *a)
 	if (a->parts.cg && !cg_remove_base(a->parts.cg, NULL))
 		log_debug("agent", "control group %s removed", a->conf.cgroup_prefix);
 	host_parts_fini(&a->parts);
-	tls_ctx_free(a->tls);
 	loop_free(a->loop);
 	if (a->lock_fd >= 0)
 		close(a->lock_fd);
@@ -713,7 +687,6 @@ on_reload(void *arg)
 {
 	struct agent *a = arg;
 	struct agent_conf fresh = { 0 };
-	struct ssl_ctx_st *tls = NULL;
 	struct err e = ERR_INIT;
 
 	if (agent_conf_read(a->start, &fresh, &e)) {
@@ -724,19 +697,10 @@ on_reload(void *arg)
 	agent_conf_free(&fresh);
 	if (apply_log(&a->conf, &e))
 		log_err("agent", "log not reopened: %s", e.msg);
-	if (load_tls(a, &tls, &e)) {
+	if (host_cert_reload(&a->cert, &e))
 		log_err("agent", "certificates not read anew: %s", e.msg);
-		return;
-	}
-	/* The link that is up keeps the old one; OpenSSL counts references. */
-	tls_ctx_free(a->tls);
-	a->tls = tls;
-	if (host_channel_reload(&a->to_hosts, &a->conf, &e)) {
-		log_err(
-		    "agent", "certificates not read anew for other hosts: %s", e.msg);
-		return;
-	}
-	log_notice("agent", "settings and certificates read anew");
+	else
+		log_notice("agent", "settings and certificates read anew");
 }
 
 static int
@@ -787,8 +751,8 @@ agent_run(const struct agent_start *s, struct agent_conf *c_take, struct err *e)
 	if (!rc)
 		rc = watch_signals(&a, &why);
 	if (!rc) {
-		log_notice(
-		    "agent", "drover-agent " DROVER_VERSION " for host %s", a.id.uuid);
+		log_notice("agent", "drover-agent " DROVER_VERSION " for host %s",
+		    a.cert.now.id.uuid);
 		flow_start(flow_new(a.flows, "start", start_steps, &a, NULL, NULL));
 		loop_run(a.loop);
 	}

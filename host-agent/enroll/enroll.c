@@ -5,13 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <openssl/pem.h>
-#include <openssl/x509.h>
-
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "base/str.h"
+#include "host-agent/enroll/cert_pair.h"
 #include "host-agent/enroll/https.h"
 #include "host-agent/record/record.h"
 #include "loop/tls.h"
@@ -83,61 +81,16 @@ read_answer(const json *j, struct answer *a, struct err *e)
 	return 0;
 }
 
-static X509 *
-read_cert(const char *pem)
-{
-	BIO *in = BIO_new_mem_buf(pem, -1);
-	X509 *cert = in ? PEM_read_bio_X509(in, NULL, NULL, NULL) : NULL;
-
-	BIO_free(in);
-	return cert;
-}
-
-static bool
-is_of_key(X509 *cert, const char *key_pem)
-{
-	BIO *in = BIO_new_mem_buf(key_pem, -1);
-	EVP_PKEY *key = in ? PEM_read_bio_PrivateKey(in, NULL, NULL, NULL) : NULL;
-	bool same = key && X509_check_private_key(cert, key) == 1;
-
-	EVP_PKEY_free(key);
-	BIO_free(in);
-	return same;
-}
-
-static bool
-is_signed_by(X509 *cert, const char *ca_pem)
-{
-	X509 *ca = read_cert(ca_pem);
-	EVP_PKEY *key = ca ? X509_get0_pubkey(ca) : NULL;
-	bool good = key && X509_verify(cert, key) == 1;
-
-	X509_free(ca);
-	return good;
-}
-
 static int
 check_answer(
     const struct answer *a, const char *key_pem, const char *fingerprint, struct err *e)
 {
-	X509 *cert = read_cert(a->certificate);
-	struct tls_identity id;
 	char got[65];
-	int rc = 0;
 
-	if (!cert || tls_identify(cert, &id, NULL))
-		rc = err_set(e, ERR_CORRUPT, "the server sent no certificate");
-	else if (tls_pem_fingerprint(a->ca, got, e) || !str_same(got, fingerprint))
-		rc = err_set(e, ERR_DENIED, "the server sent another CA than its own");
-	else if (id.role != TLS_ROLE_HOST || !str_same(id.uuid, a->uuid))
-		rc = err_set(e, ERR_CORRUPT,
-		    "the certificate is not for the host that the server named");
-	else if (!is_of_key(cert, key_pem))
-		rc = err_set(e, ERR_CORRUPT, "the certificate is for another key");
-	else if (!is_signed_by(cert, a->ca))
-		rc = err_set(e, ERR_DENIED, "the certificate is not signed by the CA");
-	X509_free(cert);
-	return rc;
+	if (tls_pem_fingerprint(a->ca, got, e) || !str_same(got, fingerprint))
+		return err_set(
+		    e, ERR_DENIED, "the server sent another CA than its own");
+	return cert_check(a->certificate, a->uuid, key_pem, a->ca, e);
 }
 
 static int
@@ -166,9 +119,12 @@ write_all(const struct enroll_order *o, const struct answer *a, const char *key_
 {
 	AUTO_FREE char *line = xasprintf("%s\n", a->uuid);
 
-	/* The certificate last: while it is not there the host is not enrolled. */
-	if (put(o->key, 0600, key_pem, e) || put(o->ca, 0644, a->ca, e) ||
-	    put(o->uuid_file, 0644, line, e) || put(o->cert, 0644, a->certificate, e))
+	const struct tls_files pair = { .cert = o->cert, .key = o->key };
+
+	/* The pair last: while it is not there the host is not enrolled. */
+	if (put(o->ca, 0644, a->ca, e) || put(o->uuid_file, 0644, line, e) ||
+	    make_folder(o->key, e) || make_folder(o->cert, e) ||
+	    cert_pair_store(&pair, key_pem, a->certificate, e))
 		return e->code;
 	return 0;
 }

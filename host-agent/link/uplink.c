@@ -140,6 +140,18 @@ uplink_start(struct uplink *u)
 }
 
 void
+uplink_redial(struct uplink *u)
+{
+	for (size_t i = 0; i < u->n_lines; i++) {
+		struct line *l = &u->lines[i];
+		if (l->state == UPLINK_WAITING || l->state == UPLINK_READY)
+			continue;
+		line_drop(l, "it is dialled with the new certificate");
+		line_hurry(l);
+	}
+}
+
+void
 uplink_free(struct uplink *u)
 {
 	if (!u)

@@ -50,6 +50,8 @@ struct uplink_events {
 	void (*lease)(void *arg, const Drover__Envelope *m);
 	/* Borrowed; NULL: nobody wants them. */
 	void (*stat_ack)(void *arg, const Drover__StatAck *a);
+	/* Borrowed; NULL: nobody wants them. */
+	void (*cert_grant)(void *arg, const Drover__CertGrant *g);
 };
 
 /* One attempt. */
@@ -86,5 +88,10 @@ void uplink_free(struct uplink *u);
 enum uplink_state uplink_state(const struct uplink *u);
 /* This host's address on the way to the server; "" while there is no link. */
 void uplink_own_host(const struct uplink *u, char out[LINK_HOST_TEXT]);
+/*
+ * What dial uses is new: dial again on every line but the one that is obeyed.  That one
+ * stays as long as it holds.
+ */
+void uplink_redial(struct uplink *u);
 /* Fills in version and epoch and sends. ERR_LOST while the link is not ready. */
 int uplink_send(struct uplink *u, Drover__Envelope *m, struct err *e);

@@ -101,7 +101,7 @@ check_identity(const struct conn *c, const Drover__Hello *hello,
 	if (!h)
 		return err_set(e, ERR_NOT_FOUND, "no host has the uuid %s", peer->uuid);
 	*ret_host = h;
-	if (!h->cert_fingerprint || !str_same(h->cert_fingerprint, peer->fingerprint))
+	if (!host_cert_is_good(h, peer->fingerprint))
 		return err_set(e, ERR_DENIED,
 		    "host \"%s\" was enrolled again: this certificate is no longer valid",
 		    h->o.name);
@@ -181,6 +181,7 @@ send_welcome(struct conn *c)
 	w.beat_ms = c->hs->beat_ms;
 	w.stats_ms = c->hs->stats_ms;
 	w.datastores = list;
+	w.signs = hosts_sign(c->hs);
 	m.body_case = DROVER__ENVELOPE__BODY_WELCOME;
 	m.welcome = &w;
 	conn_send(c, &m);
@@ -334,6 +335,9 @@ take_message(struct conn *c, Drover__Envelope *m_take)
 	case DROVER__ENVELOPE__BODY_SESSION_CREDIT:
 	case DROVER__ENVELOPE__BODY_SESSION_END:
 		host_session_take(c->rec, m);
+		return;
+	case DROVER__ENVELOPE__BODY_CERT_REQUEST:
+		host_renew_take(c->rec, m->cert_request);
 		return;
 	case DROVER__ENVELOPE__BODY_STAT_BATCH:
 		host_stats_take(c->rec, m->stat_batch);

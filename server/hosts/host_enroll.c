@@ -33,12 +33,7 @@ struct enroll {
 	struct caller who;
 	host_enroll_fn done;
 	void *arg;
-	/* for the worker, which touches nothing else */
-	char *csr, *ca_cert_path, *ca_key_path;
-	char uuid[UUID_TEXT];
-	char *certificate;
-	struct tls_identity identity;
-	struct err err;
+	struct signing sign; /* with the error, whoever made it */
 };
 
 static void
@@ -85,7 +80,7 @@ host_token_make(
 	char hash[HASH_TEXT], id[OBJ_ID_TEXT], cluster[OBJ_ID_TEXT];
 	char created[24], expires[24], old[24];
 
-	if (!hs->ca_key_path || !hs->workers)
+	if (!hosts_sign(hs))
 		return err_set(e, ERR_UNSUPPORTED,
 		    "this server has no key to sign certificates of hosts with");
 	if (!row)
@@ -121,10 +116,7 @@ hosts_ca_fingerprint(const struct hosts *hs)
 static void
 enroll_free(struct enroll *en)
 {
-	free(en->csr);
-	free(en->ca_cert_path);
-	free(en->ca_key_path);
-	free(en->certificate);
+	signing_fini(&en->sign);
 	en->magic = 0;
 	free(en);
 }
@@ -143,7 +135,7 @@ static void
 enroll_fail(struct enroll *en)
 {
 	if (pending_end(&en->p))
-		en->done(en->arg, en->err.code, &en->err, NULL);
+		en->done(en->arg, en->sign.err.code, &en->sign.err, NULL);
 	enroll_free(en);
 }
 
@@ -153,15 +145,15 @@ on_stored(void *arg, int rc, const struct err *e)
 	struct enroll *en = CAST_OBJ(enroll, arg, ENROLL_MAGIC);
 
 	if (rc) {
-		en->err = *e;
+		en->sign.err = *e;
 		enroll_fail(en);
 		return;
 	}
 	struct hosts *hs = pending_end(&en->p);
 	struct host_enrolled out = {
 		.host = en->host,
-		.uuid = en->uuid,
-		.certificate = en->certificate,
+		.uuid = en->sign.uuid,
+		.certificate = en->sign.certificate,
 		.ca = hs->ca_pem,
 	};
 	en->done(en->arg, 0, NULL, &out);
@@ -178,7 +170,8 @@ store(struct enroll *en)
 	char now[24];
 
 	if (!h) {
-		err_set(&en->err, ERR_DENIED, "the host of this token was removed");
+		err_set(
+		    &en->sign.err, ERR_DENIED, "the host of this token was removed");
 		txn_free(t);
 		enroll_fail(en);
 		return;
@@ -187,8 +180,9 @@ store(struct enroll *en)
 		en->hash,
 		number_text(clock_wall_ms(loop_clock(hs->loop)), now),
 	};
-	text_set(&h->uuid, en->uuid);
-	text_set(&h->cert_fingerprint, en->identity.fingerprint);
+	text_set(&h->uuid, en->sign.uuid);
+	text_set(&h->cert_fingerprint, en->sign.identity.fingerprint);
+	text_set(&h->cert_next, NULL);
 	txn_sql(t, STMT_ENROLL_SPEND, ARRAY_SIZE(params), params);
 	txn_event(t, EV_HOST_ADDED, en->host, OBJ_ID_NONE, NULL,
 	    "Host %s was enrolled from %s", h->o.name, en->who.address);
@@ -199,10 +193,7 @@ store(struct enroll *en)
 static int
 run_sign(void *job)
 {
-	struct enroll *en = job;
-
-	return tls_sign_host(en->csr, en->ca_cert_path, en->ca_key_path, en->uuid,
-	    HOST_CERTIFICATE_DAYS, &en->certificate, &en->identity, &en->err);
+	return signing_run(&((struct enroll *)job)->sign);
 }
 
 static void
@@ -211,8 +202,8 @@ on_signed(void *job, int rc)
 	struct enroll *en = job;
 
 	en->signing = false;
-	if (rc && !en->err.code)
-		err_set(&en->err, rc, "the certificate was not signed");
+	if (rc && !en->sign.err.code)
+		err_set(&en->sign.err, rc, "the certificate was not signed");
 	if (rc || !en->p.hs)
 		enroll_fail(en);
 	else
@@ -243,18 +234,18 @@ on_row(void *arg, int rc, const struct err *e, const struct db_rows *rows)
 	struct enroll *en = CAST_OBJ(enroll, arg, ENROLL_MAGIC);
 
 	if (rc)
-		en->err = *e;
-	if (rc || check_row(en, rows, &en->err)) {
+		en->sign.err = *e;
+	if (rc || check_row(en, rows, &en->sign.err)) {
 		enroll_fail(en);
 		return;
 	}
 	const struct host *h = inv_host(en->p.hs->inv, en->host);
 	if (h->uuid && h->uuid[0])
-		snprintf(en->uuid, sizeof(en->uuid), "%s", h->uuid);
+		snprintf(en->sign.uuid, sizeof(en->sign.uuid), "%s", h->uuid);
 	else
-		uuid_make(en->uuid);
+		uuid_make(en->sign.uuid);
 	en->signing = true;
-	if (worker_run(en->p.hs->workers, run_sign, on_signed, en, &en->err)) {
+	if (worker_run(en->p.hs->workers, run_sign, on_signed, en, &en->sign.err)) {
 		en->signing = false;
 		enroll_fail(en);
 	}
@@ -276,15 +267,13 @@ host_enroll(struct hosts *hs, const char *token, const char *csr_pem,
 	en->who = *who;
 	en->done = done;
 	en->arg = arg;
-	en->csr = xstrdup(csr_pem);
-	en->ca_cert_path = xstrdup(hs->ca_cert_path);
-	en->ca_key_path = xstrdup(hs->ca_key_path);
+	signing_init(&en->sign, hs, csr_pem);
 	pending_add(hs, &en->p, drop_enroll);
-	if (!hs->workers || !hs->ca_key_path)
-		err_set(&en->err, ERR_UNSUPPORTED, "this server enrols no hosts");
+	if (!hosts_sign(hs))
+		err_set(&en->sign.err, ERR_UNSUPPORTED, "this server enrols no hosts");
 	else if (strlen(token) > TOKEN_MAX)
-		err_set(&en->err, ERR_DENIED, "the enrolment token is not known");
-	if (en->err.code) {
+		err_set(&en->sign.err, ERR_DENIED, "the enrolment token is not known");
+	if (en->sign.err.code) {
 		post_call(hs->loop, on_refused, en);
 		return;
 	}

@@ -13,6 +13,7 @@
 #include "server/hosts/host_session.h"
 #include "server/hosts/host_stats.h"
 #include "server/hosts/hosts.h"
+#include "server/hosts/uuid.h"
 #include "server/inventory/inv_life.h"
 #include "server/inventory/txn.h"
 
@@ -59,6 +60,8 @@ struct host_rec {
 	bool reaching;           /* it stands in datastores' lists */
 	struct map *lost_stores; /* datastores that it said it does not reach */
 	uint64_t last_event;     /* acknowledged */
+	bool renewing;           /* a certificate for it is being signed */
+	uint64_t renewed_ms;     /* the last was; 0: none */
 };
 
 struct hosts {
@@ -112,6 +115,28 @@ void conn_free(struct conn *c);
 void conn_tick(struct conn *c, uint64_t now_ms);
 /* Fills version and epoch. A failure is logged. */
 int conn_send(struct conn *c, Drover__Envelope *m);
+
+/* host_sign.c */
+struct signing {
+	char *csr, *ca_cert_path, *ca_key_path;
+	char uuid[UUID_TEXT];
+	char *certificate;
+	struct tls_identity identity;
+	struct err err;
+};
+
+bool hosts_sign(const struct hosts *hs); /* has it workers and the key? */
+void signing_init(struct signing *s, const struct hosts *hs, const char *csr);
+/* For a worker, which touches nothing else; s->err says why not. */
+int signing_run(struct signing *s) WARN_UNUSED;
+void signing_fini(struct signing *s);
+
+/* host_renew.c */
+void host_renew_take(struct host_rec *rec, const Drover__CertRequest *q);
+/* Of the host, and not replaced yet? */
+bool host_cert_is_good(const struct host *h, const char *fingerprint);
+/* The host has come with what it was given last: from now on with that alone. */
+void host_cert_used(struct host *edit, const char *fingerprint);
 
 /* host_state.c: the host's own row */
 void host_state_update(struct host_rec *rec);

@@ -151,6 +151,8 @@ store(struct host_rec *rec, const struct host *row, const struct host_verdict *v
 	add_event(t, row, v);
 	edit->connection_state = v->state;
 	text_set(&edit->state_reason, v->reason[0] ? v->reason : NULL);
+	if (rec->conn)
+		host_cert_used(edit, link_peer(rec->conn->link)->fingerprint);
 	if (rec->facts_new) {
 		s->facts = true;
 		fill_facts(edit, rec);

@@ -51,7 +51,8 @@ struct cluster { /* parent: datacenter */
 struct host { /* parent: cluster */
 	struct obj o;
 	char *uuid, *state_reason, *address, *cert_fingerprint, *cpu_model, *machine,
-	    *kernel, *agent_version, *cgroup, *anti_spoof;
+	    *kernel, *agent_version, *cgroup, *anti_spoof,
+	    *cert_next; /* good beside the other until it was used */
 	enum conn_state connection_state;
 	uint32_t cpu_cores, cpu_mhz, cpu_total_mhz, cpu_usage_mhz;
 	uint64_t memory_total_mb, memory_usage_mb, boot_time, last_seen;

@@ -1,4 +1,6 @@
-"""Who may become a host."""
+"""Who may become a host, and stay one."""
+import hashlib
+import ssl
 import subprocess
 import tempfile
 import time
@@ -95,6 +97,64 @@ def test_certificates_of_another_authority_are_refused(lab: Lab, tmp_path: Path)
         )
         assert "alert" in ran.stderr, ran.stderr
     assert lab.connected() == 3
+
+
+AUTHORITY = """
+[ca]
+default_ca = one
+[one]
+database = {folder}/index
+serial = {folder}/serial
+new_certs_dir = {folder}
+certificate = {ca}/ca.pem
+private_key = {ca}/ca.key
+default_md = sha256
+policy = any
+[any]
+commonName = supplied
+[host]
+extendedKeyUsage = clientAuth,serverAuth
+subjectAltName = URI:drover:host:{uuid}
+"""
+
+
+def fingerprint(pem: str) -> str:
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+
+
+def aged(lab: Lab, key: Path, uuid: str, folder: Path) -> str:
+    """A certificate for that key which has five of its thirty days left."""
+    (folder / "authority").write_text(AUTHORITY.format(folder=folder, ca=lab.dir / "ca", uuid=uuid))
+    (folder / "index").write_text("")
+    (folder / "serial").write_text("01\n")
+    day, at = 86400, "%Y%m%d%H%M%SZ"
+    for words in (
+        ["req", "-new", "-key", str(key), "-subj", f"/CN={uuid}", "-out", str(folder / "csr")],
+        ["ca", "-batch", "-notext", "-config", str(folder / "authority"), "-extensions", "host", "-in", str(folder / "csr"),
+         "-out", str(folder / "aged.pem"), "-startdate", time.strftime(at, time.gmtime(time.time() - 25 * day)),
+         "-enddate", time.strftime(at, time.gmtime(time.time() + 5 * day))],
+    ):
+        subprocess.run(["openssl", *words], check=True, capture_output=True)
+    return (folder / "aged.pem").read_text()
+
+
+def test_a_certificate_is_renewed_before_it_ends(lab: Lab, tmp_path: Path) -> None:
+    """The host asks over its link, has the answer on its disk, and comes with it the next time."""
+    host, folder = lab.find("hosts", "host-1"), lab.dir / "hosts/1"
+    old = aged(lab, folder / "host.key", host["uuid"], tmp_path)
+    lab.kill("agent-1")
+    lab.kill("droverd")
+    lab.sql(f"UPDATE hosts SET cert_fingerprint = '{fingerprint(old)}' WHERE id = '{host['id']}'")
+    (folder / "host.crt").write_text(old)
+    lab.start("agent-1")
+    lab.restart_server()
+
+    wait_for("a new certificate", lambda: (folder / "host.crt").read_text() != old)
+    new = (folder / "host.crt").read_text()
+    subprocess.run(["openssl", "x509", "-noout", "-checkend", str(29 * 86400)], input=new, check=True, text=True)
+    assert lab.linked() == 3 and lab.find("hosts", "host-1")["cert_fingerprint"] == fingerprint(old)
+    lab.restart_agent("agent-1")
+    wait_for("it to be used", lambda: lab.find("hosts", "host-1")["cert_fingerprint"] == fingerprint(new))
 
 
 @pytest.mark.parametrize(

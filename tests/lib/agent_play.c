@@ -49,6 +49,7 @@ welcome(struct play *p)
 	wel.host = 1;
 	wel.report_ms = 200;
 	wel.beat_ms = 2000;
+	wel.signs = p->signs;
 	m.body_case = DROVER__ENVELOPE__BODY_WELCOME;
 	m.welcome = &wel;
 	play_say(p, &m);
@@ -87,6 +88,10 @@ on_message(struct play *p, Drover__Envelope *m)
 		p->reports++;
 		keep(&p->report, m);
 		return;
+	case DROVER__ENVELOPE__BODY_CERT_REQUEST:
+		p->cert_requests++;
+		keep(&p->cert_request, m);
+		return;
 	case DROVER__ENVELOPE__BODY_PING:
 		answer_ping(p, m->ping->nonce);
 		msg_free(m);
@@ -108,6 +113,9 @@ on_frame(struct link *k, const uint8_t *bytes, size_t n, void *arg)
 static void
 on_up(struct link *k, void *arg)
 {
+	struct play *p = arg;
+
+	snprintf(p->peer, sizeof(p->peer), "%s", link_peer(k)->fingerprint);
 	assert_int_equal(link_peer(k)->role, TLS_ROLE_HOST);
 	assert_string_equal(link_peer(k)->uuid, PLAY_UUID);
 }
@@ -258,6 +266,7 @@ play_free(struct play *p)
 	msg_free(p->reply);
 	msg_free(p->event);
 	msg_free(p->report);
+	msg_free(p->cert_request);
 	free(p->conf);
 	free(p);
 }

@@ -22,8 +22,11 @@ struct play {
 	pid_t agent;
 
 	uint64_t epoch;
-	unsigned hellos, replies, events, reports;
-	Drover__Envelope *hello, *reply, *event, *report; /* the newest */
+	bool signs; /* said in the welcome */
+	unsigned hellos, replies, events, reports, cert_requests;
+	Drover__Envelope *hello, *reply, *event, *report, *cert_request; /* the newest
+									  */
+	char peer[65]; /* fingerprint of what the newest link was opened with */
 };
 
 /* The agent's control group, with its parent's pid; it goes with the play. */

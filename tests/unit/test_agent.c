@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "tests/lib/agent_play.h"
+#include "tests/lib/make_certs.h"
 
 static int
 setup(void **state)
@@ -145,6 +146,60 @@ leader_of_the_past_is_not_obeyed(void **state)
 	assert_int_equal(p->hello->hello->n_guests, 0);
 }
 
+/* Its host's certificate is over two thirds of its life, as the agent reads it. */
+static void
+grant(struct play *p)
+{
+	const Drover__CertRequest *q = p->cert_request->cert_request;
+	Drover__Envelope m = DROVER__ENVELOPE__INIT;
+	Drover__CertGrant g = DROVER__CERT_GRANT__INIT;
+	struct tls_identity id;
+
+	assert_int_equal(
+	    tls_sign_host(q->csr, certs_ca(p->certs), certs_ca_key(p->certs), PLAY_UUID,
+		30, &g.certificate, &id, NULL),
+	    0);
+	g.request = q->request;
+	m.body_case = DROVER__ENVELOPE__BODY_CERT_GRANT;
+	m.cert_grant = &g;
+	play_say(p, &m);
+	free(g.certificate);
+}
+
+static void
+certificate_is_renewed_before_it_ends(void **state)
+{
+	const struct cert_wish old = {
+		.san = "URI:drover:host:" PLAY_UUID, .from_s = -3000, .to_s = 600
+	};
+	struct play *p = *state;
+	char first[65];
+
+	certs_make(p->certs, "host", &old);
+	p->signs = true;
+	play_run_agent(p);
+	play_until(p, &p->cert_requests, 1);
+	snprintf(first, sizeof(first), "%s", p->peer);
+	assert_string_equal(p->cert_request->cert_request->held, first);
+	/* Cut short by a kill, wherever it stands, it is begun again or done. */
+	grant(p);
+	loop_turn(p->loop, 0);
+	play_end_agent(p, SIGKILL);
+	play_run_agent(p);
+	if (!strcmp(p->peer, first)) {
+		play_until(p, &p->cert_requests, 2);
+		grant(p);
+		unsigned reports = p->reports;
+		play_until(p, &p->reports, reports + 5);
+		play_end_agent(p, SIGTERM);
+		play_run_agent(p);
+	}
+	assert_string_not_equal(p->peer, first);
+	unsigned reports = p->reports, asked = p->cert_requests;
+	play_until(p, &p->reports, reports + 3);
+	assert_int_equal(p->cert_requests, asked);
+}
+
 static void
 second_agent_on_the_same_state_is_refused(void **state)
 {
@@ -189,6 +244,7 @@ main(void)
 		T(guests_and_answers_outlive_the_agent),
 		T(order_is_done_however_often_the_agent_is_killed),
 		T(leader_of_the_past_is_not_obeyed),
+		T(certificate_is_renewed_before_it_ends),
 		T(second_agent_on_the_same_state_is_refused),
 		T(reload_keeps_the_link),
 	};

@@ -10,7 +10,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "loop/link.h"
 #include "loop/worker.h"
+#include "proto/msg.h"
 #include "server/db/db_fake.h"
 #include "server/event/event_life.h"
 #include "server/hosts/host_enroll.h"
@@ -280,6 +282,237 @@ a_bad_request_does_not_spend_the_token(void **state)
 	assert_true(w->msg[0]);
 }
 
+/* ---- renewal ---- */
+
+/* The agent's end of a link that was opened with that certificate. */
+struct agent {
+	struct link *link;
+	unsigned welcomes, refusals, grants;
+	bool signs;
+	uint64_t request;
+	char fault[32];
+	char fingerprint[65]; /* of what was granted last */
+};
+
+static void
+agent_up(struct link *k, void *arg)
+{
+}
+
+static void
+agent_frame(struct link *k, const uint8_t *p, size_t n, void *arg)
+{
+	struct agent *a = arg;
+	AUTO(msg) Drover__Envelope *m = NULL;
+
+	assert_int_equal(msg_unpack(p, n, &m, NULL), 0);
+	if (m->body_case == DROVER__ENVELOPE__BODY_WELCOME) {
+		a->welcomes++;
+		a->signs = m->welcome->signs;
+	} else if (m->body_case == DROVER__ENVELOPE__BODY_REFUSE) {
+		a->refusals++;
+	} else if (m->body_case == DROVER__ENVELOPE__BODY_CERT_GRANT) {
+		const Drover__CertGrant *g = m->cert_grant;
+		a->grants++;
+		assert_int_equal(g->request, a->request);
+		snprintf(
+		    a->fault, sizeof(a->fault), "%s", g->fault ? g->fault->code : "");
+		if (!g->fault)
+			assert_int_equal(
+			    tls_pem_fingerprint(g->certificate, a->fingerprint, NULL),
+			    0);
+	}
+}
+
+static void
+agent_down(struct link *k, const struct err *why, void *arg)
+{
+}
+
+static void
+agent_say(struct agent *a, Drover__Envelope *m)
+{
+	AUTO_FREE uint8_t *bytes = NULL;
+	size_t n;
+
+	m->version = PROTO_VERSION;
+	assert_int_equal(msg_pack(m, &bytes, &n, NULL), 0);
+	assert_int_equal(link_send(a->link, bytes, n, NULL), 0);
+}
+
+static void
+agent_dial(struct world *w, struct agent *a, const char *fingerprint)
+{
+	static const struct link_events ev = { agent_up, agent_frame, agent_down };
+	struct tls_identity host = { .role = TLS_ROLE_HOST };
+	struct tls_identity server = { .role = TLS_ROLE_SERVER };
+	Drover__Envelope m = DROVER__ENVELOPE__INIT;
+	Drover__Hello hello = DROVER__HELLO__INIT;
+	Drover__HostFacts facts = DROVER__HOST_FACTS__INIT;
+	char boot[] = "boot";
+	struct link *theirs;
+
+	link_free(a->link);
+	*a = (struct agent){ .request = a->request };
+	snprintf(host.uuid, sizeof(host.uuid), "%s", w->uuid);
+	snprintf(host.fingerprint, sizeof(host.fingerprint), "%s", fingerprint);
+	link_pair(w->loop, &host, &server, &a->link, &theirs);
+	link_set_events(a->link, &ev, a);
+	hosts_accept(w->hosts, theirs, "10.0.0.9:40000");
+	settle(w);
+	hello.version_min = PROTO_VERSION_MIN;
+	hello.version_max = PROTO_VERSION;
+	hello.host_uuid = w->uuid;
+	hello.boot_id = boot;
+	hello.facts = &facts;
+	m.body_case = DROVER__ENVELOPE__BODY_HELLO;
+	m.hello = &hello;
+	agent_say(a, &m);
+	settle(w);
+}
+
+static void
+agent_ask(struct world *w, struct agent *a, const char *held)
+{
+	Drover__Envelope m = DROVER__ENVELOPE__INIT;
+	Drover__CertRequest q = DROVER__CERT_REQUEST__INIT;
+	AUTO_FREE char *csr = csr_new();
+	AUTO_FREE char *own = xstrdup(held);
+
+	q.request = ++a->request;
+	q.held = own;
+	q.csr = csr;
+	m.body_case = DROVER__ENVELOPE__BODY_CERT_REQUEST;
+	m.cert_request = &q;
+	agent_say(a, &m);
+}
+
+static const char *
+agent_await(struct world *w, struct agent *a, unsigned grants)
+{
+	uint64_t end = clock_mono_ms(clock_system()) + 20000;
+
+	while (a->grants < grants && clock_mono_ms(clock_system()) < end)
+		loop_turn(w->loop, 20);
+	assert_int_equal(a->grants, grants);
+	settle(w);
+	return a->fault;
+}
+
+static const struct host *
+row(const struct world *w)
+{
+	return inv_host(w->inv, w->host);
+}
+
+/* Enrolled, and linked with what enrolment gave. */
+static void
+begin(struct world *w, struct agent *a, char first[65])
+{
+	AUTO_FREE char *csr = csr_new();
+
+	answer(w, LATER, NULL);
+	assert_int_equal(enroll(w, "id.secret", csr), 0);
+	snprintf(first, 65, "%s", row(w)->cert_fingerprint);
+	agent_dial(w, a, first);
+	assert_int_equal(a->welcomes, 1);
+	assert_true(a->signs);
+}
+
+static void
+both_certificates_are_good_until_the_new_one_was_used(void **state)
+{
+	struct world *w = *state;
+	struct agent a = { .link = NULL };
+	char first[65], second[65];
+
+	begin(w, &a, first);
+	agent_ask(w, &a, first);
+	assert_string_equal(agent_await(w, &a, 1), "");
+	snprintf(second, sizeof(second), "%s", a.fingerprint);
+	assert_string_equal(row(w)->cert_fingerprint, first);
+	assert_string_equal(row(w)->cert_next, second);
+
+	agent_dial(w, &a, first);
+	assert_int_equal(a.welcomes, 1);
+	assert_string_equal(row(w)->cert_next, second);
+	agent_dial(w, &a, second);
+	assert_int_equal(a.welcomes, 1);
+	assert_string_equal(row(w)->cert_fingerprint, second);
+	assert_null(row(w)->cert_next);
+	agent_dial(w, &a, first);
+	assert_int_equal(a.welcomes, 0);
+	assert_int_equal(a.refusals, 1);
+	link_free(a.link);
+}
+
+/* Renewed again over the same link: what the host holds stays good, whatever else. */
+static void
+what_the_host_holds_stays_good(void **state)
+{
+	struct world *w = *state;
+	struct agent a = { .link = NULL };
+	char first[65], second[65];
+
+	begin(w, &a, first);
+	agent_ask(w, &a, first);
+	agent_await(w, &a, 1);
+	snprintf(second, sizeof(second), "%s", a.fingerprint);
+	/* It was stored, and is held now. */
+	clock_advance(w->clock, 1000);
+	agent_ask(w, &a, second);
+	assert_string_equal(agent_await(w, &a, 2), "");
+	assert_string_equal(row(w)->cert_fingerprint, second);
+	assert_string_equal(row(w)->cert_next, a.fingerprint);
+	/* That one was lost on the way, and another takes its place. */
+	clock_advance(w->clock, 1000);
+	agent_ask(w, &a, second);
+	assert_string_equal(agent_await(w, &a, 3), "");
+	assert_string_equal(row(w)->cert_fingerprint, second);
+	assert_string_equal(row(w)->cert_next, a.fingerprint);
+	link_free(a.link);
+}
+
+static void
+who_asks_without_right_or_rest_gets_none(void **state)
+{
+	struct world *w = *state;
+	struct agent a = { .link = NULL };
+	char first[65];
+
+	begin(w, &a, first);
+	agent_ask(w, &a, "0000");
+	assert_string_equal(agent_await(w, &a, 1), "denied");
+	agent_ask(w, &a, first);
+	assert_string_equal(agent_await(w, &a, 2), "");
+	agent_ask(w, &a, first);
+	assert_string_equal(agent_await(w, &a, 3), "busy");
+	/* Whoever enrols again ends all that was given before. */
+	AUTO_FREE char *csr = csr_new();
+	assert_int_equal(enroll(w, "id.other", csr), 0);
+	assert_null(row(w)->cert_next);
+	clock_advance(w->clock, 1000);
+	agent_ask(w, &a, first);
+	assert_string_equal(agent_await(w, &a, 4), "denied");
+	link_free(a.link);
+}
+
+static void
+a_certificate_that_was_not_stored_is_not_given(void **state)
+{
+	struct world *w = *state;
+	struct agent a = { .link = NULL };
+	char first[65];
+
+	begin(w, &a, first);
+	db_fake_fail_next(w->db, ERR_UNAVAILABLE);
+	agent_ask(w, &a, first);
+	assert_string_equal(agent_await(w, &a, 1), "unavailable");
+	assert_null(row(w)->cert_next);
+	assert_string_equal(row(w)->cert_fingerprint, first);
+	link_free(a.link);
+}
+
 int
 main(void)
 {
@@ -290,6 +523,10 @@ main(void)
 		T(a_bad_token_is_denied_with_the_reason),
 		T(two_at_once_with_one_token_make_one_certificate),
 		T(a_bad_request_does_not_spend_the_token),
+		T(both_certificates_are_good_until_the_new_one_was_used),
+		T(what_the_host_holds_stays_good),
+		T(who_asks_without_right_or_rest_gets_none),
+		T(a_certificate_that_was_not_stored_is_not_given),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -132,7 +132,7 @@ on_session_link_down(void *arg)
 }
 
 static const struct uplink_events evs = { on_hello, on_welcome, on_order, on_refuse,
-	on_ack, on_session, on_session_link_down, NULL, NULL };
+	on_ack, on_session, on_session_link_down, NULL, NULL, NULL };
 
 static void
 open_world(struct world *w)
@@ -462,6 +462,21 @@ link_two(struct world *w)
 }
 
 static void
+a_new_certificate_is_dialled_with_beside_the_link(void **state)
+{
+	struct world *w = *state;
+
+	link_two(w);
+	uplink_redial(w->uplink);
+	bed_settle(w->bed);
+	assert_int_equal(w->dials, 3);
+	assert_int_equal(w->last_port, 7002);
+	assert_int_equal(w->downs, 0);
+	assert_int_equal(uplink_state(w->uplink), UPLINK_READY);
+	assert_int_equal(w->got_other->body_case, DROVER__ENVELOPE__BODY_STANDBY);
+}
+
+static void
 the_next_leader_needs_no_handshake(void **state)
 {
 	struct world *w = *state;
@@ -627,6 +642,7 @@ main(void)
 		T(pings_are_answered),
 		T(silent_server_and_garbage_are_left),
 #define T2(name) cmocka_unit_test_setup_teardown(name, setup_two, teardown)
+		T2(a_new_certificate_is_dialled_with_beside_the_link),
 		T2(the_next_leader_needs_no_handshake),
 		T2(one_that_thinks_it_leads_does_not_get_the_link),
 		T2(two_ways_to_one_leader),
