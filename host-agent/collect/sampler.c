@@ -152,7 +152,8 @@ take_instance(void *arg, uint64_t object, const char *name, const struct figures
 	struct look *k = arg;
 	struct figures is = *f;
 
-	is.at_us = k->now_us;
+	if (!is.at_us)
+		is.at_us = k->now_us;
 	instances_look(k->s->instances, object, name, &is);
 }
 

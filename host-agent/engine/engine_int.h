@@ -7,6 +7,7 @@
  */
 #pragma once
 #include "host-agent/engine/engine_balloon.h"
+#include "host-agent/engine/engine_disk_io.h"
 #include "host-agent/engine/engine_console.h"
 #include "host-agent/engine/engine_device.h"
 #include "host-agent/engine/engine_exec.h"
@@ -113,6 +114,9 @@ struct engine_ops {
 	/* See engine_balloon.h; both or none. */
 	const struct engine_balloon *(*balloon)(struct engine_guest *g);
 	void (*balloon_set)(struct engine_guest *g, uint64_t target_mb);
+
+	/* See engine_disk_io.h; may be NULL. */
+	const struct engine_disk_io *(*disk_io)(struct engine_guest *g);
 
 	/* See engine_guard.h; both or none.  arm: of a guest that has a guard. */
 	int (*arm)(struct engine_guest *g, uint64_t deadline_us, struct err *e);

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/engine/engine_device.h"
+#include "host-agent/engine/engine_disk_io.h"
 #include "host-agent/guest/guest_memory.h"
 #include "host-agent/guest/guest_resource.h"
 #include "host-agent/guest/guest_spec.h"
@@ -112,6 +113,29 @@ take_disks(struct guest *g, const struct host_devices *d, struct figures *f,
 	to->fn(to->arg, g->number, name, &disk);
 }
 
+/* An engine tells of a moment ago: that is the figures' time. */
+static void
+tell_engine_disks(struct guest *g, const struct figures *f, const struct listener *to)
+{
+	const struct engine_disk_io *io = g->handle ? engine_disk_io(g->handle) : NULL;
+
+	for (size_t i = 0; io && io->at_us && i < io->n; i++) {
+		const struct engine_disk_io_of *d = &io->disks[i];
+		const struct disk_io one = { .read_bytes = d->read_bytes,
+			.written_bytes = d->written_bytes,
+			.reads = d->reads,
+			.writes = d->writes };
+		char name[METRIC_INSTANCE_TEXT];
+		struct figures disk;
+
+		figures_init_instance(&disk, f);
+		disk.at_us = io->at_us;
+		add_disk(&disk, &one);
+		snprintf(name, sizeof(name), "disk-%u", d->slot);
+		to->fn(to->arg, g->number, name, &disk);
+	}
+}
+
 static void
 take_group(struct guest *g, const struct host_devices *d, struct figures *f,
     const struct listener *to)
@@ -148,6 +172,7 @@ take_guest(struct guest *g, const struct host_devices *d, struct figures *f,
 	if (guest_spec_invented(g->spec))
 		return;
 	take_wires(g, d, f, to);
+	tell_engine_disks(g, f, to);
 	if (g->gs->env.cg)
 		take_group(g, d, f, to);
 }

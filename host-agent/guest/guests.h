@@ -111,8 +111,8 @@ struct host_devices {
 	size_t n_disks;
 };
 
-/* instance: one of its cards or disks; "": the guest as a whole.  at_us is left to it.
- */
+/* instance: one of its cards or disks; "": the guest as a whole.  at_us is 0
+ * where the figures are of now. */
 typedef void (*guest_figures_fn)(
     void *arg, uint64_t guest, const char *instance, const struct figures *f);
 /* Read anew, and tell, what each guest that is up has used. */

@@ -407,6 +407,7 @@ static const struct engine_ops qemu_ops = {
 	.inside = op_inside,
 	.balloon = qemu_op_balloon,
 	.balloon_set = qemu_op_balloon_set,
+	.disk_io = qemu_op_disk_io,
 	.picture = qemu_op_picture,
 	.console_tail = op_console_tail,
 	.console_write = op_console_write,

@@ -94,6 +94,11 @@ struct qemu_balloon {
 	bool polls, asked; /* its driver tells; an answer is on its way */
 };
 
+struct qemu_disk_io {
+	struct engine_disk_io seen;
+	bool asked; /* an answer is on its way */
+};
+
 struct qemu_guest {
 	struct engine_guest g;
 	struct qemu *qemu;
@@ -160,6 +165,7 @@ struct qemu_guest {
 	json *limits;                 /* of its disks, to be set as it starts */
 	size_t next_limit;
 	struct qemu_balloon balloon;
+	struct qemu_disk_io disk_io;
 	struct qemu_left left; /* jobs that are ended as it is adopted */
 	/* As it was adopted: images in each disk's chain, and as the spec has them. */
 	size_t chain_length[ENGINE_DISKS_MAX], chain_noted[ENGINE_DISKS_MAX];

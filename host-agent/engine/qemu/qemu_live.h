@@ -36,6 +36,9 @@ void qemu_left_event(struct qemu_guest *q, const char *name);
 /* qemu_balloon.c, of engine_balloon.h; forget: another connection to QEMU is made. */
 const struct engine_balloon *qemu_op_balloon(struct engine_guest *g);
 void qemu_op_balloon_set(struct engine_guest *g, uint64_t target_mb);
+/* qemu_disk_io.c, of engine_disk_io.h; as with balloons. */
+const struct engine_disk_io *qemu_op_disk_io(struct engine_guest *g);
+void qemu_disk_io_forget(struct qemu_guest *q);
 
 int qemu_op_picture(struct engine_guest *g, struct err *e);
 void qemu_balloon_forget(struct qemu_guest *q);

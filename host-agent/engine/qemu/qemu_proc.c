@@ -135,6 +135,7 @@ qemu_attach(struct qemu_guest *q, int qmp_fd_take, int console_fd_take)
 	struct loop *l = q->g.engine->loop;
 
 	qemu_balloon_forget(q);
+	qemu_disk_io_forget(q);
 	q->qmp = qmp_new(l, qmp_fd_take, q->who, &hooks, q);
 	q->qga = qga_new(l, q->who, &(struct qga_hooks){ dial_agent, q });
 	if (console_fd_take >= 0)
