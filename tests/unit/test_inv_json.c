@@ -63,7 +63,7 @@ test_whole_object(void **state)
 	    "\"ha_status\":null,\"counters\":null,"
 	    "\"pid\":0,\"cpu_usage_mhz\":0,\"memory_usage_mb\":0,\"disk_usage_bytes\":0,"
 	    "\"guest_agent\":false,\"guest_heartbeat\":null,\"guest_host_name\":null,"
-	    "\"guest_os\":null,\"guest_addresses\":null}");
+	    "\"guest_os\":null,\"guest_addresses\":null,\"tags\":[]}");
 }
 
 static void
