@@ -157,6 +157,34 @@ test("settings: what somebody else changed meanwhile is told, not overwritten", 
   await page.getByRole("definition").filter({ hasText: "<b>theirs</b>" }).waitFor();
 });
 
+test("a tag is given, found by, and taken", async () => {
+  await page.evaluate(async () => {
+    const csrf = (await (await fetch("/api/v1/sessions/current")).json()).csrf;
+    const post = async (path, body) =>
+      (await (await fetch(`/api/v1${path}`, { method: "POST", headers: { "Content-Type": "application/json", "X-Drover-Csrf": csrf }, body: JSON.stringify(body) })).json()).id;
+    const category = await post("/categories", { name: "Use" });
+    for (const name of ["front", "back"]) await post("/tags", { name, category });
+  });
+  const chips = page.locator(".bar-top .tags a");
+  await page.getByRole("button", { name: "Tags…" }).click();
+  await dialog().getByLabel("front").click();
+  await chips.filter({ hasText: "Use/front" }).waitFor();
+  await dialog().getByLabel("back").click();
+  await chips.filter({ hasText: "Use/back" }).waitFor();
+  assert.equal(await chips.count(), 1, "one of a category that gives one");
+  await accessible("tags", "dialog[open]");
+  await shot("tags");
+  await dialog().getByRole("button", { name: "Close" }).click();
+  await chips.first().click();
+  await page.getByText(/^1 of /).waitFor();
+  assert.equal(await page.locator("#filter").inputValue(), "tag:Use/back");
+  await page.goBack();
+  await page.getByRole("button", { name: "Tags…" }).click();
+  await dialog().getByLabel("back").click();
+  await chips.first().waitFor({ state: "detached" });
+  await dialog().getByRole("button", { name: "Close" }).click();
+});
+
 test("balancing looks, HA tells what would come", async () => {
   await page.getByRole("treeitem", { name: "cluster1" }).click();
   await page.getByRole("tab", { name: "DRS" }).click();

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Host, Obj, PowerState, Vm } from "../src/net/types.ts";
 import { actions, actionsFor } from "../src/store/actions.ts";
+import { inventory } from "../src/store/collection.ts";
 import { session } from "../src/store/session.ts";
 
 const as = (role: "read_only" | "operator" | "administrator"): void => {
@@ -42,6 +43,18 @@ test("nobody is offered what his role may not do", () => {
   as("administrator");
   assert.equal(offered(host), "maintenance week");
   assert.equal(offered({ ...host, maintenance: "in", connection_state: "disconnected" }), "leave-maintenance confirm-dead remove week");
+});
+
+test("tags are offered once there are some", () => {
+  const pool: Partial<Obj> & { is_root: boolean } = { kind: "pool", is_root: true, tags: [] };
+  as("operator");
+  assert.equal(offered(pool), "week");
+  const category = { id: "category-1", kind: "category", name: "Environment", parent: null };
+  inventory.snapshot([category, { id: "tag-1", kind: "tag", name: "prod", parent: "category-1" }]);
+  assert.equal(offered(pool), "tags week");
+  as("read_only");
+  assert.equal(offered(pool), "week");
+  inventory.snapshot([]);
 });
 
 test("every action asks in a dialog, says its request, or leads to a tab or a file", () => {

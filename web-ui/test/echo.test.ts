@@ -14,6 +14,9 @@ const known: Record<string, { name: string; kind: string; vm?: string }> = {
   "template-1": { name: "tiny", kind: "template" },
   "datastore-1": { name: "ssd", kind: "datastore" },
   "rule-1": { name: "apart", kind: "rule" },
+  "tag-1": { name: "prod", kind: "tag" },
+  "tag-2": { name: "test", kind: "tag" },
+  "tag-3": { name: "test", kind: "tag" },
   "rec-1": { name: "Move web-01", kind: "rec", vm: "vm-1" },
 };
 const names: Names = (id) => {
@@ -85,6 +88,15 @@ const cases: [method: string, path: string, body: object | undefined, line: stri
   ["POST", "/alarms/alarm-3/silence", { until: 1767225600000 }, "Get-Alarm -Id alarm-3 | Suspend-Alarm -Until 2026-01-01T00:00:00.000Z"],
   ["POST", "/alarms/alarm-3/reset", {}, "Get-Alarm -Id alarm-3 | Reset-Alarm"],
   ["PATCH", "/alarmdefs/alarmdef-3", { enabled: false }, "Get-AlarmDefinition -Id alarmdef-3 | Set-AlarmDefinition -Enabled $false"],
+  ["POST", "/tags/tag-1/assign", { objects: ["vm-1", "host-2"] }, "New-TagAssignment prod web-01,h2"],
+  ["POST", "/tags/tag-2/assign", { objects: ["vm-3"] }, "New-TagAssignment (Get-Tag -Id tag-2) (Get-VM -Id vm-3)"],
+  ["POST", "/tags/tag-1/unassign", { objects: ["vm-1"] }, "Get-TagAssignment web-01 | Where-Object Tag -eq prod | Remove-TagAssignment"],
+  [
+    "POST",
+    "/tags/tag-3/unassign",
+    { objects: ["vm-1"] },
+    "Get-TagAssignment web-01 | Where-Object { $_.Tag.Id -eq 'tag-3' } | Remove-TagAssignment",
+  ],
   ["DELETE", "/datastores/datastore-1", undefined, "Remove-Datastore ssd"],
 ];
 

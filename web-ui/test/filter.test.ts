@@ -5,6 +5,7 @@ import { type Row, parseFilter } from "../src/store/filter.ts";
 
 const row: Row = {
   host: "host-2",
+  tags: ["prod", "Environment/prod", "tag-1", "Frost free", "Use/Frost free", "tag-4"],
   vm: {
     id: "vm-7",
     name: "web-01",
@@ -28,8 +29,10 @@ test("bare words match name, id, address and host", () => {
 });
 
 test("fields match whole values, with wildcards and alternatives", () => {
-  for (const q of ["power:on", "name:web*", "host:host-1|host-2", "-power:off", "kind:container"]) assert.ok(hits(q), q);
-  for (const q of ["power:off", "name:web", "host:host-1", "kind:machine"]) assert.ok(!hits(q), q);
+  for (const q of ["power:on", "name:web*", "host:host-1|host-2", "-power:off", "kind:container", "tag:prod", "-tag:test"])
+    assert.ok(hits(q), q);
+  for (const q of ["tag:environment/*", "tag:test|tag-1", 'tag:"Use/Frost free"']) assert.ok(hits(q), q);
+  for (const q of ["power:off", "name:web", "host:host-1", "kind:machine", "tag:pro", "-tag:*"]) assert.ok(!hits(q), q);
 });
 
 test("numbers compare, with units", () => {

@@ -6,6 +6,18 @@ export interface Obj {
   parent: string | null;
   rev: number;
   created_at: string;
+  /** Ids of its tags; of kinds that can have some. */
+  tags?: string[];
+}
+
+export interface Category extends Obj {
+  cardinality: "single" | "multiple";
+  description: string | null;
+}
+
+/** Its parent is its category. */
+export interface Tag extends Obj {
+  description: string | null;
 }
 
 export type PowerState = "powered_off" | "starting" | "powered_on" | "paused" | "stalled" | "suspended" | "unknown";

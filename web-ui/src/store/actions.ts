@@ -4,6 +4,7 @@ import type { Host, Obj, Pool, PowerState, Vm } from "../net/types.ts";
 import { t } from "../text/en.ts";
 import type { DialogName } from "./dialogs.ts";
 import { type Role, may } from "./session.ts";
+import { tagBook } from "./tags.ts";
 import { say } from "./toast.ts";
 
 export interface Request {
@@ -135,6 +136,17 @@ const weeks: Action[] = ["vm", "host", "cluster", "pool"].map((kind) => ({
   fits: always,
 }));
 
+/** Nothing of the kind is offered before somebody has made tags. */
+const tagging: Action[] = ["dc", "folder", "cluster", "host", "pool", "vm", "template", "datastore", "network"].map((kind) => ({
+  id: "tags",
+  kind,
+  role: "operator",
+  title: t.action.tags,
+  opens: "tags",
+  bulk: true,
+  fits: (o) => o.tags !== undefined && tagBook.value.length > 0,
+}));
+
 const rest: Action[] = [
   { id: "new-folder", kind: "dc", role: "operator", title: t.action.newFolder, opens: "new-folder", fits: always },
   rename("dc"),
@@ -228,7 +240,7 @@ const rest: Action[] = [
   remove("rule", "rules"),
 ];
 
-export const actions: Action[] = [...guestActions, ...rest, ...weeks];
+export const actions: Action[] = [...guestActions, ...rest, ...tagging, ...weeks];
 
 /** What this user may do to this object as it is now. */
 export const actionsFor = (o: Obj): Action[] => actions.filter((a) => a.kind === o.kind && may(a.role) && a.fits(o));

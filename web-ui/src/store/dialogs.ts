@@ -20,6 +20,7 @@ export type DialogName =
   | "new-folder"
   | "add-host"
   | "maintenance"
+  | "tags"
   | "task";
 
 /** preset: what its fields begin with instead of what is so. */

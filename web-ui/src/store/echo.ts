@@ -17,6 +17,8 @@ const getters: Record<string, string> = {
   snap: "Get-Snapshot",
   rule: "Get-DrsRule",
   folder: "Get-Folder",
+  dc: "Get-Datacenter",
+  tag: "Get-Tag",
 };
 
 export function quote(text: string): string {
@@ -130,6 +132,11 @@ function until(ms: unknown): string {
   return ms ? ` -Until ${new Date(Number(ms)).toISOString()}` : "";
 }
 
+function untag(tag: string, b: Body, o: (id: unknown) => string, names: Names): string {
+  const which = names(tag)?.unique ? `Tag -eq ${o(tag)}` : `{ $_.Tag.Id -eq '${tag}' }`;
+  return `Get-TagAssignment ${value("", b.objects, o)} | Where-Object ${which} | Remove-TagAssignment`;
+}
+
 const ID = "([a-z]+-\\d+)";
 const table: [method: string, path: string, say: Say][] = [
   ["POST", `/vms/${ID}/start`, (m, b, o) => `Start-VM ${o(m[1])}${b.host ? ` -VMHost ${o(b.host)}` : ""}`],
@@ -201,6 +208,8 @@ const table: [method: string, path: string, say: Say][] = [
   ["POST", `/alarms/${ID}/reset`, (m) => `Get-Alarm -Id ${m[1]} | Reset-Alarm`],
   ["POST", `/alarms/${ID}/silence`, (m, b) => `Get-Alarm -Id ${m[1]} | Suspend-Alarm${until(b.until)}`],
   ["PATCH", `/alarmdefs/${ID}`, (m, b, o) => `Get-AlarmDefinition -Id ${m[1]} | Set-AlarmDefinition${parameters(b, o)}`],
+  ["POST", `/tags/${ID}/assign`, (m, b, o) => `New-TagAssignment ${o(m[1])} ${value("", b.objects, o)}`],
+  ["POST", `/tags/${ID}/unassign`, (m, b, o, names) => untag(m[1] ?? "", b, o, names)],
   ["POST", "/folders", (_, b, o) => `New-Folder ${quote(String(b.name))} ${o(b.parent)}`],
 ];
 

@@ -4,16 +4,19 @@ import type { Vm } from "../net/types.ts";
 export interface Row {
   vm: Vm;
   host: string;
+  /** All that its tags are called. */
+  tags: string[];
 }
 
 type Test = (r: Row) => boolean;
 
-const texts: Record<string, (r: Row) => string> = {
+const texts: Record<string, (r: Row) => string | string[]> = {
   name: (r) => r.vm.name,
   id: (r) => r.vm.id,
   ip: (r) => r.vm.ip_address ?? "",
   host: (r) => r.host,
   kind: (r) => r.vm.guest_type,
+  tag: (r) => r.tags,
   power: (r) => r.vm.power_state.replace("powered_", ""),
 };
 const numbers: Record<string, (r: Row) => number> = {
@@ -59,10 +62,10 @@ function term(text: string): Test | null {
     const read = texts[field];
     if (!read) return null;
     const any = value.split("|").map((v) => wild(v, true));
-    return (r) => any.some((x) => x.test(read(r)));
+    return (r) => [read(r)].flat().some((have) => any.some((x) => x.test(have)));
   }
   const any = text.split("|").map((v) => wild(v, false));
-  return (r) => any.some((x) => ["name", "id", "ip", "host"].some((f) => x.test(texts[f]?.(r) ?? "")));
+  return (r) => any.some((x) => ["name", "id", "ip", "host"].some((f) => x.test(String(texts[f]?.(r) ?? ""))));
 }
 
 /** A test of rows, or the term that is not understood. */

@@ -56,6 +56,8 @@ export const t = {
     custspec: "Customisation",
     rec: "Recommendation",
     group: "Group",
+    category: "Tag category",
+    tag: "Tag",
     user: "User",
   } as Record<string, string>,
   tree: {
@@ -127,6 +129,7 @@ export const t = {
     none: "No events of this object.",
   },
   action: {
+    tags: "Tags…",
     start: "Power on",
     shutdown: "Shut down guest",
     restart: "Restart guest",
@@ -345,6 +348,11 @@ export const t = {
     retry: "Try again",
     request: (id: string) => `request ${id}`,
     path: "Where it is",
+  },
+  tags: {
+    title: "Tags",
+    find: "Machines with this tag",
+    cardinality: { single: "one", multiple: "any number" },
   },
   overview: {
     hosts: "Hosts connected",

@@ -19,6 +19,7 @@ import { Migrate } from "./migrate.tsx";
 import { NewRule } from "./new-rule.tsx";
 import { NewVm } from "./new-vm.tsx";
 import { Snapshots } from "./snapshots.tsx";
+import { EditTags } from "./tags.tsx";
 
 interface Props {
   objects: Obj[];
@@ -93,6 +94,7 @@ const dialogs: Record<DialogName, (p: Props) => JSX.Element | null> = {
   "new-rule": ({ objects, onClose }) => (objects[0] ? <NewRule cluster={objects[0]} onClose={onClose} /> : null),
   "add-host": ({ objects, onClose }) => (objects[0] ? <AddHost cluster={objects[0]} onClose={onClose} /> : null),
   maintenance: ({ objects, onClose }) => <Maintenance host={objects[0] as Host} onClose={onClose} />,
+  tags: EditTags,
   task: TaskDetails,
 };
 

@@ -6,6 +6,7 @@ import { begin, open } from "../store/dialogs.ts";
 import { parseFilter } from "../store/filter.ts";
 import { route, setQuery } from "../store/route.ts";
 import { mayOperate } from "../store/session.ts";
+import { rowOf } from "../store/tags.ts";
 import { t } from "../text/en.ts";
 import { offered } from "../ui/menu.tsx";
 import { ObjectTable } from "../ui/table.tsx";
@@ -18,7 +19,7 @@ const parsed = computed(() => parseFilter(text.value));
 const all = computed(() => inventory.all<Vm>("vm"));
 const rows = computed(() => {
   const test = parsed.value;
-  return typeof test === "function" ? all.value.filter((vm) => test({ vm, host: inventory.name(vm.host) })) : all.value;
+  return typeof test === "function" ? all.value.filter((vm) => test(rowOf(vm))) : all.value;
 });
 const chosen = computed(() => rows.value.filter((vm) => selected.value.has(vm.id)));
 

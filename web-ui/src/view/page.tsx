@@ -18,6 +18,7 @@ import { Overview } from "./overview.tsx";
 import { Permissions, Users } from "./permissions.tsx";
 import { Starved } from "./starved.tsx";
 import { tabsOf } from "./tabs.tsx";
+import { Tags } from "./tags.tsx";
 
 const lists: Record<string, string> = {
   hosts: "host",
@@ -92,6 +93,7 @@ function ObjectPage({ object }: { object: Obj }) {
         </span>
         <State object={object} />
         <AlarmMark id={object.id} />
+        <Tags object={object} />
         <span class="grow" />
         <MenuButton object={object} wide />
       </header>

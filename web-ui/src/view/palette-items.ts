@@ -9,6 +9,7 @@ import { parseFilter } from "../store/filter.ts";
 import { type Entry, find, names, wordsOf } from "../store/find.ts";
 import { parseLoss, parseMany, parseMore } from "../store/orders.ts";
 import { go } from "../store/route.ts";
+import { rowOf } from "../store/tags.ts";
 import { t } from "../text/en.ts";
 import { offered } from "../ui/menu.tsx";
 import { download, gb, ghz } from "../ui/text.ts";
@@ -92,7 +93,7 @@ function many(query: string): Item[] {
   const asked = parseMany(query);
   const test = asked && parseFilter(asked.filter);
   if (!asked || typeof test !== "function") return [];
-  const vms = inventory.all<Vm>("vm").filter((vm) => test({ vm, host: inventory.name(vm.host) }));
+  const vms = inventory.all<Vm>("vm").filter((vm) => test(rowOf(vm)));
   if (!vms.length) return [];
   const show = order("many", t.palette.show(vms.length, asked.filter), () => go("vms", "", `q=${encodeURIComponent(asked.filter)}`));
   const acts = (vms.length > 1 ? offered(vms) : []).map((a) => {
