@@ -32,13 +32,21 @@ const result = await build({
 });
 
 const made = Object.keys(result.metafile.outputs).map((p) => p.split("/").pop());
+/** What the first script imports before it runs: asked for together with it. */
+function preloads(script) {
+  const [, { imports }] = Object.entries(result.metafile.outputs).find(([path]) => path.endsWith(script));
+  const names = imports.filter((i) => i.kind === "import-statement").map((i) => i.path.split("/").pop());
+  return names.map((n) => `<link rel="modulepreload" href="/${n}" />`).join("");
+}
 const named = (stem, ending) => made.find((n) => n.startsWith(`${stem}-`) && n.endsWith(ending));
 for (const [page, script, style] of [
   ["index.html", "app", "style"],
   ["terminal.html", "terminal", "terminal"],
 ]) {
   const html = await readFile(join(here, page), "utf8");
-  await writeFile(join(out, page), html.replace("%JS%", named(script, ".js")).replace("%CSS%", named(style, ".css")));
+  const js = named(script, ".js");
+  const whole = html.replace("%JS%", js).replace("%CSS%", named(style, ".css")).replace("%PRELOAD%", preloads(js));
+  await writeFile(join(out, page), whole);
 }
 await cp(join(here, "favicon.svg"), join(out, "favicon.svg"));
 
