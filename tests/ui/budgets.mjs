@@ -1,6 +1,9 @@
 // What the pages cost, without a server: name value unit, a line each.
 //
 //     node tests/ui/budgets.mjs BUILD/web
+//
+// DROVER_SOAK_S=600 walks through the pages for so long besides, while guests change, come and go, and
+// tells how the heap grows.
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { close, context, page } from "./browser.mjs";
@@ -13,6 +16,8 @@ if (!build) {
 }
 const STREAM_MS = 10_000;
 const TICK_MS = 500;
+const SLOWER = 4;
+const SOAK_S = Number(process.env.DROVER_SOAK_S ?? 0);
 const say = (name, value, unit, budget) => console.log(`${name} ${Math.round(value * 100) / 100} ${unit} (budget ${budget})`);
 
 /** The first chunk and what it imports before it runs. */
@@ -77,7 +82,73 @@ async function heap() {
   const cdp = await context.newCDPSession(page);
   await cdp.send("HeapProfiler.collectGarbage");
   const { usedSize } = await cdp.send("Runtime.getHeapUsage");
-  say("web_heap", usedSize / 1048576, "MB", 60);
+  await cdp.detach();
+  return usedSize / 1048576;
+}
+
+/** From the address until the list of all guests is there and a key has been answered, on a slow machine. */
+async function interactive() {
+  const cdp = await context.newCDPSession(page);
+  await cdp.send("Emulation.setCPUThrottlingRate", { rate: SLOWER });
+  await page.evaluate(() => sessionStorage.setItem("measured", "yes"));
+  await page.reload();
+  await page.waitForFunction(() => globalThis.answered !== undefined);
+  const { answered, shift } = await page.evaluate(() => ({ answered: globalThis.answered, shift: globalThis.shift }));
+  await cdp.send("Emulation.setCPUThrottlingRate", { rate: 1 });
+  await cdp.detach();
+  say(`web_interactive_${SLOWER}x`, answered, "ms", 1000);
+  say("web_layout_shift", shift, "score", 0.02);
+}
+
+/** In the page, from its first moment: when the palette has opened after rows were there. */
+function watchForAnswer() {
+  if (!globalThis.sessionStorage?.getItem("measured")) return;
+  globalThis.shift = 0;
+  new PerformanceObserver((l) => {
+    for (const e of l.getEntries()) globalThis.shift += e.value;
+  }).observe({ type: "layout-shift", buffered: true });
+  let pressed = false;
+  const look = () => {
+    if (pressed && document.querySelector("dialog[open] .query")) {
+      globalThis.answered = performance.now();
+      return;
+    }
+    if (!pressed && document.querySelector("tr[data-vm]")) {
+      pressed = true;
+      document.dispatchEvent(new KeyboardEvent("keydown", { key: "k", ctrlKey: true, bubbles: true }));
+    }
+    requestAnimationFrame(look);
+  };
+  requestAnimationFrame(look);
+}
+
+const ROUND = ["vms", "home", "cluster-1/heat", "host-1", "vm-1", "vm-1/monitor", "pools", "tasks", "events", "cluster-1/drs", "vms?q=web-1*"];
+
+/** Once through all pages, with a guest that comes and goes and a quarter of the others changing. */
+async function walk(watch, guests, round) {
+  for (const [i, place] of ROUND.entries()) {
+    const set = {};
+    for (let k = 1 + (i % 4); k <= guests; k += 4) set[`vm-${k}`] = { cpu_usage_mhz: (k * 7 + round * 31 + i) % 5000 };
+    const fresh = { ...watch.items.at(-1), id: `vm-${guests + 1 + round}`, name: `fresh-${round}` };
+    watch.delta(i % 2 ? set : { ...set, [fresh.id]: fresh }, i % 2 ? [fresh.id] : []);
+    await page.evaluate((hash) => (location.hash = hash), `#/${place}`);
+    await page.waitForTimeout(TICK_MS);
+  }
+}
+
+async function soak(watch, guests) {
+  const WARM = 3;
+  let round = 0;
+  while (round < WARM) await walk(watch, guests, round++);
+  const first = await heap();
+  let last = first;
+  for (const end = Date.now() + SOAK_S * 1000; Date.now() < end; ) {
+    await walk(watch, guests, round++);
+    last = await heap();
+  }
+  say("web_soak_heap_first", first, "MB", 60);
+  say("web_soak_heap_last", last, `MB after ${round} rounds`, 60);
+  say("web_soak_heap_growth", (100 * (last - first)) / first, "%", 10);
 }
 
 try {
@@ -88,7 +159,10 @@ try {
   await page.locator("tr[data-vm]").first().waitFor();
   await paint();
   await stream(watch, guests);
-  await heap();
+  say("web_heap", await heap(), "MB", 60);
+  await page.addInitScript(watchForAnswer);
+  await interactive();
+  if (SOAK_S) await soak(watch, guests);
   await page.unrouteAll();
   watch = await serve(page, build, invent(64, 5000));
   await page.goto(`${ORIGIN}/#/home`);
