@@ -37,9 +37,8 @@ stat_add_counters(struct stage *st, struct str *q)
 	}
 }
 
-/* Nothing: the objects as a whole. */
-static void
-add_instances(struct stage *st, struct str *q)
+void
+stat_add_instances(struct stage *st, struct str *q)
 {
 	struct val names = get_arg(st, "Instance");
 
@@ -172,7 +171,7 @@ put_stats(struct stage *st, struct val entity)
 	str_addf(&q, "/api/v1/stats?objects=%s", record_id(entity));
 	stat_add_counters(st, &q);
 	add_groups(st, &q);
-	add_instances(st, &q);
+	stat_add_instances(st, &q);
 	stat_add_range(st, &q);
 	rc = get_switch(st, "Realtime") ? RUN_OK : stat_add_interval(st, &q);
 	if (rc != RUN_OK)

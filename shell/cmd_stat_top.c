@@ -157,6 +157,7 @@ export_end(struct stage *st)
 		return RUN_OK;
 	str_addf(&q, "/stats?format=csv&objects=%s", str_cstr(ids));
 	stat_add_counters(st, &q);
+	stat_add_instances(st, &q);
 	stat_add_range(st, &q);
 	rc = stat_add_interval(st, &q);
 	return rc == RUN_OK ? download(st, str_cstr(&q)) : rc;

@@ -18,7 +18,8 @@ from genboards import families
 
 ROOT = Path(__file__).resolve().parents[1]
 UNIT = re.compile(r'^METRIC_UNIT\((\w+), "(\w+)", "([^"]+)"\)$')
-METRIC = re.compile(r'^METRIC\(\w+, \d+, "([^"]+)", (\w+), (\w+), \w+, (\d), ([A-Z |]+), "([^"]+)"\)$')
+METRIC = re.compile(r'^METRIC\((\w+), \d+, "([^"]+)", (\w+), (\w+), \w+, (\d), ([A-Z |]+), "([^"]+)"\)$')
+INSTANCE = re.compile(r'^METRIC_INSTANCE\((\w+), ([A-Z |]+)\)$', re.M)
 EVENT = re.compile(r'^EVENT\((\w+), "(\w+)", (INFO|WARNING|ERROR)\)$')
 
 CONFIG = """\
@@ -65,10 +66,11 @@ METRICS = """\
 ## Counters
 
 Made by `tools/gendocs.py` from `base/metric.def`; `docs/stats.md` tells where they come from and how they are asked for. A *rate* is a
-share or an amount per time over the sample, a *delta* a sum over it, *absolute* is as it was at its end.
+share or an amount per time over the sample, a *delta* a sum over it, *absolute* is as it was at its end. *Instances*: whose cores,
+cards or disks it is known of by themselves, from `base/metric_instance.def`.
 
-| Counter | Unit | Kind | Level | Of | Meaning |
-|---|---|---|---|---|---|
+| Counter | Unit | Kind | Level | Of | Instances | Meaning |
+|---|---|---|---|---|---|---|
 """
 OBJECTS = {
     "HOST": "hosts", "MACHINE": "machines", "CONTAINER": "containers", "GUEST": "machines, containers", "DATASTORE": "datastores",
@@ -154,15 +156,20 @@ def exported() -> list[str]:
     return [f"| `{f.sample}` | {f.kind.lower()} | {f.collector.lower()} | {of[f.of]} | {f.help} |\n" for f in families()]
 
 
+def objects(words: str) -> str:
+    return ", ".join(OBJECTS[o] for o in words.split(" | ") if o)
+
+
 def metrics() -> str:
     units, rows = {}, []
+    instances = dict(INSTANCE.findall((ROOT / "base/metric_instance.def").read_text()))
     for line in (ROOT / "base/metric.def").read_text().splitlines():
         if found := UNIT.match(line):
             units[found[1]] = found[3]
         elif found := METRIC.match(line):
-            name, unit, kind, level, objects, text = found.groups()
-            of = ", ".join(OBJECTS[o] for o in objects.split(" | "))
-            rows.append(f"| `{name}` | {units[unit]} | {kind.lower()} | {level} | {of} | {text} |\n")
+            enum, name, unit, kind, level, of, text = found.groups()
+            each = objects(instances.get(enum, ""))
+            rows.append(f"| `{name}` | {units[unit]} | {kind.lower()} | {level} | {objects(of)} | {each} | {text} |\n")
         elif line.startswith("METRIC"):
             raise SystemExit(f"metric.def: cannot read {line}")
     page = (ROOT / "docs/metrics.md").read_text()

@@ -100,6 +100,11 @@ def test_the_shell_asks_as_people_do(lab: Lab, burners: list[str]) -> None:
     assert lines and all(0 <= float(words[2]) < 30 and words[3] == "%" for words in lines), out
     assert shell(lab, f"(Get-Stat {name} -Cpu -MaxSamples 1).MetricId").split()[0] == "cpu.usage.average"
     assert "Past Day" in shell(lab, "Get-StatInterval")
+    written = lab.api().get(f"/stats?objects={burners[0]}&counters=disk.write.average&instance=*")["series"]
+    assert [one["instance"] for one in written] == ["", "disk-0"]
+    known = {c["name"]: c["instances"] for c in lab.api().get(f"/stats/counters?object={burners[0]}")["items"]}
+    assert known["disk.write.average"] == ["disk-0"] and not known["cpu.usage.average"]
+    assert shell(lab, f"(Get-Stat {name} -Disk -Instance disk-* -MaxSamples 1).Instance").split()[0] == "disk-0"
     refused("invalid", "cpu.usage.average", lab.api().get, f"/stats?objects={burners[0]}&counters=cpu.usge.average")
     refused("bad_range", "not after", lab.api().get, f"/stats?objects={burners[0]}&start=2000&end=1000")
 
