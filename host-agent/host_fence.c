@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "host-agent/agent_conf.h"
 #include "host-agent/fence/fence_ping.h"
+#include "host-agent/fence/watchdog.h"
 #include "host-agent/guest/guest_copy.h"
 #include "host-agent/link/uplink.h"
 #include "host-agent/stores/stores.h"
@@ -81,6 +82,15 @@ hand_reset(void *arg, const char *why)
 }
 
 static int
+hand_watchdog(void *arg, uint32_t want_s, uint32_t kill_ms, struct watchdog **ret_w,
+    struct err *e)
+{
+	const struct host_fence *h = arg;
+
+	return watchdog_open(h->watchdog, want_s, kill_ms, ret_w, e);
+}
+
+static int
 read_boot_id(char *out, size_t cap, struct err *e)
 {
 	FILE *f = fopen(BOOT_ID, "re");
@@ -99,12 +109,14 @@ host_fence_open(struct host_fence *h, struct loop *l, struct workers *savers,
     const struct agent_conf *c, struct err *e)
 {
 	const struct fence_hands hands = { hand_store, hand_copy, hand_each, hand_arm,
-		hand_shut_down, hand_kill, hand_restart, hand_send, hand_reset, h };
+		hand_shut_down, hand_kill, hand_restart, hand_send, hand_reset,
+		hand_watchdog, h };
 	AUTO_FREE char *path = xasprintf("%s/leases", c->state_dir);
 	struct err why = ERR_INIT;
 	char boot[64];
 
 	h->may_reset = c->ha_reset_host;
+	h->watchdog = c->ha_watchdog;
 	if (fence_ping_new(l, &h->ping, &why))
 		log_info("fence", "this host never finds itself isolated: %s", why.msg);
 	if (read_boot_id(boot, sizeof(boot), e))
@@ -114,7 +126,6 @@ host_fence_open(struct host_fence *h, struct loop *l, struct workers *savers,
 		.savers = savers,
 		.path = path,
 		.boot = boot,
-		.watchdog = c->ha_watchdog,
 		.ping = h->ping,
 	};
 	return fence_open(&fc, &hands, &h->fence, e);

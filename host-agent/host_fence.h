@@ -19,6 +19,7 @@ struct host_fence {
 	struct guests *guests;
 	struct uplink *uplink;
 	bool may_reset;
+	const char *watchdog; /* the device; borrowed of the settings */
 };
 
 /* h stays where it is. */

@@ -9,10 +9,10 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "host-agent/fence/fence_int.h"
+#include "host-agent/fence/fence_watchdog.h"
 #include "host-agent/fence/fence_ping.h"
 #include "host-agent/fence/guard_client.h"
 #include "host-agent/fence/lease_io.h"
-#include "host-agent/fence/watchdog.h"
 #include "host-agent/record/saver.h"
 #include "loop/timer.h"
 
@@ -61,6 +61,7 @@ fence_hold(struct fence *f, const Drover__HaGuest *ha)
 	h->phase = CLAIM_NONE;
 	h->datastore = ha->datastore;
 	map_put(f->held, h->guest, h);
+	fence_watchdog_follow(f);
 	return h;
 }
 
@@ -81,6 +82,7 @@ fence_let_go(struct fence *f, struct held *h)
 
 	map_del(f->held, h->guest);
 	held_free(h);
+	fence_watchdog_follow(f);
 	(void)fence_keep(f);
 	if (w.flow)
 		post_wake(f->loop, w, 0, NULL);
@@ -137,25 +139,10 @@ fence_changed(struct fence *f)
 	timer_after(f->look, 0);
 }
 
-/* The hardware is armed while leases are on. */
-static void
-follow_watchdog(struct fence *f)
-{
-	bool wanted = fence_is_on(f) && f->conf->use_watchdog && f->terms.watchdog_ms;
-	struct err e = ERR_INIT;
-
-	if (wanted && !f->watchdog &&
-	    watchdog_open(f->watchdog_path, f->terms.watchdog_ms / 1000,
-		f->terms.kill_ms, &f->watchdog, &e))
-		log_warn("fence", "no hardware watchdog: %s", e.msg);
-	if (!wanted && f->watchdog && watchdog_disarm(MOVE(f->watchdog), &e))
-		log_err("fence", "%s", e.msg);
-}
-
 void
 fence_beats_follow(struct fence *f)
 {
-	follow_watchdog(f);
+	fence_watchdog_follow(f);
 	if (!fence_is_on(f)) {
 		timer_stop(f->beat);
 		fence_beat_send(f);
@@ -177,7 +164,6 @@ fence_open(const struct fence_conf *c, const struct fence_hands *hands,
 	f->loop = c->loop;
 	f->hands = *hands;
 	f->boot = xstrdup(c->boot);
-	f->watchdog_path = xstrdup(c->watchdog);
 	f->ping = c->ping;
 	f->held = map_new_u64();
 	f->saver = saver_new(c->loop, c->savers, c->path);
@@ -270,28 +256,12 @@ fence_link_up(struct fence *f)
 		fence_beat_send(f);
 }
 
-/* One that was held on to when the agent goes stands without it: the hardware goes on
- * counting, and a next life feeds it.  That takes longer where the agent is exchanged:
- * guards alone see to the leases then. */
-static void
-leave_watchdog(struct fence *f)
-{
-	struct err e = ERR_INIT;
-
-	if (!f->watchdog)
-		return;
-	if (map_count(f->held) && fence_now_ms(f) >= f->frozen_until_ms)
-		watchdog_abandon(MOVE(f->watchdog));
-	else if (watchdog_disarm(MOVE(f->watchdog), &e))
-		log_err("fence", "%s", e.msg);
-}
-
 void
 fence_free(struct fence *f)
 {
 	if (!f)
 		return;
-	leave_watchdog(f);
+	fence_watchdog_leave(f);
 	timer_free(f->beat);
 	timer_free(f->look);
 	timer_free(f->claims);
@@ -306,6 +276,5 @@ fence_free(struct fence *f)
 	drover__ha_conf__free_unpacked(f->conf, NULL);
 	free(f->said);
 	free(f->boot);
-	free(f->watchdog_path);
 	free(f);
 }

@@ -36,6 +36,7 @@
 struct datastore;
 struct fence;
 struct fence_ping;
+struct watchdog;
 struct workers;
 
 /* What there is of a guest on this host. */
@@ -67,6 +68,9 @@ struct fence_hands {
 	int (*send)(void *arg, Drover__Envelope *m, struct err *e);
 	/* A copy that cannot be killed runs beyond its lease: the host goes down. */
 	void (*reset_host)(void *arg, const char *why);
+	/* watchdog_open of the device that the host has. */
+	int (*watchdog)(void *arg, uint32_t want_s, uint32_t kill_ms,
+	    struct watchdog **ret_w, struct err *e);
 	void *arg;
 };
 
@@ -75,7 +79,6 @@ struct fence_conf {
 	struct workers *savers;
 	const char *path;        /* of what is kept; copied */
 	const char *boot;        /* the kernel's boot id; copied */
-	const char *watchdog;    /* the device; copied */
 	struct fence_ping *ping; /* borrowed; NULL: the host is never isolated */
 };
 

@@ -8,8 +8,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "host-agent/fence/fence_int.h"
+#include "host-agent/fence/fence_watchdog.h"
 #include "host-agent/fence/guard_client.h"
-#include "host-agent/fence/watchdog.h"
 #include "proto/msg.h"
 
 #define BEATS_MISSED 3u
@@ -236,7 +236,7 @@ fence_beat_send(struct fence *f)
 	b->ask = f->ask_network;
 	b->frozen = fence_is_freezing(f);
 	b->isolated = f->isolated;
-	b->fencing = xstrdup(watchdog_text(f->watchdog, text));
+	b->fencing = xstrdup(fence_watchdog_text(f, text));
 	b->conf_seen = f->conf->rev;
 	if (fence_is_on(f)) {
 		add_words(f, fence_now_ms(f), b);

@@ -105,7 +105,7 @@ struct sent_beat {
 struct fence {
 	struct loop *loop;
 	struct fence_hands hands;
-	char *boot, *watchdog_path;
+	char *boot;
 	struct fence_ping *ping;
 	struct saver *saver;
 	uint64_t kept_seq; /* the last write that has ended well */
@@ -140,7 +140,9 @@ struct fence {
 	bool look_due, reset_told;
 	uint64_t reset_ms; /* since when a copy should have made the host go; 0: none */
 	struct timer *beat, *look, *claims;
-	struct watchdog *watchdog;
+	struct watchdog *watchdog; /* armed, or NULL */
+	bool watchdog_tried;
+	uint32_t watchdog_ms; /* what the hardware took when it was tried; 0: none */
 };
 
 /* ---- fence.c ---- */

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "host-agent/fence/fence_ping.h"
+#include "host-agent/fence/watchdog.h"
 #include "host-agent/guest/guest_copy.h"
 #include "host-agent/storage/datastore.h"
 #include "tests/lib/borrow.h"
@@ -110,6 +111,49 @@ hand_reset(void *arg, const char *why)
 	((struct fence_host *)arg)->resets++;
 }
 
+static int
+hardware_set(void *dev, int *inout_s)
+{
+	((struct fence_host *)dev)->armed = true;
+	return 0;
+}
+
+static int
+hardware_feed(void *dev)
+{
+	struct fence_host *h = dev;
+
+	assert_true(h->armed);
+	h->feeds++;
+	return 0;
+}
+
+static int
+hardware_disarm(void *dev)
+{
+	((struct fence_host *)dev)->armed = false;
+	return 0;
+}
+
+static void
+hardware_close(void *dev)
+{
+}
+
+static int
+hand_watchdog(void *arg, uint32_t want_s, uint32_t kill_ms, struct watchdog **ret_w,
+    struct err *e)
+{
+	static const struct watchdog_ops ops = { hardware_set, hardware_feed,
+		hardware_disarm, hardware_close };
+	struct fence_host *h = arg;
+
+	if (!h->hardware)
+		return err_set(e, ERR_UNSUPPORTED, "this host has none");
+	h->arms++;
+	return watchdog_open_ops(&ops, h, want_s, kill_ms, ret_w, e);
+}
+
 static Drover__Beat *
 beat_dup(const Drover__Beat *b)
 {
@@ -156,6 +200,12 @@ fence_host_conf(struct fence_host *h)
 	t.drift_permille = 10;
 	t.settle_ms = 100;
 	t.dead_ms = FENCE_BED_DEAD_MS;
+	if (h->hardware) {
+		t.kill_ms = 6000;
+		t.dead_ms = 17000;
+		t.watchdog_ms = 5000;
+	}
+	c.use_watchdog = h->hardware;
 	for (uint32_t i = 0; i < FENCE_BED_HOSTS; i++) {
 		drover__ha_peer__init(&peers[i]);
 		peers[i].host = peers[i].slot = i + 1;
@@ -314,14 +364,14 @@ void
 fence_host_open(struct fence_host *h)
 {
 	const struct fence_hands hands = { hand_store, hand_copy, hand_each, hand_arm,
-		hand_shut_down, hand_kill, hand_restart, hand_send, hand_reset, h };
+		hand_shut_down, hand_kill, hand_restart, hand_send, hand_reset,
+		hand_watchdog, h };
 	AUTO_FREE char *name = xasprintf("fence-%u", h->slot);
 	const struct fence_conf c = {
 		.loop = h->bed->loop,
 		.savers = h->bed->workers,
 		.path = bed_path(h->bed, name),
 		.boot = "boot",
-		.watchdog = "/dev/null/watchdog",
 		.ping = h->ping,
 	};
 	struct err e = ERR_INIT;

@@ -40,6 +40,9 @@ struct fence_host {
 	unsigned shutdowns[FENCE_BED_GUESTS + 1];
 	char why[64]; /* of the last kill or shutdown */
 	unsigned resets;
+	/* Its hardware watchdog, where it has one. */
+	bool hardware, armed;
+	unsigned arms, feeds;
 
 	/* What the leader knows of it. */
 	uint64_t inc;

@@ -576,6 +576,43 @@ a_claim_in_a_mount_that_is_missing_is_not_taken_for_dropped(void **state)
 }
 
 static void
+the_hardware_is_armed_while_somebody_is_under_a_lease(void **state)
+{
+	struct fence_bed *b = *state;
+	struct fence_host *h = fence_bed_host(b, 1);
+	struct fence_try t = { .host = h, .guest = 1, .gen = 1 };
+
+	h->hardware = true;
+	fence_host_up(b, 1);
+	fence_host_up(b, 2);
+	fence_bed_until(b, fence_host_is_seen, h);
+	assert_int_equal(h->arms, 1);
+	assert_false(h->armed);
+	assert_string_equal(
+	    h->beat->fencing, "hardware watchdog, 5 s, off: no guest needs it");
+
+	fence_try_begin(&t);
+	assert_true(h->armed);
+	assert_int_equal(fence_try_end(&t), 0);
+	fence_host_run(h, 1, 1);
+	fence_bed_pass(b, 3000);
+	assert_true(h->feeds > 0);
+	assert_string_equal(h->beat->fencing, "hardware watchdog, 5 s");
+	fence_host_reap(h, 1, false);
+	assert_int_equal(fence_host_drop(h, 1, FENCE_REAPED), 0);
+	assert_false(h->armed);
+	assert_int_equal(h->arms, 2);
+
+	/* An agent that goes leaves it counting for the next one. */
+	t.gen = 2;
+	fence_try_begin(&t);
+	assert_int_equal(fence_try_end(&t), 0);
+	fence_host_run(h, 1, 2);
+	fence_host_close(h);
+	assert_true(h->armed);
+}
+
+static void
 gateways_are_read_of_routes(void **state)
 {
 	AUTO_FREE char *way =
@@ -617,6 +654,7 @@ main(void)
 		TEST(an_agent_that_restarts_finds_its_leases),
 		TEST(what_ended_while_the_agent_was_away_is_the_leaders),
 		TEST(what_was_kept_and_is_damaged_costs_the_guest),
+		TEST(the_hardware_is_armed_while_somebody_is_under_a_lease),
 		TEST(a_guest_that_moves_runs_on_one_of_the_two),
 		TEST(a_guest_that_was_refused_runs_on_at_its_source),
 		TEST(a_claim_follows_the_first_disk),
