@@ -352,6 +352,7 @@ export const t = {
   tags: {
     title: "Tags",
     find: "Machines with this tag",
+    menu: "Machines with this tag; its menu acts on all of them",
     cardinality: { single: "one", multiple: "any number" },
   },
   overview: {

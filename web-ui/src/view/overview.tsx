@@ -12,6 +12,7 @@ import { Ref } from "./columns.tsx";
 import { TaskRows, newest } from "./dock.tsx";
 import { EventRows } from "./events.tsx";
 import { HeatMap } from "./heat.tsx";
+import { TagCard } from "./tags.tsx";
 
 const TOP = 5;
 
@@ -117,6 +118,7 @@ export function Overview() {
         <Capacity />
         <Clusters />
         <Top />
+        <TagCard />
         <section class="card">
           <h2>{t.overview.running}</h2>
           {running.length ? <TaskRows list={running.slice(0, TOP)} /> : <p class="dim">{t.overview.noRunning}</p>}
