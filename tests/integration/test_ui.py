@@ -60,14 +60,19 @@ def hungry_pool(lab: Lab, cluster: str) -> None:
     lab.api().do("PATCH", f"/vms/{busy['id']}", {"cpu_limit_mhz": 100})
 
 
+def tag(lab: Lab, name: str, guests: list[str]) -> None:
+    category = lab.api().call("POST", "/categories", {"name": "ui-stage"})["id"]
+    made = lab.api().call("POST", "/tags", {"name": name, "category": category})["id"]
+    lab.api().call("POST", f"/tags/{made}/assign", {"objects": guests})
+
+
 def test_admin_tasks(lab: Lab) -> None:
     """Pictures and the table of clicks and keys stay in the build tree."""
     cluster = lab.find("clusters", "cluster1")["id"]
     if has_containers(lab):
         hungry_pool(lab, cluster)
     lab.api().call("POST", "/pools", {"name": "prod", "parent": cluster})
-    for number in (1, 2, 3):
-        make(lab, f"web-0{number}")
+    tag(lab, "prod", [make(lab, f"web-0{number}")["id"] for number in (1, 2, 3)])
     for name in ("db-07", "db-08"):
         make(lab, name, power_on=False)
     recommended_move(lab, "web-01")

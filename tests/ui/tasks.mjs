@@ -115,6 +115,28 @@ way("why did it move", "clicks", async () => {
   await reason().waitFor();
 });
 
+/** All three are where the dialog says they go; some may have been there. */
+async function moved(go) {
+  await dialog().getByRole("button", { name: "Migrate" }).and(page.locator(":focus")).waitFor();
+  await dialog().getByText("Migrate 3 machines").waitFor();
+  const target = await dialog().locator("input[name=host]:checked").getAttribute("value");
+  await go();
+  const { name } = await api("GET", `/hosts/${target}`);
+  await page.evaluate(() => (location.hash = "#/vms?q=tag:prod"));
+  await page.getByText(/^3 of /).waitFor();
+  for (const web of ["web-01", "web-02", "web-03"]) await row(web).getByRole("link", { name, exact: true }).waitFor();
+}
+
+way("migrate three that are tagged", "keys", async () => {
+  await order("m #prod", "Migrate: 3 guests, tag:prod");
+  await moved(() => press("Enter"));
+});
+way("migrate three that are tagged", "clicks", async () => {
+  await click(page.getByRole("region", { name: "Tags" }).getByRole("link", { name: "prod" }), { button: "right" });
+  await click(page.getByRole("menuitem", { name: "Migrate…" }));
+  await moved(() => click(dialog().getByRole("button", { name: "Migrate" })));
+});
+
 const plan = () => dialog().getByText(/These guests move first|No guest has to move/);
 const agree = () => dialog().getByRole("button", { name: "Enter maintenance mode" });
 
