@@ -1,3 +1,5 @@
+#include "host-agent/fence/fence_watchdog.h"
+
 #include <stdio.h>
 
 #include "base/log.h"
