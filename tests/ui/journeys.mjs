@@ -98,6 +98,18 @@ test("a page survives a reload and the browser's back", async () => {
   await page.getByRole("heading", { name: "Guest" }).waitFor();
 });
 
+/** Drags the item to the target, sees what is said there, and lets it go. */
+async function drag(item, target, verdict) {
+  await item.hover();
+  await page.mouse.down();
+  const box = await target.boundingBox();
+  await page.mouse.move(box.x + 60, box.y + 8);
+  await page.mouse.move(box.x + 64, box.y + 10, { steps: 4 });
+  await page.getByText(verdict).waitFor();
+  await shot("drag");
+  await page.mouse.up();
+}
+
 test("every page of every kind of object loads and is accessible", async () => {
   const ids = await page.evaluate(async () => {
     const out = {};
@@ -218,7 +230,7 @@ test("charts: another counter, another time, as a table", async () => {
   await shot("chart");
 });
 
-test("a pool is made, edited and removed", async () => {
+test("a pool is made, gets a machine by drag, and is removed", async () => {
   await page.getByRole("button", { name: "Resource pools" }).click();
   await page.getByRole("treeitem", { name: "Resources" }).click({ button: "right" });
   await page.getByRole("menuitem", { name: "New resource pool…" }).click();
@@ -228,6 +240,12 @@ test("a pool is made, edited and removed", async () => {
   await dialog().getByRole("button", { name: "Create" }).click();
   await page.getByRole("heading", { name: "ui <i>pool", level: 1 }).waitFor();
   await page.getByText("64 MB").first().waitFor();
+  await page.getByLabel("Filter the inventory").fill("ui");
+  const guest = page.getByRole("treeitem", { name: "ui-journey" });
+  const depth = Number(await guest.getAttribute("aria-level"));
+  await drag(guest, page.getByRole("treeitem", { name: "ui <i>pool" }), "ui-journey fits on ui <i>pool");
+  await guest.and(page.locator(`[aria-level="${depth + 1}"]`)).waitFor();
+  await page.getByLabel("Filter the inventory").fill("");
   await page.getByRole("button", { name: "Actions for ui <i>pool" }).first().click();
   await page.getByRole("menuitem", { name: "Remove" }).click();
   await dialog().getByText("Remove-ResourcePool 'ui <i>pool'").waitFor();
@@ -279,17 +297,7 @@ test("a machine is dragged onto a host, which says beforehand whether it fits", 
   await page.getByLabel("Filter the inventory").fill("host-");
   const target = page.getByRole("treeitem", { name: "host-" }).filter({ hasNotText: here }).first();
   const name = (await target.locator(".name").textContent()).trim();
-  const host = page.getByRole("treeitem", { name: here });
-  if ((await host.getAttribute("aria-expanded")) === "false") await host.locator(".twist").click();
-  const guest = page.getByRole("treeitem", { name: "ui-journey" });
-  await guest.hover();
-  await page.mouse.down();
-  const box = await target.boundingBox();
-  await page.mouse.move(box.x + 60, box.y + 8);
-  await page.mouse.move(box.x + 64, box.y + 10, { steps: 4 });
-  await page.getByText(`ui-journey fits on ${name}`).waitFor();
-  await shot("drag");
-  await page.mouse.up();
+  await drag(row("ui-journey"), target, `ui-journey fits on ${name}`);
   await page.getByLabel("Filter the inventory").fill("");
   await row("ui-journey").getByRole("link", { name, exact: true }).waitFor();
 });

@@ -10,6 +10,7 @@ const known: Record<string, { name: string; kind: string; vm?: string }> = {
   "vm-4": { name: "twin", kind: "vm" },
   "host-2": { name: "h2", kind: "host" },
   "pool-1": { name: "prod", kind: "pool" },
+  "folder-1": { name: "shop", kind: "folder" },
   "cluster-1": { name: "c1", kind: "cluster" },
   "template-1": { name: "tiny", kind: "template" },
   "datastore-1": { name: "ssd", kind: "datastore" },
@@ -41,6 +42,7 @@ const cases: [method: string, path: string, body: object | undefined, line: stri
     "Set-VM web-01 -NumCpu 2; Get-VMResourceConfiguration web-01 | Set-VMResourceConfiguration -CpuSharesLevel High -MemLimitMB 0",
   ],
   ["PATCH", "/vms/vm-1", { pool: "pool-1" }, "Move-VM web-01 -Destination prod"],
+  ["PATCH", "/vms/vm-1", { parent: "folder-1" }, "Move-VM web-01 -InventoryLocation shop"],
   [
     "PATCH",
     "/vms/vm-1",

@@ -107,13 +107,14 @@ const resources = ["shares", "reservation", "limit"];
 const isResource = (k: string): boolean => resources.some((w) => k.includes(w));
 
 function setVm(m: string[], body: Body, o: (id: unknown) => string): string {
-  const rest = Object.fromEntries(Object.entries(body).filter(([k]) => !isResource(k) && k !== "pool"));
+  const rest = Object.fromEntries(Object.entries(body).filter(([k]) => !isResource(k) && k !== "pool" && k !== "parent"));
   const shares = Object.fromEntries(Object.entries(body).filter(([k]) => isResource(k)));
   const lines: string[] = [];
   if (Object.keys(rest).length) lines.push(`Set-VM ${o(m[1])}${parameters(rest, o)}`);
   if (Object.keys(shares).length)
     lines.push(`Get-VMResourceConfiguration ${o(m[1])} | Set-VMResourceConfiguration${parameters(shares, o)}`);
   if (body.pool) lines.push(`Move-VM ${o(m[1])} -Destination ${o(body.pool)}`);
+  if (body.parent) lines.push(`Move-VM ${o(m[1])} -InventoryLocation ${o(body.parent)}`);
   return lines.join("; ");
 }
 

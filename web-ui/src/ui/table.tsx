@@ -23,6 +23,8 @@ interface Props<T extends Obj> {
   objects: ReadonlySignal<T[]>;
   columns: Column<T>[];
   selected?: Signal<ReadonlySet<string>>;
+  /** What a row can besides, such as be dragged. */
+  row?(o: T): object;
   empty: ComponentChildren;
 }
 
@@ -37,7 +39,7 @@ export function sorted<T extends Obj>(list: T[], column: Column<T> | undefined, 
   });
 }
 
-export function ObjectTable<T extends Obj>({ label, objects, columns, selected, empty }: Props<T>) {
+export function ObjectTable<T extends Obj>({ label, objects, columns, selected, row, empty }: Props<T>) {
   const sort = useSignal({ id: columns[0]?.id ?? "", down: false });
   const rows = useComputed(() =>
     sorted(
@@ -102,6 +104,7 @@ export function ObjectTable<T extends Obj>({ label, objects, columns, selected, 
               data-id={o.id}
               {...{ [`data-${o.kind}`]: o.id }}
               {...menuHandlers(() => marked(o))}
+              {...row?.(o)}
             >
               {selected && (
                 <td>

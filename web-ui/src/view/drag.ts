@@ -1,4 +1,4 @@
-// A guest dragged onto a host or pool: asked first whether it fits, and told where it hovers.
+// A guest dragged onto a host, pool, folder or datacenter: asked first whether it fits, and told where it hovers.
 import { signal } from "@preact/signals";
 import { call } from "../net/api.ts";
 import type { MoveCheck, Vm } from "../net/types.ts";
@@ -27,11 +27,8 @@ function check(vm: string): Promise<MoveCheck[]> {
 
 async function judge(vm: Vm, target: string): Promise<{ verdict: Verdict; text: string }> {
   const o = inventory.get(target);
-  if (o?.kind === "pool")
-    return vm.pool === target
-      ? { verdict: "refused", text: t.drop.same(vm.name) }
-      : { verdict: "fits", text: t.drop.fits(vm.name, o.name) };
-  if (vm.host === target) return { verdict: "refused", text: t.drop.same(vm.name) };
+  if ([vm.pool, vm.host, vm.parent].includes(target)) return { verdict: "refused", text: t.drop.same(vm.name) };
+  if (o && o.kind !== "host") return { verdict: "fits", text: t.drop.fits(vm.name, o.name) };
   const found = (await check(vm.id)).find((c) => c.host === target);
   if (!found?.possible) return { verdict: "refused", text: found?.obstacles.join("; ") ?? "" };
   return { verdict: "fits", text: t.drop.fits(vm.name, o?.name ?? target) };
@@ -53,14 +50,14 @@ export async function drop(target: string): Promise<void> {
   try {
     const { verdict, text } = await judge(vm, target);
     if (verdict !== "fits") say("warning", text);
-    else if (target.startsWith("pool-")) await call("PATCH", `/vms/${vm.id}`, { pool: target });
-    else await call("POST", `/vms/${vm.id}/migrate`, { host: target });
+    else if (target.startsWith("host-")) await call("POST", `/vms/${vm.id}/migrate`, { host: target });
+    else await call("PATCH", `/vms/${vm.id}`, target.startsWith("pool-") ? { pool: target } : { parent: target });
   } catch (e) {
     say("error", `${vm.name}: ${(e as Error).message}`);
   }
 }
 
-export const takes = (target: string): boolean => /^(host|pool)-/.test(target);
+export const takes = (target: string): boolean => /^(host|pool|folder|dc)-/.test(target);
 
 export function dropHandlers(target: string) {
   if (!takes(target)) return { onDragEnd: () => (dragged.value = null) };

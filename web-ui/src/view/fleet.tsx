@@ -12,6 +12,7 @@ import { offered } from "../ui/menu.tsx";
 import { ObjectTable } from "../ui/table.tsx";
 import { csv, download } from "../ui/text.ts";
 import { vmColumns } from "./columns.tsx";
+import { dropHandlers, startDrag } from "./drag.ts";
 
 const selected = signal<ReadonlySet<string>>(new Set());
 const text = computed(() => route.value.query.get("q") ?? "");
@@ -83,6 +84,7 @@ export function Fleet() {
         objects={rows}
         columns={vmColumns}
         selected={selected}
+        row={(vm) => ({ draggable: mayOperate(), onDragStart: (e: DragEvent) => startDrag(e, vm.id), ...dropHandlers(vm.id) })}
         empty={total ? t.list.noMatch : t.list.addFirst}
       />
     </section>
