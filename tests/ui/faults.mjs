@@ -15,10 +15,13 @@ const asked = [];
 const ops = [];
 page.on("request", (r) => r.method() === "PATCH" && ops.push(r.headers()["x-drover-op"]));
 let refuse = 0;
+let role = "administrator";
 let watch;
 
 function api(method, path, request) {
+  if (path === "/sessions/current") return { body: { user: "admin", role, csrf: "c", expires_at: "2026-01-01T00:00:00.000Z" } };
   if (method === "GET" || path === "/sessions") return null;
+  if (role === "read_only") return { status: 403, body: { error: { code: "denied", message: "an operator may do this", request_id: "r-2" } } };
   asked.push({ method, path, op: request.headers()["x-drover-op"], body: request.postDataJSON() });
   if (refuse-- > 0) return { status: 503, body: { error: { code: "unavailable", message: "the server is starting", request_id: "r-1" } } };
   return { body: { task: { id: "task-1" }, object: null } };
@@ -102,6 +105,20 @@ test("a refusal leaves the form as it was, in the server's words", async () => {
   assert.notEqual(first.op, second.op, "what was refused is another operation when it is tried again");
 });
 
+test("whose role becomes less is refused in words, and offered no more than he may", async () => {
+  await page.getByRole("button", { name: "Edit settings…" }).first().click();
+  await dialog().getByLabel("CPUs").fill("3");
+  role = "read_only";
+  await dialog().getByRole("button", { name: "Save" }).click();
+  await dialog().getByText("an operator may do this").waitFor();
+  await dialog().getByRole("button", { name: "Cancel" }).click();
+  await page.getByText("read only").waitFor();
+  await page.getByRole("button", { name: "Edit settings…" }).waitFor({ state: "detached" });
+  role = "administrator";
+  await page.evaluate(() => location.reload());
+  await page.getByText("● live").waitFor();
+});
+
 test("what is removed under one's hands is told", async () => {
   await page.getByRole("button", { name: "Edit settings…" }).first().click();
   watch.delta({}, ["vm-7"]);
@@ -152,5 +169,5 @@ test("alarms are told at once, and acknowledged", async () => {
 });
 
 test("nothing else was complained about", () => {
-  assert.deepEqual(complaints.filter((c) => !/503|ERR_FAILED|WebSocket/.test(c)), []);
+  assert.deepEqual(complaints.filter((c) => !/403|503|ERR_FAILED|WebSocket/.test(c)), []);
 });

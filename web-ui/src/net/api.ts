@@ -20,11 +20,13 @@ interface Fault {
 let csrf = "";
 let onChange: (method: string, path: string, body: unknown, answer: unknown) => void = () => undefined;
 let onExpired: (why: string) => void = () => undefined;
+let onDenied: () => void = () => undefined;
 
-/** Tells of each change that the server took, and of the end of the session. */
-export function listen(change: typeof onChange, expired: typeof onExpired): void {
+/** Tells of each change that the server took, of the end of the session, and that one may less than one thought. */
+export function listen(change: typeof onChange, expired: typeof onExpired, denied: typeof onDenied): void {
   onChange = change;
   onExpired = expired;
+  onDenied = denied;
 }
 
 export function useCsrf(word: string): void {
@@ -66,6 +68,7 @@ export async function call<T>(method: string, path: string, body?: unknown, op: 
   if (!res.ok) {
     const fault = await readFault(res);
     if (res.status === 401 && !path.startsWith("/sessions")) onExpired(fault.message);
+    if (res.status === 403) onDenied();
     throw fault;
   }
   const answer = (await res.json()) as T;

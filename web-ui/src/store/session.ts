@@ -52,8 +52,16 @@ function expire(why: string): void {
   expired.value = why || "the session has ended";
 }
 
+/** Somebody has changed the role meanwhile: what is offered follows. */
+function lookAgain(): void {
+  api
+    .currentSession()
+    .then((s) => (session.value = s))
+    .catch(() => undefined); // whoever asked next is told why
+}
+
 export async function start(): Promise<void> {
-  api.listen(note, expire);
+  api.listen(note, expire, lookAgain);
   try {
     enter(await api.currentSession());
   } catch {
