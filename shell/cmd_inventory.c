@@ -281,8 +281,8 @@ inventory_process(struct stage *st, struct val v)
 	if (val_count(w.ids))
 		return put_by_id(st, &w);
 	given = has_store ? get_arg(st, "Datastore") : VAL_NONE;
-	rc = resolve(st, places, w.kind == KIND_TAG ? KIND_BIT(CATEGORY) : PLACES,
-	    &w.places);
+	rc = resolve(
+	    st, places, w.kind == KIND_TAG ? KIND_BIT(CATEGORY) : PLACES, &w.places);
 	if (rc != RUN_OK)
 		return rc;
 	/* What was asked for does not exist: that is not "everything". */

@@ -89,7 +89,7 @@ kinds_of(const struct param *p)
 		return 0;
 	if (!strcmp(p->name, "Location") || !strcmp(p->name, "Entity") ||
 	    !strcmp(p->name, "VIObject"))
-		return own | PLACES | KIND_BIT(VM) | KIND_BIT(DATASTORE);
+		return own | TAGGED;
 	return own & PLACES ? PLACES : own;
 }
 
