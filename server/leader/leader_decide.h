@@ -46,7 +46,7 @@ struct leader_view {
 	uint64_t proved_ms; /* when the last renewal or take-over was sent that is
 			       known to be committed */
 	bool busy;          /* a statement of ours is under way */
-	bool unknown;       /* the outcome of our last write is */
+	bool unknown;       /* what became of the row with our last write is */
 	uint64_t wrote_ms;  /* when we sent our last write, whatever came of it */
 	uint64_t read_ms;   /* when we sent our last reading */
 	struct leader_watch watch;

@@ -37,9 +37,10 @@ on_taken(void *arg, int rc, const struct err *e, const struct db_rows *rows)
 	ld->view.busy = false;
 	if (!leader_is_answer(ld, LD_FOLLOWING, rc, e))
 		return;
-	ld->view.unknown = false;
+	/* It has moved: what was read is past, and nothing goes before a new look. */
 	if (!db_value(rows, 0, 0))
-		return; /* it has moved: read again */
+		return;
+	ld->view.unknown = false;
 	became(ld, db_value_u64(rows, 0, 0), db_value_u64(rows, 0, 1));
 	leader_lock(ld, "epoch taken");
 }

@@ -419,6 +419,31 @@ test_second_server_follows_until_the_lead_is_given_up(void **state)
 }
 
 static void
+test_of_two_that_campaign_one_follows(void **state)
+{
+	struct node *gone = leading_node("gone");
+	uint64_t epoch = leader_epoch(gone->leader);
+	node_free(gone);
+	/* Both find the row given up before either can take it. */
+	pg_server_hold(pg, "somebody", "SELECT * FROM leader FOR UPDATE");
+	struct node *a = node_new("a", LEADER_WAIT, "db/migrations");
+	struct node *b = node_new("b", LEADER_WAIT, "db/migrations");
+	turn_both(a, b, DEADLINE_MS / 2);
+	pg_server_let_go(pg);
+
+	uint64_t until = clock_mono_ms(clock_system()) + WITHIN_MS;
+	while (!a->leading && !b->leading) {
+		turn_both(a, b, 20);
+		assert_true(clock_mono_ms(clock_system()) < until);
+	}
+	struct node *loser = a->leading ? b : a;
+	turn_until_seen(loser, epoch + 1);
+	assert_int_equal(loser->leading, 0);
+	node_free(a);
+	node_free(b);
+}
+
+static void
 test_silent_leader_is_waited_out(void **state)
 {
 	struct node *first = leading_node("first");
@@ -779,6 +804,7 @@ main(void)
 		cmocka_unit_test(test_failed_statement_rolls_all_back),
 		cmocka_unit_test(test_process_marks),
 		cmocka_unit_test(test_second_server_follows_until_the_lead_is_given_up),
+		cmocka_unit_test(test_of_two_that_campaign_one_follows),
 		cmocka_unit_test(test_silent_leader_is_waited_out),
 		cmocka_unit_test(test_frozen_in_a_write_does_not_hold_the_row),
 		cmocka_unit_test(test_own_past_is_not_waited_for),
