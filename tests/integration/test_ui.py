@@ -60,6 +60,14 @@ def hungry_pool(lab: Lab, cluster: str) -> None:
     lab.api().do("PATCH", f"/vms/{busy['id']}", {"cpu_limit_mhz": 100})
 
 
+def make_many(lab: Lab, pattern: str, power_on: bool) -> list[str]:
+    body = {"name": pattern, "template": lab.find("templates", "tiny")["id"], "power_on": power_on}
+    made = lab.api().call("POST", "/vms", body)["items"]
+    for one in made:
+        lab.api().wait(one["task"])
+    return [one["object"] for one in made]
+
+
 def tag(lab: Lab, name: str, guests: list[str]) -> None:
     category = lab.api().call("POST", "/categories", {"name": "ui-stage"})["id"]
     made = lab.api().call("POST", "/tags", {"name": name, "category": category})["id"]
@@ -72,9 +80,8 @@ def test_admin_tasks(lab: Lab) -> None:
     if has_containers(lab):
         hungry_pool(lab, cluster)
     lab.api().call("POST", "/pools", {"name": "prod", "parent": cluster})
-    tag(lab, "prod", [make(lab, f"web-0{number}")["id"] for number in (1, 2, 3)])
-    for name in ("db-07", "db-08"):
-        make(lab, name, power_on=False)
+    tag(lab, "prod", make_many(lab, "web-{01..03}", power_on=True))
+    make_many(lab, "db-{07..08}", power_on=False)
     recommended_move(lab, "web-01")
     kept = BUILD / "ui-tasks"
     kept.mkdir(exist_ok=True)
