@@ -325,7 +325,7 @@ fence_bed_turn(struct fence_bed *b)
 void
 fence_bed_until(struct fence_bed *b, bool (*cond)(void *arg), void *arg)
 {
-	uint64_t end = clock_mono_ms(clock_system()) + 30000;
+	uint64_t end = clock_mono_ms(clock_system()) + 120000;
 
 	while (!cond(arg)) {
 		assert_true(clock_mono_ms(clock_system()) < end);
