@@ -243,7 +243,7 @@ add_counter(struct preview *p, uint32_t counter)
 		if (p->counters[i] == counter)
 			return;
 	}
-	if (counter)
+	if (counter && p->n_counters < ARRAY_SIZE(p->counters))
 		p->counters[p->n_counters++] = (uint8_t)counter;
 }
 

@@ -76,7 +76,10 @@ drop(struct push_link *p, struct batch *b, uint64_t *count)
 static void
 drop_first(struct push_link *p, uint64_t *count)
 {
-	drop(p, first(p), count);
+	struct batch *b = first(p);
+
+	if (b)
+		drop(p, b, count);
 	p->at = 0;
 	str_reset(&p->head);
 	str_reset(&p->answer);

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "base/metric.h"
 #include "base/str.h"
@@ -142,6 +143,15 @@ alarm_on(const struct bed *b, obj_id entity)
 	return found;
 }
 
+static const struct alarm *
+raised(const struct bed *b, obj_id entity)
+{
+	const struct alarm *al = alarm_on(b, entity);
+
+	ASSERT(al);
+	return al;
+}
+
 static void
 assert_status(const struct bed *b, obj_id entity, enum alarm_status want)
 {
@@ -168,10 +178,10 @@ test_samples_raise_and_clear(void **state)
 	assert_status(b, vm, ALARM_GREEN);
 	sample(b, vm, METRIC_CPU_USAGE, 60);
 	assert_status(b, vm, ALARM_YELLOW);
-	assert_string_equal(alarm_on(b, vm)->o.name, "busy");
-	assert_string_equal(alarm_on(b, vm)->entity_name, "web");
+	assert_string_equal(raised(b, vm)->o.name, "busy");
+	assert_string_equal(raised(b, vm)->entity_name, "web");
 	assert_string_equal(
-	    alarm_on(b, vm)->reason, "cpu.usage.average is 60 %, above 50 for 40 s");
+	    raised(b, vm)->reason, "cpu.usage.average is 60 %, above 50 for 40 s");
 	sample(b, vm, METRIC_CPU_USAGE, 90);
 	sample(b, vm, METRIC_CPU_USAGE, 90);
 	assert_status(b, vm, ALARM_RED);
@@ -254,8 +264,8 @@ test_events_hold_until_reset(void **state)
 	event_post(b->l->inv, EV_VM_DIED, vm, NULL, "It died");
 	lab_advance(b->l, 10);
 	assert_status(b, vm, ALARM_RED);
-	assert_string_equal(alarm_on(b, vm)->reason, "VmDiedEvent");
-	assert_int_equal(lab_op(b->l, "alarm.reset", alarm_on(b, vm)->o.id, "{}"), 0);
+	assert_string_equal(raised(b, vm)->reason, "VmDiedEvent");
+	assert_int_equal(lab_op(b->l, "alarm.reset", raised(b, vm)->o.id, "{}"), 0);
 	lab_advance(b->l, 10);
 	assert_null(alarm_on(b, vm));
 	event_post(b->l->inv, EV_VM_DIED, vm, NULL, "It died again");
@@ -277,7 +287,7 @@ test_of_the_server_itself(void **state)
 	event_post(b->l->inv, EV_STATS_STORE_LOST, OBJ_ID_NONE, NULL, "Full");
 	lab_advance(b->l, 10);
 	assert_status(b, OBJ_ID_NONE, ALARM_RED);
-	assert_string_equal(alarm_on(b, OBJ_ID_NONE)->entity_name, "the server");
+	assert_string_equal(raised(b, OBJ_ID_NONE)->entity_name, "the server");
 	event_post(b->l->inv, EV_STATS_STORE_FOUND, OBJ_ID_NONE, NULL, "Room");
 	lab_advance(b->l, 10);
 	assert_null(alarm_on(b, OBJ_ID_NONE));
@@ -351,7 +361,7 @@ test_a_new_server_goes_on(void **state)
 	event_post(b->l->inv, EV_VM_DIED, vm, NULL, "It died");
 	lab_advance(b->l, 10);
 	assert_status(b, vm, ALARM_RED);
-	obj_id id = alarm_on(b, vm)->o.id;
+	obj_id id = raised(b, vm)->o.id;
 	unsigned told = lab_events(b->l, "AlarmStatusChangedEvent");
 
 	alarms_close(b->alarms);
@@ -361,7 +371,7 @@ test_a_new_server_goes_on(void **state)
 	lab_advance(b->l, 1100);
 	lab_advance(b->l, 10);
 	assert_status(b, vm, ALARM_RED);
-	assert_true(obj_id_is(alarm_on(b, vm)->o.id, id));
+	assert_true(obj_id_is(raised(b, vm)->o.id, id));
 	assert_int_equal(lab_events(b->l, "AlarmStatusChangedEvent"), told);
 	event_post(b->l->inv, EV_VM_POWERED_ON, vm, NULL, "It lives");
 	lab_advance(b->l, 10);
@@ -378,15 +388,15 @@ test_acknowledgement_holds_until_it_gets_worse(void **state)
 	sample(b, vm, METRIC_CPU_USAGE, 60);
 	sample(b, vm, METRIC_CPU_USAGE, 60);
 	assert_int_equal(
-	    lab_op(b->l, "alarm.acknowledge", alarm_on(b, vm)->o.id, "{}"), 0);
-	assert_true(alarm_on(b, vm)->acknowledged);
+	    lab_op(b->l, "alarm.acknowledge", raised(b, vm)->o.id, "{}"), 0);
+	assert_true(raised(b, vm)->acknowledged);
 	sample(b, vm, METRIC_CPU_USAGE, 60);
-	assert_true(alarm_on(b, vm)->acknowledged);
+	assert_true(raised(b, vm)->acknowledged);
 	sample(b, vm, METRIC_CPU_USAGE, 90);
 	sample(b, vm, METRIC_CPU_USAGE, 90);
 	assert_status(b, vm, ALARM_RED);
-	assert_false(alarm_on(b, vm)->acknowledged);
-	assert_null(alarm_on(b, vm)->acknowledged_by);
+	assert_false(raised(b, vm)->acknowledged);
+	assert_null(raised(b, vm)->acknowledged_by);
 }
 
 /* ---- actions ---- */
@@ -406,8 +416,7 @@ test_silence_keeps_actions_back(void **state)
 	AUTO_FREE char *until = xasprintf(
 	    "{'until':%llu}", (unsigned long long)clock_wall_ms(b->l->clock) + 3600000);
 
-	assert_int_equal(
-	    lab_op(b->l, "alarm.silence", alarm_on(b, vm)->o.id, until), 0);
+	assert_int_equal(lab_op(b->l, "alarm.silence", raised(b, vm)->o.id, until), 0);
 	sample(b, vm, METRIC_CPU_USAGE, 90);
 	sample(b, vm, METRIC_CPU_USAGE, 90);
 	sample(b, vm, METRIC_CPU_USAGE, 0);
