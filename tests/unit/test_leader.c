@@ -431,14 +431,10 @@ test_of_two_that_campaign_one_follows(void **state)
 	turn_both(a, b, DEADLINE_MS / 2);
 	pg_server_let_go(pg);
 
-	uint64_t until = clock_mono_ms(clock_system()) + WITHIN_MS;
-	while (!a->leading && !b->leading) {
+	for (unsigned i = 0; i < WITHIN_MS / 20 && !a->leading && !b->leading; i++)
 		turn_both(a, b, 20);
-		assert_true(clock_mono_ms(clock_system()) < until);
-	}
-	struct node *loser = a->leading ? b : a;
-	turn_until_seen(loser, epoch + 1);
-	assert_int_equal(loser->leading, 0);
+	turn_until_seen(a->leading ? b : a, epoch + 1);
+	assert_int_equal(a->leading + b->leading, 1);
 	node_free(a);
 	node_free(b);
 }
@@ -507,23 +503,6 @@ test_own_past_is_not_waited_for(void **state)
 	turn_until(again, &again->leading, 1);
 	assert_true(leader_before_end_ms(again->leader) >= began + LEADER_LEASE_MS);
 	node_free(again);
-}
-
-static void
-test_process_marks(void **state)
-{
-	char own[PROCESS_MARK_TEXT], other[PROCESS_MARK_TEXT + 1];
-	process_mark_own(own);
-	assert_true(*own);
-	assert_false(process_mark_gone(own));
-	/* The same pid, started at another time. */
-	snprintf(other, sizeof(other), "%s1", own);
-	assert_true(process_mark_gone(other));
-	/* Another boot, no mark at all: nobody knows. */
-	own[0] = own[0] == '0' ? '1' : '0';
-	assert_false(process_mark_gone(own));
-	assert_false(process_mark_gone(""));
-	assert_false(process_mark_gone("x"));
 }
 
 static void
@@ -802,7 +781,6 @@ main(void)
 		cmocka_unit_test(test_every_kind_survives_a_restart),
 		cmocka_unit_test(test_audit_trail_shows_tampering),
 		cmocka_unit_test(test_failed_statement_rolls_all_back),
-		cmocka_unit_test(test_process_marks),
 		cmocka_unit_test(test_second_server_follows_until_the_lead_is_given_up),
 		cmocka_unit_test(test_of_two_that_campaign_one_follows),
 		cmocka_unit_test(test_silent_leader_is_waited_out),
