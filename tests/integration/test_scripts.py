@@ -160,16 +160,17 @@ def test_tasks_a_line_each(sim: Lab, webs: None, tmp_path: Path, monkeypatch: py
     page = (ROOT / "docs/shell.md").read_text()
     part = page[page.index("## Tasks, a line each") : page.index("## The language")]
     lines = dict(re.findall(r"    # (.*)\n    (.*)\n", part))
-    assert len(lines) == 10
+    assert len(lines) == 11
     monkeypatch.chdir(tmp_path)
     said = {task: run(sim, "-c", line) for task, line in lines.items() if "Get-History" not in line}
     of = [said[next(task for task in said if word in task)] for word in
-          ("find", "migrate", "who moved", "plan", "survive", "prod")]
-    found, moved, who, plan, lost, prod = of
+          ("find", "migrate", "who moved", "plan", "survive", "prod", "console")]
+    found, moved, who, plan, lost, prod, console = of
     assert sum("PoweredOn" in line for line in found) == 3
     assert sum(line.startswith("web-0") for line in moved) == 3
     assert any("admin" in line and "to host-2" in line for line in who)
     assert sum(line.startswith("web-0") and "host-2" in line for line in plan) == 3 and "Maintenance" in plan[-1]
     assert lost == [], "two of three hosts are enough"
     assert "0.500" in prod[-1]
+    assert re.fullmatch(r"https://.*/#/vm-\d+/console", console[0])
     assert (tmp_path / "cpu.csv").exists()
