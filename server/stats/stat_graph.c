@@ -10,6 +10,8 @@
 #define AT_ONCE    2u
 #define WAITING    32u
 #define TIMEOUT_MS 10000u
+#define TRIES_MAX  20u
+#define AGAIN_MS   100u
 #define CPU_S      10u
 #define PNG_MAX    (UINT64_C(4) << 20)
 #define DAY_S      86400u
@@ -20,7 +22,10 @@ struct graph {
 	stat_graph_fn done;
 	void *arg;
 	char **args;
+	obj_id *ids; /* whose files it reads */
+	size_t n_ids;
 	bool is_written; /* what is in memory went to the files */
+	unsigned tries;  /* that met a file which rrdcached was writing */
 	struct child *child;
 };
 
@@ -39,15 +44,43 @@ static const struct {
 	{ "num", "", 1, false },
 };
 
+/* librrd locks a file that it reads, and then nobody can write it; and the other way
+ * round. */
+static void
+hold_files(const struct graph *g, int by)
+{
+	for (size_t i = 0; i < g->n_ids; i++) {
+		struct stat_object *o = stats_find(g->s, g->ids[i]);
+
+		if (o)
+			o->drawing += by;
+	}
+}
+
+static bool
+are_written_just_now(const struct graph *g)
+{
+	for (size_t i = 0; i < g->n_ids; i++) {
+		const struct stat_object *o = stats_find(g->s, g->ids[i]);
+
+		if (o && o->writing)
+			return true;
+	}
+	return false;
+}
+
 static void
 graph_free(struct graph *g)
 {
 	list_remove(&g->node);
 	if (g->child)
+		hold_files(g, -1);
+	if (g->child)
 		child_free(g->child);
 	for (size_t i = 0; g->args && g->args[i]; i++)
 		free(g->args[i]);
 	free(g->args);
+	free(g->ids);
 	free(g);
 }
 
@@ -73,7 +106,12 @@ on_drawn(struct child *c, const struct child_result *r, void *arg)
 	struct err e = ERR_INIT;
 	int rc = child_err(r, "drawing a graph", &e);
 
+	hold_files(g, -1);
 	g->child = NULL;
+	if (rc && strstr(e.msg, "could not lock") && ++g->tries < TRIES_MAX) {
+		timer_after(g->s->draw, AGAIN_MS);
+		return;
+	}
 	if (!rc &&
 	    (r->out_len < sizeof(magic) || memcmp(r->out, magic, sizeof(magic)) != 0))
 		rc = err_set(&e, ERR_INTERNAL, "drawing a graph made no picture");
@@ -96,7 +134,11 @@ start(struct graph *g, struct err *e)
 		.max_output = PNG_MAX,
 	};
 
-	return child_start(g->s->loop, &o, on_drawn, g, &g->child, e);
+	int rc = child_start(g->s->loop, &o, on_drawn, g, &g->child, e);
+
+	if (!rc)
+		hold_files(g, 1);
+	return rc;
 }
 
 static void
@@ -109,7 +151,7 @@ start_next(struct stats *s)
 
 		if (drawing == AT_ONCE || !s->workers)
 			return;
-		if (!g->is_written)
+		if (!g->child && (!g->is_written || are_written_just_now(g)))
 			continue;
 		if (!g->child && start(g, &e)) {
 			finish(g, e.code, &e, NULL, 0);
@@ -245,6 +287,8 @@ stats_graph(struct stats *s, const struct stat_graph_ask *ask, stat_graph_fn don
 	g->done = done;
 	g->arg = arg;
 	g->args = args_of(s, ask, &l);
+	g->n_ids = ask->n_ids;
+	g->ids = xmemdup(ask->ids, ask->n_ids * sizeof(*ask->ids));
 	lines_fini(&l);
 	list_add_tail(&s->graphs, &g->node);
 	g->is_written = !stat_write_now(s, ask->ids, ask->n_ids, on_written, g);

@@ -242,6 +242,8 @@ done(void *arg, int rc)
 	if (j->then)
 		j->then(j->arg);
 	job_free(j);
+	/* Graphs wait for files that are written. */
+	timer_after(s->draw, 0);
 	if (!rc && !failed)
 		stat_write_due(s);
 }
@@ -249,7 +251,7 @@ done(void *arg, int rc)
 static bool
 has_news(const struct stat_object *o, uint64_t last)
 {
-	return !o->writing && last > o->written && last >= stat_ring_oldest(o->ring);
+	return !o->writing && !o->drawing && last > o->written && last >= stat_ring_oldest(o->ring);
 }
 
 /* Take what is due, the longest first, and put it behind all others. */

@@ -31,6 +31,7 @@ struct stat_object {
 	uint64_t due_ms;            /* when it is to be written again */
 	bool opened;                /* its file was looked at */
 	bool writing;
+	int drawing; /* graphs under way that read its file */
 };
 
 struct stats {
