@@ -251,7 +251,8 @@ done(void *arg, int rc)
 static bool
 has_news(const struct stat_object *o, uint64_t last)
 {
-	return !o->writing && !o->drawing && last > o->written && last >= stat_ring_oldest(o->ring);
+	return !o->writing && !o->drawing && last > o->written &&
+	       last >= stat_ring_oldest(o->ring);
 }
 
 /* Take what is due, the longest first, and put it behind all others. */
