@@ -227,8 +227,8 @@ def test_who_goes_away_ends_what_runs(lab: Lab, ct: str) -> None:
     async def leave() -> None:
         async with entering(lab, ct) as ws:
             await ws.send(json.dumps({"type": "start", "args": ["/bin/sleep", "5432"]}))
-            await until(ws, "started", bytearray())
-            assert runs_inside(lab, ct, "5432")
+            await until(ws, "started", bytearray())  # it is on its way
+            wait_for("the program", lambda: runs_inside(lab, ct, "5432"))
 
     asyncio.run(leave())
     wait_for("the end of the program", lambda: not runs_inside(lab, ct, "5432"))
