@@ -118,11 +118,12 @@ oci_release_step(struct flow *f, void *arg)
 		return FLOW_NEXT;
 	if (!c->move->release_ms)
 		c->move->release_ms = now;
+	/* Behind a runtime there may be a CRIU: each is looked at anew. */
 	if (now - c->move->release_ms > RELEASE_MS) {
 		log_warn("engine", "%s: process %d does not let go of it, and is ended",
 		    c->who, (int)worker);
 		kill(worker, SIGKILL);
-		return FLOW_NEXT;
+		c->move->release_ms = now;
 	}
 	flow_set_timeout(f, OCI_WORK_MS);
 	(void)flow_wake(f);
