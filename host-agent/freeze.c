@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "host-agent/agent_conf.h"
 #include "host-agent/fence/fence.h"
+#include "host-agent/record/record.h"
 #include "loop/timer.h"
 
 #define LOOK_MS   100u
@@ -34,26 +35,13 @@ struct freeze {
 
 /* ---- in the agent ---- */
 
-static int
-write_reply(const char *path, const char *text, struct err *e)
-{
-	AUTO_FREE char *fresh = xasprintf("%s.new", path);
-	AUTO_CLOSE int fd =
-	    open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	size_t n = strlen(text);
-
-	if (fd < 0 || write(fd, text, n) != (ssize_t)n || rename(fresh, path))
-		return err_sys(e, ERR_IO, errno, "cannot write %s", path);
-	return 0;
-}
-
 static void
 reply(struct freeze *z, const char *text)
 {
 	struct err e = ERR_INIT;
 
 	timer_stop(z->look);
-	if (write_reply(z->path, text, &e))
+	if (record_file_swap(z->path, text, &e))
 		log_err("agent", "%s", e.msg);
 }
 

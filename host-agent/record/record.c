@@ -108,9 +108,38 @@ write_all(int fd, const char *path, const void *p, size_t n, struct err *e)
 		b += put;
 		n -= (size_t)put;
 	}
+	return 0;
+}
+
+static int
+sync_file(int fd, const char *path, struct err *e)
+{
 	if (fsync(fd))
 		return err_sys(e, ERR_IO, errno, "syncing %s", path);
 	return 0;
+}
+
+/* An empty file beside path, whatever an earlier try has left there. */
+static int
+open_beside(const char *tmp, mode_t mode, int *ret_fd, struct err *e)
+{
+	if (unlink(tmp) && errno != ENOENT)
+		return err_sys(e, ERR_IO, errno, "removing %s", tmp);
+	*ret_fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (*ret_fd < 0)
+		return err_sys(e, ERR_IO, errno, "making %s", tmp);
+	return 0;
+}
+
+/* RC: what became of tmp so far. */
+static int
+put_in_place(const char *tmp, const char *path, int rc, struct err *e)
+{
+	if (!rc && rename(tmp, path))
+		rc = err_sys(e, ERR_IO, errno, "renaming %s to %s", tmp, path);
+	if (rc)
+		unlink(tmp);
+	return rc;
 }
 
 int
@@ -132,21 +161,28 @@ record_file_write(const char *path, mode_t mode, const void *p, size_t n, struct
 {
 	AUTO_FREE char *tmp = xasprintf("%s.tmp", path);
 	AUTO_CLOSE int fd = -1;
-	int rc;
+	int rc = open_beside(tmp, mode, &fd, e);
 
-	if (unlink(tmp) && errno != ENOENT)
-		return err_sys(e, ERR_IO, errno, "removing %s", tmp);
-	fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-	if (fd < 0)
-		return err_sys(e, ERR_IO, errno, "making %s", tmp);
-	rc = write_all(fd, tmp, p, n, e);
-	if (!rc && rename(tmp, path))
-		rc = err_sys(e, ERR_IO, errno, "renaming %s to %s", tmp, path);
-	if (rc) {
-		unlink(tmp);
+	if (rc)
 		return rc;
-	}
-	return record_dir_sync(path, e);
+	rc = write_all(fd, tmp, p, n, e);
+	if (!rc)
+		rc = sync_file(fd, tmp, e);
+	rc = put_in_place(tmp, path, rc, e);
+	return rc ? rc : record_dir_sync(path, e);
+}
+
+int
+record_file_swap(const char *path, const char *text, struct err *e)
+{
+	AUTO_FREE char *tmp = xasprintf("%s.tmp", path);
+	AUTO_CLOSE int fd = -1;
+	int rc = open_beside(tmp, 0600, &fd, e);
+
+	if (rc)
+		return rc;
+	rc = write_all(fd, tmp, text, strlen(text), e);
+	return put_in_place(tmp, path, rc, e);
 }
 
 int

@@ -32,6 +32,9 @@ int record_file_read(
  * folder. */
 int record_file_write(
     const char *path, mode_t mode, const void *p, size_t n, struct err *e) WARN_UNUSED;
+/* The same of a text, mode 0600, without the syncs: after a crash of the host it may be
+ * gone.  For what does not outlive the host either. */
+int record_file_swap(const char *path, const char *text, struct err *e) WARN_UNUSED;
 /* Unlink and fsync the folder; an absent file is fine. */
 int record_file_remove(const char *path, struct err *e) WARN_UNUSED;
 /* The folder and those above it, as far as they are absent. */

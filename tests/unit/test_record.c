@@ -65,6 +65,23 @@ file_is_replaced_whole(void **state)
 }
 
 static void
+text_is_swapped_whole(void **state)
+{
+	const struct bed *b = *state;
+	AUTO(str) struct str got = STR_INIT;
+	const char *path = bed_path(b, "f");
+	struct err e = ERR_INIT;
+
+	assert_int_equal(record_file_swap(path, "first and long", &e), 0);
+	bed_write(bed_path(b, "f.tmp"), "left by a crash", 15);
+	assert_int_equal(record_file_swap(path, "second", &e), 0);
+	assert_int_equal(record_file_read(path, 100, &got, &e), 0);
+	assert_string_equal(str_cstr(&got), "second");
+	assert_false(bed_exists(bed_path(b, "f.tmp")));
+	assert_int_equal(record_file_swap(bed_path(b, "no/f"), "x", &e), ERR_IO);
+}
+
+static void
 folders_are_made_on_the_way(void **state)
 {
 	const struct bed *b = *state;
@@ -287,6 +304,7 @@ main(void)
 		cmocka_unit_test(every_flipped_bit_and_cut_is_seen),
 		cmocka_unit_test_setup_teardown(
 		    file_is_replaced_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(text_is_swapped_whole, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    folders_are_made_on_the_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(newest_contents_win, setup, teardown),

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "host-agent/engine/oci/oci_int.h"
+#include "host-agent/record/record.h"
 
 #define NOTE_MAX 262144
 #define PATH_LEN (NOTE_MAX / ENGINE_LAYERS_MAX)
@@ -121,24 +122,18 @@ note_file(json *list, int fd, struct err *e)
 }
 
 static char *
-note_path(const struct oci_guest *c, const char *suffix)
+note_path(const struct oci_guest *c)
 {
-	return xasprintf("%s/files%s", c->g.dir, suffix);
+	return xasprintf("%s/files", c->g.dir);
 }
 
 static int
 write_note(const struct oci_guest *c, const json *note, struct err *e)
 {
-	AUTO_FREE char *path = note_path(c, "");
-	AUTO_FREE char *fresh = note_path(c, ".new");
+	AUTO_FREE char *path = note_path(c);
 	AUTO_FREE char *text = json_text(note);
-	AUTO_CLOSE int fd =
-	    open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	size_t n = strlen(text);
 
-	if (fd < 0 || write(fd, text, n) != (ssize_t)n || rename(fresh, path))
-		return err_sys(e, ERR_IO, errno, "cannot write %s", path);
-	return 0;
+	return record_file_swap(path, text, e);
 }
 
 int
@@ -195,7 +190,7 @@ open_noted(struct oci_guest *c, const json *o, struct err *e)
 int
 oci_ground_open(struct oci_guest *c, struct err *e)
 {
-	AUTO_FREE char *path = note_path(c, "");
+	AUTO_FREE char *path = note_path(c);
 	AUTO_FREE char *text = xmalloc(NOTE_MAX);
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, NOTE_MAX);

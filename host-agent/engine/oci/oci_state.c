@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "host-agent/engine/oci/oci_int.h"
+#include "host-agent/record/record.h"
 
 #define RUN_MAX   16384
 #define FILES_MAX 1048576u
@@ -75,19 +76,13 @@ make_folders(const char *dir, struct err *e)
 	return rc;
 }
 
+/* What runs does not outlive the host, nor need its files. */
 static int
 write_file(const char *dir, const char *name, const char *text, struct err *e)
 {
 	AUTO_FREE char *path = xasprintf("%s/%s", dir, name);
-	AUTO_FREE char *fresh = xasprintf("%s.new", path);
-	AUTO_CLOSE int fd =
-	    open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	size_t n = strlen(text);
 
-	/* No fsync: what runs does not outlive the host either. */
-	if (fd < 0 || write(fd, text, n) != (ssize_t)n || rename(fresh, path))
-		return err_sys(e, ERR_IO, errno, "cannot write %s", path);
-	return 0;
+	return record_file_swap(path, text, e);
 }
 
 /* ---- config.json ---- */
