@@ -26,6 +26,7 @@ struct link_opts {
 	uint32_t max_frame;    /* 0: MAX_FRAME */
 	uint32_t handshake_ms; /* 0: 10000 */
 	uint32_t idle_ms;      /* no frame for so long: down with ERR_LOST; 0: never */
+	uint32_t max_waiting;  /* connections for their turn; 0: 3200 */
 };
 
 /*
@@ -41,6 +42,9 @@ struct link_listener;
  * on_link(link, peer address "10.0.0.7:41312") for each accepted connection, before its
  * handshake; the callee owns the link and must give it events with link_set_events at
  * once.
+ *
+ * When many come at once their handshakes begin by and by, for each costs a signature:
+ * the rest waits for its turn, and who finds max_waiting before him is turned away.
  */
 int link_listen(struct loop *l, const char *addr, uint16_t port, struct ssl_ctx_st *ctx,
     const struct link_opts *o,

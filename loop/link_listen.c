@@ -1,6 +1,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,8 +17,17 @@
 #include "loop/timer.h"
 
 #define LISTENER_MAGIC 0x4c53544eu
-#define QUEUE_LENGTH   512 /* of connections the kernel holds for us */
-#define PAUSE_MS       500 /* after accept failed, usually for want of descriptors */
+#define QUEUE_LENGTH   4096 /* of connections the kernel holds for us */
+#define PAUSE_MS       500  /* after accept failed, usually for want of descriptors */
+
+/*
+ * So many begin their handshakes in so long, 400 a second: what a core signs beside its
+ * other work, and never so many at once that a turn of the loop takes long.
+ */
+#define PACE_LINKS 10u
+#define PACE_MS    25u
+/* Eight seconds of them: who came later would have given up before his turn. */
+#define PRESET_WAITING 3200u
 
 /* A connection between its accept and the posts phase. */
 struct arrival {
@@ -34,8 +44,11 @@ struct link_listener {
 	void (*on_link)(struct link *k, const char *peer, void *arg);
 	void *arg;
 	struct evconnlistener *ev;
-	struct timer *pause;
+	struct timer *pause, *pace;
 	struct arrival *first, **last;
+	unsigned waiting;  /* arrivals */
+	unsigned begun;    /* since pace was set */
+	bool turning_away; /* and it was said */
 	struct post post;
 	uint16_t port;
 	bool working, freed;
@@ -62,17 +75,35 @@ address_text(const struct sockaddr *sa, char out[LINK_ADDR_TEXT])
 	snprintf(out, LINK_ADDR_TEXT, "%s:%u", ip, ntohs(a->v4.sin_port));
 }
 
+/* Without a word: nobody has shown yet who he is. */
+static void
+turn_away(struct link_listener *ls, int fd)
+{
+	close(fd);
+	if (!ls->turning_away)
+		log_warn("link",
+		    "port %u: %u connections wait; more are turned away for now",
+		    ls->port, ls->waiting);
+	ls->turning_away = true;
+}
+
 static void
 on_accept(struct evconnlistener *ev, evutil_socket_t fd, struct sockaddr *sa, int len,
     void *arg)
 {
 	struct link_listener *ls = CAST_OBJ(link_listener, arg, LISTENER_MAGIC);
-	struct arrival *a = xcalloc(1, sizeof(*a));
+	struct arrival *a;
 
+	if (ls->waiting >= ls->opts.max_waiting) {
+		turn_away(ls, fd);
+		return;
+	}
+	a = xcalloc(1, sizeof(*a));
 	a->fd = fd;
 	address_text(sa, a->addr);
 	*ls->last = a;
 	ls->last = &a->next;
+	ls->waiting++;
 	post_add(ls->loop, &ls->post);
 }
 
@@ -104,8 +135,11 @@ take_arrival(struct link_listener *ls)
 	if (!a)
 		return NULL;
 	ls->first = a->next;
-	if (!ls->first)
+	if (!ls->first) {
 		ls->last = &ls->first;
+		ls->turning_away = false;
+	}
+	ls->waiting--;
 	return a;
 }
 
@@ -123,12 +157,27 @@ release(struct link_listener *ls)
 	free(ls);
 }
 
+static bool
+has_hung_up(const struct arrival *a)
+{
+	struct pollfd p = { .fd = a->fd, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) > 0;
+}
+
 static void
 welcome(struct link_listener *ls, const struct arrival *a)
 {
 	struct err e = ERR_INIT;
 	struct link *k;
 
+	/* Its first words may be there all the same, and would be signed for. */
+	if (has_hung_up(a)) {
+		close(a->fd);
+		return;
+	}
+	if (!ls->begun++)
+		timer_after(ls->pace, PACE_MS);
 	k = link_accept_tls(ls->loop, a->fd, ls->ctx, &ls->opts, a->addr, &e);
 	if (k)
 		ls->on_link(k, a->addr, ls->arg);
@@ -143,13 +192,23 @@ work(void *arg)
 	struct arrival *a;
 
 	ls->working = true;
-	while (!ls->freed && (a = take_arrival(ls))) {
+	while (!ls->freed && ls->begun < PACE_LINKS && (a = take_arrival(ls))) {
 		welcome(ls, a);
 		free(a);
 	}
 	ls->working = false;
 	if (ls->freed)
 		release(ls);
+}
+
+static void
+on_pace(void *arg)
+{
+	struct link_listener *ls = CAST_OBJ(link_listener, arg, LISTENER_MAGIC);
+
+	ls->begun = 0;
+	if (ls->first)
+		post_add(ls->loop, &ls->post);
 }
 
 static int
@@ -211,11 +270,14 @@ link_listen(struct loop *l, const char *addr, uint16_t port, struct ssl_ctx_st *
 	ls->ctx = ctx;
 	if (o)
 		ls->opts = *o;
+	if (!ls->opts.max_waiting)
+		ls->opts.max_waiting = PRESET_WAITING;
 	ls->on_link = on_link;
 	ls->arg = arg;
 	ls->ev = ev;
 	ls->port = bound_port(ev);
 	ls->pause = timer_new(l, on_pause_over, ls);
+	ls->pace = timer_new(l, on_pace, ls);
 	ls->last = &ls->first;
 	ls->post = (struct post){ .fn = work, .arg = ls, .name = "link listener" };
 	evconnlistener_set_cb(ev, on_accept, ls);
@@ -239,6 +301,7 @@ link_listener_free(struct link_listener *ls)
 	post_remove(ls->loop, &ls->post);
 	evconnlistener_free(ls->ev);
 	timer_free(ls->pause);
+	timer_free(ls->pace);
 	if (ls->working)
 		ls->freed = true;
 	else
