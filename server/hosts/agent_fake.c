@@ -69,10 +69,25 @@ agent_fake_free(struct agent_fake *a)
 }
 
 static void
+carry_bytes(struct agent_fake *a, const uint8_t *p, size_t n)
+{
+	Drover__Envelope *m;
+	struct err e = ERR_INIT;
+
+	ASSERT(!msg_unpack(p, n, &m, &e));
+	a->send(a->send_arg, m);
+	msg_free(m);
+}
+
+static void
 send_bytes(struct agent_fake *a, const uint8_t *p, size_t n)
 {
 	struct err e = ERR_INIT;
 
+	if (a->send) {
+		carry_bytes(a, p, n);
+		return;
+	}
 	if (!a->link || a->silent)
 		return;
 	/* A link that is going down just loses it, as any. */
@@ -95,6 +110,10 @@ pack(Drover__Envelope *m)
 static void
 send_msg(struct agent_fake *a, Drover__Envelope *m)
 {
+	if (a->send) {
+		a->send(a->send_arg, m);
+		return;
+	}
 	struct packed *k = pack(m);
 
 	send_bytes(a, k->p, k->n);
@@ -212,29 +231,67 @@ fill_facts(struct agent_fake *a, struct fake_facts *to)
 	f->n_bridges = 1;
 }
 
+/* What a greeting points to. */
+struct greeting {
+	Drover__Hello hello;
+	struct fake_facts facts;
+	Drover__DatastoreStatus stores[MAX_STORES], *store_list[MAX_STORES];
+	char boot[32];
+};
+
+/* Free its guests with statuses_free. */
+static void
+fill_greeting(struct agent_fake *a, struct greeting *g)
+{
+	Drover__Hello *h = &g->hello;
+
+	snprintf(g->boot, sizeof(g->boot), "boot-%u", a->boots);
+	fill_facts(a, &g->facts);
+	drover__hello__init(h);
+	h->version_min = PROTO_VERSION_MIN;
+	h->version_max = PROTO_VERSION;
+	h->host_uuid = a->uuid;
+	h->boot_id = g->boot;
+	h->facts = &g->facts.facts;
+	h->guests = statuses_new(a, &h->n_guests);
+	h->n_datastores = fill_stores(a, g->stores, g->store_list);
+	h->datastores = g->store_list;
+}
+
 static void
 send_hello(struct agent_fake *a)
 {
-	Drover__Hello h = DROVER__HELLO__INIT;
-	struct fake_facts facts;
-	Drover__DatastoreStatus stores[MAX_STORES], *list[MAX_STORES];
 	Drover__Envelope m = DROVER__ENVELOPE__INIT;
-	char boot[32];
+	struct greeting g;
 
-	snprintf(boot, sizeof(boot), "boot-%u", a->boots);
-	fill_facts(a, &facts);
-	h.version_min = PROTO_VERSION_MIN;
-	h.version_max = PROTO_VERSION;
-	h.host_uuid = a->uuid;
-	h.boot_id = boot;
-	h.facts = &facts.facts;
-	h.guests = statuses_new(a, &h.n_guests);
-	h.n_datastores = fill_stores(a, stores, list);
-	h.datastores = list;
+	fill_greeting(a, &g);
 	m.body_case = DROVER__ENVELOPE__BODY_HELLO;
-	m.hello = &h;
+	m.hello = &g.hello;
 	send_msg(a, &m);
-	statuses_free(h.guests, h.n_guests);
+	statuses_free(g.hello.guests, g.hello.n_guests);
+}
+
+Drover__Hello *
+agent_fake_hello(struct agent_fake *a)
+{
+	struct greeting g;
+
+	fill_greeting(a, &g);
+	size_t n = drover__hello__get_packed_size(&g.hello);
+	AUTO_FREE uint8_t *p = xmalloc(n + 1);
+	drover__hello__pack(&g.hello, p);
+	statuses_free(g.hello.guests, g.hello.n_guests);
+	Drover__Hello *copy = drover__hello__unpack(NULL, n, p);
+	ASSERT(copy);
+	return copy;
+}
+
+void
+agent_fake_carry(struct agent_fake *a, agent_fake_send_fn send, void *arg)
+{
+	agent_fake_cut(a);
+	a->send = send;
+	a->send_arg = arg;
 }
 
 void
@@ -412,18 +469,33 @@ send_pong(struct agent_fake *a, uint64_t nonce)
 	send_msg(a, &m);
 }
 
-static void
-on_frame(struct link *k, const uint8_t *p, size_t n, void *arg)
+void
+agent_fake_linked(struct agent_fake *a)
 {
-	struct agent_fake *a = CAST_OBJ(agent_fake, arg, FAKE_MAGIC);
-	Drover__Envelope *m;
-	struct err e = ERR_INIT;
+	a->welcomed = true;
+	fake_say_anew(a);
+}
 
-	int rc = msg_unpack(p, n, &m, &e);
-	ASSERT(rc == 0);
+void
+agent_fake_order(struct agent_fake *a, Drover__Envelope *m_take)
+{
+	AUTO(msg) Drover__Envelope *m = m_take;
+
+	a->orders++;
+	if (!a->holding) {
+		take_order(a, m->order);
+		return;
+	}
+	ASSERT(a->n_held < MAX_HELD);
+	a->held[a->n_held++] = MOVE(m);
+}
+
+void
+agent_fake_hear(struct agent_fake *a, const Drover__Envelope *m)
+{
 	switch (m->body_case) {
 	case DROVER__ENVELOPE__BODY_WELCOME:
-		a->welcomed = true;
+		agent_fake_linked(a);
 		break;
 	case DROVER__ENVELOPE__BODY_REFUSE:
 		a->refused = err_from_name(m->refuse->code);
@@ -440,15 +512,6 @@ on_frame(struct link *k, const uint8_t *p, size_t n, void *arg)
 	case DROVER__ENVELOPE__BODY_BEAT_REPLY:
 		fake_take_reply(a, m->beat_reply);
 		break;
-	case DROVER__ENVELOPE__BODY_ORDER:
-		a->orders++;
-		if (a->holding) {
-			ASSERT(a->n_held < MAX_HELD);
-			a->held[a->n_held++] = m;
-			return;
-		}
-		take_order(a, m->order);
-		break;
 	case DROVER__ENVELOPE__BODY_SESSION_OPEN:
 	case DROVER__ENVELOPE__BODY_SESSION_DATA:
 	case DROVER__ENVELOPE__BODY_SESSION_CREDIT:
@@ -460,7 +523,21 @@ on_frame(struct link *k, const uint8_t *p, size_t n, void *arg)
 	default:
 		break;
 	}
-	msg_free(m);
+}
+
+static void
+on_frame(struct link *k, const uint8_t *p, size_t n, void *arg)
+{
+	struct agent_fake *a = CAST_OBJ(agent_fake, arg, FAKE_MAGIC);
+	AUTO(msg) Drover__Envelope *m = NULL;
+	struct err e = ERR_INIT;
+
+	int rc = msg_unpack(p, n, &m, &e);
+	ASSERT(rc == 0);
+	if (m->body_case == DROVER__ENVELOPE__BODY_ORDER)
+		agent_fake_order(a, MOVE(m));
+	else
+		agent_fake_hear(a, m);
 }
 
 static void

@@ -1,5 +1,6 @@
 /*
- * agent_fake: an agent for tests, joined to the hosts in memory.
+ * agent_fake: an agent for tests, joined to the hosts in memory, or over a link that
+ * somebody else sees to.
  *
  * It keeps a guest book and the replies that it gave, also over a restart, and answers
  * orders at once unless it is told otherwise.
@@ -30,6 +31,16 @@ void agent_fake_dial(struct agent_fake *a, struct hosts *hs);
 void agent_fake_cut(struct agent_fake *a);     /* the link breaks, guests run on */
 void agent_fake_restart(struct agent_fake *a); /* cut, with a new boot id */
 bool agent_fake_welcomed(const struct agent_fake *a);
+/*
+ * The link is another's from now on: what it says goes to send, and whoever has the
+ * link greets with agent_fake_hello and hands over what comes in.
+ */
+typedef void (*agent_fake_send_fn)(void *arg, Drover__Envelope *m);
+void agent_fake_carry(struct agent_fake *a, agent_fake_send_fn send, void *arg);
+Drover__Hello *agent_fake_hello(struct agent_fake *a); /* the caller's */
+void agent_fake_linked(struct agent_fake *a);          /* the welcome is in */
+void agent_fake_order(struct agent_fake *a, Drover__Envelope *m_take);
+void agent_fake_hear(struct agent_fake *a, const Drover__Envelope *m); /* no order */
 /* Code of the last Refuse, 0 if there was none. */
 int agent_fake_refused(const struct agent_fake *a);
 
@@ -90,6 +101,8 @@ unsigned agent_fake_doubled(const struct agent_fake *a);
 
 /* Leases: a beat goes out only when it is told to. */
 void agent_fake_beat(struct agent_fake *a);
+/* It says what runs there only when that has changed, as a real one. */
+void agent_fake_be_brief(struct agent_fake *a);
 
 struct agent_fake_word {
 	uint32_t slot;
@@ -103,7 +116,7 @@ void agent_fake_sees(struct agent_fake *a, const struct agent_fake_word *w);
 void agent_fake_lose_store(struct agent_fake *a, uint64_t lost_ms);
 /* The guest was killed by rule and reaped, and is not wanted there any more. */
 void agent_fake_reap(struct agent_fake *a, uint64_t guest);
-uint64_t agent_fake_inc(const struct agent_fake *a); /* 0: it has not joined */
+uint64_t agent_fake_inc(const struct agent_fake *a);      /* 0: it has not joined */
 uint32_t agent_fake_lease_ms(const struct agent_fake *a); /* of the last reply */
 /* Its agent is about to be exchanged, or is not any more. */
 void agent_fake_freeze(struct agent_fake *a, bool freezing);

@@ -49,6 +49,14 @@ fake_forget_leases(struct agent_fake *a)
 	if (a->lease.conf)
 		drover__ha_conf__free_unpacked(a->lease.conf, NULL);
 	a->lease.conf = NULL;
+	fake_say_anew(a);
+}
+
+void
+fake_say_anew(struct agent_fake *a)
+{
+	free(a->lease.said);
+	a->lease.said = NULL;
 }
 
 void
@@ -172,6 +180,31 @@ add_word(const struct agent_fake_word *from, Drover__BeatWord *w)
 }
 
 void
+agent_fake_be_brief(struct agent_fake *a)
+{
+	a->lease.brief = true;
+}
+
+/* Whether what runs is to be said at all. */
+static bool
+is_news(struct fake_lease *l, const Drover__Beat *b)
+{
+	Drover__Beat only = DROVER__BEAT__INIT;
+
+	only.runs = b->runs;
+	only.n_runs = b->n_runs;
+	size_t n = drover__beat__get_packed_size(&only);
+	AUTO_FREE uint8_t *packed = xmalloc(n + 1);
+	drover__beat__pack(&only, packed);
+	if (l->brief && l->said && n == l->n_said && !memcmp(l->said, packed, n))
+		return false;
+	free(l->said);
+	l->said = MOVE(packed);
+	l->n_said = n;
+	return true;
+}
+
+void
 agent_fake_beat(struct agent_fake *a)
 {
 	static char fencing[] = "software fencing";
@@ -190,7 +223,6 @@ agent_fake_beat(struct agent_fake *a)
 	b.join = !l->joined;
 	b.ask = l->joined;
 	b.frozen = l->freezing;
-	b.whole = true;
 	b.fencing = fencing;
 	b.words = word_list;
 	for (; b.n_words < l->n_words; b.n_words++) {
@@ -214,6 +246,9 @@ agent_fake_beat(struct agent_fake *a)
 		run_list[b.n_runs] = &runs[b.n_runs];
 		b.n_runs++;
 	}
+	b.whole = is_news(l, &b);
+	if (!b.whole)
+		b.n_runs = 0;
 	m.body_case = DROVER__ENVELOPE__BODY_BEAT;
 	m.beat = &b;
 	agent_fake_say(a, &m);

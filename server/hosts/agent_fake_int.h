@@ -13,7 +13,7 @@
 #define MAX_STORES     8
 #define MB_BYTES       UINT64_C(0x100000)
 #define MAX_HELD       64
-#define FAKE_MAX_WORDS 8
+#define FAKE_MAX_WORDS 64
 
 struct fake_guest {
 	char uuid[40];
@@ -40,12 +40,17 @@ struct fake_lease {
 	uint64_t store_lost_ms;
 	bool others_have;
 	Drover__RunClaim *claim; /* of the last start */
+	bool brief;
+	uint8_t *said; /* packed runs of the last beat; NULL: say all anew */
+	size_t n_said;
 };
 
 struct agent_fake {
 	uint32_t magic;
 	struct loop *loop;
 	struct link *link;
+	agent_fake_send_fn send; /* or NULL: the link is its own */
+	void *send_arg;
 	char *uuid, *fingerprint;
 	uint32_t cpu_cores, cpu_mhz;
 	uint64_t memory_mb;
@@ -108,6 +113,8 @@ void fake_take_reply(struct agent_fake *a, const Drover__BeatReply *r);
 void fake_take_claim(
     struct agent_fake *a, struct fake_guest *g, const Drover__RunClaim *claim);
 void fake_forget_leases(struct agent_fake *a);
+/* Another leader knows nothing of what was said before. */
+void fake_say_anew(struct agent_fake *a);
 
 /* agent_fake_move.c */
 struct fake_move_results {
