@@ -8,7 +8,6 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter_bridge.h>
 #include <netlink/attr.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -23,45 +22,19 @@
 /* ---- messages ---- */
 
 static void
-put(struct nl_msg *m, int attr, const void *p, size_t n)
-{
-	if (nla_put(m, attr, (int)n, p))
-		abort();
-}
-
-static void
-put_text(struct nl_msg *m, int attr, const char *s)
-{
-	put(m, attr, s, strlen(s) + 1);
-}
-
-static void
 put_u32(struct nl_msg *m, int attr, uint32_t v)
 {
 	v = htonl(v);
-	put(m, attr, &v, sizeof(v));
-}
-
-static struct nlattr *
-open_nest(struct nl_msg *m, int attr)
-{
-	struct nlattr *n = nla_nest_start(m, attr);
-
-	if (!n)
-		abort();
-	return n;
+	nl_put(m, attr, &v, sizeof(v));
 }
 
 static struct nl_msg *
 message(int type, int flags)
 {
-	struct nfgenmsg head = { .nfgen_family = NFPROTO_BRIDGE };
-	struct nl_msg *m =
-	    nlmsg_alloc_simple(NFNL_SUBSYS_NFTABLES << 8 | type, NLM_F_REQUEST | flags);
+	const struct nfgenmsg head = { .nfgen_family = NFPROTO_BRIDGE };
 
-	if (!m || nlmsg_append(m, &head, sizeof(head), NLMSG_ALIGNTO))
-		abort();
-	return m;
+	return nl_msg_new(NFNL_SUBSYS_NFTABLES << 8 | type, NLM_F_REQUEST | flags,
+	    &head, sizeof(head));
 }
 
 static void
@@ -103,10 +76,10 @@ nft_begin(struct nft_batch *b)
 static struct nlattr *
 open_step(struct nl_msg *m, const char *name, struct nlattr **ret_data)
 {
-	struct nlattr *step = open_nest(m, NFTA_LIST_ELEM);
+	struct nlattr *step = nl_nest(m, NFTA_LIST_ELEM);
 
-	put_text(m, NFTA_EXPR_NAME, name);
-	*ret_data = open_nest(m, NFTA_EXPR_DATA);
+	nl_put_text(m, NFTA_EXPR_NAME, name);
+	*ret_data = nl_nest(m, NFTA_EXPR_DATA);
 	return step;
 }
 
@@ -159,8 +132,8 @@ put_test(struct nl_msg *m, const struct nft_test *t)
 	step = open_step(m, "cmp", &data);
 	put_u32(m, NFTA_CMP_SREG, NFT_REG_1);
 	put_u32(m, NFTA_CMP_OP, t->how == NFT_IS ? NFT_CMP_EQ : NFT_CMP_NEQ);
-	value = open_nest(m, NFTA_CMP_DATA);
-	put(m, NFTA_DATA_VALUE, t->value, t->len);
+	value = nl_nest(m, NFTA_CMP_DATA);
+	nl_put(m, NFTA_DATA_VALUE, t->value, t->len);
 	nla_nest_end(m, value);
 	close_step(m, step, data);
 }
@@ -169,12 +142,12 @@ put_test(struct nl_msg *m, const struct nft_test *t)
 static void
 put_verdict(struct nl_msg *m, int attr, int code, const char *chain)
 {
-	struct nlattr *outer = open_nest(m, attr);
-	struct nlattr *verdict = open_nest(m, NFTA_DATA_VERDICT);
+	struct nlattr *outer = nl_nest(m, attr);
+	struct nlattr *verdict = nl_nest(m, NFTA_DATA_VERDICT);
 
 	put_u32(m, NFTA_VERDICT_CODE, (uint32_t)code);
 	if (chain)
-		put_text(m, NFTA_VERDICT_CHAIN, chain);
+		nl_put_text(m, NFTA_VERDICT_CHAIN, chain);
 	nla_nest_end(m, verdict);
 	nla_nest_end(m, outer);
 }
@@ -184,9 +157,9 @@ rule_message(const char *chain, struct nlattr **ret_steps)
 {
 	struct nl_msg *m = message(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
 
-	put_text(m, NFTA_RULE_TABLE, TABLE);
-	put_text(m, NFTA_RULE_CHAIN, chain);
-	*ret_steps = open_nest(m, NFTA_RULE_EXPRESSIONS);
+	nl_put_text(m, NFTA_RULE_TABLE, TABLE);
+	nl_put_text(m, NFTA_RULE_CHAIN, chain);
+	*ret_steps = nl_nest(m, NFTA_RULE_EXPRESSIONS);
 	return m;
 }
 
@@ -214,7 +187,7 @@ put_table(struct nft_batch *b)
 {
 	struct nl_msg *m = message(NFT_MSG_NEWTABLE, NLM_F_CREATE);
 
-	put_text(m, NFTA_TABLE_NAME, TABLE);
+	nl_put_text(m, NFTA_TABLE_NAME, TABLE);
 	add(b, m);
 }
 
@@ -232,14 +205,14 @@ put_map(struct nft_batch *b)
 	struct nl_msg *m = message(NFT_MSG_NEWSET, NLM_F_CREATE);
 
 	memcpy(text_order.value, &host, sizeof(host));
-	put_text(m, NFTA_SET_TABLE, TABLE);
-	put_text(m, NFTA_SET_NAME, PORTS);
+	nl_put_text(m, NFTA_SET_TABLE, TABLE);
+	nl_put_text(m, NFTA_SET_NAME, PORTS);
 	put_u32(m, NFTA_SET_FLAGS, NFT_SET_MAP);
 	put_u32(m, NFTA_SET_KEY_TYPE, KEY_IFNAME);
 	put_u32(m, NFTA_SET_KEY_LEN, IFNAMSIZ);
 	put_u32(m, NFTA_SET_DATA_TYPE, NFT_DATA_VERDICT);
 	put_u32(m, NFTA_SET_ID, PORTS_ID);
-	put(m, NFTA_SET_USERDATA, &text_order, sizeof(text_order));
+	nl_put(m, NFTA_SET_USERDATA, &text_order, sizeof(text_order));
 	add(b, m);
 }
 
@@ -248,8 +221,8 @@ chain_message(int type, int flags, const char *name)
 {
 	struct nl_msg *m = message(type, flags);
 
-	put_text(m, NFTA_CHAIN_TABLE, TABLE);
-	put_text(m, NFTA_CHAIN_NAME, name);
+	nl_put_text(m, NFTA_CHAIN_TABLE, TABLE);
+	nl_put_text(m, NFTA_CHAIN_NAME, name);
 	return m;
 }
 
@@ -257,13 +230,13 @@ static void
 put_entry(struct nft_batch *b)
 {
 	struct nl_msg *m = chain_message(NFT_MSG_NEWCHAIN, NLM_F_CREATE, ENTRY);
-	struct nlattr *hook = open_nest(m, NFTA_CHAIN_HOOK);
+	struct nlattr *hook = nl_nest(m, NFTA_CHAIN_HOOK);
 
 	put_u32(m, NFTA_HOOK_HOOKNUM, NF_BR_PRE_ROUTING);
 	put_u32(m, NFTA_HOOK_PRIORITY, (uint32_t)PRIORITY);
 	nla_nest_end(m, hook);
 	put_u32(m, NFTA_CHAIN_POLICY, NF_ACCEPT);
-	put_text(m, NFTA_CHAIN_TYPE, "filter");
+	nl_put_text(m, NFTA_CHAIN_TYPE, "filter");
 	add(b, m);
 }
 
@@ -272,8 +245,8 @@ clear_chain(struct nft_batch *b, const char *name)
 {
 	struct nl_msg *m = message(NFT_MSG_DELRULE, 0);
 
-	put_text(m, NFTA_RULE_TABLE, TABLE);
-	put_text(m, NFTA_RULE_CHAIN, name);
+	nl_put_text(m, NFTA_RULE_TABLE, TABLE);
+	nl_put_text(m, NFTA_RULE_CHAIN, name);
 	add(b, m);
 }
 
@@ -285,7 +258,7 @@ put_lookup(struct nft_batch *b)
 
 	put_meta(m, NFT_META_IIFNAME);
 	step = open_step(m, "lookup", &data);
-	put_text(m, NFTA_LOOKUP_SET, PORTS);
+	nl_put_text(m, NFTA_LOOKUP_SET, PORTS);
 	put_u32(m, NFTA_LOOKUP_SET_ID, PORTS_ID);
 	put_u32(m, NFTA_LOOKUP_SREG, NFT_REG_1);
 	put_u32(m, NFTA_LOOKUP_DREG, NFT_REG_VERDICT);
@@ -309,7 +282,7 @@ nft_del_base(struct nft_batch *b)
 {
 	struct nl_msg *m = message(NFT_MSG_DELTABLE, 0);
 
-	put_text(m, NFTA_TABLE_NAME, TABLE);
+	nl_put_text(m, NFTA_TABLE_NAME, TABLE);
 	add(b, m);
 }
 
@@ -337,12 +310,12 @@ add_jump(struct nft_batch *b, const char *port, enum jump what)
 	char name[IFNAMSIZ] = "";
 
 	memcpy(name, port, strnlen(port, sizeof(name) - 1));
-	put_text(m, NFTA_SET_ELEM_LIST_TABLE, TABLE);
-	put_text(m, NFTA_SET_ELEM_LIST_SET, PORTS);
-	list = open_nest(m, NFTA_SET_ELEM_LIST_ELEMENTS);
-	elem = open_nest(m, NFTA_LIST_ELEM);
-	key = open_nest(m, NFTA_SET_ELEM_KEY);
-	put(m, NFTA_DATA_VALUE, name, sizeof(name));
+	nl_put_text(m, NFTA_SET_ELEM_LIST_TABLE, TABLE);
+	nl_put_text(m, NFTA_SET_ELEM_LIST_SET, PORTS);
+	list = nl_nest(m, NFTA_SET_ELEM_LIST_ELEMENTS);
+	elem = nl_nest(m, NFTA_LIST_ELEM);
+	key = nl_nest(m, NFTA_SET_ELEM_KEY);
+	nl_put(m, NFTA_DATA_VALUE, name, sizeof(name));
 	nla_nest_end(m, key);
 	if (what == JUMP_NEW)
 		put_verdict(m, NFTA_SET_ELEM_DATA, NFT_JUMP, port);

@@ -61,16 +61,10 @@ nl_code_of(int rc)
 	}
 }
 
-/* A request of that type about a link; the kernel dies with us if there is no memory.
- */
 static struct nl_msg *
-request(int type, int flags, struct ifinfomsg *info)
+request(int type, int flags, const struct ifinfomsg *info)
 {
-	struct nl_msg *m = nlmsg_alloc_simple(type, flags);
-
-	if (!m || nlmsg_append(m, info, sizeof(*info), NLMSG_ALIGNTO))
-		abort();
-	return m;
+	return nl_msg_new(type, flags, info, sizeof(*info));
 }
 
 int
@@ -192,8 +186,7 @@ nl_link_get(struct nl *nl, const char *name, struct nl_link *ret_l, struct err *
 	if (strlen(name) >= IFNAMSIZ || !*name)
 		return err_set(e, ERR_NOT_FOUND, "there is no link \"%s\"", name);
 	m = request(RTM_GETLINK, 0, &info);
-	if (nla_put_string(m, IFLA_IFNAME, name))
-		abort();
+	nl_put_text(m, IFLA_IFNAME, name);
 	rc = nl_send_auto(nl->sock, m);
 	nlmsg_free(m);
 	if (rc >= 0)
@@ -233,11 +226,11 @@ nl_link_each(struct nl *nl, void (*on_link)(const struct nl_link *l, void *arg),
 static void
 put_no_ipv6(struct nl_msg *m)
 {
-	struct nlattr *spec = nla_nest_start(m, IFLA_AF_SPEC), *inet6;
+	const uint8_t none = IN6_ADDR_GEN_MODE_NONE;
+	struct nlattr *spec = nl_nest(m, IFLA_AF_SPEC);
+	struct nlattr *inet6 = nl_nest(m, AF_INET6);
 
-	inet6 = spec ? nla_nest_start(m, AF_INET6) : NULL;
-	if (!inet6 || nla_put_u8(m, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE))
-		abort();
+	nl_put(m, IFLA_INET6_ADDR_GEN_MODE, &none, sizeof(none));
 	nla_nest_end(m, inet6);
 	nla_nest_end(m, spec);
 }
@@ -247,11 +240,12 @@ nl_link_enslave(struct nl *nl, int index, int bridge, const uint8_t mac[6],
     uint32_t mtu, struct err *e)
 {
 	struct ifinfomsg info = { .ifi_family = AF_UNSPEC, .ifi_index = index };
+	const uint32_t master = (uint32_t)bridge;
 	struct nl_msg *m = request(RTM_SETLINK, 0, &info);
 	int rc;
 
-	if (nla_put(m, IFLA_ADDRESS, 6, mac) || nla_put_u32(m, IFLA_MTU, mtu))
-		abort();
+	nl_put(m, IFLA_ADDRESS, mac, 6);
+	nl_put(m, IFLA_MTU, &mtu, sizeof(mtu));
 	rc = nl_ask_or(nl, m, "cannot set its address", index, e);
 	if (rc)
 		return rc;
@@ -260,8 +254,7 @@ nl_link_enslave(struct nl *nl, int index, int bridge, const uint8_t mac[6],
 	/* A kernel without IPv6 has nothing to switch off. */
 	(void)nl_ask(nl, m);
 	m = request(RTM_SETLINK, 0, &info);
-	if (nla_put_u32(m, IFLA_MASTER, (uint32_t)bridge))
-		abort();
+	nl_put(m, IFLA_MASTER, &master, sizeof(master));
 	return nl_ask_or(nl, m, "cannot put it on the bridge", index, e);
 }
 
@@ -294,8 +287,7 @@ nl_link_note(struct nl *nl, int index, const char *text, struct err *e)
 	struct ifinfomsg info = { .ifi_family = AF_UNSPEC, .ifi_index = index };
 	struct nl_msg *m = request(RTM_SETLINK, 0, &info);
 
-	if (nla_put_string(m, IFLA_IFALIAS, text))
-		abort();
+	nl_put_text(m, IFLA_IFALIAS, text);
 	return nl_ask_or(nl, m, "cannot note whose it is", index, e);
 }
 
@@ -305,10 +297,9 @@ change_vlan(struct nl *nl, int type, int index, uint16_t vlan, uint16_t flags)
 	struct ifinfomsg info = { .ifi_family = AF_BRIDGE, .ifi_index = index };
 	struct bridge_vlan_info v = { .vid = vlan, .flags = flags };
 	struct nl_msg *m = request(type, 0, &info);
-	struct nlattr *spec = nla_nest_start(m, IFLA_AF_SPEC);
+	struct nlattr *spec = nl_nest(m, IFLA_AF_SPEC);
 
-	if (!spec || nla_put(m, IFLA_BRIDGE_VLAN_INFO, sizeof(v), &v))
-		abort();
+	nl_put(m, IFLA_BRIDGE_VLAN_INFO, &v, sizeof(v));
 	nla_nest_end(m, spec);
 	return nl_ask(nl, m);
 }

@@ -7,55 +7,22 @@
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
-#include <netlink/attr.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "host-agent/network/nl_int.h"
-
-/* The kernel dies with us if there is no memory. */
-static void
-put(struct nl_msg *m, int attr, const void *p, size_t n)
-{
-	if (nla_put(m, attr, (int)n, p))
-		abort();
-}
-
-static struct nlattr *
-open_nest(struct nl_msg *m, int attr)
-{
-	struct nlattr *n = nla_nest_start(m, attr);
-
-	if (!n)
-		abort();
-	return n;
-}
-
-static struct nl_msg *
-request(int type, int flags, const void *head, size_t n)
-{
-	struct nl_msg *m = nlmsg_alloc_simple(type, flags);
-
-	if (!m)
-		abort();
-	memcpy(nlmsg_reserve(m, n, NLMSG_ALIGNTO), head, n);
-	return m;
-}
 
 static void
 put_peer(struct nl_msg *m, const struct nl_pair *p)
 {
 	struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
-	struct nlattr *data = open_nest(m, IFLA_INFO_DATA);
-	struct nlattr *peer = open_nest(m, VETH_INFO_PEER);
+	struct nlattr *data = nl_nest(m, IFLA_INFO_DATA);
+	struct nlattr *peer = nl_nest(m, VETH_INFO_PEER);
 
-	if (nlmsg_append(m, &info, sizeof(info), NLMSG_ALIGNTO))
-		abort();
-	put(m, IFLA_IFNAME, p->inner, strlen(p->inner) + 1);
-	put(m, IFLA_ADDRESS, p->mac, sizeof(p->mac));
-	put(m, IFLA_MTU, &p->mtu, sizeof(p->mtu));
+	nl_put_head(m, &info, sizeof(info));
+	nl_put_text(m, IFLA_IFNAME, p->inner);
+	nl_put(m, IFLA_ADDRESS, p->mac, sizeof(p->mac));
+	nl_put(m, IFLA_MTU, &p->mtu, sizeof(p->mtu));
 	if (p->netns)
-		put(m, IFLA_NET_NS_FD, p->netns, sizeof(*p->netns));
+		nl_put(m, IFLA_NET_NS_FD, p->netns, sizeof(*p->netns));
 	nla_nest_end(m, peer);
 	nla_nest_end(m, data);
 }
@@ -65,12 +32,12 @@ nl_pair_add(struct nl *nl, const struct nl_pair *p, struct err *e)
 {
 	struct ifinfomsg info = { .ifi_family = AF_UNSPEC };
 	struct nl_msg *m =
-	    request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &info, sizeof(info));
+	    nl_msg_new(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &info, sizeof(info));
 	struct nlattr *kind;
 
-	put(m, IFLA_IFNAME, p->outer, strlen(p->outer) + 1);
-	kind = open_nest(m, IFLA_LINKINFO);
-	put(m, IFLA_INFO_KIND, "veth", sizeof("veth"));
+	nl_put_text(m, IFLA_IFNAME, p->outer);
+	kind = nl_nest(m, IFLA_LINKINFO);
+	nl_put(m, IFLA_INFO_KIND, "veth", sizeof("veth"));
 	put_peer(m, p);
 	nla_nest_end(m, kind);
 	return nl_ask_or(nl, m, "cannot make a pair of links (veth)", 0, e);
@@ -85,11 +52,11 @@ entry_message(int type, int flags, int index, const uint8_t mac[6], uint16_t vla
 		.ndm_ifindex = index,
 		.ndm_state = NUD_NOARP,
 		.ndm_flags = NTF_MASTER };
-	struct nl_msg *m = request(type, flags, &entry, sizeof(entry));
+	struct nl_msg *m = nl_msg_new(type, flags, &entry, sizeof(entry));
 
-	put(m, NDA_LLADDR, mac, 6);
+	nl_put(m, NDA_LLADDR, mac, 6);
 	if (vlan)
-		put(m, NDA_VLAN, &vlan, sizeof(vlan));
+		nl_put(m, NDA_VLAN, &vlan, sizeof(vlan));
 	return m;
 }
 

@@ -10,7 +10,6 @@
 #include <linux/tc_act/tc_mirred.h>
 #include <net/if.h>
 #include <netlink/attr.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "host-agent/network/nl_int.h"
@@ -25,33 +24,10 @@
 #define FILTER_PRIO  1u
 #define FIRST_ACTION 1
 
-/* The kernel dies with us if there is no memory. */
 static struct nl_msg *
 request(int type, int flags, const struct tcmsg *tc)
 {
-	struct tcmsg head = *tc;
-	struct nl_msg *m = nlmsg_alloc_simple(type, flags);
-
-	if (!m || nlmsg_append(m, &head, sizeof(head), NLMSG_ALIGNTO))
-		abort();
-	return m;
-}
-
-static void
-put(struct nl_msg *m, int attr, const void *p, size_t n)
-{
-	if (nla_put(m, attr, (int)n, p))
-		abort();
-}
-
-static struct nlattr *
-open_nest(struct nl_msg *m, int attr)
-{
-	struct nlattr *n = nla_nest_start(m, attr);
-
-	if (!n)
-		abort();
-	return n;
+	return nl_msg_new(type, flags, tc, sizeof(*tc));
 }
 
 static uint32_t
@@ -90,12 +66,12 @@ nl_rate_set(struct nl *nl, int index, uint64_t bytes_per_s, struct err *e)
 	if (!bytes_per_s)
 		return remove_qdisc(nl, index, TC_H_ROOT, "cannot lift its limit", e);
 	m = request(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE, &tc);
-	put(m, TCA_KIND, "tbf", sizeof("tbf"));
-	options = open_nest(m, TCA_OPTIONS);
-	put(m, TCA_TBF_PARMS, &bucket, sizeof(bucket));
-	put(m, TCA_TBF_BURST, &burst, sizeof(burst));
+	nl_put(m, TCA_KIND, "tbf", sizeof("tbf"));
+	options = nl_nest(m, TCA_OPTIONS);
+	nl_put(m, TCA_TBF_PARMS, &bucket, sizeof(bucket));
+	nl_put(m, TCA_TBF_BURST, &burst, sizeof(burst));
 	if (bytes_per_s > RATE_32_MAX)
-		put(m, TCA_TBF_RATE64, &bytes_per_s, sizeof(bytes_per_s));
+		nl_put(m, TCA_TBF_RATE64, &bytes_per_s, sizeof(bytes_per_s));
 	nla_nest_end(m, options);
 	return nl_ask_or(nl, m, "cannot limit what it sends", index, e);
 }
@@ -110,12 +86,10 @@ make_intermediate(struct nl *nl, const char *name, struct nl_link *ret_l, struct
 
 	if (rc != ERR_NOT_FOUND)
 		return rc ? err_set(e, rc, "cannot look for link \"%s\"", name) : 0;
-	m = nlmsg_alloc_simple(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
-	if (!m || nlmsg_append(m, &info, sizeof(info), NLMSG_ALIGNTO))
-		abort();
-	put(m, IFLA_IFNAME, name, strlen(name) + 1);
-	kind = open_nest(m, IFLA_LINKINFO);
-	put(m, IFLA_INFO_KIND, "ifb", sizeof("ifb"));
+	m = nl_msg_new(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &info, sizeof(info));
+	nl_put_text(m, IFLA_IFNAME, name);
+	kind = nl_nest(m, IFLA_LINKINFO);
+	nl_put(m, IFLA_INFO_KIND, "ifb", sizeof("ifb"));
 	nla_nest_end(m, kind);
 	rc = nl_ask_or(nl, m, "this kernel has no intermediate links (ifb)", 0, e);
 	return rc ? rc : nl_link_get(nl, name, ret_l, e);
@@ -131,7 +105,7 @@ add_intake(struct nl *nl, int index, struct err *e)
 	struct nl_msg *m = request(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, &tc);
 	int rc;
 
-	put(m, TCA_KIND, "ingress", sizeof("ingress"));
+	nl_put(m, TCA_KIND, "ingress", sizeof("ingress"));
 	rc = nl_ask_or(nl, m, "cannot look at what it takes in", index, &why);
 	return rc && rc != ERR_EXISTS ? err_set(e, rc, "%s", why.msg) : 0;
 }
@@ -154,14 +128,14 @@ redirect(struct nl *nl, int index, int to, struct err *e)
 	struct nl_msg *m = request(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, &tc);
 	struct nlattr *options, *actions, *action, *parms;
 
-	put(m, TCA_KIND, "u32", sizeof("u32"));
-	options = open_nest(m, TCA_OPTIONS);
-	put(m, TCA_U32_SEL, &all, sizeof(all));
-	actions = open_nest(m, TCA_U32_ACT);
-	action = open_nest(m, FIRST_ACTION);
-	put(m, TCA_ACT_KIND, "mirred", sizeof("mirred"));
-	parms = open_nest(m, TCA_ACT_OPTIONS);
-	put(m, TCA_MIRRED_PARMS, &go, sizeof(go));
+	nl_put(m, TCA_KIND, "u32", sizeof("u32"));
+	options = nl_nest(m, TCA_OPTIONS);
+	nl_put(m, TCA_U32_SEL, &all, sizeof(all));
+	actions = nl_nest(m, TCA_U32_ACT);
+	action = nl_nest(m, FIRST_ACTION);
+	nl_put(m, TCA_ACT_KIND, "mirred", sizeof("mirred"));
+	parms = nl_nest(m, TCA_ACT_OPTIONS);
+	nl_put(m, TCA_MIRRED_PARMS, &go, sizeof(go));
 	nla_nest_end(m, parms);
 	nla_nest_end(m, action);
 	nla_nest_end(m, actions);
