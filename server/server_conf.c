@@ -60,6 +60,13 @@ const struct conf_key server_conf_keys[] = {
 	    CONF_RELOAD, "days for which events are kept; 0: for ever" },
 	{ "drs.interval_s", CONF_UINT, AT(drs_interval_s), 1, 3600, "60", CONF_RESTART,
 	    "seconds between looks at how even a cluster is" },
+	{ "ha.guest_boot_s", CONF_UINT, AT(ha_guest_boot_s), 1, 3600, "120",
+	    CONF_RESTART,
+	    "seconds after a start or a reset in which no guest is reset for silence" },
+	{ "ha.guest_idle_s", CONF_UINT, AT(ha_guest_idle_s), 5, 3600, "120",
+	    CONF_RESTART,
+	    "a silent guest is reset only if it used no disk and sent nothing for so "
+	    "many seconds; two samples of the statistics at least" },
 	{ "power.hooks", CONF_PATH, AT(power_hooks), 0, 0, "/etc/drover/power",
 	    CONF_RESTART,
 	    "folder of the programs that may wake hosts and put them into standby" },

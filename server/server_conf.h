@@ -20,6 +20,7 @@ struct server_conf {
 	uint64_t session_idle_min, session_max_h, session_max_logins;
 	uint64_t event_keep_days;
 	uint64_t drs_interval_s;
+	uint64_t ha_guest_boot_s, ha_guest_idle_s;
 	char *stats_dir, *stats_rrdcached;
 	char *push_graphite, *push_graphite_prefix, *push_influx, *push_influx_token_file;
 	uint64_t stats_interval_s, stats_write_s;

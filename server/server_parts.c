@@ -479,6 +479,8 @@ monitoring_start(struct server *s, struct err *e)
 		.visits = s->visits,
 		.ask_io = ha_guest_ask_stats,
 		.ask_from = s->stats,
+		.times = { (uint32_t)s->conf.ha_guest_boot_s * 1000,
+		    (uint32_t)s->conf.ha_guest_idle_s * 1000 },
 	};
 	s->ha_guests = ha_guests_new(&o);
 	return PART_READY;

@@ -181,7 +181,7 @@ follow(struct watched *w, enum ha_guest_io io)
 	const struct protect_monitor *m =
 	    protect_monitor_of(protect_monitoring(inv, vm));
 
-	switch (ha_guest_decide(&w->pulse, m, io, now_ms(w->all))) {
+	switch (ha_guest_decide(&w->pulse, m, &w->all->o.times, io, now_ms(w->all))) {
 	case HA_GUEST_NOTHING:
 	case HA_GUEST_ASK_IO:
 		break;
@@ -216,7 +216,7 @@ ask_io(struct watched *w)
 	const struct ha_guests_opts *o = &w->all->o;
 
 	set_stage(w, STAGE_IO);
-	o->ask_io(o->ask_from, o->inv, w->vm, on_io, ask_new(w));
+	o->ask_io(o->ask_from, o->inv, w->vm, o->times.idle_ms, on_io, ask_new(w));
 }
 
 /* ---- what hosts tell ---- */
@@ -294,8 +294,8 @@ look_at(struct ha_guests *g, const struct vm *vm)
 	take(w, vm);
 	if (w->stage != STAGE_NONE)
 		return;
-	if (ha_guest_decide(&w->pulse, m, HA_GUEST_IO_UNASKED, now_ms(g)) ==
-	    HA_GUEST_ASK_IO)
+	if (ha_guest_decide(&w->pulse, m, &g->o.times, HA_GUEST_IO_UNASKED,
+		now_ms(g)) == HA_GUEST_ASK_IO)
 		ask_io(w);
 }
 

@@ -18,10 +18,11 @@ struct ops;
 struct stats;
 struct visits;
 
-/* done comes once, not before ask has returned. */
+/* What it did in the last so many milliseconds; done comes once, not before ask has
+ * returned. */
 typedef void (*ha_io_fn)(void *arg, enum ha_guest_io io);
-typedef void (*ha_ask_io_fn)(
-    void *from, const struct inv *inv, obj_id vm, ha_io_fn done, void *arg);
+typedef void (*ha_ask_io_fn)(void *from, const struct inv *inv, obj_id vm, uint32_t ms,
+    ha_io_fn done, void *arg);
 
 struct ha_guests_opts {
 	struct inv *inv;
@@ -30,11 +31,12 @@ struct ha_guests_opts {
 	struct visits *visits; /* NULL: nobody looks at consoles */
 	ha_ask_io_fn ask_io;
 	void *ask_from;
+	struct ha_guest_times times;
 };
 
 struct ha_guests *ha_guests_new(const struct ha_guests_opts *o); /* all borrowed */
 void ha_guests_free(struct ha_guests *g);
 
 /* ask_io of the statistics: from is a struct stats. */
-void ha_guest_ask_stats(
-    void *stats, const struct inv *inv, obj_id vm, ha_io_fn done, void *arg);
+void ha_guest_ask_stats(void *stats, const struct inv *inv, obj_id vm, uint32_t ms,
+    ha_io_fn done, void *arg);

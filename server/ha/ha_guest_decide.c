@@ -23,11 +23,11 @@ ha_guest_resets(
 
 enum ha_guest_do
 ha_guest_decide(const struct ha_pulse *p, const struct protect_monitor *m,
-    enum ha_guest_io io, uint64_t now_ms)
+    const struct ha_guest_times *t, enum ha_guest_io io, uint64_t now_ms)
 {
 	if (!m->quiet_ms || !p->heard_ms || !p->beat_ms)
 		return HA_GUEST_NOTHING;
-	if (now_ms < p->on_ms + HA_GUEST_GRACE_MS ||
+	if (now_ms < p->on_ms + t->boot_ms ||
 	    ha_guest_silent_ms(p, now_ms) < m->quiet_ms)
 		return HA_GUEST_NOTHING;
 	switch (io) {

@@ -51,8 +51,8 @@ on_refused(void *arg)
 }
 
 void
-ha_guest_ask_stats(
-    void *stats, const struct inv *inv, obj_id vm, ha_io_fn done, void *arg)
+ha_guest_ask_stats(void *stats, const struct inv *inv, obj_id vm, uint32_t ms,
+    ha_io_fn done, void *arg)
 {
 	static const uint8_t counters[] = { METRIC_DISK_READ, METRIC_DISK_WRITE,
 		METRIC_NET_TRANSMITTED };
@@ -64,7 +64,7 @@ ha_guest_ask_stats(
 		.n_ids = 1,
 		.counters = counters,
 		.n_counters = sizeof(counters),
-		.want = { .start_s = (wall_ms - HA_GUEST_IO_MS) / MS_PER_S },
+		.want = { .start_s = (wall_ms - ms) / MS_PER_S },
 	};
 	struct err ignored = ERR_INIT;
 

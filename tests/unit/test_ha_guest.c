@@ -25,10 +25,11 @@ answer(void *arg)
 }
 
 static void
-ask(void *from, const struct inv *inv, obj_id vm, ha_io_fn done, void *arg)
+ask(void *from, const struct inv *inv, obj_id vm, uint32_t ms, ha_io_fn done, void *arg)
 {
 	struct figures *f = from;
 
+	assert_int_equal(ms, 90 * S);
 	f->asked++;
 	f->done = done;
 	f->arg = arg;
@@ -59,6 +60,7 @@ bed_new(const char *settings)
 		.ops = b->lab->ops,
 		.ask_io = ask,
 		.ask_from = &b->figures,
+		.times = { 120 * S, 90 * S },
 	};
 	b->guests = ha_guests_new(&o);
 	return b;

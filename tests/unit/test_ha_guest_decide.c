@@ -13,6 +13,8 @@
 #define H   (3600 * S)
 #define NOW (1000 * H)
 
+static const struct ha_guest_times times = { 120 * S, 120 * S };
+
 static const struct protect_monitor *
 level(enum ha_monitoring m)
 {
@@ -88,7 +90,7 @@ every_case(void **state)
 			.beat_ms = rows[i].beat_s ? NOW - rows[i].beat_s * S : 0,
 		};
 		enum ha_guest_do got =
-		    ha_guest_decide(&p, level(rows[i].level), rows[i].io, NOW);
+		    ha_guest_decide(&p, level(rows[i].level), &times, rows[i].io, NOW);
 		if (got != rows[i].wants)
 			fail_msg("%s: %d", rows[i].what, (int)got);
 	}
@@ -105,21 +107,22 @@ three_resets_in_an_hour_are_enough(void **state)
 		p.beat_ms = now;
 		now += 600 * S;
 		assert_int_equal(
-		    ha_guest_decide(&p, high, HA_GUEST_IO_NONE, now), HA_GUEST_RESET);
+		    ha_guest_decide(&p, high, &times, HA_GUEST_IO_NONE, now),
+		    HA_GUEST_RESET);
 		ha_guest_note_reset(&p, now);
 		assert_int_equal(p.beat_ms, 0);
 	}
 	p.beat_ms = now;
 	now += 600 * S;
 	assert_int_equal(
-	    ha_guest_decide(&p, high, HA_GUEST_IO_NONE, now), HA_GUEST_GIVE_UP);
+	    ha_guest_decide(&p, high, &times, HA_GUEST_IO_NONE, now), HA_GUEST_GIVE_UP);
 	p.given_up = true;
 	assert_int_equal(
-	    ha_guest_decide(&p, high, HA_GUEST_IO_NONE, now), HA_GUEST_NOTHING);
+	    ha_guest_decide(&p, high, &times, HA_GUEST_IO_NONE, now), HA_GUEST_NOTHING);
 	/* The first one is an hour ago. */
 	now = NOW + 600 * S + 1 * H;
 	assert_int_equal(
-	    ha_guest_decide(&p, high, HA_GUEST_IO_NONE, now), HA_GUEST_RESET);
+	    ha_guest_decide(&p, high, &times, HA_GUEST_IO_NONE, now), HA_GUEST_RESET);
 	ha_guest_note_reset(&p, now);
 	assert_int_equal(ha_guest_resets(&p, high, now), 3);
 	assert_false(p.given_up);
