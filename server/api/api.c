@@ -91,15 +91,31 @@ reply(struct api_call *c, struct response *p)
 	api_drop(c);
 }
 
+static struct response *
+json_response(const struct api_call *c, int status, json *j_take)
+{
+	char *text = json_text(j_take);
+
+	json_free(j_take);
+	return response_new(c->req, status, JSON_TYPE, text, strlen(text));
+}
+
 void
 api_reply_json_cookie(struct api_call *c, int status, json *j_take, char *cookie_take)
 {
-	char *text = json_text(j_take);
-	struct response *p =
-	    response_new(c->req, status, JSON_TYPE, text, strlen(text));
+	struct response *p = json_response(c, status, j_take);
 
-	json_free(j_take);
 	p->set_cookie = cookie_take;
+	reply(c, p);
+}
+
+void
+api_reply_json_tagged(struct api_call *c, int status, json *j_take, char *etag_take)
+{
+	struct response *p = json_response(c, status, j_take);
+
+	if (etag_take)
+		response_add_header(p, "etag:", etag_take);
 	reply(c, p);
 }
 
@@ -127,8 +143,8 @@ api_reply_done(struct api_call *c)
 	api_reply_json(c, 200, json_new_object());
 }
 
-static struct response *
-refusal(const struct api_call *c, int code, const char *msg)
+static json *
+error_json(const struct api_call *c, int code, const char *msg)
 {
 	json *j = json_new_object(), *in = json_new_object();
 
@@ -136,17 +152,19 @@ refusal(const struct api_call *c, int code, const char *msg)
 	json_set_str(in, "message", msg);
 	json_set_str(in, "request_id", c->req->id);
 	json_set_json(j, "error", in);
-	char *text = json_text(j);
-	struct response *p =
-	    response_new(c->req, err_http(code), JSON_TYPE, text, strlen(text));
-	json_free(j);
-	return p;
+	return j;
+}
+
+json *
+api_error_json(const struct api_call *c, const struct err *e)
+{
+	return error_json(c, e->code, e->msg);
 }
 
 void
 api_refuse_later(struct api_call *c, int code, uint32_t retry_after_s, const char *msg)
 {
-	struct response *p = refusal(c, code, msg);
+	struct response *p = json_response(c, err_http(code), error_json(c, code, msg));
 	p->retry_after_s = retry_after_s;
 	reply(c, p);
 }
@@ -155,7 +173,8 @@ void
 api_answer_early(struct api_call *c, const struct err *e)
 {
 	if (!c->answered)
-		send_answer(c, refusal(c, e->code, e->msg));
+		send_answer(
+		    c, json_response(c, err_http(e->code), api_error_json(c, e)));
 }
 
 void

@@ -28,9 +28,9 @@ struct api {
 	struct watch *watch;
 	struct task_waits *waits;
 	struct doubt *doubt;
-	struct list calls;        /* under way */
-	struct map *pieces;       /* answers in pieces, by connection */
-	struct list visitors;     /* in guests, see visitor.h */
+	struct list calls;    /* under way */
+	struct map *pieces;   /* answers in pieces, by connection */
+	struct list visitors; /* in guests, see visitor.h */
 	struct enters *enters;
 	uint64_t last_transfer;
 	struct route_stat *stats; /* one a route */
@@ -66,6 +66,11 @@ void api_reply_done(struct api_call *c);
 /* Put a cookie into the answer that follows. */
 void api_reply_json_cookie(
     struct api_call *c, int status, json *j_take, char *cookie_take);
+/* With an ETag, or NULL. */
+void api_reply_json_tagged(
+    struct api_call *c, int status, json *j_take, char *etag_take);
+/* What a refusal says: {"error":{code, message, request_id}}. */
+json *api_error_json(const struct api_call *c, const struct err *e);
 void api_refuse_later(
     struct api_call *c, int code, uint32_t retry_after_s, const char *msg);
 /* The body must be an object of just these fields. -1: the call has been answered. */
@@ -74,6 +79,14 @@ int api_need_body(struct api_call *c, const char *const *known);
  */
 int api_arg_u64(struct api_call *c, const char *name, uint64_t preset, uint64_t max,
     uint64_t *ret_v);
+
+/* api_revision.c: an object, with the revision of what people set as its ETag. */
+void api_reply_object(struct api_call *c, int status, const struct obj *o);
+/* The revision that a PATCH's If-Match names; 0: any. */
+int api_if_match(
+    const struct api_call *c, uint64_t *ret_rev, struct err *e) WARN_UNUSED;
+/* Refuse it: who changed what since revision rev, and what the object is now. */
+void api_reply_changed(struct api_call *c, const struct err *e, uint64_t rev);
 
 /* A call of r, with its route and caller as far as they were found; e tells what was
  * not.  Without an answer: api_drop ends it. */

@@ -214,9 +214,7 @@ api_list(struct api_call *c)
 void
 api_get(struct api_call *c)
 {
-	const struct inv *inv = c->api->d.inv;
-
-	api_reply_json(c, 200, inv_json(inv, inv_get(inv, c->id)));
+	api_reply_object(c, 200, inv_get(c->api->d.inv, c->id));
 }
 
 /* {"task": …, "object": "vm-42"} */
@@ -248,6 +246,17 @@ reply_parts(struct api_call *c, const struct op_result *r)
 }
 
 static void
+refuse_op(struct api_call *c, const struct err *e)
+{
+	uint64_t rev;
+
+	if (e->code == ERR_CHANGED && api_if_match(c, &rev, NULL) == 0)
+		api_reply_changed(c, e, rev);
+	else
+		api_reply_err(c, e);
+}
+
+static void
 on_op(const struct op_result *r, void *arg)
 {
 	struct api_call *c = arg;
@@ -255,7 +264,7 @@ on_op(const struct op_result *r, void *arg)
 	const struct obj *task = inv_get(inv, r->task), *o = inv_get(inv, r->object);
 
 	if (r->rc < 0) {
-		api_reply_err(c, &r->err);
+		refuse_op(c, &r->err);
 		return;
 	}
 	if (r->parts) {
@@ -266,11 +275,12 @@ on_op(const struct op_result *r, void *arg)
 		api_reply_json(c, 202, begun_json(inv, task, r->object));
 		return;
 	}
-	json *j = r->extra ? json_dup(r->extra)
-		  : o      ? inv_json(inv, o)
-			   : json_new_object();
 	bool made = c->req->method == HTTP_POST && (o || r->extra);
-	api_reply_json(c, made ? 201 : 200, j);
+	if (o && !r->extra)
+		api_reply_object(c, made ? 201 : 200, o);
+	else
+		api_reply_json(c, made ? 201 : 200,
+		    r->extra ? json_dup(r->extra) : json_new_object());
 }
 
 /* A UUID is meant; whatever else a script has for a name will do. */
@@ -293,12 +303,17 @@ api_op(struct api_call *c)
 		    MAX_OP_ID);
 		return;
 	}
-	const struct op_request r = {
+	struct op_request r = {
 		.op = c->route->op,
 		.entity = c->id,
 		.args = c->body,
 		.who = &c->who,
 		.op_id = c->req->op_id,
 	};
+	struct err e = ERR_INIT;
+	if (api_if_match(c, &r.if_rev, &e)) {
+		api_reply_err(c, &e);
+		return;
+	}
 	op_submit(c->api->d.ops, &r, on_op, c);
 }

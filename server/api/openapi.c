@@ -193,6 +193,8 @@ parameters_of(const struct route *r)
 	}
 	if (r->handler == api_task_get)
 		add_parameter(list, "wait_ms", "query", "integer");
+	if (r->method == HTTP_PATCH)
+		add_parameter(list, "If-Match", "header", "string");
 	return list;
 }
 
@@ -243,6 +245,10 @@ answers_of(const struct route *r, const struct op_info *op)
 		json_set_json(all, "200", answer("The object", ref(kind)));
 	else
 		json_set_json(all, "200", answer("Done", NULL));
+	if (r->method == HTTP_PATCH)
+		json_set_json(all, "412",
+		    answer("It was changed since the revision that If-Match names",
+			ref("changed")));
 	json_set_json(all, "default", answer("What went wrong", ref("error")));
 	return all;
 }
@@ -282,6 +288,26 @@ error_schema(void)
 	return s;
 }
 
+/* An error that also tells what came between. */
+static json *
+changed_schema(void)
+{
+	json *s = error_schema(), *one = schema_of_type("object"),
+	     *props = json_new_object(), *list = schema_of_type("array"),
+	     *fields = schema_of_type("array");
+
+	json_set_json(fields, "items", schema_of_type("string"));
+	json_set_json(props, "rev", schema_of_type("integer"));
+	json_set_json(props, "at", schema_of_type("string"));
+	json_set_json(props, "user", schema_of_type("string"));
+	json_set_json(props, "fields", fields);
+	json_set_json(one, "properties", props);
+	json_set_json(list, "items", one);
+	json_set_json(json_get(s, "properties"), "changes", list);
+	json_set_json(json_get(s, "properties"), "object", schema_of_type("object"));
+	return s;
+}
+
 static json *
 components(void)
 {
@@ -297,6 +323,7 @@ components(void)
 	json_set_json(started, "properties", props);
 	json_set_json(schemas, "task_started", started);
 	json_set_json(schemas, "error", error_schema());
+	json_set_json(schemas, "changed", changed_schema());
 	json_set_json(c, "schemas", schemas);
 	json_set_str(bearer, "type", "http");
 	json_set_str(bearer, "scheme", "bearer");

@@ -22,6 +22,7 @@ inv_new(struct loop *l, struct db *db)
 	inv->reserved = map_new_str();
 	inv->leaving = map_new_u64();
 	inv->arriving = map_new_u64();
+	inv->wishes = map_new_u64();
 	list_init(&inv->sent);
 	feed_init(&inv->feed, inv);
 	return inv;
@@ -39,6 +40,7 @@ inv_free(struct inv *inv)
 		free(inv->kinds[k].v);
 	}
 	obj_free(inv->noted);
+	wish_forget_all(inv);
 	map_free(inv->objs);
 	map_free(inv->names);
 	map_free(inv->reserved);
@@ -303,6 +305,7 @@ tree_remove(struct inv *inv, struct obj *o)
 	unindex_name(inv, o);
 	array_remove(&inv->kinds[obj_id_kind(o->id)], o);
 	map_del(inv->objs, o->id.v);
+	wish_forget(inv, o->id);
 	obj_free(o);
 }
 
@@ -335,6 +338,8 @@ void
 inv_changed(struct inv *inv, struct obj *o, enum change_kind kind, uint64_t fields)
 {
 	o->rev = ++inv->rev;
+	if (kind == CHANGE_ADD)
+		o->wish_rev = o->rev;
 	struct change c = {
 		.rev = o->rev,
 		.kind = kind,

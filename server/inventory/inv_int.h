@@ -62,7 +62,8 @@ struct inv {
 	struct feed feed;
 	struct list sent; /* struct txn */
 	struct events *events;
-	struct obj *noted; /* between inv_note_begin and _end: what it was before */
+	struct obj *noted;  /* between inv_note_begin and _end: what it was before */
+	struct map *wishes; /* id → struct wishes (inv_wish.c) */
 };
 
 #define INV_MAGIC 0x696e765fu
@@ -112,4 +113,11 @@ void feed_fini(struct feed *f, struct inv *inv);
 void feed_restart(struct feed *f, uint64_t rev); /* empty, after this revision */
 void feed_add(struct feed *f, struct loop *l, const struct change *c);
 
+/* o, which has its new revision, was changed by somebody (NULL: the server itself). */
+void wish_note(struct inv *inv, struct obj *o, uint64_t fields, const char *by);
+void wish_forget(struct inv *inv, obj_id id);
+void wish_forget_all(struct inv *inv); /* frees the map */
+
+/* Is a transaction on its way that changes any of these fields? */
+bool txns_change(const struct inv *inv, obj_id id, uint64_t fields);
 void txns_drop(struct inv *inv); /* what was sent and will not be heard of */

@@ -39,7 +39,7 @@ link_all(struct inv *inv)
 		for (size_t i = 0; i < inv->kinds[k].n; i++) {
 			struct obj *o = inv->kinds[k].v[i];
 			char id[OBJ_ID_TEXT], parent[OBJ_ID_TEXT];
-			o->rev = inv->rev;
+			o->rev = o->wish_rev = inv->rev;
 			tree_link_kid(inv, o);
 			if (!obj_id_none(o->parent) && !tree_get(inv, o->parent))
 				log_warn("inventory", "%s has a parent %s that is gone",

@@ -77,6 +77,7 @@ obj_dup(const struct obj *o)
 	copy->name = xstrdup(o->name);
 	copy->parent = o->parent;
 	copy->rev = o->rev;
+	copy->wish_rev = o->wish_rev;
 	copy->created_ms = o->created_ms;
 	unsigned n;
 	const struct field *f = fields_of(obj_id_kind(o->id), &n);

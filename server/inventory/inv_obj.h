@@ -26,8 +26,9 @@ struct obj {
 	uint32_t magic;
 	obj_id id;
 	char *name;
-	obj_id parent; /* OBJ_ID_NONE for datacenters, tasks and users */
-	uint64_t rev;  /* revision of its last change */
+	obj_id parent;     /* OBJ_ID_NONE for datacenters, tasks and users */
+	uint64_t rev;      /* revision of its last change */
+	uint64_t wish_rev; /* the same of what people set (inv_wish.h) */
 	uint64_t created_ms;
 	obj_id *kids; /* children in id order; the inventory's */
 	size_t n_kids;

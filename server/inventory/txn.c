@@ -52,6 +52,7 @@ txn_free(struct txn *t)
 	for (size_t i = 0; i < t->n_parts; i++)
 		t->parts[i].part->drop(t->parts[i].data);
 	db_txn_free(t->extra);
+	free(t->by);
 	free(t->items);
 	free(t->parts);
 	free(t->keys);
@@ -349,6 +350,13 @@ txn_del(struct txn *t, obj_id id)
 		item->kind = CHANGE_DEL;
 	else
 		add_item(t, CHANGE_DEL, obj_dup(o));
+}
+
+void
+txn_by(struct txn *t, const char *user)
+{
+	free(t->by);
+	t->by = xstrdup(user);
 }
 
 void

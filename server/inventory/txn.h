@@ -48,6 +48,8 @@ int txn_claim(struct txn *t, obj_id id, const char *list, struct err *e) WARN_UN
 /* No other txn can delete it until this one ends; fails when one is about to. */
 int txn_hold(struct txn *t, obj_id id, struct err *e) WARN_UNUSED;
 
+/* Whose wish it is, for those who meet it (inv_wish.h). */
+void txn_by(struct txn *t, const char *user);
 /* Post an event with the objects' state of this txn (server/event/event.h). */
 void txn_event(struct txn *t, enum event_code code, obj_id entity, obj_id task,
     const char *user, const char *fmt, ...) __attribute__((format(printf, 6, 7)));

@@ -35,6 +35,7 @@ struct txn {
 	size_t n_leaving;
 	obj_id *arrivals; /* parents whose inv->arriving it has raised */
 	size_t n_arrivals;
+	char *by;       /* whose wish it is, or NULL */
 	struct err err; /* why it cannot be sent */
 	txn_fn done;
 	void *arg;

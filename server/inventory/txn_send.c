@@ -133,7 +133,7 @@ store_items(struct db_txn *out, struct txn *t)
 }
 
 static void
-apply_edit(struct inv *inv, const struct txn_item *item)
+apply_edit(struct inv *inv, const struct txn_item *item, const char *by)
 {
 	struct obj *live = tree_get(inv, item->obj->id);
 	if (!live || item->mask == 0)
@@ -149,6 +149,7 @@ apply_edit(struct inv *inv, const struct txn_item *item)
 		    item->mask & CHANGE_PARENT ? item->obj->parent : live->parent,
 		    item->mask & CHANGE_NAME ? item->obj->name : live->name);
 	inv_changed(inv, live, CHANGE_SET, item->mask);
+	wish_note(inv, live, item->mask, by);
 }
 
 static void
@@ -176,7 +177,7 @@ apply(struct txn *t)
 			inv_changed(t->inv, fresh, CHANGE_ADD, 0);
 			break;
 		case CHANGE_SET:
-			apply_edit(t->inv, item);
+			apply_edit(t->inv, item, t->by);
 			break;
 		case CHANGE_DEL:
 			apply_del(t->inv, item);
@@ -256,6 +257,26 @@ txns_drop(struct inv *inv)
 	LIST_EACH_SAFE(struct txn, t, &inv->sent, node) {
 		txn_free(t);
 	}
+}
+
+static bool
+txn_changes(const struct txn *t, obj_id id, uint64_t fields)
+{
+	for (size_t i = 0; i < t->n_items; i++) {
+		if (obj_id_is(t->items[i].obj->id, id) && t->items[i].mask & fields)
+			return true;
+	}
+	return false;
+}
+
+bool
+txns_change(const struct inv *inv, obj_id id, uint64_t fields)
+{
+	LIST_EACH(struct txn, t, &inv->sent, node) {
+		if (txn_changes(t, id, fields))
+			return true;
+	}
+	return false;
 }
 
 size_t

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "loop/post.h"
+#include "server/inventory/inv_wish.h"
 #include "server/ops/op_args.h"
 #include "server/ops/ops_int.h"
 #include "server/ops/power_hook.h"
@@ -23,6 +24,7 @@ struct submission {
 	size_t n;               /* how many of them are in the transaction */
 	struct task_run **runs; /* of a task op: one each */
 	struct op_part *parts;
+	uint64_t if_rev;
 	op_fn done;
 	void *arg;
 	struct wake wake; /* instead of done */
@@ -380,8 +382,11 @@ apply_all(struct submission *s, struct txn *t, struct err *e)
 {
 	size_t n = s->split ? json_count(s->split) : 1;
 	json *whole = s->c.args;
-	int rc = 0;
+	int rc = s->if_rev ? inv_wish_check(s->c.inv, s->c.entity, s->if_rev, e) : 0;
 
+	if (rc)
+		return rc;
+	txn_by(t, s->c.who.name);
 	s->runs = xcalloc(n, sizeof(struct task_run *));
 	s->parts = xcalloc(n, sizeof(*s->parts));
 	if (!s->split)
@@ -478,6 +483,7 @@ submission_new(struct ops *ops, const struct op_request *r)
 	s->c.entity = r->entity;
 	s->c.args = r->args ? json_dup(r->args) : json_new_object();
 	s->c.who = *r->who;
+	s->if_rev = r->if_rev;
 	list_add_tail(&ops->calls, &s->node);
 	return s;
 }

@@ -59,6 +59,9 @@ struct op_request {
 	json *args;    /* borrowed; NULL = {} */
 	const struct caller *who;
 	const char *op_id; /* client's idempotency key, or NULL */
+	/* Refuse it with ERR_CHANGED when the entity is not as people had set it at
+	 * this revision (inv_wish.h); 0: whatever it is */
+	uint64_t if_rev;
 };
 
 /* One of what a call that stands for several has begun. */

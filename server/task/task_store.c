@@ -65,6 +65,7 @@ fill_step(struct task_run *r, struct txn *t)
 		return;
 	}
 	row->progress = in->step * 100 / in->entry->n_steps;
+	txn_by(t, r->who.name);
 	if (r->kind->on_step)
 		r->kind->on_step(r, in->step, t);
 }
@@ -153,6 +154,7 @@ fill_end(struct task_run *r, struct txn *t)
 	const struct err *e = in->rc ? &in->why : NULL;
 
 	json_free(MOVE(r->result));
+	txn_by(t, r->who.name);
 	if (r->kind->on_end)
 		r->kind->on_end(r, t, in->rc, e);
 	struct task *row = txn_edit(t, r->id);

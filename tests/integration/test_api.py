@@ -90,6 +90,62 @@ def test_disabling_a_user_acts_at_once(lab: Lab) -> None:
     refused("unauthenticated", "log in", theirs.get, "/vms")
 
 
+def patch(api: Api, path: str, body: dict[str, Any], etag: str) -> tuple[int, dict[str, Any]]:
+    headers = {"Content-Type": "application/json", "If-Match": etag}
+    status, text = api.raw("PATCH", f"/api/v1{path}", json.dumps(body).encode(), headers)
+    return status, json.loads(text)
+
+
+def etag(api: Api, path: str) -> str:
+    api.get(path)  # whoever connects anew has a connection then
+    api.conn.request("GET", f"/api/v1{path}", headers={"Authorization": f"Bearer {api.token}"})
+    answer = api.conn.getresponse()
+    answer.read()
+    return answer.getheader("ETag")
+
+
+def test_the_second_of_two_is_told(lab: Lab, people: dict[str, Api]) -> None:
+    """Two who read the same pool: the second's change is refused, with who did what and how it is now."""
+    first, second = lab.api(), people["administrator"]
+    pool = first.call("POST", "/pools", {"name": "both", "parent": lab.find("clusters", "cluster1")["id"]})
+    path = f"/pools/{pool['id']}"
+    read = etag(second, path)
+    assert patch(first, path, {"cpu_limit_mhz": 2000, "name": "ours"}, read)[0] == 200
+    status, told = patch(second, path, {"cpu_limit_mhz": 3000}, read)
+    assert (status, told["error"]["code"]) == (412, "changed")
+    assert "admin changed name, cpu_limit_mhz" in told["error"]["message"]
+    (change,) = told["changes"]
+    assert change["user"] == "admin" and change["fields"] == ["name", "cpu_limit_mhz"]
+    assert told["object"]["cpu_limit_mhz"] == 2000 and told["object"]["name"] == "ours"
+    # He has seen it, and goes on; who says nothing of what he read is not asked.
+    assert patch(second, path, {"cpu_limit_mhz": 3000}, f'"{told["object"]["rev"]}"')[0] == 200
+    assert patch(first, path, {"cpu_limit_mhz": 2500}, "*")[0] == 200
+    assert first.call("PATCH", path, {"cpu_limit_mhz": 0})["cpu_limit_mhz"] == 0
+    for bad in ("x", '"x"', 'W/"1"', "7", '"1", "2"'):
+        status, told = patch(first, path, {"cpu_limit_mhz": 1}, bad)
+        assert status == 400 and "If-Match" in told["error"]["message"]
+    first.call("DELETE", path)
+
+
+def test_what_nobody_set_is_no_reason_to_refuse(lab: Lab) -> None:
+    """A machine that was switched on since it was read takes a change; one that was changed does not."""
+    api = lab.api()
+    body = {"name": "revised", "template": lab.find("templates", "tiny")["id"]}
+    made = api.call("POST", "/vms", body)
+    api.wait(made["task"])
+    path = f"/vms/{made['object']}"
+    read = etag(api, path)
+    api.do("POST", f"{path}/start", {})
+    assert etag(api, path) == read and api.get(path)["rev"] > int(read.strip('"'))
+    status, answer = patch(api, path, {"notes": "mine"}, read)
+    assert status == 202
+    api.wait(answer["task"])
+    status, told = patch(api, path, {"notes": "late"}, read)
+    assert status == 412 and told["changes"][-1]["fields"] == ["notes"]
+    api.do("POST", f"{path}/stop", {"mode": "kill"})
+    api.do("DELETE", path)
+
+
 def test_the_last_administrator_stays(lab: Lab, people: dict[str, Api]) -> None:
     api = lab.api()
     for user in api.get("/users")["items"]:
