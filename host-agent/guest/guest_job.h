@@ -120,6 +120,11 @@ int guest_work_start(struct guest_work *k_take, const struct guest_job *j,
     struct wake w, struct err *e) WARN_UNUSED;
 void guest_work_free(struct guest_work *k);
 
+/* run and ended of a work that finds which disks have images; the job's existed has
+ * them then (guest_make.c). */
+int guest_images_look(struct guest_work *k) WARN_UNUSED;
+void guest_images_looked(struct guest *g, struct guest_work *k);
+
 /* Steps that more than one table uses (guest_run.c, guest_make.c). */
 enum flow_rc guest_step_work(
     struct flow *f, const struct guest_job *j, struct guest_work *k_take);

@@ -47,8 +47,8 @@ creating_undo(struct flow *f, void *arg)
 	return FLOW_WAIT;
 }
 
-static int
-run_look(struct guest_work *k)
+int
+guest_images_look(struct guest_work *k)
 {
 	for (size_t i = 0; i < k->spec->n_disks; i++) {
 		uint64_t used = 0;
@@ -58,13 +58,12 @@ run_look(struct guest_work *k)
 			    k->spec->disks[i]->name, k->spec->name);
 		if (used)
 			k->mask |= 1u << i;
-		k->bytes += used;
 	}
 	return 0;
 }
 
-static void
-looked(struct guest *g, struct guest_work *k)
+void
+guest_images_looked(struct guest *g, struct guest_work *k)
 {
 	g->job->existed = k->mask;
 }
@@ -77,7 +76,7 @@ look_start(struct flow *f, void *arg)
 
 	if (guest_spec_invented(j->g->spec) || !j->g->spec->n_disks)
 		return FLOW_NEXT;
-	return guest_step_call(f, j, run_look, looked);
+	return guest_step_call(f, j, guest_images_look, guest_images_looked);
 }
 
 /* It takes as long as its bytes take; what moves none any more ends by itself. */

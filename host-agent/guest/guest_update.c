@@ -118,32 +118,11 @@ call_on(struct flow *f, struct guest_job *j, unsigned kinds,
 
 /* ---- images ---- */
 
-static int
-run_look(struct guest_work *k)
-{
-	for (size_t i = 0; i < k->spec->n_disks; i++) {
-		uint64_t used = 0;
-
-		if (disk_used(k->stores[i], k->spec->disks[i], &used, &k->e))
-			return err_wrap(&k->e, "disk %s of vm %s",
-			    k->spec->disks[i]->name, k->spec->name);
-		if (used)
-			k->mask |= 1u << i;
-	}
-	return 0;
-}
-
-static void
-looked(struct guest *g, struct guest_work *k)
-{
-	g->job->existed = k->mask;
-}
-
 /* What was there before is not for the undo to delete. */
 static enum flow_rc
 look_start(struct flow *f, void *arg)
 {
-	return call_on(f, arg, NEW_DISKS, run_look, looked);
+	return call_on(f, arg, NEW_DISKS, guest_images_look, guest_images_looked);
 }
 
 static bool
