@@ -14,8 +14,9 @@
 
 #define UUID "6e9bd5ae-6b9b-4a35-9f0d-2f1a3f6f0a42"
 
-struct copying {
+struct doing {
 	struct image_bed *bed;
+	enum image_work work;
 	const Drover__DiskSpec *spec;
 };
 
@@ -95,46 +96,62 @@ image_bed_until_ended(struct image_bed *b)
 }
 
 static enum flow_rc
-copy_start(struct flow *f, void *arg)
+work_start(struct flow *f, void *arg)
 {
-	struct copying *c = arg;
-	struct image_bed *b = c->bed;
+	const struct doing *d = arg;
+	struct image_bed *b = d->bed;
 	const struct disk_place at = { b->loop, b->workers, &b->conf, b->ds };
 	const struct disk_source from = { .ds = b->ds };
 
-	disk_copy(&at, c->spec, &from, flow_wake(f));
+	switch (d->work) {
+	case IMAGE_CREATE:
+		disk_create(&at, d->spec, flow_wake(f));
+		break;
+	case IMAGE_GROW:
+		disk_grow(&at, d->spec, flow_wake(f));
+		break;
+	case IMAGE_COPY:
+		disk_copy(&at, d->spec, &from, flow_wake(f));
+		break;
+	}
 	return FLOW_WAIT;
 }
 
 static void
 on_ended(void *owner, struct flow *f, int rc, const struct err *e)
 {
-	struct copying *c = owner;
-	struct image_bed *b = c->bed;
+	struct doing *d = owner;
+	struct image_bed *b = d->bed;
 
 	b->ended = true;
 	b->rc = rc;
 	if (rc)
 		b->err = *e;
-	free(c);
+	free(d);
 }
 
 struct flow *
-image_bed_copy(struct image_bed *b, const Drover__DiskSpec *d)
+image_bed_begin(struct image_bed *b, enum image_work work, const Drover__DiskSpec *spec)
 {
 	static const struct flow_step steps[] = {
-		{ "copy", copy_start, NULL, NULL, IMAGE_BED_MS },
+		{ "work", work_start, NULL, NULL, IMAGE_BED_MS },
 		{ .name = NULL },
 	};
 	static const struct flow_hooks hooks = { .ended = on_ended };
-	struct copying *c = xcalloc(1, sizeof(*c));
+	struct doing *d = xmalloc(sizeof(*d));
 	struct flow *f;
 
-	c->bed = b;
-	c->spec = d;
+	*d = (struct doing){ b, work, spec };
 	b->ended = false;
-	f = flow_new(b->flows, "copy", steps, c, &hooks, c);
+	f = flow_new(b->flows, "work", steps, d, &hooks, d);
 	flow_start(f);
 	loop_turn(b->loop, 0);
 	return f;
+}
+
+int
+image_bed_do(struct image_bed *b, enum image_work work, const Drover__DiskSpec *spec)
+{
+	image_bed_begin(b, work, spec);
+	return image_bed_until_ended(b);
 }

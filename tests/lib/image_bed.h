@@ -32,5 +32,10 @@ void image_bed_sh(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 bool image_bed_has(const struct image_bed *b, const char *path);
 /* Turn the loop until b->ended; returns b->rc. */
 int image_bed_until_ended(struct image_bed *b);
-/* disk_copy in a flow of its own, which has begun when this returns. */
-struct flow *image_bed_copy(struct image_bed *b, const Drover__DiskSpec *d);
+
+enum image_work { IMAGE_CREATE, IMAGE_GROW, IMAGE_COPY };
+/* On d, which stays until it has ended: in a flow of its own that has begun when this
+ * returns. */
+struct flow *image_bed_begin(
+    struct image_bed *b, enum image_work work, const Drover__DiskSpec *d);
+int image_bed_do(struct image_bed *b, enum image_work work, const Drover__DiskSpec *d);

@@ -11,126 +11,13 @@
 
 #include <cmocka.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "host-agent/storage/disk.h"
-#include "loop/flow.h"
-#include "loop/worker.h"
 #include "tests/lib/borrow.h"
+#include "tests/lib/image_bed.h"
 
-#define UUID     "6e9bd5ae-6b9b-4a35-9f0d-2f1a3f6f0a42"
 #define MIB      (1ull << 20)
-#define WAIT_MS  20000
 #define QEMU_IMG "/usr/bin/qemu-img"
-
-struct world {
-	struct loop *loop;
-	struct flows *flows;
-	struct workers *workers;
-	struct datastore *ds;
-	char root[64], path[96];
-	const Drover__DiskSpec *making;
-	bool ended;
-	int rc;
-	struct err err;
-};
-
-static int
-set_up(void **state)
-{
-	struct world *w = xcalloc(1, sizeof(*w));
-	Drover__DatastoreSpec s;
-	struct err e = ERR_INIT;
-
-	snprintf(w->root, sizeof(w->root), "/tmp/drover-disk-XXXXXX");
-	assert_non_null(mkdtemp(w->root));
-	snprintf(w->path, sizeof(w->path), "%s/ds", w->root);
-	drover__datastore_spec__init(&s);
-	s.uuid = borrow(UUID);
-	s.name = borrow("fast");
-	s.type = borrow("dir");
-	s.path = w->path;
-	s.create = true;
-	if (datastore_attach(&s, w->root, &w->ds, &e))
-		fail_msg("attach: %s", e.msg);
-	w->loop = loop_new(clock_system());
-	w->flows = flows_new(w->loop);
-	w->workers = workers_new(w->loop, 1, 8);
-	*state = w;
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	struct world *w = *state;
-	AUTO_FREE char *command = xasprintf("rm -rf -- '%s'", w->root);
-
-	flows_free(w->flows);
-	workers_free(w->workers);
-	loop_free(w->loop);
-	datastore_unref(w->ds);
-	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): our own path */
-	free(w);
-	return 0;
-}
-
-static enum flow_rc
-create_start(struct flow *f, void *arg)
-{
-	static const struct disk_conf conf = { .uid = 64999, .gid = 64999 };
-	struct world *w = arg;
-
-	const struct disk_place at = { w->loop, w->workers, &conf, w->ds };
-
-	disk_create(&at, w->making, flow_wake(f));
-	return FLOW_WAIT;
-}
-
-static void
-on_ended(void *owner, struct flow *f, int rc, const struct err *e)
-{
-	struct world *w = owner;
-
-	w->ended = true;
-	w->rc = rc;
-	if (rc)
-		w->err = *e;
-}
-
-static void
-begin(struct world *w, const Drover__DiskSpec *d)
-{
-	static const struct flow_step steps[] = {
-		{ "create", create_start, NULL, NULL, WAIT_MS },
-		{ NULL, NULL, NULL, NULL, 0 },
-	};
-	static const struct flow_hooks hooks = { .ended = on_ended };
-
-	w->making = d;
-	w->ended = false;
-	flow_start(flow_new(w->flows, "create", steps, w, &hooks, w));
-}
-
-static int
-end(struct world *w)
-{
-	uint64_t until = clock_mono_ms(clock_system()) + WAIT_MS;
-
-	while (!w->ended) {
-		assert_true(clock_mono_ms(clock_system()) < until);
-		loop_turn(w->loop, 50);
-	}
-	return w->rc;
-}
-
-static int
-create(struct world *w, const Drover__DiskSpec *d)
-{
-	begin(w, d);
-	return end(w);
-}
 
 static void
 init_disk(Drover__DiskSpec *d, const char *path, uint64_t bytes)
@@ -151,10 +38,10 @@ init_layer(Drover__DiskLayer *l, const char *path, const char *format)
 }
 
 static void
-make(struct world *w, const Drover__DiskSpec *d)
+make(struct image_bed *b, const Drover__DiskSpec *d)
 {
-	if (create(w, d))
-		fail_msg("create: %s", w->err.msg);
+	if (image_bed_do(b, IMAGE_CREATE, d))
+		fail_msg("create: %s", b->err.msg);
 }
 
 static int
@@ -175,19 +62,19 @@ on_hung(void *job, int rc)
 static void
 datastore_that_hangs_does_not_hold_the_loop(void **state)
 {
-	struct world *w = *state;
-	AUTO_FREE char *folder = xasprintf("%s/vms", w->path);
+	struct image_bed *b = *state;
+	AUTO_FREE char *folder = xasprintf("%s/vms", b->path);
 	Drover__DiskSpec d;
 	int hung[2];
 
 	assert_int_equal(pipe(hung), 0);
-	assert_int_equal(worker_run(w->workers, hang, on_hung, &hung[0], NULL), 0);
+	assert_int_equal(worker_run(b->workers, hang, on_hung, &hung[0], NULL), 0);
 	init_disk(&d, "vms/vm-1/disk-0.qcow2", MIB);
-	begin(w, &d);
-	loop_turn(w->loop, 10);
+	image_bed_begin(b, IMAGE_CREATE, &d);
+	loop_turn(b->loop, 10);
 	assert_int_not_equal(access(folder, F_OK), 0);
 	assert_int_equal(write(hung[1], "x", 1), 1);
-	assert_int_equal(end(w), 0);
+	assert_int_equal(image_bed_until_ended(b), 0);
 	assert_int_equal(access(folder, F_OK), 0);
 	close(hung[0]);
 	close(hung[1]);
@@ -196,8 +83,8 @@ datastore_that_hangs_does_not_hold_the_loop(void **state)
 static void
 empty_images_are_made_once(void **state)
 {
-	struct world *w = *state;
-	AUTO_FREE char *path = xasprintf("%s/vms/vm-1/disk-0.qcow2", w->path);
+	struct image_bed *b = *state;
+	AUTO_FREE char *path = xasprintf("%s/vms/vm-1/disk-0.qcow2", b->path);
 	struct engine_disk open = { .fd = -1 };
 	Drover__DiskSpec d;
 	struct err e = ERR_INIT;
@@ -205,26 +92,26 @@ empty_images_are_made_once(void **state)
 	uint64_t used = 0;
 
 	init_disk(&d, "vms/vm-1/disk-0.qcow2", 64 * MIB);
-	make(w, &d);
+	make(b, &d);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_int_equal(st.st_uid, geteuid());
-	make(w, &d);
+	make(b, &d);
 	assert_int_equal(stat(path, &again), 0);
 	assert_int_equal(st.st_ino, again.st_ino);
-	assert_int_equal(disk_open(w->ds, &d, &open, &e), 0);
+	assert_int_equal(disk_open(b->ds, &d, &open, &e), 0);
 	assert_true(open.fd >= 0);
 	assert_int_equal(open.n_backing, 0);
 	disk_close(&open);
 	disk_close(&open);
-	assert_int_equal(disk_used(w->ds, &d, &used, &e), 0);
+	assert_int_equal(disk_used(b->ds, &d, &used, &e), 0);
 	assert_true(used > 0);
 	/* It cannot be taken for a larger one. */
 	d.size_bytes = 128 * MIB;
-	assert_int_equal(create(w, &d), ERR_EXISTS);
-	assert_int_equal(disk_delete(w->ds, &d, &e), 0);
-	assert_int_equal(disk_delete(w->ds, &d, &e), 0);
-	assert_int_equal(disk_used(w->ds, &d, &used, &e), 0);
+	assert_int_equal(image_bed_do(b, IMAGE_CREATE, &d), ERR_EXISTS);
+	assert_int_equal(disk_delete(b->ds, &d, &e), 0);
+	assert_int_equal(disk_delete(b->ds, &d, &e), 0);
+	assert_int_equal(disk_used(b->ds, &d, &used, &e), 0);
 	assert_int_equal(used, 0);
 	/* The folder went with its last disk. */
 	path[strlen(path) - strlen("/disk-0.qcow2")] = '\0';
@@ -234,47 +121,47 @@ empty_images_are_made_once(void **state)
 static void
 clones_are_linked_to_their_base(void **state)
 {
-	struct world *w = *state;
+	struct image_bed *b = *state;
 	struct engine_disk open = { .fd = -1 };
 	Drover__DiskLayer below, *backing[] = { &below };
 	Drover__DiskSpec base, d;
 	struct err e = ERR_INIT;
 
 	init_disk(&base, "templates/template-1/disk.qcow2", 32 * MIB);
-	make(w, &base);
+	make(b, &base);
 	init_disk(&d, "vms/vm-2/disk-0.qcow2", 0);
 	init_layer(&below, base.path, "qcow2");
 	d.backing = backing;
 	d.n_backing = 1;
-	make(w, &d);
-	if (disk_open(w->ds, &d, &open, &e))
+	make(b, &d);
+	if (disk_open(b->ds, &d, &open, &e))
 		fail_msg("open: %s", e.msg);
 	assert_int_equal(open.n_backing, 1);
 	disk_close(&open);
 	/* An image on another base, or on none, is not the one of the spec. */
 	below.path = borrow("templates/template-2/disk.qcow2");
-	assert_int_equal(disk_open(w->ds, &d, &open, &e), ERR_CORRUPT);
+	assert_int_equal(disk_open(b->ds, &d, &open, &e), ERR_CORRUPT);
 	init_layer(&below, base.path, "raw");
-	assert_int_equal(disk_open(w->ds, &d, &open, &e), ERR_CORRUPT);
+	assert_int_equal(disk_open(b->ds, &d, &open, &e), ERR_CORRUPT);
 	d.n_backing = 0;
-	assert_int_equal(disk_open(w->ds, &d, &open, &e), ERR_CORRUPT);
+	assert_int_equal(disk_open(b->ds, &d, &open, &e), ERR_CORRUPT);
 	assert_non_null(strstr(e.msg, "../../templates/template-1/disk.qcow2"));
 	init_layer(&below, base.path, "qcow2");
 	d.n_backing = 1;
 	d.path = borrow("vms/vm-2/disk-1.qcow2");
 	d.size_bytes = 16 * MIB;
-	assert_int_equal(create(w, &d), ERR_INVALID);
-	assert_non_null(strstr(w->err.msg, "less than its template's"));
+	assert_int_equal(image_bed_do(b, IMAGE_CREATE, &d), ERR_INVALID);
+	assert_non_null(strstr(b->err.msg, "less than its template's"));
 	d.size_bytes = 64 * MIB;
-	make(w, &d);
+	make(b, &d);
 }
 
 /* Four images on each other; each must name the next, or none is opened. */
 static void
 chains_are_opened_whole(void **state)
 {
-	struct world *w = *state;
-	AUTO_FREE char *second = xasprintf("%s/vms/vm-6/disk-0.s2.qcow2", w->path);
+	struct image_bed *b = *state;
+	AUTO_FREE char *second = xasprintf("%s/vms/vm-6/disk-0.s2.qcow2", b->path);
 	struct engine_disk open = { .fd = -1 };
 	Drover__DiskLayer layers[3],
 	    *backing[] = { &layers[2], &layers[1], &layers[0] };
@@ -285,24 +172,24 @@ chains_are_opened_whole(void **state)
 	init_layer(&layers[1], "vms/vm-6/disk-0.s1.qcow2", "qcow2");
 	init_layer(&layers[2], "vms/vm-6/disk-0.s2.qcow2", "qcow2");
 	init_disk(&d, layers[0].path, 8 * MIB);
-	make(w, &d);
+	make(b, &d);
 	for (size_t i = 1; i < 4; i++) {
 		d.path = i < 3 ? layers[i].path : borrow("vms/vm-6/disk-0.s3.qcow2");
 		d.backing = backing + 3 - i;
 		d.n_backing = i;
-		make(w, &d);
+		make(b, &d);
 	}
-	assert_int_equal(disk_open(w->ds, &d, &open, &e), 0);
+	assert_int_equal(disk_open(b->ds, &d, &open, &e), 0);
 	assert_int_equal(open.n_backing, 3);
 	disk_close(&open);
 	/* Without the middle one. */
 	backing[1] = &layers[0];
 	d.n_backing = 2;
-	assert_int_equal(disk_open(w->ds, &d, &open, &e), ERR_CORRUPT);
+	assert_int_equal(disk_open(b->ds, &d, &open, &e), ERR_CORRUPT);
 	backing[1] = &layers[1];
 	d.n_backing = 3;
 	assert_int_equal(unlink(second), 0);
-	assert_int_equal(disk_open(w->ds, &d, &open, &e), ERR_NOT_FOUND);
+	assert_int_equal(disk_open(b->ds, &d, &open, &e), ERR_NOT_FOUND);
 	assert_non_null(strstr(e.msg, "disk-0.s2.qcow2"));
 	assert_int_equal(open.fd, -1);
 }
@@ -310,7 +197,7 @@ chains_are_opened_whole(void **state)
 static void
 raw_disks_are_sparse(void **state)
 {
-	struct world *w = *state;
+	struct image_bed *b = *state;
 	Drover__DiskSpec d;
 	struct err e = ERR_INIT;
 	uint64_t used = 1;
@@ -318,56 +205,57 @@ raw_disks_are_sparse(void **state)
 
 	init_disk(&d, "vms/vm-3/disk-0.raw", 64 * MIB);
 	d.format = borrow("raw");
-	make(w, &d);
-	assert_int_equal(disk_used(w->ds, &d, &used, &e), 0);
+	make(b, &d);
+	assert_int_equal(disk_used(b->ds, &d, &used, &e), 0);
 	assert_true(used < MIB);
 	init_layer(&below, "x", "raw");
 	d.backing = backing;
 	d.n_backing = 1;
-	assert_int_equal(create(w, &d), ERR_INVALID);
+	assert_int_equal(image_bed_do(b, IMAGE_CREATE, &d), ERR_INVALID);
 }
 
 static void
 failures_leave_nothing(void **state)
 {
-	struct world *w = *state;
-	AUTO_FREE char *left = xasprintf("%s/vms/vm-4/disk-0.qcow2.new", w->path);
+	struct image_bed *b = *state;
+	AUTO_FREE char *left = xasprintf("%s/vms/vm-4/disk-0.qcow2.new", b->path);
 	Drover__DiskLayer below, *backing[] = { &below };
 	Drover__DiskSpec d;
 
 	init_disk(&d, "vms/vm-4/disk-0.qcow2", UINT64_MAX - 511);
-	assert_int_equal(create(w, &d), ERR_INVALID);
+	assert_int_equal(image_bed_do(b, IMAGE_CREATE, &d), ERR_INVALID);
 	d.size_bytes = 60ull << 40;
-	assert_int_equal(create(w, &d), ERR_NO_CAPACITY);
+	assert_int_equal(image_bed_do(b, IMAGE_CREATE, &d), ERR_NO_CAPACITY);
 	d.size_bytes = 1000;
-	assert_int_equal(create(w, &d), ERR_INVALID);
+	assert_int_equal(image_bed_do(b, IMAGE_CREATE, &d), ERR_INVALID);
 	d.size_bytes = 0;
-	assert_int_equal(create(w, &d), ERR_INVALID);
+	assert_int_equal(image_bed_do(b, IMAGE_CREATE, &d), ERR_INVALID);
 	init_layer(&below, "templates/none", "qcow2");
 	d.backing = backing;
 	d.n_backing = 1;
-	assert_int_equal(create(w, &d), ERR_NOT_FOUND);
+	assert_int_equal(image_bed_do(b, IMAGE_CREATE, &d), ERR_NOT_FOUND);
 	d.path = borrow("../out");
-	assert_int_equal(create(w, &d), ERR_INVALID);
+	assert_int_equal(image_bed_do(b, IMAGE_CREATE, &d), ERR_INVALID);
 	assert_int_equal(access(left, F_OK), -1);
 }
 
 static void
 memory_images_come_and_go(void **state)
 {
-	struct world *w = *state;
+	struct image_bed *b = *state;
 	AUTO_CLOSE int fd = -1;
 	AUTO_CLOSE int again = -1;
 	struct err e = ERR_INIT;
 
-	assert_int_equal(memory_open(w->ds, 5, &fd, &e), ERR_NOT_FOUND);
-	assert_int_equal(memory_create(w->ds, 5, &fd, &e), 0);
-	assert_int_equal(memory_open(w->ds, 5, &again, &e), 0);
-	assert_int_equal(memory_delete(w->ds, 5, &e), 0);
-	assert_int_equal(memory_delete(w->ds, 5, &e), 0);
+	assert_int_equal(memory_open(b->ds, 5, &fd, &e), ERR_NOT_FOUND);
+	assert_int_equal(memory_create(b->ds, 5, &fd, &e), 0);
+	assert_int_equal(memory_open(b->ds, 5, &again, &e), 0);
+	assert_int_equal(memory_delete(b->ds, 5, &e), 0);
+	assert_int_equal(memory_delete(b->ds, 5, &e), 0);
 }
 
-#define WORLD(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define WORLD(test) \
+	cmocka_unit_test_setup_teardown(test, image_bed_setup, image_bed_teardown)
 
 int
 main(void)

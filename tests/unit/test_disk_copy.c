@@ -64,7 +64,7 @@ init_copy(struct copy *c, const char *path, const char *format)
 static int
 copy(struct image_bed *b, const struct copy *c)
 {
-	image_bed_copy(b, &c->spec);
+	image_bed_begin(b, IMAGE_COPY, &c->spec);
 	return image_bed_until_ended(b);
 }
 
@@ -243,7 +243,7 @@ what_nobody_waits_for_ends(void **state)
 	make_chain(b);
 	set_convert(b, "exec sleep 1000");
 	init_copy(&c, "vms/vm-2/disk-0.qcow2", "qcow2");
-	f = image_bed_copy(b, &c.spec);
+	f = image_bed_begin(b, IMAGE_COPY, &c.spec);
 	while (!image_bed_has(b, "vms/vm-2/disk-0.qcow2.new")) {
 		assert_true(clock_mono_ms(clock_system()) < until);
 		loop_turn(b->loop, 20);

@@ -22,69 +22,18 @@
 #define DISK  "vms/vm-1/disk-0.ext4"
 #define LAYER "templates/template-1/disk.ext4"
 
-enum work { CREATE, GROW, COPY };
-
-struct doing {
-	struct image_bed *bed;
-	const Drover__DiskSpec *spec;
-	enum work work;
-};
-
-static enum flow_rc
-work_start(struct flow *f, void *arg)
-{
-	const struct doing *d = arg;
-	struct image_bed *b = d->bed;
-	const struct disk_place at = { b->loop, b->workers, &b->conf, b->ds };
-	const struct disk_source from = { .ds = b->ds };
-
-	if (d->work == CREATE)
-		disk_create(&at, d->spec, flow_wake(f));
-	else if (d->work == GROW)
-		disk_grow(&at, d->spec, flow_wake(f));
-	else
-		disk_copy(&at, d->spec, &from, flow_wake(f));
-	return FLOW_WAIT;
-}
-
 static void
-on_ended(void *owner, struct flow *f, int rc, const struct err *e)
+must(struct image_bed *b, enum image_work work, const Drover__DiskSpec *spec)
 {
-	struct image_bed *b = ((struct doing *)owner)->bed;
-
-	b->ended = true;
-	b->rc = rc;
-	if (rc)
-		b->err = *e;
-}
-
-static int
-run(struct image_bed *b, enum work work, const Drover__DiskSpec *spec)
-{
-	static const struct flow_step steps[] = {
-		{ "work", work_start, NULL, NULL, IMAGE_BED_MS },
-		{ .name = NULL },
-	};
-	static const struct flow_hooks hooks = { .ended = on_ended };
-	struct doing d = { b, spec, work };
-
-	b->ended = false;
-	flow_start(flow_new(b->flows, "work", steps, &d, &hooks, &d));
-	return image_bed_until_ended(b);
-}
-
-static void
-must(struct image_bed *b, enum work work, const Drover__DiskSpec *spec)
-{
-	if (run(b, work, spec))
+	if (image_bed_do(b, work, spec))
 		fail_msg("%s: %s", spec->path, b->err.msg);
 }
 
 static void
-refused(struct image_bed *b, enum work work, const Drover__DiskSpec *spec, int code,
-    const char *says)
+refused(struct image_bed *b, enum image_work work, const Drover__DiskSpec *spec,
+    int code, const char *says)
 {
-	assert_int_equal(run(b, work, spec), code);
+	assert_int_equal(image_bed_do(b, work, spec), code);
 	if (!strstr(b->err.msg, says))
 		fail_msg("%s", b->err.msg);
 }
@@ -134,7 +83,7 @@ containers_disk_is_made_and_opened(void **state)
 	uint64_t used;
 
 	init_disk(&d, DISK, SIZE);
-	must(b, CREATE, &d);
+	must(b, IMAGE_CREATE, &d);
 	check_image(b, DISK);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_size, SIZE);
@@ -151,9 +100,9 @@ containers_disk_is_made_and_opened(void **state)
 		     "ITABLE_ZEROED",
 	    path);
 	/* Once more, as after a lost answer. */
-	must(b, CREATE, &d);
+	must(b, IMAGE_CREATE, &d);
 	d.size_bytes = 2 * SIZE;
-	refused(b, CREATE, &d, ERR_EXISTS, "67108864 bytes only");
+	refused(b, IMAGE_CREATE, &d, ERR_EXISTS, "67108864 bytes only");
 	assert_int_equal(disk_delete(b->ds, &d, &e), 0);
 	assert_false(image_bed_has(b, "vms/vm-1"));
 }
@@ -165,13 +114,13 @@ sizes_must_fit(void **state)
 	Drover__DiskSpec d;
 
 	init_disk(&d, DISK, 0);
-	refused(b, CREATE, &d, ERR_INVALID, "16777216 bytes at least");
+	refused(b, IMAGE_CREATE, &d, ERR_INVALID, "16777216 bytes at least");
 	d.size_bytes = 4 * MIB;
-	refused(b, CREATE, &d, ERR_INVALID, "16777216 bytes at least");
+	refused(b, IMAGE_CREATE, &d, ERR_INVALID, "16777216 bytes at least");
 	d.size_bytes = SIZE + 512;
-	refused(b, CREATE, &d, ERR_INVALID, "whole blocks");
+	refused(b, IMAGE_CREATE, &d, ERR_INVALID, "whole blocks");
 	d.size_bytes = 16 * MIB;
-	must(b, CREATE, &d);
+	must(b, IMAGE_CREATE, &d);
 	check_image(b, DISK);
 }
 
@@ -195,7 +144,7 @@ blanks_become_disks_of_their_own(void **state)
 	for (int i = 1; i <= 3; i++) {
 		snprintf(path, sizeof(path), "vms/vm-%d/disk-0.ext4", i);
 		init_disk(&d, path, 1024 * MIB);
-		must(b, CREATE, &d);
+		must(b, IMAGE_CREATE, &d);
 		check_image(b, path);
 		if (i == 2) {
 			image_bed_sh("chmod 0600 %s/.drover-layers/blank-1.ext4 && "
@@ -236,12 +185,12 @@ spares_become_disks_by_their_names(void **state)
 	ino_t spares[2], got;
 
 	init_disk(&d, "vms/vm-1/disk-0.ext4", 1024 * MIB);
-	must(b, CREATE, &d);
+	must(b, IMAGE_CREATE, &d);
 	ext4_spare_stock(b->ds, 1024 * MIB);
 	spares[0] = inode_of(b, first);
 	spares[1] = inode_of(b, second);
 	init_disk(&d, taken, 1024 * MIB);
-	must(b, CREATE, &d);
+	must(b, IMAGE_CREATE, &d);
 	check_image(b, taken);
 	got = inode_of(b, taken);
 	assert_true(got == spares[0] || got == spares[1]);
@@ -263,7 +212,7 @@ make_layer(struct image_bed *b, const char *path)
 	Drover__DiskSpec d;
 
 	init_disk(&d, path, 16 * MIB);
-	must(b, CREATE, &d);
+	must(b, IMAGE_CREATE, &d);
 	image_bed_sh("chmod 0440 %s/%s", b->path, path);
 }
 
@@ -281,11 +230,11 @@ layers_are_checked_and_opened_for_reading(void **state)
 	init_disk(&d, DISK, SIZE);
 	d.backing = below;
 	d.n_backing = 2;
-	refused(b, CREATE, &d, ERR_NOT_FOUND, LAYER);
+	refused(b, IMAGE_CREATE, &d, ERR_NOT_FOUND, LAYER);
 	assert_false(image_bed_has(b, DISK));
 	make_layer(b, LAYER);
 	make_layer(b, second.path);
-	must(b, CREATE, &d);
+	must(b, IMAGE_CREATE, &d);
 	if (disk_open(b->ds, &d, &open, &e))
 		fail_msg("open: %s", e.msg);
 	assert_int_equal(open.n_backing, 2);
@@ -307,10 +256,10 @@ mixed_formats_are_refused(void **state)
 	init_disk(&d, DISK, SIZE);
 	d.backing = &below;
 	d.n_backing = 1;
-	refused(b, CREATE, &d, ERR_INVALID, "stands on such images alone");
+	refused(b, IMAGE_CREATE, &d, ERR_INVALID, "stands on such images alone");
 	layer.format = borrow("ext4");
 	d.format = borrow("qcow2");
-	refused(b, CREATE, &d, ERR_INVALID, "stands on such images alone");
+	refused(b, IMAGE_CREATE, &d, ERR_INVALID, "stands on such images alone");
 }
 
 static void
@@ -378,20 +327,20 @@ disk_grows_and_keeps_its_files(void **state)
 	Drover__DiskSpec d;
 
 	init_disk(&d, DISK, SIZE);
-	must(b, CREATE, &d);
+	must(b, IMAGE_CREATE, &d);
 	put_file(b, DISK, "a");
 	d.size_bytes = 300 * MIB;
-	must(b, GROW, &d);
-	must(b, GROW, &d);
+	must(b, IMAGE_GROW, &d);
+	must(b, IMAGE_GROW, &d);
 	check_image(b, DISK);
 	assert_int_equal(fs_mib(b, DISK), 300);
 	has_file(b, DISK, "a");
 	d.size_bytes = SIZE;
-	refused(b, GROW, &d, ERR_INVALID, "cannot shrink");
+	refused(b, IMAGE_GROW, &d, ERR_INVALID, "cannot shrink");
 	/* As one that was cut short between the file and what is in it. */
 	image_bed_sh("truncate -s 400M %s/" DISK, b->path);
 	d.size_bytes = 400 * MIB;
-	must(b, GROW, &d);
+	must(b, IMAGE_GROW, &d);
 	assert_int_equal(fs_mib(b, DISK), 400);
 }
 
@@ -410,30 +359,30 @@ copy_stands_on_as_many_layers(void **state)
 	init_disk(&d, DISK, SIZE);
 	d.backing = &below;
 	d.n_backing = 1;
-	must(b, CREATE, &d);
+	must(b, IMAGE_CREATE, &d);
 	put_file(b, DISK, "a");
 	source.path = borrow(DISK);
 	source.format = borrow("ext4");
 	init_disk(&d, "vms/vm-2/disk-0.ext4", 0);
 	d.source = &source;
-	must(b, COPY, &d);
+	must(b, IMAGE_COPY, &d);
 	check_image(b, d.path);
 	has_file(b, d.path, "a");
 	assert_int_equal(disk_used(b->ds, &d, &used, &e), 0);
 	assert_in_range(used, 1, 5 * MIB);
 	init_disk(&d, "vms/vm-3/disk-0.ext4", 200 * MIB);
 	d.source = &source;
-	must(b, COPY, &d);
+	must(b, IMAGE_COPY, &d);
 	assert_int_equal(fs_mib(b, d.path), 200);
 	has_file(b, d.path, "a");
 	init_disk(&d, "vms/vm-4/disk-0.ext4", SIZE);
 	source.backing = &below;
 	source.n_backing = 1;
 	d.source = &source;
-	refused(b, COPY, &d, ERR_INVALID, "onto as many layers");
+	refused(b, IMAGE_COPY, &d, ERR_INVALID, "onto as many layers");
 	d.backing = &below;
 	d.n_backing = 1;
-	must(b, COPY, &d);
+	must(b, IMAGE_COPY, &d);
 }
 
 int

@@ -11,25 +11,19 @@
 
 #include <cmocka.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/storage/layer.h"
-#include "loop/worker.h"
 #include "tests/lib/borrow.h"
+#include "tests/lib/image_bed.h"
 #include "tests/lib/waiter.h"
 
-#define UUID     "6e9bd5ae-6b9b-4a35-9f0d-2f1a3f6f0a42"
 #define QEMU_IMG "/usr/bin/qemu-img"
 #define QEMU_IO  "/usr/bin/qemu-io"
 #define IMAGES   5
 
 struct world {
-	struct loop *loop;
-	struct flows *flows;
-	struct workers *workers;
-	struct datastore *ds;
-	char root[64], path[96];
+	struct image_bed *bed;
 	Drover__DiskLayer layers[IMAGES]; /* each stands on the one before */
 	char names[IMAGES][32];
 };
@@ -40,7 +34,7 @@ run(const struct world *w, const char *fmt, ...)
 	AUTO(str) struct str s = STR_INIT;
 	va_list ap;
 
-	str_addf(&s, "cd '%s/vms/vm-1' && ", w->path);
+	str_addf(&s, "cd '%s/vms/vm-1' && ", w->bed->path);
 	va_start(ap, fmt);
 	str_addv(&s, fmt, ap);
 	va_end(ap);
@@ -77,25 +71,11 @@ static int
 set_up(void **state)
 {
 	struct world *w = xcalloc(1, sizeof(*w));
-	Drover__DatastoreSpec s;
-	struct err e = ERR_INIT;
+	void *bed;
 
-	snprintf(w->root, sizeof(w->root), "/tmp/drover-layer-XXXXXX");
-	assert_non_null(mkdtemp(w->root));
-	snprintf(w->path, sizeof(w->path), "%s/ds", w->root);
-	drover__datastore_spec__init(&s);
-	s.uuid = borrow(UUID);
-	s.name = borrow("fast");
-	s.type = borrow("dir");
-	s.path = w->path;
-	s.create = true;
-	if (datastore_attach(&s, w->root, &w->ds, &e))
-		fail_msg("attach: %s", e.msg);
-	AUTO_FREE char *folder = xasprintf("mkdir -p '%s/vms/vm-1'", w->path);
-	assert_int_equal(system(folder), 0); /* NOLINT(cert-env33-c): our own path */
-	w->loop = loop_new(clock_system());
-	w->flows = flows_new(w->loop);
-	w->workers = workers_new(w->loop, 1, 8);
+	assert_int_equal(image_bed_setup(&bed), 0);
+	w->bed = bed;
+	image_bed_sh("mkdir -p '%s/vms/vm-1'", w->bed->path);
 	make_images(w);
 	*state = w;
 	return 0;
@@ -105,23 +85,18 @@ static int
 tear_down(void **state)
 {
 	struct world *w = *state;
-	AUTO_FREE char *command = xasprintf("rm -rf -- '%s'", w->root);
+	void *bed = w->bed;
 
-	flows_free(w->flows);
-	workers_free(w->workers);
-	loop_free(w->loop);
-	datastore_unref(w->ds);
-	assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c): our own path */
 	free(w);
-	return 0;
+	return image_bed_teardown(&bed);
 }
 
 static struct disk_place
 place(const struct world *w)
 {
-	static const struct disk_conf conf = { .uid = 64999, .gid = 64999 };
+	const struct image_bed *b = w->bed;
 
-	return (struct disk_place){ w->loop, w->workers, &conf, w->ds };
+	return (struct disk_place){ b->loop, b->workers, &b->conf, b->ds };
 }
 
 static int
@@ -131,8 +106,8 @@ merge(struct world *w, int upper, int lower, struct waiter *ret_w)
 
 	*ret_w = (struct waiter){ .rc = 1 };
 	layer_merge(&at, &w->layers[upper], &w->layers[lower],
-	    waiter_start(ret_w, w->loop, w->flows));
-	return waiter_end(ret_w, w->loop);
+	    waiter_start(ret_w, w->bed->loop, w->bed->flows));
+	return waiter_end(ret_w, w->bed->loop);
 }
 
 static int
@@ -142,8 +117,8 @@ relink(struct world *w, int image, int was, int below, struct waiter *ret_w)
 
 	*ret_w = (struct waiter){ .rc = 1 };
 	layer_relink(&at, &w->layers[image], &w->layers[was], &w->layers[below],
-	    waiter_start(ret_w, w->loop, w->flows));
-	return waiter_end(ret_w, w->loop);
+	    waiter_start(ret_w, w->bed->loop, w->bed->flows));
+	return waiter_end(ret_w, w->bed->loop);
 }
 
 /* What image number top and all below it show, up to what image number last wrote. */
@@ -172,14 +147,15 @@ middle_is_merged_and_linked_past(void **state)
 	assert_content(w, 4, 4);
 	assert_int_equal(relink(w, 3, 2, 1, &end), 0);
 	assert_int_equal(relink(w, 3, 2, 1, &end), 0);
-	assert_int_equal(layer_stands_on(w->ds, &w->layers[3], &w->layers[1], &e), 0);
 	assert_int_equal(
-	    layer_stands_on(w->ds, &w->layers[3], &w->layers[2], &e), ERR_CORRUPT);
-	assert_int_equal(layer_remove(w->ds, w->layers[2].path, &e), 0);
-	assert_int_equal(layer_remove(w->ds, w->layers[2].path, &e), 0);
+	    layer_stands_on(w->bed->ds, &w->layers[3], &w->layers[1], &e), 0);
+	assert_int_equal(
+	    layer_stands_on(w->bed->ds, &w->layers[3], &w->layers[2], &e), ERR_CORRUPT);
+	assert_int_equal(layer_remove(w->bed->ds, w->layers[2].path, &e), 0);
+	assert_int_equal(layer_remove(w->bed->ds, w->layers[2].path, &e), 0);
 	assert_content(w, 4, 4);
 	assert_content(w, 1, 2);
-	AUTO_FREE char *path = xasprintf("%s/%s", w->path, w->layers[1].path);
+	AUTO_FREE char *path = xasprintf("%s/%s", w->bed->path, w->layers[1].path);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_uid, geteuid());
 	assert_int_equal(st.st_mode & 07777, 0600);
@@ -223,20 +199,21 @@ memory_is_shared_and_kept(void **state)
 	struct err e = ERR_INIT;
 	char c = 0;
 
-	assert_int_equal(snapshot_memory_open(w->ds, 1, 7, &fd, &e), ERR_NOT_FOUND);
-	assert_int_equal(snapshot_memory_use(w->ds, 1, 7, &e), ERR_NOT_FOUND);
-	assert_int_equal(snapshot_memory_create(w->ds, 1, 7, &fd, &e), 0);
+	assert_int_equal(
+	    snapshot_memory_open(w->bed->ds, 1, 7, &fd, &e), ERR_NOT_FOUND);
+	assert_int_equal(snapshot_memory_use(w->bed->ds, 1, 7, &e), ERR_NOT_FOUND);
+	assert_int_equal(snapshot_memory_create(w->bed->ds, 1, 7, &fd, &e), 0);
 	assert_int_equal(write(fd, "m", 1), 1);
-	assert_int_equal(snapshot_memory_use(w->ds, 1, 7, &e), 0);
-	assert_int_equal(snapshot_memory_use(w->ds, 1, 7, &e), 0);
+	assert_int_equal(snapshot_memory_use(w->bed->ds, 1, 7, &e), 0);
+	assert_int_equal(snapshot_memory_use(w->bed->ds, 1, 7, &e), 0);
 	/* A later suspend writes a file of its own. */
-	assert_int_equal(memory_create(w->ds, 1, &again, &e), 0);
+	assert_int_equal(memory_create(w->bed->ds, 1, &again, &e), 0);
 	assert_int_equal(write(again, "x", 1), 1);
-	assert_int_equal(snapshot_memory_open(w->ds, 1, 7, &kept, &e), 0);
+	assert_int_equal(snapshot_memory_open(w->bed->ds, 1, 7, &kept, &e), 0);
 	assert_int_equal(pread(kept, &c, 1, 0), 1);
 	assert_int_equal(c, 'm');
-	assert_int_equal(snapshot_memory_delete(w->ds, 1, 7, &e), 0);
-	assert_int_equal(snapshot_memory_delete(w->ds, 1, 7, &e), 0);
+	assert_int_equal(snapshot_memory_delete(w->bed->ds, 1, 7, &e), 0);
+	assert_int_equal(snapshot_memory_delete(w->bed->ds, 1, 7, &e), 0);
 }
 
 static void
@@ -247,10 +224,10 @@ all_that_snapshots_left_goes(void **state)
 
 	run(w,
 	    "touch disk-0.s7.qcow2 disk-1.s12.qcow2.new snapshot-3.mem disk-0.qcow2");
-	assert_int_equal(layer_remove_all(w->ds, 1, &e), 0);
+	assert_int_equal(layer_remove_all(w->bed->ds, 1, &e), 0);
 	run(w, "test ! -e disk-0.s7.qcow2 -a ! -e snapshot-3.mem -a -e disk-0.qcow2 "
 	       "-a ! -e disk-1.s12.qcow2.new -a -e 0.qcow2");
-	assert_int_equal(layer_remove_all(w->ds, 2, &e), 0);
+	assert_int_equal(layer_remove_all(w->bed->ds, 2, &e), 0);
 }
 
 #define WORLD(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)

@@ -14,58 +14,25 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "host-agent/storage/tmpl.h"
 #include "tests/lib/borrow.h"
+#include "tests/lib/image_bed.h"
 
-#define UUID     "6e9bd5ae-6b9b-4a35-9f0d-2f1a3f6f0a42"
-#define WAIT_MS  20000
 #define QEMU_IMG "/usr/bin/qemu-img"
 
 struct world {
-	struct loop *loop;
-	struct workers *workers;
-	struct datastore *ds;
-	char root[64], path[96];
-	bool ended;
-	int rc;
-	struct err err;
+	struct image_bed *bed;
 	uint64_t virtual_bytes;
 	char sha256[65], tmpl_path[128];
 };
-
-static void
-sh(const char *fmt, ...)
-{
-	AUTO(str) struct str s = STR_INIT;
-	va_list ap;
-
-	va_start(ap, fmt);
-	str_addv(&s, fmt, ap);
-	va_end(ap);
-	assert_int_equal(system(str_cstr(&s)), 0); /* NOLINT(cert-env33-c): our own */
-}
 
 static int
 set_up(void **state)
 {
 	struct world *w = xcalloc(1, sizeof(*w));
-	Drover__DatastoreSpec s;
-	struct err e = ERR_INIT;
+	void *bed;
 
-	snprintf(w->root, sizeof(w->root), "/tmp/drover-tmpl-XXXXXX");
-	assert_non_null(mkdtemp(w->root));
-	snprintf(w->path, sizeof(w->path), "%s/ds", w->root);
-	drover__datastore_spec__init(&s);
-	s.uuid = borrow(UUID);
-	s.name = borrow("fast");
-	s.type = borrow("dir");
-	s.path = w->path;
-	s.create = true;
-	if (datastore_attach(&s, w->root, &w->ds, &e))
-		fail_msg("attach: %s", e.msg);
-	sh("mkdir %s/up", w->path);
-	w->loop = loop_new(clock_system());
-	w->workers = workers_new(w->loop, 1, 16);
+	assert_int_equal(image_bed_setup(&bed), 0);
+	w->bed = bed;
 	*state = w;
 	return 0;
 }
@@ -74,13 +41,10 @@ static int
 tear_down(void **state)
 {
 	struct world *w = *state;
+	void *bed = w->bed;
 
-	workers_free(w->workers);
-	loop_free(w->loop);
-	datastore_unref(w->ds);
-	sh("rm -rf -- '%s'", w->root);
 	free(w);
-	return 0;
+	return image_bed_teardown(&bed);
 }
 
 static void
@@ -88,9 +52,9 @@ on_done(void *arg, int rc, const struct err *e, const Drover__TemplateFacts *fac
 {
 	struct world *w = arg;
 
-	w->ended = true;
-	w->rc = rc;
-	w->err = *e;
+	w->bed->ended = true;
+	w->bed->rc = rc;
+	w->bed->err = *e;
 	assert_true((facts != NULL) == (rc == 0));
 	if (!facts)
 		return;
@@ -105,9 +69,9 @@ static struct tmpl_import *
 begin(
     struct world *w, uint64_t tmpl, const char *path, const char *format, enum source s)
 {
-	static const struct disk_conf conf = { .uid = 64999, .gid = 64999 };
+	struct image_bed *b = w->bed;
 	struct tmpl_place at = {
-		.loop = w->loop, .workers = w->workers, .conf = &conf, .ds = w->ds
+		.loop = b->loop, .workers = b->workers, .conf = &b->conf, .ds = b->ds
 	};
 	Drover__TemplateImport order;
 	struct tmpl_import *im = NULL;
@@ -117,8 +81,8 @@ begin(
 	order.path = borrow(path);
 	order.format = borrow(format);
 	order.keep_source = s == KEEP;
-	w->ended = false;
-	w->rc = tmpl_import_start(&at, &order, on_done, w, &im, &w->err);
+	w->bed->ended = false;
+	w->bed->rc = tmpl_import_start(&at, &order, on_done, w, &im, &w->bed->err);
 	return im;
 }
 
@@ -126,58 +90,45 @@ static int
 import(
     struct world *w, uint64_t tmpl, const char *path, const char *format, enum source s)
 {
-	uint64_t until = clock_mono_ms(clock_system()) + WAIT_MS;
-
-	if (!begin(w, tmpl, path, format, s))
-		return w->rc;
-	while (!w->ended) {
-		assert_true(clock_mono_ms(clock_system()) < until);
-		loop_turn(w->loop, 50);
-	}
-	return w->rc;
-}
-
-static bool
-exists(const struct world *w, const char *path)
-{
-	AUTO_FREE char *full = xasprintf("%s/%s", w->path, path);
-
-	return access(full, F_OK) == 0;
+	return begin(w, tmpl, path, format, s) ? image_bed_until_ended(w->bed)
+					       : w->bed->rc;
 }
 
 static void
 good_image_becomes_a_template(void **state)
 {
 	struct world *w = *state;
-	AUTO_FREE char *made = xasprintf("%s/templates/template-1/disk.qcow2", w->path);
+	AUTO_FREE char *made =
+	    xasprintf("%s/templates/template-1/disk.qcow2", w->bed->path);
 	char sha256[65];
 	struct stat st;
 
-	sh(QEMU_IMG " create -q -f qcow2 %s/up/a 1G", w->path);
+	image_bed_sh(QEMU_IMG " create -q -f qcow2 %s/up/a 1G", w->bed->path);
 	if (import(w, 1, "up/a", "qcow2", KEEP))
-		fail_msg("import: %s", w->err.msg);
+		fail_msg("import: %s", w->bed->err.msg);
 	assert_string_equal(w->tmpl_path, "templates/template-1/disk.qcow2");
 	assert_int_equal(w->virtual_bytes, 1ull << 30);
 	assert_int_equal(stat(made, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0440);
 	assert_int_equal(st.st_gid, geteuid() == 0 ? 64999 : getegid());
-	sh("sha256sum < %s | grep -q %s", made, w->sha256);
+	image_bed_sh("sha256sum < %s | grep -q %s", made, w->sha256);
 	snprintf(sha256, sizeof(sha256), "%s", w->sha256);
 	/* The order once more, as after a lost reply. */
 	assert_int_equal(import(w, 1, "up/a", "qcow2", KEEP), 0);
 	assert_string_equal(w->sha256, sha256);
-	assert_true(exists(w, "up/a"));
+	assert_true(image_bed_has(w->bed, "up/a"));
 	assert_int_equal(import(w, 2, "up/a", "qcow2", RENAME), 0);
-	assert_false(exists(w, "up/a"));
+	assert_false(image_bed_has(w->bed, "up/a"));
 	assert_int_equal(import(w, 2, "up/a", "qcow2", RENAME), 0);
 	assert_string_equal(w->sha256, sha256);
 	/* Another image does not take its place. */
-	sh(QEMU_IMG " create -q -f qcow2 %s/up/b 2G", w->path);
+	image_bed_sh(QEMU_IMG " create -q -f qcow2 %s/up/b 2G", w->bed->path);
 	assert_int_equal(import(w, 2, "up/b", "qcow2", RENAME), ERR_EXISTS);
-	assert_true(exists(w, "up/b") && exists(w, "templates/template-2/disk.qcow2"));
-	assert_int_equal(tmpl_delete(w->ds, 2, &w->err), 0);
-	assert_int_equal(tmpl_delete(w->ds, 2, &w->err), 0);
-	assert_false(exists(w, "templates/template-2"));
+	assert_true(image_bed_has(w->bed, "up/b") &&
+		    image_bed_has(w->bed, "templates/template-2/disk.qcow2"));
+	assert_int_equal(tmpl_delete(w->bed->ds, 2, &w->bed->err), 0);
+	assert_int_equal(tmpl_delete(w->bed->ds, 2, &w->bed->err), 0);
+	assert_false(image_bed_has(w->bed, "templates/template-2"));
 }
 
 static void
@@ -185,7 +136,8 @@ raw_only_when_asked_for(void **state)
 {
 	struct world *w = *state;
 
-	sh("truncate -s 1M %s/up/raw; truncate -s 1000 %s/up/odd", w->path, w->path);
+	image_bed_sh("truncate -s 1M %s/up/raw; truncate -s 1000 %s/up/odd",
+	    w->bed->path, w->bed->path);
 	assert_int_equal(import(w, 1, "up/raw", "qcow2", KEEP), ERR_INVALID);
 	assert_int_equal(import(w, 1, "up/odd", "raw", KEEP), ERR_INVALID);
 	assert_int_equal(import(w, 1, "up/raw", "raw", KEEP), 0);
@@ -197,9 +149,9 @@ static void
 refused(struct world *w, const char *path, int code, const char *says)
 {
 	assert_int_equal(import(w, 7, path, "qcow2", RENAME), code);
-	if (!strstr(w->err.msg, says))
-		fail_msg("%s: %s", path, w->err.msg);
-	assert_false(exists(w, "templates/template-7"));
+	if (!strstr(w->bed->err.msg, says))
+		fail_msg("%s: %s", path, w->bed->err.msg);
+	assert_false(image_bed_has(w->bed, "templates/template-7"));
 }
 
 static void
@@ -207,14 +159,15 @@ bad_images_are_refused_and_stay(void **state)
 {
 	struct world *w = *state;
 
-	sh(QEMU_IMG " create -q -f qcow2 %s/up/ok 1G", w->path);
-	sh("head -c 100000 %s/up/ok >%s/up/cut", w->path, w->path);
-	sh("echo 'I am a text' >%s/up/text", w->path);
-	sh(QEMU_IMG " create -q -u -f qcow2 -b /etc/passwd -F raw %s/up/backed 1M",
-	    w->path);
-	sh(QEMU_IMG " create -q -f qcow2 %s/up/big 63T", w->path);
-	sh(QEMU_IMG " create -q -f qcow2 -o data_file=%s/data %s/up/data 1M", w->root,
-	    w->path);
+	image_bed_sh(QEMU_IMG " create -q -f qcow2 %s/up/ok 1G", w->bed->path);
+	image_bed_sh("head -c 100000 %s/up/ok >%s/up/cut", w->bed->path, w->bed->path);
+	image_bed_sh("echo 'I am a text' >%s/up/text", w->bed->path);
+	image_bed_sh(QEMU_IMG
+	    " create -q -u -f qcow2 -b /etc/passwd -F raw %s/up/backed 1M",
+	    w->bed->path);
+	image_bed_sh(QEMU_IMG " create -q -f qcow2 %s/up/big 63T", w->bed->path);
+	image_bed_sh(QEMU_IMG " create -q -f qcow2 -o data_file=%s/data %s/up/data 1M",
+	    w->bed->root, w->bed->path);
 	refused(w, "up/text", ERR_INVALID, "no qcow2 image");
 	refused(w, "up/cut", ERR_INVALID, "truncated");
 	refused(w, "up/backed", ERR_INVALID, "/etc/passwd");
@@ -223,7 +176,8 @@ bad_images_are_refused_and_stay(void **state)
 	refused(w, "up/none", ERR_NOT_FOUND, "up/none");
 	refused(w, "../ds/up/ok", ERR_INVALID, "not allowed");
 	/* Nothing was taken away from its owner. */
-	assert_true(exists(w, "up/text") && exists(w, "up/big"));
+	assert_true(
+	    image_bed_has(w->bed, "up/text") && image_bed_has(w->bed, "up/big"));
 }
 
 static void
@@ -231,34 +185,35 @@ damaged_tables_are_found(void **state)
 {
 	struct world *w = *state;
 
-	sh(QEMU_IMG " create -q -f qcow2 %s/up/hurt 64M", w->path);
+	image_bed_sh(QEMU_IMG " create -q -f qcow2 %s/up/hurt 64M", w->bed->path);
 	/* A table entry that points to nowhere. */
-	sh("printf '\\200\\000\\000\\000\\177\\377\\000\\000' | dd of=%s/up/hurt bs=1 "
-	   "seek=196608 conv=notrunc status=none",
-	    w->path);
+	image_bed_sh(
+	    "printf '\\200\\000\\000\\000\\177\\377\\000\\000' | dd of=%s/up/hurt bs=1 "
+	    "seek=196608 conv=notrunc status=none",
+	    w->bed->path);
 	refused(w, "up/hurt", ERR_INVALID, "damaged");
-	assert_true(exists(w, "up/hurt"));
+	assert_true(image_bed_has(w->bed, "up/hurt"));
 }
 
 static void
 cancelled_import_leaves_nothing(void **state)
 {
 	struct world *w = *state;
-	uint64_t until = clock_mono_ms(clock_system()) + WAIT_MS;
+	uint64_t until = clock_mono_ms(clock_system()) + IMAGE_BED_MS;
 	struct tmpl_import *im;
 
-	sh(QEMU_IMG " create -q -f qcow2 %s/up/a 1G", w->path);
+	image_bed_sh(QEMU_IMG " create -q -f qcow2 %s/up/a 1G", w->bed->path);
 	im = begin(w, 3, "up/a", "qcow2", RENAME);
 	assert_non_null(im);
 	tmpl_import_cancel(im);
 	/* The worker may have it still; it is done before the workers are. */
-	workers_free(w->workers);
-	while (loop_turn(w->loop, 20))
+	workers_free(w->bed->workers);
+	while (loop_turn(w->bed->loop, 20))
 		assert_true(clock_mono_ms(clock_system()) < until);
-	w->workers = workers_new(w->loop, 1, 16);
-	assert_false(exists(w, "templates/template-3"));
-	assert_true(exists(w, "up/a"));
-	assert_false(w->ended);
+	w->bed->workers = workers_new(w->bed->loop, 1, 16);
+	assert_false(image_bed_has(w->bed, "templates/template-3"));
+	assert_true(image_bed_has(w->bed, "up/a"));
+	assert_false(w->bed->ended);
 }
 
 #define WORLD(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
