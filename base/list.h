@@ -80,6 +80,19 @@ list_remove(struct list_node *n)
 	n->prev = n->next = NULL;
 }
 
+/* All of from, in its order, to the end of to. */
+static inline void
+list_move(struct list *to, struct list *from)
+{
+	if (list_empty(from))
+		return;
+	from->head.next->prev = to->head.prev;
+	to->head.prev->next = from->head.next;
+	from->head.prev->next = &to->head;
+	to->head.prev = from->head.prev;
+	list_init(from);
+}
+
 static inline bool
 list_linked(const struct list_node *n)
 {

@@ -212,6 +212,7 @@ start(struct alarms *a)
 		"conditions" };
 
 	a->tick = timer_new(a->loop, on_tick, a);
+	a->look = timer_new(a->loop, alarm_watch_look, a);
 	a->walk = timer_new(a->loop, on_walk, a);
 	a->write = timer_new(a->loop, alarm_write_now, a);
 	a->place_fields = field_bit(KIND_VM, "host") | field_bit(KIND_VM, "pool") |
@@ -249,8 +250,10 @@ alarms_new(const struct alarm_opts *o)
 	a->rules = map_new_u64();
 	a->objects = map_new_u64();
 	a->raised = map_new_str();
+	a->raised_by_id = map_new_u64();
 	list_init(&a->changed);
 	list_init(&a->live);
+	list_init(&a->due);
 	list_init(&a->previews);
 	a->sender = alarm_sender_new(a, o);
 	start(a);
@@ -276,14 +279,13 @@ alarms_free(struct alarms *a)
 	alarm_sender_free(a->sender);
 	alarm_write_drop(a);
 	timer_free(a->tick);
+	timer_free(a->look);
 	timer_free(a->walk);
 	timer_free(a->write);
 	MAP_EACH(a->objects, it)
 		alarm_object_drop(a, it.value);
 	alarm_book_close(a);
-	MAP_EACH(a->raised, it)
-		free(it.value);
-	map_free(a->raised);
+	alarm_raised_drop(a);
 	map_free(a->objects);
 	map_free(a->rules);
 	a->magic = 0;

@@ -31,7 +31,7 @@ struct alarm_rule {
 struct alarm_watch {
 	struct list_node node;    /* in its object's watches */
 	struct list_node changed; /* in alarms->changed, if queued */
-	struct list_node live;    /* in alarms->live, if looked after */
+	struct list_node live;    /* in alarms->live or ->due, if looked after */
 	const struct alarm_rule *rule;
 	struct alarm_object *of;
 	obj_id alarm;            /* that it has raised, or none */
@@ -56,9 +56,11 @@ struct alarms {
 	struct loop *loop;
 	struct map *rules;   /* by id: struct alarm_rule */
 	struct map *objects; /* by id: struct alarm_object */
-	struct map *raised;  /* "alarmdef-1/vm-2" → id of the alarm, on the heap */
-	uint64_t round;      /* grows when objects may have come under others */
-	obj_id at;           /* the walk over all objects has come so far */
+	struct map
+	    *raised; /* "alarmdef-1/vm-2" → struct alarm_raised, of alarm_write.c */
+	struct map *raised_by_id; /* the same by the alarm's id */
+	uint64_t round;           /* grows when objects may have come under others */
+	obj_id at;                /* the walk over all objects has come so far */
 	bool walking;
 	uint64_t kinds_fields[KIND_COUNT_]; /* of all rules */
 	uint64_t place_fields; /* of a guest: whose changes may bring it under others */
@@ -66,10 +68,13 @@ struct alarms {
 	uint64_t feed_rev;
 	struct list changed;       /* watches whose status is to be stored */
 	struct list live;          /* watches that time alone may change */
+	struct list due;           /* those of them that this second is not over for */
 	struct alarm_batch *batch; /* on its way into the database, or NULL */
 	unsigned ticks;
-	bool untidy; /* alarms may have lost what they are about */
-	struct timer *tick, *walk, *write;
+	bool untidy;      /* alarms may have lost what they are about */
+	bool tidying;     /* they are being looked at */
+	obj_id tidied_to; /* and were so far */
+	struct timer *tick, *look, *walk, *write;
 	struct alarm_sender *sender;
 	struct list previews;
 };
@@ -98,8 +103,11 @@ void alarm_watch_states(struct alarms *a, struct alarm_object *o);
 void alarm_watch_sample(void *alarms, obj_id id, uint64_t slot);
 /* As event_fn. */
 void alarm_watch_event(const json *event, void *alarms);
-/* Time has passed. */
+/* A second has passed: looks at some of those that are looked after, and at the others
+ * in later turns. */
 void alarm_watch_tick(struct alarms *a);
+/* As loop_fn: at some more of them. */
+void alarm_watch_look(void *alarms);
 /* Somebody has set the alarm back. */
 void alarm_watch_reset(struct alarms *a, const struct alarm *al);
 /* Store its status if it is another one. */
@@ -122,6 +130,7 @@ obj_id alarm_raised(const struct alarms *a, obj_id definition, obj_id entity);
 /* Keep raised as the inventory has it. */
 void alarm_raised_note(struct alarms *a, const struct alarm *al);
 void alarm_raised_forget(struct alarms *a, obj_id alarm);
+void alarm_raised_drop(struct alarms *a);
 /* Nobody is to be told of what it does now. */
 bool alarm_is_silent(const struct alarms *a, const struct alarm *al);
 

@@ -12,6 +12,7 @@
 #include "server/stats/stats.h"
 
 #define MS_PER_S 1000u
+#define LOOKS    5000u /* at watches, in one turn */
 
 static uint64_t
 wall_ms(const struct alarms *a)
@@ -304,24 +305,46 @@ alarm_watch_event(const json *event, void *alarms)
 	}
 }
 
-void
-alarm_watch_tick(struct alarms *a)
+static void
+look_at(struct alarms *a, struct alarm_watch *w)
 {
 	uint32_t step_s = a->stats ? stats_step_s(a->stats) : 1;
 	uint64_t slot = wall_ms(a) / MS_PER_S / step_s;
+	const struct alarm_conds *c = &w->rule->conds;
 
-	LIST_EACH_SAFE(struct alarm_watch, w, &a->live, live) {
-		const struct alarm_conds *c = &w->rule->conds;
+	for (size_t i = 0; i < c->n; i++)
+		alarm_eval_gap(&c->v[i], &w->s[i], slot, step_s);
+	if (w->rule->fields)
+		look_at_states(a, w);
+	else
+		alarm_watch_judge(a, w);
+	if (!waits(w) && w->shown <= ALARM_GREEN && !list_linked(&w->changed))
+		list_remove(&w->live);
+}
 
-		for (size_t i = 0; i < c->n; i++)
-			alarm_eval_gap(&c->v[i], &w->s[i], slot, step_s);
-		if (w->rule->fields)
-			look_at_states(a, w);
-		else
-			alarm_watch_judge(a, w);
-		if (!waits(w) && w->shown <= ALARM_GREEN && !list_linked(&w->changed))
-			list_remove(&w->live);
+void
+alarm_watch_look(void *alarms)
+{
+	struct alarms *a = CAST_OBJ(alarms, alarms, ALARMS_MAGIC);
+
+	for (unsigned n = 0; n < LOOKS && !list_empty(&a->due); n++) {
+		struct alarm_watch *w = LIST_FIRST(struct alarm_watch, &a->due, live);
+
+		list_remove(&w->live);
+		list_add_tail(&a->live, &w->live);
+		look_at(a, w);
 	}
+	if (!list_empty(&a->due))
+		timer_after(a->look, 0);
+}
+
+void
+alarm_watch_tick(struct alarms *a)
+{
+	/* Those of the second before come first. */
+	if (list_empty(&a->due))
+		list_move(&a->due, &a->live);
+	alarm_watch_look(a);
 }
 
 void

@@ -14,6 +14,7 @@
 #include "server/event/event.h"
 
 #define BATCH_MAX 100u
+#define TIDY_MAX  2000u /* alarms that are looked at in one turn */
 #define SOON_MS   1u
 
 /* A watch whose status is on its way into the database. */
@@ -48,36 +49,57 @@ alarm_key(obj_id definition, obj_id entity, char buf[ALARM_KEY_TEXT])
 	return buf;
 }
 
+/* An alarm there is, under both its names. */
+struct alarm_raised {
+	obj_id alarm;
+	char key[ALARM_KEY_TEXT];
+};
+
 obj_id
 alarm_raised(const struct alarms *a, obj_id definition, obj_id entity)
 {
 	char key[ALARM_KEY_TEXT];
-	const obj_id *id = map_get_str(a->raised, alarm_key(definition, entity, key));
+	const struct alarm_raised *r =
+	    map_get_str(a->raised, alarm_key(definition, entity, key));
 
-	return id ? *id : OBJ_ID_NONE;
+	return r ? r->alarm : OBJ_ID_NONE;
 }
 
 void
 alarm_raised_note(struct alarms *a, const struct alarm *al)
 {
-	char key[ALARM_KEY_TEXT];
+	struct alarm_raised *r = map_get(a->raised_by_id, al->o.id.v);
 
-	free(map_put_str(a->raised, alarm_key(al->definition, al->entity, key),
-	    xmemdup(&al->o.id, sizeof(al->o.id))));
+	/* What it is about stays as it is. */
+	if (r)
+		return;
+	r = xcalloc(1, sizeof(*r));
+	r->alarm = al->o.id;
+	alarm_key(al->definition, al->entity, r->key);
+	map_put(a->raised_by_id, r->alarm.v, r);
+	map_put_str(a->raised, r->key, r);
 }
 
 void
 alarm_raised_forget(struct alarms *a, obj_id alarm)
 {
-	MAP_EACH(a->raised, it) {
-		obj_id *id = it.value;
+	struct alarm_raised *r = map_del(a->raised_by_id, alarm.v);
 
-		if (!obj_id_is(*id, alarm))
-			continue;
-		map_del_str(a->raised, it.skey);
-		free(id);
+	if (!r)
 		return;
-	}
+	/* Another one may have its name by now. */
+	if (map_get_str(a->raised, r->key) == r)
+		map_del_str(a->raised, r->key);
+	free(r);
+}
+
+void
+alarm_raised_drop(struct alarms *a)
+{
+	MAP_EACH(a->raised_by_id, it)
+		free(it.value);
+	map_free(a->raised_by_id);
+	map_free(a->raised);
 }
 
 bool
@@ -245,30 +267,51 @@ is_watched(const struct alarms *a, const struct alarm *al)
 			 alarm_book_covers(a->inv, r->entity, r->kind, al->entity);
 }
 
+/* False: the batch has room for no more. */
+static bool
+take_one_gone(
+    struct alarms *a, struct txn *t, struct alarm_batch *b, const struct alarm *al)
+{
+	const struct alarm *now = (const struct alarm *)txn_view(t, al->o.id);
+	bool watched = is_watched(a, al);
+
+	if (!now || (watched && !is_over(a, now)))
+		return true;
+	if (b->n_gone == BATCH_MAX)
+		return false;
+	b->n_gone++;
+	if (!watched && al->status >= ALARM_YELLOW)
+		txn_event(t, EV_ALARM_CLEARED, al->entity, OBJ_ID_NONE, NULL,
+		    "Alarm \"%s\" on %s is no longer watched", al->o.name,
+		    al->entity_name);
+	txn_del(t, al->o.id);
+	return true;
+}
+
 static void
 take_gone(struct alarms *a, struct txn *t, struct alarm_batch *b)
 {
-	if (!a->untidy)
-		return;
-	a->untidy = false;
-	INV_EACH(a->inv, KIND_ALARM, o)
-	{
-		const struct alarm *al = inv_alarm(a->inv, o->id);
-		const struct alarm *now = (const struct alarm *)txn_view(t, o->id);
-		bool watched = is_watched(a, al);
-
-		if (!now || (watched && !is_over(a, now)))
-			continue;
-		if (b->n_gone++ == BATCH_MAX) {
-			a->untidy = true;
-			return;
-		}
-		if (!watched && al->status >= ALARM_YELLOW)
-			txn_event(t, EV_ALARM_CLEARED, al->entity, OBJ_ID_NONE, NULL,
-			    "Alarm \"%s\" on %s is no longer watched", al->o.name,
-			    al->entity_name);
-		txn_del(t, o->id);
+	if (a->untidy && !a->tidying) {
+		a->untidy = false;
+		a->tidying = true;
+		a->tidied_to = OBJ_ID_NONE;
 	}
+	for (unsigned n = 0; a->tidying && n < TIDY_MAX; n++) {
+		const struct obj *o = inv_next(a->inv, KIND_ALARM, a->tidied_to);
+
+		a->tidying = o != NULL;
+		if (!o || !take_one_gone(a, t, b, inv_alarm(a->inv, o->id)))
+			return;
+		a->tidied_to = o->id;
+	}
+}
+
+/* Is there anything that may have to be stored? */
+static bool
+has_news(const struct alarms *a)
+{
+	return !list_empty(&a->changed) || !list_empty(alarm_send_ends(a->sender)) ||
+	       a->untidy || a->tidying;
 }
 
 /* ---- and out again ---- */
@@ -323,8 +366,7 @@ on_written(void *arg, int rc, const struct err *e)
 	}
 	for (size_t i = 0; i < b->n; i++)
 		settle(a, &b->v[i]);
-	if (!list_empty(&a->changed) || !list_empty(alarm_send_ends(a->sender)) ||
-	    a->untidy)
+	if (has_news(a))
 		alarm_write_soon(a);
 }
 
@@ -336,10 +378,7 @@ alarm_write_now(void *alarms)
 	struct txn *t;
 
 	/* Asked again every second. */
-	if (a->batch || !db_is_up(inv_db(a->inv)))
-		return;
-	if (list_empty(&a->changed) && list_empty(alarm_send_ends(a->sender)) &&
-	    !a->untidy)
+	if (a->batch || !db_is_up(inv_db(a->inv)) || !has_news(a))
 		return;
 	t = txn_new(a->inv);
 	b = xcalloc(1, sizeof(*b));
@@ -351,6 +390,8 @@ alarm_write_now(void *alarms)
 	if (!b->n && !b->n_ends && !b->n_gone) {
 		txn_free(t);
 		free(b);
+		if (has_news(a))
+			alarm_write_soon(a);
 		return;
 	}
 	a->batch = b;

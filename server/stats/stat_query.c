@@ -4,13 +4,14 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "loop/post.h"
 #include "server/stats/stat_rows.h"
 #include "server/stats/stats_int.h"
 
-#define MS_PER_S 1000u
+#define MS_PER_S    1000u
+#define CELLS_SLICE 400000u /* made into values in one turn */
 
 struct query {
+	struct list_node node; /* in stats->queries */
 	struct stats *s;
 	stat_query_fn done;
 	void *arg;
@@ -20,11 +21,20 @@ struct query {
 	struct stat_rows *parts;
 	size_t n_parts, n_series;
 	float *cells; /* of all parts */
+	struct timer *slice;
+	/* The answer, as far as it has come. */
+	struct stat_series *series;
+	float *room;
+	size_t part, counter, at; /* what is next, and which series it is */
 };
 
 static void
 query_free(struct query *q)
 {
+	list_remove(&q->node);
+	timer_free(q->slice);
+	free(q->series);
+	free(q->room);
 	for (size_t i = 0; i < q->n_parts; i++)
 		stat_rows_fini(&q->parts[i]);
 	free(q->parts);
@@ -85,27 +95,66 @@ add_series(const struct query *q, const struct stat_rows *p, size_t k,
 static void
 answer(struct query *q)
 {
-	size_t n = stat_plan_values(&q->plan), at = 0;
-	AUTO_FREE struct stat_series *series =
-	    xcalloc(q->n_series + 1, sizeof(*series));
-	AUTO_FREE float *room = xcalloc(q->n_series * 3 * n + 1, sizeof(*room));
 	uint32_t interval_s = q->plan.row_s * q->plan.rows_each;
 	const struct stat_answer a = {
 		.first_s = q->plan.first_s + interval_s - q->plan.row_s,
 		.interval_s = interval_s,
-		.n_values = n,
-		.series = series,
+		.n_values = stat_plan_values(&q->plan),
+		.series = q->series,
 		.n_series = q->n_series,
 	};
 
-	for (size_t i = 0; i < q->n_parts; i++) {
-		struct stat_rows *p = &q->parts[i];
-
-		stat_rows_overlay(p, q->s, &q->plan);
-		for (size_t k = 0; k < p->n_counters; k++, at++)
-			add_series(q, p, k, &series[at], room + at * 3 * n);
-	}
 	q->done(q->arg, 0, NULL, &a);
+	query_free(q);
+}
+
+/* One series more; false: there is none. */
+static bool
+step(struct query *q)
+{
+	size_t n = stat_plan_values(&q->plan);
+	struct stat_rows *p;
+
+	while (q->part < q->n_parts && q->counter == q->parts[q->part].n_counters) {
+		q->part++;
+		q->counter = 0;
+	}
+	if (q->part == q->n_parts)
+		return false;
+	p = &q->parts[q->part];
+	stat_rows_overlay(p, q->s, &q->plan, q->counter);
+	add_series(q, p, q->counter, &q->series[q->at], q->room + q->at * 3 * n);
+	q->counter++;
+	q->at++;
+	return true;
+}
+
+static void
+on_slice(void *arg)
+{
+	struct query *q = arg;
+
+	if (!q->series) {
+		q->series = xcalloc(q->n_series + 1, sizeof(*q->series));
+		q->room = xcalloc(
+		    q->n_series * 3 * stat_plan_values(&q->plan) + 1, sizeof(*q->room));
+	}
+	for (size_t cells = 0; cells < CELLS_SLICE; cells += q->n_rows) {
+		if (step(q))
+			continue;
+		answer(q);
+		return;
+	}
+	timer_after(q->slice, 0);
+}
+
+static void
+stop(struct query *q)
+{
+	struct err e = ERR_INIT;
+
+	err_set(&e, ERR_UNAVAILABLE, "the server is about to stop");
+	q->done(q->arg, e.code, &e, NULL);
 	query_free(q);
 }
 
@@ -113,21 +162,18 @@ static void
 on_read(void *arg, int rc)
 {
 	struct query *q = arg;
-	struct err e = ERR_INIT;
 
-	if (!rc) {
-		answer(q);
-		return;
-	}
-	err_set(&e, ERR_UNAVAILABLE, "the server is about to stop");
-	q->done(q->arg, e.code, &e, NULL);
-	query_free(q);
+	if (rc)
+		stop(q);
+	else
+		on_slice(q);
 }
 
-static void
-on_at_hand(void *arg)
+void
+stat_query_close(struct stats *s)
 {
-	answer(arg);
+	LIST_EACH_SAFE(struct query, q, &s->queries, node)
+		stop(q);
 }
 
 /* of NULL: the object itself. */
@@ -195,6 +241,8 @@ query_new(struct stats *s, const struct stat_ask *ask, const struct stat_plan *p
 	q->plan = *plan;
 	q->n_rows = stat_plan_rows(plan);
 	q->daemon = xstrdup(s->daemon);
+	q->slice = timer_new(s->loop, on_slice, q);
+	list_add_tail(&s->queries, &q->node);
 	for (size_t i = 0; i < ask->n_ids; i++)
 		add_object(q, ask, ask->ids[i]);
 	return q;
@@ -234,7 +282,7 @@ stats_query(struct stats *s, const struct stat_ask *ask, stat_query_fn done, voi
 	q->done = done;
 	q->arg = arg;
 	if (is_in_memory(q)) {
-		post_call(s->loop, on_at_hand, q);
+		timer_after(q->slice, 0);
 		return 0;
 	}
 	rc = worker_run(s->workers, run, on_read, q, e);

@@ -137,11 +137,12 @@ ring_of(const struct stat_rows *r, const struct stats *s)
 }
 
 void
-stat_rows_overlay(struct stat_rows *r, const struct stats *s, const struct stat_plan *p)
+stat_rows_overlay(
+    struct stat_rows *r, const struct stats *s, const struct stat_plan *p, size_t k)
 {
 	const struct stat_ring *ring = ring_of(r, s);
 
-	for (size_t k = 0; ring && k < r->n_counters; k++)
+	if (ring)
 		overlay_counter(r, ring, s->step_s, p, k);
 }
 

@@ -33,8 +33,8 @@ void stat_rows_fini(struct stat_rows *r);
 bool stat_rows_have_peaks(const struct stats *s, const struct stat_plan *p);
 /* From its file; blocks: for workers. */
 void stat_rows_read(struct stat_rows *r, const struct stat_plan *p);
-/* What memory knows besides. */
+/* What memory knows besides, of the k-th of its counters. */
 void stat_rows_overlay(
-    struct stat_rows *r, const struct stats *s, const struct stat_plan *p);
+    struct stat_rows *r, const struct stats *s, const struct stat_plan *p, size_t k);
 /* Its file has nothing to add. */
 bool stat_rows_in_memory(const struct stats *s, obj_id id, const struct stat_plan *p);

@@ -136,7 +136,8 @@ on_read(void *arg, int rc)
 		return;
 	}
 	for (size_t i = 0; i < c->n_files; i++) {
-		stat_rows_overlay(&c->files[i], c->s, &c->plan);
+		for (size_t k = 0; k < c->files[i].n_counters; k++)
+			stat_rows_overlay(&c->files[i], c->s, &c->plan, k);
 		c->fns.each(c->arg, c->at[i], &c->files[i]);
 		stat_rows_fini(&c->files[i]);
 	}

@@ -4,6 +4,9 @@
  * Summed up half a step after samples are due: by then they are there.  What comes
  * later, because a host or the server was away, is summed up again, a slot at a time;
  * files get only what no host may add to any more, for they take no row twice.
+ *
+ * One slot at a time is walked through, some thousand objects a turn of the loop; its
+ * sums are put where others see them when the walk has ended.
  */
 #include <math.h>
 
@@ -17,15 +20,24 @@
 #define N_SUMMED  2u
 #define AGAIN_MS  1000u /* for more that is late, before it is summed up */
 #define NEXT_MS   200u  /* between slots of it: others have their turns */
+#define A_TURN    4000u /* objects that are looked at */
 
 static const uint32_t summed[N_SUMMED] = { METRIC_CPU_USAGEMHZ, METRIC_MEM_CONSUMED };
+
+/* What is walked through, in this order: who is summed up, then for whom. */
+static const enum obj_kind walked[] = { KIND_VM, KIND_HOST, KIND_POOL, KIND_CLUSTER };
 
 struct stat_sums {
 	struct timer *again;
 	uint64_t first;  /* when we began: who was silent since may still tell of it */
-	uint64_t newest; /* that was summed up */
+	uint64_t newest; /* that was due */
 	bool *stale;     /* by slot, of the ring's: its sums are old */
 	uint32_t n_stale;
+	/* The walk under way. */
+	struct map *sums; /* by pool and cluster; NULL: there is none */
+	uint64_t slot;
+	size_t kind; /* where it stands in walked */
+	obj_id after;
 };
 
 /* Of one pool or cluster. */
@@ -68,35 +80,28 @@ add_sample(struct stats *s, struct sum *to, obj_id from, uint64_t slot)
 }
 
 static void
-add_guests(struct stats *s, struct map *sums, uint64_t slot)
+add_guest(struct stats *s, const struct vm *vm)
 {
-	INV_EACH(s->inv, KIND_VM, o)
-	{
-		const struct vm *vm = inv_vm(s->inv, o->id);
-		const struct pool *p = inv_pool(s->inv, vm->pool);
+	const struct pool *p = inv_pool(s->inv, vm->pool);
 
-		if (vm->power_state != POWER_ON)
-			continue;
-		for (unsigned deep = 0; p && deep < DEPTH_MAX; deep++) {
-			(void)add_sample(s, sum_of(sums, p->o.id), o->id, slot);
-			p = inv_pool(s->inv, p->o.parent);
-		}
+	if (vm->power_state != POWER_ON)
+		return;
+	for (unsigned deep = 0; p && deep < DEPTH_MAX; deep++) {
+		(void)add_sample(
+		    s, sum_of(s->sums->sums, p->o.id), vm->o.id, s->sums->slot);
+		p = inv_pool(s->inv, p->o.parent);
 	}
 }
 
 static void
-add_hosts(struct stats *s, struct map *sums, uint64_t slot)
+add_host(struct stats *s, const struct host *h)
 {
-	INV_EACH(s->inv, KIND_HOST, o)
-	{
-		const struct host *h = inv_host(s->inv, o->id);
-		struct sum *to = sum_of(sums, o->parent);
+	struct sum *to = sum_of(s->sums->sums, h->o.parent);
 
-		if (!add_sample(s, to, o->id, slot))
-			continue;
-		to->mhz += (float)h->cpu_total_mhz;
-		to->kb += (float)h->memory_total_mb * KB_PER_MB;
-	}
+	if (!add_sample(s, to, h->o.id, s->sums->slot))
+		return;
+	to->mhz += (float)h->cpu_total_mhz;
+	to->kb += (float)h->memory_total_mb * KB_PER_MB;
 }
 
 static void
@@ -116,23 +121,32 @@ put_sum(struct stats *s, obj_id id, const struct sum *v, uint64_t slot)
 }
 
 static void
-put_kind(struct stats *s, enum obj_kind kind, struct map *sums, uint64_t slot)
+walk_past(struct stats *s, const struct obj *o)
 {
-	INV_EACH(s->inv, kind, o)
-	{
-		put_sum(s, o->id, sum_of(sums, o->id), slot);
+	struct stat_sums *m = s->sums;
+
+	switch (obj_id_kind(o->id)) {
+	case KIND_VM:
+		add_guest(s, inv_vm(s->inv, o->id));
+		return;
+	case KIND_HOST:
+		add_host(s, inv_host(s->inv, o->id));
+		return;
+	default:
+		put_sum(s, o->id, sum_of(m->sums, o->id), m->slot);
+		/* What is older than their newest sample is no news. */
+		if (m->slot == m->newest)
+			stats_tell(s, o->id, m->slot);
 	}
 }
 
 static void
-sum_up(struct stats *s, uint64_t slot)
+end_walk(struct stat_sums *m)
 {
-	struct map *sums = map_new_u64();
+	struct map *sums = MOVE(m->sums);
 
-	add_guests(s, sums, slot);
-	add_hosts(s, sums, slot);
-	put_kind(s, KIND_POOL, sums, slot);
-	put_kind(s, KIND_CLUSTER, sums, slot);
+	if (!sums)
+		return;
 	MAP_EACH(sums, it)
 		free(it.value);
 	map_free(sums);
@@ -148,15 +162,18 @@ set_stale(struct stats *s, uint64_t slot, bool is)
 	*at = is;
 }
 
-void
-stat_sum_up(struct stats *s, uint64_t slot)
+static void
+begin_walk(struct stats *s, uint64_t slot)
 {
-	sum_up(s, slot);
-	s->sums->newest = slot;
-	set_stale(s, slot, false);
-}
+	struct stat_sums *m = s->sums;
 
-/* ---- what comes late ---- */
+	/* A sample that comes while it goes on marks it again. */
+	set_stale(s, slot, false);
+	m->sums = map_new_u64();
+	m->slot = slot;
+	m->kind = 0;
+	m->after = OBJ_ID_NONE;
+}
 
 /* n_stale is not 0. */
 static uint64_t
@@ -169,19 +186,72 @@ oldest_stale(const struct stats *s)
 	return slot;
 }
 
+static bool
+is_stale(const struct stats *s, uint64_t slot)
+{
+	return s->sums->stale[slot % s->slots];
+}
+
+/* What is due comes before what is late. */
+static void
+arm_next(struct stats *s)
+{
+	struct stat_sums *m = s->sums;
+
+	if (m->sums || is_stale(s, m->newest))
+		timer_after(m->again, 0);
+	else if (m->n_stale)
+		timer_after(m->again, NEXT_MS);
+}
+
+/* A turn's worth of the walk. */
+static void
+walk_on(struct stats *s)
+{
+	struct stat_sums *m = s->sums;
+
+	for (unsigned n = 0; m->kind < ARRAY_SIZE(walked); n++) {
+		const struct obj *o = inv_next(s->inv, walked[m->kind], m->after);
+
+		if (n == A_TURN)
+			break;
+		m->after = o ? o->id : OBJ_ID_NONE;
+		if (o)
+			walk_past(s, o);
+		else
+			m->kind++;
+	}
+	if (m->kind == ARRAY_SIZE(walked))
+		end_walk(m);
+	arm_next(s);
+}
+
+void
+stat_sum_up(struct stats *s, uint64_t slot)
+{
+	struct stat_sums *m = s->sums;
+
+	m->newest = slot;
+	set_stale(s, slot, true);
+	if (m->sums)
+		return;
+	begin_walk(s, slot);
+	walk_on(s);
+}
+
+/* ---- what comes late ---- */
+
 static void
 on_again(void *arg)
 {
 	struct stats *s = arg;
-	uint64_t slot;
+	struct stat_sums *m = s->sums;
 
-	if (!s->sums->n_stale)
+	if (!m->sums && !m->n_stale)
 		return;
-	slot = oldest_stale(s);
-	set_stale(s, slot, false);
-	sum_up(s, slot);
-	if (s->sums->n_stale)
-		timer_after(s->sums->again, NEXT_MS);
+	if (!m->sums)
+		begin_walk(s, is_stale(s, m->newest) ? m->newest : oldest_stale(s));
+	walk_on(s);
 }
 
 void
@@ -191,7 +261,7 @@ stat_sum_late(struct stats *s, uint64_t slot)
 
 	if (slot > m->newest || slot + s->slots <= m->newest)
 		return;
-	if (!m->n_stale)
+	if (!m->n_stale && !m->sums)
 		timer_after(m->again, AGAIN_MS);
 	set_stale(s, slot, true);
 }
@@ -207,23 +277,44 @@ heard_up_to(const struct stats *s, obj_id host, uint64_t newest)
 	return heard + s->slots - s->slots / 6 <= newest ? newest : heard;
 }
 
-uint64_t
-stat_sum_final(const struct stats *s, const struct stat_object *o)
+/* Up to which slot all hosts of a cluster have told, for a pool or the cluster itself
+ * whose newest sample is of newest. */
+static uint64_t
+told_up_to(const struct stats *s, obj_id cluster, uint64_t newest)
 {
-	obj_id cluster = inv_ancestor(s->inv, o->id, KIND_CLUSTER);
-	uint64_t newest = stat_ring_newest(o->ring), final = newest;
+	uint64_t told = newest;
+
+	INV_EACH(s->inv, KIND_HOST, h)
+	{
+		uint64_t heard;
+
+		if (!obj_id_is(h->parent, cluster))
+			continue;
+		heard = heard_up_to(s, h->id, newest);
+		told = heard < told ? heard : told;
+	}
+	return told;
+}
+
+uint64_t
+stat_sum_final(
+    const struct stats *s, const struct stat_object *o, struct stat_final *known)
+{
+	uint64_t newest = stat_ring_newest(o->ring), final;
+	const struct stat_sums *m = s->sums;
+	obj_id cluster;
 
 	if (!(o->objects & (METRIC_OF_POOL | METRIC_OF_CLUSTER)))
 		return newest;
-	if (s->sums->n_stale && oldest_stale(s) <= final)
+	cluster = inv_ancestor(s->inv, o->id, KIND_CLUSTER);
+	if (!obj_id_is(known->cluster, cluster) || known->newest != newest)
+		*known = (struct stat_final){ cluster, newest,
+			told_up_to(s, cluster, newest) };
+	final = known->told;
+	if (m->n_stale && oldest_stale(s) <= final)
 		final = oldest_stale(s) - 1;
-	INV_EACH(s->inv, KIND_HOST, h)
-	{
-		uint64_t heard = heard_up_to(s, h->id, newest);
-
-		if (obj_id_is(h->parent, cluster) && heard < final)
-			final = heard;
-	}
+	if (m->sums && m->slot <= final)
+		final = m->slot - 1;
 	return final;
 }
 
@@ -243,6 +334,7 @@ stat_sum_close(struct stats *s)
 {
 	if (!s->sums)
 		return;
+	end_walk(s->sums);
 	timer_free(s->sums->again);
 	free(s->sums->stale);
 	free(s->sums);

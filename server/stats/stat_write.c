@@ -259,6 +259,7 @@ has_news(const struct stat_object *o, uint64_t last)
 static struct job *
 gather(struct stats *s, uint64_t until_ms)
 {
+	struct stat_final known = { 0 };
 	struct job *j = NULL;
 
 	LIST_EACH_SAFE(struct stat_object, o, &s->objects, node) {
@@ -266,7 +267,7 @@ gather(struct stats *s, uint64_t until_ms)
 			break;
 		list_remove(&o->node);
 		list_add_tail(&s->objects, &o->node);
-		uint64_t last = stat_sum_final(s, o);
+		uint64_t last = stat_sum_final(s, o, &known);
 
 		o->due_ms = until_ms + s->write_ms;
 		if (!has_news(o, last))
@@ -298,6 +299,7 @@ bool
 stat_write_now(
     struct stats *s, const obj_id *ids, size_t n, void (*then)(void *arg), void *arg)
 {
+	struct stat_final known = { 0 };
 	struct job *j = job_new(s);
 	struct err e = ERR_INIT;
 
@@ -305,7 +307,7 @@ stat_write_now(
 	j->arg = arg;
 	for (size_t i = 0; i < n && j->n < BATCH_OBJECTS; i++) {
 		struct stat_object *o = stats_find(s, ids[i]);
-		uint64_t last = o ? stat_sum_final(s, o) : 0;
+		uint64_t last = o ? stat_sum_final(s, o, &known) : 0;
 
 		if (o && has_news(o, last))
 			add_item(j, o, last);

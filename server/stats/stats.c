@@ -204,19 +204,7 @@ put_datastores(struct stats *s, uint64_t slot)
 		stats_put(s, o->id, slot, METRIC_DISK_CAPACITY,
 		    (float)ds->capacity_bytes / KB_BYTES);
 		stats_put(s, o->id, slot, METRIC_DISK_USED, (float)used / KB_BYTES);
-	}
-}
-
-static void
-tell_own(const struct stats *s, uint64_t slot)
-{
-	static const enum obj_kind own[] = { KIND_DATASTORE, KIND_POOL, KIND_CLUSTER };
-
-	for (size_t i = 0; s->follower && i < ARRAY_SIZE(own); i++) {
-		INV_EACH(s->inv, own[i], o)
-		{
-			stats_tell(s, o->id, slot);
-		}
+		stats_tell(s, o->id, slot);
 	}
 }
 
@@ -241,7 +229,6 @@ on_due(void *arg)
 
 	put_datastores(s, slot);
 	stat_sum_up(s, slot);
-	tell_own(s, slot);
 	stat_tell_busy(s, slot);
 	arm_due(s);
 }
@@ -350,6 +337,7 @@ stats_new(const struct stats_opts *o, struct stats **ret, struct err *e)
 	s->sources = map_new_u64();
 	list_init(&s->objects);
 	list_init(&s->scans);
+	list_init(&s->queries);
 	stat_graph_open(s, o->graph_program);
 	rc = make_folders(s, e);
 	if (rc) {
@@ -370,6 +358,7 @@ stats_close(struct stats *s)
 		feed_unfollow(s->inv, on_feed, s);
 	workers_free(w);
 	stat_scan_close(s);
+	stat_query_close(s);
 	stat_graph_close(s);
 }
 

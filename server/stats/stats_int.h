@@ -44,7 +44,8 @@ struct stats {
 	uint32_t step_s, slots, write_ms;
 	struct map *by_id; /* struct stat_object */
 	struct list objects;
-	struct list scans; /* of stat_scan.c, under way */
+	struct list scans;   /* of stat_scan.c, under way */
+	struct list queries; /* of stat_query.c, under way */
 	struct stat_sums *sums;
 	struct list graphs; /* of stat_graph.c: being drawn, and those that wait */
 	struct timer *draw;
@@ -82,12 +83,23 @@ extern const enum obj_kind stat_kinds[STAT_KINDS];
 
 void stat_sum_open(struct stats *s);
 void stat_sum_close(struct stats *s);
-/* Pools and clusters, of what was sampled. */
+/* Pools and clusters, of what was sampled: begins, and tells whoever follows when it is
+ * there. */
 void stat_sum_up(struct stats *s, uint64_t slot);
 /* A sample of that slot has come: where it was summed up already, it is again. */
 void stat_sum_late(struct stats *s, uint64_t slot);
-/* The newest slot of an object that no host's late samples change any more. */
-uint64_t stat_sum_final(const struct stats *s, const struct stat_object *o);
+
+/* What was found out for the object before: all hosts of a cluster were looked at. */
+struct stat_final {
+	obj_id cluster;
+	uint64_t newest, told;
+};
+
+/* The newest slot of an object that no host's late samples change any more.  known
+ * begins as zeroes, and is good for objects that are asked about one after the other.
+ */
+uint64_t stat_sum_final(
+    const struct stats *s, const struct stat_object *o, struct stat_final *known);
 
 /* ---- stat_busy.c ---- */
 
@@ -103,6 +115,11 @@ void stat_intake_close(struct stats *s);
 
 /* Ends those that are under way; after the workers have ended. */
 void stat_scan_close(struct stats *s);
+
+/* ---- stat_query.c ---- */
+
+/* As stat_scan_close. */
+void stat_query_close(struct stats *s);
 
 /* ---- stat_write.c ---- */
 

@@ -593,6 +593,53 @@ late_samples_are_in_the_sums(void **state)
 	assert_true(sum == 1100);
 }
 
+static uint64_t
+final_of(const struct bed *b, obj_id id)
+{
+	struct stat_final known = { 0 };
+
+	return stat_sum_final(b->stats, stats_find(b->stats, id), &known);
+}
+
+/* More guests than are summed up in a turn; of one of them a sample comes late, while
+ * the others are being looked at. */
+static void
+sums_of_many_take_several_turns(void **state)
+{
+	enum { MANY = 4500 };
+	struct bed *b = *state;
+	obj_id pool = put_in_pool(b, b->vm), dc = inv_get(b->w->inv, b->vm)->parent;
+	obj_id inner = inv_vm(b->w->inv, b->vm)->pool;
+	struct txn *t = txn_new(b->w->inv);
+	uint64_t slot;
+	float sum;
+
+	for (unsigned i = 0; i < MANY; i++) {
+		AUTO_FREE char *name = xasprintf("many-%u", i);
+		void *o;
+
+		assert_int_equal(txn_add(t, KIND_VM, dc, name, &o, NULL), 0);
+		((struct vm *)o)->pool = inner;
+		((struct vm *)o)->power_state = POWER_ON;
+	}
+	assert_int_equal(world_commit(b->w, t), 0);
+	bed_go_to_slot(b);
+	slot = stats_slot(b->stats, clock_wall_ms(b->w->clock));
+	INV_EACH(b->w->inv, KIND_VM, o)
+	{
+		stats_put(b->stats, o->id, slot, METRIC_CPU_USAGEMHZ, 2);
+		stats_put(b->stats, o->id, slot, METRIC_MEM_CONSUMED, 1);
+	}
+	clock_advance(b->w->clock, STEP_MS / 2);
+	loop_turn(b->w->loop, 0);
+	assert_true(isnan(stats_at(b->stats, pool, slot, METRIC_CPU_USAGEMHZ)));
+	send_use(b, 1, STEP_MS / 2, 102);
+	world_settle(b->w);
+	sum = stats_at(b->stats, pool, slot, METRIC_CPU_USAGEMHZ);
+	assert_true(fabsf(sum - (2 * MANY + 102)) < 10);
+	assert_int_equal(final_of(b, pool), slot);
+}
+
 static void
 files_wait_for_who_was_heard_lately(void **state)
 {
@@ -606,13 +653,12 @@ files_wait_for_who_was_heard_lately(void **state)
 	clock_advance(b->w->clock, STEP_MS / 2);
 	world_settle(b->w);
 	stats_put(b->stats, pool, heard + 5, METRIC_CPU_USAGEMHZ, 1);
-	assert_int_equal(stat_sum_final(b->stats, stats_find(b->stats, pool)), heard);
+	assert_int_equal(final_of(b, pool), heard);
 	/* Most of an hour later nothing more is to come of it. */
 	stats_put(b->stats, pool, heard + 149, METRIC_CPU_USAGEMHZ, 1);
-	assert_int_equal(stat_sum_final(b->stats, stats_find(b->stats, pool)), heard);
+	assert_int_equal(final_of(b, pool), heard);
 	stats_put(b->stats, pool, heard + 150, METRIC_CPU_USAGEMHZ, 1);
-	assert_int_equal(
-	    stat_sum_final(b->stats, stats_find(b->stats, pool)), heard + 150);
+	assert_int_equal(final_of(b, pool), heard + 150);
 }
 
 static void
@@ -649,6 +695,7 @@ main(void)
 		CASE(what_has_lain_long_enough_is_removed),
 		CASE(pools_and_clusters_are_sums),
 		CASE(late_samples_are_in_the_sums),
+		CASE(sums_of_many_take_several_turns),
 		CASE(files_wait_for_who_was_heard_lately),
 		cmocka_unit_test(intervals_make_whole_rows),
 	};
