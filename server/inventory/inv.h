@@ -38,6 +38,9 @@ struct cluster { /* parent: datacenter */
 	uint32_t ha_isolation_s;      /* 0: no host is ever isolated */
 	enum ha_monitoring ha_monitoring;
 	enum ha_terms ha_terms;
+	/* What becomes of hosts that report failing hardware (ha_proactive.h) */
+	enum ha_proactive ha_proactive;
+	enum ha_remedy ha_proactive_moderate, ha_proactive_severe;
 	/* How it stands (server/ha/ha_capacity.h); nothing where HA is off. */
 	uint32_t ha_survives; /* hosts */
 	char *ha_capacity;
@@ -65,6 +68,12 @@ struct host { /* parent: cluster */
 	/* Of what its busiest card carries, and of the time that threads waited for
 	 * disks, over five minutes; 0: or not known */
 	uint32_t network_busy_permille, disk_busy_permille;
+	enum host_health health;
+	/* [{source, component, severity, text, since}], [{name, why_not?}]; or NULL */
+	json *health_conditions, *health_sources;
+	/* What was done about it: in quarantine it gets no guests; of maintenance it
+	 * may be back, as somebody who knows wants it */
+	enum ha_remedy health_remedy;
 	uint32_t ha_slot; /* its block in its cluster's lease areas; 0: none yet */
 	/* Its incarnation, and the last one that gets no lease any more (ha_decide.h)
 	 */
