@@ -17,6 +17,10 @@ export function invent(hosts, guests) {
     common("dc-1", "dc", "dc1", null),
     { ...common("cluster-1", "cluster", "cluster1", "dc-1"), drs_enabled: true, drs_automation_level: "manual", drs_threshold: 3, ha_enabled: false, ha_survives: 0, ha_capacity: null },
     { ...common("pool-1", "pool", "Resources", "cluster-1"), is_root: true },
+    {
+      ...common("pool-2", "pool", "prod", "pool-1"), is_root: false, cpu_shares_level: "normal", cpu_shares: 4000, cpu_reservation_mhz: 0, cpu_limit_mhz: 0,
+      mem_shares_level: "normal", mem_shares: 4000, mem_reservation_mb: 0, mem_limit_mb: 0, cpu_expandable: true, mem_expandable: true, scalable_shares: false, tags: [],
+    },
   ];
   for (let i = 1; i <= hosts; i++)
     items.push({

@@ -4,7 +4,7 @@
 //     DROVER_WEB=BUILD/web node --test tests/ui/faults.mjs
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { accessible, close, complaints, dialog, go, page, shot } from "./browser.mjs";
+import { accessible, close, complaints, context, dialog, go, page, shot } from "./browser.mjs";
 import { invent, ORIGIN, serve } from "./fake.mjs";
 
 const EVIL = `<img src=x onerror="globalThis.hurt=1">`;
@@ -16,13 +16,20 @@ const ops = [];
 page.on("request", (r) => r.method() === "PATCH" && ops.push(r.headers()["x-drover-op"]));
 let refuse = 0;
 let role = "administrator";
+let csrf = "c";
+/** What the server answers to the next change of a pool that stands on an older revision than this. */
+let met = null;
 let watch;
 
 function api(method, path, request) {
-  if (path === "/sessions/current") return { body: { user: "admin", role, csrf: "c", expires_at: "2026-01-01T00:00:00.000Z" } };
+  if (path === "/sessions/current") return csrf ? { body: { user: "admin", role, csrf, expires_at: "2026-01-01T00:00:00.000Z" } } : { status: 401, body: {} };
   if (method === "GET" || path === "/sessions") return null;
   if (role === "read_only") return { status: 403, body: { error: { code: "denied", message: "an operator may do this", request_id: "r-2" } } };
-  asked.push({ method, path, op: request.headers()["x-drover-op"], body: request.postDataJSON() });
+  const headers = request.headers();
+  if (headers["x-drover-csrf"] !== csrf) return { status: 403, body: { error: { code: "denied", message: "X-Drover-Csrf is missing or not this session's", request_id: "r-3" } } };
+  asked.push({ method, path, op: headers["x-drover-op"], rev: headers["if-match"], body: request.postDataJSON() });
+  if (met && Number(headers["if-match"]?.replaceAll('"', "")) < met.object.rev)
+    return { status: 412, body: { error: { code: "changed", message: "the pool is not as it was", request_id: "r-4" }, ...met } };
   if (refuse-- > 0) return { status: 503, body: { error: { code: "unavailable", message: "the server is starting", request_id: "r-1" } } };
   return { body: { task: { id: "task-1" }, object: null } };
 }
@@ -119,7 +126,64 @@ test("whose role becomes less is refused in words, and offered no more than he m
   await page.getByText("● live").waitFor();
 });
 
+const pool = (rev, more) => ({ ...watch.items.find((o) => o.id === "pool-2"), rev, ...more });
+const changes = (rev, ...fields) => [{ rev, at: "2026-01-01T00:00:00.000Z", user: "anna", fields }];
+
+test("the second of two is told by whom it was changed, keeps what he typed, and chooses", async () => {
+  watch.delta({ "pool-2": pool(20, {}) });
+  await go("pool-2");
+  await page.getByRole("button", { name: "Edit settings…" }).first().click();
+  await dialog().getByLabel("CPU: Limit").fill("3000");
+  // The news has not come yet: the server knows better.
+  met = { object: pool(30, { cpu_limit_mhz: 2000, mem_limit_mb: 64 }), changes: changes(30, "cpu_limit_mhz", "mem_limit_mb") };
+  await dialog().getByRole("button", { name: "Save" }).click();
+  await dialog().getByText("CPU: Limit (MHz) was changed to 2000 by anna meanwhile.").waitFor();
+  await dialog().getByText("Memory: Limit (MB) was changed to 64 by anna meanwhile.").waitFor();
+  assert.equal(asked.at(-1).rev, '"20"');
+  assert.equal(await dialog().getByLabel("CPU: Limit").inputValue(), "3000");
+  await accessible("met", "dialog[open]");
+  await shot("met");
+  await dialog().getByRole("button", { name: "Save over it" }).click();
+  await dialog().waitFor({ state: "detached" });
+  assert.deepEqual([asked.at(-1).rev, asked.at(-1).body], ['"30"', { cpu_limit_mhz: 3000 }]);
+});
+
+test("what was changed elsewhere in the object does not stop a save", async () => {
+  watch.delta({ "pool-2": pool(40, {}) });
+  await page.getByRole("button", { name: "Edit settings…" }).first().click();
+  await dialog().getByLabel("CPU: Limit").fill("3500");
+  met = { object: pool(50, { tags: ["tag-1"] }), changes: changes(50, "parent") };
+  await dialog().getByRole("button", { name: "Save" }).click();
+  await dialog().waitFor({ state: "detached" });
+  assert.deepEqual(asked.slice(-2).map((a) => a.rev), ['"40"', '"50"']);
+  met = null;
+});
+
+test("who logs in again in another tab goes on in this one", async () => {
+  await go("vm-9");
+  await page.getByRole("button", { name: "Edit settings…" }).first().click();
+  await dialog().getByLabel("Notes").fill("typed before");
+  csrf = "d";
+  await dialog().getByRole("button", { name: "Save" }).click();
+  await dialog().waitFor({ state: "detached" });
+  assert.deepEqual(asked.at(-1).body, { notes: "typed before" });
+  // Out everywhere, then in again elsewhere: coming back to this tab is enough.
+  csrf = "";
+  watch.socket.close({ code: 4401, reason: "you have logged out" });
+  const again = page.getByRole("dialog", { name: "Log in again" });
+  await again.getByText("you have logged out").waitFor();
+  csrf = "e";
+  const other = await context.newPage();
+  await other.bringToFront();
+  await other.close();
+  await page.bringToFront();
+  await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  await again.waitFor({ state: "detached" });
+  await page.getByText("● live").waitFor();
+});
+
 test("what is removed under one's hands is told", async () => {
+  await go("vm-7");
   await page.getByRole("button", { name: "Edit settings…" }).first().click();
   watch.delta({}, ["vm-7"]);
   await dialog().getByText("It was removed by somebody else meanwhile.").waitFor();
@@ -169,5 +233,5 @@ test("alarms are told at once, and acknowledged", async () => {
 });
 
 test("nothing else was complained about", () => {
-  assert.deepEqual(complaints.filter((c) => !/403|503|ERR_FAILED|WebSocket/.test(c)), []);
+  assert.deepEqual(complaints.filter((c) => !/40[13]|412|503|ERR_FAILED|WebSocket/.test(c)), []);
 });

@@ -31,6 +31,8 @@ interface Sub {
 export type Link = "connecting" | "live" | "stale" | "closed";
 
 const SILENT_MS = 35_000;
+/** The way there takes several round trips, each of which may take long. */
+const CONNECT_MS = 120_000;
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 15_000;
 
@@ -61,7 +63,7 @@ export class Watch {
       this.receive(JSON.parse(String(m.data)) as Frame);
     };
     s.onclose = (e) => this.lost(e.code, e.reason);
-    this.listen();
+    this.listen(CONNECT_MS);
   }
 
   stop(): void {
@@ -75,9 +77,9 @@ export class Watch {
   }
 
   /** Two missed pings: what is shown is no longer known to be true. */
-  private listen(): void {
+  private listen(ms = SILENT_MS): void {
     clearTimeout(this.silence);
-    this.silence = window.setTimeout(() => this.socket?.close(), SILENT_MS);
+    this.silence = window.setTimeout(() => this.socket?.close(), ms);
   }
 
   private lost(code: number, why: string): void {

@@ -1,5 +1,6 @@
 // The shell line of each change that was made here, newest first.
 import { signal } from "@preact/signals";
+import type { Change } from "../net/api.ts";
 import type { Obj } from "../net/types.ts";
 import { inventory } from "./collection.ts";
 import { type Names, echo } from "./echo.ts";
@@ -37,6 +38,15 @@ export function note(method: string, path: string, body: unknown, answer: unknow
   if (looks.test(path) || (body as { simulate?: boolean } | undefined)?.simulate) return;
   const line = lineOf(method, path, body);
   commands.value = [{ id: ++last, at: new Date().toISOString(), line }, ...commands.value].slice(0, KEPT);
+}
+
+/** What was sent and is not answered yet. */
+export const onTheirWay = signal<string[]>([]);
+
+export function follow(changes: Change[]): void {
+  onTheirWay.value = changes
+    .filter((c) => !looks.test(c.path) && !c.path.startsWith("/sessions"))
+    .map((c) => lineOf(c.method, c.path, c.body));
 }
 
 /** All of them as a script, oldest first. */

@@ -4,7 +4,8 @@ import type { Session } from "../net/types.ts";
 import { type Link, Watch } from "../net/watch.ts";
 import { alarmBook } from "./alarms.ts";
 import { inventory, tasks } from "./collection.ts";
-import { note } from "./commands.ts";
+import { follow as followChanges, note } from "./commands.ts";
+import { t } from "../text/en.ts";
 import { eventSink } from "./events.ts";
 
 /** undefined: not known yet; null: nobody. */
@@ -30,7 +31,7 @@ function follow(): void {
   watch = new Watch(`wss://${location.host}/api/v1/watch`, (state, why) => {
     if (state === link.value.state) return;
     link.value = { state, since: Date.now(), why };
-    if (state === "closed") expire(why);
+    if (state === "closed") void expire(why);
   });
   watch.subscribe("inventory", inventory);
   watch.subscribe("tasks", tasks);
@@ -46,22 +47,54 @@ function enter(s: Session): void {
   follow();
 }
 
-function expire(why: string): void {
-  if (!session.value) return;
-  watch?.stop();
-  expired.value = why || "the session has ended";
+let looking: Promise<boolean> | null = null;
+
+/**
+ * Who we are now. True: the same user has logged in again, in another tab perhaps; that session, with its
+ * own word for changes, is ours now, and what was refused may be tried again. What one user began is not
+ * ended in the name of another.
+ */
+function lookAgain(): Promise<boolean> {
+  const was = session.peek();
+  looking ??= api
+    .currentSession()
+    .then((s) => {
+      if (s.user !== was?.user) {
+        watch?.stop();
+        expired.value = t.login.other(s.user);
+        return false;
+      }
+      api.useCsrf(s.csrf);
+      session.value = s;
+      return s.csrf !== was.csrf;
+    })
+    .finally(() => {
+      looking = null;
+    });
+  return looking;
 }
 
 /** Somebody has changed the role meanwhile: what is offered follows. */
-function lookAgain(): void {
-  api
-    .currentSession()
-    .then((s) => (session.value = s))
-    .catch(() => undefined); // whoever asked next is told why
+const denied = (): Promise<boolean> => lookAgain().catch(() => false); // whoever asks next is told why
+
+async function expire(why: string): Promise<boolean> {
+  if (!session.peek()) return false;
+  const again = await lookAgain().catch(() => false);
+  if (again) follow();
+  else watch?.stop();
+  if (again) expired.value = null;
+  else expired.value ??= why || t.login.over;
+  return again;
+}
+
+/** Who comes back to a tab may have logged in again in another. */
+function comeBack(): void {
+  if (expired.peek() !== null && document.visibilityState === "visible") void expire(expired.peek() ?? "");
 }
 
 export async function start(): Promise<void> {
-  api.listen(note, expire, lookAgain);
+  api.listen(note, expire, denied, followChanges);
+  document.addEventListener("visibilitychange", comeBack);
   try {
     enter(await api.currentSession());
   } catch {

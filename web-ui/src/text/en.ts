@@ -7,6 +7,7 @@ export const t = {
     live: "live",
     connecting: "connecting",
     stale: (at: string) => `stale since ${at}`,
+    waiting: (line: string, more: number) => `waiting for the server: ${line}${more ? ` and ${more} more` : ""}`,
     logOut: "Log out",
     places: "Pages",
     search: "Search or run… (Ctrl-K)",
@@ -24,6 +25,8 @@ export const t = {
     busy: "Checking…",
     again: "Log in again",
     ended: (why: string) => `Your session has ended (${why}). What you were doing is still here.`,
+    over: "it is over",
+    other: (name: string) => `${name} has logged in in another tab`,
   },
   pages: {
     home: "Overview",
@@ -267,7 +270,9 @@ export const t = {
     unlimited: "0 is unlimited",
     unchanged: "Nothing was changed.",
     command: "As a command",
-    conflict: (field: string, theirs: string) => `${field} was changed to ${theirs} by somebody else meanwhile.`,
+    conflict: (field: string, theirs: string, by: string | null) =>
+      `${field} was changed to ${theirs} by ${by ?? "somebody else"} meanwhile.`,
+    waiting: "Waiting for the server…",
     take: "Take it",
     over: "Save over it",
     gone: "It was removed by somebody else meanwhile.",

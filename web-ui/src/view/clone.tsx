@@ -1,16 +1,14 @@
-import { useSignal } from "@preact/signals";
-import { call } from "../net/api.ts";
 import type { Datastore, Vm } from "../net/types.ts";
 import { inventory } from "../store/collection.ts";
 import { t } from "../text/en.ts";
 import { Dialog } from "../ui/dialog.tsx";
+import { Sent, useSend } from "../ui/send.tsx";
 
 export function Clone({ vm, onClose }: { vm: Vm; onClose: () => void }) {
   const stores = inventory.all<Datastore>("datastore").filter((d) => vm.host && d.hosts.includes(vm.host));
-  const failed = useSignal("");
-  const busy = useSignal(false);
+  const sending = useSend();
 
-  async function submit(e: SubmitEvent) {
+  function submit(e: SubmitEvent) {
     e.preventDefault();
     const form = new FormData(e.currentTarget as HTMLFormElement);
     const body: Record<string, unknown> = {
@@ -18,14 +16,7 @@ export function Clone({ vm, onClose }: { vm: Vm; onClose: () => void }) {
       power_on: form.get("power_on") === "on",
     };
     if (form.get("datastore")) body.datastore = String(form.get("datastore"));
-    busy.value = true;
-    try {
-      await call("POST", `/vms/${vm.id}/clone`, body);
-      onClose();
-    } catch (err) {
-      failed.value = (err as Error).message;
-      busy.value = false;
-    }
+    void sending.send({ method: "POST", path: `/vms/${vm.id}/clone`, body }, { done: onClose });
   }
 
   return (
@@ -49,14 +40,12 @@ export function Clone({ vm, onClose }: { vm: Vm; onClose: () => void }) {
         <label class="check">
           <input name="power_on" type="checkbox" /> {t.clone.on}
         </label>
-        <p class="problem" role="alert">
-          {failed.value}
-        </p>
+        <Sent of={sending} />
         <div class="buttons">
           <button type="button" onClick={onClose}>
             {t.form.cancel}
           </button>
-          <button type="submit" class="primary" disabled={busy.value}>
+          <button type="submit" class="primary" disabled={sending.busy}>
             {t.clone.go}
           </button>
         </div>

@@ -1,8 +1,8 @@
 import { useSignal } from "@preact/signals";
-import { call } from "../net/api.ts";
 import type { Obj } from "../net/types.ts";
 import { t } from "../text/en.ts";
 import { Dialog } from "../ui/dialog.tsx";
+import { Sent, useSend } from "../ui/send.tsx";
 import { moment } from "../ui/text.ts";
 
 interface Token {
@@ -14,14 +14,12 @@ interface Token {
 /** What a new host needs to join: shown once. */
 export function AddHost({ cluster, onClose }: { cluster: Obj; onClose: () => void }) {
   const made = useSignal<Token | null>(null);
-  const failed = useSignal("");
+  const sending = useSend();
   function submit(e: SubmitEvent) {
     e.preventDefault();
     const name = String(new FormData(e.currentTarget as HTMLFormElement).get("name")).trim();
-    failed.value = "";
-    call<Token>("POST", "/enroll-tokens", { cluster: cluster.id, name })
-      .then((k) => (made.value = k))
-      .catch((err: Error) => (failed.value = err.message));
+    const body = { cluster: cluster.id, name };
+    void sending.send<Token>({ method: "POST", path: "/enroll-tokens", body }, { done: (k) => (made.value = k) });
   }
   const k = made.value;
   return (
@@ -43,14 +41,12 @@ export function AddHost({ cluster, onClose }: { cluster: Obj; onClose: () => voi
             {t.enrol.name}
             <input name="name" required maxLength={64} autofocus />
           </label>
-          <p class="problem" role="alert">
-            {failed.value}
-          </p>
+          <Sent of={sending} />
           <div class="buttons">
             <button type="button" onClick={onClose}>
               {t.form.cancel}
             </button>
-            <button type="submit" class="primary">
+            <button type="submit" class="primary" disabled={sending.busy}>
               {t.enrol.make}
             </button>
           </div>

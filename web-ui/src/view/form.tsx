@@ -3,15 +3,17 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useRef } from "preact/hooks";
-import { ApiError, call } from "../net/api.ts";
+import type { Changed } from "../net/api.ts";
 import type { Obj } from "../net/types.ts";
 import { inventory } from "../store/collection.ts";
 import { lineOf } from "../store/commands.ts";
+import { events } from "../store/events.ts";
+import { type Rival, type Value, type Values, newest, rivals, since } from "../store/rivals.ts";
 import { t } from "../text/en.ts";
 import { Dialog } from "../ui/dialog.tsx";
+import { Sent, useSend } from "../ui/send.tsx";
 
-export type Value = string | number | boolean;
-export type Values = Record<string, Value>;
+export type { Value, Values };
 
 export interface Field {
   name: string;
@@ -81,14 +83,34 @@ function Control({ field: f, value, onChange }: { field: Field; value: Value; on
   );
 }
 
+interface Rivalry {
+  rival: Rival;
+  field: Field;
+  take(): void;
+}
+
+/** What somebody else has made of a field meanwhile, and his value to be had. */
+function Meanwhile({ rival, field, take }: Rivalry) {
+  return (
+    <p class="warn" role="alert">
+      ▲ {t.form.conflict(field.label, shown(field, rival.theirs) || t.vm.none, rival.by)}{" "}
+      <button type="button" class="small" onClick={take}>
+        {t.form.take}
+      </button>
+    </p>
+  );
+}
+
 export function Form({ title, fields, object, initial, preset, submit, request, onClose, onDone, children }: Props) {
-  const live = object ? inventory.get(object.id) : null;
+  const told = useSignal<Changed | null>(null);
+  const live = object ? inventory.get(object.id) : undefined;
+  const now = newest(live, told.value);
   const start = (): Values => Object.fromEntries(fields.map((f) => [f.name, initial?.[f.name] ?? read(object, f)]));
+  const theirs = (o: Obj | undefined): Values => Object.fromEntries(fields.map((f) => [f.name, read(o, f)]));
   const base = useSignal<Values>(start());
   const values = useSignal<Values>({ ...base.value, ...preset });
-  const failed = useSignal("");
-  const busy = useSignal(false);
-  const tried = useRef({ body: "", op: "" });
+  const sending = useSend();
+  const seen = useRef(events.peek()[0]?.id);
 
   const visible = fields.filter((f) => !f.when || f.when(values.value));
   const changed: Values = Object.fromEntries(
@@ -96,41 +118,43 @@ export function Form({ title, fields, object, initial, preset, submit, request, 
       .filter((f) => (object ? values.value[f.name] !== base.value[f.name] : values.value[f.name] !== "" || f.required))
       .map((f) => [f.name, values.value[f.name] as Value]),
   );
-  const conflicts = live ? fields.filter((f) => read(live, f) !== base.value[f.name] && read(live, f) !== values.value[f.name]) : [];
+  const conflicts = now ? rivals(base.value, values.value, theirs(now), now.id, told.value, since(events.value, seen.current)) : [];
   const gone = object !== null && !live;
   const nothing = object !== null && !Object.keys(changed).length;
   const set = (name: string, v: Value): void => {
     values.value = { ...values.value, [name]: v };
   };
-  const take = (f: Field): void => {
-    base.value = { ...base.value, [f.name]: read(live, f) };
-    set(f.name, read(live, f));
+  const take = (r: Rival): void => {
+    base.value = { ...base.value, [r.field]: r.theirs };
+    set(r.field, r.theirs);
   };
+  const done = (answer: unknown): void => {
+    onDone?.(answer);
+    onClose();
+  };
+  const r = request(changed);
 
-  async function send(e: SubmitEvent) {
+  /** On the ground of what is shown; who changed something that is not in this form is not met. */
+  function save(on: Obj | undefined): void {
+    void sending.send(r, {
+      ...(on && r.method === "PATCH" ? { rev: on.rev } : {}),
+      done,
+      refused: ({ changed: by }) => {
+        told.value = by;
+        const met = by && rivals(base.value, values.value, theirs(by.object), by.object.id, by, []);
+        if (by && !met?.length && by.object.rev > (on?.rev ?? 0)) save(by.object);
+      },
+    });
+  }
+  function onSubmit(e: SubmitEvent) {
     e.preventDefault();
-    if (nothing) return onClose();
-    const r = request(changed);
-    const body = JSON.stringify(r);
-    // The same once more after a lost answer is the same operation.
-    if (tried.current.body !== body) tried.current = { body, op: crypto.randomUUID() };
-    busy.value = true;
-    failed.value = "";
-    try {
-      const answer = await call(r.method, r.path, r.body, tried.current.op);
-      onDone?.(answer);
-      onClose();
-    } catch (err) {
-      failed.value = (err as Error).message;
-      if (err instanceof ApiError && err.status) tried.current = { body: "", op: "" };
-    }
-    busy.value = false;
+    if (nothing) onClose();
+    else save(now);
   }
 
-  const r = request(changed);
   return (
     <Dialog title={title} onClose={onClose} wide={fields.length > MANY}>
-      <form onSubmit={send} class={fields.length > MANY ? "fields two" : "fields"}>
+      <form onSubmit={onSubmit} class={fields.length > MANY ? "fields two" : "fields"}>
         {visible.map((f) => (
           <label key={f.name} class={f.type === "check" ? "check" : ""}>
             {f.type !== "check" && <span>{f.label}</span>}
@@ -140,22 +164,15 @@ export function Form({ title, fields, object, initial, preset, submit, request, 
           </label>
         ))}
         {children}
-        {conflicts.map((f) => (
-          <p key={f.name} class="warn" role="alert">
-            ▲ {t.form.conflict(f.label, shown(f, read(live, f)) || t.vm.none)}{" "}
-            <button type="button" class="small" onClick={() => take(f)}>
-              {t.form.take}
-            </button>
-          </p>
+        {conflicts.map((x) => (
+          <Meanwhile key={x.field} rival={x} field={fields.find((f) => f.name === x.field) as Field} take={() => take(x)} />
         ))}
         {gone && (
           <p class="problem" role="alert">
             {t.form.gone}
           </p>
         )}
-        <p class="problem" role="alert">
-          {failed.value}
-        </p>
+        <Sent of={sending} />
         {!nothing && !gone && (
           <p class="line">
             <span class="dim">{t.form.command}</span> <code>{lineOf(r.method, r.path, r.body)}</code>
@@ -166,8 +183,8 @@ export function Form({ title, fields, object, initial, preset, submit, request, 
             {t.form.cancel}
           </button>
           {!gone && (
-            <button type="submit" class="primary" disabled={busy.value}>
-              {conflicts.some((f) => f.name in changed) ? t.form.over : submit}
+            <button type="submit" class="primary" disabled={sending.busy}>
+              {conflicts.some((x) => x.field in changed) ? t.form.over : submit}
             </button>
           )}
         </div>

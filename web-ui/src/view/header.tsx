@@ -1,4 +1,5 @@
 import { effect } from "@preact/signals";
+import { onTheirWay } from "../store/commands.ts";
 import { prefs } from "../store/prefs.ts";
 import { link, logOut, session } from "../store/session.ts";
 import { t } from "../text/en.ts";
@@ -17,6 +18,20 @@ function LinkState() {
   return (
     <span class="state bad" title={why} role="status">
       ▲ {t.app.stale(clock(new Date(since).toISOString()))}
+    </span>
+  );
+}
+
+/** Changes whose answer takes its time. */
+function OnTheirWay() {
+  const [first, ...more] = onTheirWay.value;
+  return (
+    <span role="status" class="way">
+      {first !== undefined && (
+        <span class="state busy slow" title={onTheirWay.value.join("\n")}>
+          ◌ {t.app.waiting(first, more.length)}
+        </span>
+      )}
     </span>
   );
 }
@@ -51,6 +66,7 @@ export function Header() {
         <Icon name="search" /> {t.app.search}
       </button>
       <span class="grow" />
+      <OnTheirWay />
       <LinkState />
       <label class="inline">
         <span class="hidden">{t.app.theme}</span>

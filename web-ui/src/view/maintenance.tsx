@@ -6,6 +6,7 @@ import { lineOf } from "../store/commands.ts";
 import { t } from "../text/en.ts";
 import { Dialog } from "../ui/dialog.tsx";
 import { Failed, Loading } from "../ui/load.tsx";
+import { Sent, useSend } from "../ui/send.tsx";
 import { Ref } from "./columns.tsx";
 
 function Moves({ plan }: { plan: Plan }) {
@@ -65,7 +66,7 @@ function takeFocus(button: HTMLButtonElement | null): void {
 export function Maintenance({ host, onClose }: { host: Host; onClose: () => void }) {
   const plan = useSignal<Plan | null>(null);
   const failed = useSignal<Error | null>(null);
-  const refused = useSignal("");
+  const sending = useSend();
   const evacuate = useSignal(false);
   const look = (): void => {
     failed.value = null;
@@ -76,11 +77,7 @@ export function Maintenance({ host, onClose }: { host: Host; onClose: () => void
   useEffect(look, [host.id]);
   const path = `/hosts/${host.id}/maintenance`;
   const body = evacuate.value ? { evacuate: true } : {};
-  const enter = (): void => {
-    call("POST", path, body)
-      .then(onClose)
-      .catch((e: Error) => (refused.value = e.message));
-  };
+  const enter = (): void => void sending.send({ method: "POST", path, body }, { done: onClose });
   return (
     <Dialog title={`${t.host.enter}: ${host.name}`} onClose={onClose} wide>
       <h3>{t.host.plan}</h3>
@@ -94,9 +91,7 @@ export function Maintenance({ host, onClose }: { host: Host; onClose: () => void
       <label class="check">
         <input type="checkbox" checked={evacuate.value} onChange={(e) => (evacuate.value = e.currentTarget.checked)} /> {t.host.evacuate}
       </label>
-      <p class="problem" role="alert">
-        {refused.value}
-      </p>
+      <Sent of={sending} />
       <p class="line">
         <span class="dim">{t.form.command}</span> <code>{lineOf("POST", path, body)}</code>
       </p>
@@ -105,7 +100,7 @@ export function Maintenance({ host, onClose }: { host: Host; onClose: () => void
           {t.form.cancel}
         </button>
         {plan.value && !plan.value.blockers.length && (
-          <button type="button" class="primary" ref={takeFocus} onClick={enter}>
+          <button type="button" class="primary" ref={takeFocus} disabled={sending.busy} onClick={enter}>
             {t.host.enter}
           </button>
         )}

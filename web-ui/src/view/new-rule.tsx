@@ -1,10 +1,10 @@
 import { useSignal } from "@preact/signals";
-import { call } from "../net/api.ts";
 import type { Host, Obj, Vm } from "../net/types.ts";
 import { inventory } from "../store/collection.ts";
 import { lineOf } from "../store/commands.ts";
 import { t } from "../text/en.ts";
 import { Dialog } from "../ui/dialog.tsx";
+import { Sent, useSend } from "../ui/send.tsx";
 
 const byName = (a: Obj, b: Obj): number => a.name.localeCompare(b.name, "en", { numeric: true });
 
@@ -33,7 +33,7 @@ export function NewRule({ cluster, onClose }: { cluster: Obj; onClose: () => voi
   const name = useSignal("");
   const vms = useSignal<string[]>([]);
   const hosts = useSignal<string[]>([]);
-  const failed = useSignal("");
+  const sending = useSend();
   const withHosts = type.value.endsWith("_on");
   const clusterHosts = inventory.all<Host>("host").filter((h) => h.parent === cluster.id);
   const ids = new Set(clusterHosts.map((h) => h.id));
@@ -47,10 +47,7 @@ export function NewRule({ cluster, onClose }: { cluster: Obj; onClose: () => voi
   };
   function submit(e: SubmitEvent) {
     e.preventDefault();
-    failed.value = "";
-    call("POST", "/rules", body)
-      .then(onClose)
-      .catch((err: Error) => (failed.value = err.message));
+    void sending.send({ method: "POST", path: "/rules", body }, { done: onClose });
   }
   return (
     <Dialog title={`${t.action.newRule.replace("…", "")}: ${cluster.name}`} onClose={onClose}>
@@ -71,9 +68,7 @@ export function NewRule({ cluster, onClose }: { cluster: Obj; onClose: () => voi
         </label>
         <Choose label={t.rule.guests} of="vms" list={guests.sort(byName)} onChange={(x) => (vms.value = x)} />
         {withHosts && <Choose label={t.rule.hosts} of="hosts" list={clusterHosts.sort(byName)} onChange={(x) => (hosts.value = x)} />}
-        <p class="problem" role="alert">
-          {failed.value}
-        </p>
+        <Sent of={sending} />
         <p class="line">
           <span class="dim">{t.form.command}</span> <code>{lineOf("POST", "/rules", body)}</code>
         </p>
@@ -81,7 +76,7 @@ export function NewRule({ cluster, onClose }: { cluster: Obj; onClose: () => voi
           <button type="button" onClick={onClose}>
             {t.form.cancel}
           </button>
-          <button type="submit" class="primary">
+          <button type="submit" class="primary" disabled={sending.busy}>
             {t.form.create}
           </button>
         </div>

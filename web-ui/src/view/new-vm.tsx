@@ -1,9 +1,9 @@
 import { useSignal } from "@preact/signals";
-import { call } from "../net/api.ts";
 import type { Obj, Template } from "../net/types.ts";
 import { inventory } from "../store/collection.ts";
 import { t } from "../text/en.ts";
 import { Dialog } from "../ui/dialog.tsx";
+import { Sent, useSend } from "../ui/send.tsx";
 
 /** What only containers have. */
 function ContainerFields() {
@@ -39,10 +39,9 @@ export function NewVm({ template: from, cluster, onClose }: { template?: string;
   const specs = inventory.all<Obj>("custspec");
   const template = useSignal(from ?? templates[0]?.id ?? "");
   const container = templates.find((x) => x.id === template.value)?.guest_type === "container";
-  const failed = useSignal("");
-  const busy = useSignal(false);
+  const sending = useSend();
 
-  async function submit(e: SubmitEvent) {
+  function submit(e: SubmitEvent) {
     e.preventDefault();
     const form = new FormData(e.currentTarget as HTMLFormElement);
     const body: Record<string, unknown> = {
@@ -55,14 +54,7 @@ export function NewVm({ template: from, cluster, onClose }: { template?: string;
     if (form.get("cluster")) body.cluster = String(form.get("cluster"));
     for (const k of ["ip_address", "host_name"]) if (form.get(k)) body[k] = String(form.get(k)).trim();
     for (const k of ["num_cpu", "memory_mb", "disk_mb", "swap_limit_mb", "pids_limit"]) if (form.get(k)) body[k] = Number(form.get(k));
-    busy.value = true;
-    try {
-      await call("POST", "/vms", body);
-      onClose();
-    } catch (err) {
-      failed.value = (err as Error).message;
-      busy.value = false;
-    }
+    void sending.send({ method: "POST", path: "/vms", body }, { done: onClose });
   }
 
   return (
@@ -124,14 +116,12 @@ export function NewVm({ template: from, cluster, onClose }: { template?: string;
           <input name="power_on" type="checkbox" defaultChecked /> {t.clone.on}
         </label>
         {!templates.length && <p class="problem">{t.make.noTemplate}</p>}
-        <p class="problem" role="alert">
-          {failed.value}
-        </p>
+        <Sent of={sending} />
         <div class="buttons">
           <button type="button" onClick={onClose}>
             {t.form.cancel}
           </button>
-          <button type="submit" class="primary" disabled={busy.value || !templates.length}>
+          <button type="submit" class="primary" disabled={sending.busy || !templates.length}>
             {t.form.create}
           </button>
         </div>

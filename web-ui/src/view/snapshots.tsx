@@ -1,10 +1,9 @@
-import { useSignal } from "@preact/signals";
-import { call } from "../net/api.ts";
 import type { Snapshot, Vm } from "../net/types.ts";
 import { inventory } from "../store/collection.ts";
 import { mayOperate } from "../store/session.ts";
 import { t } from "../text/en.ts";
 import { Dialog } from "../ui/dialog.tsx";
+import { type Sending, Sent, useSend } from "../ui/send.tsx";
 
 interface Node {
   snapshot: Snapshot;
@@ -19,14 +18,14 @@ function tree(all: Snapshot[], parent: string | null, depth = 0): Node[] {
     .flatMap((snapshot) => [{ snapshot, depth }, ...tree(all, snapshot.id, depth + 1)]);
 }
 
-function Take({ vm, run }: { vm: Vm; run: (what: Promise<unknown>) => void }) {
+function Take({ vm, sending }: { vm: Vm; sending: Sending }) {
   function submit(e: SubmitEvent) {
     e.preventDefault();
-    const form = new FormData(e.currentTarget as HTMLFormElement);
+    const box = e.currentTarget as HTMLFormElement;
+    const form = new FormData(box);
     const body: Record<string, unknown> = { name: String(form.get("name")).trim() };
     for (const k of ["memory", "quiesce"]) if (form.get(k) === "on") body[k] = true;
-    (e.currentTarget as HTMLFormElement).reset();
-    run(call("POST", `/vms/${vm.id}/snapshots`, body));
+    void sending.send({ method: "POST", path: `/vms/${vm.id}/snapshots`, body }, { done: () => box.reset() });
   }
   return (
     <form onSubmit={submit} class="fields">
@@ -45,7 +44,7 @@ function Take({ vm, run }: { vm: Vm; run: (what: Promise<unknown>) => void }) {
         </>
       )}
       <div class="buttons">
-        <button type="submit" class="primary">
+        <button type="submit" class="primary" disabled={sending.busy}>
           {t.snap.take}
         </button>
       </div>
@@ -53,7 +52,7 @@ function Take({ vm, run }: { vm: Vm; run: (what: Promise<unknown>) => void }) {
   );
 }
 
-function Line({ node, vm, run }: { node: Node; vm: Vm; run: (what: Promise<unknown>) => void }) {
+function Line({ node, vm, sending }: { node: Node; vm: Vm; sending: Sending }) {
   const { snapshot: s, depth } = node;
   const ready = s.lifecycle === "ready" && mayOperate();
   // One whose images could not be merged stays "deleting", and is deleted again.
@@ -72,18 +71,18 @@ function Line({ node, vm, run }: { node: Node; vm: Vm; run: (what: Promise<unkno
       </span>
       <button
         type="button"
-        disabled={!ready || vm.power_state === "powered_on"}
+        disabled={sending.busy || !ready || vm.power_state === "powered_on"}
         title={vm.power_state === "powered_on" ? t.snap.offFirst : ""}
         aria-label={t.snap.revertTo(s.name)}
-        onClick={() => run(call("POST", `/snapshots/${s.id}/revert`, {}))}
+        onClick={() => void sending.send({ method: "POST", path: `/snapshots/${s.id}/revert`, body: {} })}
       >
         {t.snap.revert}
       </button>
       <button
         type="button"
-        disabled={!removable}
+        disabled={sending.busy || !removable}
         aria-label={t.snap.removeOne(s.name)}
-        onClick={() => run(call("DELETE", `/snapshots/${s.id}`))}
+        onClick={() => void sending.send({ method: "DELETE", path: `/snapshots/${s.id}` })}
       >
         {t.snap.remove}
       </button>
@@ -93,23 +92,18 @@ function Line({ node, vm, run }: { node: Node; vm: Vm; run: (what: Promise<unkno
 
 export function Snapshots({ vm: opened, onClose }: { vm: Vm; onClose: () => void }) {
   const vm = (inventory.get(opened.id) as Vm | undefined) ?? opened;
-  const failed = useSignal("");
+  const sending = useSend();
   const nodes = tree(
     inventory.all<Snapshot>("snap").filter((s) => s.parent === vm.id),
     null,
   );
-
-  function run(what: Promise<unknown>): void {
-    failed.value = "";
-    what.catch((e: Error) => (failed.value = e.message));
-  }
 
   return (
     <Dialog title={t.snap.title(vm.name)} onClose={onClose}>
       {nodes.length ? (
         <ul class="tree">
           {nodes.map((n) => (
-            <Line key={n.snapshot.id} node={n} vm={vm} run={run} />
+            <Line key={n.snapshot.id} node={n} vm={vm} sending={sending} />
           ))}
         </ul>
       ) : (
@@ -118,15 +112,17 @@ export function Snapshots({ vm: opened, onClose }: { vm: Vm; onClose: () => void
       {vm.needs_consolidation && (
         <p>
           {t.snap.needs}{" "}
-          <button type="button" disabled={!mayOperate()} onClick={() => run(call("POST", `/vms/${vm.id}/consolidate`, {}))}>
+          <button
+            type="button"
+            disabled={sending.busy || !mayOperate()}
+            onClick={() => void sending.send({ method: "POST", path: `/vms/${vm.id}/consolidate`, body: {} })}
+          >
             {t.snap.consolidate}
           </button>
         </p>
       )}
-      {mayOperate() && <Take vm={vm} run={run} />}
-      <p class="problem" role="alert">
-        {failed.value}
-      </p>
+      {mayOperate() && <Take vm={vm} sending={sending} />}
+      <Sent of={sending} />
       <div class="buttons">
         <button type="button" onClick={onClose}>
           {t.form.close}
