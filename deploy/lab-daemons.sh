@@ -397,6 +397,11 @@ write_agent_settings()
 		[network]
 		bridges = br0
 
+		[health]
+		sources =
+		test_file = $run/$host/failing
+		interval_ms = 500
+
 		[channel]
 		port = 0
 

@@ -17,6 +17,7 @@
 #include "host-agent/collect/sampler.h"
 #include "host-agent/freeze.h"
 #include "host-agent/guest/guests.h"
+#include "host-agent/health/health.h"
 #include "host-agent/host_cert.h"
 #include "host-agent/host_channel.h"
 #include "host-agent/host_fence.h"
@@ -68,6 +69,7 @@ struct agent {
 	struct stores *stores;
 	struct guests *guests;
 	struct sess_set *sessions;
+	struct health *health;
 	struct collect *collect;
 	struct sampler *sampler;
 	struct wake adopted;
@@ -405,6 +407,7 @@ connect_start(struct flow *f, void *arg)
 	fence_start(a->leases.fence);
 	a->freeze = freeze_new(a->loop, a->leases.fence, a->conf.state_dir);
 	collect_start(a->collect);
+	health_start(a->health);
 	uplink_start(a->uplink);
 	notify_manager("READY=1");
 	return FLOW_NEXT;
@@ -536,6 +539,23 @@ open_guests(struct agent *a, struct err *e)
 }
 
 static void
+open_health(struct agent *a)
+{
+	const struct health_conf c = {
+		.loop = a->loop,
+		.root = "",
+		.sources = a->conf.health_sources,
+		.test_file = a->conf.health_test_file,
+		.smartctl = a->conf.health_smartctl,
+		.interval_ms = (uint32_t)a->conf.health_ms,
+		.changed = on_changed,
+		.arg = a,
+	};
+
+	a->health = health_new(&c);
+}
+
+static void
 open_inbox_and_collect(struct agent *a)
 {
 	const struct inbox_handler handlers[INBOX_INBOX] = {
@@ -546,6 +566,7 @@ open_inbox_and_collect(struct agent *a)
 		.loop = a->loop,
 		.guests = a->guests,
 		.stores = a->stores,
+		.health = a->health,
 		.share = a->parts.share,
 		.root = "",
 		.report_ms = (uint32_t)a->conf.report_ms,
@@ -611,6 +632,7 @@ open_all(struct agent *a, struct err *e)
 	    open_guests(a, e))
 		return e->code;
 	a->leases.guests = a->guests;
+	open_health(a);
 	open_inbox_and_collect(a);
 	a->cert.uplink = a->uplink;
 	a->cert.to_hosts = &a->to_hosts;
@@ -623,6 +645,7 @@ open_all(struct agent *a, struct err *e)
 static void
 close_all(struct agent *a)
 {
+	health_free(MOVE(a->health));
 	uplink_free(a->uplink);
 	host_cert_fini(&a->cert);
 	sess_set_free(MOVE(a->sessions));

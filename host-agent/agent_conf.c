@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/health/health.h"
 #include "host-agent/link/uplink.h"
 
 #define AT(field) offsetof(struct agent_conf, field)
@@ -90,6 +91,17 @@ const struct conf_key agent_conf_keys[] = {
 	    "off in labs, where hosts share a machine" },
 	{ "report.interval_ms", CONF_UINT, AT(report_ms), 200, 60000, "5000",
 	    CONF_RELOAD, "time between reports until the server asks for another" },
+	{ "health.sources", CONF_LIST, AT(health_sources), 0, 100, HEALTH_SOURCES,
+	    CONF_RESTART,
+	    "who is asked whether hardware is failing: memory controllers (edac), arrays "
+	    "of disks (md), sensors (hwmon), disks (smart); empty: nobody" },
+	{ "health.interval_ms", CONF_UINT, AT(health_ms), HEALTH_MIN_MS, HEALTH_MAX_MS,
+	    "30000", CONF_RESTART, "time between looks; disks are asked every 10 min" },
+	{ "health.smartctl", CONF_PATH, AT(health_smartctl), 0, 0, "/usr/sbin/smartctl",
+	    CONF_RESTART, "the smartctl program (package smartmontools)" },
+	{ "health.test_file", CONF_PATH, AT(health_test_file), 0, 0, "", CONF_RESTART,
+	    "a file that is believed as well, for tests: lines of component, moderate or "
+	    "severe, and what is wrong; empty: none" },
 	{ "log.level", CONF_TEXT, AT(log_level), 1, 10, "info", CONF_RELOAD,
 	    "err, warn, notice, info or debug" },
 	{ "log.file", CONF_PATH, AT(log_file), 0, 0, "", CONF_RELOAD,
@@ -153,6 +165,8 @@ agent_conf_check(const struct agent_conf *c, struct err *e)
 		    "channel.address: \"%s\" is no IP address", c->channel_address);
 	if (log_level_parse(c->log_level, &level, e))
 		return err_wrap(e, "log.level");
+	if (health_sources_check(c->health_sources, e))
+		return err_wrap(e, "health.sources");
 	if (!c->qemu_enabled && !c->oci_enabled && !c->sim_enabled)
 		return err_set(e, ERR_INVALID, "no engine is enabled");
 	return 0;

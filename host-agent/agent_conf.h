@@ -33,6 +33,9 @@ struct agent_conf {
 	char *ha_watchdog;
 	bool ha_reset_host;
 	uint64_t report_ms;
+	char *health_sources; /* list */
+	char *health_test_file, *health_smartctl;
+	uint64_t health_ms;
 	char *log_level, *log_file;
 };
 

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "host-agent/engine/engine.h"
 #include "host-agent/guest/guests.h"
+#include "host-agent/health/health.h"
 #include "host-agent/stores/stores.h"
 #include "loop/timer.h"
 
@@ -97,6 +98,8 @@ free_lists(Drover__Report *r)
 		drover__datastore_status__free_unpacked(r->datastores[i], NULL);
 	free(r->guests);
 	free(r->datastores);
+	if (r->health)
+		drover__host_health__free_unpacked(r->health, NULL);
 }
 
 static void
@@ -117,6 +120,7 @@ send_report(struct collect *k)
 	r.load_permille = k->last.load_permille;
 	r.n_guests = guests_status(k->conf.guests, &r.guests);
 	r.n_datastores = stores_status(k->conf.stores, &r.datastores);
+	r.health = health_status(k->conf.health);
 	k->conf.report(k->conf.arg, &r);
 	free_lists(&r);
 }

@@ -19,6 +19,7 @@
 
 struct collect;
 struct guests;
+struct health;
 struct loop;
 struct stores;
 
@@ -26,6 +27,7 @@ struct collect_conf {
 	struct loop *loop;
 	struct guests *guests;
 	struct stores *stores;
+	const struct health *health;
 	struct col_share share;
 	const char *root; /* as of col_host.h; borrowed */
 	uint32_t report_ms;

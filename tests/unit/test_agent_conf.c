@@ -72,6 +72,8 @@ mistakes_are_named(void **state)
 		    "host.memory_mb" },
 		{ "[report]\ninterval_ms = 1\n[server]\naddress = a:1\n", "report" },
 		{ "[server]\naddress = a:1\n[state]\ndir = relative\n", "state.dir" },
+		{ "[server]\naddress = a:1\n[health]\nsources = md,ipmi\n",
+		    "health.sources" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
