@@ -53,6 +53,9 @@ check_state(const struct view_host *h, struct fit *out)
 	case SCHED_HOST_KEPT:
 		fit_refuse(out, SCHED_REASON_KEPT, 0, NULL);
 		return;
+	case SCHED_HOST_QUARANTINE:
+		fit_refuse(out, SCHED_REASON_QUARANTINE, 0, NULL);
+		return;
 	case SCHED_HOST_DISCONNECTED:
 	case SCHED_HOST_NOT_RESPONDING:
 	case SCHED_HOST_STATE_COUNT_:

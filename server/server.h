@@ -19,6 +19,7 @@ struct front;
 struct ha;
 struct ha_capacity;
 struct ha_guests;
+struct ha_proactive;
 struct hosts;
 struct inv;
 struct loop;
@@ -64,6 +65,7 @@ struct server {
 	struct drs *drs;
 	struct ha *ha;
 	struct ha_capacity *ha_capacity;
+	struct ha_proactive *ha_proactive;
 	struct ha_guests *ha_guests;
 	struct alarms *alarms;
 	struct push *push;

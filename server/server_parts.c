@@ -18,6 +18,7 @@
 #include "server/ha/ha.h"
 #include "server/ha/ha_capacity.h"
 #include "server/ha/ha_guest.h"
+#include "server/ha/ha_proactive.h"
 #include "server/hosts/hosts.h"
 #include "server/inventory/inv_life.h"
 #include "server/leader/leader_json.h"
@@ -365,6 +366,7 @@ ops_start(struct server *s, struct err *e)
 	template_register();
 	drs_register();
 	ha_register();
+	ha_proactive_register();
 	alarm_register();
 	s->ops = ops_new(&o);
 	return PART_READY;
@@ -467,6 +469,25 @@ static void
 capacity_stop(struct server *s)
 {
 	ha_capacity_free(MOVE(s->ha_capacity));
+}
+
+static enum part_rc
+proactive_start(struct server *s, struct err *e)
+{
+	const struct ha_proactive_opts o = {
+		.inv = s->inv,
+		.hosts = s->hosts,
+		.ops = s->ops,
+		.ha = s->ha,
+	};
+	s->ha_proactive = ha_proactive_new(&o);
+	return PART_READY;
+}
+
+static void
+proactive_stop(struct server *s)
+{
+	ha_proactive_free(MOVE(s->ha_proactive));
 }
 
 static enum part_rc
@@ -681,6 +702,7 @@ const struct server_part server_parts[] = {
 	{ "drs", SERVER_WHOLE, drs_start, drs_stop },
 	{ "ha", SERVER_WHOLE, ha_start, ha_stop },
 	{ "capacity", SERVER_WHOLE, capacity_start, capacity_stop },
+	{ "proactive", SERVER_WHOLE, proactive_start, proactive_stop },
 	{ "monitoring", SERVER_WHOLE, monitoring_start, monitoring_stop },
 	{ "alarms", SERVER_WHOLE, alarms_start, alarms_stop },
 	{ "agents", SERVER_WHOLE, agents_start, NULL },

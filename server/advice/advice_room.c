@@ -43,6 +43,8 @@ why_closed(const struct host *h)
 	case MAINT_IN:
 		return "is in maintenance";
 	}
+	if (h->health_remedy == HA_REMEDY_QUARANTINE)
+		return "is in quarantine: its hardware reports errors";
 	return NULL;
 }
 

@@ -112,6 +112,26 @@ is_kept_from(const struct advice *a, const struct advice_guest *g, const struct 
 	       !(vm && obj_id_is(vm->host, h->o.id));
 }
 
+/* Its own guests may stay, and those of lost hosts are better off there than nowhere. */
+static bool
+is_quarantined(
+    const struct advice *a, const struct advice_guest *g, const struct host *h)
+{
+	const struct vm *vm = inv_vm(a->inv, g->vm);
+
+	return !g->is_restart && h->health_remedy == HA_REMEDY_QUARANTINE &&
+	       !(vm && obj_id_is(vm->host, h->o.id));
+}
+
+static enum sched_host_state
+state_when_up(
+    const struct advice *a, const struct advice_guest *g, const struct host *h)
+{
+	if (is_quarantined(a, g, h))
+		return SCHED_HOST_QUARANTINE;
+	return is_kept_from(a, g, h) ? SCHED_HOST_KEPT : SCHED_HOST_CONNECTED;
+}
+
 static enum sched_host_state
 state_when_awake(
     const struct advice *a, const struct advice_guest *g, const struct host *h)
@@ -120,7 +140,7 @@ state_when_awake(
 	    h->maintenance != MAINT_NONE || !h->cpu_cores || !h->cpu_total_mhz ||
 	    !h->memory_total_mb)
 		return SCHED_HOST_DISCONNECTED;
-	return is_kept_from(a, g, h) ? SCHED_HOST_KEPT : SCHED_HOST_CONNECTED;
+	return state_when_up(a, g, h);
 }
 
 static enum sched_host_state
@@ -135,7 +155,7 @@ state_of(const struct advice *a, const struct advice_guest *g, const struct host
 		return SCHED_HOST_STANDBY;
 	if (hosts_is_up(a->hosts, h->o.id) && h->cpu_cores && h->cpu_total_mhz &&
 	    h->memory_total_mb)
-		return is_kept_from(a, g, h) ? SCHED_HOST_KEPT : SCHED_HOST_CONNECTED;
+		return state_when_up(a, g, h);
 	return h->connection_state == CONN_DISCONNECTED ? SCHED_HOST_DISCONNECTED
 							: SCHED_HOST_NOT_RESPONDING;
 }

@@ -391,7 +391,8 @@ is_of_interest(const struct change *c)
 	case KIND_HOST:
 		return !c->volatile_only &&
 		       (has_field(c, "connection_state") ||
-			   has_field(c, "maintenance") || has_field(c, "standby"));
+			   has_field(c, "maintenance") ||
+			   has_field(c, "standby") || has_field(c, "health_remedy"));
 	case KIND_VM:
 		return !c->volatile_only && has_field(c, "power_state");
 	default:

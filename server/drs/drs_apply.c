@@ -115,23 +115,29 @@ store(struct drs_applier *a, obj_id rec, enum rec_state state, obj_id task,
 	txn_commit(t, on_stored, NULL);
 }
 
-/* The host that is to sleep or to wake. */
+/* The host that something is to be done to. */
 static obj_id
 host_of(const struct rec *r)
 {
 	return r->action == REC_WAKE ? r->to : r->from;
 }
 
+static bool
+is_power(const struct rec *r)
+{
+	return r->action == REC_STANDBY || r->action == REC_WAKE;
+}
+
 /* Whether it may go, and where its guests would, its verb will say. */
 static int
-check_power(const struct drs_applier *a, const struct rec *r, struct err *e)
+check_host(const struct drs_applier *a, const struct rec *r, struct err *e)
 {
 	const struct host *h = inv_host(a->inv, host_of(r));
 	enum standby_state wanted = r->action == REC_WAKE ? STANDBY_IN : STANDBY_NONE;
 
 	if (!h)
 		return err_set(e, ERR_BAD_STATE, "its host is gone");
-	if (h->standby != wanted)
+	if (is_power(r) && h->standby != wanted)
 		return err_set(e, ERR_BAD_STATE, "host \"%s\" is %s standby now",
 		    h->o.name, wanted == STANDBY_IN ? "not in" : "in");
 	return 0;
@@ -148,7 +154,7 @@ check(const struct drs_applier *a, const struct rec *r, struct err *e)
 		return err_set(e, ERR_BAD_STATE, "the recommendation is %s",
 		    rec_state_text(r->state));
 	if (r->action != REC_MOVE)
-		return check_power(a, r, e);
+		return check_host(a, r, e);
 	if (!vm || !to)
 		return err_set(
 		    e, ERR_BAD_STATE, "its %s is gone", vm ? "host" : "guest");
@@ -161,6 +167,9 @@ check(const struct drs_applier *a, const struct rec *r, struct err *e)
 	if (to->maintenance != MAINT_NONE)
 		return err_set(
 		    e, ERR_BAD_STATE, "host \"%s\" is in maintenance", to->o.name);
+	if (to->health_remedy == HA_REMEDY_QUARANTINE)
+		return err_set(
+		    e, ERR_BAD_STATE, "host \"%s\" is in quarantine", to->o.name);
 	return hosts_need_up(a->hosts, to->o.id, e);
 }
 
@@ -199,6 +208,8 @@ submit(struct move *m, const struct rec *r, const struct caller *who)
 		[REC_MOVE] = "vm.migrate",
 		[REC_STANDBY] = "host.standby",
 		[REC_WAKE] = "host.wake",
+		[REC_QUARANTINE] = "host.quarantine",
+		[REC_MAINTENANCE] = "host.maintenance",
 	};
 	AUTO(json) json *args = json_new_object();
 	bool is_move = r->action == REC_MOVE;
@@ -261,6 +272,9 @@ is_automatic(const struct inv *inv, const struct rec *r)
 
 	if (r->action != REC_MOVE)
 		return cl && cl->drs_enabled && cl->dpm_automation == DPM_AUTOMATIC;
+	if (!is_own && str_same(r->reason, DRS_DEGRADED))
+		return cl && cl->drs_enabled &&
+		       cl->ha_proactive == HA_PROACTIVE_AUTOMATIC;
 	return cl && cl->drs_enabled &&
 	       str_same(is_own ? vm->drs_automation : cl->drs_automation_level,
 		   "fully_automated");

@@ -13,6 +13,8 @@ static const struct {
 	    "a rule says where it should run" },
 	[DRS_MEMORY_SHORT] = { "reservationMem",
 	    "its host has given away more memory than it has" },
+	[DRS_HOST_DEGRADED] = { DRS_DEGRADED,
+	    "its host reports failing hardware, and is in quarantine" },
 	[DRS_BALANCE_CPU] = { "fairnessCpuAvg", "CPU load is uneven" },
 	[DRS_BALANCE_MEMORY] = { "fairnessMemAvg", "memory load is uneven" },
 };
@@ -67,6 +69,7 @@ drs_decide(const struct drs_view *v, struct arena *mem, struct drs_plan *ret)
 	ret->is_uneven = drs_priority(&r, &ret->before, ret->hosts) <= v->threshold;
 	drs_find_breaches(&r);
 	drs_mandatory(&r);
+	drs_leave_quarantine(&r);
 	if (v->may_balance)
 		drs_even_out(&r);
 	if (v->may_power)

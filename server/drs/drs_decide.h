@@ -31,6 +31,7 @@ struct drs_host {
 	bool is_closed;  /* takes no guest; one that is leaving does not either */
 	bool is_asleep;  /* in standby: could be woken */
 	const char *why_closed; /* or NULL */
+	bool is_quarantined;    /* is_closed, and its guests leave where they can */
 	/* Why it gets none that need not come: "its network is busy to 91 %"; or NULL.
 	 */
 	const char *busy;
@@ -86,6 +87,8 @@ struct drs_view {
 	bool keeps_spare; /* room for the guests of any host that is lost */
 };
 
+#define DRS_DEGRADED "hostInDegradation" /* the code of DRS_HOST_DEGRADED */
+
 enum drs_reason {
 	DRS_HOST_MAINTENANCE,
 	DRS_RULE_APART,
@@ -93,6 +96,7 @@ enum drs_reason {
 	DRS_RULE_HOST,
 	DRS_RULE_HOST_SOFT,
 	DRS_MEMORY_SHORT,
+	DRS_HOST_DEGRADED,
 	DRS_BALANCE_CPU,
 	DRS_BALANCE_MEMORY,
 	DRS_REASON_COUNT_

@@ -26,6 +26,9 @@ void drs_mandatory(struct drs_run *r);
 const char *drs_against(const struct drs_run *r, uint32_t guest, uint32_t host,
     bool is_strict, const char **ret_text);
 
+/* drs_quarantine.c */
+void drs_leave_quarantine(struct drs_run *r);
+
 /* drs_power.c */
 void drs_find_powers(struct drs_run *r);
 

@@ -63,7 +63,10 @@ find_same(const struct drs_keep *k, same_fn same, const void *what)
 static bool
 is_in_plan(const struct drs_keep *k, const struct rec *r)
 {
-	if (r->action != REC_MOVE && !k->view->may_power)
+	bool is_power = r->action == REC_STANDBY || r->action == REC_WAKE;
+
+	/* What becomes of failing hosts is HA's (ha_proactive.h). */
+	if (r->action != REC_MOVE && (!is_power || !k->view->may_power))
 		return true;
 	for (uint32_t i = 0; i < k->plan->power_count; i++) {
 		if (is_same_power(k, r, &k->plan->powers[i]))

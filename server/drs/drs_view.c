@@ -60,6 +60,8 @@ why_closed(const struct gather *x, const struct host *h)
 		return "is not connected";
 	if (admission_is_kept(x->env->inv, h->o.id))
 		return "is kept free for the guests of lost hosts";
+	if (h->health_remedy == HA_REMEDY_QUARANTINE)
+		return "is in quarantine";
 	if (h->flapping)
 		return "comes and goes: it was lost three times in a quarter of an "
 		       "hour";
@@ -101,6 +103,7 @@ add_host(struct gather *x, const struct host *h)
 		.is_closed = why_closed(x, h) != NULL,
 		.is_asleep = h->standby == STANDBY_IN,
 		.why_closed = why_closed(x, h),
+		.is_quarantined = h->health_remedy == HA_REMEDY_QUARANTINE,
 		.busy = why_busy(x, h),
 	};
 	note_place(x->host_at, h->o.id, at);

@@ -61,6 +61,17 @@ export_host_state(const struct export_run *r, const struct obj *o, struct expo *
 }
 
 void
+export_host_health(const struct export_run *r, const struct obj *o, struct expo *x)
+{
+	const char *names[host_health_COUNT_];
+
+	for (size_t i = 0; i < host_health_COUNT_; i++)
+		names[i] = host_health_text((enum host_health)i);
+	export_states(
+	    x, o, names, ARRAY_SIZE(names), inv_host(r->x->d.inv, o->id)->health);
+}
+
+void
 export_host_cores(const struct export_run *r, const struct obj *o, struct expo *x)
 {
 	export_put(x, o, inv_host(r->x->d.inv, o->id)->cpu_cores);

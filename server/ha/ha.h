@@ -86,6 +86,9 @@ struct ha_status {
 	size_t n_failovers;
 };
 
+/* Are so many of its hosts silent that we suspect ourselves? */
+bool ha_is_braked(const struct ha *ha, obj_id cluster);
+
 /* Of each restart, once its guest runs again; f is borrowed. */
 typedef void (*ha_restarted_fn)(
     void *arg, obj_id cluster, const struct ha_status_failover *f);

@@ -138,6 +138,14 @@ read_failovers(const struct read *r)
 		    c->failovers[(c->n_failovers - 1 - i) % HA_FAILOVERS];
 }
 
+bool
+ha_is_braked(const struct ha *ha, obj_id cluster)
+{
+	const struct ha_cluster *c = map_get(ha->clusters, cluster.v);
+
+	return c && c->braked;
+}
+
 void
 ha_status_read(
     const struct ha *ha, obj_id cluster, struct arena *mem, struct ha_status *ret)
@@ -149,10 +157,9 @@ ha_status_read(
 		.now_ms = ha_now_ms(ha),
 		.to = ret,
 	};
-	const struct ha_cluster *c = map_get(ha->clusters, cluster.v);
 	uint64_t collected_ms = lease_end(ha->since_ms, HA_COLLECT_MS);
 
-	*ret = (struct ha_status){ .braked = c && c->braked };
+	*ret = (struct ha_status){ .braked = ha_is_braked(ha, cluster) };
 	ret->collect_ms = collected_ms > r.now_ms ? collected_ms - r.now_ms : 0;
 	if (!r.cl)
 		return;

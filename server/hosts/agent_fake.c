@@ -312,6 +312,22 @@ agent_fake_report(struct agent_fake *a)
 }
 
 void
+agent_fake_health(struct agent_fake *a, const Drover__HostHealth *health)
+{
+	Drover__Report r = DROVER__REPORT__INIT;
+	Drover__HostHealth said = *health;
+	Drover__Envelope m = DROVER__ENVELOPE__INIT;
+
+	r.seq = ++a->seq;
+	r.health = &said;
+	r.guests = statuses_new(a, &r.n_guests);
+	m.body_case = DROVER__ENVELOPE__BODY_REPORT;
+	m.report = &r;
+	send_msg(a, &m);
+	statuses_free(r.guests, r.n_guests);
+}
+
+void
 agent_fake_claim(struct agent_fake *a, const Drover__Progress *p)
 {
 	Drover__Report r = DROVER__REPORT__INIT;

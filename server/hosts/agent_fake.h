@@ -129,6 +129,8 @@ const Drover__HaConf *agent_fake_conf(const struct agent_fake *a); /* or NULL */
 const Drover__RunClaim *agent_fake_last_claim(const struct agent_fake *a);
 
 void agent_fake_report(struct agent_fake *a);
+/* A report with this of its hardware. */
+void agent_fake_health(struct agent_fake *a, const Drover__HostHealth *health);
 /* A report of nothing else, true or not. */
 void agent_fake_claim(struct agent_fake *a, const Drover__Progress *p);
 /* What it says of a guest's generation from now on. */

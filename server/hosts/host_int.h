@@ -62,6 +62,9 @@ struct host_rec {
 	uint64_t last_event;     /* acknowledged */
 	bool renewing;           /* a certificate for it is being signed */
 	uint64_t renewed_ms;     /* the last was; 0: none */
+	Drover__HostHealth *health; /* the last, NULL before */
+	bool health_new;            /* not in the inventory yet */
+	bool health_storing;
 };
 
 struct hosts {
@@ -146,6 +149,10 @@ void host_take_hello(struct host_rec *rec, const Drover__Hello *h);
 void host_take_report(struct host_rec *rec, const Drover__Report *r);
 void host_take_event(struct host_rec *rec, const Drover__GuestEvent *ev);
 void host_forget_usage(struct host_rec *rec);
+
+/* host_health.c: what its hardware reports, in its row */
+void host_health_take(struct host_rec *rec, const Drover__HostHealth *m);
+void host_health_update(struct host_rec *rec); /* stores what is not stored yet */
 
 /* host_leftover.c: what a move has left on a host that was away when it ended */
 struct sync_finding;

@@ -421,6 +421,8 @@ host_take_report(struct host_rec *rec, const Drover__Report *r)
 	h->last_seen = clock_wall_ms(loop_clock(hs->loop));
 	inv_note_end(hs->inv, rec->id);
 	host_take_datastores(rec, r->n_datastores, r->datastores);
+	if (r->health)
+		host_health_take(rec, r->health);
 	for (size_t i = 0; i < r->n_progress; i++)
 		note_progress(rec, r->progress[i]);
 	take_guests(rec, r->guests, r->n_guests,

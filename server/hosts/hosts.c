@@ -61,6 +61,8 @@ rec_free(struct host_rec *rec)
 	map_free(rec->lost_stores);
 	if (rec->facts)
 		drover__host_facts__free_unpacked(rec->facts, NULL);
+	if (rec->health)
+		drover__host_health__free_unpacked(rec->health, NULL);
 	free(rec);
 }
 
@@ -108,6 +110,7 @@ on_tick(void *arg)
 	INV_EACH(hs->inv, KIND_HOST, o)
 	{
 		host_state_update(rec_of(hs, o->id));
+		host_health_update(rec_of(hs, o->id));
 	}
 	drop_removed(hs);
 }

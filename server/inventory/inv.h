@@ -39,7 +39,7 @@ struct cluster { /* parent: datacenter */
 	enum ha_monitoring ha_monitoring;
 	enum ha_terms ha_terms;
 	/* What becomes of hosts that report failing hardware (ha_proactive.h) */
-	enum ha_proactive ha_proactive;
+	enum proactive_mode ha_proactive;
 	enum ha_remedy ha_proactive_moderate, ha_proactive_severe;
 	/* How it stands (server/ha/ha_capacity.h); nothing where HA is off. */
 	uint32_t ha_survives; /* hosts */

@@ -27,7 +27,8 @@ ha_cluster_given(const json *args)
 		"ha_slot_cpu_mhz", "ha_slot_memory_mb", "ha_failover_hosts",
 		"ha_degradation_percent", "ha_restart_priority", "ha_gate",
 		"ha_gate_limit_s", "ha_isolation_response", "ha_isolation_addresses",
-		"ha_isolation_s", "ha_monitoring", "ha_terms" };
+		"ha_isolation_s", "ha_monitoring", "ha_terms", "ha_proactive",
+		"ha_proactive_moderate", "ha_proactive_severe" };
 
 	return is_any_given(args, names, ARRAY_SIZE(names));
 }
@@ -57,6 +58,9 @@ ha_cluster_preset(struct cluster *cl)
 	cl->ha_isolation_s = PRESET_ISOLATION_S;
 	cl->ha_monitoring = HA_MONITOR_OFF;
 	cl->ha_terms = HA_TERMS_SOFTWARE;
+	cl->ha_proactive = HA_PROACTIVE_OFF;
+	cl->ha_proactive_moderate = HA_REMEDY_QUARANTINE;
+	cl->ha_proactive_severe = HA_REMEDY_QUARANTINE;
 }
 
 /* A transaction's copy has no kids, and a new cluster none yet. */
@@ -177,6 +181,29 @@ lay_numbers(struct cluster *cl, const json *args)
 	    (uint32_t)arg_u64(args, "ha_gate_limit_s", cl->ha_gate_limit_s);
 }
 
+static int
+lay_proactive(struct cluster *cl, const json *args, struct err *e)
+{
+	const char *mode = arg_str(args, "ha_proactive");
+	const char *moderate = arg_str(args, "ha_proactive_moderate");
+	const char *severe = arg_str(args, "ha_proactive_severe");
+
+	if (mode)
+		cl->ha_proactive = (enum proactive_mode)proactive_mode_parse(mode);
+	if (moderate)
+		cl->ha_proactive_moderate =
+		    (enum ha_remedy)ha_remedy_parse(moderate);
+	if (severe)
+		cl->ha_proactive_severe = (enum ha_remedy)ha_remedy_parse(severe);
+	if (cl->ha_proactive_severe >= cl->ha_proactive_moderate)
+		return 0;
+	return err_set(e, ERR_INVALID,
+	    "ha_proactive_severe: a host that may fail at any time cannot be left with "
+	    "more guests (%s) than one that reports errors (%s)",
+	    ha_remedy_text(cl->ha_proactive_severe),
+	    ha_remedy_text(cl->ha_proactive_moderate));
+}
+
 int
 ha_cluster_lay(
     const struct inv *inv, struct cluster *cl, const json *args, struct err *e)
@@ -189,6 +216,8 @@ ha_cluster_lay(
 
 	if (!rc)
 		rc = lay_isolation(cl, args, e);
+	if (!rc)
+		rc = lay_proactive(cl, args, e);
 	if (rc)
 		return rc;
 	cl->ha_enabled = arg_bool(args, "ha_enabled", cl->ha_enabled);

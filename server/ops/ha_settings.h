@@ -55,7 +55,13 @@ struct txn;
 	{ .name = "ha_monitoring", .type = ARG_WORD, .words = HA_MONITORINGS, \
 	  .help = "reset guests that have stopped working; high: soonest" }, \
 	{ .name = "ha_terms", .type = ARG_WORD, .words = "software|watchdog|tolerant", \
-	  .help = "how long leases are: what ends guests, and whether storage may stall" }
+	  .help = "how long leases are: what ends guests, and whether storage may stall" }, \
+	{ .name = "ha_proactive", .type = ARG_WORD, .words = "off|manual|automatic", \
+	  .help = "guests leave hosts that report failing hardware, or that is recommended" }, \
+	{ .name = "ha_proactive_moderate", .type = ARG_WORD, .words = "quarantine|maintenance", \
+	  .help = "what becomes of a host that reports errors: no more guests, or none at all" }, \
+	{ .name = "ha_proactive_severe", .type = ARG_WORD, .words = "quarantine|maintenance", \
+	  .help = "the same of one that may fail at any time" }
 
 #define HA_GUEST_ARGS \
 	{ .name = "ha_restart_priority", .type = ARG_WORD, .words = "cluster|" HA_PRIORITIES, \

@@ -2,7 +2,7 @@
  * A cluster in lines → the moves that are recommended for it, with their numbers.
  *
  *   threshold N
- *   host NAME CPU_MHZ MEMORY_MB CORE_MHZ [leaving|closed|busy]
+ *   host NAME CPU_MHZ MEMORY_MB CORE_MHZ [leaving|closed|quarantined|busy]
  *   guest NAME HOST CPU_MHZ MEMORY_MB [pinned|unmeasured|resting]
  *   rule NAME TYPE GUEST,GUEST… [HOST,HOST…]
  */
@@ -64,7 +64,9 @@ add_host(struct world *w, const struct line *l)
 		.mem_mb = strtod(l->word[3], NULL),
 		.core_mhz = strtod(l->word[4], NULL),
 		.is_leaving = str_same(l->word[5], "leaving"),
-		.is_closed = str_same(l->word[5], "closed"),
+		.is_closed = str_same(l->word[5], "closed") ||
+			     str_same(l->word[5], "quarantined"),
+		.is_quarantined = str_same(l->word[5], "quarantined"),
 		.busy = str_same(l->word[5], "busy") ? "its network is busy to 91.0 %"
 						     : NULL,
 	};
