@@ -38,6 +38,16 @@ def test_journeys(lab: Lab) -> None:
     browse(lab, "journeys.mjs", DROVER_CONTAINERS="1" if has_containers(lab) else "")
 
 
+def shell(lab: Lab, line: str) -> str:
+    ran = subprocess.run(
+        [str(BUILD / "bin/drover"), "-e", "-c", line],
+        env={**os.environ, "DROVER_SERVERS": str(lab.dir / "etc/servers.json")},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+    )
+    assert ran.returncode == 0, f"{line}: {ran.stderr}"
+    return ran.stdout
+
+
 def recommended_move(lab: Lab, name: str) -> None:
     """The balancer wants the machine elsewhere, says why, and has its will."""
     guest = lab.find("vms", name)
@@ -90,12 +100,19 @@ def test_admin_tasks(lab: Lab) -> None:
         DROVER_CONTAINERS="1" if has_containers(lab) else "",
     )
     last = (kept / "script.txt").read_text().splitlines()[-1]
-    ran = subprocess.run(
-        [str(BUILD / "bin/drover"), "-e", "-c", last],
-        env={**os.environ, "DROVER_SERVERS": str(lab.dir / "etc/servers.json")},
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
-    )
-    assert ran.returncode == 0, f"{last}: {ran.stderr}"
+    shell(lab, last)
+
+
+def test_administration(lab: Lab) -> None:
+    """Pools as a picture, many objects at once, and what administrators make and change."""
+    cluster = lab.find("clusters", "cluster1")["id"]
+    settings = {"cpu_reservation_mhz": 400, "mem_reservation_mb": 64, "cpu_limit_mhz": 1500}
+    tier = lab.api().call("POST", "/pools", {"name": "tier", "parent": cluster, **settings})["id"]
+    inside = {"cpu_reservation_mhz": 300, "cpu_shares_level": "high", "mem_limit_mb": 512, "cpu_expandable": False}
+    lab.api().call("POST", "/pools", {"name": "tier-a", "parent": tier, **inside})
+    lab.api().call("POST", "/pools", {"name": "tier-b", "parent": tier, "cpu_reservation_mhz": 50})
+    make_many(lab, "sel-{1..3}", power_on=False)
+    browse(lab, "administration.mjs", DROVER_POOLS=shell(lab, "Get-ResourcePool | ConvertTo-Json"))
 
 
 def test_consoles(lab: Lab) -> None:

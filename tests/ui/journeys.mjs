@@ -214,7 +214,7 @@ test("maintenance shows its plan first", async () => {
   await page.getByRole("button", { name: "Actions for host-1" }).click();
   await page.getByRole("menuitem", { name: "Enter maintenance mode…" }).click();
   await dialog().getByText("Set-VMHost host-1 -State Maintenance").waitFor();
-  await dialog().getByText(/These guests move first|No guest has to move|These cannot leave/).waitFor();
+  await dialog().getByText(/These guests move first|No guest has to move|These cannot leave/).first().waitFor();
   await accessible("maintenance", "dialog[open]");
   await shot("maintenance");
   await dialog().getByRole("button", { name: "Cancel" }).click();

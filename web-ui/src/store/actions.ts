@@ -245,11 +245,15 @@ export const actions: Action[] = [...guestActions, ...rest, ...tagging, ...weeks
 /** What this user may do to this object as it is now. */
 export const actionsFor = (o: Obj): Action[] => actions.filter((a) => a.kind === o.kind && may(a.role) && a.fits(o));
 
+/** The action of that name as it is for this object: what has the same name is another request for another kind. */
+export const actionOf = (a: Action, o: Obj): Action | undefined =>
+  a.kind === o.kind ? a : actions.find((x) => x.kind === o.kind && x.id === a.id);
+
 /** Each object fails alone; refusals are said in the server's words. */
 export async function perform(a: Action, objects: Obj[]): Promise<void> {
   await Promise.all(
     objects.map((o) => {
-      const r = a.request?.(o);
+      const r = actionOf(a, o)?.request?.(o);
       return r && call(r.method, r.path, r.body).catch((e: Error) => say("error", `${a.title} ${o.name}: ${e.message}`));
     }),
   );

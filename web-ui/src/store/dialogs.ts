@@ -1,7 +1,7 @@
 // Which dialog is open, about what; and how an action begins.
 import { signal } from "@preact/signals";
 import type { Obj } from "../net/types.ts";
-import { type Action, perform } from "./actions.ts";
+import { type Action, actionOf, perform } from "./actions.ts";
 import { go } from "./route.ts";
 
 export type DialogName =
@@ -42,7 +42,7 @@ function save({ path, file }: { path: string; file: string }): void {
 }
 
 export function begin(action: Action, objects: Obj[]): void {
-  const able = objects.filter((o) => action.fits(o));
+  const able = objects.filter((o) => actionOf(action, o)?.fits(o));
   const first = able[0];
   if (action.goes && first) go(first.id, action.goes);
   else if (action.saves && first) save(action.saves(first));

@@ -1,7 +1,6 @@
 // Which pools get less than their guests want: CPU time that was wanted and not given, memory that was
 // taken back.
-import { call } from "../net/api.ts";
-import type { Stats } from "./stats.ts";
+import { type Stats, latest, poolSums } from "./stats.ts";
 
 export interface Hunger {
   pool: string;
@@ -13,12 +12,9 @@ export interface Hunger {
 const WANTS = "cpu.demand.average";
 const GETS = "cpu.usagemhz.average";
 const TAKEN = ["mem.vmmemctl.average", "mem.swapped.average"];
-const LOOK_BACK_MS = 300_000;
 /** Less than this is how exactly one can measure. */
 const LEAST_MHZ = 50;
 const LEAST_SHARE = 0.05;
-
-const latest = (values: (number | null)[] | undefined): number => values?.findLast((v) => v !== null) ?? 0;
 
 /** The hungriest first; who has what it wants is left out. */
 export function hungry(s: Stats): Hunger[] {
@@ -35,15 +31,4 @@ export function hungry(s: Stats): Hunger[] {
     .sort((a, b) => lacks(b) - lacks(a) || b.takenMb - a.takenMb);
 }
 
-export function lookForHunger(): Promise<Hunger[]> {
-  const end = Date.now();
-  const q = new URLSearchParams({
-    kind: "vm",
-    group: "pool",
-    aggregate: "sum",
-    counters: [WANTS, GETS, ...TAKEN].join(","),
-    start: String(end - LOOK_BACK_MS),
-    end: String(end),
-  });
-  return call<Stats>("GET", `/stats?${q}`).then(hungry);
-}
+export const lookForHunger = (): Promise<Hunger[]> => poolSums([WANTS, GETS, ...TAKEN]).then(hungry);

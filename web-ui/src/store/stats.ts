@@ -42,6 +42,25 @@ export function stats(objects: string[], names: string[], seconds: number): Prom
   return call<Stats>("GET", `/stats?${q}`);
 }
 
+const LOOK_BACK_MS = 300_000;
+
+/** Of the last minutes, what the guests that are directly in each pool have together. */
+export function poolSums(names: string[]): Promise<Stats> {
+  const end = Date.now();
+  const q = new URLSearchParams({
+    kind: "vm",
+    group: "pool",
+    aggregate: "sum",
+    counters: names.join(","),
+    start: String(end - LOOK_BACK_MS),
+    end: String(end),
+  });
+  return call<Stats>("GET", `/stats?${q}`);
+}
+
+/** 0: nothing was counted. */
+export const latest = (values: (number | null)[] | undefined): number => values?.findLast((v) => v !== null) ?? 0;
+
 /** Seconds since 1970 of each value. */
 export function timesOf(s: Stats): number[] {
   const first = Date.parse(s.first) / 1000;

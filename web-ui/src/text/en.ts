@@ -71,6 +71,8 @@ export const t = {
     views: { hosts: "Hosts and clusters", vms: "VMs and folders", pools: "Resource pools", storage: "Storage and networks" },
     size: "Width of the inventory",
     toggle: "Show or hide the inventory",
+    selected: (n: number) => `${n} selected`,
+    clear: "Clear the selection",
   },
   dock: {
     label: "Tasks, alarms, events and commands",
@@ -482,6 +484,9 @@ export const t = {
     entering: "Entering maintenance",
     standby: "Standby",
     waking: "Waking",
+    health: "Hardware",
+    healths: { unknown: "Says nothing", ok: "Reports no errors", moderate: "Reports errors", severe: "May fail at any time" },
+    quarantine: "in quarantine: it gets no guests until its hardware reports no errors",
     flapping: "was lost several times lately: it gets no guests for a while",
     cores: (n: number) => plural(n, "core", "cores"),
     plan: "What would happen",
@@ -542,6 +547,19 @@ export const t = {
     lacksCpu: (gets: string, wants: string) => `gets ${gets} of CPU time, its guests want ${wants}.`,
     lacksMemory: (taken: string) => `${taken} of its guests' memory was taken back.`,
     fed: "Every pool gets what its guests want.",
+    picture: "Picture of the pools",
+    label: (name: string, n: number) => `${name} and the ${plural(n, "pool", "pools")} in it; the same as a table is below`,
+    path: "Pools above",
+    resource: "Resource",
+    angle: "Angle",
+    bars: "All three",
+    entitlement: "Entitlement",
+    held: "Reserved in it",
+    over: (held: string) => `${held} reserved in it: more than it reserves`,
+    overKey: "more is reserved in it than it reserves",
+    whole: (all: string) => `all of ${all}`,
+    zoom: "Look at it alone",
+    help: "A ring for each depth; as wide as what is reserved or used of the cluster. A stroke at the rim is where a pool's limit is, hatching that more is reserved in it than it reserves. Click to look at one alone, the middle to come back.",
   },
   store: {
     path: "Path",
@@ -592,7 +610,7 @@ export const t = {
     title: "Heat map",
     metric: "Colour",
     metrics: { cpu: "CPU of what it has", memory: "Memory of what it has" },
-    help: "A card for each host, a tile for each guest; as large as its memory. Drag a tile to a host to move the guest.",
+    help: "A card for each host, a tile for each guest; as large as its memory. Drag a tile to a host to move the guest; Ctrl-click takes several.",
     table: "As a table",
     summary: (h: number, g: number, m: number) =>
       `${plural(h, "host", "hosts")}, ${plural(g, "guest", "guests")} on, ${plural(m, "migration", "migrations")} under way`,
@@ -600,7 +618,25 @@ export const t = {
     high: "much",
     label: "Heat map of the cluster's guests; the same as a table is below",
   },
-  drop: { checking: "Looking…", fits: (vm: string, on: string) => `${vm} fits on ${on}`, same: (vm: string) => `${vm} is there already` },
+  drop: {
+    checking: "Looking…",
+    fits: (vm: string, on: string) => `${vm} fits on ${on}`,
+    not: (vm: string, on: string) => `${vm} cannot go to ${on}`,
+    many: (able: number, all: number, on: string) =>
+      able === all
+        ? `All ${all} fit on ${on}`
+        : able
+          ? `${able} of ${all} fit on ${on}, the others stay`
+          : `None of ${all} can go to ${on}`,
+    same: (vm: string) => `${vm} is there already`,
+    already: "is there already",
+    gone: "It is gone.",
+    noHost: "the host cannot take it",
+    wish: (rule: string) => `the rule “${rule}” would rather not have it there`,
+    elsewhere: (place: string) => `it is not in ${place}`,
+    noRoom: (needs: string, left: string) => `it reserves ${needs}, the pool has ${left} left to reserve`,
+    more: (n: number) => `and ${n} more`,
+  },
   palette: {
     title: "Search",
     placeholder: "A name, a page, “migrate web-01”, “start #test”, “prod +8g”, “lose h1 h3”",

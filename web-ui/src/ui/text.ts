@@ -2,6 +2,8 @@ export const gb = (mb: number): string =>
   mb < 1024 ? `${mb} MB` : mb < 1048576 ? `${(mb / 1024).toFixed(mb >= 10240 ? 0 : 1)} GB` : `${(mb / 1048576).toFixed(1)} TB`;
 
 export const ghz = (mhz: number): string => (mhz < 1000 ? `${mhz} MHz` : `${(mhz / 1000).toFixed(1)} GHz`);
+/** MHz or MB, as the resource is counted. */
+export const textOf = { cpu: ghz, memory: gb };
 export const bytes = (n: number): string => (n < 1048576 ? `${Math.ceil(n / 1024)} KB` : gb(Math.round(n / 1048576)));
 export const percent = (part: number, whole: number): number => (whole > 0 ? Math.round((100 * part) / whole) : 0);
 

@@ -4,6 +4,7 @@ import { expired, link } from "../store/session.ts";
 import { t } from "../text/en.ts";
 import { Menu } from "../ui/menu.tsx";
 import { Resizer } from "../ui/resizer.tsx";
+import { Bubble } from "./bubble.tsx";
 import { Dialogs } from "./dialogs.tsx";
 import { Dock } from "./dock.tsx";
 import { Header } from "./header.tsx";
@@ -51,6 +52,7 @@ export function App() {
       {dockOpen.value && <Resizer size={dockHeight} min={90} max={600} along="y" sign={-1} label={t.dock.size} />}
       <Dock />
       <Menu />
+      <Bubble />
       <Dialogs />
       {paletteOpen.value && <Palette />}
       {helpOpen.value && <Help />}

@@ -1,5 +1,5 @@
 // The columns of each kind's lists.
-import type { Cluster, Datastore, Host, Network, Obj, Pool, Template, Vm } from "../net/types.ts";
+import type { Cluster, Datastore, Host, Network, Obj, Template, Vm } from "../net/types.ts";
 import { inventory } from "../store/collection.ts";
 import { href } from "../store/route.ts";
 import { t } from "../text/en.ts";
@@ -74,25 +74,6 @@ export const clusterColumns: Column<Cluster>[] = [
   { id: "ha", title: t.tab.ha ?? "", value: (o) => (o.ha_enabled ? (o.ha_capacity ?? "") : t.overview.off) },
 ];
 
-export const poolColumns: Column<Pool>[] = [
-  name<Pool>(),
-  { id: "parent", title: t.list.cluster, value: (o) => inventory.name(o.parent), cell: (o) => <Ref id={o.parent} /> },
-  {
-    id: "cpu",
-    title: `${t.pool.cpu} ${t.pool.reservation}`,
-    number: true,
-    value: (o) => o.cpu_reservation_mhz,
-    cell: (o) => ghz(o.cpu_reservation_mhz),
-  },
-  {
-    id: "mem",
-    title: `${t.pool.memory} ${t.pool.reservation}`,
-    number: true,
-    value: (o) => o.mem_reservation_mb,
-    cell: (o) => gb(o.mem_reservation_mb),
-  },
-];
-
 export const datastoreColumns: Column<Datastore>[] = [
   name<Datastore>(),
   { id: "state", title: t.list.shared, value: (o) => (o.shared ? t.pool.yes : t.pool.no) },
@@ -127,7 +108,6 @@ export const columnsOf: Record<string, Column<any>[]> = {
   vm: vmColumns,
   host: hostColumns,
   cluster: clusterColumns,
-  pool: poolColumns,
   datastore: datastoreColumns,
   network: networkColumns,
   template: templateColumns,

@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import type { Host, Obj, Task, Template, Vm } from "../net/types.ts";
 import { tasks } from "../store/collection.ts";
-import { perform } from "../store/actions.ts";
+import { actionOf, perform } from "../store/actions.ts";
 import { lineOf } from "../store/commands.ts";
 import { type DialogName, type Preset, asking, opened } from "../store/dialogs.ts";
 import { mayOperate } from "../store/session.ts";
@@ -104,7 +104,7 @@ function Confirm() {
   const close = (): void => {
     asking.value = null;
   };
-  const lines = ask.objects.map((o) => ask.action.request?.(o)).map((r) => r && lineOf(r.method, r.path, r.body));
+  const lines = ask.objects.map((o) => actionOf(ask.action, o)?.request?.(o)).map((r) => r && lineOf(r.method, r.path, r.body));
   return (
     <Dialog title={ask.action.title} onClose={close}>
       <p>{ask.action.confirm}</p>

@@ -12,7 +12,6 @@ import { say } from "../store/toast.ts";
 import { t } from "../text/en.ts";
 import { clock } from "../ui/text.ts";
 import { Alarms } from "./alarms.tsx";
-import { dragged } from "./drag.ts";
 import { EventRows } from "./events.tsx";
 
 const SHOWN = 50;
@@ -142,16 +141,6 @@ const tabs = ["tasks", "alarms", "events", "commands"] as const;
 
 const panes = { tasks: () => <Tasks />, alarms: () => <Alarms />, events: () => <Events />, commands: () => <Commands /> };
 
-/** One line for those who cannot see where the tile hovers. */
-function Hovering() {
-  const d = dragged.value;
-  return (
-    <p class={`hovering ${d?.text ? d.verdict : "hidden"}`} role="status">
-      {d?.text}
-    </p>
-  );
-}
-
 export function Dock() {
   const { dockTab: tab, dockOpen, dockHeight } = prefs;
   return (
@@ -175,7 +164,6 @@ export function Dock() {
             </button>
           ))}
         </div>
-        <Hovering />
         <button
           type="button"
           class="plain"

@@ -5,6 +5,7 @@ import { inventory } from "../store/collection.ts";
 import { begin, open } from "../store/dialogs.ts";
 import { parseFilter } from "../store/filter.ts";
 import { route, setQuery } from "../store/route.ts";
+import { meant } from "../store/selection.ts";
 import { mayOperate } from "../store/session.ts";
 import { rowOf } from "../store/tags.ts";
 import { t } from "../text/en.ts";
@@ -23,6 +24,7 @@ const rows = computed(() => {
   return typeof test === "function" ? all.value.filter((vm) => test(rowOf(vm))) : all.value;
 });
 const chosen = computed(() => rows.value.filter((vm) => selected.value.has(vm.id)));
+const ids = (): string[] => chosen.value.map((vm) => vm.id);
 
 function Bulk() {
   const vms = chosen.value;
@@ -84,7 +86,11 @@ export function Fleet() {
         objects={rows}
         columns={vmColumns}
         selected={selected}
-        row={(vm) => ({ draggable: mayOperate(), onDragStart: (e: DragEvent) => startDrag(e, vm.id), ...dropHandlers(vm.id) })}
+        row={(vm) => ({
+          draggable: mayOperate(),
+          onDragStart: (e: DragEvent) => startDrag(e, meant(ids(), vm.id)),
+          ...dropHandlers(vm.id),
+        })}
         empty={total ? t.list.noMatch : t.list.addFirst}
       />
     </section>

@@ -27,12 +27,20 @@ function colour(v: number): string {
 const colours = Array.from({ length: STEPS + 1 }, (_, i) => colour(i / STEPS));
 
 export type Drag = typeof draggedSignal.value;
-type Palette = Record<"line" | "text" | "bg" | "bad" | "accent" | "ok", string>;
+type Palette = Record<"line" | "text" | "bg" | "bad" | "accent" | "ok" | "warn", string>;
 
 function palette(canvas: HTMLCanvasElement): Palette {
   const css = getComputedStyle(canvas);
   const token = (name: string): string => css.getPropertyValue(`--${name}`).trim();
-  return { line: token("line"), text: token("text"), bg: token("bg"), bad: token("bad"), accent: token("accent"), ok: token("ok") };
+  return {
+    line: token("line"),
+    text: token("text"),
+    bg: token("bg"),
+    bad: token("bad"),
+    accent: token("accent"),
+    ok: token("ok"),
+    warn: token("warn"),
+  };
 }
 
 /** A canvas of the size, with room for each of the screen's own points. */
@@ -49,7 +57,7 @@ function sized(canvas: HTMLCanvasElement, width: number, height: number): Canvas
 }
 
 function frameColour(over: boolean, down: boolean, drag: Drag, p: Palette): string {
-  if (over) return drag?.verdict === "fits" ? p.ok : drag?.verdict === "refused" ? p.bad : p.accent;
+  if (over) return drag?.verdict === "fits" ? p.ok : drag?.verdict === "refused" ? p.bad : drag?.verdict === "warns" ? p.warn : p.accent;
   return down ? p.bad : p.line;
 }
 
@@ -78,6 +86,11 @@ export function paintStill(canvas: HTMLCanvasElement, s: Scene, metric: Metric, 
       const heat = heatOf(vm, host, metric);
       g.fillStyle = colours[Math.round(heat * STEPS)] ?? p.line;
       g.fillRect(tile.x + 0.5, tile.y + 0.5, Math.max(1, tile.w - 1), Math.max(1, tile.h - 1));
+      if (s.chosen.has(vm.id)) {
+        g.strokeStyle = p.text;
+        g.lineWidth = 3;
+        g.strokeRect(tile.x + 2, tile.y + 2, Math.max(1, tile.w - 4), Math.max(1, tile.h - 4));
+      }
       if (tile.w > TEXT_FROM && tile.h > 13) {
         g.fillStyle = heat > 0.6 ? "#000" : "#fff";
         g.fillText(vm.name, tile.x + 4, tile.y + tile.h / 2, tile.w - 8);

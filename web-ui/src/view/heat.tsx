@@ -8,11 +8,12 @@ import { type Card, type Tile, layout } from "../store/layout.ts";
 import { openMenu } from "../store/menu.ts";
 import { prefs } from "../store/prefs.ts";
 import { go } from "../store/route.ts";
+import { choose, meant } from "../store/selection.ts";
 import { t } from "../text/en.ts";
 import { ghz, percent } from "../ui/text.ts";
 import { guestsOf, hostsOf } from "./cluster.tsx";
 import { Ref } from "./columns.tsx";
-import { dragged, drop, hover } from "./drag.ts";
+import { dragged, drop, hover, pickUp } from "./drag.ts";
 import { accentOf, paint, paintStill } from "./heat-draw.ts";
 
 const CARD = 132;
@@ -29,6 +30,8 @@ export interface Scene {
   /** Where each host and guest is drawn. */
   places: Map<string, Tile>;
   moves: { vm: string; to: string; progress: number }[];
+  /** Guests that are taken together. */
+  chosen: ReadonlySet<string>;
 }
 
 /** 0 to 1: how much a guest uses of what it has. */
@@ -38,7 +41,7 @@ export function heatOf(vm: Vm, host: Host | undefined, metric: Metric): number {
   return Math.min(1, vm.cpu_usage_mhz / most);
 }
 
-function scene(cluster: Cluster, width: number): Scene {
+function scene(cluster: Cluster, width: number, chosen: ReadonlySet<string>): Scene {
   const hosts = hostsOf(cluster).sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
   const guests = guestsOf(hosts).filter((v) => v.power_state !== "powered_off" && v.power_state !== "suspended");
   const by = new Map<string, { id: string; weight: number }[]>();
@@ -57,7 +60,7 @@ function scene(cluster: Cluster, width: number): Scene {
     .filter((x) => x.op === "vm.migrate" && x.state === "running" && x.entity)
     .map((x) => ({ vm: x.entity as string, to: targetOf(x), progress: x.progress }));
   const places = new Map<string, Tile>(plan.cards.flatMap((c) => [c, ...c.tiles]).map((b) => [b.id, b]));
-  return { ...plan, places, hosts: new Map(hosts.map((h) => [h.id, h])), guests: new Map(guests.map((v) => [v.id, v])), moves };
+  return { ...plan, places, hosts: new Map(hosts.map((h) => [h.id, h])), guests: new Map(guests.map((v) => [v.id, v])), moves, chosen };
 }
 
 /** Where a move under way goes, as far as somebody told: who asked for it here, or a recommendation. */
@@ -104,7 +107,8 @@ export function HeatMap({ cluster }: { cluster: Cluster }) {
   const metric = useSignal<Metric>("cpu");
   const asTable = useSignal(false);
   const tip = useSignal("");
-  const s = useComputed(() => scene(cluster, width.value));
+  const chosen = useSignal<ReadonlySet<string>>(new Set());
+  const s = useComputed(() => scene(cluster, width.value, chosen.value));
   const picked = useRef<string>("");
 
   useEffect(() => {
@@ -138,15 +142,17 @@ export function HeatMap({ cluster }: { cluster: Cluster }) {
     const host = card && s.value.hosts.get(card.id);
     return { ...(vm ? { vm } : {}), ...(host ? { host } : {}) };
   };
+  const taken = (): string[] => [...chosen.value].filter((id) => s.value.guests.has(id));
   const onMove = (e: PointerEvent): void => {
     const { vm, host } = find(e);
     tip.value = vm ? `${vm.name}: ${percent(heatOf(vm, host, metric.value), 1)} %, ${ghz(vm.cpu_usage_mhz)}` : (host?.name ?? "");
-    if (picked.current && e.buttons && !dragged.value) dragged.value = { vm: picked.current, over: "", verdict: "looking", text: "" };
-    if (dragged.value && host) void hover(host.id);
+    if (picked.current && e.buttons && !dragged.value) pickUp(meant(taken(), picked.current));
+    if (dragged.value && host) void hover(host.id, e);
   };
   const onUp = (e: PointerEvent): void => {
     const { vm, host } = find(e);
     if (dragged.value && host) void drop(host.id);
+    else if (vm && (e.ctrlKey || e.metaKey)) chosen.value = choose([], { ids: chosen.value, anchor: "" }, vm.id, "toggle").ids;
     else if (e.button === 0 && (vm || host)) go((vm ?? host)?.id ?? "");
     dragged.value = null;
     picked.current = "";
@@ -195,7 +201,8 @@ export function HeatMap({ cluster }: { cluster: Cluster }) {
               const { vm, host } = find(e);
               if (!vm && !host) return;
               e.preventDefault();
-              openMenu([(vm ?? host) as Vm], { x: e.clientX, y: e.clientY });
+              const objects = vm ? meant(taken(), vm.id).map((id) => s.value.guests.get(id) as Vm) : [host as Host];
+              openMenu(objects, { x: e.clientX, y: e.clientY });
             }}
           />
           <p class="dim tip">{tip.value || t.heat.help}</p>

@@ -1,6 +1,5 @@
 // The list of one kind; also as a tab of an object, of what belongs to it.
 import { useComputed } from "@preact/signals";
-import type { ComponentChildren } from "preact";
 import type { Obj } from "../net/types.ts";
 import { inventory } from "../store/collection.ts";
 import { t } from "../text/en.ts";
@@ -12,13 +11,12 @@ export function ObjectList({ kind, label, of }: { kind: string; label: string; o
   return <ObjectTable label={label} objects={objects} columns={columnsOf[kind] ?? []} empty={t.list.none} />;
 }
 
-export function ListPage({ kind, title, children }: { kind: string; title: string; children?: ComponentChildren }) {
+export function ListPage({ kind, title }: { kind: string; title: string }) {
   return (
     <section class="page list" aria-labelledby="title">
       <header class="bar-top">
         <h1 id="title">{title}</h1>
       </header>
-      {children}
       <ObjectList kind={kind} label={title} />
     </section>
   );

@@ -16,14 +16,13 @@ import { Fleet } from "./fleet.tsx";
 import { ListPage } from "./list.tsx";
 import { Overview } from "./overview.tsx";
 import { Permissions, Users } from "./permissions.tsx";
-import { Starved } from "./starved.tsx";
+import { Pools } from "./pool.tsx";
 import { tabsOf } from "./tabs.tsx";
 import { Tags } from "./tags.tsx";
 
 const lists: Record<string, string> = {
   hosts: "host",
   clusters: "cluster",
-  pools: "pool",
   datastores: "datastore",
   networks: "network",
   templates: "template",
@@ -158,11 +157,12 @@ function Place({ place }: { place: string }) {
   }, [title]);
   if (place === HOME) return <Overview />;
   if (place === "vms") return <Fleet />;
-  if (lists[place])
+  if (lists[place]) return <ListPage key={place} kind={lists[place]} title={title ?? ""} />;
+  if (place === "pools")
     return (
-      <ListPage key={place} kind={lists[place]} title={title ?? ""}>
-        {place === "pools" && <Starved />}
-      </ListPage>
+      <Framed title={title ?? ""}>
+        <Pools />
+      </Framed>
     );
   if (place === "tasks")
     return (

@@ -11,7 +11,7 @@ import { HeatMap } from "./heat.tsx";
 import { HostSummary } from "./host.tsx";
 import { ObjectList } from "./list.tsx";
 import type { Tab } from "./page.tsx";
-import { PoolSummary, PoolTree } from "./pool.tsx";
+import { PoolPicture, PoolSummary } from "./pool.tsx";
 import { DatastoreSummary, FolderSummary, NetworkSummary, TemplateSummary } from "./storage.tsx";
 import { VmConfigure, VmSummary } from "./vm.tsx";
 
@@ -35,7 +35,7 @@ export const tabsOf: Record<string, Tab[]> = {
     { id: "heat", view: ({ object }) => <HeatMap cluster={object as Cluster} /> },
     { id: "hosts", view: ({ object }) => <ObjectList kind="host" label={t.tab.hosts ?? ""} of={(h) => h.parent === object.id} /> },
     vms(onHostOf),
-    { id: "pools", view: ({ object }) => <PoolTree root={object.id} /> },
+    { id: "pools", view: ({ object }) => <PoolPicture root={object.id} /> },
   ],
   host: [
     { id: "summary", view: ({ object }) => <HostSummary host={object as Host} /> },
@@ -57,7 +57,7 @@ export const tabsOf: Record<string, Tab[]> = {
   pool: [
     { id: "summary", view: ({ object }) => <PoolSummary pool={object as Pool} /> },
     chart,
-    { id: "pools", view: ({ object }) => <PoolTree root={object.id} /> },
+    { id: "pools", view: ({ object }) => <PoolPicture root={object.id} /> },
     vms((v, o) => v.pool === o.id),
   ],
   datastore: [
