@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
-from lab_client import Api, arguments, lab_pid, lab_setting, no_guests_left, percentile, report
+from lab_client import Servers, arguments, lab_pid, no_guests_left, percentile, report
 from lab_faults import Hosts, alive, signal_all
 
 GUESTS = 3
@@ -24,41 +24,12 @@ class Seen(NamedTuple):
     last: float
 
 
-class Bench:
+class Bench(Servers):
     def __init__(self, lab: Path) -> None:
-        self.lab, self.hosts = lab, Hosts(lab)
-        self.token = ""
+        super().__init__(lab)
+        self.hosts = Hosts(lab)
         self.api = self.leader()[1]
         self.guests: list[str] = []
-
-    # ---- servers ----
-
-    def servers(self) -> list[str]:
-        count = int(lab_setting(self.lab, "servers"))
-        return ["droverd", *(f"droverd-{n}" for n in range(2, count + 1))]
-
-    def at(self, name: str) -> Api:
-        port = int(lab_setting(self.lab, "port")) + 2 * self.servers().index(name)
-        return Api("127.0.0.1", port, str(self.lab / "ca/ca.pem"), self.token)
-
-    def leads(self, name: str) -> bool:
-        try:
-            return self.at(name).raw("GET", "/healthz", None, {})[0] == 200
-        except OSError:
-            return False
-
-    def leader(self) -> tuple[str, Api]:
-        end = time.monotonic() + WAIT_S
-        while time.monotonic() < end:
-            for name in self.servers():
-                if self.leads(name):
-                    api = self.at(name)
-                    if not self.token:
-                        api.login("admin", (self.lab / "password").read_text().strip())
-                        self.token = api.token
-                    return name, api
-            time.sleep(0.05)  # between looks
-        raise TimeoutError("no server leads")
 
     # ---- guests ----
 

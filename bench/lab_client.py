@@ -114,14 +114,55 @@ def lab_api(lab: Path) -> Api:
     return api
 
 
-def guest_ids(api: Api) -> set[str]:
-    found: set[str] = set()
-    page = "/vms?limit=1000"
+class Servers:
+    """Those of a lab, of which one leads."""
+
+    def __init__(self, lab: Path) -> None:
+        self.lab, self.token = lab, ""
+
+    def servers(self) -> list[str]:
+        count = int(lab_setting(self.lab, "servers"))
+        return ["droverd", *(f"droverd-{n}" for n in range(2, count + 1))]
+
+    def port(self, name: str) -> int:
+        return int(lab_setting(self.lab, "port")) + 2 * self.servers().index(name)
+
+    def at(self, name: str) -> Api:
+        return Api("127.0.0.1", self.port(name), str(self.lab / "ca/ca.pem"), self.token)
+
+    def leads(self, name: str) -> bool:
+        try:
+            return self.at(name).raw("GET", "/healthz", None, {})[0] == 200
+        except OSError:
+            return False
+
+    def leader(self, seconds: float = 120) -> tuple[str, Api]:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for name in self.servers():
+                if self.leads(name):
+                    api = self.at(name)
+                    if not self.token:
+                        api.login("admin", (self.lab / "password").read_text().strip())
+                        self.token = api.token
+                    return name, api
+            time.sleep(0.05)  # between looks
+        raise TimeoutError("no server leads")
+
+
+def everything(api: Api, plural: str) -> list[dict[str, Any]]:
+    """All of a kind, however many pages they fill."""
+    found: list[dict[str, Any]] = []
+    page = f"/{plural}?limit=1000"
     while page:
         answer = api.get(page)
-        found.update(str(vm["id"]) for vm in answer["items"])
+        found += answer["items"]
         page = (answer["next"] or "").removeprefix("/api/v1")
     return found
+
+
+def guest_ids(api: Api) -> set[str]:
+    return {str(vm["id"]) for vm in everything(api, "vms")}
 
 
 def remove_guests(api: Api, guests: set[str], seconds: float = 300) -> None:
