@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "loop/link.h"
+#include "loop/tls.h"
 #include "tests/lib/borrow.h"
 #include "tests/lib/lab.h"
 
@@ -42,6 +44,96 @@ only_known_hosts_come_in(void **state)
 	assert_true(hosts_is_up(l->hosts, l->host[0]));
 	agent_fake_free(stranger);
 	agent_fake_free(former);
+	lab_free(l);
+}
+
+/* Somebody with a certificate of that role and uuid, who says what the test wishes. */
+struct greeter {
+	struct link *link;
+	Drover__Hello hello;
+	char refused[24]; /* the code; "" while nothing came */
+};
+
+static void
+greet(struct link *k, void *arg)
+{
+	struct greeter *g = arg;
+	Drover__Envelope m = DROVER__ENVELOPE__INIT;
+	AUTO_FREE uint8_t *p = NULL;
+	struct err e = ERR_INIT;
+	size_t n;
+
+	m.version = PROTO_VERSION;
+	m.body_case = DROVER__ENVELOPE__BODY_HELLO;
+	m.hello = &g->hello;
+	assert_int_equal(msg_pack(&m, &p, &n, &e), 0);
+	assert_int_equal(link_send(k, p, n, &e), 0);
+}
+
+static void
+hear_refusal(struct link *k, const uint8_t *p, size_t n, void *arg)
+{
+	struct greeter *g = arg;
+	AUTO(msg) Drover__Envelope *m = NULL;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(msg_unpack(p, n, &m, &e), 0);
+	assert_int_equal(m->body_case, DROVER__ENVELOPE__BODY_REFUSE);
+	snprintf(g->refused, sizeof(g->refused), "%s", m->refuse->code);
+}
+
+static void
+let_go(struct link *k, const struct err *why, void *arg)
+{
+}
+
+static void
+assert_refused(
+    struct lab *l, struct greeter *g, const struct tls_identity *who, const char *code)
+{
+	static const struct link_events events = { greet, hear_refusal, let_go };
+	struct tls_identity server = { .role = TLS_ROLE_SERVER };
+	struct link *theirs;
+
+	*g->refused = '\0';
+	link_pair(l->loop, who, &server, &g->link, &theirs);
+	link_set_events(g->link, &events, g);
+	hosts_accept(l->hosts, theirs, "10.0.0.66:40000");
+	lab_settle(l);
+	assert_string_equal(g->refused, code);
+	link_free(g->link);
+}
+
+static void
+who_says_what_his_certificate_does_not_is_refused(void **state)
+{
+	static char uuid[] = "00000000-0000-4000-8000-000000000001";
+	static char other[] = "00000000-0000-4000-8000-000000000002";
+	static char boot[] = "later";
+	struct lab *l = lab_new(2, 4096);
+	struct tls_identity who = { .role = TLS_ROLE_HOST };
+	struct greeter g = { .hello = DROVER__HELLO__INIT };
+
+	snprintf(who.uuid, sizeof(who.uuid), "%s", uuid);
+	snprintf(who.fingerprint, sizeof(who.fingerprint), "f1");
+	g.hello.version_min = g.hello.version_max = PROTO_VERSION;
+	g.hello.boot_id = boot;
+	g.hello.host_uuid = other;
+	assert_refused(l, &g, &who, "denied");
+	g.hello.host_uuid = uuid;
+	who.role = TLS_ROLE_SERVER;
+	assert_refused(l, &g, &who, "denied");
+	who.role = TLS_ROLE_HOST;
+	g.hello.version_min = g.hello.version_max = PROTO_VERSION + 1;
+	assert_refused(l, &g, &who, "unsupported");
+	g.hello.version_min = g.hello.version_max = PROTO_VERSION_MIN - 1;
+	assert_refused(l, &g, &who, "unsupported");
+	/* It has obeyed a later leader than this one. */
+	g.hello.version_min = g.hello.version_max = PROTO_VERSION;
+	g.hello.epoch_seen = UINT32_MAX;
+	assert_refused(l, &g, &who, "stale");
+	assert_true(
+	    agent_fake_welcomed(l->agent[0]) && agent_fake_welcomed(l->agent[1]));
 	lab_free(l);
 }
 
@@ -277,6 +369,7 @@ main(void)
 	log_set_level(LOG_LEVEL_ERR);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_known_hosts_come_in),
+		cmocka_unit_test(who_says_what_his_certificate_does_not_is_refused),
 		cmocka_unit_test(a_second_agent_of_one_identity_is_refused),
 		cmocka_unit_test(a_silent_host_is_lost_and_comes_back),
 		cmocka_unit_test(a_short_break_is_forgiven),
