@@ -1,10 +1,14 @@
-"""PostgreSQL goes away for half a minute under load, and comes back."""
+"""PostgreSQL goes away for half a minute under load, and comes back; or comes back as it was earlier."""
+import signal
 import subprocess
 import threading
 import time
+from typing import Any
 
 from conftest import ROOT, Lab, wait_for
 from lab_client import ApiError
+from test_guests import act, make, vm
+from test_kill_matrix import processes
 
 
 def pg(lab: Lab, verb: str) -> None:
@@ -71,3 +75,58 @@ def test_a_task_waits_for_the_database(lab: Lab) -> None:
     assert vm["power_state"] == "powered_on"
     lab.api().do("POST", f"/vms/{vm['id']}/stop", {"mode": "kill"})
     lab.api().do("DELETE", f"/vms/{vm['id']}")
+
+
+def client(lab: Lab, program: str, *words: str) -> None:
+    """One of PostgreSQL's, at the lab's."""
+    subprocess.run(
+        [program, "-h", str(lab.dir / "pg/socket"), "-U", "drover", *words], check=True, capture_output=True, timeout=120
+    )
+
+
+def restore(lab: Lab, backup: str) -> None:
+    """As docs/operations.md says."""
+    run = lab.setting_of("lab_run_dir")
+    lab.kill("droverd", signal.SIGTERM)
+    client(lab, "dropdb", "drover")
+    client(lab, "createdb", "drover")
+    client(lab, "pg_restore", "-d", "drover", backup)
+    subprocess.run(
+        [str(ROOT / "deploy/lab-run.sh"), "exec", str(lab.dir), "--user", "drover", "--",
+         f"{run}/bin/droverd", "--config", f"{run}/etc/droverd.conf", "--restored"],
+        check=True, capture_output=True, timeout=60,
+    )
+    lab.start("droverd")
+    lab.wait_healthy()
+
+
+def told(lab: Lab, kind: str, name: str) -> bool:
+    return any(e["type"] == kind and name in e["message"] for e in lab.all("events"))
+
+
+def test_an_older_backup_while_machines_run(lab: Lab) -> None:
+    """Nobody is touched; what the backup does not know is named, and what is ordered next is above all that hosts have seen."""
+    stays, moves = (make(lab, name) for name in ("stays", "moves"))
+    epoch = lab.api().get("/system/leader")["epoch"]
+    backup = str(lab.dir / "backup")
+    client(lab, "pg_dump", "-Fc", "-f", backup, "drover")
+    there = next(h["id"] for h in lab.all("hosts") if h["id"] != moves["host"])
+    lab.api().do("POST", f"/vms/{moves['id']}/migrate", {"host": there})
+    moves, late = vm(lab, moves["id"]), make(lab, "late")
+    ours: list[dict[str, Any]] = [stays, moves, late]
+    before = [processes(lab, m["id"]) for m in ours]
+    assert all(len(p) == 1 for p in before)
+
+    restore(lab, backup)
+    wait_for("the hosts", lambda: lab.linked() == lab.hosts, 60)
+    wait_for("the one that is not in it to be named", lambda: told(lab, "VmUnknownOnHostEvent", late["id"]), 60)
+    assert [processes(lab, m["id"]) for m in ours] == before
+    assert lab.api().get("/system/leader")["epoch"] > epoch + 1000000
+    now = vm(lab, stays["id"])
+    assert (now["power_state"], now["host"]) == ("powered_on", stays["host"])
+    made = make(lab, "after")
+    assert int(made["id"].split("-")[1]) > 1000000
+    # The agent obeys: the generation is above the one that it has seen.
+    act(lab, stays["id"], "stop", {"mode": "kill"})
+    assert act(lab, stays["id"], "start")["run_gen"] > 1000000
+    assert [processes(lab, m["id"]) for m in (moves, late)] == before[1:]
