@@ -98,6 +98,10 @@ body_ha_cluster(struct stage *st, json *body)
 	if (json_count(ha))
 		json_set_bool(ha, "ha_enabled", true);
 	body_bool(st, ha, "HAEnabled", "ha_enabled");
+	/* Failing hosts are DRS's business as well: that needs no HA. */
+	body_word(st, ha, "HAProactive", "ha_proactive");
+	body_word(st, ha, "HAProactiveModerate", "ha_proactive_moderate");
+	body_word(st, ha, "HAProactiveSevere", "ha_proactive_severe");
 	for (void *it = json_iter(ha); it; it = json_iter_next(ha, it))
 		json_set_json(body, json_iter_key(it), json_ref(json_iter_value(it)));
 	return RUN_OK;

@@ -112,7 +112,8 @@ is_kept_from(const struct advice *a, const struct advice_guest *g, const struct 
 	       !(vm && obj_id_is(vm->host, h->o.id));
 }
 
-/* Its own guests may stay, and those of lost hosts are better off there than nowhere. */
+/* Its own guests may stay, and those of lost hosts are better off there than nowhere.
+ */
 static bool
 is_quarantined(
     const struct advice *a, const struct advice_guest *g, const struct host *h)

@@ -191,8 +191,7 @@ lay_proactive(struct cluster *cl, const json *args, struct err *e)
 	if (mode)
 		cl->ha_proactive = (enum proactive_mode)proactive_mode_parse(mode);
 	if (moderate)
-		cl->ha_proactive_moderate =
-		    (enum ha_remedy)ha_remedy_parse(moderate);
+		cl->ha_proactive_moderate = (enum ha_remedy)ha_remedy_parse(moderate);
 	if (severe)
 		cl->ha_proactive_severe = (enum ha_remedy)ha_remedy_parse(severe);
 	if (cl->ha_proactive_severe >= cl->ha_proactive_moderate)

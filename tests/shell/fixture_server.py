@@ -50,7 +50,7 @@ FIELDS = {
 HA_CLUSTER = ("ha_enabled", "ha_admission", "ha_failover_level", "ha_cpu_percent", "ha_memory_percent", "ha_slot_cpu_mhz",
               "ha_slot_memory_mb", "ha_failover_hosts", "ha_degradation_percent", "ha_restart_priority", "ha_gate",
               "ha_gate_limit_s", "ha_isolation_response", "ha_isolation_addresses", "ha_isolation_s", "ha_monitoring",
-              "ha_terms")
+              "ha_terms", "ha_proactive", "ha_proactive_moderate", "ha_proactive_severe")
 HA_GUEST = ("ha_restart_priority", "ha_isolation_response", "ha_monitoring", "ha_depends", "ha_ready_port")
 CONTAINER = ("host_name", "dns", "swap_limit_mb", "pids_limit", "io_weight", "args", "env", "devices")
 RESOURCES = tuple(f"{r}_{k}" for r, unit in (("cpu", "mhz"), ("mem", "mb"))

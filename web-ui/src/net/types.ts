@@ -152,6 +152,10 @@ export interface Host extends Obj {
   maintenance: "none" | "entering" | "in";
   standby: "none" | "entering" | "in" | "waking";
   flapping: boolean;
+  health: "unknown" | "ok" | "moderate" | "severe";
+  health_conditions: { source: string; component: string; severity: string; text: string; since: number }[] | null;
+  /** What was done about it: "quarantine": it gets no guests. */
+  health_remedy: "none" | "quarantine" | "maintenance";
   /** Of a cluster with HA, once it has sent heartbeats: "up", "partitioned" and the like. */
   ha_state: string | null;
   ha_fencing: string | null;

@@ -31,6 +31,12 @@ export function HostSummary({ host: h }: { host: Host }) {
           {on.length}/{guests.length} {t.list.machines}, {gb(given)} {t.list.memory}
         </p>
         {h.flapping && <p class="warn">▲ {t.host.flapping}</p>}
+        {h.health_remedy === "quarantine" && <p class="warn">▲ {t.host.quarantine}</p>}
+        {h.health_conditions?.map((c) => (
+          <p key={c.text} class={c.severity === "severe" ? "problem" : "warn"}>
+            ▲ {c.component}: {c.text}
+          </p>
+        ))}
         {h.state_reason && <p class="problem">{h.state_reason}</p>}
       </section>
       <Facts
@@ -49,6 +55,7 @@ export function HostSummary({ host: h }: { host: Host }) {
           ],
           [t.host.address, h.address],
           [t.host.boot, moment(h.boot_time)],
+          [t.host.health, t.host.healths[h.health]],
           [t.overview.ha, h.ha_state && `${h.ha_state} ${h.ha_fencing ?? ""}`],
         ]}
       />
