@@ -106,6 +106,7 @@ on_look(void *arg)
 		(void)fence_keep(f);
 	if (f->conf)
 		fence_look(f);
+	fence_late_find(f);
 	fence_claims_turn(f);
 }
 

@@ -10,9 +10,9 @@
  *
  * A guest is under leases from its claim on: the order that starts it, or takes it in,
  * waits for the wake of fence_claim, boots with fence_guard_until_us, and drops the
- * claim after the guest was reaped.  One that runs without a claim is let alone, unless
- * its order has said that it comes under leases later: it has a guard from its start,
- * and is claimed as it runs once this host holds leases and the leader names it.
+ * claim after the guest was reaped.  One that runs without a claim is let alone until
+ * this host holds leases and the leader names it: it has had a guard from its start, so
+ * it is claimed as it runs.
  *
  *   fence.c           life
  *   fence_look.c      what fence_decide looks at and says
@@ -47,6 +47,7 @@ struct fence_copy {
 	bool busy;   /* an order is at work that may start or end it */
 	bool wanted; /* of one that is down: nobody meant it to be */
 	bool guarded, heard;
+	bool moves; /* it stands still: it has not come whole, or was given away */
 	uint64_t guard_us; /* as its guard confirmed it; GUARD_NO_DEADLINE */
 };
 
@@ -139,13 +140,14 @@ enum fence_end {
 void fence_drop(struct fence *f, uint64_t guest, enum fence_end how, struct wake done);
 /* It is deleted, and what was claimed of it on that datastore. */
 void fence_forget(struct fence *f, uint64_t guest, uint64_t datastore);
-/* It is started without a claim, and comes under leases as it runs. */
-void fence_late(struct fence *f, uint64_t guest, uint64_t run_gen);
+/* It is started without a claim, after fence_drop: nothing of before concerns it. */
+void fence_unclaimed(struct fence *f, uint64_t guest, uint64_t run_gen);
 /* Its process runs: so long its start took. */
 void fence_ran(struct fence *f, uint64_t guest);
 /* Is it, or is it about to be, under leases here? */
 bool fence_holds(const struct fence *f, uint64_t guest);
-/* For the boot: 0: it is under no lease.  ERR_UNAVAILABLE: its lease is over. */
+/* For the boot.  Under no lease it is GUARD_NO_DEADLINE: one can be set as it runs.
+ * ERR_UNAVAILABLE: its lease is over. */
 int fence_guard_until_us(
     const struct fence *f, uint64_t guest, uint64_t *ret_us, struct err *e) WARN_UNUSED;
 /* "waiting for host-1's lease to end"; "" when it waits for nothing. */

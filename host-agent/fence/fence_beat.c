@@ -124,6 +124,7 @@ fill_run(const struct fence *f, const struct held *h, const struct fence_copy *c
 	w->guest = h ? h->guest : c->guest;
 	w->run_gen = h ? h->run_gen : c->run_gen;
 	w->alive = c->alive;
+	w->bare = c->alive && !c->guarded;
 	/* A claim that lies where nobody looks for it protects nothing. */
 	w->guarded = h && c->guarded && c->heard && c->guard_us != GUARD_NO_DEADLINE &&
 		     h->datastore == h->ha->datastore && !h->unplaced;

@@ -212,7 +212,8 @@ fence_claim(struct fence *f, const struct fence_wish *w, struct wake done)
 	if (w->claim) {
 		free(h->ha);
 		h->ha = fence_ha_dup(w->claim->guest);
-		h->listed = false;
+		/* By the list of before; the next one was made after this order. */
+		h->listed = fence_is_listed(f, w->guest);
 		take_attests(h, w->claim);
 	}
 	h->late = false;

@@ -205,11 +205,14 @@ bool fence_is_reaped(const struct fence *f, const struct held *h);
 
 /* ---- fence_late.c ---- */
 
+/* Hold those that the leader names and that run here under guards alone. */
+void fence_late_find(struct fence *f);
 /* Claim it, if that can be done now; let it go, if it has ended before. */
 void fence_late_turn(struct held *h);
 
 /* ---- fence_reply.c ---- */
 
+bool fence_is_listed(const struct fence *f, uint64_t guest);
 /* What the conf says of it, whether or not it does. */
 void fence_held_follow(struct held *h);
 

@@ -370,7 +370,7 @@ fence_guard_until_us(
 	const struct held *h = fence_held(f, guest);
 	uint64_t end;
 
-	*ret_us = h && h->late ? GUARD_NO_DEADLINE : 0;
+	*ret_us = GUARD_NO_DEADLINE;
 	if (!h || h->late || h->phase == CLAIM_NONE)
 		return 0;
 	end = fence_end_ms(f, h);

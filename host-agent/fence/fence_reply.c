@@ -171,7 +171,13 @@ listed(const Drover__HaConf *c, uint64_t guest)
 	return NULL;
 }
 
-/* What an order said of a guest holds until a list has it. */
+bool
+fence_is_listed(const struct fence *f, uint64_t guest)
+{
+	return f->conf && listed(f->conf, guest);
+}
+
+/* What an order said of a guest holds until a list has it, or there are none. */
 void
 fence_held_follow(struct held *h)
 {
@@ -181,8 +187,9 @@ fence_held_follow(struct held *h)
 		free(h->ha);
 		h->ha = fence_ha_dup(ha);
 		h->listed = true;
-	} else if (h->listed) {
+	} else if (h->listed || !fence_is_on(h->f)) {
 		h->ha->authority = DROVER__HA_AUTHORITY__HA_AUTHORITY_NONE;
+		h->ha->restart = false;
 		h->listed = false;
 	}
 }

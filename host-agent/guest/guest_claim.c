@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "host-agent/engine/engine_guard.h"
 #include "host-agent/fence/fence.h"
 #include "host-agent/link/progress.h"
 #include "loop/timer.h"
@@ -19,13 +20,22 @@ guest_is_claimed(const struct guest *g)
 	return fence && fence_holds(fence, g->number);
 }
 
+/* Each has one, whether or not it is under a lease: else it could not come under one
+ * as it runs.  Without a lease it runs on a host that has no guards all the same. */
 int
 guest_guard_until(const struct guest *g, uint64_t *ret_us, struct err *e)
 {
+	const struct engine *en = engine_guest_engine(g->handle);
+	uint64_t until_us = 0;
+
 	*ret_us = 0;
 	if (!g->gs->env.fence)
 		return 0;
-	return fence_guard_until_us(g->gs->env.fence, g->number, ret_us, e);
+	if (fence_guard_until_us(g->gs->env.fence, g->number, &until_us, e))
+		return e->code;
+	if (until_us != GUARD_NO_DEADLINE || engine_can(en, ENGINE_CAP_GUARD))
+		*ret_us = until_us;
+	return 0;
 }
 
 /* ---- claiming ---- */
@@ -34,37 +44,22 @@ static const Drover__RunClaim *
 claim_of(const struct guest_job *j)
 {
 	return j->order->verb_case == DROVER__ORDER__VERB_GUEST_START
-		? j->order->guest_start->claim
-	    : j->order->verb_case == DROVER__ORDER__VERB_GUEST_ARRIVE
-		? j->order->guest_arrive->claim
-		: NULL;
+		   ? j->order->guest_start->claim
+	       : j->order->verb_case == DROVER__ORDER__VERB_GUEST_ARRIVE
+		   ? j->order->guest_arrive->claim
+		   : NULL;
 }
 
-static bool
-is_under_none(const Drover__RunClaim *c)
-{
-	return c->guest &&
-	       c->guest->authority == DROVER__HA_AUTHORITY__HA_AUTHORITY_NONE;
-}
-
+/* Servers of before name one under no authority where they wish for a guard alone. */
 static const Drover__RunClaim *
 ordered(const struct guest_job *j)
 {
 	const Drover__RunClaim *c = claim_of(j);
 
-	return c && c->guest && !is_under_none(c) ? c : NULL;
-}
-
-/* Its order wants it under leases as soon as there are some. */
-static bool
-comes_later(const struct guest_job *j)
-{
-	const Drover__RunClaim *c = claim_of(j);
-	struct engine_guest *h;
-	struct err ignored = ERR_INIT;
-
-	return c && is_under_none(c) && !guest_handle(j->g, &h, &ignored) &&
-	       engine_can(engine_guest_engine(h), ENGINE_CAP_GUARD);
+	return c && c->guest &&
+		       c->guest->authority != DROVER__HA_AUTHORITY__HA_AUTHORITY_NONE
+		   ? c
+		   : NULL;
 }
 
 /* What it waits for is the order's phase. */
@@ -121,8 +116,8 @@ guest_finish_claim(struct flow *f, void *arg, int rc)
 	timer_free(MOVE(j->ticker));
 	if (rc)
 		return FLOW_FAIL;
-	if (comes_later(j))
-		fence_late(j->g->gs->env.fence, j->g->number, j->g->generation);
+	if (!ordered(j))
+		fence_unclaimed(j->g->gs->env.fence, j->g->number, j->g->generation);
 	return FLOW_NEXT;
 }
 

@@ -2,9 +2,9 @@
  * guest_claim: the steps of orders that see to a guest's claim (host-agent/fence).
  *
  * A guest that its order puts under leases is claimed before it is booted, or before
- * bytes of it come; its claim is dropped after it was reaped.  One whose order has a
- * claim under no authority gets a guard alone, and is claimed as it runs.  On a host
- * without leases, and of a guest that is under none, these steps do nothing.
+ * bytes of it come; its claim is dropped after it was reaped.  Any other gets a guard
+ * alone, and is claimed as it runs when that is wished.  On a host without leases, and
+ * of a guest that is under none, these steps do nothing.
  */
 #pragma once
 #include "host-agent/guest/guest_job.h"

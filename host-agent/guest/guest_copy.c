@@ -15,6 +15,7 @@ copy_of(const struct guest *g)
 		.busy = g->job != NULL,
 		.wanted = g->state == GUEST_FAILED,
 		.alive = guest_is_live(g),
+		.moves = g->state == GUEST_ARRIVING || g->state == GUEST_GIVEN,
 	};
 
 	if (c.alive) {

@@ -137,6 +137,7 @@ take_run(struct ha_node *n, const Drover__RunWord *w, uint64_t now_ms)
 		.phase = w->phase,
 		.alive = w->alive,
 		.guarded = w->guarded,
+		.bare = w->bare,
 		.told_ms = now_ms,
 	};
 
@@ -147,7 +148,8 @@ take_run(struct ha_node *n, const Drover__RunWord *w, uint64_t now_ms)
 		map_put(n->runs, w->guest, run);
 	}
 	bool news = run->gen != said.gen || run->phase != said.phase ||
-		    run->alive != said.alive || run->guarded != said.guarded;
+		    run->alive != said.alive || run->guarded != said.guarded ||
+		    run->bare != said.bare;
 	*run = said;
 	return news;
 }

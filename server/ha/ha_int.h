@@ -19,7 +19,7 @@
 struct ha_run {
 	uint64_t gen;
 	Drover__RunPhase phase;
-	bool alive, guarded;
+	bool alive, guarded, bare;
 	uint64_t told_ms;
 };
 

@@ -43,14 +43,19 @@ is_taken(const struct ha *ha, const struct vm *vm)
 	       !protect_check(ha->o.inv, vm, vm->host, &ignored);
 }
 
-/* It was started before its host held leases, and comes under them now. */
-static bool
-is_being_claimed(const struct ha *ha, const struct vm *vm)
+/* It could be protected where it runs, and is not yet. */
+static const char *
+why_not_yet(const struct ha *ha, const struct vm *vm)
 {
 	const struct ha_node *n = ha_node_find(ha, vm->host);
 	const struct ha_run *run = n ? ha_run_of(n, vm->o.id) : NULL;
 
-	return run && run->alive && run->phase != DROVER__RUN_PHASE__RUN_NONE;
+	if (run && run->bare)
+		return "not protected: it runs without a guard; its next start or move "
+		       "gives it one";
+	if (run && run->alive && run->phase != DROVER__RUN_PHASE__RUN_NONE)
+		return "not protected yet: its host is claiming it";
+	return "not protected yet: its host has not claimed it";
 }
 
 /* Those that were lost are to be started with a claim, whatever was changed since. */
@@ -112,12 +117,8 @@ tell(const struct ha *ha, const struct vm *vm, char out[240])
 		return;
 	if (protect_check(ha->o.inv, vm, vm->host, &e))
 		snprintf(out, 240, "not protected: %.200s", e.msg);
-	else if (is_being_claimed(ha, vm))
-		snprintf(out, 240, "not protected yet: its host is claiming it");
 	else
-		snprintf(out, 240,
-		    "not protected: it was started without leases; it has them "
-		    "once it is started anew or moved");
+		snprintf(out, 240, "%s", why_not_yet(ha, vm));
 }
 
 static void

@@ -205,29 +205,14 @@ claim_new(struct arena *mem, const struct inv *inv, const struct vm *vm)
 	return claim;
 }
 
-/* Its host holds no leases yet: with a guard it can be claimed as it runs. */
-static Drover__RunClaim *
-late_claim(struct arena *mem, const struct inv *inv, const struct vm *vm)
-{
-	struct err ignored = ERR_INIT;
-
-	if (protect_wanted(inv, vm, &ignored))
-		return NULL;
-	Drover__RunClaim *claim = claim_new(mem, inv, vm);
-	claim->guest->authority = DROVER__HA_AUTHORITY__HA_AUTHORITY_NONE;
-	return claim;
-}
-
 Drover__RunClaim *
 protect_claim(
     struct arena *mem, const struct inv *inv, const struct vm *vm, obj_id host)
 {
 	const struct obj *to = inv_get(inv, host);
 
-	if (!to)
+	if (!to || !vm->ha_protected)
 		return NULL;
-	if (!vm->ha_protected)
-		return late_claim(mem, inv, vm);
 	Drover__RunClaim *claim = claim_new(mem, inv, vm);
 	/* Two of the database's a host, and one of the caller's. */
 	claim->attests = arena_array(

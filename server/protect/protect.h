@@ -44,9 +44,9 @@ void protect_end(struct vm *edit);
 
 void protect_fill(const struct inv *inv, const struct vm *vm, Drover__HaGuest *to);
 /*
- * What an order to run it brings: NULL if it is not to be protected.  With what is known
- * of the other hosts of its cluster: which of their incarnations are over for good.  Of
- * one that its host cannot protect yet: under no authority.
+ * What an order to run it brings: NULL if it is not protected from its start on.  With
+ * what is known of the other hosts of its cluster: which of their incarnations are over
+ * for good.
  */
 Drover__RunClaim *protect_claim(
     struct arena *mem, const struct inv *inv, const struct vm *vm, obj_id host);

@@ -211,7 +211,7 @@ fence_host_conf(struct fence_host *h)
 		peers[i].host = peers[i].slot = i + 1;
 		peer_list[i] = &peers[i];
 	}
-	c.enabled = true;
+	c.enabled = !h->off;
 	c.cluster.data = cluster;
 	c.cluster.len = sizeof(cluster);
 	c.slot = h->slot;
@@ -229,7 +229,7 @@ fence_host_conf(struct fence_host *h)
 	guest.datastore = h->all->guest_store;
 	guest.restart = true;
 	c.guests = &guests;
-	c.n_guests = h->all->guest_store != 0;
+	c.n_guests = h->all->guest_store != 0 && !h->off;
 	c.rev = 7;
 	m.body_case = DROVER__ENVELOPE__BODY_HA_CONF;
 	m.ha_conf = &c;

@@ -47,6 +47,7 @@ struct fence_host {
 	/* What the leader knows of it. */
 	uint64_t inc;
 	bool fenced, deaf; /* deaf: it is not answered */
+	bool off;          /* it is told that HA is off */
 	bool store_is_others;
 	uint64_t stop;              /* a guest whose copy here is old; 0: none */
 	bool runs_seen;             /* its word on what it has reaped is taken */

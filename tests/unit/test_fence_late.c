@@ -21,7 +21,6 @@ one_with_late_guest(struct fence_bed *b)
 	struct fence_host *h = fence_bed_host(b, 1);
 
 	fence_host_open(h);
-	fence_late(h->fence, 1, 4);
 	fence_host_run(h, 1, 4);
 	assert_true(h->copies[1].guard_us == GUARD_NO_DEADLINE);
 	return h;
@@ -100,6 +99,121 @@ a_claim_that_another_has_leaves_a_guest_as_it_is(void **state)
 	assert_int_equal(h->kills[1] + other->kills[1], 0);
 }
 
+/* ---- HA goes off and on ---- */
+
+static struct fence_host *
+one_with_named_guest(struct fence_bed *b)
+{
+	struct fence_host *h;
+
+	b->guest_store = FENCE_BED_STORE;
+	h = fence_bed_two(b, 1);
+	fence_bed_until(b, has_deadline, &h->copies[1]);
+	return h;
+}
+
+static bool
+has_none(void *arg)
+{
+	return !has_deadline(arg);
+}
+
+static void
+switch_ha(struct fence_host *h, bool off)
+{
+	h->off = off;
+	fence_host_conf(h);
+}
+
+static void
+without_ha_a_guest_has_no_deadline(void **state)
+{
+	struct fence_bed *b = *state;
+	struct fence_host *h = one_with_named_guest(b);
+
+	switch_ha(h, true);
+	fence_bed_until(b, has_none, &h->copies[1]);
+	h->deaf = h->lost_store = true;
+	fence_bed_pass(b, 3 * LEASE_MS);
+	assert_int_equal(h->kills[1], 0);
+	h->deaf = h->lost_store = false;
+	switch_ha(h, false);
+	fence_bed_until(b, has_deadline, &h->copies[1]);
+	assert_int_equal(h->kills[1], 0);
+}
+
+static void
+without_ha_a_guest_that_dies_stays_down(void **state)
+{
+	struct fence_bed *b = *state;
+	struct fence_host *h = one_with_named_guest(b);
+
+	switch_ha(h, true);
+	fence_bed_until(b, has_none, &h->copies[1]);
+	fence_host_reap(h, 1, true);
+	fence_bed_pass(b, 2 * LEASE_MS);
+	assert_int_equal(h->restarts[1], 0);
+}
+
+/* Its claim of before is on storage all the while, where nobody could drop it. */
+static void
+a_guest_started_without_ha_is_claimed_when_it_is_on(void **state)
+{
+	struct fence_bed *b = *state;
+	struct fence_host *h = one_with_named_guest(b);
+
+	switch_ha(h, true);
+	fence_bed_until(b, has_none, &h->copies[1]);
+	fence_host_reap(h, 1, false);
+	assert_int_equal(fence_host_drop(h, 1, FENCE_REAPED), 0);
+	fence_unclaimed(h->fence, 1, 2);
+	fence_host_run(h, 1, 2);
+	assert_true(h->copies[1].guard_us == GUARD_NO_DEADLINE);
+	fence_bed_pass(b, LEASE_MS);
+	switch_ha(h, false);
+	fence_bed_until(b, has_deadline, &h->copies[1]);
+	fence_host_until(h, 1, DROVER__RUN_PHASE__RUN_RUN, true);
+	assert_int_equal(fence_host_word(h, 1)->run_gen, 2);
+	assert_int_equal(h->kills[1], 0);
+}
+
+/* ---- guests that are not to be claimed ---- */
+
+static void
+a_guest_that_stands_still_is_not_claimed(void **state)
+{
+	struct fence_bed *b = *state;
+	struct fence_host *h = one_with_late_guest(b);
+
+	h->copies[1].moves = true;
+	b->guest_store = FENCE_BED_STORE;
+	fence_host_conf(h);
+	fence_host_up(b, 2);
+	fence_bed_until(b, fence_host_is_seen, h);
+	fence_bed_pass(b, LEASE_MS);
+	assert_true(h->copies[1].guard_us == GUARD_NO_DEADLINE);
+	h->copies[1].moves = false;
+	fence_bed_until(b, has_deadline, &h->copies[1]);
+}
+
+static void
+a_guest_without_a_guard_is_told_as_bare(void **state)
+{
+	struct fence_bed *b = *state;
+	struct fence_host *h = one_with_late_guest(b);
+
+	h->copies[1].guarded = h->copies[1].heard = false;
+	b->guest_store = FENCE_BED_STORE;
+	fence_host_conf(h);
+	fence_host_up(b, 2);
+	fence_bed_until(b, fence_host_is_seen, h);
+	fence_bed_pass(b, LEASE_MS);
+	assert_true(fence_host_word(h, 1)->bare);
+	assert_int_equal(fence_host_word(h, 1)->phase, DROVER__RUN_PHASE__RUN_NONE);
+}
+
+/* ---- an agent that is exchanged ---- */
+
 static bool
 is_frozen(void *arg)
 {
@@ -152,6 +266,11 @@ main(void)
 		TEST(a_guest_that_ran_before_comes_under_leases),
 		TEST(a_guest_that_is_not_named_stays_without_leases),
 		TEST(a_claim_that_another_has_leaves_a_guest_as_it_is),
+		TEST(without_ha_a_guest_has_no_deadline),
+		TEST(without_ha_a_guest_that_dies_stays_down),
+		TEST(a_guest_started_without_ha_is_claimed_when_it_is_on),
+		TEST(a_guest_that_stands_still_is_not_claimed),
+		TEST(a_guest_without_a_guard_is_told_as_bare),
 		TEST(a_frozen_hosts_guests_live_on_without_their_agent),
 		TEST(a_leader_that_is_away_lets_nobody_freeze),
 	};

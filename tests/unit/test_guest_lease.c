@@ -212,14 +212,43 @@ a_start_with_a_claim_runs_under_a_guard(void **state)
 	assert_int_equal(start(p, 2, 2), 0);
 }
 
+static bool
+is_under_guard_alone(struct lease_pair *p, uint32_t slot)
+{
+	struct fence_copy c = copy_at(p, slot);
+
+	return c.alive && c.guarded && c.guard_us == GUARD_NO_DEADLINE &&
+	       is_dropped(&(struct at){ p, slot });
+}
+
+static bool
+has_deadline(void *arg)
+{
+	const struct at *at = arg;
+
+	return copy_at(at->p, at->slot).guard_us != GUARD_NO_DEADLINE;
+}
+
 static void
-a_start_without_one_has_no_guard(void **state)
+let_it_be_claimed(struct lease_pair *p, uint32_t slot)
+{
+	p->leases->guest_store = FENCE_BED_STORE;
+	fence_host_conf(fence_bed_host(p->leases, slot));
+	fence_bed_until(p->leases, has_deadline, &(struct at){ p, slot });
+}
+
+static void
+a_start_without_one_comes_under_leases_as_it_runs(void **state)
 {
 	struct lease_pair *p = *state;
 
 	assert_int_equal(give(p, 1, world_start_order(p->worlds[1], GUEST, 1)), 0);
-	assert_true(copy_at(p, 1).alive && !copy_at(p, 1).guarded);
+	assert_true(is_under_guard_alone(p, 1));
+	let_it_be_claimed(p, 1);
+	assert_false(is_dropped(&(struct at){ p, 1 }));
+	assert_int_equal(stop(p, 1), 0);
 	assert_true(is_dropped(&(struct at){ p, 1 }));
+	assert_int_equal(start(p, 2, 2), 0);
 }
 
 static void
@@ -343,7 +372,7 @@ fill_key(const struct lease_pair *p, ProtobufCBinaryData *key)
 }
 
 static int
-arrive(struct lease_pair *p)
+arrive(struct lease_pair *p, Drover__RunClaim *claim_take)
 {
 	Drover__Order *o = world_order(p->worlds[2], DROVER__ORDER__VERB_GUEST_ARRIVE);
 	Drover__GuestArrive *v = NEW_BODY(o, guest_arrive, drover__guest_arrive__init);
@@ -356,7 +385,7 @@ arrive(struct lease_pair *p)
 	v->shape.data = xmemdup(shape, strlen(shape));
 	v->shape.len = strlen(shape);
 	v->running = true;
-	v->claim = claim_at(p, 2);
+	v->claim = claim_take;
 	return give(p, 2, o);
 }
 
@@ -419,7 +448,7 @@ a_guest_moves_with_its_claim(void **state)
 	struct lease_pair *p = *state;
 
 	assert_int_equal(start(p, 1, 1), 0);
-	assert_int_equal(arrive(p), 0);
+	assert_int_equal(arrive(p, claim_at(p, 2)), 0);
 	assert_int_equal(leave(p), 0);
 	assert_int_equal(arrived(p), 0);
 	assert_int_equal(world_state(p->worlds[2], GUEST), GUEST_RUNNING);
@@ -431,6 +460,21 @@ a_guest_moves_with_its_claim(void **state)
 	assert_int_equal(world_state(p->worlds[2], GUEST), GUEST_RUNNING);
 }
 
+static void
+a_guest_that_moves_without_one_is_claimed_where_it_came(void **state)
+{
+	struct lease_pair *p = *state;
+
+	assert_int_equal(give(p, 1, world_start_order(p->worlds[1], GUEST, 1)), 0);
+	assert_int_equal(arrive(p, NULL), 0);
+	assert_int_equal(leave(p), 0);
+	assert_int_equal(arrived(p), 0);
+	assert_int_equal(release(p), 0);
+	assert_true(is_under_guard_alone(p, 2));
+	let_it_be_claimed(p, 2);
+	assert_int_equal(world_state(p->worlds[2], GUEST), GUEST_RUNNING);
+}
+
 /* Its target ends it when it has come whole and has not run yet. */
 static void
 a_guest_that_is_refused_goes_on_where_it_was(void **state)
@@ -439,7 +483,7 @@ a_guest_that_is_refused_goes_on_where_it_was(void **state)
 	struct fence_host *to = fence_bed_host(p->leases, 2);
 
 	assert_int_equal(start(p, 1, 1), 0);
-	assert_int_equal(arrive(p), 0);
+	assert_int_equal(arrive(p, claim_at(p, 2)), 0);
 	to->stop = GUEST;
 	to->fenced = true;
 	fence_bed_until(p->leases, is_dropped, &(struct at){ p, 2 });
@@ -459,7 +503,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_start_with_a_claim_runs_under_a_guard),
-		TEST(a_start_without_one_has_no_guard),
+		TEST(a_start_without_one_comes_under_leases_as_it_runs),
 		TEST(a_start_waits_for_another_host_and_can_be_cancelled),
 		TEST(a_late_start_is_told_who_was_faster),
 		TEST(a_start_whose_claim_cannot_be_written_is_answered),
@@ -467,6 +511,7 @@ main(void)
 		TEST(a_guest_that_is_old_is_ended),
 		TEST(a_guest_that_dies_is_started_again_without_an_order),
 		TEST(a_guest_moves_with_its_claim),
+		TEST(a_guest_that_moves_without_one_is_claimed_where_it_came),
 		TEST(a_guest_that_is_refused_goes_on_where_it_was),
 	};
 
