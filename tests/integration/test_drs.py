@@ -185,3 +185,50 @@ def test_maintenance_empties_a_host(lab: Lab, guests: list[dict[str, Any]]) -> N
     at = where(lab, *ids)
     assert shell(lab, f"Set-VMHost {host['name']} -State Connected | % State") == "Connected"
     assert where(lab, *ids) == at, "nobody comes back by himself"
+
+
+def report_health(lab: Lab, host: dict[str, Any], text: str) -> None:
+    """What the host's hardware says of itself, as its agent reads it; all at once."""
+    file = lab.dir / f"hosts/{host['name'].rsplit('-', 1)[1]}/failing"
+    file.with_suffix(".new").write_text(text)
+    file.with_suffix(".new").replace(file)
+
+
+def test_guests_leave_a_host_before_it_fails(lab: Lab, pair: list[dict[str, Any]]) -> None:
+    ids = [m["id"] for m in pair]
+    host, other = sorted(lab.all("hosts"), key=lambda h: h["id"])[:2]
+    for i, h in zip(ids, (host, other)):
+        move(lab, i, h["id"])
+    cluster = set_cluster(lab, drs_enabled=False, ha_proactive="automatic", ha_proactive_severe="maintenance")
+    services = [Service(m["ip_address"]) for m in pair]
+
+    def now() -> dict[str, Any]:
+        return lab.api().get(f"/hosts/{host['id']}")
+
+    try:
+        assert now()["health"] == "ok"
+        report_health(lab, host, "fan moderate fan 2 has failed\n")
+        wait_for("the quarantine", lambda: now()["health_remedy"] == "quarantine", 60)
+        assert now()["health_conditions"][0]["text"] == "fan 2 has failed"
+        refused(
+            "no_capacity", "is in quarantine: its hardware reports errors",
+            lab.api().do, "POST", f"/vms/{ids[1]}/migrate", {"host": host["id"]},
+        )
+        asked = {"cluster": cluster, "num_cpu": 1, "memory_mb": 64}
+        places = lab.api().call("POST", "/placements", asked)["items"][0]["candidates"]
+        assert [c["reasons"][0]["code"] for c in places if c["host"] == host["id"]] == ["quarantine"]
+        report_health(lab, host, "memory severe DIMM 3 fails\n")
+        wait_for("the host to be empty", lambda: now()["maintenance"] == "in", 120)
+        assert where(lab, *ids)[0] != host["id"] and all(s.ask("hello") for s in services), "they ran on"
+        told = lab.api().get(f"/events?entity={host['id']}&types=ProactiveEvacuationEvent")["items"]
+        assert "may fail at any time: memory: DIMM 3 fails" in told[0]["message"]
+        report_health(lab, host, "")
+        wait_for("the host to be well", lambda: now()["health"] == "ok" and now()["health_remedy"] == "none", 60)
+        assert now()["maintenance"] == "in", "that is for people to end"
+    finally:
+        for s in services:
+            s.close()
+        report_health(lab, host, "")
+        set_cluster(lab, ha_proactive="off", ha_proactive_severe="quarantine")
+        if now()["maintenance"] == "in":
+            lab.api().call("DELETE", f"/hosts/{host['id']}/maintenance")
