@@ -7,7 +7,7 @@
 #include "loop/loop.h"
 #include "server/api/api_int.h"
 #include "server/inventory/inv_life.h"
-#include "server/inventory/inv_place.h"
+#include "server/inventory/inv_within.h"
 #include "server/stats/stat_reduce.h"
 #include "server/stats/stats.h"
 
@@ -119,22 +119,38 @@ read_kind(const char *word, enum obj_kind *ret_kind, struct err *e)
 	    "kind: vm, host, datastore, pool or cluster, not \"%.40s\"", word);
 }
 
-/* All of a kind in one place, or anywhere. */
-static int
-add_kind(const struct inv *inv, const char *word, const char *within,
-    struct stat_names *a, struct err *e)
-{
-	enum obj_kind kind = KIND_VM;
-	obj_id place = OBJ_ID_NONE;
-	int rc = word && *word ? read_kind(word, &kind, e) : 0;
+/* Which of a kind are meant. */
+struct choice {
+	const char *kind, *within, *tag; /* NULL, "": any */
+};
 
-	if (!rc && within && *within)
-		rc = read_id(inv, within, &place, e);
+static bool
+is_set(const char *arg)
+{
+	return arg && *arg;
+}
+
+static int
+add_kind(
+    const struct inv *inv, const struct choice *of, struct stat_names *a, struct err *e)
+{
+	obj_id place = OBJ_ID_NONE, tag = OBJ_ID_NONE;
+	enum obj_kind kind = KIND_VM;
+	int rc = is_set(of->kind) ? read_kind(of->kind, &kind, e) : 0;
+
+	if (!rc && is_set(of->within))
+		rc = read_id(inv, of->within, &place, e);
+	if (!rc && is_set(of->tag))
+		rc = stat_tag_find(inv, of->tag, &tag, e);
 	if (rc)
 		return rc;
+	AUTO(inv_within) struct inv_within *w = inv_within_place(inv, place);
+
 	INV_EACH(inv, kind, o)
 	{
-		if (obj_id_none(place) || inv_is_within(inv, o->id, place))
+		if (!obj_id_none(tag) && !stat_tag_has(o, tag))
+			continue;
+		if (obj_id_none(place) || !obj_id_none(inv_within_find(w, o)))
 			add_id(a, o->id);
 	}
 	return 0;
@@ -145,18 +161,19 @@ stat_names_read_objects(struct api_call *c, struct stat_names *a)
 {
 	const struct inv *inv = c->api->d.inv;
 	const char *objects = request_arg(c->req, "objects");
-	const char *kind = request_arg(c->req, "kind");
-	const char *within = request_arg(c->req, "within");
+	const struct choice of = { request_arg(c->req, "kind"),
+		request_arg(c->req, "within"), request_arg(c->req, "tag") };
+	bool chosen = of.kind || of.within || of.tag;
 	struct err e = ERR_INIT;
 	int rc;
 
-	if (objects && *objects && (kind || within))
+	if (is_set(objects) && chosen)
 		rc = err_set(&e, ERR_INVALID,
-		    "objects: with \"kind\" or \"within\" they are not named");
-	else if (objects && *objects)
+		    "objects: with \"kind\", \"within\" or \"tag\" they are not named");
+	else if (is_set(objects))
 		rc = add_objects(inv, objects, a, &e);
-	else if (kind || within)
-		rc = add_kind(inv, kind, within, a, &e);
+	else if (chosen)
+		rc = add_kind(inv, &of, a, &e);
 	else
 		rc = err_set(&e, ERR_INVALID,
 		    "objects: name some, such as vm-1,host-2, or a \"kind\"");

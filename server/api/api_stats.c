@@ -8,7 +8,6 @@
 #include "server/api/api_pieces.h"
 #include "server/api/api_stat_ask.h"
 #include "server/api/stat_text.h"
-#include "server/inventory/inv_place.h"
 #include "server/stats/rrd_file.h"
 #include "server/stats/stat_digest.h"
 #include "server/stats/stat_group.h"
@@ -112,39 +111,6 @@ read_form(struct stats_call *x, struct err *e)
 	return read_percentiles(x, e);
 }
 
-/* What each object counts for: the nearest of that kind that it is in. */
-static int
-read_groups(
-    struct stats_call *x, const struct stat_names *a, obj_id *ret_groups, struct err *e)
-{
-	static const enum obj_kind kinds[] = { KIND_POOL, KIND_CLUSTER, KIND_FOLDER,
-		KIND_HOST, KIND_DATACENTER };
-
-	const char *word = request_arg(x->call->req, "group");
-	const struct inv *inv = x->call->api->d.inv;
-	enum obj_kind kind = KIND_NONE;
-
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		if (str_same(word, kind_word(kinds[i])))
-			kind = kinds[i];
-	}
-	if (kind == KIND_NONE)
-		return err_set(e, ERR_INVALID,
-		    "group: pool, cluster, folder, host or datacenter, not \"%.40s\"",
-		    word);
-	for (size_t i = 0; i < a->n_ids; i++) {
-		obj_id in[INV_PLACES_MAX];
-		size_t n = inv_places(inv, a->ids[i], in);
-
-		ret_groups[i] = OBJ_ID_NONE;
-		for (size_t k = 0; k < n && obj_id_none(ret_groups[i]); k++) {
-			if (obj_id_kind(in[k]) == kind)
-				ret_groups[i] = in[k];
-		}
-	}
-	return 0;
-}
-
 static int
 read_join(struct stats_call *x, struct stat_group_ask *ask, struct err *e)
 {
@@ -170,21 +136,24 @@ read_join(struct stats_call *x, struct stat_group_ask *ask, struct err *e)
 }
 
 static int
-ask_groups(struct stats_call *x, const struct stat_names *a, const struct stat_ask *ask,
+ask_groups(struct stats_call *x, struct stat_names *a, const struct stat_ask *ask,
     struct err *e)
 {
-	AUTO_FREE obj_id *groups = xcalloc(a->n_ids + 1, sizeof(*groups));
-	struct stat_group_ask g = { .of = *ask, .groups = groups };
+	AUTO_FREE obj_id *groups = NULL;
+	struct stat_group_ask g = { .of = *ask };
 	int rc;
 
 	if (ask->instances)
 		return err_set(
 		    e, ERR_INVALID, "instance: groups are of objects as a whole");
-	rc = read_groups(x, a, groups, e);
+	rc = stat_groups_read(x->call, a, &groups, e);
 	if (!rc)
 		rc = read_join(x, &g, e);
 	if (rc)
 		return rc;
+	g.groups = groups;
+	g.of.ids = a->ids;
+	g.of.n_ids = a->n_ids;
 	return stats_group(x->call->api->d.stats, &g, on_answer, x, e);
 }
 
