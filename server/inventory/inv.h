@@ -27,9 +27,7 @@ struct cluster { /* parent: datacenter */
 	uint32_t ha_cpu_percent, ha_memory_percent;  /* kept free; 0: by the level */
 	uint64_t ha_slot_cpu_mhz, ha_slot_memory_mb; /* 0: the largest reservation */
 	struct id_list ha_failover_hosts; /* kept free, with HA_ADMIT_HOSTS */
-	/* How much of their demand guests may lose by a failure without a warning;
-	 * 100: there is none */
-	uint32_t ha_degradation_percent;
+	uint32_t ha_degradation_percent; /* demand that a failure may cost unsaid */
 	enum ha_priority ha_restart_priority;
 	enum ha_gate ha_gate; /* between the priorities */
 	uint32_t ha_gate_limit_s;
@@ -38,8 +36,7 @@ struct cluster { /* parent: datacenter */
 	uint32_t ha_isolation_s;      /* 0: no host is ever isolated */
 	enum ha_monitoring ha_monitoring;
 	enum ha_terms ha_terms;
-	/* What becomes of hosts that report failing hardware (ha_proactive.h) */
-	enum proactive_mode ha_proactive;
+	enum proactive_mode ha_proactive; /* about failing hosts (ha_proactive.h) */
 	enum ha_remedy ha_proactive_moderate, ha_proactive_severe;
 	/* How it stands (server/ha/ha_capacity.h); nothing where HA is off. */
 	uint32_t ha_survives; /* hosts */
@@ -69,14 +66,10 @@ struct host { /* parent: cluster */
 	 * disks, over five minutes; 0: or not known */
 	uint32_t network_busy_permille, disk_busy_permille;
 	enum host_health health;
-	/* [{source, component, severity, text, since}], [{name, why_not?}]; or NULL */
-	json *health_conditions, *health_sources;
-	/* What was done about it: in quarantine it gets no guests; of maintenance it
-	 * may be back, as somebody who knows wants it */
-	enum ha_remedy health_remedy;
+	enum ha_remedy health_remedy; /* done about it; quarantine: gets no guests */
+	json *health_conditions, *health_sources; /* hosts/host_health.c */
 	uint32_t ha_slot; /* its block in its cluster's lease areas; 0: none yet */
-	/* Its incarnation, and the last one that gets no lease any more (ha_decide.h)
-	 */
+	/* Its incarnation, and the last that gets no lease any more (ha_decide.h) */
 	uint64_t ha_inc, ha_fenced_inc;
 	uint64_t ha_off_inc; /* the last one that is confirmed to be without power */
 	bool ha_frozen;      /* its agent is exchanged: its guests live on without it */
