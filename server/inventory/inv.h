@@ -27,7 +27,7 @@ struct cluster { /* parent: datacenter */
 	uint32_t ha_cpu_percent, ha_memory_percent;  /* kept free; 0: by the level */
 	uint64_t ha_slot_cpu_mhz, ha_slot_memory_mb; /* 0: the largest reservation */
 	struct id_list ha_failover_hosts; /* kept free, with HA_ADMIT_HOSTS */
-	uint32_t ha_degradation_percent; /* demand that a failure may cost unsaid */
+	uint32_t ha_degradation_percent;  /* demand that a failure may cost unsaid */
 	enum ha_priority ha_restart_priority;
 	enum ha_gate ha_gate; /* between the priorities */
 	uint32_t ha_gate_limit_s;
