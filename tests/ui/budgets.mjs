@@ -7,7 +7,8 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { close, context, page } from "./browser.mjs";
-import { invent, ORIGIN, serve } from "./fake.mjs";
+import { invent } from "./fake.mjs";
+import { listen } from "./origin.mjs";
 
 const build = process.argv[2];
 if (!build) {
@@ -17,6 +18,7 @@ if (!build) {
 const STREAM_MS = 10_000;
 const TICK_MS = 500;
 const SLOWER = 4;
+const LOADS = 5;
 const SOAK_S = Number(process.env.DROVER_SOAK_S ?? 0);
 const say = (name, value, unit, budget) => console.log(`${name} ${Math.round(value * 100) / 100} ${unit} (budget ${budget})`);
 
@@ -62,6 +64,17 @@ async function stream(watch, guests) {
   say("web_stream_longest_task", long.at(-1) ?? 0, "ms", 50);
 }
 
+/** Guests under way to the next host, each as far as its number. */
+function moves(n) {
+  const set = {};
+  for (let i = 1; i <= n; i++)
+    set[`task-${i}`] = {
+      id: `task-${i}`, kind: "task", name: "Migrate", op: "vm.migrate", entity: `vm-${i}`, entity_name: `web-${i}`, target: `host-${i + 2}`, state: "running",
+      progress: i, result: null, created_at: "2026-01-01T00:00:00.000Z",
+    };
+  return set;
+}
+
 /** Frames a second of the heat map while guests move. */
 async function frames() {
   await page.evaluate((hash) => (location.hash = hash), "#/cluster-1/heat");
@@ -86,18 +99,32 @@ async function heap() {
   return usedSize / 1048576;
 }
 
-/** From the address until the list of all guests is there and a key has been answered, on a slow machine. */
+const middle = (list) => list.sort((a, b) => a - b)[Math.floor(list.length / 2)];
+
+/**
+ * From the address, nothing of it in the cache, until the list of all guests is there and a key has been
+ * answered, on a slow machine; the middle of several loads.
+ */
 async function interactive() {
   const cdp = await context.newCDPSession(page);
-  await cdp.send("Emulation.setCPUThrottlingRate", { rate: SLOWER });
+  const took = [];
+  let shifted = 0;
   await page.evaluate(() => sessionStorage.setItem("measured", "yes"));
-  await page.reload();
-  await page.waitForFunction(() => globalThis.answered !== undefined);
-  const { answered, shift } = await page.evaluate(() => ({ answered: globalThis.answered, shift: globalThis.shift }));
-  await cdp.send("Emulation.setCPUThrottlingRate", { rate: 1 });
+  for (let i = 0; i < LOADS; i++) {
+    await cdp.send("Network.clearBrowserCache");
+    await cdp.send("Emulation.setCPUThrottlingRate", { rate: SLOWER });
+    await page.reload();
+    await page.waitForFunction(() => globalThis.answered !== undefined);
+    const { answered, shift } = await page.evaluate(() => ({ answered: globalThis.answered, shift: globalThis.shift }));
+    await cdp.send("Emulation.setCPUThrottlingRate", { rate: 1 });
+    took.push(answered);
+    shifted = Math.max(shifted, shift);
+  }
   await cdp.detach();
-  say(`web_interactive_${SLOWER}x`, answered, "ms", 1000);
-  say("web_layout_shift", shift, "score", 0.02);
+  await page.evaluate(() => sessionStorage.removeItem("measured"));
+  say(`web_interactive_${SLOWER}x`, middle(took), "ms", 1000);
+  say(`web_interactive_${SLOWER}x_worst`, took.at(-1), "ms", 1000);
+  say("web_layout_shift", shifted, "score", 0.02);
 }
 
 /** In the page, from its first moment: when the palette has opened after rows were there. */
@@ -151,28 +178,25 @@ async function soak(watch, guests) {
   say("web_soak_heap_growth", (100 * (last - first)) / first, "%", 10);
 }
 
+const GUESTS = 2000;
+let watch = await listen(build, invent(32, GUESTS));
 try {
   await firstLoad();
-  const guests = 2000;
-  let watch = await serve(page, build, invent(32, guests));
-  await page.goto(`${ORIGIN}/#/vms`);
+  await page.addInitScript(watchForAnswer);
+  await page.goto(`${watch.url}/#/vms`);
   await page.locator("tr[data-vm]").first().waitFor();
   await paint();
-  await stream(watch, guests);
+  await stream(watch, GUESTS);
   say("web_heap", await heap(), "MB", 60);
-  await page.addInitScript(watchForAnswer);
   await interactive();
-  if (SOAK_S) await soak(watch, guests);
-  await page.unrouteAll();
-  watch = await serve(page, build, invent(64, 5000));
-  await page.goto(`${ORIGIN}/#/home`);
-  await page.reload();
+  if (SOAK_S) await soak(watch, GUESTS);
+  watch.close();
+  watch = await listen(build, invent(64, 5000));
+  await page.goto(`${watch.url}/#/home`);
   await page.getByText("● live").waitFor();
-  const moves = {};
-  for (let i = 1; i <= 50; i++)
-    moves[`task-${i}`] = { id: `task-${i}`, kind: "task", name: "Migrate", op: "vm.migrate", entity: `vm-${i}`, entity_name: `web-${i}`, state: "running", progress: i, result: null, created_at: "2026-01-01T00:00:00.000Z" };
-  watch.delta(moves, [], "tasks");
+  watch.delta(moves(50), [], "tasks");
   await frames();
 } finally {
+  watch.close();
   await close();
 }

@@ -36,6 +36,8 @@ export function invent(hosts, guests) {
   return items;
 }
 
+const later = (ms) => new Promise((done) => setTimeout(done, ms));
+
 async function answer(route, build, api) {
   const path = new URL(route.request().url()).pathname;
   if (path.startsWith("/api/v1/")) {
@@ -47,20 +49,29 @@ async function answer(route, build, api) {
   return route.fulfill({ contentType: types[file.split(".").pop()] ?? "text/plain", body: await readFile(file), headers: { "content-security-policy": CSP } });
 }
 
-/** Serve build to page. The watch given back: send to all subscriptions of a kind, or cut the line. */
-export async function serve(page, build, items, api = () => null) {
+/**
+ * Serve build to page. The watch given back: send to all subscriptions of a kind, or cut the line. delay: how
+ * many ms a request takes to be answered, and a frame of the watch to arrive.
+ */
+export async function serve(page, build, items, api = () => null, delay = 0) {
   const watch = { boot: "b1", rev: 10, socket: null, subs: new Map(), items, others: {} };
   const session = { user: "admin", role: "administrator", csrf: "c", expires_at: when };
-  await page.route(`${ORIGIN}/**`, (route) =>
-    answer(route, build, (method, path, request) => {
+  await page.route(`${ORIGIN}/**`, async (route) => {
+    if (delay) await later(delay);
+    return answer(route, build, (method, path, request) => {
       const own = api(method, path, request);
       if (own) return own;
       if (path === "/sessions/current") return { body: session };
       if (path.startsWith("/stats")) return { body: { items: [], interval_s: 20, first: when, count: 0, series: [] } };
       return { body: { items: [] } };
-    }),
-  );
-  await page.routeWebSocket(`wss://drover.test/api/v1/watch`, (ws) => {
+    }).catch(() => undefined); // the page has gone meanwhile
+  });
+  await page.routeWebSocket(`wss://drover.test/api/v1/watch`, (line) => {
+    const ws = {
+      send: (text) => (delay ? later(delay).then(() => line.send(text)) : line.send(text)),
+      onMessage: (fn) => line.onMessage((text) => (delay ? later(delay).then(() => fn(text)) : fn(text))),
+      close: (why) => line.close(why),
+    };
     watch.socket = ws;
     watch.subs = new Map();
     ws.onMessage((text) => {

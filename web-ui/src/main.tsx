@@ -1,6 +1,7 @@
 import { render } from "preact";
 import { followAddress } from "./store/route.ts";
 import { session, start } from "./store/session.ts";
+import { t } from "./text/en.ts";
 import { Toasts } from "./ui/toasts.tsx";
 import { App } from "./view/app.tsx";
 import { followKeys } from "./view/keys.ts";
@@ -9,7 +10,15 @@ import { Login } from "./view/login.tsx";
 function Root() {
   return (
     <>
-      {session.value === undefined ? null : session.value ? <App /> : <Login />}
+      {session.value === undefined ? (
+        <p class="empty slow" role="status">
+          {t.form.waiting}
+        </p>
+      ) : session.value ? (
+        <App />
+      ) : (
+        <Login />
+      )}
       <Toasts />
     </>
   );

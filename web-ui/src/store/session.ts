@@ -28,7 +28,7 @@ export const mayOperate = (): boolean => may("operator");
 
 function follow(): void {
   watch?.stop();
-  watch = new Watch(`wss://${location.host}/api/v1/watch`, (state, why) => {
+  watch = new Watch(`${location.origin.replace("http", "ws")}/api/v1/watch`, (state, why) => {
     if (state === link.value.state) return;
     link.value = { state, since: Date.now(), why };
     if (state === "closed") void expire(why);

@@ -1,11 +1,13 @@
+import { useEffect } from "preact/hooks";
+import { asking, opened } from "../store/dialogs.ts";
 import { prefs } from "../store/prefs.ts";
 import { href, route } from "../store/route.ts";
 import { expired, link } from "../store/session.ts";
 import { t } from "../text/en.ts";
+import { lazy } from "../ui/lazy.tsx";
 import { Menu } from "../ui/menu.tsx";
 import { Resizer } from "../ui/resizer.tsx";
 import { Bubble } from "./bubble.tsx";
-import { Dialogs } from "./dialogs.tsx";
 import { Dock } from "./dock.tsx";
 import { Header } from "./header.tsx";
 import { Help } from "./help.tsx";
@@ -32,6 +34,17 @@ function Places() {
   );
 }
 
+const loadDialogs = () => import("./dialogs.tsx").then((m) => ({ default: m.Dialogs }));
+const Dialogs = lazy(loadDialogs);
+
+/** Not needed to begin with; fetched while nothing else is to be done, before anybody asks for one. */
+function OpenDialogs() {
+  useEffect(() => {
+    if (link.value.state === "live") requestIdleCallback(() => void loadDialogs().catch(() => undefined));
+  }, [link.value.state]);
+  return opened.value || asking.value ? <Dialogs /> : null;
+}
+
 export function App() {
   const { treeOpen, treeWidth, dockOpen, dockHeight } = prefs;
   return (
@@ -53,7 +66,7 @@ export function App() {
       <Dock />
       <Menu />
       <Bubble />
-      <Dialogs />
+      <OpenDialogs />
       {paletteOpen.value && <Palette />}
       {helpOpen.value && <Help />}
       {expired.value !== null && <LoginAgain why={expired.value} />}
