@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "host-agent/collect/collect.h"
+#include "host-agent/collect/live.h"
 #include "host-agent/collect/sampler.h"
 #include "host-agent/freeze.h"
 #include "host-agent/guest/guests.h"
@@ -72,6 +73,7 @@ struct agent {
 	struct health *health;
 	struct collect *collect;
 	struct sampler *sampler;
+	struct live *live;
 	struct wake adopted;
 };
 
@@ -180,6 +182,16 @@ send_stats(void *arg, Drover__StatBatch *b)
 	return false;
 }
 
+static void
+send_live(void *arg, Drover__StatRound *r)
+{
+	Drover__Envelope m = DROVER__ENVELOPE__INIT;
+
+	m.body_case = DROVER__ENVELOPE__BODY_STAT_LIVE;
+	m.stat_live = r;
+	send_envelope(arg, &m, "what is watched");
+}
+
 static bool
 is_linked(void *arg)
 {
@@ -206,6 +218,7 @@ make_hello(void *arg)
 	host_channel_facts(&a->to_hosts, own_host, h->facts);
 	h->n_guests = guests_status(a->guests, &h->guests);
 	h->n_datastores = stores_status(a->stores, &h->datastores);
+	h->takes_watches = true;
 	return h;
 }
 
@@ -255,12 +268,19 @@ on_stat_ack(void *arg, const Drover__StatAck *k)
 }
 
 static void
+on_stat_watch(void *arg, const Drover__StatWatch *w)
+{
+	live_watch(((struct agent *)arg)->live, w);
+}
+
+static void
 on_link_down(void *arg)
 {
 	struct agent *a = arg;
 
 	sess_link_down(a->sessions);
 	sampler_link_down(a->sampler);
+	live_link_down(a->live);
 	renew_link_down(a->cert.renew);
 }
 
@@ -286,6 +306,7 @@ static const struct uplink_events uplink_evs = {
 	.down = on_link_down,
 	.lease = on_lease,
 	.stat_ack = on_stat_ack,
+	.stat_watch = on_stat_watch,
 	.cert_grant = on_cert_grant,
 };
 
@@ -583,19 +604,20 @@ open_inbox_and_collect(struct agent *a)
 		.arg = a,
 	};
 
-	const struct sampler_conf pc = {
+	const struct look_conf look = {
 		.loop = a->loop,
 		.guests = a->guests,
 		.share = a->parts.share,
 		.root = "",
-		.send = send_stats,
-		.arg = a,
 	};
+	const struct sampler_conf pc = { .look = look, .send = send_stats, .arg = a };
+	const struct live_conf lc = { .look = look, .send = send_live, .arg = a };
 
 	a->inbox = inbox_new(a->loop, a->journal, handlers, send_reply, a);
 	a->sessions = sess_set_new(&sc);
 	a->collect = collect_new(&c);
 	a->sampler = sampler_new(&pc);
+	a->live = live_new(&lc);
 }
 
 static int
@@ -650,6 +672,7 @@ close_all(struct agent *a)
 	host_cert_fini(&a->cert);
 	sess_set_free(MOVE(a->sessions));
 	sampler_free(a->sampler);
+	live_free(a->live);
 	collect_free(a->collect);
 	guests_free(a->guests);
 	flows_free(a->flows);

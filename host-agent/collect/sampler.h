@@ -6,8 +6,7 @@
  * has told when.  Loop thread only.
  */
 #pragma once
-#include "host-agent/collect/col_host.h"
-#include "proto/stats.pb-c.h"
+#include "host-agent/collect/look.h"
 
 #define SAMPLER_KEPT_MS   3600000u
 #define SAMPLER_BYTES_MAX ((size_t)64 << 20)
@@ -17,15 +16,10 @@
 #define SAMPLER_BATCH_ROUNDS 60u
 #define SAMPLER_BATCH_BYTES  ((size_t)4 << 20)
 
-struct guests;
-struct loop;
 struct sampler;
 
 struct sampler_conf {
-	struct loop *loop;
-	struct guests *guests;
-	struct col_share share;
-	const char *root; /* as of col_host.h; borrowed */
+	struct look_conf look;
 	/* False: it cannot be sent now. */
 	bool (*send)(void *arg, Drover__StatBatch *b);
 	void *arg;

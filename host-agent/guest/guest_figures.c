@@ -177,19 +177,34 @@ take_guest(struct guest *g, const struct host_devices *d, struct figures *f,
 		take_group(g, d, f, to);
 }
 
+static void
+tell_guest(struct guest *g, const struct host_devices *d, const struct listener *to)
+{
+	struct figures f;
+
+	if (g->tentative || !guest_runs(g))
+		return;
+	take_guest(g, d, &f, to);
+	to->fn(to->arg, g->number, "", &f);
+}
+
 void
 guests_figures(
     struct guests *gs, const struct host_devices *d, guest_figures_fn fn, void *arg)
 {
 	const struct listener to = { fn, arg };
 
-	MAP_EACH(gs->by_number, it) {
-		struct guest *g = it.value;
-		struct figures f;
+	MAP_EACH(gs->by_number, it)
+		tell_guest(it.value, d, &to);
+}
 
-		if (g->tentative || !guest_runs(g))
-			continue;
-		take_guest(g, d, &f, &to);
-		fn(arg, g->number, "", &f);
-	}
+void
+guests_figures_of(struct guests *gs, uint64_t guest, const struct host_devices *d,
+    guest_figures_fn fn, void *arg)
+{
+	const struct listener to = { fn, arg };
+	struct guest *g = map_get(gs->by_number, guest);
+
+	if (g)
+		tell_guest(g, d, &to);
 }

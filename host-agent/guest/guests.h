@@ -118,6 +118,9 @@ typedef void (*guest_figures_fn)(
 /* Read anew, and tell, what each guest that is up has used. */
 void guests_figures(
     struct guests *gs, const struct host_devices *d, guest_figures_fn fn, void *arg);
+/* The same of one guest; of one that is not up nothing. */
+void guests_figures_of(struct guests *gs, uint64_t guest, const struct host_devices *d,
+    guest_figures_fn fn, void *arg);
 /* Sum over all guests, for a host that counts only its share of the machine. */
 struct guest_usage guests_usage(const struct guests *gs);
 /* Refresh what only the engine can tell (guests without a process), and disks' sizes.

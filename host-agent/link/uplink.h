@@ -51,6 +51,8 @@ struct uplink_events {
 	/* Borrowed; NULL: nobody wants them. */
 	void (*stat_ack)(void *arg, const Drover__StatAck *a);
 	/* Borrowed; NULL: nobody wants them. */
+	void (*stat_watch)(void *arg, const Drover__StatWatch *w);
+	/* Borrowed; NULL: nobody wants them. */
 	void (*cert_grant)(void *arg, const Drover__CertGrant *g);
 };
 

@@ -250,6 +250,10 @@ on_message(struct line *l, Drover__Envelope **m)
 		if (ev->stat_ack)
 			ev->stat_ack(arg, (*m)->stat_ack);
 		break;
+	case DROVER__ENVELOPE__BODY_STAT_WATCH:
+		if (ev->stat_watch)
+			ev->stat_watch(arg, (*m)->stat_watch);
+		break;
 	case DROVER__ENVELOPE__BODY_CERT_GRANT:
 		if (ev->cert_grant)
 			ev->cert_grant(arg, (*m)->cert_grant);

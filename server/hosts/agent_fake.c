@@ -256,6 +256,7 @@ fill_greeting(struct agent_fake *a, struct greeting *g)
 	h->guests = statuses_new(a, &h->n_guests);
 	h->n_datastores = fill_stores(a, g->stores, g->store_list);
 	h->datastores = g->store_list;
+	h->takes_watches = !a->takes_no_watches;
 }
 
 static void
@@ -506,6 +507,20 @@ agent_fake_order(struct agent_fake *a, Drover__Envelope *m_take)
 	a->held[a->n_held++] = MOVE(m);
 }
 
+static void
+take_watch(struct agent_fake *a, const Drover__StatWatch *w)
+{
+	struct fake_watch *to = &a->watch;
+
+	ASSERT(w->n_objects <= FAKE_MAX_WATCHED);
+	to->last = *w;
+	for (size_t i = 0; i < w->n_objects; i++)
+		to->objects[i] = w->objects[i];
+	to->last.objects = to->objects;
+	to->is_told = true;
+	to->times++;
+}
+
 void
 agent_fake_hear(struct agent_fake *a, const Drover__Envelope *m)
 {
@@ -527,6 +542,9 @@ agent_fake_hear(struct agent_fake *a, const Drover__Envelope *m)
 		break;
 	case DROVER__ENVELOPE__BODY_BEAT_REPLY:
 		fake_take_reply(a, m->beat_reply);
+		break;
+	case DROVER__ENVELOPE__BODY_STAT_WATCH:
+		take_watch(a, m->stat_watch);
 		break;
 	case DROVER__ENVELOPE__BODY_SESSION_OPEN:
 	case DROVER__ENVELOPE__BODY_SESSION_DATA:
@@ -600,7 +618,26 @@ agent_fake_cut(struct agent_fake *a)
 	link_free(a->link);
 	a->link = NULL;
 	a->welcomed = false;
+	a->watch.is_told = false;
 	drop_held(a);
+}
+
+const Drover__StatWatch *
+agent_fake_watched(const struct agent_fake *a)
+{
+	return a->watch.is_told ? &a->watch.last : NULL;
+}
+
+unsigned
+agent_fake_watches(const struct agent_fake *a)
+{
+	return a->watch.times;
+}
+
+void
+agent_fake_be_unwatchable(struct agent_fake *a)
+{
+	a->takes_no_watches = true;
 }
 
 void

@@ -128,6 +128,12 @@ const Drover__HaConf *agent_fake_conf(const struct agent_fake *a); /* or NULL */
 /* What came with the last start; NULL: nothing. */
 const Drover__RunClaim *agent_fake_last_claim(const struct agent_fake *a);
 
+/* The last StatWatch over this link; NULL: none.  How many there were, in all. */
+const Drover__StatWatch *agent_fake_watched(const struct agent_fake *a);
+unsigned agent_fake_watches(const struct agent_fake *a);
+/* An older one, which takes none.  From its next dialling on. */
+void agent_fake_be_unwatchable(struct agent_fake *a);
+
 void agent_fake_report(struct agent_fake *a);
 /* A report with this of its hardware. */
 void agent_fake_health(struct agent_fake *a, const Drover__HostHealth *health);

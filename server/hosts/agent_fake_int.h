@@ -8,12 +8,13 @@
 #include "base/map.h"
 #include "server/hosts/agent_fake.h"
 
-#define FAKE_MAGIC     0x66616b65u
-#define FAKE_MAX_PEERS 4
-#define MAX_STORES     8
-#define MB_BYTES       UINT64_C(0x100000)
-#define MAX_HELD       64
-#define FAKE_MAX_WORDS 64
+#define FAKE_MAGIC       0x66616b65u
+#define FAKE_MAX_PEERS   4
+#define MAX_STORES       8
+#define MB_BYTES         UINT64_C(0x100000)
+#define MAX_HELD         64
+#define FAKE_MAX_WORDS   64
+#define FAKE_MAX_WATCHED 32
 
 struct fake_guest {
 	char uuid[40];
@@ -43,6 +44,14 @@ struct fake_lease {
 	bool brief;
 	uint8_t *said; /* packed runs of the last beat; NULL: say all anew */
 	size_t n_said;
+};
+
+/* What it was told to sample closely. */
+struct fake_watch {
+	Drover__StatWatch last;
+	uint64_t objects[FAKE_MAX_WATCHED];
+	bool is_told; /* over this link */
+	unsigned times;
 };
 
 struct agent_fake {
@@ -80,6 +89,8 @@ struct agent_fake {
 	struct map *deleted; /* "datastore/path" of disks → the agent */
 	uint64_t seq, event, acked, written;
 	struct fake_lease lease;
+	struct fake_watch watch;
+	bool takes_no_watches;
 };
 
 struct fake_guest *fake_guest_make(

@@ -201,6 +201,7 @@ conn_become(struct conn *c, struct host_rec *rec, const Drover__Hello *hello)
 	rec->why_down[0] = '\0';
 	c->rec = rec;
 	snprintf(c->boot_id, sizeof(c->boot_id), "%s", hello->boot_id);
+	c->takes_watches = hello->takes_watches;
 	snprintf(rec->address, sizeof(rec->address), "%s", c->peer);
 	colon = strrchr(rec->address, ':');
 	if (colon)
@@ -341,6 +342,9 @@ take_message(struct conn *c, Drover__Envelope *m_take)
 		return;
 	case DROVER__ENVELOPE__BODY_STAT_BATCH:
 		host_stats_take(c->rec, m->stat_batch);
+		return;
+	case DROVER__ENVELOPE__BODY_STAT_LIVE:
+		host_live_take(c->rec, m->stat_live);
 		return;
 	default:
 		err_set(&e, ERR_INVALID, "an agent does not send that");

@@ -37,6 +37,7 @@ struct conn {
 	uint64_t pinged_ms;
 	uint64_t nonce;
 	bool closing;
+	bool takes_watches; /* StatWatch */
 };
 
 /* What is known of a host besides the inventory. */
@@ -90,6 +91,8 @@ struct hosts {
 	uint32_t stats_ms; /* between samples; 0: nobody wants them */
 	host_stats_fn stats_take;
 	void *stats_arg;
+	host_live_fn live_take; /* NULL: nobody wants what is watched */
+	void *live_arg;
 	const struct host_beat_events *beat_ev; /* NULL: nobody wants them */
 	void *beat_arg;
 	struct wake *waiting; /* for a host to come up */
@@ -172,6 +175,7 @@ void host_beat_linked(struct host_rec *rec);
 
 /* host_stats.c */
 void host_stats_take(struct host_rec *rec, const Drover__StatBatch *b);
+void host_live_take(struct host_rec *rec, const Drover__StatRound *r);
 
 /* host_call.c */
 typedef void (*call_fn)(

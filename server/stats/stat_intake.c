@@ -116,9 +116,8 @@ take_instance(struct stats *s, obj_id id, const Drover__StatSet *set, uint64_t s
 	}
 }
 
-/* The host, or a guest that it has; none: it does not speak of that. */
-static obj_id
-told_of(const struct stats *s, obj_id host, const Drover__StatSet *set)
+obj_id
+stat_told_of(const struct stats *s, obj_id host, const Drover__StatSet *set)
 {
 	obj_id id = obj_id_make(KIND_VM, set->id);
 	const struct vm *vm = set->id ? inv_vm(s->inv, id) : NULL;
@@ -144,7 +143,7 @@ take_round(struct stats *s, obj_id host, const Drover__StatRound *r, uint64_t no
 		stats_tell(s, host, slot);
 	}
 	for (size_t i = 0; i < r->n_guests; i++) {
-		obj_id id = told_of(s, host, r->guests[i]);
+		obj_id id = stat_told_of(s, host, r->guests[i]);
 
 		if (obj_id_none(id) || obj_id_is(id, host))
 			continue;
@@ -152,8 +151,8 @@ take_round(struct stats *s, obj_id host, const Drover__StatRound *r, uint64_t no
 		stats_tell(s, id, slot);
 	}
 	for (size_t i = 0; i < r->n_instances; i++)
-		take_instance(s, told_of(s, host, r->instances[i]), r->instances[i],
-		    slot, r->span_ms);
+		take_instance(s, stat_told_of(s, host, r->instances[i]),
+		    r->instances[i], slot, r->span_ms);
 }
 
 static void

@@ -246,6 +246,7 @@ on_feed(void *arg)
 			stat_put_away(s, c->id);
 	}
 	s->feed_rev = inv_rev(s->inv);
+	stat_live_look(s);
 }
 
 static void
@@ -308,6 +309,7 @@ start(struct stats *s)
 	s->feed_rev = inv_rev(s->inv);
 	feed_follow(s->inv, on_feed, s);
 	stat_sum_open(s);
+	stat_live_open(s);
 	stat_intake_open(s);
 	stat_sweep(s);
 	timer_every(s->tick, WRITE_TICK_MS);
@@ -370,6 +372,7 @@ stats_free(struct stats *s)
 	stats_close(s);
 	stat_write_all(s, STOP_MS);
 	stat_intake_close(s);
+	stat_live_close(s);
 	stat_sum_close(s);
 	stat_graph_free(s);
 	timer_free(s->tick);
@@ -411,4 +414,5 @@ stats_tell(const struct stats *s, obj_id id, uint64_t slot)
 {
 	if (s->follower)
 		s->follower(s->follower_arg, id, slot);
+	stat_live_tell(s, id, slot);
 }

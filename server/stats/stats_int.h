@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "loop/timer.h"
 #include "loop/worker.h"
+#include "proto/msg.h"
 #include "server/inventory/inv.h"
 #include "server/stats/rrd_file.h"
 #include "server/stats/stat_instance.h"
@@ -58,6 +59,7 @@ struct stats {
 	bool failing;            /* files cannot be written, and that was told */
 	uint64_t unreachable_ms; /* since when the daemon is; 0: it is there */
 	uint64_t feed_rev;       /* changes of the inventory up to it were seen */
+	struct stat_lives *lives;
 	stats_fn follower;
 	void *follower_arg;
 };
@@ -68,7 +70,7 @@ struct stat_object *stats_find(const struct stats *s, obj_id id);
 struct stat_object *stats_object(struct stats *s, obj_id id, uint64_t slot);
 void stats_put_value(struct stat_object *o, uint64_t slot, uint32_t counter, float v);
 void stats_drop(struct stats *s, struct stat_object *o);
-/* Whoever follows: it has got samples. */
+/* Whoever follows or watches: it has got samples. */
 void stats_tell(const struct stats *s, obj_id id, uint64_t slot);
 /* Of the clock now. */
 uint64_t stats_slot(const struct stats *s, uint64_t wall_ms);
@@ -110,6 +112,18 @@ void stat_tell_busy(struct stats *s, uint64_t slot);
 
 void stat_intake_open(struct stats *s);
 void stat_intake_close(struct stats *s);
+
+/* Of whom a host says that: itself, or a guest that it has; none: of neither. */
+obj_id stat_told_of(const struct stats *s, obj_id host, const Drover__StatSet *set);
+
+/* ---- stat_live.c ---- */
+
+void stat_live_open(struct stats *s);
+void stat_live_close(struct stats *s);
+/* An object has got samples for everybody. */
+void stat_live_tell(const struct stats *s, obj_id id, uint64_t slot);
+/* Guests may be on other hosts. */
+void stat_live_look(struct stats *s);
 
 /* ---- stat_scan.c ---- */
 

@@ -40,10 +40,10 @@ static void
 open_sampler(struct world *w, struct seen *s)
 {
 	const struct sampler_conf c = {
-		.loop = w->bed->loop,
-		.guests = w->guests,
-		.share = { .cpus = 2, .mhz = 1000, .memory_bytes = 1 << 30 },
-		.root = "",
+		.look = { .loop = w->bed->loop,
+		    .guests = w->guests,
+		    .share = { .cpus = 2, .mhz = 1000, .memory_bytes = 1 << 30 },
+		    .root = "" },
 		.send = on_batch,
 		.arg = s,
 	};
