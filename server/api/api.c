@@ -493,6 +493,7 @@ api_set_front(struct api *a, struct front *f)
 		.inv = a->d.inv,
 		.sessions = a->d.sessions,
 		.front = f,
+		.stats = a->d.stats,
 		.boot = a->boot,
 	};
 	a->front = f;

@@ -16,61 +16,6 @@
 #define PRESET_S     3600u
 #define MS_PER_S     UINT64_C(1000)
 
-struct stat_names *
-stat_names_new(void)
-{
-	return xcalloc(1, sizeof(struct stat_names));
-}
-
-void
-stat_names_free(struct stat_names *a)
-{
-	if (!a)
-		return;
-	free(a->ids);
-	free(a);
-}
-
-/* ---- objects ---- */
-
-static void
-add_id(struct stat_names *a, obj_id id)
-{
-	/* Room doubles whenever the number is a power of two. */
-	if (!(a->n_ids & (a->n_ids - 1)))
-		a->ids =
-		    xreallocarray(a->ids, a->n_ids ? 2 * a->n_ids : 1, sizeof(*a->ids));
-	a->ids[a->n_ids++] = id;
-}
-
-static int
-read_id(const struct inv *inv, const char *word, obj_id *ret_id, struct err *e)
-{
-	int rc = obj_id_parse(word, KIND_NONE, ret_id, e);
-
-	if (!rc && !inv_get(inv, *ret_id))
-		rc = err_set(e, ERR_NOT_FOUND, "there is no %s", word);
-	return rc;
-}
-
-static int
-add_object(const struct inv *inv, const char *word, struct stat_names *a, struct err *e)
-{
-	obj_id id;
-	int rc = read_id(inv, word, &id, e);
-
-	if (rc)
-		return rc;
-	if (!stats_objects_of(inv, id))
-		return err_set(e, ERR_INVALID, "nothing is counted of %s",
-		    kind_plural(obj_id_kind(id)));
-	if (a->n_ids == STAT_OBJECTS_MAX)
-		return err_set(e, ERR_TOO_LARGE,
-		    "objects: at most %u may be named at once", STAT_OBJECTS_MAX);
-	add_id(a, id);
-	return 0;
-}
-
 static int
 reply(struct api_call *c, int rc, const struct err *e)
 {
@@ -85,7 +30,7 @@ stat_names_add_object(struct api_call *c, const char *word, struct stat_names *a
 {
 	struct err e = ERR_INIT;
 
-	return reply(c, add_object(c->api->d.inv, word, a, &e), &e);
+	return reply(c, stat_names_add(c->api->d.inv, word, a, &e), &e);
 }
 
 static int
@@ -98,7 +43,7 @@ add_objects(
 
 	for (char *word; !rc && (word = strsep(&rest, ",")) != NULL;) {
 		if (*word)
-			rc = add_object(inv, word, a, e);
+			rc = stat_names_add(inv, word, a, e);
 	}
 	return rc;
 }
@@ -139,7 +84,7 @@ add_kind(
 	int rc = is_set(of->kind) ? read_kind(of->kind, &kind, e) : 0;
 
 	if (!rc && is_set(of->within))
-		rc = read_id(inv, of->within, &place, e);
+		rc = stat_names_id(inv, of->within, &place, e);
 	if (!rc && is_set(of->tag))
 		rc = stat_tag_find(inv, of->tag, &tag, e);
 	if (rc)
@@ -151,7 +96,7 @@ add_kind(
 		if (!obj_id_none(tag) && !stat_tag_has(o, tag))
 			continue;
 		if (obj_id_none(place) || !obj_id_none(inv_within_find(w, o)))
-			add_id(a, o->id);
+			stat_names_add_id(a, o->id);
 	}
 	return 0;
 }
@@ -182,46 +127,6 @@ stat_names_read_objects(struct api_call *c, struct stat_names *a)
 
 /* ---- counters ---- */
 
-static void
-add_number(struct stat_names *a, uint32_t number)
-{
-	if (!memchr(a->counters, (int)number, a->n_counters))
-		a->counters[a->n_counters++] = (uint8_t)number;
-}
-
-/* A name, or a pattern of names. */
-static int
-add_counter(struct stat_names *a, const char *word, struct err *e)
-{
-	const struct metric *m = NULL;
-	AUTO(str) struct str near = STR_INIT;
-	bool found = false;
-
-	while ((m = metric_next(m)) != NULL) {
-		if (!wild_match(word, m->name))
-			continue;
-		add_number(a, m->number);
-		found = true;
-	}
-	if (found)
-		return 0;
-	metric_near(word, &near);
-	return err_set(e, ERR_INVALID, "there is no counter \"%.80s\"%s%s", word,
-	    near.len ? "; there are " : "", str_cstr(&near));
-}
-
-/* What everybody looks at. */
-static void
-add_preset(struct stat_names *a)
-{
-	const struct metric *m = NULL;
-
-	while ((m = metric_next(m)) != NULL) {
-		if (m->level == 1)
-			add_number(a, m->number);
-	}
-}
-
 int
 stat_names_read_counters(struct api_call *c, struct stat_names *a)
 {
@@ -232,10 +137,10 @@ stat_names_read_counters(struct api_call *c, struct stat_names *a)
 	int rc = 0;
 
 	if (!*copy)
-		add_preset(a);
+		stat_names_add_preset(a);
 	for (char *word; !rc && (word = strsep(&rest, ",")) != NULL;) {
 		if (*word)
-			rc = add_counter(a, word, &e);
+			rc = stat_names_add_counter(a, word, &e);
 	}
 	return reply(c, rc, &e);
 }

@@ -5,30 +5,13 @@
  */
 #pragma once
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include "base/err.h"
-#include "base/id.h"
-#include "base/mem.h"
-#include "base/metric.h"
+#include "server/api/stat_names.h"
 
 struct api_call;
 struct inv;
 struct obj;
 struct stat_want;
-
-#define STAT_OBJECTS_MAX 1000u /* with a series for each */
-
-struct stat_names {
-	obj_id *ids;
-	size_t n_ids;
-	uint8_t counters[METRIC_MAX];
-	size_t n_counters;
-};
-
-struct stat_names *stat_names_new(void);
-void stat_names_free(struct stat_names *a);
 
 /* Those of "objects"; else those of "kind" (preset: guests) that are in "within" and
  * have "tag". */
@@ -49,5 +32,3 @@ int stat_tag_find(
 bool stat_tag_has(const struct obj *o, obj_id tag);
 /* "start", "end", "interval" and "points". */
 int stat_want_read(struct api_call *c, struct stat_want *w);
-
-DEFINE_AUTO(stat_names, struct stat_names *, stat_names_free)

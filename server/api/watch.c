@@ -16,7 +16,8 @@
 #define CLOSE_FULL            1013
 #define SNAPSHOT_EVENTS       100u
 
-static const char *const sub_names[] = { "inventory", "tasks", "events", "alarms" };
+static const char *const sub_names[] = { "inventory", "tasks", "events", "alarms",
+	"stats" };
 
 void
 watch_send(struct watch *w, struct client *c, char *text_take, size_t n)
@@ -48,12 +49,16 @@ watch_lapse(struct watch *w, struct client *c, struct sub *s, const char *why)
 	watch_send_json(w, c, j);
 }
 
+/* m: what it is about, NULL: nothing that could be read. */
 static void
-send_error(struct watch *w, struct client *c, const struct err *e)
+send_error(struct watch *w, struct client *c, const json *m, const struct err *e)
 {
+	const json *id = m && json_what(m) == JSON_IS_OBJECT ? json_get(m, "id") : NULL;
 	json *j = json_new_object();
 
 	json_set_str(j, "type", "error");
+	if (id && json_what(id) == JSON_IS_INT)
+		json_set_i64(j, "id", json_int_value(id));
 	json_set_str(j, "code", err_name(e->code));
 	json_set_str(j, "message", e->msg);
 	watch_send_json(w, c, j);
@@ -76,7 +81,8 @@ is_behind(struct watch *w, struct client *c, uint64_t now)
 		return true;
 	c->behind_since_ms = now;
 	for (unsigned i = 0; i < WATCH_MAX_SUBS; i++)
-		if (c->subs[i].used && !c->subs[i].lapsed)
+		if (c->subs[i].used && !c->subs[i].lapsed &&
+		    c->subs[i].kind != SUB_STATS)
 			watch_lapse(w, c, &c->subs[i], "you fell behind");
 	return true;
 }
@@ -90,6 +96,13 @@ gap_ms(const struct watch *w)
 	return fair > WATCH_MIN_GAP_MS ? fair : WATCH_MIN_GAP_MS;
 }
 
+/* Of those that come as they happen, nothing is made up for. */
+static bool
+has_deltas(const struct sub *s)
+{
+	return s->used && s->kind != SUB_EVENTS && s->kind != SUB_STATS;
+}
+
 static void
 flush(struct watch *w, struct client *c, uint64_t now)
 {
@@ -98,7 +111,7 @@ flush(struct watch *w, struct client *c, uint64_t now)
 	if (is_behind(w, c, now))
 		return;
 	for (unsigned i = 0; i < WATCH_MAX_SUBS; i++)
-		if (c->subs[i].used && c->subs[i].kind != SUB_EVENTS)
+		if (has_deltas(&c->subs[i]))
 			sent |= watch_delta(w, c, &c->subs[i]);
 	if (sent)
 		c->next_flush_ms = now + gap_ms(w);
@@ -108,8 +121,8 @@ static bool
 has_news(const struct watch *w, const struct client *c)
 {
 	for (unsigned i = 0; i < WATCH_MAX_SUBS; i++)
-		if (c->subs[i].used && c->subs[i].kind != SUB_EVENTS &&
-		    !c->subs[i].lapsed && c->subs[i].rev != inv_rev(w->d.inv))
+		if (has_deltas(&c->subs[i]) && !c->subs[i].lapsed &&
+		    c->subs[i].rev != inv_rev(w->d.inv))
 			return true;
 	return false;
 }
@@ -120,6 +133,8 @@ drop_client(struct watch *w, struct client *c)
 	list_remove(&c->node);
 	map_del(w->by_ws, c->ws);
 	w->queued -= c->queued;
+	for (unsigned i = 0; i < WATCH_MAX_SUBS; i++)
+		watch_stats_free(c->subs[i].stats);
 	free(c);
 }
 
@@ -360,24 +375,48 @@ parse_sub_kind(const char *name, enum sub_kind *ret_k, struct err *e)
 		return 0;
 	}
 	return err_set(e, ERR_INVALID,
-	    "kind: wants inventory, tasks, events or alarms, got \"%.40s\"", name);
+	    "kind: wants inventory, tasks, events, alarms or stats, got \"%.40s\"",
+	    name);
+}
+
+/* In the place of s, which may be one that it had. */
+static void
+put_sub(struct watch *w, struct client *c, struct sub *s, const struct sub *want)
+{
+	watch_stats_free(s->stats);
+	*s = *want;
+	if (s->stats)
+		watch_stats_greet(s->stats, s->id);
+	else if (s->wanted)
+		serve(w, c);
+	else
+		resume(w, c, s);
+}
+
+static const char *const *
+fields_of(enum sub_kind k)
+{
+	static const char *const known[] = { "type", "id", "kind", "since", "boot",
+		NULL };
+	static const char *const of_stats[] = { "type", "id", "kind", "objects",
+		"counters", "realtime", NULL };
+
+	return k == SUB_STATS ? of_stats : known;
 }
 
 static int
 subscribe(struct watch *w, struct client *c, const json *m, struct err *e)
 {
-	static const char *const known[] = { "type", "id", "kind", "since", "boot",
-		NULL };
 	const char *kind = NULL, *boot = NULL;
 	uint64_t id = 0, since = 0;
 	struct sub want = { .used = true };
 
-	if (json_only(m, known, e) < 0 ||
+	if (json_read_str(m, "kind", JSON_REQUIRED, 40, &kind, e) < 0 ||
+	    parse_sub_kind(kind, &want.kind, e) < 0 ||
+	    json_only(m, fields_of(want.kind), e) < 0 ||
 	    json_read_u64(m, "id", JSON_REQUIRED, 0, INT64_MAX, &id, e) < 0 ||
-	    json_read_str(m, "kind", JSON_REQUIRED, 40, &kind, e) < 0 ||
 	    json_read_u64(m, "since", JSON_OPTIONAL, 0, INT64_MAX, &since, e) < 0 ||
-	    json_read_str(m, "boot", JSON_OPTIONAL, 64, &boot, e) < 0 ||
-	    parse_sub_kind(kind, &want.kind, e) < 0)
+	    json_read_str(m, "boot", JSON_OPTIONAL, 64, &boot, e) < 0)
 		return e->code;
 	struct sub *s = find_sub(c, id);
 	if (!s)
@@ -385,16 +424,14 @@ subscribe(struct watch *w, struct client *c, const json *m, struct err *e)
 	if (!s)
 		return err_set(
 		    e, ERR_INVALID, "at most %u subscriptions", WATCH_MAX_SUBS);
+	if (want.kind == SUB_STATS && watch_stats_new(w, c, m, s, &want.stats, e) < 0)
+		return e->code;
 	want.id = id;
 	want.rev = since;
-	bool resumes = want.kind != SUB_EVENTS && json_get(m, "since") &&
+	bool resumes = has_deltas(&want) && json_get(m, "since") &&
 		       since <= inv_rev(w->d.inv) && boot && !strcmp(boot, w->d.boot);
-	want.wanted = want.lapsed = !resumes;
-	*s = want;
-	if (resumes)
-		resume(w, c, s);
-	else
-		serve(w, c);
+	want.wanted = want.lapsed = !resumes && !want.stats;
+	put_sub(w, c, s, &want);
 	return 0;
 }
 
@@ -409,18 +446,18 @@ unsubscribe(struct client *c, const json *m, struct err *e)
 	if (!s)
 		return err_set(e, ERR_NOT_FOUND, "there is no subscription %llu",
 		    (unsigned long long)id);
+	watch_stats_free(MOVE(s->stats));
 	s->used = false;
 	return 0;
 }
 
 static int
-handle(struct watch *w, struct client *c, const char *text, size_t n, struct err *e)
+handle(struct watch *w, struct client *c, const json *m, struct err *e)
 {
-	AUTO(json) json *m = NULL;
 	const char *type = "";
+	int rc = 0;
 
-	int rc = json_parse(text, n, "message", &m, e);
-	if (rc == 0 && json_what(m) != JSON_IS_OBJECT)
+	if (json_what(m) != JSON_IS_OBJECT)
 		rc = err_set(e, ERR_INVALID, "message: wants a JSON object");
 	if (rc == 0)
 		rc = json_read_str(m, "type", JSON_REQUIRED, 40, &type, e);
@@ -445,13 +482,14 @@ void
 watch_text(struct watch *w, uint64_t ws, const char *text, size_t n)
 {
 	struct client *c = map_get(w->by_ws, ws);
+	AUTO(json) json *m = NULL;
 	struct err e = ERR_INIT;
 
 	/* One who asks without reading gets no answers piled up. */
 	if (!c || is_behind(w, c, loop_now_ms(w->d.loop)))
 		return;
-	if (handle(w, c, text, n, &e) < 0)
-		send_error(w, c, &e);
+	if (json_parse(text, n, "message", &m, &e) < 0 || handle(w, c, m, &e) < 0)
+		send_error(w, c, m, &e);
 }
 
 void

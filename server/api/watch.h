@@ -16,6 +16,7 @@ struct front;
 struct inv;
 struct loop;
 struct sessions;
+struct stats;
 struct watch;
 
 struct watch_deps {
@@ -23,6 +24,7 @@ struct watch_deps {
 	struct inv *inv;
 	struct sessions *sessions;
 	struct front *front;
+	struct stats *stats; /* NULL: nothing is counted */
 	const char *boot; /* which run of the server this is; outlives the watch */
 };
 

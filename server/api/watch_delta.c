@@ -26,6 +26,7 @@ watch_covers(enum sub_kind s, enum obj_kind k)
 	case SUB_ALARMS:
 		return k == KIND_ALARM || k == KIND_ALARMDEF;
 	case SUB_EVENTS:
+	case SUB_STATS:
 	case SUB_KIND_COUNT_:
 		return false;
 	}

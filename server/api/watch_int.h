@@ -19,8 +19,18 @@
 #define WATCH_CHUNK       400u
 #define WATCH_MAX_SUBS    8u
 #define WATCH_MAX_CLIENTS 1000u
+#define WATCH_MAX_STATS   16u /* objects whose samples a session watches */
 
-enum sub_kind { SUB_INVENTORY, SUB_TASKS, SUB_EVENTS, SUB_ALARMS, SUB_KIND_COUNT_ };
+struct watch_stats;
+
+enum sub_kind {
+	SUB_INVENTORY,
+	SUB_TASKS,
+	SUB_EVENTS,
+	SUB_ALARMS,
+	SUB_STATS,
+	SUB_KIND_COUNT_
+};
 
 struct sub {
 	bool used;
@@ -29,6 +39,7 @@ struct sub {
 	uint64_t rev; /* everything up to it has been sent */
 	bool lapsed;  /* told to resync, or waits for its first answer: silent */
 	bool wanted;  /* asked for a snapshot that has not begun */
+	struct watch_stats *stats; /* NULL: of another kind */
 };
 
 struct client {
@@ -68,3 +79,12 @@ void watch_snapshot(struct watch *w, struct client *c, struct sub *s);
 /* What changed since the subscription's revision; true if that was anything. */
 bool watch_delta(struct watch *w, struct client *c, struct sub *s);
 void watch_lapse(struct watch *w, struct client *c, struct sub *s, const char *why);
+
+/* ---- watch_stat.c ---- */
+
+/* What m asks for, in the place of what old has; old may be NULL. */
+int watch_stats_new(struct watch *w, struct client *c, const json *m,
+    const struct sub *old, struct watch_stats **ret, struct err *e) WARN_UNUSED;
+void watch_stats_free(struct watch_stats *s);
+/* It is the subscription of that id: say what comes of it. */
+void watch_stats_greet(struct watch_stats *s, uint64_t id);

@@ -1,4 +1,5 @@
 """Statistics: what guests used is what was counted, and nothing is lost while the server is away."""
+import asyncio
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from conftest import BUILD, ROOT, Lab, refused, wait_for
 
 sys.path.insert(0, str(ROOT / "bench"))
 from bench_pools import CGROUPS, Stage, used  # noqa: E402
+from test_watch import watching  # noqa: E402
 
 EVERY = 1  # seconds between samples, so that few are enough
 SECONDS = 12.0
@@ -107,6 +109,44 @@ def test_the_shell_asks_as_people_do(lab: Lab, burners: list[str]) -> None:
     assert shell(lab, f"(Get-Stat {name} -Disk -Instance disk-* -MaxSamples 1).Instance").split()[0] == "disk-0"
     refused("invalid", "cpu.usage.average", lab.api().get, f"/stats?objects={burners[0]}&counters=cpu.usge.average")
     refused("bad_range", "not after", lab.api().get, f"/stats?objects={burners[0]}&start=2000&end=1000")
+
+
+CLOSELY = 2.0  # seconds between samples of what is watched
+ROUNDS = 6
+
+
+async def watch_closely(lab: Lab, vms: list[str]) -> dict[str, list[tuple[float, float, float]]]:
+    """Of each: when spans ended, how long they were, and how busy it was in them."""
+    heard: dict[str, list[tuple[float, float, float]]] = {vm: [] for vm in vms}
+    async with watching(lab, lab.api().token) as ws:
+        await ws.send(type="sub", id=1, kind="stats", objects=vms, counters=["cpu.usage.average"], realtime=True)
+        assert {i["interval_ms"] for i in (await ws.until("snap"))["items"]} == {CLOSELY * 1000}
+        while min(len(got) for got in heard.values()) < ROUNDS:
+            x = await ws.until("stat")
+            if x["span_ms"] > EVERY * 1000:
+                heard[x["object"]].append((x["t"] / 1000, x["span_ms"] / 1000, x["values"].get("cpu.usage.average")))
+    return heard
+
+
+def times_watched(lab: Lab, word: str) -> int:
+    return sum(log.read_text().count(word) for log in (lab.dir / "log").glob("agent*.log"))
+
+
+def test_what_is_watched_comes_every_other_second(lab: Lab, burners: list[str]) -> None:
+    begun = times_watched(lab, "objects are watched")
+    heard = asyncio.run(watch_closely(lab, burners))
+    for vm, got in heard.items():
+        spans = [span for _, span, _ in got]
+        assert sorted(spans)[len(spans) // 2] < 2 * CLOSELY, f"{vm}: {spans}"
+        seconds = sum(span * percent / 100 for _, span, percent in got)
+        wait_for("the last sample", lambda: [v for t, v in rows(lab, vm, "cpu.usage.average", got[-1][0], time.time()) if t > got[-1][0] and v])
+        said = counted(lab, vm, got[0][0] - got[0][1], got[-1][0])
+        print(f"{vm}: {seconds:.3f} s watched, {said:.3f} s counted, {spans}")
+        assert abs(seconds - said) < 0.15 * said, f"{vm}: {seconds} s were seen, {said} s counted"
+    # Whoever looked is gone, and so is what was for him; samples for everybody go on.
+    hosts = times_watched(lab, "objects are watched") - begun
+    assert hosts
+    wait_for("agents to stop", lambda: times_watched(lab, "nothing is watched any more") == times_watched(lab, "objects are watched"), 20)
 
 
 def free_port() -> int:

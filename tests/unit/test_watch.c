@@ -18,6 +18,7 @@
 #include "server/front/front.h"
 #include "server/inventory/inv_life.h"
 #include "server/inventory/txn.h"
+#include "server/stats/stats_int.h"
 
 #define WS       7u
 #define QUEUE    (1024u * 1024)
@@ -41,7 +42,9 @@ struct fixture {
 	struct inv *inv;
 	struct events *events;
 	struct sessions *sessions;
+	struct stats *stats;
 	struct watch *watch;
+	char dir[64]; /* of statistics */
 	obj_id user, last;
 	char session[24];
 	bool made;
@@ -183,6 +186,30 @@ open_session(struct fixture *f)
 		loop_turn(f->loop, 0);
 }
 
+static void
+open_stats(struct fixture *f)
+{
+	struct stats_opts o = {
+		.inv = f->inv, .daemon = "", .interval_ms = 20000, .write_s = 60
+	};
+	struct err e = ERR_INIT;
+
+	snprintf(f->dir, sizeof(f->dir), "/tmp/test-watch-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	o.dir = f->dir;
+	assert_int_equal(stats_new(&o, &f->stats, &e), 0);
+}
+
+static void
+close_stats(struct fixture *f)
+{
+	AUTO_FREE char *line = xasprintf("rm -rf '%s'", f->dir);
+
+	stats_free(f->stats);
+	/* NOLINTNEXTLINE(cert-env33-c): a folder that the test has made */
+	assert_int_equal(system(line), 0);
+}
+
 static int
 set_up(void **state)
 {
@@ -197,9 +224,12 @@ set_up(void **state)
 	f->events = events_new(f->inv);
 	f->sessions = sessions_new(f->inv, NULL, &conf);
 	open_session(f);
-	const struct watch_deps d = {
-		.loop = f->loop, .inv = f->inv, .sessions = f->sessions, .boot = "boot"
-	};
+	open_stats(f);
+	const struct watch_deps d = { .loop = f->loop,
+		.inv = f->inv,
+		.sessions = f->sessions,
+		.stats = f->stats,
+		.boot = "boot" };
 	f->watch = watch_new(&d);
 	watch_open(f->watch, WS, f->session);
 	assert_int_equal(read_all(f, "hello"), 1);
@@ -213,6 +243,7 @@ tear_down(void **state)
 	struct fixture *f = *state;
 
 	watch_free(f->watch);
+	close_stats(f);
 	sessions_free(f->sessions);
 	events_free(f->events);
 	inv_free(f->inv);
@@ -345,6 +376,134 @@ what_a_client_does_not_see_delays_nothing(void **state)
 	assert_int_equal(read_all(f, "delta"), 1);
 }
 
+static obj_id
+add_host(struct fixture *f, const char *name)
+{
+	struct txn *t = txn_new(f->inv);
+	struct err e = ERR_INIT;
+	void *o = NULL;
+	obj_id id;
+
+	assert_int_equal(txn_add(t, KIND_HOST, OBJ_ID_NONE, name, &o, &e), 0);
+	id = ((struct obj *)o)->id;
+	commit(f, t);
+	return id;
+}
+
+static void
+sample(struct fixture *f, obj_id id, float cpu)
+{
+	uint64_t slot = stats_slot(f->stats, clock_wall_ms(f->clock));
+
+	stats_put(f->stats, id, slot, METRIC_CPU_USAGE, cpu);
+	stats_put(f->stats, id, slot, METRIC_MEM_USAGE, cpu);
+	stats_tell(f->stats, id, slot);
+}
+
+static void
+samples_come_while_they_are_wanted(void **state)
+{
+	struct fixture *f = *state;
+	obj_id host = add_host(f, "h1");
+	AUTO(json) json *snap = NULL, *j = NULL;
+	char id[OBJ_ID_TEXT];
+
+	AUTO_FREE char *text =
+	    xasprintf("{\"type\":\"sub\",\"id\":4,\"kind\":\"stats\","
+		      "\"objects\":[\"%s\"],\"counters\":[\"cpu.*\"],"
+		      "\"realtime\":true}",
+		obj_id_text(host, id));
+	say(f, text);
+	snap = read_frame(f);
+	const json *item = json_at(json_get(snap, "items"), 0);
+	assert_string_equal(json_str_value(json_get(item, "object"), NULL), id);
+	/* Nobody samples it more often. */
+	assert_int_equal(json_int_value(json_get(item, "interval_ms")), 20000);
+	sample(f, host, 12.5f);
+	j = read_frame(f);
+	assert_string_equal(json_str_value(json_get(j, "type"), NULL), "stat");
+	assert_int_equal(json_int_value(json_get(j, "id")), 4);
+	assert_int_equal(json_int_value(json_get(j, "span_ms")), 20000);
+	assert_true(
+	    json_number(json_get(json_get(j, "values"), "cpu.usage.average")) == 12.5);
+	assert_int_equal(json_count(json_get(j, "values")), 1);
+	/* In its place nothing piles up. */
+	say(f, text);
+	assert_int_equal(read_all(f, "snap"), 1);
+	sample(f, host, 13);
+	assert_int_equal(read_all(f, "stat"), 1);
+	/* Changes of the inventory are others' news. */
+	add_folders(f, 1);
+	later(f, 300);
+	assert_int_equal(read_all(f, "delta"), 0);
+	say(f, "{\"type\":\"unsub\",\"id\":4}");
+	sample(f, host, 14);
+	assert_null(read_frame(f));
+}
+
+static void
+samples_that_nobody_reads_are_left_out(void **state)
+{
+	struct fixture *f = *state;
+	obj_id host = add_host(f, "h1");
+
+	say(f,
+	    "{\"type\":\"sub\",\"id\":4,\"kind\":\"stats\",\"objects\":[\"host-1\"]}");
+	for (unsigned i = 0; i < TURN_MAX - 100; i++)
+		sample(f, host, 1);
+	assert_true(sent.waiting < QUEUE / 8);
+	assert_int_equal(read_all(f, "resync"), 0);
+	sample(f, host, 2);
+	assert_int_equal(read_all(f, "stat"), 1);
+}
+
+static void
+expect_error(struct fixture *f, const char *code)
+{
+	AUTO(json) json *j = read_frame(f);
+
+	assert_non_null(j);
+	assert_string_equal(json_str_value(json_get(j, "type"), NULL), "error");
+	assert_string_equal(json_str_value(json_get(j, "code"), NULL), code);
+	assert_non_null(json_get(j, "id"));
+}
+
+static void
+only_so_many_are_watched(void **state)
+{
+#define SUB "{\"type\":\"sub\",\"kind\":\"stats\","
+	struct fixture *f = *state;
+	AUTO(str) struct str list = STR_INIT;
+
+	for (unsigned i = 1; i <= 16; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "h%u", i);
+		add_host(f, name);
+		str_addf(&list, "%s\"host-%u\"", i > 1 ? "," : "", i);
+	}
+	AUTO_FREE char *all =
+	    xasprintf(SUB "\"id\":1,\"objects\":[%s]}", str_cstr(&list));
+	say(f, all);
+	assert_int_equal(read_all(f, "snap"), 1);
+	say(f, SUB "\"id\":2,\"objects\":[\"host-1\"]}");
+	expect_error(f, "too_large");
+	say(f, all);
+	assert_int_equal(read_all(f, "snap"), 1);
+	say(f, SUB "\"id\":1,\"objects\":[\"host-99\"]}");
+	expect_error(f, "not_found");
+	say(f, SUB "\"id\":1,\"objects\":[7]}");
+	expect_error(f, "invalid");
+	say(f, SUB "\"id\":1}");
+	expect_error(f, "invalid");
+	say(f, SUB "\"id\":1,\"objects\":[\"host-1\"],\"counters\":[\"cpu.usge\"]}");
+	expect_error(f, "invalid");
+	/* What was asked for before goes on. */
+	sample(f, obj_id_make(KIND_HOST, 1), 3);
+	assert_int_equal(read_all(f, "stat"), 1);
+#undef SUB
+}
+
 int
 main(void)
 {
@@ -359,6 +518,12 @@ main(void)
 		    what_a_client_does_not_see_delays_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    who_catches_up_goes_on_after_a_new_snapshot, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    samples_come_while_they_are_wanted, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    samples_that_nobody_reads_are_left_out, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    only_so_many_are_watched, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
