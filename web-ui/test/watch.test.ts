@@ -104,3 +104,36 @@ test("an ended session is not dialled again", () => {
   assert.equal(states.at(-1), "closed");
   assert.equal(due.length, before);
 });
+
+test("samples are asked for while they are wanted, and again over a new link", () => {
+  const due = handTimers();
+  const watch = new Watch(
+    "wss://x",
+    () => undefined,
+    () => new FakeSocket() as unknown as WebSocket,
+  );
+  const heard: string[] = [];
+  const sink = {
+    sample: (x: { values: Record<string, number> }) => heard.push(JSON.stringify(x.values)),
+    every: (ms: number) => heard.push(`every ${ms}`),
+    refused: (why: string) => heard.push(why),
+  };
+  watch.subscribe("inventory", new Collection());
+  const end = watch.watchSamples(["vm-1"], ["cpu.usage.average"], sink);
+  watch.start();
+  FakeSocket.last.get({ type: "hello", boot: "b1", rev: 5 });
+  const asked = { type: "sub", id: 2, kind: "stats", objects: ["vm-1"], counters: ["cpu.usage.average"], realtime: true };
+  assert.deepEqual(FakeSocket.last.sent[1], asked);
+  FakeSocket.last.get({ type: "snap", id: 2, items: [{ object: "vm-1", interval_ms: 2000 }], last: true });
+  FakeSocket.last.get({ type: "stat", id: 2, object: "vm-1", t: 1, span_ms: 2000, values: { "cpu.usage.average": 7 } });
+  FakeSocket.last.close();
+  due.at(-1)?.();
+  FakeSocket.last.get({ type: "hello", boot: "b1", rev: 9 });
+  assert.deepEqual(FakeSocket.last.sent[1], asked);
+  FakeSocket.last.get({ type: "error", id: 2, message: "too many" });
+  assert.deepEqual(heard, ["every 2000", '{"cpu.usage.average":7}', "too many"]);
+  end();
+  assert.deepEqual(FakeSocket.last.sent.at(-1), { type: "unsub", id: 2 });
+  FakeSocket.last.get({ type: "stat", id: 2, object: "vm-1", t: 2, span_ms: 2000, values: {} });
+  assert.equal(heard.length, 3);
+});

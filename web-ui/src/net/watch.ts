@@ -10,9 +10,28 @@ export interface Frame {
   set?: Record<string, Record<string, unknown>>;
   del?: string[];
   t?: number;
+  object?: string;
+  span_ms?: number;
+  values?: Record<string, number>;
+  message?: string;
 }
 
-export type SubKind = "inventory" | "tasks" | "events" | "alarms";
+export type SubKind = "inventory" | "tasks" | "events" | "alarms" | "stats";
+
+/** What an object came to in a span that ended at t, in ms since 1970. */
+export interface Sample {
+  object: string;
+  t: number;
+  span_ms: number;
+  values: Record<string, number>;
+}
+
+export interface SampleSink {
+  sample(x: Sample): void;
+  /** How often they are to come, the slowest of the objects. */
+  every(ms: number): void;
+  refused(why: string): void;
+}
 
 export interface Sink {
   /** Everything there is; what is not in it is gone. */
@@ -24,6 +43,9 @@ export interface Sink {
 interface Sub {
   kind: SubKind;
   sink: Sink;
+  /** Of samples: which ones, and for whom. */
+  wish?: { objects: string[]; counters: string[]; realtime: boolean };
+  samples?: SampleSink;
   rev: number;
   pending: unknown[];
 }
@@ -40,6 +62,8 @@ export class Watch {
   private socket: WebSocket | null = null;
   private boot = "";
   private readonly subs = new Map<number, Sub>();
+  private lastId = 0;
+  private greeted = false;
   private retryMs = FIRST_RETRY_MS;
   private silence = 0;
   private ended = false;
@@ -51,7 +75,23 @@ export class Watch {
   ) {}
 
   subscribe(kind: SubKind, sink: Sink): void {
-    this.subs.set(this.subs.size + 1, { kind, sink, rev: -1, pending: [] });
+    this.subs.set(++this.lastId, { kind, sink, rev: -1, pending: [] });
+  }
+
+  /** Samples every other second, also over a lost link; what comes back ends it. */
+  watchSamples(objects: string[], counters: string[], samples: SampleSink): () => void {
+    const sink: Sink = {
+      snapshot: (items) => samples.every(Math.max(0, ...(items as { interval_ms: number }[]).map((x) => x.interval_ms))),
+      delta: () => undefined,
+    };
+    const sub: Sub = { kind: "stats", sink, rev: -1, pending: [], wish: { objects, counters, realtime: true }, samples };
+    const id = ++this.lastId;
+    this.subs.set(id, sub);
+    if (this.greeted) this.ask(id, sub, false);
+    return () => {
+      this.subs.delete(id);
+      if (this.greeted) this.send({ type: "unsub", id });
+    };
   }
 
   start(): void {
@@ -85,6 +125,7 @@ export class Watch {
   private lost(code: number, why: string): void {
     clearTimeout(this.silence);
     this.socket = null;
+    this.greeted = false;
     if (this.ended) return;
     if (code === 4401) {
       this.ended = true;
@@ -100,13 +141,14 @@ export class Watch {
   private ask(id: number, sub: Sub, resume: boolean): void {
     sub.pending = [];
     const since = resume && sub.rev >= 0 ? { since: sub.rev, boot: this.boot } : {};
-    this.send({ type: "sub", id, kind: sub.kind, ...since });
+    this.send({ type: "sub", id, kind: sub.kind, ...since, ...sub.wish });
   }
 
   private greet(f: Frame): void {
     const resume = f.boot === this.boot;
     this.boot = f.boot ?? "";
     this.retryMs = FIRST_RETRY_MS;
+    this.greeted = true;
     for (const [id, sub] of this.subs) this.ask(id, sub, resume && sub.kind !== "events");
     this.onLink("live", "");
   }
@@ -133,6 +175,12 @@ export class Watch {
         break;
       case "event":
         sub.sink.item?.(f.item);
+        break;
+      case "stat":
+        sub.samples?.sample(f as Frame & Sample);
+        break;
+      case "error":
+        sub.samples?.refused(f.message ?? "");
         break;
       case "resync":
         sub.rev = -1;

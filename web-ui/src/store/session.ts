@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals";
 import * as api from "../net/api.ts";
 import type { Session } from "../net/types.ts";
-import { type Link, Watch } from "../net/watch.ts";
+import { type Link, type SampleSink, Watch } from "../net/watch.ts";
 import { alarmBook } from "./alarms.ts";
 import { inventory, tasks } from "./collection.ts";
 import { follow as followChanges, note } from "./commands.ts";
@@ -20,6 +20,13 @@ export const link = signal<{ state: Link; since: number; why: string }>({
 
 let watch: Watch | null = null;
 
+/** Samples that somebody looks at, whichever login's socket they come over. */
+interface Wish {
+  begin: (w: Watch) => () => void;
+  end: () => void;
+}
+const wishes = new Set<Wish>();
+
 export type Role = Session["role"];
 const ranks: Role[] = ["read_only", "operator", "administrator"];
 
@@ -37,7 +44,19 @@ function follow(): void {
   watch.subscribe("tasks", tasks);
   watch.subscribe("events", eventSink);
   watch.subscribe("alarms", alarmBook);
+  for (const wish of wishes) wish.end = wish.begin(watch);
   watch.start();
+}
+
+/** Samples every other second until what comes back is called. */
+export function watchSamples(objects: string[], counters: string[], sink: SampleSink): () => void {
+  const begin = (w: Watch): (() => void) => w.watchSamples(objects, counters, sink);
+  const wish: Wish = { begin, end: watch ? begin(watch) : () => undefined };
+  wishes.add(wish);
+  return () => {
+    wishes.delete(wish);
+    wish.end();
+  };
 }
 
 function enter(s: Session): void {

@@ -5,6 +5,7 @@ export interface Counter {
   name: string;
   description: string;
   unit: string;
+  kind: "rate" | "delta" | "absolute";
   level: number;
 }
 

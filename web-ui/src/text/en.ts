@@ -601,6 +601,8 @@ export const t = {
       string,
       string
     >,
+    live: "Realtime",
+    every: (s: number) => `A value every ${s} s.`,
     time: "Time",
     label: (c: string) => `Chart of ${c}`,
     gap: "–",

@@ -6,7 +6,8 @@ import { readable } from "../store/stats.ts";
 export interface Curve {
   label: string;
   unit: string;
-  values: (number | null)[];
+  /** null is a gap; undefined is nothing of this curve at that moment. */
+  values: (number | null | undefined)[];
 }
 
 const DAY_S = 86_400;
@@ -66,20 +67,21 @@ export default function Chart({
   small?: boolean;
 }) {
   const ref = useRef<HTMLDivElement>(null);
+  const drawn = useRef<uPlot | null>(null);
+  const data = [times, ...curves.map((c) => c.values)] as uPlot.AlignedData;
   useEffect(() => {
     const box = ref.current;
     if (!box) return;
-    const plot = new uPlot(
-      options(curves, box.clientWidth || 400, height, small),
-      [times, ...curves.map((c) => c.values)] as uPlot.AlignedData,
-      box,
-    );
+    const plot = new uPlot(options(curves, box.clientWidth || 400, height, small), data, box);
+    drawn.current = plot;
     const sizes = new ResizeObserver(() => plot.setSize({ width: box.clientWidth, height }));
     sizes.observe(box);
     return () => {
       sizes.disconnect();
       plot.destroy();
     };
-  }, [times, curves, height, document.documentElement.dataset.theme]);
+  }, [curves.map((c) => `${c.label} ${c.unit}`).join(), height, document.documentElement.dataset.theme]);
+  // What only grows keeps its place under the pointer.
+  useEffect(() => drawn.current?.setData(data), [times, curves]);
   return <div ref={ref} class="chart" role="img" aria-label={label} />;
 }
