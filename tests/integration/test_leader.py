@@ -14,10 +14,12 @@ from typing import Any, Iterator, Optional
 import pytest
 from conftest import BUILD, Lab, alive, wait_for
 from lab_client import Api, ApiError
+from lab_faults import signal_all
 from test_kill_matrix import processes
 
 SERVERS = ["droverd", "droverd-2"]
-DEPLOYED = 10
+DEPLOYED = 50
+MOMENT_S = 3  # shorter than a leader's lease
 
 
 class Pair(Lab):
@@ -143,7 +145,7 @@ def test_leader_is_killed_in_the_midst_of_work(pair: Pair) -> None:
     assert pair.seen(second)["epoch"] == epoch + 1
     said = waiting.communicate(timeout=60)[0]
     assert said.endswith("by-shell\n") and "this server stands by" in said, said
-    wait_for("the work to be done", lambda: settled(pair), 90)
+    wait_for("the work to be done", lambda: settled(pair), 240)
     deployed = [v for v in pair.all("vms") if v["name"].startswith("web-")]
     assert sorted(v["name"] for v in deployed) == sorted(f"web-{i}" for i in range(DEPLOYED))
     for v in deployed:
@@ -190,6 +192,70 @@ def test_frozen_leader_finds_itself_replaced(pair: Pair) -> None:
     assert not [d for d in pair.all("datacenters") if d["name"] == "by the frozen"]
     assert len([v for v in pair.all("vms") if v["name"] == "while-frozen"]) == 1
     assert pair.linked() == pair.hosts
+
+
+def datacenters(pair: Pair) -> list[str]:
+    return [d["name"] for d in pair.all("datacenters")]
+
+
+def test_leader_that_was_frozen_for_a_moment(pair: Pair) -> None:
+    """It leads on, or finds itself replaced if the machine was busy; in neither case do two lead."""
+    first = pair.leader()
+    second = other(first)
+    wait_for("the other to follow", lambda: pair.follows(second))
+    epoch = pair.seen(first)["epoch"]
+    os.kill(pair.pid(first), signal.SIGSTOP)
+    began = time.monotonic()
+    try:
+        wait_for("a moment to pass", lambda: time.monotonic() - began > MOMENT_S)
+    finally:
+        os.kill(pair.pid(first), signal.SIGCONT)
+    wait_for("one of them to take a write", lambda: any(writes(pair, n, "after a moment") for n in SERVERS))
+    wait_for("one to lead and one to follow", lambda: sorted(pair.seen(n).get("state", "") for n in SERVERS) == ["following", "leading"])
+    now = pair.seen(pair.leader())["epoch"]
+    print(f"frozen for {MOMENT_S} s: the leader's epoch is {'the same' if now == epoch else 'another'}")
+    assert now == epoch if pair.leader() == first else now == epoch + 1
+    assert datacenters(pair).count("after a moment") == 1
+    wait_for("the hosts", lambda: pair.linked() == pair.hosts)
+
+
+def postgres(pair: Pair) -> set[int]:
+    """Its first process and those that it has started."""
+    first = pair.pid("postgres")
+    return {first} | {int(pid) for pid in Path(f"/proc/{first}/task/{first}/children").read_text().split()}
+
+
+def test_a_frozen_database_is_waited_for(pair: Pair) -> None:
+    running = processes(pair, pair.find("vms", "moved")["id"])
+    assert len(running) == 1 and writes(pair, pair.leader(), "before the frost")
+    frozen = postgres(pair)
+    signal_all(frozen, signal.SIGSTOP)
+    began = time.monotonic()
+    try:
+        wait_for("a write to be refused", lambda: not any(writes(pair, n, f"in the frost {time.monotonic()}") for n in SERVERS))
+        wait_for("the lease of the leader to be over", lambda: time.monotonic() - began > 2 * MOMENT_S)
+    finally:
+        signal_all(frozen, signal.SIGCONT)
+    wait_for("a write to be taken", lambda: any(writes(pair, n, "after the frost") for n in SERVERS))
+    print(f"frozen for {time.monotonic() - began:.1f} s, until the first write after it")
+    wait_for("the hosts", lambda: pair.linked() == pair.hosts)
+    names = datacenters(pair)
+    assert "before the frost" in names and names.count("after the frost") == 1
+    assert processes(pair, pair.find("vms", "moved")["id"]) == running
+
+
+def test_machines_do_not_miss_the_servers(pair: Pair) -> None:
+    vm = pair.find("vms", "moved")
+    running = processes(pair, vm["id"])
+    for name in SERVERS:
+        pair.kill(name)
+    began = time.monotonic()
+    wait_for("longer than any lease", lambda: time.monotonic() - began > 2 * MOMENT_S)
+    for name in SERVERS:
+        pair.start(name)
+    wait_for("the hosts", lambda: pair.linked() == pair.hosts, 60)
+    assert processes(pair, vm["id"]) == running and len(running) == 1
+    assert pair.find("vms", "moved")["power_state"] == "powered_on"
 
 
 def test_leader_that_stops_hands_over(pair: Pair) -> None:
