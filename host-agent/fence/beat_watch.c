@@ -14,6 +14,7 @@ beat_watch_note(struct beat_watch *w, const struct lease_beat *read, uint64_t be
 		return;
 	if (!w->seen || is_newer(read, &w->beat)) {
 		*w = (struct beat_watch){ .seen = true,
+			.moved = w->seen,
 			.beat = *read,
 			.moved_ms = ended_ms,
 			.checked_ms = ended_ms };
@@ -22,6 +23,7 @@ beat_watch_note(struct beat_watch *w, const struct lease_beat *read, uint64_t be
 	if (is_newer(&w->beat, read)) {
 		/* Storage that shows the past: what it showed before is in doubt, too.
 		 */
+		w->moved = false;
 		w->moved_ms = ended_ms;
 		w->checked_ms = ended_ms;
 		return;
@@ -34,6 +36,12 @@ uint64_t
 beat_watch_still_ms(const struct beat_watch *w)
 {
 	return w->seen ? w->checked_ms - w->moved_ms : 0;
+}
+
+bool
+beat_watch_tells(const struct beat_watch *w, uint64_t least_ms)
+{
+	return w->seen && (w->moved || beat_watch_still_ms(w) >= least_ms);
 }
 
 bool

@@ -17,7 +17,8 @@
 #include "host-agent/fence/lease_file.h"
 
 struct beat_watch {
-	bool seen; /* at least one block was read */
+	bool seen;  /* at least one block was read */
+	bool moved; /* it showed another value before; else moved_ms is our beginning */
 	struct lease_beat beat;
 	uint64_t moved_ms;   /* end of the reading that first showed this value */
 	uint64_t checked_ms; /* begin of the last reading that still showed it */
@@ -30,6 +31,10 @@ void beat_watch_note(struct beat_watch *w, const struct lease_beat *read,
 
 /* How long the block is known not to have moved; 0 for one that was never read. */
 uint64_t beat_watch_still_ms(const struct beat_watch *w);
+
+/* Is that known?  What a first reading shows may have stood still for long: it tells
+ * nothing until it moved, or stood for least_ms under our eyes. */
+bool beat_watch_tells(const struct beat_watch *w, uint64_t least_ms);
 
 /* R3.  A slot that nobody ever used is not dead either: there is no lease to end. */
 bool beat_watch_dead(const struct beat_watch *w, const struct lease_terms *own);

@@ -28,6 +28,7 @@ is_fresh(const struct lease_store *st, const struct beat_watch *w, uint64_t now)
 static void
 fill_word(const struct fence *f, uint32_t slot, uint64_t now, Drover__BeatWord *word)
 {
+	uint64_t least = BEATS_MISSED * (uint64_t)f->terms.renew_ms;
 	bool all_dead = true;
 
 	drover__beat_word__init(word);
@@ -38,13 +39,15 @@ fill_word(const struct fence *f, uint32_t slot, uint64_t now, Drover__BeatWord *
 
 		if (!is_fresh(f->stores[i], w, now))
 			continue;
+		all_dead = all_dead && beat_watch_dead(w, &f->terms);
+		if (!beat_watch_tells(w, least))
+			continue;
 		if (!word->read || still < word->still_ms)
 			word->still_ms = still;
 		if (w->beat.inc > word->inc)
 			word->inc = w->beat.inc;
 		word->read = true;
 		word->isolated = word->isolated || w->beat.isolated;
-		all_dead = all_dead && beat_watch_dead(w, &f->terms);
 	}
 	word->dead = word->read && all_dead;
 }

@@ -68,6 +68,17 @@ ha_weigh(const struct ha_word *words, size_t n, uint32_t beat_ms)
 	return all;
 }
 
+enum ha_beat
+ha_recall(struct ha_host *h, enum ha_beat weighed, uint32_t beat_ms, uint64_t now_ms)
+{
+	if (weighed == HA_BEAT_MOVES)
+		h->moved_ms = now_ms;
+	if (weighed == HA_BEAT_UNREAD && h->moved_ms &&
+	    now_ms < lease_end(h->moved_ms, (uint64_t)beat_ms * HA_RECALL_BEATS))
+		return HA_BEAT_MOVES;
+	return weighed;
+}
+
 static bool
 is_silent(const struct ha_view *v, const struct ha_host *h, uint64_t now_ms)
 {

@@ -84,6 +84,7 @@ struct ha_host {
 	uint64_t grants_end_ms; /* of every grant to this incarnation, as answered */
 	uint64_t long_end_ms;
 	enum ha_beat beat;
+	uint64_t moved_ms;      /* when others last saw its block move; 0: never */
 	bool says_isolated;     /* in its block */
 	uint64_t store_lost_ms; /* since when it reports its datastore lost; 0: not */
 	bool others_have_store;
@@ -163,5 +164,14 @@ struct ha_word {
 	uint64_t still_ms;
 };
 enum ha_beat ha_weigh(const struct ha_word *words, size_t n, uint32_t beat_ms);
+
+/*
+ * The same, with what was known before.  An agent that has just started cannot tell yet
+ * whether a block moves; where nobody else can, one that moved is believed to for
+ * HA_RECALL_BEATS more.
+ */
+#define HA_RECALL_BEATS 6u
+enum ha_beat ha_recall(
+    struct ha_host *h, enum ha_beat weighed, uint32_t beat_ms, uint64_t now_ms);
 
 const char *ha_is_text(enum ha_is is); /* "partitioned" */

@@ -24,7 +24,7 @@ struct look {
 };
 
 static void
-weigh_words(const struct look *l, const struct ha_node *about, uint32_t slot,
+weigh_words(const struct look *l, struct ha_node *about, uint32_t slot,
     struct arena *mem, struct ha_host *h)
 {
 	struct ha_word *words = arena_array(mem, l->n + 1, sizeof(*words));
@@ -47,7 +47,8 @@ weigh_words(const struct look *l, const struct ha_node *about, uint32_t slot,
 			break;
 		}
 	}
-	h->beat = ha_weigh(words, n, l->terms.renew_ms);
+	h->beat = ha_recall(&about->h, ha_weigh(words, n, l->terms.renew_ms),
+	    l->terms.renew_ms, l->now_ms);
 }
 
 /* The one that it has been without for longest, though others have it. */
@@ -80,7 +81,7 @@ count_protected(struct look *l)
 
 static void
 fill_host(
-    const struct look *l, const struct ha_node *n, struct arena *mem, struct ha_host *h)
+    const struct look *l, struct ha_node *n, struct arena *mem, struct ha_host *h)
 {
 	const struct host *row = inv_host(l->ha->o.inv, n->id);
 

@@ -108,6 +108,7 @@ struct agent_fake_word {
 	uint32_t slot;
 	uint64_t still_ms; /* that it saw that block unmoved */
 	bool dead, isolated;
+	bool unread; /* it cannot tell */
 };
 
 /* What it says of another's block from now on. */

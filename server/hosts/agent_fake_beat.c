@@ -173,7 +173,7 @@ add_word(const struct agent_fake_word *from, Drover__BeatWord *w)
 {
 	drover__beat_word__init(w);
 	w->slot = from->slot;
-	w->read = true;
+	w->read = !from->unread;
 	w->still_ms = from->still_ms;
 	w->dead = from->dead;
 	w->isolated = from->isolated;

@@ -50,11 +50,12 @@ hp_row(const struct ha_play *p, unsigned i)
 static void
 tell_words(struct ha_play *p, unsigned by)
 {
-	for (unsigned i = 0; i < p->l->n_hosts && !p->blind; i++) {
+	for (unsigned i = 0; i < p->l->n_hosts; i++) {
 		uint64_t still_ms =
 		    p->still[i] ? clock_mono_ms(p->l->clock) - p->still_since_ms[i] : 0;
 		struct agent_fake_word w = {
 			.slot = hp_row(p, i)->ha_slot,
+			.unread = p->blind,
 			.still_ms = still_ms,
 			.dead = still_ms >= DEAD_MS,
 			.isolated = p->isolated[i],

@@ -112,11 +112,11 @@ static struct message_word
 word_on(const struct storm *w, const struct agent *a, uint32_t other, uint64_t now)
 {
 	const struct beat_watch *watch = &a->watches[other];
+	uint64_t most = 3ull * w->terms.renew_ms;
 
 	return (struct message_word){
-		.read = watch->seen &&
-			now - watch->checked_ms < 3ull * w->terms.renew_ms &&
-			now - a->read_ms < 3ull * w->terms.renew_ms,
+		.read = beat_watch_tells(watch, most) &&
+			now - watch->checked_ms < most && now - a->read_ms < most,
 		.dead = beat_watch_dead(watch, &w->terms),
 		.isolated = a->says_isolated[other],
 		.still_ms = beat_watch_still_ms(watch),

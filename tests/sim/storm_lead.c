@@ -228,7 +228,8 @@ weigh_words(const struct storm *w, struct lead *l, uint32_t about, uint64_t now)
 			.read = m->read, .dead = m->dead, .still_ms = m->still_ms
 		};
 	}
-	host->beat = ha_weigh(words, n, (uint32_t)BEAT_MS);
+	host->beat = ha_recall(
+	    host, ha_weigh(words, n, (uint32_t)BEAT_MS), (uint32_t)BEAT_MS, now);
 	host->others_have_store = well > 0;
 }
 

@@ -157,6 +157,30 @@ a_block_is_dead_when_it_was_read_unmoved_for_long_enough(void **state)
 	assert_int_equal(beat_watch_still_ms(&w), 0);
 }
 
+/* What stands there may be of a host that died long ago. */
+static void
+a_first_reading_tells_nothing(void **state)
+{
+	struct beat_watch w = { 0 };
+	struct lease_beat b = beat(1, 7), old = beat(1, 6);
+
+	assert_false(beat_watch_tells(&w, 3000));
+	beat_watch_note(&w, &b, 900, 1000);
+	beat_watch_note(&w, &b, 3999, 4000);
+	assert_false(beat_watch_tells(&w, 3000));
+	beat_watch_note(&w, &b, 4000, 4001);
+	assert_true(beat_watch_tells(&w, 3000));
+
+	w = (struct beat_watch){ 0 };
+	beat_watch_note(&w, &b, 900, 1000);
+	b.seq++;
+	beat_watch_note(&w, &b, 1900, 2000);
+	assert_true(beat_watch_tells(&w, 3000));
+	/* The past comes back: when it moved is in doubt. */
+	beat_watch_note(&w, &old, 2900, 3000);
+	assert_false(beat_watch_tells(&w, 3000));
+}
+
 static void
 what_it_publishes_is_what_others_wait(void **state)
 {
@@ -210,6 +234,7 @@ main(void)
 		cmocka_unit_test(a_failed_write_may_still_land),
 		cmocka_unit_test(
 		    a_block_is_dead_when_it_was_read_unmoved_for_long_enough),
+		cmocka_unit_test(a_first_reading_tells_nothing),
 		cmocka_unit_test(what_it_publishes_is_what_others_wait),
 		cmocka_unit_test(doubtful_readings_prove_nothing),
 	};

@@ -197,6 +197,31 @@ a_host_that_only_we_do_not_hear_is_let_alone(void **state)
 	hp_free(p);
 }
 
+/* Their agents are exchanged, and have nothing yet to compare with. */
+static void
+who_cannot_tell_yet_makes_nobody_dead(void **state)
+{
+	struct ha_play *p = hp_new(3);
+	obj_id a = lab_vm(p->l, "a", true);
+
+	hp_seconds(p, 2);
+	unsigned cut = hp_host_of(p, a);
+	agent_fake_cut(p->l->agent[cut]);
+	p->silent[cut] = true;
+	hp_seconds(p, 20);
+	p->blind = true;
+	hp_seconds(p, 4);
+	p->blind = false;
+	hp_seconds(p, 20);
+	assert_string_equal(hp_row(p, cut)->ha_state, "partitioned");
+	assert_int_equal(hp_row(p, cut)->ha_fenced_inc, 0);
+	/* Where nobody can tell at all, its leases by the network decide. */
+	p->blind = true;
+	hp_seconds(p, 8);
+	assert_string_equal(hp_row(p, cut)->ha_state, "dead");
+	hp_free(p);
+}
+
 static void
 an_isolated_host_gives_up_those_that_wish_it(void **state)
 {
@@ -606,6 +631,7 @@ main(void)
 		cmocka_unit_test(the_host_comes_back_without_them),
 		cmocka_unit_test(a_host_that_restarts_at_once_has_lost_its_guests_too),
 		cmocka_unit_test(a_host_that_only_we_do_not_hear_is_let_alone),
+		cmocka_unit_test(who_cannot_tell_yet_makes_nobody_dead),
 		cmocka_unit_test(an_isolated_host_gives_up_those_that_wish_it),
 		cmocka_unit_test(a_datastore_that_one_host_alone_has_lost),
 		cmocka_unit_test(a_host_without_the_datastore_is_given_nothing),
