@@ -126,18 +126,29 @@ class Hosts:
         signal_all(pids, signal.SIGSTOP)
         return pids
 
-    def start(self, host: int) -> None:
+    def start(self, host: int, wrap: tuple[str, ...] = (), env: Optional[dict[str, str]] = None) -> None:
         """Its agent, with the settings that it had."""
-        self.launch(f"agent-{host}", "drover-agent", "--host", str(host))
+        self.launch(f"agent-{host}", "drover-agent", "--host", str(host), wrap=wrap, env=env)
+
+    def freeze(self, host: int) -> None:
+        """Its agent is about to be exchanged; returns once its guests are safe."""
+        subprocess.run(
+            [str(LAB_SH.with_name("lab-run.sh")), "exec", str(self.lab), "--host", str(host), "--",
+             f"{self.run_dir}/bin/drover-agent", "--config", f"{self.run_dir}/etc/agent-{host}.conf", "--freeze"],
+            check=True, capture_output=True, timeout=60,
+        )
 
     def start_server(self, name: str) -> None:
         self.launch(name, "droverd", "--user", "drover")
 
-    def launch(self, name: str, program: str, *who: str) -> None:
+    def launch(
+        self, name: str, program: str, *who: str, wrap: tuple[str, ...] = (), env: Optional[dict[str, str]] = None
+    ) -> None:
+        """wrap: programs that become it."""
         subprocess.run(
             [str(LAB_SH.with_name("lab-run.sh")), "start", str(self.lab), name, *who, "--",
-             f"{self.run_dir}/bin/{program}", "--config", f"{self.run_dir}/etc/{name}.conf"],
-            check=True, capture_output=True, timeout=60,
+             *wrap, f"{self.run_dir}/bin/{program}", "--config", f"{self.run_dir}/etc/{name}.conf"],
+            env={**os.environ, **(env or {})}, check=True, capture_output=True, timeout=60,
         )
 
     # ---- cuts ----
@@ -145,18 +156,26 @@ class Hosts:
     def netns(self, host: int) -> str:
         return f"{self.name}-h{host}"
 
-    def nft(self, host: int, text: str) -> None:
-        subprocess.run(
-            ["ip", "netns", "exec", self.netns(host), "nft", "-f", "-"],
-            input=text, text=True, check=True, capture_output=True,
+    def in_net(self, host: int, *words: str, text: str = "") -> str:
+        """A program in the host's network, and what it says."""
+        ran = subprocess.run(
+            ["ip", "netns", "exec", self.netns(host), *words], input=text, text=True, check=True, capture_output=True
         )
+        return ran.stdout
+
+    def nft(self, host: int, text: str) -> None:
+        self.in_net(host, "nft", "-f", "-", text=text)
+
+    @property
+    def server(self) -> str:
+        """The servers' address in the lab."""
+        return (self.lab / "net/subnet").read_text().strip() + ".1"
 
     def cut_server(self, host: int, way: str) -> None:
         """Nothing between the host and this machine, where the servers are; guests are let alone."""
-        server = (self.lab / "net/subnet").read_text().strip() + ".1"
         chains = {
-            OUT: f"chain out {{ type filter hook output priority 0; ip daddr {server} drop; }};",
-            IN: f"chain in {{ type filter hook input priority 0; ip saddr {server} drop; }};",
+            OUT: f"chain out {{ type filter hook output priority 0; ip daddr {self.server} drop; }};",
+            IN: f"chain in {{ type filter hook input priority 0; ip saddr {self.server} drop; }};",
         }
         wanted = chains.values() if way == BOTH else [chains[way]]
         self.nft(host, f"table ip cut {{ {' '.join(wanted)} }}")

@@ -2,6 +2,8 @@
 import os
 import re
 import shutil
+import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -9,8 +11,12 @@ from typing import Any, Iterator, NamedTuple
 
 import pytest
 from conftest import ROOT, Lab, alive, wait_for
-from lab_faults import ALL, BOTH, IN, OUT, WRITES, Hosts, Witness
+from lab_faults import ALL, BOTH, IN, OUT, WRITES, Hosts, Witness, signal_all
 from test_guests import Service, make, vm
+
+sys.path.insert(0, str(ROOT / "tests/lib"))
+
+from ordeals import BEAR_S, EITHER, MOVES, ORDEALS, RUNS  # noqa: E402  (needs the path above)
 
 TAKERS = 2
 FOUND_S = 120
@@ -19,6 +25,7 @@ LEASES_OVER_S = 16  # longer than any lease with its kill bound
 STALL_S = 12  # longer than others would wait for a lease on a datastore
 EVICTED_S = 18  # a host that alone has lost its storage is given 20 s
 ISOLATED_S = 12
+DYING_S = 10
 
 
 class Row(NamedTuple):
@@ -33,7 +40,6 @@ class Row(NamedTuple):
 
 STANDS = ""
 LEFT, OFF = "leave_on", "power_off"
-RUNS, MOVES = "runs on", "runs elsewhere"
 # The same as in docs/ha.md.
 ROWS = [
     Row(OUT, STANDS, LEFT, "partitioned", RUNS),
@@ -49,16 +55,17 @@ SERVER_WORDS = {STANDS: "stands", OUT: "cut, host to server", IN: "cut, server t
 STORE_WORDS = {STANDS: "stands", WRITES: "takes no writes", ALL: "gone"}
 
 
-def documented() -> list[tuple[str, ...]]:
-    """The rows of the table of cuts."""
-    text = (ROOT / "docs/ha.md").read_text().split("### Cuts, one by one", 1)[1]
+def documented(title: str) -> list[tuple[str, ...]]:
+    """The rows of the table under it."""
+    text = (ROOT / "docs/ha.md").read_text().split(title, 1)[1]
     table = re.findall(r"^\|.*\|$", text.split("\n#", 1)[0], re.M)[2:]
     return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in table]
 
 
 def test_documentation_has_these_rows() -> None:
     ours = [(SERVER_WORDS[r.server], STORE_WORDS[r.store], r.response, r.looks, r.guest) for r in ROWS]
-    assert documented() == ours
+    assert documented("### Cuts, one by one") == ours
+    assert documented("### Ordeals") == [(o.what, o.guest) for o in ORDEALS]
 
 
 @pytest.fixture(scope="module")
@@ -123,15 +130,14 @@ def container_template(lab: Lab) -> str:
     return names.get("busybox", names["tiny"])
 
 
-@pytest.fixture(scope="module")
-def row_guests(lab: Lab) -> list[str]:
-    """One on each row's host, protected."""
+def one_on_each(lab: Lab, name: str, responses: list[str]) -> list[str]:
+    """Guests from the first host on, one on each, protected."""
     template = container_template(lab)
     started = []
-    for i, row in enumerate(ROWS):
-        body = {"name": f"row-{i}", "template": template, "host": lab.find("hosts", f"host-{i + 1}")["id"]}
+    for i, response in enumerate(responses):
+        body = {"name": f"{name}-{i}", "template": template, "host": lab.find("hosts", f"host-{i + 1}")["id"]}
         made = lab.api().do("POST", "/vms", body)["entity"]
-        lab.api().do("PATCH", f"/vms/{made}", {"ha_isolation_response": row.response})
+        lab.api().do("PATCH", f"/vms/{made}", {"ha_isolation_response": response})
         started.append((made, lab.api().call("POST", f"/vms/{made}/start", {})["task"]))
     for _, task in started:
         lab.api().wait(task)
@@ -153,6 +159,11 @@ def test_guests_that_ran_before_are_protected_as_they_run(lab: Lab, hosts: Hosts
         lab.api().do("PATCH", f"/vms/{first}", {"ha_restart_priority": priority})
         wait_for(f"priority {priority} to tell", lambda: vm(lab, first)["ha_protected"] == protected, FOUND_S)
     assert [hosts.pids_of(home, g["id"]) for g in early(lab)] == before
+
+
+@pytest.fixture(scope="module")
+def row_guests(lab: Lab) -> list[str]:
+    return one_on_each(lab, "row", [row.response for row in ROWS])
 
 
 class Seen:
@@ -238,6 +249,42 @@ def test_storage_that_all_lose_ends_nothing(lab: Lab, hosts: Hosts, row_guests: 
     assert [len(restarts(lab, g)) for g in row_guests] == orders
 
 
+def test_ordeals_are_borne(lab: Lab, hosts: Hosts, row_guests: list[str]) -> None:
+    """All at once, each on a host of its own; who is fenced shows that the time is long enough."""
+    tried = one_on_each(lab, "tried", [LEFT] * len(ORDEALS))
+    ordeals = [kind(lab, hosts, i + 1, len(ROWS) + TAKERS) for i, kind in enumerate(ORDEALS)]
+    before = [hosts.pids_of(i + 1, g) for i, g in enumerate(tried)]
+    looks: list[set[str]] = [set() for _ in ordeals]
+    with Witness(hosts) as witness:
+        for o in ordeals:
+            o.begin()
+            print(f"{time.strftime('%X')} {o.what}")
+        began = time.monotonic()
+
+        def is_borne() -> bool:
+            since = time.monotonic() - began
+            states = {h["name"]: h["ha_state"] for h in lab.all("hosts")}
+            for o, seen in zip(ordeals, looks):
+                o.turn(since)
+                seen.add(states[f"host-{o.number}"])
+            return since > BEAR_S and all("dead" in seen for o, seen in zip(ordeals, looks) if o.guest == MOVES)
+
+        wait_for("the ordeals to be over", is_borne, SETTLED_S)
+        proofs = []
+        for o in reversed(ordeals):
+            proofs.insert(0, o.proof())
+            o.heal()
+        wait_for("all to be well again", lambda: are_all_up(lab), SETTLED_S)
+        wait_for("one of each", lambda: all(len(hosts.hosts_of(g)) == 1 for g in tried), SETTLED_S)
+    witness.check()
+    print("\n" + "\n".join(f"{o.what}: {p}; {sorted(seen)}" for o, p, seen in zip(ordeals, proofs, looks)))
+    for o, guest, pids, seen, proof in zip(ordeals, tried, before, looks, proofs):
+        assert proof, o.what
+        assert o.guest == EITHER or (hosts.pids_of(o.number, guest) == pids) == (o.guest == RUNS), o.what
+        assert ("dead" in seen) == (o.guest == MOVES), (o.what, seen)
+        assert len(restarts(lab, guest)) <= (o.guest != RUNS), o.what
+
+
 @pytest.fixture(scope="module")
 def guests(lab: Lab, row_guests: list[str]) -> list[str]:
     """Two machines and a container (where there are any) on one host, protected."""
@@ -247,6 +294,46 @@ def guests(lab: Lab, row_guests: list[str]) -> list[str]:
     ids = [m["id"] for m in made]
     wait_for("all to be protected", lambda: all(vm(lab, i)["ha_protected"] for i in ids), FOUND_S)
     return ids
+
+
+@pytest.mark.parametrize("manager", ["there", "away"])
+def test_a_guest_that_dies_runs_again_in_its_place(lab: Lab, hosts: Hosts, guests: list[str], manager: str) -> None:
+    for guest in (guests[0], guests[-1]):
+        home, orders = number(host_of(lab, guest)), len(restarts(lab, guest))
+        dead = hosts.pids_of(home, guest)
+        if manager == "away":
+            lab.kill("droverd")
+        signal_all(dead, signal.SIGKILL)
+        began = time.monotonic()
+        wait_for("it to run again", lambda: hosts.pids_of(home, guest) - dead, FOUND_S)
+        print(f"\n{guest}, the manager {manager}: again after {time.monotonic() - began:.1f} s")
+        if manager == "away":
+            lab.start("droverd")
+            lab.wait_healthy()
+        wait_for("the server to see it", lambda: vm(lab, guest)["power_state"] == "powered_on", FOUND_S)
+        assert hosts.hosts_of(guest) == [home] and number(host_of(lab, guest)) == home
+        assert len(restarts(lab, guest)) == orders
+    wait_for("the hosts", lambda: are_all_up(lab), FOUND_S)
+
+
+def test_one_that_dies_at_once_is_started_less_and_less(lab: Lab, hosts: Hosts, guests: list[str]) -> None:
+    guest, known = guests[-1], len(lab.all("tasks"))
+    began, starts = time.monotonic(), 0
+
+    def dies() -> bool:
+        nonlocal starts
+        for host in hosts.hosts_of(guest):
+            starts += 1
+            signal_all(hosts.pids_of(host, guest), signal.SIGKILL)
+            wait_for("it to be dead", lambda: not hosts.pids_of(host, guest), FOUND_S)
+        return time.monotonic() - began > DYING_S
+
+    wait_for("its bad time to be over", dies, FOUND_S)
+    wait_for("it to run", lambda: vm(lab, guest)["power_state"] == "powered_on" and hosts.hosts_of(guest), FOUND_S)
+    tasks = len(lab.all("tasks")) - known
+    print(f"\ndied {starts} times in {DYING_S} s, {tasks} tasks, runs {time.monotonic() - began:.1f} s after the first")
+    assert 2 <= starts <= DYING_S and tasks <= starts
+    assert all(t["state"] in ("success", "error") for t in lab.all("tasks"))
 
 
 def guests_on(lab: Lab, host: dict[str, Any]) -> list[str]:
