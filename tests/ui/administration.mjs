@@ -158,4 +158,123 @@ test("several are dragged at once; each obstacle is told where they hover", asyn
   await page.getByLabel("Filter the inventory").fill("");
 });
 
+const command = (line) => page.locator(".commands").getByText(line, { exact: true }).first().waitFor();
+const button = (name) => page.getByRole("button", { name, exact: true });
+
+test("an account is made, changed and removed, and its password is in no line", async () => {
+  await go("users", "accounts");
+  await page.getByRole("tab", { name: /^Commands/ }).click();
+  await button("New user…").click();
+  await dialog().getByLabel("Name").fill("ui-ann");
+  await dialog().getByLabel("Password").fill("seven words, none of them short");
+  await dialog().getByLabel("Role").selectOption("operator");
+  await accessible("new account", "dialog[open]");
+  await dialog().getByRole("button", { name: "Create" }).click();
+  await command("New-VIAccount ui-ann -Role Operator -Password (Read-Host password -AsSecureString)");
+  await page.locator("tr[data-user=ui-ann]").waitFor();
+  await page.getByLabel("Role of ui-ann").selectOption("read_only");
+  await command("Set-VIAccount ui-ann -Role ReadOnly");
+  await page.getByLabel("ui-ann may log in").click();
+  await command("Set-VIAccount ui-ann -Enabled $false");
+  await button("Password… ui-ann").click();
+  await dialog().getByLabel("Password").fill("another one, as long as that");
+  await dialog().getByRole("button", { name: "Save" }).click();
+  await command("Set-VIAccount ui-ann -Password (Read-Host password -AsSecureString)");
+  await accessible("accounts");
+  await shot("accounts");
+  await button("Remove ui-ann").click();
+  await dialog().getByRole("button", { name: "Remove" }).click();
+  await page.locator("tr[data-user=ui-ann]").waitFor({ state: "detached" });
+  assert.equal(await page.getByText("another one, as long as that").count(), 0);
+});
+
+test("roles say what each may", async () => {
+  await go("users", "roles");
+  await page.getByLabel("Filter the privileges").fill("remove a user");
+  assert.deepEqual(await page.locator("table.roles tbody tr td .hidden").allTextContents(), ["no", "no", "no", "yes"]);
+  await accessible("roles");
+});
+
+test("a token is shown once and revoked, and sessions are listed", async () => {
+  await go("users", "tokens");
+  await button("New token…").click();
+  await dialog().getByLabel("What it is for").fill("ui-token");
+  await dialog().getByLabel("The most that it may").selectOption("metrics");
+  await dialog().getByRole("button", { name: "Create" }).click();
+  await dialog().getByText("It is shown once").waitFor();
+  assert.match(await dialog().locator("[data-token]").textContent(), /^[0-9a-f]{64}$/);
+  await dialog().getByRole("button", { name: "Close" }).click();
+  await command("New-ApiToken ui-token -Days 90 -Role Metrics");
+  await button("Revoke ui-token").click();
+  await button("Revoke ui-token").waitFor({ state: "detached" });
+  await go("users", "sessions");
+  await page.getByText("this one").waitFor();
+  await accessible("sessions");
+});
+
+test("an alarm is defined, tried on the past, changed and removed", async () => {
+  await go("alarms");
+  await button("New definition…").click();
+  await dialog().getByLabel("Name", { exact: true }).fill("ui-busy");
+  await dialog().getByLabel("Counter", { exact: true }).fill("cpu.usage.average");
+  await dialog().getByRole("textbox", { name: "Alert", exact: true }).fill("95");
+  await button("How often would it have been raised?").click();
+  await dialog().getByText(/It would have been raised \d+ times? in the last week, on \d+ of \d+ objects?\.$/).waitFor();
+  await button("One more condition").click();
+  await dialog().getByRole("group", { name: "Condition 2" }).getByLabel("Type").selectOption("events");
+  await dialog().getByLabel("Events for “Alert”").fill("VmDiedEvent, VmStalledEvent");
+  await button("One more action").click();
+  await dialog().getByRole("group", { name: "Action 1" }).getByLabel("Type").selectOption("event");
+  await dialog().getByLabel("Message").fill("look at it");
+  await accessible("new definition", "dialog[open]");
+  await shot("alarm-definition");
+  await dialog().getByRole("button", { name: "Create" }).click();
+  const defined = page.locator("tr[data-alarmdef=ui-busy]");
+  await defined.getByText("VmDiedEvent, VmStalledEvent: red").waitFor();
+  await accessible("definitions");
+  await button("Edit settings… ui-busy").click();
+  await dialog().getByRole("textbox", { name: "Alert", exact: true }).fill("99");
+  await dialog().getByRole("button", { name: "Save" }).click();
+  await defined.getByText("75: yellow, 99: red").waitFor();
+  await button("Edit settings… ui-busy").click();
+  await dialog().getByRole("textbox", { name: "Alert", exact: true }).fill("much");
+  await dialog().getByRole("button", { name: "Save" }).click();
+  await dialog().getByText("wants a number").waitFor();
+  await dialog().getByRole("button", { name: "Cancel" }).click();
+  complaints.length = 0; // the browser itself logs the 400
+  await button("Remove ui-busy").click();
+  await dialog().getByRole("button", { name: "Remove" }).click();
+  await defined.waitFor({ state: "detached" });
+});
+
+test("tags are made and given to several objects of several kinds", async () => {
+  await go("tags");
+  await button("New category…").click();
+  await dialog().getByLabel("Name").fill("ui-cat");
+  await dialog().getByRole("button", { name: "Create" }).click();
+  await button("New tag… ui-cat").click();
+  await dialog().getByLabel("Name").fill("ui-tag");
+  await dialog().getByRole("button", { name: "Create" }).click();
+  await button("Give… ui-cat/ui-tag").click();
+  await dialog().getByLabel("Filter the inventory").fill("sel-");
+  for (const name of ["sel-1", "sel-3"]) await dialog().getByLabel(new RegExp(`^\\s*${name} `)).check();
+  await dialog().getByLabel("Filter the inventory").fill("tier-b");
+  await dialog().getByLabel(/^\s*tier-b /).check();
+  await dialog().getByText("New-TagAssignment ui-tag sel-1,sel-3,tier-b").waitFor();
+  await accessible("give a tag", "dialog[open]");
+  await dialog().getByRole("button", { name: "Save" }).click();
+  const tag = page.locator("tr[data-tag=ui-tag]");
+  await tag.getByRole("link", { name: "tier-b" }).waitFor();
+  assert.equal(await tag.getByRole("link").count(), 3);
+  await accessible("tags");
+  await shot("tag-page");
+  await button("Give… ui-cat/ui-tag").click();
+  await dialog().getByLabel(/^\s*sel-1 /).uncheck();
+  await dialog().getByRole("button", { name: "Save" }).click();
+  await tag.getByRole("link", { name: "sel-1" }).waitFor({ state: "detached" });
+  await button("Remove ui-cat").click();
+  await dialog().getByRole("button", { name: "Remove" }).click();
+  await tag.waitFor({ state: "detached" });
+});
+
 test("nothing was complained of", () => assert.deepEqual(complaints, []));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { type Names, echo } from "../src/store/echo.ts";
+import { type Names, echo, literal } from "../src/store/echo.ts";
 
 const known: Record<string, { name: string; kind: string; vm?: string }> = {
   "vm-1": { name: "web-01", kind: "vm" },
@@ -18,6 +18,8 @@ const known: Record<string, { name: string; kind: string; vm?: string }> = {
   "tag-1": { name: "prod", kind: "tag" },
   "tag-2": { name: "test", kind: "tag" },
   "tag-3": { name: "test", kind: "tag" },
+  "category-1": { name: "Environment", kind: "category" },
+  "user-2": { name: "ann", kind: "user" },
   "rec-1": { name: "Move web-01", kind: "rec", vm: "vm-1" },
 };
 const names: Names = (id) => {
@@ -100,10 +102,45 @@ const cases: [method: string, path: string, body: object | undefined, line: stri
     "Get-TagAssignment web-01 | Where-Object { $_.Tag.Id -eq 'tag-3' } | Remove-TagAssignment",
   ],
   ["DELETE", "/datastores/datastore-1", undefined, "Remove-Datastore ssd"],
+  [
+    "POST",
+    "/users",
+    { name: "ann", password: "a secret", role: "read_only" },
+    "New-VIAccount ann -Role ReadOnly -Password (Read-Host password -AsSecureString)",
+  ],
+  ["PATCH", "/users/user-2", { password: "a secret" }, "Set-VIAccount ann -Password (Read-Host password -AsSecureString)"],
+  ["PATCH", "/users/user-2", { enabled: false }, "Set-VIAccount ann -Enabled $false"],
+  ["DELETE", "/users/user-2", undefined, "Remove-VIAccount ann"],
+  ["POST", "/tokens", { name: "for prometheus", days: 30, role: "metrics" }, "New-ApiToken 'for prometheus' -Days 30 -Role Metrics"],
+  ["DELETE", "/tokens/tok_1a-B", undefined, "Remove-ApiToken tok_1a-B"],
+  ["DELETE", "/sessions/abc", undefined, null],
+  [
+    "POST",
+    "/alarmdefs",
+    { name: "busy", target: "vm", entity: "pool-1", conditions: [{ counter: "cpu.usage.average", red: 90 }], match: "any" },
+    "New-AlarmDefinition busy -Target VM -Entity prod -AlarmTrigger @(@{counter = 'cpu.usage.average'; red = 90}) -Match Any",
+  ],
+  [
+    "PATCH",
+    "/alarmdefs/alarmdef-3",
+    { description: "it's so", conditions: [{ property: "connection_state", is_not: ["connected"] }] },
+    "Get-AlarmDefinition -Id alarmdef-3 | Set-AlarmDefinition -Description 'it''s so' -AlarmTrigger @(@{property = 'connection_state'; is_not = @('connected')})",
+  ],
+  ["DELETE", "/alarmdefs/alarmdef-3", undefined, "Get-AlarmDefinition -Id alarmdef-3 | Remove-AlarmDefinition"],
+  ["POST", "/categories", { name: "Stage", cardinality: "single" }, "New-TagCategory Stage -Cardinality Single"],
+  ["PATCH", "/categories/category-1", { cardinality: "multiple" }, "Set-TagCategory Environment -Cardinality Multiple"],
+  ["DELETE", "/categories/category-1", undefined, "Remove-TagCategory Environment"],
+  ["POST", "/tags", { name: "prod", category: "category-1" }, "New-Tag prod -Category Environment"],
+  ["PATCH", "/tags/tag-1", { name: "live" }, "Set-Tag prod -Name live"],
+  ["DELETE", "/tags/tag-2", undefined, "Remove-Tag (Get-Tag -Id tag-2)"],
 ];
 
 test("each change has its line in the shell", () => {
   for (const [method, path, body, line] of cases) assert.equal(echo(method, path, body, names), line, `${method} ${path}`);
+});
+
+test("values are written as the shell's language has them", () => {
+  assert.equal(literal({ a: [1, "x'y", true], b: null, c: { d: "" } }), "@{a = @(1, 'x''y', $true); b = $null; c = @{d = ''}}");
 });
 
 /** The parameters of each cmdlet, as the manual tells. */

@@ -68,6 +68,9 @@ async function readFault(res: Response): Promise<ApiError> {
   );
 }
 
+/** Coming and going change nothing that others see. */
+export const isLogin = (path: string): boolean => /^\/sessions(\/current)?$/.test(path);
+
 export interface Terms {
   /** The same for each try of one change, so that one that got through unseen is not made twice. */
   op?: string;
@@ -103,7 +106,7 @@ async function send<T>(method: string, path: string, body: unknown, terms: Terms
     if (!res.ok) throw await readFault(res);
   }
   const answer = (await res.json()) as T;
-  if (method !== "GET" && !path.startsWith("/sessions")) onChange(method, path, body, answer);
+  if (method !== "GET" && !isLogin(path)) onChange(method, path, body, answer);
   return answer;
 }
 

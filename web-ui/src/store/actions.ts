@@ -238,6 +238,10 @@ const rest: Action[] = [
     request: (o) => ({ method: "PATCH", path: `/rules/${o.id}`, body: { enabled: !(o as unknown as { enabled: boolean }).enabled } }),
   },
   remove("rule", "rules"),
+  { ...remove("user", "users"), confirm: t.confirm.user },
+  { ...remove("alarmdef", "alarmdefs"), confirm: t.confirm.alarm },
+  { ...remove("category", "categories"), confirm: t.confirm.category },
+  { ...remove("tag", "tags"), confirm: t.confirm.tag },
 ];
 
 export const actions: Action[] = [...guestActions, ...rest, ...tagging, ...weeks];

@@ -20,6 +20,9 @@ export interface AlarmDef extends Obj {
   entity: string | null;
   description: string | null;
   enabled: boolean;
+  match: "any" | "all";
+  conditions: object[];
+  actions: object[] | null;
 }
 
 /** Alarms and their definitions, a subscription of their own. */

@@ -1,7 +1,8 @@
 // The shell line of each change that was made here, newest first.
 import { signal } from "@preact/signals";
-import type { Change } from "../net/api.ts";
+import { type Change, isLogin } from "../net/api.ts";
 import type { Obj } from "../net/types.ts";
+import { accounts } from "./accounts.ts";
 import { inventory } from "./collection.ts";
 import { type Names, echo } from "./echo.ts";
 
@@ -14,11 +15,11 @@ export interface Command {
 }
 
 export const commands = signal<Command[]>([]);
-/** The hosts that moves asked for here go to, by task. */
-export const targets = signal<ReadonlyMap<string, string>>(new Map());
 let last = 0;
 
 const names: Names = (id) => {
+  const account = accounts.value.find((a) => a.id === id);
+  if (account) return { name: account.name, kind: "user", unique: true };
   const o = inventory.get<Obj & { vm?: string }>(id);
   if (!o) return null;
   const unique = inventory.placed().filter((x) => x.kind === o.kind && x.name === o.name).length === 1;
@@ -29,12 +30,9 @@ export const lineOf = (method: string, path: string, body: unknown): string =>
   echo(method, path, body, names) ?? `# no cmdlet does this: ${method} /api/v1${path}`;
 
 /** What only looks is no command. */
-const looks = /(-check|\/ha\/test|\/placements|\/ticket)$/;
+const looks = /(-check|\/ha\/test|\/placements|\/ticket|\/alarm-previews)$/;
 
-export function note(method: string, path: string, body: unknown, answer: unknown): void {
-  const task = (answer as { task?: { id: string } } | null)?.task?.id;
-  const host = (body as { host?: string } | undefined)?.host;
-  if (task && host) targets.value = new Map(targets.value).set(task, host);
+export function note(method: string, path: string, body: unknown): void {
   if (looks.test(path) || (body as { simulate?: boolean } | undefined)?.simulate) return;
   const line = lineOf(method, path, body);
   commands.value = [{ id: ++last, at: new Date().toISOString(), line }, ...commands.value].slice(0, KEPT);
@@ -44,9 +42,7 @@ export function note(method: string, path: string, body: unknown, answer: unknow
 export const onTheirWay = signal<string[]>([]);
 
 export function follow(changes: Change[]): void {
-  onTheirWay.value = changes
-    .filter((c) => !looks.test(c.path) && !c.path.startsWith("/sessions"))
-    .map((c) => lineOf(c.method, c.path, c.body));
+  onTheirWay.value = changes.filter((c) => !looks.test(c.path) && !isLogin(c.path)).map((c) => lineOf(c.method, c.path, c.body));
 }
 
 /** All of them as a script, oldest first. */

@@ -19,6 +19,9 @@ const getters: Record<string, string> = {
   folder: "Get-Folder",
   dc: "Get-Datacenter",
   tag: "Get-Tag",
+  category: "Get-TagCategory",
+  alarmdef: "Get-AlarmDefinition",
+  user: "Get-VIAccount",
 };
 
 export function quote(text: string): string {
@@ -52,12 +55,12 @@ const words: Record<string, string> = {
   ha_failover_level: "HAFailoverLevel",
   ha_restart_priority: "HARestartPriority",
   ha_isolation_response: "HAIsolationResponse",
-  memory_overcommit_permille: "MemoryOvercommitPermille",
-  vcpus_per_core: "VCpusPerCore",
-  swap_limit_mb: "SwapMB",
   ha_proactive: "HAProactive",
   ha_proactive_moderate: "HAProactiveModerate",
   ha_proactive_severe: "HAProactiveSevere",
+  memory_overcommit_permille: "MemoryOvercommitPermille",
+  vcpus_per_core: "VCpusPerCore",
+  swap_limit_mb: "SwapMB",
   pids_limit: "ProcessLimit",
   io_weight: "IoWeight",
   enabled: "Enabled",
@@ -141,6 +144,50 @@ function untag(tag: string, b: Body, o: (id: unknown) => string, names: Names): 
   return `Get-TagAssignment ${value("", b.objects, o)} | Where-Object ${which} | Remove-TagAssignment`;
 }
 
+/** What is typed where the shell asks: it is never in a line. */
+const SECRET = "(Read-Host password -AsSecureString)";
+
+/** A value of JSON as the shell's language has it. */
+export function literal(v: unknown): string {
+  if (v === null || v === undefined) return "$null";
+  if (typeof v === "boolean") return v ? "$true" : "$false";
+  if (typeof v === "number") return String(v);
+  if (Array.isArray(v)) return `@(${v.map(literal).join(", ")})`;
+  if (typeof v === "object")
+    return `@{${Object.entries(v)
+      .map(([k, x]) => `${k} = ${literal(x)}`)
+      .join("; ")}}`;
+  return `'${String(v).replaceAll("'", "''")}'`;
+}
+
+const kinds: Record<string, string> = { vm: "VM" };
+
+/** Of accounts, tags, categories and definitions: parameters that have the names of their fields. */
+function described(b: Body, o: (id: unknown) => string): string {
+  const { name, role, password, category, cardinality, description, target, entity, match, conditions, actions, enabled } = b;
+  const has = (v: unknown): boolean => v !== undefined && v !== null && v !== "";
+  const say = (word: string, v: unknown, text: string): string => (has(v) ? ` -${word} ${text}` : "");
+  return [
+    say("Name", name, quote(String(name))),
+    say("Target", target, kinds[String(target)] ?? pascal(String(target))),
+    say("Entity", entity, o(entity)),
+    say("Category", category, o(category)),
+    say("Role", role, pascal(String(role))),
+    say("Cardinality", cardinality, pascal(String(cardinality))),
+    description === undefined ? "" : ` -Description ${literal(description ?? "")}`,
+    say("AlarmTrigger", conditions, literal(conditions)),
+    say("AlarmAction", actions, literal(actions)),
+    say("Match", match, pascal(String(match))),
+    say("Enabled", enabled, literal(enabled)),
+    say("Password", password, SECRET),
+  ].join("");
+}
+
+const made = (cmdlet: string, b: Body, o: (id: unknown) => string): string => {
+  const { name, ...rest } = b;
+  return `${cmdlet} ${quote(String(name))}${described(rest, o)}`;
+};
+
 const ID = "([a-z]+-\\d+)";
 const table: [method: string, path: string, say: Say][] = [
   ["POST", `/vms/${ID}/start`, (m, b, o) => `Start-VM ${o(m[1])}${b.host ? ` -VMHost ${o(b.host)}` : ""}`],
@@ -211,7 +258,25 @@ const table: [method: string, path: string, say: Say][] = [
   ["POST", `/alarms/${ID}/acknowledge`, (m) => `Get-Alarm -Id ${m[1]} | Confirm-Alarm`],
   ["POST", `/alarms/${ID}/reset`, (m) => `Get-Alarm -Id ${m[1]} | Reset-Alarm`],
   ["POST", `/alarms/${ID}/silence`, (m, b) => `Get-Alarm -Id ${m[1]} | Suspend-Alarm${until(b.until)}`],
-  ["PATCH", `/alarmdefs/${ID}`, (m, b, o) => `Get-AlarmDefinition -Id ${m[1]} | Set-AlarmDefinition${parameters(b, o)}`],
+  ["POST", "/alarmdefs", (_, b, o) => made("New-AlarmDefinition", b, o)],
+  ["PATCH", `/alarmdefs/${ID}`, (m, b, o) => `Get-AlarmDefinition -Id ${m[1]} | Set-AlarmDefinition${described(b, o)}`],
+  ["DELETE", `/alarmdefs/${ID}`, (m) => `Get-AlarmDefinition -Id ${m[1]} | Remove-AlarmDefinition`],
+  ["POST", "/users", (_, b, o) => made("New-VIAccount", b, o)],
+  ["PATCH", `/users/${ID}`, (m, b, o) => `Set-VIAccount ${o(m[1])}${described(b, o)}`],
+  ["DELETE", `/users/${ID}`, (m, _, o) => `Remove-VIAccount ${o(m[1])}`],
+  [
+    "POST",
+    "/tokens",
+    (_, { name, days, role }) =>
+      `New-ApiToken ${quote(String(name))}${days ? ` -Days ${days}` : ""}${role ? ` -Role ${pascal(String(role))}` : ""}`,
+  ],
+  ["DELETE", "/tokens/([\\w-]+)", (m) => `Remove-ApiToken ${m[1]}`],
+  ["POST", "/categories", (_, b, o) => made("New-TagCategory", b, o)],
+  ["PATCH", `/categories/${ID}`, (m, b, o) => `Set-TagCategory ${o(m[1])}${described(b, o)}`],
+  ["DELETE", `/categories/${ID}`, (m, _, o) => `Remove-TagCategory ${o(m[1])}`],
+  ["POST", "/tags", (_, b, o) => made("New-Tag", b, o)],
+  ["PATCH", `/tags/${ID}`, (m, b, o) => `Set-Tag ${o(m[1])}${described(b, o)}`],
+  ["DELETE", `/tags/${ID}`, (m, _, o) => `Remove-Tag ${o(m[1])}`],
   ["POST", `/tags/${ID}/assign`, (m, b, o) => `New-TagAssignment ${o(m[1])} ${value("", b.objects, o)}`],
   ["POST", `/tags/${ID}/unassign`, (m, b, o, names) => untag(m[1] ?? "", b, o, names)],
   ["POST", "/folders", (_, b, o) => `New-Folder ${quote(String(b.name))} ${o(b.parent)}`],

@@ -1,8 +1,8 @@
 import { call } from "../net/api.ts";
-import { type Alarm, type AlarmDef, alarmBook, raised, worst } from "../store/alarms.ts";
+import { type Alarm, raised, worst } from "../store/alarms.ts";
 import { inventory } from "../store/collection.ts";
 import { href } from "../store/route.ts";
-import { may, mayOperate } from "../store/session.ts";
+import { mayOperate } from "../store/session.ts";
 import { say } from "../store/toast.ts";
 import { t } from "../text/en.ts";
 import { moment } from "../ui/text.ts";
@@ -116,50 +116,4 @@ export function AlarmRows({ list }: { list: Alarm[] }) {
 export function Alarms({ entity }: { entity?: string }) {
   const list = raised.value.filter((a) => !entity || a.entity === entity);
   return list.length ? <AlarmRows list={list} /> : <p class="empty">{t.alarm.none}</p>;
-}
-
-/** What is watched, and whether it is. */
-export function Definitions() {
-  const defs = alarmBook.all<AlarmDef>("alarmdef").sort((a, b) => a.name.localeCompare(b.name));
-  const turn = (d: AlarmDef): void => {
-    call("PATCH", `/alarmdefs/${d.id}`, { enabled: !d.enabled }).catch((e: Error) => say("error", `${d.name}: ${e.message}`));
-  };
-  return (
-    <div class="scroll" role="group" tabIndex={0} aria-label={t.alarm.definitions}>
-      <Alarms />
-      <h2 class="apart">{t.alarm.definitions}</h2>
-      {defs.length ? (
-        <table>
-          <thead>
-            <tr>
-              <th>{t.list.name}</th>
-              <th>{t.alarm.target}</th>
-              <th>{t.alarm.what}</th>
-              <th>{t.cluster.enabled}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {defs.map((d) => (
-              <tr key={d.id}>
-                <td>{d.name}</td>
-                <td>{d.entity ? inventory.name(d.entity) : (t.kind[d.target] ?? d.target)}</td>
-                <td class="wrap">{d.description}</td>
-                <td>
-                  {may("administrator") ? (
-                    <input type="checkbox" aria-label={`${t.cluster.enabled}: ${d.name}`} checked={d.enabled} onChange={() => turn(d)} />
-                  ) : d.enabled ? (
-                    t.pool.yes
-                  ) : (
-                    t.pool.no
-                  )}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      ) : (
-        <p class="empty">{t.list.none}</p>
-      )}
-    </div>
-  );
 }

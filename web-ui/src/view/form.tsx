@@ -18,7 +18,7 @@ export type { Value, Values };
 export interface Field {
   name: string;
   label: string;
-  type: "text" | "number" | "check" | "choice" | "area";
+  type: "text" | "password" | "number" | "check" | "choice" | "area";
   options?: [value: string, label: string][];
   min?: number;
   max?: number;

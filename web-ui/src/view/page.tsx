@@ -6,19 +6,24 @@ import { inventory, tasks } from "../store/collection.ts";
 import { HOME, href, route } from "../store/route.ts";
 import { t } from "../text/en.ts";
 import { Icon } from "../ui/icon.tsx";
+import { lazy } from "../ui/lazy.tsx";
 import { Loading } from "../ui/load.tsx";
 import { MenuButton } from "../ui/menu.tsx";
 import { State } from "../ui/state.tsx";
-import { AlarmMark, Alarms, Definitions } from "./alarms.tsx";
+import { AlarmMark, Alarms } from "./alarms.tsx";
 import { TaskRows, newest } from "./dock.tsx";
 import { EventList } from "./events.tsx";
 import { Fleet } from "./fleet.tsx";
 import { ListPage } from "./list.tsx";
 import { Overview } from "./overview.tsx";
-import { Permissions, Users } from "./permissions.tsx";
+import { Permissions } from "./permissions.tsx";
 import { Pools } from "./pool.tsx";
 import { tabsOf } from "./tabs.tsx";
 import { Tags } from "./tags.tsx";
+
+const Admin = lazy(() => import("./admin.tsx"));
+const TagPage = lazy(() => import("./tag-page.tsx"));
+const Definitions = lazy(() => import("./alarm-defs.tsx"));
 
 const lists: Record<string, string> = {
   hosts: "host",
@@ -182,10 +187,16 @@ function Place({ place }: { place: string }) {
         <Definitions />
       </Framed>
     );
+  if (place === "tags")
+    return (
+      <Framed title={title ?? ""}>
+        <TagPage />
+      </Framed>
+    );
   if (place === "users")
     return (
       <Framed title={title ?? ""}>
-        <Users />
+        <Admin />
       </Framed>
     );
   const object = inventory.get(place);
