@@ -36,7 +36,7 @@ def wait_for(what: str, check: Callable[[], Any], seconds: float = 30) -> Any:
 class Lab:
     def __init__(self, folder: Path, hosts: int, vms: int, engine: str, containers: int = 0) -> None:
         self.dir, self.hosts, self.vms, self.engine, self.containers = folder, hosts, vms, engine, containers
-        self.servers = 1
+        self.servers, self.database = 1, "single"
         self._api: Optional[Api] = None
         self._said: dict[str, str] = {}
 
@@ -57,6 +57,7 @@ class Lab:
         self.quickstart(
             "--build-dir", str(BUILD), "--engine", self.engine, "--hosts", str(self.hosts),
             "--vms", str(self.vms), "--containers", str(self.containers), "--servers", str(self.servers),
+            "--database", self.database,
             "--no-save", "up", env=env,
         )
 

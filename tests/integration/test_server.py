@@ -341,3 +341,62 @@ def test_a_new_password_ends_tokens_for_good(server: Server) -> None:
     server.ready()
     with pytest.raises(ApiError, match="unauthenticated"):
         theirs.clone().get("/sessions/current")
+
+
+@pytest.fixture
+def small(folder: Path) -> Iterator[Path]:
+    """A file system on which there is little room, for a database of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting needs root")
+    made = folder / "small"
+    made.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m,mode=755", "none", str(made)], check=True)
+    (made / "pki").symlink_to(folder / "pki")
+    yield made
+    subprocess.run(["umount", str(made)], check=True)
+
+
+def fill(ballast: Path) -> None:
+    with ballast.open("wb", buffering=0) as f:
+        try:
+            while True:
+                f.write(b"\0" * 65536)
+        except OSError:
+            pass
+
+
+def test_full_disk_of_the_database(small: Path) -> None:
+    """Changes are refused, reading goes on, and what was acknowledged is there once there is room."""
+    database = Postgres(small / "pg")
+    database.start()
+    server = Server(small, "full")
+    server.command("--init-admin", "admin", stdin=PASSWORD + "\n")
+    server.start()
+    server.ready()
+    acked: list[str] = []
+    refused: list[ApiError] = []
+    api = server.admin()
+
+    def write() -> None:
+        name = f"dc-{len(acked) + len(refused)}"
+        try:
+            api.call("POST", "/datacenters", {"name": name})
+            acked.append(name)
+        except ApiError as e:
+            refused.append(e)
+
+    try:
+        write()
+        fill(small / "ballast")
+        wait_for("a write to be refused", lambda: write() or refused, 60)
+        assert api.get("/datacenters?limit=1")["items"]
+        (small / "ballast").unlink()
+        taken = len(acked)
+        wait_for("writes to be taken", lambda: write() or len(acked) > taken + 3)
+        assert {e.code for e in refused} == {"unavailable"}, refused[:3]
+        wait_for("all to be there", lambda: set(acked) <= {d["name"] for d in api.get("/datacenters?limit=1000")["items"]})
+    finally:
+        ended = server.end()
+        server.notes.close()  # or the file system stays in use
+        database.stop()
+    assert ended == 0, server.log.read_text()
