@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import websockets
-from conftest import ROOT, Lab, refused
+from conftest import ROOT, Lab, refused, wait_for
 from test_exec import Terminal
-from test_guests import act, make, remove
+from test_guests import Service, act, make, remove, vm
 
 sys.path.insert(0, str(ROOT / "tests/lib"))
 
@@ -172,3 +172,65 @@ def test_it_is_written_down_and_only_for_operators(lab: Lab, machine: str) -> No
     looker = lab.anonymous()
     looker.login("looker", "correct horse battery")
     refused("denied", "operator", looker.call, "POST", f"/vms/{machine}/ticket")
+
+
+# What an agent inside is asked, answered by a shell: the tiny machine has no room for a real one.
+HEART = r"""cat >/tmp/heart <<'END'
+while :; do
+for port in /sys/class/virtio-ports/*; do
+grep -q guest_agent $port/name && exec 3<>/dev/${port##*/}
+done
+while read -r line <&3; do
+case $line in
+*sync*) printf '\377{"return":%s}\n' $(echo "$line" | sed 's/.*"id"[: ]*\([0-9]*\).*/\1/') >&3 ;;
+*ping*) printf '{"return":{}}\n' >&3 ;;
+*) printf '{"error":{"class":"CommandNotFound","desc":"unknown"}}\n' >&3 ;;
+esac
+done
+exec 3>&-
+sleep 1
+done
+END
+sh /tmp/heart & echo it-is-$((1 + 1))
+"""
+
+
+def hurry(lab: Lab) -> None:
+    """Guest monitoring waits for minutes else."""
+    conf = lab.dir / "etc/droverd.conf"
+    text = conf.read_text().replace("[stats]", "[stats]\ninterval_s = 5")
+    conf.write_text(f"{text}\n[ha]\nguest_boot_s = 5\nguest_idle_s = 15\n")
+    lab.restart_server()
+    cluster = lab.all("clusters")[0]["id"]
+    lab.api().call("PATCH", f"/clusters/{cluster}", {"ha_enabled": True, "ha_admission": "off", "ha_monitoring": "high"})
+
+
+def test_a_machine_that_falls_silent_is_reset(lab: Lab) -> None:
+    """With a picture of its screen; the line that its agent answers on is asked every 15 s."""
+    hurry(lab)
+    made = make(lab, "mute")
+    first = Service(made["ip_address"])
+    boot = first.ask("hello")
+    first.close()
+    t = Terminal(lab, "Enter-VM mute")
+    t.until("# ")
+    t.type(HEART.replace("\n", "\r"))
+    t.until("it-is-2")
+    beat = wait_for("its heart to beat", lambda: vm(lab, made["id"])["guest_heartbeat"], 60)
+    wait_for("another beat", lambda: vm(lab, made["id"])["guest_heartbeat"] != beat, 60)
+    t.type("kill -STOP $!; echo it-is-$((1 + 2))\r")
+    t.until("it-is-3")
+    t.type("\r~.")
+    t.end()
+
+    def said() -> list[str]:
+        return [e["message"] for e in lab.all("events", f"&entity={made['id']}") if e["type"] == "VmDasBeingResetEvent"]
+
+    message = wait_for("it to be reset", said, 180)[0]
+    picture = f"console-pictures/{made['id']}.1.png"
+    assert picture in message and "its console said last: " in message, message
+    assert (lab.dir / "ds/shared" / picture).read_bytes().startswith(b"\x89PNG")
+    again = Service(made["ip_address"])
+    assert again.ask("hello") != boot, "it has booted"
+    again.close()
+    remove(lab, made["id"])
