@@ -172,6 +172,45 @@ add_parameter(json *list, const char *name, const char *in, const char *type)
 	json_add_json(list, p);
 }
 
+/* What may be asked of statistics (docs/stats.md). */
+static const struct {
+	route_fn handler;
+	const char *texts, *numbers;
+} questions[] = {
+	{ api_stats,
+	    "objects kind within tag counters instance group aggregate percentiles "
+	    "format",
+	    "start end interval points" },
+	{ api_stat_top, "objects kind within tag counters by order format",
+	    "start end interval n" },
+	{ api_stat_graph, "objects kind within tag counters theme",
+	    "start end width height" },
+	{ api_stat_counters, "object", "" },
+};
+
+static void
+add_each(json *list, const char *names, const char *type)
+{
+	AUTO_FREE char *copy = xstrdup(names);
+	char *rest = copy;
+
+	for (const char *name; (name = strsep(&rest, " ")) != NULL;) {
+		if (*name)
+			add_parameter(list, name, "query", type);
+	}
+}
+
+static void
+add_question(json *list, const struct route *r)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(questions); i++) {
+		if (questions[i].handler != r->handler)
+			continue;
+		add_each(list, questions[i].texts, "string");
+		add_each(list, questions[i].numbers, "integer");
+	}
+}
+
 static json *
 parameters_of(const struct route *r)
 {
@@ -191,9 +230,10 @@ parameters_of(const struct route *r)
 		add_parameter(list, "offset", "query", "integer");
 		add_parameter(list, "after", "query", "string");
 	}
+	add_question(list, r);
 	if (r->handler == api_task_get)
 		add_parameter(list, "wait_ms", "query", "integer");
-	if (r->method == HTTP_PATCH)
+	if (r->method == HTTP_PATCH && r->op)
 		add_parameter(list, "If-Match", "header", "string");
 	return list;
 }
@@ -245,7 +285,7 @@ answers_of(const struct route *r, const struct op_info *op)
 		json_set_json(all, "200", answer("The object", ref(kind)));
 	else
 		json_set_json(all, "200", answer("Done", NULL));
-	if (r->method == HTTP_PATCH)
+	if (r->method == HTTP_PATCH && r->op)
 		json_set_json(all, "412",
 		    answer("It was changed since the revision that If-Match names",
 			ref("changed")));

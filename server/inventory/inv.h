@@ -170,7 +170,7 @@ struct task {         /* parent: none */
 	struct obj o; /* name: the op, for people: "Create virtual machine" */
 	char *op, *entity_name, *step, *error_code, *error_message, *user_name, *op_id;
 	char *asked; /* digest of the arguments that came with op_id */
-	obj_id entity;
+	obj_id entity, to_host; /* to_host: where it takes the entity, or none */
 	enum task_state state;
 	uint32_t step_index, progress; /* progress in percent */
 	bool undoing;

@@ -155,6 +155,18 @@ hold(const struct task_run *r, const struct vm *vm)
 		advice_hold_take(run_ops(r)->advice, &h);
 }
 
+/* For people to see. */
+static void
+tell_where(const struct task_run *r)
+{
+	struct task *row = inv_note_begin(r->inv, r->id);
+
+	if (!row)
+		return;
+	row->to_host = mig_to(r);
+	inv_note_end(r->inv, r->id);
+}
+
 static struct mig_env
 env_of(const struct task_run *r)
 {
@@ -173,6 +185,7 @@ place_start(struct task_run *r)
 	if (choose(&env, vm, r->args, task_err(r)))
 		return run_wait_for_host(r);
 	hold(r, vm);
+	tell_where(r);
 	return FLOW_NEXT;
 }
 
@@ -305,6 +318,7 @@ on_recover(struct task_run *r)
 	if (!vm || row->step_index <= MIG_PLACE)
 		return;
 	hold(r, vm);
+	tell_where(r);
 	if (row->step_index > MIG_TURN)
 		task_slots_recover(r, &s);
 }

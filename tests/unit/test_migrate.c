@@ -75,6 +75,7 @@ the_best_host_of_a_cluster_is_chosen(void **state)
 	obj_id host = inv_vm(b.l->inv, b.vm)->host;
 	assert_false(obj_id_is(host, b.l->host[b.from]));
 	assert_false(obj_id_is(host, b.l->host[b.to]));
+	assert_true(obj_id_is(inv_task(b.l->inv, b.l->task)->to_host, host));
 	lab_free(b.l);
 }
 
@@ -238,6 +239,8 @@ a_cancel_right_after_a_restart_asks_the_target_too(void **state)
 	submit(&b);
 	lab_crash(b.l);
 	assert_string_equal(inv_task(b.l->inv, b.l->task)->step, "copy");
+	assert_true(
+	    obj_id_is(inv_task(b.l->inv, b.l->task)->to_host, b.l->host[b.to]));
 	assert_int_equal(cancel(&b), 0);
 	lab_dial(b.l);
 	assert_int_equal(lab_wait(b.l, b.l->task), 0);

@@ -273,6 +273,8 @@ export interface Task extends Obj {
   op: string;
   entity: string | null;
   entity_name: string | null;
+  /** Where it takes its object. */
+  to_host?: string | null;
   state: "queued" | "running" | "success" | "error";
   step: string | null;
   progress: number;

@@ -1,9 +1,8 @@
 // The cluster at a glance: hosts as cards, guests as tiles, migrations as arcs under way.
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import type { Cluster, Host, Recommendation, Task, Vm } from "../net/types.ts";
-import { inventory, tasks } from "../store/collection.ts";
-import { targets } from "../store/commands.ts";
+import type { Cluster, Host, Task, Vm } from "../net/types.ts";
+import { tasks } from "../store/collection.ts";
 import { type Card, type Tile, layout } from "../store/layout.ts";
 import { openMenu } from "../store/menu.ts";
 import { prefs } from "../store/prefs.ts";
@@ -16,6 +15,8 @@ import { Ref } from "./columns.tsx";
 import { dragged, drop, hover, pickUp } from "./drag.ts";
 import { accentOf, paint, paintStill } from "./heat-draw.ts";
 
+// One for all: each that is asked for stays with the document.
+const stillness = matchMedia("(prefers-reduced-motion: reduce)");
 const CARD = 132;
 const SMALL_CARD = 70;
 const MANY = 12;
@@ -58,14 +59,9 @@ function scene(cluster: Cluster, width: number, chosen: ReadonlySet<string>): Sc
   const moves = tasks
     .all<Task>("task")
     .filter((x) => x.op === "vm.migrate" && x.state === "running" && x.entity)
-    .map((x) => ({ vm: x.entity as string, to: targetOf(x), progress: x.progress }));
+    .map((x) => ({ vm: x.entity as string, to: x.to_host ?? "", progress: x.progress }));
   const places = new Map<string, Tile>(plan.cards.flatMap((c) => [c, ...c.tiles]).map((b) => [b.id, b]));
   return { ...plan, places, hosts: new Map(hosts.map((h) => [h.id, h])), guests: new Map(guests.map((v) => [v.id, v])), moves, chosen };
-}
-
-/** Where a move under way goes, as far as somebody told: who asked for it here, or a recommendation. */
-function targetOf(task: Task): string {
-  return targets.value.get(task.id) ?? inventory.all<Recommendation>("rec").find((r) => r.task === task.id)?.to_host ?? "";
 }
 
 function at<T extends Tile>(list: T[], x: number, y: number): T | undefined {
@@ -123,7 +119,7 @@ export function HeatMap({ cluster }: { cluster: Cluster }) {
   useEffect(() => {
     const box = canvas.current;
     if (!box) return;
-    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches || !s.value.moves.length;
+    const calm = stillness.matches || !s.value.moves.length;
     const still = paintStill(box, s.value, metric.value, width.value, dragged.value);
     const accent = accentOf(box);
     let frame = 0;
