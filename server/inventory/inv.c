@@ -17,6 +17,7 @@ inv_new(struct loop *l, struct db *db)
 	inv->magic = INV_MAGIC;
 	inv->loop = l;
 	inv->db = db;
+	inv->walked = xcalloc(KIND_COUNT_, sizeof(*inv->walked));
 	inv->objs = map_new_u64();
 	inv->names = map_new_str();
 	inv->reserved = map_new_str();
@@ -41,6 +42,7 @@ inv_free(struct inv *inv)
 	}
 	obj_free(inv->noted);
 	wish_forget_all(inv);
+	free(inv->walked);
 	map_free(inv->objs);
 	map_free(inv->names);
 	map_free(inv->reserved);
@@ -160,11 +162,16 @@ const struct obj *
 inv_next(const struct inv *inv, enum obj_kind kind, obj_id after)
 {
 	const struct obj_array *a = &inv->kinds[kind];
-	if (obj_id_none(after))
+	size_t *at = &inv->walked[kind];
+	if (obj_id_none(after)) {
+		*at = 0;
 		return a->n ? a->v[0] : NULL;
-	size_t i = place_of(a, after);
+	}
+	bool goes_on = *at < a->n && obj_id_is(a->v[*at]->id, after);
+	size_t i = goes_on ? *at : place_of(a, after);
 	if (i < a->n && obj_id_is(a->v[i]->id, after))
 		i++;
+	*at = i;
 	return i < a->n ? a->v[i] : NULL;
 }
 

@@ -51,6 +51,7 @@ struct inv {
 	struct db *db;
 	struct map *objs; /* by id */
 	struct obj_array kinds[KIND_COUNT_];
+	size_t *walked; /* by kind: where inv_next was last */
 	struct map *names;    /* "kind/parent/name" → struct obj */
 	struct map *reserved; /* the same keys → struct txn */
 	struct map *leaving;  /* id → struct txn that deletes it */

@@ -52,6 +52,35 @@ test_each_is_in_id_order(void **state)
 	assert_string_equal(str_cstr(&names), "onetwo");
 }
 
+/* Two at a time over the same, and one of them goes meanwhile. */
+static void
+test_walks_do_not_disturb_each_other(void **state)
+{
+	struct world *w = *state;
+	obj_id dc = world_add(w, KIND_DATACENTER, OBJ_ID_NONE, "dc1");
+	AUTO(str) struct str pairs = STR_INIT;
+
+	world_add(w, KIND_VM, dc, "a");
+	obj_id b = world_add(w, KIND_VM, dc, "b");
+	world_add(w, KIND_VM, dc, "c");
+	INV_EACH(w->inv, KIND_VM, one)
+	{
+		INV_EACH(w->inv, KIND_VM, other)
+		{
+			str_addf(&pairs, "%s%s ", one->name, other->name);
+		}
+	}
+	assert_string_equal(str_cstr(&pairs), "aa ab ac ba bb bc ca cb cc ");
+
+	const struct obj *a = inv_next(w->inv, KIND_VM, OBJ_ID_NONE);
+	assert_true(obj_id_is(inv_next(w->inv, KIND_VM, a->id)->id, b));
+	struct txn *t = txn_new(w->inv);
+	txn_del(t, b);
+	assert_int_equal(world_commit(w, t), 0);
+	assert_string_equal(inv_next(w->inv, KIND_VM, b)->name, "c");
+	assert_string_equal(inv_next(w->inv, KIND_VM, a->id)->name, "c");
+}
+
 static void
 test_rename_and_move(void **state)
 {
@@ -199,6 +228,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		WORLD_TEST(test_tree),
 		WORLD_TEST(test_each_is_in_id_order),
+		WORLD_TEST(test_walks_do_not_disturb_each_other),
 		WORLD_TEST(test_rename_and_move),
 		WORLD_TEST(test_name_is_handed_on_in_one_txn),
 		WORLD_TEST(test_notes_need_no_database),
