@@ -11,6 +11,7 @@
 #include "server/ops/op_def.h"
 
 #define TICK_MS    500u
+#define REST_TIMES 4u /* a look's own time, until the next one that news ask for */
 #define WAIT_MAGIC 0x68617774u
 
 uint64_t
@@ -229,6 +230,8 @@ forget_states(struct ha *ha)
 static void
 look(struct ha *ha)
 {
+	uint64_t begin_ms = ha_now_ms(ha);
+
 	forget_gone(ha);
 	forget_states(ha);
 	ha_protect_look(ha);
@@ -241,6 +244,8 @@ look(struct ha *ha)
 		ha_fence_look(ha, cl);
 		ha_restart_look(ha, cl);
 	}
+	uint64_t now_ms = ha_now_ms(ha);
+	ha->rests_until_ms = now_ms + REST_TIMES * (now_ms - begin_ms);
 }
 
 static void
@@ -261,10 +266,13 @@ on_soon(void *arg)
 void
 ha_look_soon(struct ha *ha)
 {
+	uint64_t now_ms = ha_now_ms(ha);
+
 	if (ha->looking)
 		return;
 	ha->looking = true;
-	timer_after(ha->soon, 0);
+	timer_after(
+	    ha->soon, ha->rests_until_ms > now_ms ? ha->rests_until_ms - now_ms : 0);
 }
 
 static void

@@ -48,26 +48,90 @@ fill_cluster(struct arena *mem, const struct ha *ha, const struct cluster *cl,
 	to->terms->watchdog_ms = t.watchdog_ms;
 }
 
+struct page {
+	obj_id *ids;
+	size_t n, room;
+};
+
+/* Who is where: read once for all hosts that are told anew, or for one of them. */
+struct book {
+	const struct ha *ha;
+	struct arena *mem;
+	struct map *guests; /* host → struct page of those that are there, or come */
+};
+
+/* Ids come in their order, and may come twice. */
 static void
-fill_peers(struct arena *mem, const struct ha *ha, const struct cluster *cl,
-    obj_id self, Drover__HaConf *to)
+page_add(struct book *b, obj_id host, obj_id id)
 {
-	to->peers = arena_array(
-	    mem, inv_count(ha->o.inv, KIND_HOST) + 1, sizeof(Drover__HaPeer *));
-	INV_EACH(ha->o.inv, KIND_HOST, o)
+	struct page *p = map_get(b->guests, host.v);
+
+	if (!p) {
+		p = arena_alloc(b->mem, sizeof(*p));
+		map_put(b->guests, host.v, p);
+	}
+	if (p->n && obj_id_is(p->ids[p->n - 1], id))
+		return;
+	if (p->n == p->room) {
+		const obj_id *was = p->ids;
+		p->room = p->room ? 2 * p->room : 8;
+		p->ids = arena_array(b->mem, p->room, sizeof(*p->ids));
+		if (p->n)
+			memcpy(p->ids, was, p->n * sizeof(*was));
+	}
+	p->ids[p->n++] = id;
+}
+
+static void
+book_guest(struct book *b, obj_id host, obj_id only, obj_id vm)
+{
+	if (!obj_id_none(host) && (obj_id_none(only) || obj_id_is(host, only)))
+		page_add(b, host, vm);
+}
+
+/* only: a host; none: of all. */
+static void
+book_open(struct book *b, const struct ha *ha, obj_id only)
+{
+	*b = (struct book){
+		.ha = ha,
+		.mem = arena_new(),
+		.guests = map_new_u64(),
+	};
+	INV_EACH(ha->o.inv, KIND_VM, o)
 	{
-		const struct host *h = inv_host(ha->o.inv, o->id);
-		if (!obj_id_is(o->parent, cl->o.id) || !h->ha_slot)
+		const struct advice_hold *hold = advice_hold_find(ha->o.advice, o->id);
+		book_guest(b, inv_vm(ha->o.inv, o->id)->host, only, o->id);
+		if (hold)
+			book_guest(b, hold->host, only, o->id);
+	}
+}
+
+static void
+book_close(struct book *b)
+{
+	map_free(b->guests);
+	arena_free(b->mem);
+}
+
+static void
+fill_peers(
+    const struct book *b, const struct cluster *cl, obj_id self, Drover__HaConf *to)
+{
+	to->peers = arena_array(b->mem, cl->o.n_kids + 1, sizeof(Drover__HaPeer *));
+	for (size_t i = 0; i < cl->o.n_kids; i++) {
+		const struct host *h = inv_host(b->ha->o.inv, cl->o.kids[i]);
+		if (!h || !h->ha_slot)
 			continue;
 		if (h->ha_slot > to->slots)
 			to->slots = h->ha_slot;
-		if (obj_id_is(o->id, self)) {
+		if (obj_id_is(h->o.id, self)) {
 			to->slot = h->ha_slot;
 			continue;
 		}
-		Drover__HaPeer *p = arena_alloc(mem, sizeof(*p));
+		Drover__HaPeer *p = arena_alloc(b->mem, sizeof(*p));
 		drover__ha_peer__init(p);
-		p->host = obj_id_number(o->id);
+		p->host = obj_id_number(h->o.id);
 		p->slot = h->ha_slot;
 		to->peers[to->n_peers++] = p;
 	}
@@ -106,20 +170,48 @@ concerns(const struct ha *ha, const struct ha_node *n, const struct vm *vm)
 }
 
 static void
-fill_guests(
-    struct arena *mem, const struct ha *ha, const struct ha_node *n, Drover__HaConf *to)
+add_guest(const struct book *b, const struct ha_node *n, obj_id id, Drover__HaConf *to)
 {
-	to->guests = arena_array(mem, MAX_GUESTS_PER_HOST, sizeof(Drover__HaGuest *));
-	INV_EACH(ha->o.inv, KIND_VM, o)
-	{
-		const struct vm *vm = inv_vm(ha->o.inv, o->id);
-		struct err ignored = ERR_INIT;
-		if (!concerns(ha, n, vm) || to->n_guests == MAX_GUESTS_PER_HOST ||
-		    protect_wanted(ha->o.inv, vm, &ignored))
-			continue;
-		Drover__HaGuest *g = arena_alloc(mem, sizeof(*g));
-		protect_fill(ha->o.inv, vm, g);
-		to->guests[to->n_guests++] = g;
+	const struct vm *vm = inv_vm(b->ha->o.inv, id);
+	struct err ignored = ERR_INIT;
+
+	if (!vm || !concerns(b->ha, n, vm) || to->n_guests == MAX_GUESTS_PER_HOST ||
+	    protect_wanted(b->ha->o.inv, vm, &ignored))
+		return;
+	Drover__HaGuest *g = arena_alloc(b->mem, sizeof(*g));
+	protect_fill(b->ha->o.inv, vm, g);
+	to->guests[to->n_guests++] = g;
+}
+
+static bool
+is_listed(const struct page *p, obj_id id)
+{
+	size_t i = 0;
+
+	while (i < p->n && !obj_id_is(p->ids[i], id))
+		i++;
+	return i < p->n;
+}
+
+static void
+fill_guests(const struct book *b, const struct ha_node *n, Drover__HaConf *to)
+{
+	static const struct page nobody = { .n = 0 };
+	const struct page *here = map_get(b->guests, n->id.v);
+	AUTO_FREE uint64_t *runs = map_keys_sorted(n->runs);
+	size_t n_runs = map_count(n->runs);
+
+	if (!here)
+		here = &nobody;
+	to->guests =
+	    arena_array(b->mem, here->n + n_runs + 1, sizeof(Drover__HaGuest *));
+	for (size_t i = 0; i < here->n; i++)
+		add_guest(b, n, here->ids[i], to);
+	/* What is left of those that went elsewhere. */
+	for (size_t i = 0; i < n_runs; i++) {
+		obj_id id = obj_id_make(KIND_VM, runs[i]);
+		if (!is_listed(here, id))
+			add_guest(b, n, id, to);
 	}
 }
 
@@ -154,22 +246,29 @@ fill_addresses(struct arena *mem, const struct ha *ha, const struct cluster *cl,
 	}
 }
 
-static void
-fill(
-    struct arena *mem, const struct ha *ha, const struct ha_node *n, Drover__HaConf *to)
+/* The row of its cluster if it is to hold leases there. */
+static const struct cluster *
+cluster_of(const struct ha *ha, const struct ha_node *n)
 {
 	const struct cluster *cl = ha_enabled_of(ha, n->id);
-	const struct host *row = inv_host(ha->o.inv, n->id);
+
+	return cl && cl->ha_uuid && inv_host(ha->o.inv, n->id)->ha_slot ? cl : NULL;
+}
+
+static void
+fill(const struct book *b, const struct ha_node *n, Drover__HaConf *to)
+{
+	const struct cluster *cl = cluster_of(b->ha, n);
 
 	drover__ha_conf__init(to);
-	if (!cl || !cl->ha_uuid || !row->ha_slot)
+	if (!cl)
 		return;
 	to->enabled = true;
-	fill_cluster(mem, ha, cl, to);
-	fill_peers(mem, ha, cl, n->id, to);
-	fill_stores(mem, ha, n->id, to);
-	fill_guests(mem, ha, n, to);
-	fill_addresses(mem, ha, cl, to);
+	fill_cluster(b->mem, b->ha, cl, to);
+	fill_peers(b, cl, n->id, to);
+	fill_stores(b->mem, b->ha, n->id, to);
+	fill_guests(b, n, to);
+	fill_addresses(b->mem, b->ha, cl, to);
 }
 
 /*
@@ -184,18 +283,20 @@ has_said_its_guests(const struct ha *ha, const struct ha_node *n)
 	       ha_now_ms(ha) - n->linked_ms >= HA_COLLECT_MS;
 }
 
-void
-ha_conf_send(struct ha *ha, struct ha_node *n)
+static bool
+may_be_told(const struct ha *ha, const struct ha_node *n)
 {
-	AUTO(arena) struct arena *mem = arena_new();
+	return inv_host(ha->o.inv, n->id) &&
+	       (!cluster_of(ha, n) || has_said_its_guests(ha, n));
+}
+
+static void
+send(struct ha *ha, struct ha_node *n, const struct book *b)
+{
 	Drover__HaConf conf;
 	Drover__Envelope m = DROVER__ENVELOPE__INIT;
 
-	if (!inv_host(ha->o.inv, n->id))
-		return;
-	fill(mem, ha, n, &conf);
-	if (conf.enabled && !has_said_its_guests(ha, n))
-		return;
+	fill(b, n, &conf);
 	size_t len = drover__ha_conf__get_packed_size(&conf);
 	AUTO_FREE uint8_t *p = xmalloc(len + 1);
 	drover__ha_conf__pack(&conf, p);
@@ -209,6 +310,18 @@ ha_conf_send(struct ha *ha, struct ha_node *n)
 	free(n->conf);
 	n->conf = MOVE(p);
 	n->n_conf = len;
+}
+
+void
+ha_conf_send(struct ha *ha, struct ha_node *n)
+{
+	struct book b;
+
+	if (!may_be_told(ha, n))
+		return;
+	book_open(&b, ha, n->id);
+	send(ha, n, &b);
+	book_close(&b);
 }
 
 /* ---- what has to be in the database before ---- */
@@ -226,53 +339,92 @@ on_stored(void *arg, int rc, const struct err *e)
 	ha->confs_due = true;
 }
 
-/* 0: there is none left. */
-static uint32_t
-free_slot(const struct ha *ha, const struct cluster *cl)
+/* The hosts of a cluster that are up and have no slot, and the slots that are free. */
+struct newcomers {
+	obj_id hosts[HA_MAX_SLOTS];
+	size_t n;
+	bool taken[HA_MAX_SLOTS + 1];
+};
+
+static void
+find_newcomers(const struct ha *ha, const struct cluster *cl, struct newcomers *to)
 {
-	for (uint32_t slot = 1; slot <= HA_MAX_SLOTS; slot++) {
-		bool taken = false;
-		INV_EACH(ha->o.inv, KIND_HOST, o)
-		{
-			taken =
-			    taken || (obj_id_is(o->parent, cl->o.id) &&
-					 inv_host(ha->o.inv, o->id)->ha_slot == slot);
-		}
-		if (!taken)
-			return slot;
+	*to = (struct newcomers){ .n = 0 };
+	for (size_t i = 0; i < cl->o.n_kids; i++) {
+		const struct host *h = inv_host(ha->o.inv, cl->o.kids[i]);
+		if (!h)
+			continue;
+		if (h->ha_slot && h->ha_slot <= HA_MAX_SLOTS)
+			to->taken[h->ha_slot] = true;
+		else if (!h->ha_slot && to->n < HA_MAX_SLOTS &&
+			 hosts_is_up(ha->o.hosts, h->o.id))
+			to->hosts[to->n++] = h->o.id;
 	}
-	return 0;
 }
 
-/* The next host that has no slot gets one, and the area its mark. */
+/* Those that find no slot hold no leases. */
+static unsigned
+give_slots(struct txn *t, const struct newcomers *from)
+{
+	uint32_t slot = 0;
+	unsigned given = 0;
+
+	for (size_t i = 0; i < from->n; i++) {
+		do {
+			slot++;
+		} while (slot <= HA_MAX_SLOTS && from->taken[slot]);
+		if (slot > HA_MAX_SLOTS)
+			break;
+		struct host *h = txn_edit(t, from->hosts[i]);
+		h->ha_slot = slot;
+		given++;
+	}
+	return given;
+}
+
+/* Hosts that have no slot get one, and the area its mark. */
 static void
 prepare(struct ha *ha, const struct cluster *cl)
 {
 	struct ha_cluster *c = ha_cluster_of(ha, cl->o.id);
-	obj_id host = OBJ_ID_NONE;
+	struct newcomers fresh;
 	char uuid[UUID_TEXT];
 
-	INV_EACH(ha->o.inv, KIND_HOST, o)
-	{
-		if (obj_id_none(host) && obj_id_is(o->parent, cl->o.id) &&
-		    !inv_host(ha->o.inv, o->id)->ha_slot &&
-		    hosts_is_up(ha->o.hosts, o->id))
-			host = o->id;
-	}
-	uint32_t slot = obj_id_none(host) ? 0 : free_slot(ha, cl);
-	if (c->busy || (cl->ha_uuid && !slot))
+	if (c->busy)
+		return;
+	find_newcomers(ha, cl, &fresh);
+	if (cl->ha_uuid && !fresh.n)
 		return;
 	struct txn *t = txn_new(ha->o.inv);
+	unsigned given = give_slots(t, &fresh);
 	if (!cl->ha_uuid) {
 		struct cluster *edit = txn_edit(t, cl->o.id);
 		text_set(&edit->ha_uuid, uuid_make(uuid));
-	}
-	if (slot) {
-		struct host *h = txn_edit(t, host);
-		h->ha_slot = slot;
+	} else if (!given) {
+		txn_free(t);
+		return;
 	}
 	c->busy = true;
 	txn_commit(t, on_stored, ha_wait_new(ha, cl->o.id));
+}
+
+static void
+send_all(struct ha *ha, bool anew)
+{
+	struct book b = { .ha = NULL };
+
+	INV_EACH(ha->o.inv, KIND_HOST, o)
+	{
+		struct ha_node *n = ha_node_of(ha, o->id);
+		if ((n->conf && !anew) || !hosts_is_up(ha->o.hosts, o->id) ||
+		    !may_be_told(ha, n))
+			continue;
+		if (!b.ha)
+			book_open(&b, ha, OBJ_ID_NONE);
+		send(ha, n, &b);
+	}
+	if (b.ha)
+		book_close(&b);
 }
 
 void
@@ -286,10 +438,5 @@ ha_confs_send(struct ha *ha)
 	}
 	bool due = ha->confs_due;
 	ha->confs_due = false;
-	INV_EACH(ha->o.inv, KIND_HOST, o)
-	{
-		struct ha_node *n = ha_node_of(ha, o->id);
-		if ((due || !n->conf) && hosts_is_up(ha->o.hosts, o->id))
-			ha_conf_send(ha, n);
-	}
+	send_all(ha, due);
 }

@@ -103,15 +103,16 @@ struct ha {
 	struct ha_opts o;
 	struct loop *loop;
 	struct timer *tick, *soon;
-	uint64_t since_ms;    /* that we lead */
-	struct map *nodes;    /* host → struct ha_node */
-	struct map *guests;   /* vm → struct ha_guest */
-	struct map *clusters; /* → struct ha_cluster */
-	uint64_t rev;         /* of the feed, as far as it was read */
-	bool confs_due;       /* what hosts were told may have changed */
-	bool looking;         /* a look is posted */
+	uint64_t since_ms;       /* that we lead */
+	struct map *nodes;       /* host → struct ha_node */
+	struct map *guests;      /* vm → struct ha_guest */
+	struct map *clusters;    /* → struct ha_cluster */
+	uint64_t rev;            /* of the feed, as far as it was read */
+	bool confs_due;          /* what hosts were told may have changed */
+	bool looking;            /* a look is posted */
+	uint64_t rests_until_ms; /* where there is much to look at, not at each word */
 	struct list waits;
-	bool busy_guests; /* a change of guests' rows is on its way */
+	bool busy_guests;          /* a change of guests' rows is on its way */
 	ha_restarted_fn restarted; /* who is told of restarts, or NULL */
 	void *restarted_arg;
 };
