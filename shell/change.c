@@ -176,24 +176,34 @@ task_wait(
 	return rc;
 }
 
+/* What a recommendation does may be done to a guest or to a host. */
+static enum obj_kind
+kind_of(const char *text, enum obj_kind presumed)
+{
+	struct err ignored = ERR_INIT;
+	obj_id id;
+
+	if (!text || obj_id_parse(text, KIND_NONE, &id, &ignored))
+		return presumed;
+	return obj_id_kind(id);
+}
+
 static enum run
 put_object(struct stage *st, const struct changes *c, const struct pending *p)
 {
-	struct err e = ERR_INIT, ignored = ERR_INIT;
+	struct err e = ERR_INIT;
 	struct val record = VAL_NONE;
-	enum obj_kind kind = c->kind;
-	obj_id id;
 
 	if (c->kind == KIND_NONE)
 		return RUN_OK;
-	if (!p->task)
-		return put(st, record_from(st->sh, c->kind, p->result));
+	if (!p->task) {
+		const char *id = json_str_value(json_get(p->result, "id"), NULL);
+		return put(st, record_from(st->sh, kind_of(id, c->kind), p->result));
+	}
 	if (!p->object)
 		return RUN_OK;
-	/* What a recommendation does may be done to a guest or to a host. */
-	if (!obj_id_parse(p->object, KIND_NONE, &id, &ignored))
-		kind = obj_id_kind(id);
-	if (inventory_get(st->sh, kind, p->object, &record, &e) < 0)
+	if (inventory_get(st->sh, kind_of(p->object, c->kind), p->object, &record, &e) <
+	    0)
 		return report(st, &e, p->name);
 	return put(st, record);
 }

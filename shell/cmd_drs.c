@@ -100,9 +100,9 @@ print_writes(FILE *f, const json *guest)
 		    number_in(guest, NULL, "memory_mb"), json_str_value(from, NULL));
 }
 
-/* Of a host that had better sleep, or wake. */
+/* Of a host that had better sleep, or wake, or that is failing. */
 static void
-print_power(FILE *f, const json *rec)
+print_host(FILE *f, const json *rec)
 {
 	const json *in = json_get(rec, "inputs");
 
@@ -110,6 +110,8 @@ print_power(FILE *f, const json *rec)
 	    json_str_value(json_get(rec, "name"), NULL),
 	    number_in(rec, NULL, "priority"),
 	    json_str_value(json_get(rec, "text"), NULL));
+	if (!in || json_what(in) != JSON_IS_OBJECT)
+		return;
 	fprintf(f, "  guests want %.0f of %.0f MHz, %.0f of %.0f MB\n",
 	    number_in(in, NULL, "cpu_mhz"), number_in(in, NULL, "cpu_capacity_mhz"),
 	    number_in(in, NULL, "memory_mb"),
@@ -159,7 +161,7 @@ print_why(struct stage *st, const json *rec)
 	if (is_move(rec))
 		print_move(st, rec);
 	else
-		print_power(st->sh->screen.err, rec);
+		print_host(st->sh->screen.err, rec);
 }
 
 /* Which are put out. */

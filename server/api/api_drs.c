@@ -44,6 +44,11 @@ on_begun(const struct op_result *r, void *arg)
 		api_reply_err(c, &r->err);
 		return;
 	}
+	/* What is done at once has none. */
+	if (!task) {
+		api_reply_object(c, 200, inv_get(inv, r->object));
+		return;
+	}
 	json *j = json_new_object();
 	json_set_json(j, "task", inv_json(inv, task));
 	json_set_str(j, "object", obj_id_text(r->object, id));

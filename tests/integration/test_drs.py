@@ -199,16 +199,23 @@ def test_guests_leave_a_host_before_it_fails(lab: Lab, pair: list[dict[str, Any]
     host, other = sorted(lab.all("hosts"), key=lambda h: h["id"])[:2]
     for i, h in zip(ids, (host, other)):
         move(lab, i, h["id"])
-    cluster = set_cluster(lab, drs_enabled=False, ha_proactive="automatic", ha_proactive_severe="maintenance")
+    cluster = set_cluster(lab, drs_enabled=False, ha_proactive="manual", ha_proactive_severe="maintenance")
     services = [Service(m["ip_address"]) for m in pair]
 
     def now() -> dict[str, Any]:
         return lab.api().get(f"/hosts/{host['id']}")
 
+    def pending() -> list[str]:
+        all_of = [r for r in lab.all("recommendations") if r["state"] == "pending"]
+        return [r["id"] for r in all_of if (r["action"], r["from_host"]) == ("quarantine", host["id"])]
+
     try:
         assert now()["health"] == "ok"
         report_health(lab, host, "fan moderate fan 2 has failed\n")
-        wait_for("the quarantine", lambda: now()["health_remedy"] == "quarantine", 60)
+        wait_for("the recommendation", pending, 60)
+        done = shell(lab, "Get-DrsRecommendation | Invoke-DrsRecommendation | % Name")
+        assert done == host["name"] and now()["health_remedy"] == "quarantine"
+        set_cluster(lab, ha_proactive="automatic")
         assert now()["health_conditions"][0]["text"] == "fan 2 has failed"
         refused(
             "no_capacity", "is in quarantine: its hardware reports errors",
