@@ -86,12 +86,13 @@ static int
 parse_line(const char *line, struct health_list *out, struct err *e)
 {
 	char component[16] = "", severity[16] = "";
-	enum health_component c;
-	int at = 0;
+	enum health_component c = HEALTH_COMPONENT_COUNT_;
+	int at = 0, rc;
 
 	(void)sscanf(line, "%15s %15s %n", component, severity, &at);
-	if (parse_component(component, &c, e))
-		return e->code;
+	rc = parse_component(component, &c, e);
+	if (rc)
+		return rc;
 	if (!str_same(severity, "moderate") && !str_same(severity, "severe"))
 		return err_set(
 		    e, ERR_INVALID, "\"%s\" is not moderate or severe", severity);

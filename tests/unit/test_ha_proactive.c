@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "server/drs/drs.h"
@@ -85,7 +86,7 @@ report(struct play *p, unsigned host, const char *severity)
 }
 
 static const struct rec *
-pending(const struct play *p)
+find_pending(const struct play *p)
 {
 	INV_EACH(p->l->inv, KIND_REC, o)
 	{
@@ -94,6 +95,15 @@ pending(const struct play *p)
 			return r;
 	}
 	return NULL;
+}
+
+static const struct rec *
+pending(const struct play *p)
+{
+	const struct rec *r = find_pending(p);
+
+	ASSERT(r);
+	return r;
 }
 
 static void
@@ -117,7 +127,7 @@ what_a_host_reports_is_in_its_row(void **state)
 	    hp_has_event(p.hp, "HostHealthSevereEvent", "memory: DIMM 3 fails"));
 	/* Nothing is done about it unless it is wanted. */
 	assert_int_equal(h->health_remedy, HA_REMEDY_NONE);
-	assert_null(pending(&p));
+	assert_null(find_pending(&p));
 	report(&p, 0, "ok");
 	assert_true(hp_has_event(p.hp, "HostHealthRestoredEvent", "no errors"));
 	play_end(&p);
@@ -208,7 +218,6 @@ by_hand_it_is_recommended(void **state)
 
 	report(&p, p.home, "moderate");
 	r = pending(&p);
-	assert_non_null(r);
 	assert_int_equal(r->action, REC_QUARANTINE);
 	assert_string_equal(r->reason, "hostInDegradation");
 	assert_non_null(strstr(r->text, "DIMM 3 fails"));
@@ -216,10 +225,9 @@ by_hand_it_is_recommended(void **state)
 	apply(&p, r->o.id);
 	assert_int_equal(hp_row(p.hp, p.home)->health_remedy, HA_REMEDY_QUARANTINE);
 	hp_seconds(p.hp, 12);
-	assert_null(pending(&p));
+	assert_null(find_pending(&p));
 	report(&p, p.home, "severe");
 	r = pending(&p);
-	assert_non_null(r);
 	assert_int_equal(r->action, REC_MAINTENANCE);
 	apply(&p, r->o.id);
 	hp_seconds(p.hp, 15);
@@ -235,16 +243,15 @@ what_is_over_is_recommended_no_more(void **state)
 
 	report(&p, p.home, "severe");
 	const struct rec *r = pending(&p);
-	assert_non_null(r);
 	obj_id id = r->o.id;
 	report(&p, p.home, "ok");
 	assert_int_equal(inv_rec(p.l->inv, id)->state, REC_STALE);
-	assert_null(pending(&p));
+	assert_null(find_pending(&p));
 	report(&p, p.home, "severe");
-	assert_non_null(pending(&p));
+	assert_non_null(find_pending(&p));
 	hp_set(p.hp, "{'ha_proactive':'off'}");
 	hp_seconds(p.hp, 12);
-	assert_null(pending(&p));
+	assert_null(find_pending(&p));
 	play_end(&p);
 }
 

@@ -131,8 +131,15 @@ on_session_link_down(void *arg)
 	((struct world *)arg)->downs++;
 }
 
-static const struct uplink_events evs = { on_hello, on_welcome, on_order, on_refuse,
-	on_ack, on_session, on_session_link_down, NULL, NULL, NULL };
+static const struct uplink_events evs = {
+	.hello = on_hello,
+	.welcome = on_welcome,
+	.order = on_order,
+	.refuse = on_refuse,
+	.event_ack = on_ack,
+	.session = on_session,
+	.down = on_session_link_down,
+};
 
 static void
 open_world(struct world *w)
