@@ -187,6 +187,7 @@ struct user {         /* parent: none */
 	char *password_hash;
 	bool enabled;
 	uint64_t last_login;
+	json *preferences; /* what the pages remember for him, or NULL */
 };
 
 struct snapshot { /* parent: the machine */

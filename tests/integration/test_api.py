@@ -104,6 +104,19 @@ def etag(api: Api, path: str) -> str:
     return answer.getheader("ETag")
 
 
+def test_what_pages_remember_is_ones_own(lab: Lab, people: dict[str, Api]) -> None:
+    path = "/users/current/preferences"
+    reader = people["read_only"]
+    views = {"views": [{"name": "mine", "query": "q=web*"}], "theme": "dark"}
+    assert reader.call("PATCH", path, views) == views
+    assert reader.call("PATCH", path, {"theme": None}) == {"views": views["views"]}
+    assert reader.get(path) == {"views": views["views"]}
+    assert "preferences" not in lab.api().get("/users")["items"][0]
+    assert lab.api().get(path).get("views") is None
+    refused("invalid", "65536 are kept", reader.call, "PATCH", path, {"much": "x" * 65536})
+    assert reader.get(path) == {"views": views["views"]}
+
+
 def test_the_second_of_two_is_told(lab: Lab, people: dict[str, Api]) -> None:
     """Two who read the same pool: the second's change is refused, with who did what and how it is now."""
     first, second = lab.api(), people["administrator"]

@@ -1,0 +1,3 @@
+-- What the pages remember for a user.
+
+ALTER TABLE users ADD COLUMN preferences json;
