@@ -4,6 +4,7 @@
 //
 // DROVER_POOLS is what the shell's Get-ResourcePool says of them, as JSON.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { after, test } from "node:test";
 import { accessible, close, complaints, dialog, go, logIn, page, shot } from "./browser.mjs";
 
@@ -275,6 +276,42 @@ test("tags are made and given to several objects of several kinds", async () => 
   await button("Remove ui-cat").click();
   await dialog().getByRole("button", { name: "Remove" }).click();
   await tag.waitFor({ state: "detached" });
+});
+
+test("a list has the columns, order and groups that one wants, and keeps them under a name", async () => {
+  await go("vms");
+  await page.locator("#filter").fill("sel-*");
+  await page.getByText("Columns", { exact: true }).click();
+  await page.getByLabel("Resource pool", { exact: true }).or(page.getByLabel("Pool", { exact: true })).check();
+  await page.getByLabel("Address", { exact: true }).uncheck();
+  await page.getByLabel("Group by").selectOption("host");
+  await page.keyboard.press("Escape");
+  await page.getByRole("columnheader", { name: "Pool" }).waitFor();
+  assert.equal(await page.getByRole("columnheader", { name: "Address" }).count(), 0);
+  await page.locator("tr.group").first().waitFor();
+  await page.getByRole("columnheader", { name: "Name" }).getByRole("button").click();
+  assert.match(page.url(), /q=sel-.*sort=-name|sort=-name.*q=sel-/);
+  await page.getByText("Views", { exact: true }).click();
+  await page.getByLabel("Name of this view").fill("ui-view");
+  await accessible("views", "main");
+  await page.getByRole("button", { name: "Keep" }).click();
+  await page.getByText("View: ui-view").waitFor();
+  await shot("views");
+  await go("vms");
+  await page.getByText(/^[1-9]\d* of /).waitFor();
+  await page.reload();
+  await page.getByText("● live").waitFor();
+  await page.getByText("Views", { exact: true }).click();
+  await page.getByRole("button", { name: "ui-view", exact: true }).click();
+  await page.getByText(/^3 of /).waitFor();
+  await page.locator("tr.group").first().getByRole("button").click();
+  await page.locator("tr.group [aria-expanded=false]").waitFor();
+  const [saved] = await Promise.all([page.waitForEvent("download"), button("Export JSON").click()]);
+  const kept = JSON.parse(await readFile(await saved.path(), "utf8"));
+  assert.deepEqual(kept.map((vm) => vm.name).sort(), ["sel-1", "sel-2", "sel-3"]);
+  await page.getByText("View: ui-view").click();
+  await page.getByRole("button", { name: "Forget the view ui-view" }).click();
+  await page.getByText("None is kept yet").waitFor();
 });
 
 test("nothing was complained of", () => assert.deepEqual(complaints, []));

@@ -30,7 +30,7 @@ export const lineOf = (method: string, path: string, body: unknown): string =>
   echo(method, path, body, names) ?? `# no cmdlet does this: ${method} /api/v1${path}`;
 
 /** What only looks is no command. */
-const looks = /(-check|\/ha\/test|\/placements|\/ticket|\/alarm-previews)$/;
+const looks = /(-check|\/ha\/test|\/placements|\/ticket|\/alarm-previews|\/preferences)$/;
 
 export function note(method: string, path: string, body: unknown): void {
   if (looks.test(path) || (body as { simulate?: boolean } | undefined)?.simulate) return;

@@ -5,6 +5,7 @@ import type { Obj } from "../net/types.ts";
 import { href } from "../store/route.ts";
 import { t } from "../text/en.ts";
 import { MenuButton, menuHandlers } from "./menu.tsx";
+import { type Sort, groupsOf } from "../store/views.ts";
 import { useWindow } from "./virtual.ts";
 
 const ROW = 33;
@@ -25,7 +26,34 @@ interface Props<T extends Obj> {
   selected?: Signal<ReadonlySet<string>>;
   /** What a row can besides, such as be dragged. */
   row?(o: T): object;
+  /** Who remembers how it is sorted; nobody: the table itself. */
+  sorting?: { now: ReadonlySignal<Sort>; set(s: Sort): void };
+  /** The column whose values stand above the rows that have them. */
+  group?: ReadonlySignal<Column<T> | undefined>;
   empty: ComponentChildren;
+}
+
+/** A row of the table: an object, or the head of a group. */
+type Line<T> = { object: T } | { group: string; n: number; open: boolean };
+
+function linesOf<T extends Obj>(rows: T[], group: Column<T> | undefined, closed: ReadonlySet<string>): Line<T>[] {
+  if (!group) return rows.map((object) => ({ object }));
+  return groupsOf(rows, (o) => String(group.value(o))).flatMap((g): Line<T>[] => {
+    const open = !closed.has(g.key);
+    return [{ group: g.key, n: g.rows.length, open }, ...(open ? g.rows.map((object) => ({ object })) : [])];
+  });
+}
+
+function GroupRow({ line, span, turn }: { line: { group: string; n: number; open: boolean }; span: number; turn: () => void }) {
+  return (
+    <tr class="group">
+      <th colSpan={span} scope="rowgroup">
+        <button type="button" class="plain" aria-expanded={line.open} onClick={turn}>
+          <span aria-hidden="true">{line.open ? "▾" : "▸"}</span> {line.group || t.list.without} <span class="dim">{line.n}</span>
+        </button>
+      </th>
+    </tr>
+  );
 }
 
 export function sorted<T extends Obj>(list: T[], column: Column<T> | undefined, down: boolean): T[] {
@@ -39,17 +67,32 @@ export function sorted<T extends Obj>(list: T[], column: Column<T> | undefined, 
   });
 }
 
-export function ObjectTable<T extends Obj>({ label, objects, columns, selected, row, empty }: Props<T>) {
-  const sort = useSignal({ id: columns[0]?.id ?? "", down: false });
+export function ObjectTable<T extends Obj>({ label, objects, columns, selected, row, sorting, group, empty }: Props<T>) {
+  const own = useSignal<Sort>({ id: columns[0]?.id ?? "", down: false });
+  const closed = useSignal<ReadonlySet<string>>(new Set());
+  const now = sorting?.now ?? own;
+  const setSort =
+    sorting?.set ??
+    ((s: Sort): void => {
+      own.value = s;
+    });
   const rows = useComputed(() =>
     sorted(
       objects.value,
-      columns.find((c) => c.id === sort.value.id),
-      sort.value.down,
+      columns.find((c) => c.id === now.value.id),
+      now.value.down,
     ),
   );
+  const drawn = useComputed(() => linesOf(rows.value, group?.value, closed.value));
   const list = rows.value;
-  const { ref, from, to, above, below } = useWindow(list.length, ROW);
+  const lines = drawn.value;
+  const sort = now.value;
+  const { ref, from, to, above, below } = useWindow(lines.length, ROW);
+  const turn = (key: string): void => {
+    const next = new Set(closed.value);
+    if (!next.delete(key)) next.add(key);
+    closed.value = next;
+  };
   const span = columns.length + (selected ? 2 : 1);
   const toggle = (id: string): void => {
     if (!selected) return;
@@ -61,7 +104,7 @@ export function ObjectTable<T extends Obj>({ label, objects, columns, selected, 
 
   return (
     <div class="scroll" role="group" aria-label={label} tabIndex={0} ref={ref}>
-      <table aria-rowcount={list.length + 1} class="objects">
+      <table aria-rowcount={lines.length + 1} class="objects">
         <thead>
           <tr>
             {selected && (
@@ -75,12 +118,12 @@ export function ObjectTable<T extends Obj>({ label, objects, columns, selected, 
               </th>
             )}
             {columns.map((c) => {
-              const on = sort.value.id === c.id;
+              const on = sort.id === c.id;
               return (
-                <th key={c.id} class={c.number ? "num" : ""} aria-sort={on ? (sort.value.down ? "descending" : "ascending") : "none"}>
-                  <button type="button" class="plain" onClick={() => (sort.value = { id: c.id, down: on && !sort.value.down })}>
+                <th key={c.id} class={c.number ? "num" : ""} aria-sort={on ? (sort.down ? "descending" : "ascending") : "none"}>
+                  <button type="button" class="plain" onClick={() => setSort({ id: c.id, down: on && !sort.down })}>
                     {c.title}
-                    <span aria-hidden="true">{on ? (sort.value.down ? " ▾" : " ▴") : ""}</span>
+                    <span aria-hidden="true">{on ? (sort.down ? " ▾" : " ▴") : ""}</span>
                   </button>
                 </th>
               );
@@ -96,36 +139,40 @@ export function ObjectTable<T extends Obj>({ label, objects, columns, selected, 
               <td colSpan={span} style={{ height: `${above}px` }} />
             </tr>
           )}
-          {list.slice(from, to).map((o, i) => (
-            <tr
-              key={o.id}
-              aria-rowindex={from + i + 2}
-              class={selected?.value.has(o.id) ? "selected" : ""}
-              data-id={o.id}
-              {...{ [`data-${o.kind}`]: o.id }}
-              {...menuHandlers(() => marked(o))}
-              {...row?.(o)}
-            >
-              {selected && (
+          {lines.slice(from, to).map((line, i) => {
+            if ("group" in line) return <GroupRow key={`group ${line.group}`} line={line} span={span} turn={() => turn(line.group)} />;
+            const o = line.object;
+            return (
+              <tr
+                key={o.id}
+                aria-rowindex={from + i + 2}
+                class={selected?.value.has(o.id) ? "selected" : ""}
+                data-id={o.id}
+                {...{ [`data-${o.kind}`]: o.id }}
+                {...menuHandlers(() => marked(o))}
+                {...row?.(o)}
+              >
+                {selected && (
+                  <td>
+                    <input
+                      type="checkbox"
+                      aria-label={t.list.select(o.name)}
+                      checked={selected.value.has(o.id)}
+                      onChange={() => toggle(o.id)}
+                    />
+                  </td>
+                )}
+                {columns.map((c) => (
+                  <td key={c.id} class={c.number ? "num" : ""}>
+                    {c.cell ? c.cell(o) : c.value(o)}
+                  </td>
+                ))}
                 <td>
-                  <input
-                    type="checkbox"
-                    aria-label={t.list.select(o.name)}
-                    checked={selected.value.has(o.id)}
-                    onChange={() => toggle(o.id)}
-                  />
+                  <MenuButton object={o} />
                 </td>
-              )}
-              {columns.map((c) => (
-                <td key={c.id} class={c.number ? "num" : ""}>
-                  {c.cell ? c.cell(o) : c.value(o)}
-                </td>
-              ))}
-              <td>
-                <MenuButton object={o} />
-              </td>
-            </tr>
-          ))}
+              </tr>
+            );
+          })}
           {below > 0 && (
             <tr aria-hidden="true">
               <td colSpan={span} style={{ height: `${below}px` }} />

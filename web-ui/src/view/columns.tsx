@@ -2,10 +2,11 @@
 import type { Cluster, Datastore, Host, Network, Obj, Template, Vm } from "../net/types.ts";
 import { inventory } from "../store/collection.ts";
 import { href } from "../store/route.ts";
+import { tagPath } from "../store/tags.ts";
 import { t } from "../text/en.ts";
 import { State, lookOf } from "../ui/state.tsx";
 import { type Column, link } from "../ui/table.tsx";
-import { bytes, gb, ghz, percent } from "../ui/text.ts";
+import { bytes, gb, ghz, moment, percent } from "../ui/text.ts";
 
 const name = <T extends Obj>(): Column<T> => ({ id: "name", title: t.list.name, value: (o) => o.name, cell: link });
 
@@ -45,6 +46,24 @@ export const vmColumns: Column<Vm>[] = [
     value: (o) => (on(o) ? o.cpu_usage_mhz : -1),
     cell: (o) => (on(o) ? ghz(o.cpu_usage_mhz) : ""),
   },
+];
+
+/** What a list has besides where somebody wants it. */
+export const moreVmColumns: Column<Vm>[] = [
+  { id: "pool", title: t.list.pool, value: (o) => inventory.name(o.pool), cell: (o) => <Ref id={o.pool} /> },
+  { id: "folder", title: t.kind.folder ?? "", value: (o) => inventory.name(o.parent), cell: (o) => <Ref id={o.parent} /> },
+  {
+    id: "memused",
+    title: t.list.memoryUsed,
+    number: true,
+    value: (o) => (on(o) ? o.memory_usage_mb : -1),
+    cell: (o) => (on(o) ? gb(o.memory_usage_mb) : ""),
+  },
+  { id: "template", title: t.kind.template ?? "", value: (o) => inventory.name(o.template), cell: (o) => <Ref id={o.template} /> },
+  { id: "tags", title: t.tags.title, value: (o) => (o.tags ?? []).map(tagPath).join(", ") },
+  { id: "os", title: t.vm.os, value: (o) => o.guest_os ?? "" },
+  { id: "since", title: t.vm.started, value: (o) => o.started_at ?? "", cell: (o) => moment(o.started_at) },
+  { id: "notes", title: t.vm.notes, value: (o) => o.notes ?? "" },
 ];
 
 export const hostColumns: Column<Host>[] = [
