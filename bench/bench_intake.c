@@ -56,9 +56,9 @@ struct server {
 	struct alarms *alarms;
 	char *address; /* of rrdcached */
 	pid_t daemon, agents;
-	int fd; /* of the agents */
-	uint64_t first_slot;
-	char *in; /* what was read and is no whole frame yet */
+	int fd;              /* of the agents */
+	uint64_t first_slot; /* that agents tell of */
+	char *in;            /* what was read and is no whole frame yet */
 	size_t n_in;
 	uint64_t frames, values;
 	/* Of the loop's turns. */
@@ -132,22 +132,23 @@ static void
 make_files(struct server *s)
 {
 	AUTO_FREE char *first = xasprintf("%s/first.rrd", s->scene.dir);
+	uint64_t slot = stats_slot(s->stats, clock_wall_ms(clock_system()));
 	AUTO_FREE char *text = NULL;
 	size_t n;
 
-	make_first(first, METRIC_OF_MACHINE, s->first_slot);
+	make_first(first, METRIC_OF_MACHINE, slot);
 	text = read_all(first, &n);
 	for (size_t i = 0; i < scene_all(&s->scene); i++) {
 		obj_id id = s->scene.vm_ids[i];
 		AUTO_FREE char *path = stats_path(s->stats, id);
-		struct stat_object *o = stats_object(s->stats, id, s->first_slot);
+		struct stat_object *o = stats_object(s->stats, id, slot);
 		int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
 		if (fd < 0 || write(fd, text, n) != (ssize_t)n)
 			fail("no room for the files");
 		close(fd);
 		o->opened = true;
-		o->written = s->first_slot;
+		o->written = slot;
 	}
 }
 
@@ -190,7 +191,6 @@ open_server(struct server *s)
 
 	if (stats_new(&so, &s->stats, &e))
 		fail(e.msg);
-	s->first_slot = stats_slot(s->stats, clock_wall_ms(clock_system()));
 	make_files(s);
 	const struct alarm_opts ao = { .inv = s->scene.inv,
 		.stats = s->stats,
@@ -262,9 +262,11 @@ turn(struct server *s)
 static void
 serve(struct server *s, unsigned steps)
 {
+	const uint64_t step_ms = SCENE_STEP_S * UINT64_C(1000);
 	double end;
 
-	s->agents = agents_start(&s->scene, steps, &s->fd);
+	s->first_slot = clock_wall_ms(clock_system()) / step_ms + 1;
+	s->agents = agents_start(&s->scene, s->first_slot * step_ms, steps, &s->fd);
 	ASSERT(!fcntl(s->fd, F_SETFL, O_NONBLOCK));
 	s->in = xmalloc(READ_BYTES + FRAME_MAX + sizeof(struct frame_head));
 	while (turn(s))
@@ -288,7 +290,7 @@ count_dropped(const struct server *s, unsigned steps)
 		const struct stat_object *o = stats_find(s->stats, s->scene.vm_ids[i]);
 
 		for (unsigned k = 0; k < SCENE_COUNTERS; k++) {
-			for (unsigned n = 1; n <= steps; n++)
+			for (unsigned n = 0; n < steps; n++)
 				found += !isnan(stat_ring_get(
 				    o->ring, s->first_slot + n, s->scene.counters[k]));
 		}

@@ -70,9 +70,8 @@ send_step(const struct scene *s, int fd, uint64_t seq, uint64_t due_ms)
 }
 
 pid_t
-agents_start(const struct scene *s, unsigned n, int *ret_fd)
+agents_start(const struct scene *s, uint64_t due_ms, unsigned n, int *ret_fd)
 {
-	uint64_t due_ms = (clock_wall_ms(clock_system()) / STEP_MS + 1) * STEP_MS;
 	int ends[2];
 	pid_t pid;
 

@@ -17,8 +17,9 @@ struct frame_head {
 #define FRAME_MAX 65536u
 
 /*
- * From the next step of the clock on each host sends a frame in each of n steps, spread
- * over eight seconds as the server spreads them.  Every hundredth guest is at its
- * limit.  *ret_fd is where they arrive: its end is the end of all.
+ * Each host sends a frame in each of n steps of the clock, the first of which is due at
+ * due_ms of it, spread over eight seconds as the server spreads them.  Every hundredth
+ * host's guests are at their limits.  *ret_fd is where frames arrive: its end is the
+ * end of all.
  */
-pid_t agents_start(const struct scene *s, unsigned n, int *ret_fd);
+pid_t agents_start(const struct scene *s, uint64_t due_ms, unsigned n, int *ret_fd);

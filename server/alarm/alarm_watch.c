@@ -12,7 +12,7 @@
 #include "server/stats/stats.h"
 
 #define MS_PER_S 1000u
-#define LOOKS    5000u /* at watches, in one turn */
+#define LOOKS    2000u /* at watches, in one turn */
 
 static uint64_t
 wall_ms(const struct alarms *a)

@@ -14,7 +14,7 @@
 #include "server/event/event.h"
 
 #define BATCH_MAX 100u
-#define TIDY_MAX  2000u /* alarms that are looked at in one turn */
+#define TIDY_MAX  1000u /* alarms that are looked at in one turn */
 #define SOON_MS   1u
 
 /* A watch whose status is on its way into the database. */

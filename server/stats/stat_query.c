@@ -8,7 +8,7 @@
 #include "server/stats/stats_int.h"
 
 #define MS_PER_S    1000u
-#define CELLS_SLICE 400000u /* made into values in one turn */
+#define CELLS_SLICE 100000u /* made into values in one turn */
 
 struct query {
 	struct list_node node; /* in stats->queries */

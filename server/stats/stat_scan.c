@@ -8,7 +8,7 @@
 
 #define FILES_MAX   64u      /* read by one job */
 #define CELLS_JOB   2000000u /* rows of all their counters */
-#define CELLS_SLICE 400000u
+#define CELLS_SLICE 100000u
 #define OBJECT_COST 50u /* of one that has none of it, in cells */
 #define MS_PER_S    1000u
 

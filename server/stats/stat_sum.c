@@ -5,7 +5,7 @@
  * later, because a host or the server was away, is summed up again, a slot at a time;
  * files get only what no host may add to any more, for they take no row twice.
  *
- * One slot at a time is walked through, some thousand objects a turn of the loop; its
+ * One slot at a time is walked through, a thousand objects a turn of the loop; its
  * sums are put where others see them when the walk has ended.
  */
 #include <math.h>
@@ -20,7 +20,7 @@
 #define N_SUMMED  2u
 #define AGAIN_MS  1000u /* for more that is late, before it is summed up */
 #define NEXT_MS   200u  /* between slots of it: others have their turns */
-#define A_TURN    4000u /* objects that are looked at */
+#define A_TURN    1000u /* objects that are looked at */
 
 static const uint32_t summed[N_SUMMED] = { METRIC_CPU_USAGEMHZ, METRIC_MEM_CONSUMED };
 

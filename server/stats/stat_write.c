@@ -18,6 +18,7 @@
 #include "server/stats/stats_int.h"
 
 #define BATCH_OBJECTS 64u
+#define MS_PER_S      1000u
 /* So long the daemon is waited for, before files are written without it: of what the
  * ring has, nothing is lost. */
 #define DIRECT_AFTER_MS 1800000u
@@ -255,21 +256,48 @@ has_news(const struct stat_object *o, uint64_t last)
 	       last >= stat_ring_oldest(o->ring);
 }
 
-/* Take what is due, the longest first, and put it behind all others. */
+/* ---- when they are ---- */
+
+/* All are written equally often, each in its own second. */
+static struct list *
+second_of(struct stats *s, obj_id id)
+{
+	uint64_t spread = (id.v * UINT64_C(0x9e3779b97f4a7c15)) >> 40;
+
+	return &s->wheel[spread % s->write_s];
+}
+
+void
+stat_write_plan(struct stats *s, struct stat_object *o)
+{
+	list_remove(&o->turn);
+	list_add_tail(second_of(s, o->id), &o->turn);
+}
+
+static void
+turn_wheel(struct stats *s)
+{
+	uint64_t now_s = loop_now_ms(s->loop) / MS_PER_S;
+
+	if (s->turned_s + s->write_s < now_s)
+		s->turned_s = now_s - s->write_s;
+	while (s->turned_s < now_s)
+		list_move(&s->due, &s->wheel[++s->turned_s % s->write_s]);
+}
+
+/* Take what is due, the longest first. */
 static struct job *
-gather(struct stats *s, uint64_t until_ms)
+gather(struct stats *s)
 {
 	struct stat_final known = { 0 };
 	struct job *j = NULL;
 
-	LIST_EACH_SAFE(struct stat_object, o, &s->objects, node) {
-		if (o->due_ms > until_ms || (j && j->n == BATCH_OBJECTS))
-			break;
-		list_remove(&o->node);
-		list_add_tail(&s->objects, &o->node);
+	turn_wheel(s);
+	while (!list_empty(&s->due) && (!j || j->n < BATCH_OBJECTS)) {
+		struct stat_object *o = LIST_FIRST(struct stat_object, &s->due, turn);
 		uint64_t last = stat_sum_final(s, o, &known);
 
-		o->due_ms = until_ms + s->write_ms;
+		stat_write_plan(s, o);
 		if (!has_news(o, last))
 			continue;
 		if (!j)
@@ -327,7 +355,7 @@ stat_write_due(struct stats *s)
 
 	if (s->jobs || !s->workers)
 		return;
-	j = gather(s, loop_now_ms(s->loop));
+	j = gather(s);
 	if (j)
 		(void)begin(j, &e);
 }

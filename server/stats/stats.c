@@ -56,15 +56,6 @@ stats_find(const struct stats *s, obj_id id)
 	return map_get(s->by_id, id.v);
 }
 
-/* All are written equally often, each at its own time. */
-static uint64_t
-first_due_ms(const struct stats *s, obj_id id)
-{
-	uint64_t spread = (id.v * UINT64_C(0x9e3779b97f4a7c15)) >> 40;
-
-	return loop_now_ms(s->loop) + spread % s->write_ms;
-}
-
 static struct stat_object *
 object_new(struct stats *s, obj_id id, unsigned objects)
 {
@@ -74,9 +65,9 @@ object_new(struct stats *s, obj_id id, unsigned objects)
 	o->objects = objects;
 	o->ring = stat_ring_new(s->slots);
 	list_init(&o->instances);
-	o->due_ms = first_due_ms(s, id);
 	map_put(s->by_id, id.v, o);
 	list_add_tail(&s->objects, &o->node);
+	stat_write_plan(s, o);
 	return o;
 }
 
@@ -104,6 +95,7 @@ stats_drop(struct stats *s, struct stat_object *o)
 {
 	map_del(s->by_id, o->id.v);
 	list_remove(&o->node);
+	list_remove(&o->turn);
 	stat_ring_free(o->ring);
 	stat_instances_drop(&o->instances);
 	stat_totals_free(o->totals);
@@ -216,7 +208,7 @@ arm_due(struct stats *s)
 	uint64_t into_ms = clock_wall_ms(loop_clock(s->loop)) % step_ms;
 	uint64_t half_ms = step_ms / 2;
 
-	timer_after(s->due,
+	timer_after(s->own,
 	    into_ms < half_ms ? half_ms - into_ms : step_ms + half_ms - into_ms);
 }
 
@@ -304,7 +296,7 @@ start(struct stats *s)
 {
 	s->workers = workers_new(s->loop, STATS_THREADS, STATS_QUEUE);
 	s->tick = timer_new(s->loop, on_tick, s);
-	s->due = timer_new(s->loop, on_due, s);
+	s->own = timer_new(s->loop, on_due, s);
 	s->daily = timer_new(s->loop, on_day, s);
 	s->feed_rev = inv_rev(s->inv);
 	feed_follow(s->inv, on_feed, s);
@@ -334,7 +326,12 @@ stats_new(const struct stats_opts *o, struct stats **ret, struct err *e)
 	s->daemon = xstrdup(o->daemon ? o->daemon : "");
 	s->step_s = o->interval_ms / MS_PER_S;
 	s->slots = STATS_RING_S / s->step_s;
-	s->write_ms = o->write_s * MS_PER_S;
+	s->write_s = o->write_s;
+	s->wheel = xcalloc(s->write_s, sizeof(*s->wheel));
+	for (uint32_t i = 0; i < s->write_s; i++)
+		list_init(&s->wheel[i]);
+	list_init(&s->due);
+	s->turned_s = loop_now_ms(s->loop) / MS_PER_S;
 	s->by_id = map_new_u64();
 	s->sources = map_new_u64();
 	list_init(&s->objects);
@@ -376,12 +373,13 @@ stats_free(struct stats *s)
 	stat_sum_close(s);
 	stat_graph_free(s);
 	timer_free(s->tick);
-	timer_free(s->due);
+	timer_free(s->own);
 	timer_free(s->daily);
 	LIST_EACH_SAFE(struct stat_object, o, &s->objects, node)
 		stats_drop(s, o);
 	map_free(s->by_id);
 	map_free(s->sources);
+	free(s->wheel);
 	free(s->dir);
 	free(s->daemon);
 	s->magic = 0;

@@ -21,15 +21,14 @@
 
 /* An object with samples. */
 struct stat_object {
-	struct list_node
-	    node; /* in stats->objects, the one written longest ago first */
+	struct list_node node; /* in stats->objects */
+	struct list_node turn; /* in stats->wheel, or ->due */
 	obj_id id;
 	unsigned objects; /* METRIC_OF_… */
 	struct stat_ring *ring;
 	struct list instances;      /* struct stat_instance */
 	struct stat_totals *totals; /* NULL: nothing was added up yet */
 	uint64_t written;           /* the newest slot in its file */
-	uint64_t due_ms;            /* when it is to be written again */
 	bool opened;                /* its file was looked at */
 	bool writing;
 	int drawing; /* graphs under way that read its file */
@@ -42,9 +41,15 @@ struct stats {
 	struct loop *loop;
 	struct workers *workers;
 	char *dir, *daemon;
-	uint32_t step_s, slots, write_ms;
+	uint32_t step_s, slots;
 	struct map *by_id; /* struct stat_object */
 	struct list objects;
+	/* Those that are due in a second of the period in which all are written once;
+	 * those whose second has come, and the second up to which it has. */
+	struct list *wheel;
+	uint32_t write_s;
+	struct list due;
+	uint64_t turned_s;
 	struct list scans;   /* of stat_scan.c, under way */
 	struct list queries; /* of stat_query.c, under way */
 	struct stat_sums *sums;
@@ -53,7 +58,7 @@ struct stats {
 	char *graph_program;
 	struct map *sources; /* host id → struct source, of stat_intake.c */
 	struct timer *tick;  /* writes */
-	struct timer *due;   /* samples of our own */
+	struct timer *own;   /* samples of our own */
 	struct timer *daily;
 	unsigned jobs;           /* of writing, under way */
 	bool failing;            /* files cannot be written, and that was told */
@@ -137,6 +142,8 @@ void stat_query_close(struct stats *s);
 
 /* ---- stat_write.c ---- */
 
+/* The object has its second, in which it is written from now on. */
+void stat_write_plan(struct stats *s, struct stat_object *o);
 /* Write those that are due. */
 void stat_write_due(struct stats *s);
 /* Write these; then(arg) comes when it is done.  False: there is nothing to write, or

@@ -265,6 +265,39 @@ too_much_is_refused(void **state)
 	assert_int_equal(stats_top(b->stats, &ask, on_top, NULL, &e), ERR_RANGE);
 }
 
+/* ---- files ---- */
+
+static size_t
+count_written(const struct bed *b)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < GUESTS; i++)
+		n += stats_find(b->stats, b->ids[i])->written != 0;
+	return n;
+}
+
+/* Not all at the end of the minute in which each is written once. */
+static void
+files_are_written_each_in_its_second(void **state)
+{
+	struct bed *b = *state;
+	uint64_t end_ms = clock_mono_ms(clock_system()) + DEADLINE_MS;
+
+	put_samples(b, 3);
+	for (unsigned i = 0; i < 60; i++) {
+		clock_advance(b->w->clock, 1000);
+		do {
+			assert_true(clock_mono_ms(clock_system()) < end_ms);
+			loop_turn(b->w->loop, 1);
+			sched_yield();
+		} while (b->stats->jobs);
+		if (i == 29)
+			assert_in_range(count_written(b), GUESTS / 4, 3 * GUESTS / 4);
+	}
+	assert_int_equal(count_written(b), GUESTS);
+}
+
 /* ---- groups ---- */
 
 struct group_answer {
@@ -379,6 +412,7 @@ main(void)
 		CASE(who_has_no_sample_is_not_last),
 		CASE(a_stop_ends_what_is_under_way),
 		CASE(too_much_is_refused),
+		CASE(files_are_written_each_in_its_second),
 		CASE(groups_are_joined_as_their_unit_has_it),
 		CASE(groups_are_of_those_that_have_a_sample),
 	};
