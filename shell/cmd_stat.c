@@ -139,8 +139,8 @@ put_series(struct stage *st, const struct series *s, int64_t left)
 	return rc;
 }
 
-static enum run
-put_answer(struct stage *st, const json *answer)
+enum run
+stat_put_answer(struct stage *st, const json *answer)
 {
 	const json *all = json_get(answer, "series");
 	const char *first = json_peek_str(answer, "first");
@@ -178,7 +178,7 @@ put_stats(struct stage *st, struct val entity)
 		return rc;
 	if (rest_get(st->sh, str_cstr(&q), &answer, &e) < 0)
 		return stage_error(st, &e, entity);
-	return put_answer(st, answer);
+	return stat_put_answer(st, answer);
 }
 
 static enum run

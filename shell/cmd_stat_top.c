@@ -7,33 +7,7 @@
 #include "shell/cmd_stat.h"
 #include "shell/rest.h"
 
-#define PLACES                                                                    \
-	(KIND_BIT(CLUSTER) | KIND_BIT(HOST) | KIND_BIT(POOL) | KIND_BIT(FOLDER) | \
-	    KIND_BIT(DATACENTER))
-
 /* ---- who had most ---- */
-
-static const struct {
-	const char *word, *kind;
-} kinds[] = {
-	{ "VM", "vm" },
-	{ "VMHost", "host" },
-	{ "Datastore", "datastore" },
-	{ "ResourcePool", "pool" },
-	{ "Cluster", "cluster" },
-};
-
-static const char *
-kind_of(struct stage *st)
-{
-	const char *word = get_text(st, "Kind");
-
-	for (size_t i = 0; word && i < ARRAY_SIZE(kinds); i++) {
-		if (strcasecmp(word, kinds[i].word) == 0)
-			return kinds[i].kind;
-	}
-	return kinds[0].kind;
-}
 
 static void
 set_number(struct table *t, const char *name, const json *o, const char *key)
@@ -78,7 +52,7 @@ put_top(struct stage *st, const char *within)
 	struct err e = ERR_INIT;
 	enum run rc;
 
-	str_addf(&q, "/api/v1/stats/top?kind=%s&n=%lld", kind_of(st),
+	str_addf(&q, "/api/v1/stats/top?kind=%s&n=%lld", stat_kind(st),
 	    (long long)get_int(st, "Count", 10));
 	stat_add_counters(st, &q);
 	stat_add_range(st, &q);
@@ -91,6 +65,8 @@ put_top(struct stage *st, const char *within)
 	if (get_switch(st, "Lowest"))
 		str_add(&q, "&order=asc");
 	rc = stat_add_interval(st, &q);
+	if (rc == RUN_OK)
+		rc = stat_add_tag(st, &q);
 	if (rc != RUN_OK)
 		return rc;
 	if (rest_get(st->sh, str_cstr(&q), &answer, &e) < 0)
@@ -105,16 +81,7 @@ put_top(struct stage *st, const char *within)
 static enum run
 top_process(struct stage *st, struct val v)
 {
-	struct val location = get_arg(st, "Location"), refs = VAL_NONE;
-	enum run rc;
-
-	if (!val_count(location))
-		return put_top(st, NULL);
-	rc = resolve(st, location, PLACES, &refs);
-	for (size_t i = 0; i < val_count(refs) && rc == RUN_OK; i++)
-		rc = put_top(st, record_id(val_at(refs, i)));
-	val_free(refs);
-	return rc;
+	return stat_each_place(st, put_top);
 }
 
 const struct cmd_ops ops_get_stat_top = { 0, NULL, top_process, NULL, NULL };
