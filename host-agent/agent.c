@@ -762,22 +762,6 @@ watch_signals(struct agent *a, struct err *e)
 }
 
 int
-agent_conf_read(const struct agent_start *s, struct agent_conf *c, struct err *e)
-{
-	int rc = conf_load(agent_conf_keys, s->conf_path, c, e);
-
-	if (rc)
-		return rc;
-	for (size_t i = 0; !rc && i < s->n_sets; i++)
-		rc = conf_set(agent_conf_keys, s->sets[i], c, e);
-	if (!rc)
-		rc = agent_conf_check(c, e);
-	if (rc)
-		agent_conf_free(c);
-	return rc;
-}
-
-int
 agent_run(const struct agent_start *s, struct agent_conf *c_take, struct err *e)
 {
 	struct agent a = { .start = s, .conf = *c_take, .lock_fd = -1 };

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "host-agent/agent.h"
 #include "host-agent/health/health.h"
 #include "host-agent/link/uplink.h"
 
@@ -170,6 +171,22 @@ agent_conf_check(const struct agent_conf *c, struct err *e)
 	if (!c->qemu_enabled && !c->oci_enabled && !c->sim_enabled)
 		return err_set(e, ERR_INVALID, "no engine is enabled");
 	return 0;
+}
+
+int
+agent_conf_read(const struct agent_start *s, struct agent_conf *c, struct err *e)
+{
+	int rc = conf_load(agent_conf_keys, s->conf_path, c, e);
+
+	if (rc)
+		return rc;
+	for (size_t i = 0; !rc && i < s->n_sets; i++)
+		rc = conf_set(agent_conf_keys, s->sets[i], c, e);
+	if (!rc)
+		rc = agent_conf_check(c, e);
+	if (rc)
+		agent_conf_free(c);
+	return rc;
 }
 
 void
