@@ -62,8 +62,7 @@ struct host { /* parent: cluster */
 	enum maintenance_state maintenance;
 	enum standby_state standby;
 	bool flapping; /* it comes and goes: gets no guests */
-	/* Of what its busiest card carries, and of the time that threads waited for
-	 * disks, over five minutes; 0: or not known */
+	/* Over five minutes: its busiest card, waiting for disks; 0: or not known */
 	uint32_t network_busy_permille, disk_busy_permille;
 	enum host_health health;
 	enum ha_remedy health_remedy; /* done about it; quarantine: gets no guests */
