@@ -278,6 +278,28 @@ test("tags are made and given to several objects of several kinds", async () => 
   await tag.waitFor({ state: "detached" });
 });
 
+test("a task is found, tells its command, and is run again", async () => {
+  await go("vms");
+  await page.locator("#filter").fill("sel-1");
+  await page.getByText(/^1 of /).waitFor();
+  await page.getByLabel("Actions for sel-1", { exact: true }).first().click();
+  await page.getByRole("menuitem", { name: "Edit settings…" }).click();
+  await dialog().getByLabel("Notes").fill("run me again");
+  await dialog().getByRole("button", { name: "Save" }).click();
+  await dialog().waitFor({ state: "detached" });
+  await go("tasks");
+  await page.locator("#filter").fill("sel-1 admin");
+  await page.getByLabel("State").selectOption("success");
+  await accessible("tasks");
+  const rows = page.locator("main tbody tr");
+  const before = await rows.count();
+  await rows.first().getByRole("button").first().click();
+  await dialog().getByText("Set-VM sel-1 -Notes 'run me again'").waitFor();
+  await dialog().getByRole("button", { name: "Run again" }).click();
+  await dialog().waitFor({ state: "detached" });
+  await page.waitForFunction((n) => document.querySelectorAll("main tbody tr").length === n + 1, before);
+});
+
 test("a list has the columns, order and groups that one wants, and keeps them under a name", async () => {
   await go("vms");
   await page.locator("#filter").fill("sel-*");

@@ -3,6 +3,7 @@ import { signal } from "@preact/signals";
 import { type Change, isLogin } from "../net/api.ts";
 import type { Obj } from "../net/types.ts";
 import { accounts } from "./accounts.ts";
+import { remember } from "./again.ts";
 import { inventory } from "./collection.ts";
 import { type Names, echo } from "./echo.ts";
 
@@ -32,7 +33,9 @@ export const lineOf = (method: string, path: string, body: unknown): string =>
 /** What only looks is no command. */
 const looks = /(-check|\/ha\/test|\/placements|\/ticket|\/alarm-previews|\/preferences)$/;
 
-export function note(method: string, path: string, body: unknown): void {
+export function note(method: string, path: string, body: unknown, answer?: unknown): void {
+  const task = (answer as { task?: { id: string } } | null | undefined)?.task?.id;
+  if (task) remember(task, { method, path, body });
   if (looks.test(path) || (body as { simulate?: boolean } | undefined)?.simulate) return;
   const line = lineOf(method, path, body);
   commands.value = [{ id: ++last, at: new Date().toISOString(), line }, ...commands.value].slice(0, KEPT);

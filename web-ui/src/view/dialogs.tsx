@@ -3,11 +3,14 @@ import type { JSX } from "preact";
 import type { Host, Obj, Task, Template, Vm } from "../net/types.ts";
 import { tasks } from "../store/collection.ts";
 import { actionOf, perform } from "../store/actions.ts";
+import { requestOf } from "../store/again.ts";
 import { lineOf } from "../store/commands.ts";
 import { type DialogName, type Preset, asking, opened } from "../store/dialogs.ts";
 import { mayOperate } from "../store/session.ts";
+import { isOpen } from "../store/task-filter.ts";
 import { t } from "../text/en.ts";
 import { Dialog } from "../ui/dialog.tsx";
+import { Sent, useSend } from "../ui/send.tsx";
 import { moment } from "../ui/text.ts";
 import { Clone } from "./clone.tsx";
 import { Counters } from "./counters.tsx";
@@ -37,7 +40,8 @@ function TaskDetails({ objects, onClose }: Props) {
     [t.task.step, task.step],
     [t.task.id, task.id],
   ];
-  const isOpen = ["queued", "running"].includes(task.state);
+  const sending = useSend();
+  const asked = requestOf(task);
   return (
     <Dialog title={task.name} onClose={onClose} wide>
       <p>
@@ -59,8 +63,19 @@ function TaskDetails({ objects, onClose }: Props) {
           <pre class="code">{JSON.stringify(task.result, null, 2)}</pre>
         </>
       )}
+      {asked && (
+        <p class="line">
+          <span class="dim">{t.form.command}</span> <code>{lineOf(asked.method, asked.path, asked.body)}</code>
+        </p>
+      )}
+      <Sent of={sending} />
       <div class="buttons">
-        {isOpen && mayOperate() && (
+        {asked && !isOpen(task) && mayOperate() && (
+          <button type="button" disabled={sending.busy} onClick={() => void sending.send(asked, { done: onClose })}>
+            {t.task.again}
+          </button>
+        )}
+        {isOpen(task) && mayOperate() && (
           <button type="button" class="danger" onClick={() => cancel(task)}>
             {t.task.cancel}
           </button>

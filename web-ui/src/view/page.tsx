@@ -22,6 +22,7 @@ import { tabsOf } from "./tabs.tsx";
 import { Tags } from "./tags.tsx";
 
 const Admin = lazy(() => import("./admin.tsx"));
+const TaskPage = lazy(() => import("./task-page.tsx"));
 const TagPage = lazy(() => import("./tag-page.tsx"));
 const Definitions = lazy(() => import("./alarm-defs.tsx"));
 
@@ -33,10 +34,10 @@ const lists: Record<string, string> = {
   templates: "template",
 };
 
-function TaskList({ entity }: { entity?: string }) {
+function TaskList({ entity }: { entity: string }) {
   const list = tasks
     .all<Task>("task")
-    .filter((x) => !entity || x.entity === entity)
+    .filter((x) => x.entity === entity)
     .sort(newest);
   return (
     <div class="scroll" role="group" tabIndex={0} aria-label={t.tab.tasks ?? ""}>
@@ -172,7 +173,7 @@ function Place({ place }: { place: string }) {
   if (place === "tasks")
     return (
       <Framed title={title ?? ""}>
-        <TaskList />
+        <TaskPage />
       </Framed>
     );
   if (place === "events")
