@@ -17,8 +17,8 @@ GONE_S = 30
 
 # What of a host's network to a server is cut.
 OUT, IN, BOTH = "out", "in", "both"
-# What of a host's storage: its writes, or all of it.
-WRITES, ALL = "writes", "all"
+# What of a host's storage: its writes, all of it, or all of it and nobody says so.
+WRITES, ALL, HANGS = "writes", "all", "hangs"
 
 
 def state_of(pid: int) -> str:
@@ -55,6 +55,7 @@ class Hosts:
     def __init__(self, lab: Path) -> None:
         self.lab = lab
         self.count = int(lab_setting(lab, "hosts"))
+        self.hung: dict[tuple[int, str], int] = {}
         self.name, self.group, self.run_dir = self.ask("lab_name"), self.ask("lab_cgroup"), self.ask("lab_run_dir")
         # One tree is enough where each controller has its own.
         trees = [GROUPS / "pids", GROUPS / "unified", GROUPS]
@@ -183,24 +184,32 @@ class Hosts:
     def mend_server(self, host: int) -> None:
         self.nft(host, "add table ip cut; delete table ip cut")
 
-    def in_view(self, host: int, line: str, check: bool = True) -> None:
+    def in_view(self, host: int, line: str, check: bool = True, pass_fds: tuple[int, ...] = ()) -> None:
         """In the agent's view of the files."""
         pid = lab_pid(self.lab, f"agent-{host}")
         subprocess.run(
-            ["nsenter", f"--mount=/proc/{pid}/ns/mnt", "bash", "-c", line], check=check, capture_output=True, text=True
+            ["nsenter", f"--mount=/proc/{pid}/ns/mnt", "bash", "-c", line],
+            check=check, capture_output=True, text=True, pass_fds=pass_fds,
         )
 
     def cut_store(self, host: int, what: str, store: str = "shared") -> None:
-        """The datastore as one that was lost: not there any more, or not to be written.
+        """The datastore as one that was lost: not there any more, not to be written, or one that answers nothing.
 
         What the host has open of it stays so: guests may still write, and must be ended."""
         path = f"{self.run_dir}/ds/{store}"
         if what == ALL:
             self.in_view(host, f"mount -t tmpfs none {path}")
+        elif what == HANGS:
+            # A file system whose server takes no request: whoever asks waits until it is closed.
+            fd = self.hung[host, store] = os.open("/dev/fuse", os.O_RDWR)
+            options = f"fd={fd},rootmode=40000,user_id=0,group_id=0"
+            self.in_view(host, f"mount -i -t fuse none {path} -o {options}", pass_fds=(fd,))
         else:
             self.in_view(host, f"mount --bind {path} {path} && mount -o remount,bind,ro {path}")
 
     def mend_store(self, host: int, store: str = "shared") -> None:
+        if (host, store) in self.hung:
+            os.close(self.hung.pop((host, store)))
         # The lab's folder may be in it twice, by its own path too.
         self.in_view(host, f"umount -l {self.run_dir}/ds/{store}", check=False)
 
