@@ -48,6 +48,7 @@ struct link_listener {
 	struct arrival *first, **last;
 	unsigned waiting;  /* arrivals */
 	unsigned begun;    /* since pace was set */
+	bool is_late;      /* some did not get their turn at once */
 	bool turning_away; /* and it was said */
 	struct post post;
 	uint16_t port;
@@ -172,7 +173,7 @@ welcome(struct link_listener *ls, const struct arrival *a)
 	struct link *k;
 
 	/* Its first words may be there all the same, and would be signed for. */
-	if (has_hung_up(a)) {
+	if (ls->is_late && has_hung_up(a)) {
 		close(a->fd);
 		return;
 	}
@@ -196,6 +197,7 @@ work(void *arg)
 		welcome(ls, a);
 		free(a);
 	}
+	ls->is_late = ls->first != NULL;
 	ls->working = false;
 	if (ls->freed)
 		release(ls);

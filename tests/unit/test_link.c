@@ -520,9 +520,7 @@ a_connection_without_handshake_goes(void **state)
 	/* One that closes instead is lost. */
 	drop(&w->server);
 	w->server = (struct end){ .link = NULL };
-	fd = raw_connect(w);
-	WAIT_FOR(w, w->server.link);
-	close(fd);
+	close(raw_connect(w));
 	WAIT_FOR(w, w->server.down);
 	assert_int_equal(w->server.why.code, ERR_LOST);
 }
@@ -758,113 +756,6 @@ a_listener_may_go_with_connections_waiting(void **state)
 	close(fd);
 }
 
-/* ---- many at once; time stands still but where it is turned ---- */
-
-#define MANY 35
-
-struct crowd {
-	struct world *w;
-	struct clock *clock;
-	struct loop *loop;
-	struct link_listener *listener;
-	struct link *links[MANY];
-	size_t n_links;
-	int fds[MANY];
-};
-
-static void
-on_one_of_many(struct link *k, const char *peer, void *arg)
-{
-	static const struct link_events none = { NULL, NULL, NULL };
-	struct crowd *c = arg;
-
-	assert_true(c->n_links < MANY);
-	link_set_events(k, &none, NULL);
-	c->links[c->n_links++] = k;
-}
-
-static void
-crowd_come(struct crowd *c, struct world *w, uint32_t max_waiting)
-{
-	struct sockaddr_in to = { .sin_family = AF_INET };
-	const struct link_opts o = { .max_waiting = max_waiting };
-
-	*c = (struct crowd){ .w = w, .clock = clock_virtual_new(1000, 0) };
-	c->loop = loop_new(c->clock);
-	assert_int_equal(link_listen(c->loop, "127.0.0.1", 0, w->server_ctx, &o,
-			     on_one_of_many, c, &c->listener, NULL),
-	    0);
-	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	to.sin_port = htons(link_listener_port(c->listener));
-	for (int i = 0; i < MANY; i++) {
-		c->fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		assert_int_equal(
-		    connect(c->fds[i], (struct sockaddr *)&to, sizeof(to)), 0);
-	}
-}
-
-static void
-crowd_go(struct crowd *c)
-{
-	link_listener_free(c->listener);
-	for (size_t i = 0; i < c->n_links; i++)
-		link_free(c->links[i]);
-	for (int i = 0; i < MANY; i++) {
-		if (c->fds[i] >= 0)
-			close(c->fds[i]);
-	}
-	loop_free(c->loop);
-	clock_free(c->clock);
-}
-
-/* As many turns as there is something to do. */
-static void
-settle(struct crowd *c, uint64_t ms)
-{
-	clock_advance(c->clock, ms);
-	for (int i = 0; i < 3 * MANY; i++)
-		loop_turn(c->loop, 0);
-}
-
-static void
-many_begin_by_and_by(void **state)
-{
-	struct crowd c;
-
-	crowd_come(&c, *state, 0);
-	settle(&c, 0);
-	assert_int_equal(c.n_links, 10);
-	/* These give up: their turns are others'. */
-	close(c.fds[20]);
-	close(c.fds[21]);
-	c.fds[20] = c.fds[21] = -1;
-	settle(&c, 24);
-	assert_int_equal(c.n_links, 10);
-	settle(&c, 1);
-	assert_int_equal(c.n_links, 20);
-	settle(&c, 25);
-	assert_int_equal(c.n_links, 30);
-	settle(&c, 25);
-	assert_int_equal(c.n_links, MANY - 2);
-	crowd_go(&c);
-}
-
-static void
-who_comes_after_too_many_is_turned_away(void **state)
-{
-	struct crowd c;
-	char byte;
-
-	crowd_come(&c, *state, 5);
-	settle(&c, 0);
-	settle(&c, 25);
-	assert_int_equal(c.n_links, 5);
-	for (int i = 5; i < MANY; i++)
-		assert_int_equal(recv(c.fds[i], &byte, 1, MSG_DONTWAIT), 0);
-	assert_int_equal(recv(c.fds[4], &byte, 1, MSG_DONTWAIT), -1);
-	crowd_go(&c);
-}
-
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int
@@ -903,8 +794,6 @@ main(void)
 		CASE(a_link_may_be_closed_in_on_frame),
 		CASE(listening_needs_an_address_that_is_free),
 		CASE(a_listener_may_go_with_connections_waiting),
-		CASE(many_begin_by_and_by),
-		CASE(who_comes_after_too_many_is_turned_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
