@@ -98,6 +98,10 @@ void fence_link_up(struct fence *f);
 /* Something has become of a guest: look soon. */
 void fence_changed(struct fence *f);
 
+/* All that it asked of storage, and of its own disk, was answered.  Whoever turns the
+ * clock by hand lets it stand until then: storage is as slow as it is. */
+bool fence_is_idle(const struct fence *f);
+
 /* ---- an agent that is to be exchanged (R12) ---- */
 
 /* Ask the leader to let this host alone for LEASE_FREEZE_MS; it is asked for as long.

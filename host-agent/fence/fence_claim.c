@@ -95,6 +95,18 @@ accept(struct held *h)
 	h->kept_seq = fence_keep(h->f);
 }
 
+/* Storage is asked at a pace: each answer of it makes us look at everything. */
+static void
+look_at_others(struct held *h)
+{
+	uint64_t now = fence_now_ms(h->f);
+
+	if (h->writing || now < h->look_ms)
+		return;
+	h->look_ms = now + (h->how == FENCE_ARRIVES ? ARRIVED_MS : LOOK_AGAIN_MS);
+	fence_register_look(h);
+}
+
 void
 fence_claim_go_on(struct held *h)
 {
@@ -112,8 +124,7 @@ fence_claim_go_on(struct held *h)
 		fence_register_put(h, h->phase);
 		break;
 	case CLAIM_AWAITS_OTHERS:
-		if (!h->writing)
-			fence_register_look(h);
+		look_at_others(h);
 		break;
 	case CLAIM_AWAITS_RUN:
 		if (fence_register_is_free(h))

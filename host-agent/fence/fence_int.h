@@ -81,7 +81,7 @@ struct held {
 	size_t n_attests;
 	struct wake done;
 	char note[200];
-	uint64_t asked_ms, claimed_ms, clear_ms, ran_ms;
+	uint64_t asked_ms, claimed_ms, clear_ms, ran_ms, look_ms;
 
 	/* Our block. */
 	bool writing, looking, making;
@@ -109,6 +109,7 @@ struct fence {
 	struct fence_ping *ping;
 	struct saver *saver;
 	uint64_t kept_seq; /* the last write that has ended well */
+	uint64_t keep_seq; /* the last one that was begun; 0: it has ended */
 	bool keep_again;   /* one has failed */
 
 	/* Kept. */

@@ -16,6 +16,8 @@ on_kept(void *arg, uint64_t seq, int rc, const struct err *e)
 {
 	struct fence *f = arg;
 
+	if (f->keep_seq == seq)
+		f->keep_seq = 0;
 	if (rc) {
 		log_err("fence", "leases are not on disk: %s", e->msg);
 		f->keep_again = true;
@@ -74,7 +76,8 @@ fence_keep(struct fence *f)
 	drover__fence_record__pack(&r, p);
 	record_add(&out, p, len);
 	f->keep_again = false;
-	return saver_put(f->saver, out.s, out.len, on_kept, f);
+	f->keep_seq = saver_put(f->saver, out.s, out.len, on_kept, f);
+	return f->keep_seq;
 }
 
 Drover__HaGuest *

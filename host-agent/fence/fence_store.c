@@ -84,6 +84,17 @@ fence_stores_free(struct fence *f)
 	f->n_stores = 0;
 }
 
+bool
+fence_is_idle(const struct fence *f)
+{
+	for (size_t i = 0; i < f->n_stores; i++) {
+		if (!lease_io_is_idle(f->stores[i]->beats_io) ||
+		    !lease_io_is_idle(f->stores[i]->claims_io))
+			return false;
+	}
+	return !f->keep_seq;
+}
+
 void
 fence_stores_set(struct fence *f)
 {

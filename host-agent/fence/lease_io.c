@@ -248,6 +248,12 @@ lease_io_run(struct lease_io *io, const struct lease_job *job, uint32_t deadline
 	return rc;
 }
 
+bool
+lease_io_is_idle(const struct lease_io *io)
+{
+	return list_empty(&io->awaited);
+}
+
 void
 lease_io_forget(struct lease_io *io, const void *owner)
 {

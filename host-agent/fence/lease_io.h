@@ -7,6 +7,7 @@
  * says nothing, and an unanswered write may still land.
  */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -32,5 +33,7 @@ void lease_io_free(struct lease_io *io);
 /* ERR_BUSY: too many wait; data is the caller's still. */
 int lease_io_run(struct lease_io *io, const struct lease_job *job, uint32_t deadline_ms,
     struct err *e) WARN_UNUSED;
+/* Nobody waits for an answer. */
+bool lease_io_is_idle(const struct lease_io *io);
 /* No done of that owner's jobs is called any more; what they began goes on. */
 void lease_io_forget(struct lease_io *io, const void *owner);
