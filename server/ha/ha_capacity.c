@@ -20,6 +20,7 @@
 #define ROUND_MS       60000u
 #define QUIET_MS       60000u /* after a start hosts are still coming back */
 #define REST_TIMES     9u     /* a look's own time, until the next one */
+#define TURN_MS        20u    /* for the views of clusters, in one turn of the loop */
 #define AT_ONCE        8u     /* as many as HA starts on a host at once */
 #define MAX_LOSSES     256u   /* single hosts that are tried in a large cluster */
 
@@ -37,6 +38,7 @@ struct ha_capacity {
 	struct loop *loop;
 	struct timer *settle, *round;
 	bool is_settling;
+	obj_id last; /* the cluster that was looked at last */
 	uint64_t rev, since_ms;
 	struct map *known; /* cluster id → struct known */
 };
@@ -388,12 +390,12 @@ drop(struct ha_capacity *c, obj_id cluster)
 }
 
 static void
-look_soon(struct ha_capacity *c)
+look_after(struct ha_capacity *c, uint64_t ms)
 {
 	if (c->is_settling)
 		return;
 	c->is_settling = true;
-	timer_after(c->settle, SETTLE_MS);
+	timer_after(c->settle, ms);
 }
 
 static bool
@@ -402,20 +404,38 @@ may_look(const struct ha_capacity *c, const struct known *k)
 	return !k->is_trying && now_ms(c) >= k->rests_until_ms;
 }
 
+/* The one after id, and after the last one the first again. */
+static const struct obj *
+next_cluster(const struct ha_capacity *c, obj_id id)
+{
+	const struct obj *o = inv_next(c->o.inv, KIND_CLUSTER, id);
+
+	return o ? o : inv_next(c->o.inv, KIND_CLUSTER, OBJ_ID_NONE);
+}
+
+/* Each view has all hosts and guests in it, so of many clusters some wait. */
 static void
 on_round(void *arg)
 {
 	struct ha_capacity *c = CAST_OBJ(ha_capacity, arg, CAPACITY_MAGIC);
+	uint64_t begin_ms = now_ms(c);
+	const struct obj *o = next_cluster(c, c->last);
 
 	c->is_settling = false;
-	INV_EACH(c->o.inv, KIND_CLUSTER, o)
-	{
+	for (size_t n = inv_count(c->o.inv, KIND_CLUSTER); n > 0; n--) {
+		uint64_t spent_ms = now_ms(c) - begin_ms;
+		if (spent_ms >= TURN_MS) {
+			look_after(c, spent_ms * REST_TIMES);
+			return;
+		}
+		c->last = o->id;
 		if (!inv_cluster(c->o.inv, o->id)->ha_enabled)
 			drop(c, o->id);
 		else if (may_look(c, known_of(c, o->id)))
 			look(c, o->id);
 		else
-			look_soon(c);
+			look_after(c, SETTLE_MS);
+		o = next_cluster(c, c->last);
 	}
 }
 
@@ -444,7 +464,7 @@ on_feed(void *arg)
 		is_news = is_of_interest(ch);
 	c->rev = inv_rev(c->o.inv);
 	if (is_news)
-		look_soon(c);
+		look_after(c, SETTLE_MS);
 }
 
 /* ---- for others ---- */
