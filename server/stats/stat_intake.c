@@ -21,6 +21,7 @@
 struct source {
 	char boot_id[BOOT_ID_TEXT];
 	uint64_t seq; /* rounds up to this one */
+	bool told;    /* of sets that are too large */
 };
 
 static struct source *
@@ -35,8 +36,48 @@ source_of(struct stats *s, obj_id host, const char *boot_id)
 	if (!str_same(from->boot_id, boot_id)) {
 		snprintf(from->boot_id, sizeof(from->boot_id), "%s", boot_id);
 		from->seq = 0;
+		from->told = false;
 	}
 	return from;
+}
+
+/* No more than there are counters: each is in a set once. */
+static size_t
+count_of(const Drover__StatSet *set)
+{
+	size_t n = set->n_counters < set->n_values ? set->n_counters : set->n_values;
+
+	return n < METRIC_MAX ? n : METRIC_MAX;
+}
+
+static size_t
+largest_of(Drover__StatSet *const *sets, size_t n)
+{
+	size_t largest = 0;
+
+	for (size_t i = 0; i < n; i++)
+		largest = sets[i]->n_counters > largest ? sets[i]->n_counters : largest;
+	return largest;
+}
+
+/* Whoever sends such sets does it in each round. */
+static void
+tell_of_excess(
+    const struct stats *s, obj_id host, struct source *from, const Drover__StatRound *r)
+{
+	size_t guests = largest_of(r->guests, r->n_guests);
+	size_t instances = largest_of(r->instances, r->n_instances);
+	size_t own = r->host ? r->host->n_counters : 0;
+	size_t n = guests > instances ? guests : instances;
+
+	n = own > n ? own : n;
+	if (n <= METRIC_MAX || from->told)
+		return;
+	from->told = true;
+	log_warn("stats",
+	    "host \"%s\" sends sets of %zu counters: those after the first %u are "
+	    "passed over",
+	    inv_name(s->inv, host), n, METRIC_MAX);
 }
 
 /* Deltas are kept as what there was in a second: spans differ, rows too. */
@@ -76,7 +117,7 @@ static void
 take_set(struct stats *s, obj_id id, const Drover__StatSet *set, uint64_t slot,
     uint32_t span_ms)
 {
-	size_t n = set->n_counters < set->n_values ? set->n_counters : set->n_values;
+	size_t n = count_of(set);
 	struct stat_object *o = stats_object(s, id, slot);
 
 	if (!o)
@@ -101,7 +142,7 @@ static void
 take_instance(struct stats *s, obj_id id, const Drover__StatSet *set, uint64_t slot,
     uint32_t span_ms)
 {
-	size_t n = set->n_counters < set->n_values ? set->n_counters : set->n_values;
+	size_t n = count_of(set);
 	struct stat_object *o = stats_find(s, id);
 	struct stat_instance *to =
 	    o && n ? stat_instance_at(&o->instances, set->instance, s->slots, slot)
@@ -182,6 +223,7 @@ stats_take(void *stats, obj_id host, const char *boot_id, const Drover__StatBatc
 		if (r->seq <= from->seq)
 			continue;
 		from->seq = r->seq;
+		tell_of_excess(s, host, from, r);
 		take_round(s, host, r, now_ms);
 	}
 	ret_ack->seq = from->seq;

@@ -1,5 +1,6 @@
 /* Alarms from samples, states and events to what is stored and what is done. */
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -478,18 +479,57 @@ write_script(const struct bed *b, const char *name, const char *text)
 	close(fd);
 }
 
+/* Until read says that there is one: no end of file, and nothing to read. */
+static void
+wait_for_writer(struct bed *b, int fd)
+{
+	char c;
+
+	for (unsigned i = 0; i < 200000 && read(fd, &c, 1) == 0; i++) {
+		(void)loop_turn(b->l->loop, 5);
+		lab_advance(b->l, 1);
+	}
+	assert_int_equal(read(fd, &c, 1), -1);
+}
+
+/* Until nobody writes any more. */
+static void
+await_end(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char c;
+
+	assert_int_equal(poll(&p, 1, 60000), 1);
+	assert_int_equal(read(fd, &c, 1), 0);
+}
+
 static void
 test_a_script_that_never_ends_is_ended(void **state)
 {
 	struct bed *b = *state;
 	obj_id vm = lab_vm(b->l, "web", true);
 
-	write_script(b, "hang", "#!/bin/sh\nwhile :; do sleep 1; done\n");
+	/* Its child waits at one end of the pipe: the other one sees it go. */
+	AUTO_FREE char *pipe = xasprintf("%s/pipe", b->dir);
+	AUTO_FREE char *text =
+	    xasprintf("#!/bin/sh\nsh -c 'exec 3>%s; while :; do sleep 1; done' &\n"
+		      "while :; do sleep 1; done\n",
+		pipe);
+
+	assert_int_equal(mkfifo(pipe, 0666), 0);
+	assert_int_equal(chmod(pipe, 0666), 0);
+	int fd = open(pipe, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	write_script(b, "hang", text);
 	define(b, "{'name':'busy'," CPU_VM ",'actions':[{'type':'script',"
 		  "'on':['red'],'program':'hang'}]}");
 	sample(b, vm, METRIC_CPU_USAGE, 90);
 	sample(b, vm, METRIC_CPU_USAGE, 90);
+	wait_for_writer(b, fd);
 	wait_for_event(b, "AlarmActionFailedEvent", 60000);
+	await_end(fd);
+	close(fd);
 }
 
 static void

@@ -417,7 +417,19 @@ a_million_metrics_take_no_more_room(void **state)
 	assert_int_equal(ack.seq, 2);
 	assert_int_equal(map_count(b->stats->by_id), 2);
 	assert_true(stat_ring_bytes(stats_find(b->stats, b->vm)->ring) < 64 * 1024);
+	/* What comes after as many as there are is not looked at. */
 	assert_true(isfinite(ask(b, b->vm, METRIC_CPU_USAGE, 20, 0).v[0]));
+	set.id = obj_id_number(b->vm);
+	set.n_counters = set.n_values = MANY;
+	for (uint32_t i = 0; i < MANY; i++) {
+		counters[i] = i < METRIC_MAX ? METRIC_MAX : METRIC_CPU_USAGE;
+		values[i] = 1000;
+	}
+	bed_go_to_slot(b);
+	r.seq = 3;
+	r.n_guests = 1;
+	stats_take(b->stats, b->host, "boot-1", &batch, &ack);
+	assert_true(isnan(ask(b, b->vm, METRIC_CPU_USAGE, 20, 0).v[0]));
 	let_write(b, b->vm);
 	assert_false(b->stats->failing);
 	free(counters);
