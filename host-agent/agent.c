@@ -14,8 +14,6 @@
 #include "base/rng.h"
 #include "base/str.h"
 #include "host-agent/collect/collect.h"
-#include "host-agent/collect/live.h"
-#include "host-agent/collect/sampler.h"
 #include "host-agent/freeze.h"
 #include "host-agent/guest/guests.h"
 #include "host-agent/health/health.h"
@@ -23,6 +21,7 @@
 #include "host-agent/host_channel.h"
 #include "host-agent/host_fence.h"
 #include "host-agent/host_parts.h"
+#include "host-agent/host_samples.h"
 #include "host-agent/link/epoch.h"
 #include "host-agent/link/inbox.h"
 #include "host-agent/link/outbox.h"
@@ -72,8 +71,7 @@ struct agent {
 	struct sess_set *sessions;
 	struct health *health;
 	struct collect *collect;
-	struct sampler *sampler;
-	struct live *live;
+	struct host_samples samples;
 	struct wake adopted;
 };
 
@@ -169,30 +167,6 @@ send_report(void *arg, Drover__Report *r)
 }
 
 static bool
-send_stats(void *arg, Drover__StatBatch *b)
-{
-	Drover__Envelope m = DROVER__ENVELOPE__INIT;
-	struct err e = ERR_INIT;
-
-	m.body_case = DROVER__ENVELOPE__BODY_STAT_BATCH;
-	m.stat_batch = b;
-	if (!uplink_send(((struct agent *)arg)->uplink, &m, &e))
-		return true;
-	log_debug("agent", "samples not sent: %s", e.msg);
-	return false;
-}
-
-static void
-send_live(void *arg, Drover__StatRound *r)
-{
-	Drover__Envelope m = DROVER__ENVELOPE__INIT;
-
-	m.body_case = DROVER__ENVELOPE__BODY_STAT_LIVE;
-	m.stat_live = r;
-	send_envelope(arg, &m, "what is watched");
-}
-
-static bool
 is_linked(void *arg)
 {
 	const struct agent *a = arg;
@@ -233,7 +207,7 @@ on_welcome(void *arg, const Drover__Welcome *w)
 	outbox_resend(a->outbox);
 	fence_link_up(a->leases.fence);
 	collect_changed(a->collect);
-	sampler_welcome(a->sampler, w->stats_ms);
+	host_samples_welcome(&a->samples, w->stats_ms);
 	renew_link_up(a->cert.renew, w->signs);
 }
 
@@ -264,13 +238,13 @@ on_session(void *arg, const Drover__Envelope *m)
 static void
 on_stat_ack(void *arg, const Drover__StatAck *k)
 {
-	sampler_ack(((struct agent *)arg)->sampler, k);
+	sampler_ack(((struct agent *)arg)->samples.sampler, k);
 }
 
 static void
 on_stat_watch(void *arg, const Drover__StatWatch *w)
 {
-	live_watch(((struct agent *)arg)->live, w);
+	live_watch(((struct agent *)arg)->samples.live, w);
 }
 
 static void
@@ -279,8 +253,7 @@ on_link_down(void *arg)
 	struct agent *a = arg;
 
 	sess_link_down(a->sessions);
-	sampler_link_down(a->sampler);
-	live_link_down(a->live);
+	host_samples_link_down(&a->samples);
 	renew_link_down(a->cert.renew);
 }
 
@@ -610,14 +583,11 @@ open_inbox_and_collect(struct agent *a)
 		.share = a->parts.share,
 		.root = "",
 	};
-	const struct sampler_conf pc = { .look = look, .send = send_stats, .arg = a };
-	const struct live_conf lc = { .look = look, .send = send_live, .arg = a };
 
 	a->inbox = inbox_new(a->loop, a->journal, handlers, send_reply, a);
 	a->sessions = sess_set_new(&sc);
 	a->collect = collect_new(&c);
-	a->sampler = sampler_new(&pc);
-	a->live = live_new(&lc);
+	host_samples_open(&a->samples, &look, a->uplink);
 }
 
 static int
@@ -671,8 +641,7 @@ close_all(struct agent *a)
 	uplink_free(a->uplink);
 	host_cert_fini(&a->cert);
 	sess_set_free(MOVE(a->sessions));
-	sampler_free(a->sampler);
-	live_free(a->live);
+	host_samples_fini(&a->samples);
 	collect_free(a->collect);
 	guests_free(a->guests);
 	flows_free(a->flows);
