@@ -56,7 +56,7 @@ const struct metric *
 metric_next(const struct metric *m)
 {
 	for (uint32_t i = m ? m->number + 1 : 1; i < METRIC_MAX; i++) {
-		if (metrics[i].number)
+		if (metrics[i].number && metrics[i].level != METRIC_LEVEL_TOTAL)
 			return &metrics[i];
 	}
 	return NULL;

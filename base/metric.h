@@ -13,6 +13,9 @@
 #define METRIC_SCALE 1000u /* of what travels */
 #define METRIC_MAX   64u   /* numbers are below it */
 
+/* No samples of it are kept or told; what it comes to since the server began is. */
+#define METRIC_LEVEL_TOTAL 4u
+
 /* Instances are cores, cards and disks of an object, by name: "cpu0", "nic-0". */
 #define METRIC_INSTANCES_MAX 256u /* of one object */
 #define METRIC_INSTANCE_TEXT 32u  /* room for a name */
@@ -54,7 +57,8 @@ struct metric {
 /* NULL: there is none. */
 const struct metric *metric_at(uint32_t number);
 const struct metric *metric_find(const char *name); /* case ignored */
-/* In order of their numbers; NULL at the end.  Start with NULL. */
+/* In order of their numbers, but for those of METRIC_LEVEL_TOTAL; NULL at the end.
+ * Start with NULL. */
 const struct metric *metric_next(const struct metric *m);
 /* It is also known of instances of that kind of object. */
 bool metric_has_instances(const struct metric *m, unsigned objects);

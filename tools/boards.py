@@ -117,6 +117,10 @@ VM = Board("drover-vm", "Drover: machine or container", [("cluster", "drover_clu
     Row("Disks and network", 8, [
         Panel("Bytes of disks", "timeseries", [of_vm("rate(drover_vm_disk_read_bytes_total{}[5m])", "read"),
                                                of_vm("-rate(drover_vm_disk_written_bytes_total{}[5m])", "written")]),
+        Panel("Latency of disks", "timeseries", [of_vm('rate(drover_vm_disk_latency_seconds_sum{,operation="read"}[5m]) / '
+                                                       'rate(drover_vm_disk_latency_seconds_count{,operation="read"}[5m])', "a read"),
+                                                 of_vm('rate(drover_vm_disk_latency_seconds_sum{,operation="write"}[5m]) / '
+                                                       'rate(drover_vm_disk_latency_seconds_count{,operation="write"}[5m])', "a write")], "s"),
         Panel("Requests of disks", "timeseries", [of_vm("rate(drover_vm_disk_reads_total{}[5m])", "reads"),
                                                   of_vm("-rate(drover_vm_disk_writes_total{}[5m])", "writes")], "iops"),
         Panel("Network", "timeseries", [of_vm("rate(drover_vm_network_receive_bytes_total{}[5m])", "received"),
@@ -158,6 +162,8 @@ RULES = [
          "10m", "warning", "more than a tenth of the memory of {{ $labels.name }} is ballooned or swapped"),
     Rule("DroverSnapshotOld", named("time() - drover_vm_snapshot_oldest_timestamp_seconds > 7 * 86400", "vm", "drover_vm_info"),
          "1h", "warning", "{{ $labels.name }} has a snapshot that is older than a week"),
+    Rule("DroverAgentSlow", named("drover_server_agent_rtt_seconds > 1", "host", "drover_host_info"),
+         "5m", "warning", "the agent of host {{ $labels.name }} takes more than a second to answer"),
     Rule("DroverRequestsFail", 'sum (rate(drover_server_http_requests_total{code="5xx"}[5m])) > 0.1', "5m", "warning", "droverd answers with errors"),
     Rule("DroverWatchersBehind", "rate(drover_server_ws_resyncs_total[5m]) > 0.1", "10m", "warning", "browsers and scripts cannot read as fast as things change"),
 ]

@@ -53,6 +53,7 @@ def used(exprs: list[str]) -> list[Family]:
     """The families that expressions name, in their order."""
     by_name = {f.sample: f for f in families()}
     by_name |= {f.name + part: f for f in families() if f.kind == "HISTOGRAM" for part in ("_bucket", "_sum", "_count")}
+    by_name |= {f.name + part: f for f in families() if f.kind == "SUMMARY" for part in ("_sum", "_count")}
     names = dict.fromkeys(name for expr in exprs for name in NAME.findall(expr))
     if unknown := [name for name in names if name not in by_name]:
         raise SystemExit(f"not in export.def: {', '.join(unknown)}")

@@ -168,6 +168,8 @@ def metrics() -> str:
             units[found[1]] = found[3]
         elif found := METRIC.match(line):
             enum, name, unit, kind, level, of, text = found.groups()
+            if level == "4":  # METRIC_LEVEL_TOTAL: nobody asks for it
+                continue
             each = objects(instances.get(enum, ""))
             rows.append(f"| `{name}` | {units[unit]} | {kind.lower()} | {level} | {objects(of)} | {each} | {text} |\n")
         elif line.startswith("METRIC"):

@@ -101,6 +101,8 @@ add_disk(struct figures *f, const struct disk_io *disk)
 	figures_add(f, FIG_DISK_WRITTEN_BYTES, disk->written_bytes);
 	figures_add(f, FIG_DISK_READS, disk->reads);
 	figures_add(f, FIG_DISK_WRITES, disk->writes);
+	figures_add_times(f, &(struct figures_times){ disk->reads, disk->read_us,
+				 disk->writes, disk->write_us });
 }
 
 static void

@@ -6,6 +6,7 @@
 #include "host-agent/collect/card_load.h"
 #include "host-agent/collect/host_figures.h"
 #include "host-agent/collect/instances.h"
+#include "host-agent/collect/rapl.h"
 #include "host-agent/guest/guests.h"
 #include "host-agent/resource/disk_io.h"
 #include "host-agent/resource/net_dev.h"
@@ -18,6 +19,7 @@ struct look {
 	struct figures host; /* at the last one */
 	bool has_host;
 	struct card_load cards;
+	struct rapl rapl;
 	struct map *was; /* number → struct figures, at the last one */
 	struct map *is;  /* the same, at the one under way */
 	struct instances *instances;
@@ -150,6 +152,9 @@ read_host(struct look *k, const struct host_devices *d, struct figures *f)
 	card_load_look(&k->cards, k->conf.root, d->links, d->n_links);
 	if (k->cards.is_known)
 		f->v[FIG_NET_BUSY_US] = k->cards.busy_us;
+	rapl_look(&k->rapl, k->conf.root);
+	if (k->rapl.is_known)
+		f->v[FIG_ENERGY_UJ] = k->rapl.used_uj;
 	if (!k->ids)
 		host_figures_instances(k->conf.root, d, f, take_host_instance, k);
 }

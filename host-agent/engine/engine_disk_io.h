@@ -11,6 +11,7 @@ struct engine_disk_io_of {
 	unsigned slot; /* of engine_device.h */
 	uint64_t read_bytes, written_bytes;
 	uint64_t reads, writes;
+	uint64_t read_us, write_us; /* that they took together */
 };
 
 struct engine_disk_io {

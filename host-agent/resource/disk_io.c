@@ -13,25 +13,60 @@
 
 #define SECTOR_BYTES 512u /* whatever the device's are */
 #define MAX_DISKS    65536u
+#define US_PER_MS    1000u
+
+/* What stands of a device in both files. */
+static bool
+parse_counts(const char *text, struct disk_io *d)
+{
+	uint64_t sectors_in, sectors_out, in_ms, out_ms;
+
+	/* NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers */
+	if (sscanf(text,
+		"%" SCNu64 " %*u %" SCNu64 " %" SCNu64 " %" SCNu64 " %*u %" SCNu64
+		" %" SCNu64,
+		&d->reads, &sectors_in, &in_ms, &d->writes, &sectors_out, &out_ms) != 6)
+		return false;
+	d->read_bytes = sectors_in * SECTOR_BYTES;
+	d->written_bytes = sectors_out * SECTOR_BYTES;
+	d->read_us = in_ms * US_PER_MS;
+	d->write_us = out_ms * US_PER_MS;
+	return true;
+}
 
 bool
 disk_io_parse(const char *line, struct disk_io *ret_d)
 {
-	uint64_t sectors_in, sectors_out;
 	struct disk_io d = { 0 };
 	unsigned major_no, minor_no;
+	int at = 0;
 
 	/* NOLINTNEXTLINE(cert-err34-c): the kernel's own numbers */
-	if (sscanf(line,
-		"%u %u %31s %" SCNu64 " %*u %" SCNu64 " %*u %" SCNu64 " %*u %" SCNu64,
-		&major_no, &minor_no, d.name, &d.reads, &sectors_in, &d.writes,
-		&sectors_out) != 7)
+	if (sscanf(line, "%u %u %31s %n", &major_no, &minor_no, d.name, &at) != 3 ||
+	    !at || !parse_counts(line + at, &d))
 		return false;
 	d.dev = makedev(major_no, minor_no);
-	d.read_bytes = sectors_in * SECTOR_BYTES;
-	d.written_bytes = sectors_out * SECTOR_BYTES;
 	*ret_d = d;
 	return true;
+}
+
+int
+disk_io_of(const char *root, dev_t dev, struct disk_io *ret_d, struct err *e)
+{
+	AUTO_FREE char *path =
+	    xasprintf("%s/sys/dev/block/%u:%u/stat", root, major(dev), minor(dev));
+	FILE *f = fopen(path, "re");
+	struct disk_io d = { .dev = dev };
+	char line[512] = "";
+
+	if (!f)
+		return err_sys(e, ERR_IO, errno, "cannot open %s", path);
+	bool is_read = fgets(line, sizeof(line), f) && parse_counts(line, &d);
+	fclose(f);
+	if (!is_read)
+		return err_set(e, ERR_CORRUPT, "%s is no device's", path);
+	*ret_d = d;
+	return 0;
 }
 
 static bool

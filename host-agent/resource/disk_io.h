@@ -15,10 +15,14 @@ struct disk_io {
 	char name[32];
 	uint64_t read_bytes, written_bytes;
 	uint64_t reads, writes;
+	uint64_t read_us, write_us; /* that they took together */
 };
 
 /* A line of /proc/diskstats.  False: it is broken.  Pure. */
 bool disk_io_parse(const char *line, struct disk_io *ret_d);
+/* One device, hardware or not: /sys/dev/block/M:N/stat below root ("" but in tests). */
+int disk_io_of(
+    const char *root, dev_t dev, struct disk_io *ret_d, struct err *e) WARN_UNUSED;
 /*
  * Leave those that stand for hardware, so that nothing counts twice: no partitions, and
  * none that lie on others (loop devices, LVM, RAID).  Returns how many.  Pure.

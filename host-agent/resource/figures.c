@@ -32,6 +32,15 @@ figures_add(struct figures *f, enum figure of, uint64_t more)
 	f->v[of] = f->v[of] == FIG_NONE ? more : f->v[of] + more;
 }
 
+void
+figures_add_times(struct figures *f, const struct figures_times *t)
+{
+	figures_add(f, FIG_DISK_READS_TIMED, t->reads);
+	figures_add(f, FIG_DISK_READ_US, t->read_us);
+	figures_add(f, FIG_DISK_WRITES_TIMED, t->writes);
+	figures_add(f, FIG_DISK_WRITE_US, t->write_us);
+}
+
 /* Two looks at one thing. */
 struct span {
 	const struct figures *was; /* NULL: there is but one */
@@ -188,6 +197,30 @@ granted(const struct span *s, enum figure f, double *ret)
 	return true;
 }
 
+/* Of each read or write that there was; f: how long they took together. */
+static bool
+latency(const struct span *s, enum figure f, double *ret)
+{
+	enum figure times =
+	    f == FIG_DISK_READ_US ? FIG_DISK_READS_TIMED : FIG_DISK_WRITES_TIMED;
+	double n;
+
+	if (!ms_of(s, f, ret) || !grown(s, times, &n) || n < 1)
+		return false;
+	*ret /= n;
+	return true;
+}
+
+/* Microjoules in microseconds. */
+static bool
+watts(const struct span *s, enum figure f, double *ret)
+{
+	if (!grown(s, f, ret))
+		return false;
+	*ret /= s->us;
+	return true;
+}
+
 static const struct {
 	uint32_t counter;
 	bool (*of)(const struct span *s, enum figure f, double *ret);
@@ -216,6 +249,12 @@ static const struct {
 	{ METRIC_DISK_WRITE, kb_per_second, FIG_DISK_WRITTEN_BYTES },
 	{ METRIC_DISK_READS, per_second, FIG_DISK_READS },
 	{ METRIC_DISK_WRITES, per_second, FIG_DISK_WRITES },
+	{ METRIC_DISK_READ_LATENCY, latency, FIG_DISK_READ_US },
+	{ METRIC_DISK_WRITE_LATENCY, latency, FIG_DISK_WRITE_US },
+	{ METRIC_DISK_READ_TIME, ms_of, FIG_DISK_READ_US },
+	{ METRIC_DISK_WRITE_TIME, ms_of, FIG_DISK_WRITE_US },
+	{ METRIC_DISK_READS_TIMED, grown, FIG_DISK_READS_TIMED },
+	{ METRIC_DISK_WRITES_TIMED, grown, FIG_DISK_WRITES_TIMED },
 	{ METRIC_DISK_PRESSURE, percent_of_time, FIG_DISK_STALLED_US },
 	{ METRIC_DISK_USED, kb, FIG_DISK_USED_BYTES },
 	{ METRIC_NET_RECEIVED, kb_per_second, FIG_NET_IN_BYTES },
@@ -226,6 +265,7 @@ static const struct {
 	{ METRIC_SYS_UPTIME, now, FIG_UPTIME_S },
 	{ METRIC_SYS_PROCESSES, now, FIG_PROCESSES },
 	{ METRIC_SYS_LOAD, thousandths, FIG_LOAD_PERMILLE },
+	{ METRIC_POWER, watts, FIG_ENERGY_UJ },
 };
 
 static bool

@@ -31,6 +31,10 @@ enum figure {
 	FIG_DISK_WRITTEN_BYTES,
 	FIG_DISK_READS,
 	FIG_DISK_WRITES,
+	FIG_DISK_READ_US, /* of FIG_DISK_READS_TIMED reads */
+	FIG_DISK_WRITE_US,
+	FIG_DISK_READS_TIMED,
+	FIG_DISK_WRITES_TIMED,
 	FIG_DISK_STALLED_US,
 	FIG_DISK_USED_BYTES,
 	FIG_NET_IN_BYTES,
@@ -41,6 +45,7 @@ enum figure {
 	FIG_UPTIME_S,
 	FIG_PROCESSES,
 	FIG_LOAD_PERMILLE,
+	FIG_ENERGY_UJ,
 	FIG_COUNT_
 };
 
@@ -67,6 +72,13 @@ void figures_init(struct figures *f, unsigned object);
 void figures_init_instance(struct figures *f, const struct figures *whole);
 /* A figure that is summed up of several: the first makes it known. */
 void figures_add(struct figures *f, enum figure of, uint64_t more);
+
+/* How long so many reads and writes took together. */
+struct figures_times {
+	uint64_t reads, read_us, writes, write_us;
+};
+
+void figures_add_times(struct figures *f, const struct figures_times *t);
 /* What is is since was; was NULL: there was no look before.  Returns how many. */
 size_t figures_samples(
     const struct figures *was, const struct figures *is, struct sample ret[METRIC_MAX]);

@@ -14,6 +14,7 @@ static const char *const suffixes[] = {
 	[EXPO_COUNTER] = "_total",
 	[EXPO_INFO] = "_info",
 	[EXPO_HISTOGRAM] = "",
+	[EXPO_SUMMARY] = "",
 };
 
 const char *
@@ -32,6 +33,7 @@ expo_family(struct expo *x, const struct expo_family *f)
 		[EXPO_COUNTER] = "counter",
 		[EXPO_INFO] = "info",
 		[EXPO_HISTOGRAM] = "histogram",
+		[EXPO_SUMMARY] = "summary",
 	};
 
 	x->family = f;
@@ -147,6 +149,18 @@ expo_histogram(struct expo *x, const char *label, const char *value,
 	expo_value(x, h->sum);
 	begin_part(x, "_count", label, value);
 	expo_value(x, (double)total);
+}
+
+void
+expo_begin_sum(struct expo *x)
+{
+	begin(x, "_sum");
+}
+
+void
+expo_begin_count(struct expo *x)
+{
+	begin(x, "_count");
 }
 
 void

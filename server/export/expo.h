@@ -11,7 +11,7 @@
 
 enum expo_format { EXPO_CLASSIC, EXPO_OPENMETRICS };
 
-enum expo_type { EXPO_GAUGE, EXPO_COUNTER, EXPO_INFO, EXPO_HISTOGRAM };
+enum expo_type { EXPO_GAUGE, EXPO_COUNTER, EXPO_INFO, EXPO_HISTOGRAM, EXPO_SUMMARY };
 
 struct expo_family {
 	const char *name; /* with its unit, without "_total" and "_info" */
@@ -53,5 +53,8 @@ void expo_observe(struct expo_histogram *h, const struct expo_bounds *b, double 
 /* All samples of a histogram, with one label or none (NULL). */
 void expo_histogram(struct expo *x, const char *label, const char *value,
     const struct expo_bounds *b, const struct expo_histogram *h);
+/* A sample of a summary: begin, labels, value, twice. */
+void expo_begin_sum(struct expo *x);
+void expo_begin_count(struct expo *x);
 /* After the last family. */
 void expo_end(struct expo *x);

@@ -6,9 +6,11 @@
 
 #include "base/mem.h"
 #include "server/export/export_int.h"
+#include "server/hosts/hosts.h"
 #include "server/stats/stats.h"
 
 #define PER_CENT 100.0
+#define US_PER_S 1e6
 
 static double
 now(const struct export_run *r, const struct obj *o, uint32_t counter)
@@ -145,4 +147,13 @@ export_host_pressure(const struct export_run *r, const struct obj *o, struct exp
 		expo_label(x, "window", window);
 		expo_value(x, v / PER_CENT);
 	}
+}
+
+void
+export_host_rtt(const struct export_run *r, const struct obj *o, struct expo *x)
+{
+	uint64_t us = r->x->d.hosts ? hosts_rtt_us(r->x->d.hosts, o->id) : 0;
+
+	if (us)
+		export_put(x, o, (double)us / US_PER_S);
 }

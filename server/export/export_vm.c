@@ -1,9 +1,12 @@
 /*
  * export_vm: machines and containers.
  */
+#include <math.h>
+
 #include "base/mem.h"
 #include "server/export/export_int.h"
 #include "server/protect/protect.h"
+#include "server/stats/stats.h"
 
 void
 export_vm_info(const struct export_run *r, const struct obj *o, struct expo *x)
@@ -95,4 +98,34 @@ export_vm_oldest(const struct export_run *r, const struct obj *o, struct expo *x
 
 	if (snapshots_of(r, o, &oldest_ms))
 		export_put(x, o, (double)oldest_ms / MS_PER_S);
+}
+
+/* Sums of what QEMU or the kernel counts: buckets would have to be asked for of each
+ * disk, again after every start, and containers have none. */
+void
+export_vm_latency(const struct export_run *r, const struct obj *o, struct expo *x)
+{
+	static const struct {
+		const char *operation;
+		uint32_t time, times;
+	} all[] = {
+		{ "read", METRIC_DISK_READ_TIME, METRIC_DISK_READS_TIMED },
+		{ "write", METRIC_DISK_WRITE_TIME, METRIC_DISK_WRITES_TIMED },
+	};
+
+	for (size_t i = 0; r->x->d.stats && i < ARRAY_SIZE(all); i++) {
+		double ms = stats_total(r->x->d.stats, o->id, all[i].time);
+		double n = stats_total(r->x->d.stats, o->id, all[i].times);
+
+		if (isnan(ms) || isnan(n))
+			continue;
+		expo_begin_sum(x);
+		export_label_id(x, "vm", o->id);
+		expo_label(x, "operation", all[i].operation);
+		expo_value(x, ms / MS_PER_S);
+		expo_begin_count(x);
+		export_label_id(x, "vm", o->id);
+		expo_label(x, "operation", all[i].operation);
+		expo_value(x, nearbyint(n)); /* it was kept by the second */
+	}
 }

@@ -256,9 +256,20 @@ send_ping(struct conn *c)
 	Drover__Envelope m = DROVER__ENVELOPE__INIT;
 
 	ping.nonce = ++c->nonce;
+	c->pinged_us = clock_mono_us(loop_clock(c->hs->loop));
 	m.body_case = DROVER__ENVELOPE__BODY_PING;
 	m.ping = &ping;
 	conn_send(c, &m);
+}
+
+/* Of an older ping: its time is known no more. */
+static void
+take_pong(struct conn *c, uint64_t nonce)
+{
+	uint64_t us = clock_mono_us(loop_clock(c->hs->loop)) - c->pinged_us;
+
+	if (nonce == c->nonce)
+		c->rtt_us = us ? us : 1;
 }
 
 /* A frame that breaks the rules ends the link: what follows cannot be trusted. */
@@ -331,6 +342,7 @@ take_message(struct conn *c, Drover__Envelope *m_take)
 		send_pong(c, m->ping->nonce);
 		return;
 	case DROVER__ENVELOPE__BODY_PONG:
+		take_pong(c, m->pong->nonce);
 		return;
 	case DROVER__ENVELOPE__BODY_SESSION_DATA:
 	case DROVER__ENVELOPE__BODY_SESSION_CREDIT:

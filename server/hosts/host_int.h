@@ -36,6 +36,7 @@ struct conn {
 	uint64_t since_ms;
 	uint64_t pinged_ms;
 	uint64_t nonce;
+	uint64_t pinged_us, rtt_us; /* of the last ping; rtt 0: not known yet */
 	bool closing;
 	bool takes_watches; /* StatWatch */
 };

@@ -226,6 +226,14 @@ hosts_is_up(const struct hosts *hs, obj_id host)
 	return rec_is_up(rec_find(hs, host));
 }
 
+uint64_t
+hosts_rtt_us(const struct hosts *hs, obj_id host)
+{
+	const struct host_rec *rec = rec_find(hs, host);
+
+	return rec && rec->conn ? rec->conn->rtt_us : 0;
+}
+
 unsigned
 hosts_up_count(const struct hosts *hs)
 {

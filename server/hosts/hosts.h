@@ -44,6 +44,8 @@ uint16_t hosts_port(const struct hosts *hs);
 void hosts_accept(struct hosts *hs, struct link *k_take, const char *peer);
 
 bool hosts_is_up(const struct hosts *hs, obj_id host);
+/* From the last ping to its answer; 0: it has no link, or none came yet. */
+uint64_t hosts_rtt_us(const struct hosts *hs, obj_id host);
 unsigned hosts_up_count(const struct hosts *hs);
 /*
  * Not up, but not given up either: its link broke a moment ago, or it was connected

@@ -107,7 +107,7 @@ stats_put_value(struct stat_object *o, uint64_t slot, uint32_t counter, float v)
 {
 	const struct metric *m = metric_at(counter);
 
-	if (m && m->objects & o->objects)
+	if (m && m->objects & o->objects && m->level != METRIC_LEVEL_TOTAL)
 		(void)stat_ring_put(o->ring, slot, counter, v);
 }
 

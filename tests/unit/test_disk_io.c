@@ -27,6 +27,8 @@ reads_a_line(void **state)
 	assert_int_equal(d.read_bytes, 80 * 512);
 	assert_int_equal(d.writes, 20);
 	assert_int_equal(d.written_bytes, 160 * 512);
+	assert_int_equal(d.read_us, 5000);
+	assert_int_equal(d.write_us, 7000);
 	assert_false(disk_io_parse("", &d));
 	assert_false(disk_io_parse("254 0 vda 10 1 x\n", &d));
 }

@@ -123,11 +123,15 @@ reject(const char *text, const char *line)
 }
 
 /* The guest's CPU use in percent over a step, and what it waited in milliseconds. */
+#define LATENCY "drover_vm_disk_latency_seconds"
+
 static void
 send_round(struct bed *b, uint64_t percent, uint64_t ready_ms)
 {
-	uint32_t counters[] = { METRIC_CPU_USAGE, METRIC_CPU_READY };
-	uint64_t values[] = { percent * METRIC_SCALE, ready_ms * METRIC_SCALE };
+	uint32_t counters[] = { METRIC_CPU_USAGE, METRIC_CPU_READY,
+		METRIC_DISK_READ_TIME, METRIC_DISK_READS_TIMED };
+	uint64_t values[] = { percent * METRIC_SCALE, ready_ms * METRIC_SCALE,
+		25 * METRIC_SCALE, 4 * METRIC_SCALE };
 	Drover__StatSet set = DROVER__STAT_SET__INIT, *guests[] = { &set };
 	Drover__StatRound r = DROVER__STAT_ROUND__INIT, *rounds[] = { &r };
 	Drover__StatBatch batch = DROVER__STAT_BATCH__INIT;
@@ -184,6 +188,10 @@ counts_what_samples_add_up_to(void **state)
 	send_round(b, 100, 0);
 	AUTO_FREE char *two = told(b, EXPORT_BIT(EXPORT_VMS), OBJ_ID_NONE);
 	expect(two, "drover_vm_cpu_seconds_total{vm=\"vm-1\"} 60\n");
+	expect(two, "# TYPE drover_vm_disk_latency_seconds summary\n");
+	expect(two, LATENCY "_sum{vm=\"vm-1\",operation=\"read\"} 0.05\n");
+	expect(two, LATENCY "_count{vm=\"vm-1\",operation=\"read\"} 8\n");
+	assert_null(strstr(two, "operation=\"write\""));
 }
 
 static void

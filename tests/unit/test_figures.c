@@ -110,6 +110,7 @@ every_counter_of_hosts_and_guests_has_its_rule(void **state)
 		a.object = b.object = objects[k];
 		memset(a.v, 0, sizeof(a.v));
 		memset(b.v, 0, sizeof(b.v));
+		b.v[FIG_DISK_READS_TIMED] = b.v[FIG_DISK_WRITES_TIMED] = 1;
 		for (size_t i = 0; i < n; i++)
 			assert_int_not_equal(value(&a, &b, numbers[i]), -1);
 	}
@@ -141,6 +142,42 @@ instances_have_counters_of_their_own(void **state)
 	assert_int_equal(value(&a, &b, METRIC_CPU_TOTALMHZ), -1);
 }
 
+/* How long one took; where there was none, that is no 0. */
+static void
+latency_is_of_what_there_was(void **state)
+{
+	struct figures a = guest(100 * S), b = guest(120 * S);
+
+	figures_add_times(&a, &(struct figures_times){ 100, 5000, 7, 900 });
+	figures_add_times(&b, &(struct figures_times){ 100, 5000, 7, 900 });
+	assert_int_equal(value(&a, &b, METRIC_DISK_READ_LATENCY), -1);
+	/* A second disk of it. */
+	figures_add_times(&a, &(struct figures_times){ 0 });
+	figures_add_times(&b, &(struct figures_times){ 4, 10000, 2, 500 });
+	assert_int_equal(value(&a, &b, METRIC_DISK_READ_LATENCY), 2500);
+	assert_int_equal(value(&a, &b, METRIC_DISK_WRITE_LATENCY), 250);
+	assert_int_equal(value(&a, &b, METRIC_DISK_READ_TIME), 10000);
+	assert_int_equal(value(&a, &b, METRIC_DISK_READS_TIMED), 4000);
+	assert_int_equal(value(&a, &b, METRIC_DISK_WRITES_TIMED), 2000);
+	figures_init(&b, METRIC_OF_CONTAINER);
+	assert_int_equal(value(&a, &b, METRIC_DISK_READ_LATENCY), -1);
+}
+
+static void
+power_is_energy_over_time(void **state)
+{
+	struct figures a, b;
+
+	figures_init(&a, METRIC_OF_HOST);
+	figures_init(&b, METRIC_OF_HOST);
+	a.at_us = 100 * S;
+	b.at_us = 120 * S;
+	assert_int_equal(value(&a, &b, METRIC_POWER), -1);
+	a.v[FIG_ENERGY_UJ] = 0;
+	b.v[FIG_ENERGY_UJ] = 20 * 42500000;
+	assert_int_equal(value(&a, &b, METRIC_POWER), 42500);
+}
+
 int
 main(void)
 {
@@ -149,6 +186,8 @@ main(void)
 		cmocka_unit_test(instances_have_counters_of_their_own),
 		cmocka_unit_test(what_is_unknown_or_began_anew_is_a_gap),
 		cmocka_unit_test(memory_needs_one_look),
+		cmocka_unit_test(latency_is_of_what_there_was),
+		cmocka_unit_test(power_is_energy_over_time),
 		cmocka_unit_test(every_counter_of_hosts_and_guests_has_its_rule),
 	};
 

@@ -217,6 +217,12 @@ facts_are_the_hosts(void **state)
 	assert_int_equal(json_count(h->engines), 2);
 	assert_true(hosts_has_bridge(l->hosts, l->host[0], "br0"));
 	assert_false(hosts_has_bridge(l->hosts, l->host[0], "br1"));
+	/* On a clock that stands still: the least that there is. */
+	lab_advance(l, 3000);
+	assert_int_equal(hosts_rtt_us(l->hosts, l->host[0]), 1);
+	agent_fake_cut(l->agent[0]);
+	lab_settle(l);
+	assert_int_equal(hosts_rtt_us(l->hosts, l->host[0]), 0);
 	lab_free(l);
 }
 

@@ -12,7 +12,8 @@
 
 #define STATS                                                                 \
 	"\"stats\":{\"rd_bytes\":4096,\"wr_bytes\":8192,\"rd_operations\":1," \
-	"\"wr_operations\":2,\"idle_time_ns\":5}"
+	"\"wr_operations\":2,\"rd_total_time_ns\":1500999,"                   \
+	"\"wr_total_time_ns\":7000,\"idle_time_ns\":5}"
 
 static size_t
 parse(const char *text, struct engine_disk_io *ret)
@@ -34,7 +35,8 @@ disks_go_by_their_device(void **state)
 		  "\"/machine/peripheral/blk-2/virtio-backend\"," STATS "},"
 		  "{\"qdev\":\"/machine/peripheral/blk-0/virtio-backend\",\"stats\":{"
 		  "\"rd_bytes\":1,\"wr_bytes\":2,\"rd_operations\":3,"
-		  "\"wr_operations\":4}}]",
+		  "\"wr_operations\":4,\"rd_total_time_ns\":0,"
+		  "\"wr_total_time_ns\":0}}]",
 		&io),
 	    2);
 	assert_int_equal(io.disks[0].slot, 2);
@@ -42,6 +44,8 @@ disks_go_by_their_device(void **state)
 	assert_int_equal(io.disks[0].written_bytes, 8192);
 	assert_int_equal(io.disks[0].reads, 1);
 	assert_int_equal(io.disks[0].writes, 2);
+	assert_int_equal(io.disks[0].read_us, 1500);
+	assert_int_equal(io.disks[0].write_us, 7);
 	assert_int_equal(io.disks[1].slot, 0);
 	assert_int_equal(io.disks[1].writes, 4);
 }
@@ -62,7 +66,8 @@ what_is_no_disk_of_ours_is_passed_over(void **state)
 		"[{\"qdev\":\"/machine/peripheral/blk-1/virtio-backend\"}]",
 		"[{\"qdev\":\"/machine/peripheral/blk-1/virtio-backend\",\"stats\":{"
 		"\"rd_bytes\":-1,\"wr_bytes\":0,\"rd_operations\":0,"
-		"\"wr_operations\":0}}]",
+		"\"wr_operations\":0,\"rd_total_time_ns\":0,"
+		"\"wr_total_time_ns\":0}}]",
 	};
 	struct engine_disk_io io;
 

@@ -9,6 +9,7 @@
 #define DEVICE     "/machine/peripheral/blk-"
 #define DEVICE_END "/virtio-backend"
 #define SLOT_MAX   255u
+#define NS_PER_US  1000u
 
 /* False: it is no disk of ours, as the one that customizes a machine at its start. */
 static bool
@@ -38,6 +39,15 @@ amount(const json *stats, const char *key, uint64_t *ret)
 	return true;
 }
 
+static bool
+amount_us(const json *stats, const char *key, uint64_t *ret)
+{
+	if (!amount(stats, key, ret))
+		return false;
+	*ret /= NS_PER_US;
+	return true;
+}
+
 void
 qemu_disk_io_parse(const json *answer, struct engine_disk_io *ret)
 {
@@ -57,7 +67,9 @@ qemu_disk_io_parse(const json *answer, struct engine_disk_io *ret)
 		    amount(stats, "rd_bytes", &d->read_bytes) &&
 		    amount(stats, "wr_bytes", &d->written_bytes) &&
 		    amount(stats, "rd_operations", &d->reads) &&
-		    amount(stats, "wr_operations", &d->writes))
+		    amount(stats, "wr_operations", &d->writes) &&
+		    amount_us(stats, "rd_total_time_ns", &d->read_us) &&
+		    amount_us(stats, "wr_total_time_ns", &d->write_us))
 			ret->n++;
 	}
 }
