@@ -276,6 +276,7 @@ test("tags are made and given to several objects of several kinds", async () => 
   await button("Remove ui-cat").click();
   await dialog().getByRole("button", { name: "Remove" }).click();
   await tag.waitFor({ state: "detached" });
+  await command("Remove-TagCategory ui-cat");
 });
 
 test("a task is found, tells its command, and is run again", async () => {

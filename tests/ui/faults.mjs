@@ -19,6 +19,8 @@ let role = "administrator";
 let csrf = "c";
 /** What the server answers to the next change of a pool that stands on an older revision than this. */
 let met = null;
+/** Who has no room on another host. */
+let stays = "";
 let watch;
 
 function api(method, path, request) {
@@ -31,6 +33,7 @@ function api(method, path, request) {
   if (met && Number(headers["if-match"]?.replaceAll('"', "")) < met.object.rev)
     return { status: 412, body: { error: { code: "changed", message: "the pool is not as it was", request_id: "r-4" }, ...met } };
   if (refuse-- > 0) return { status: 503, body: { error: { code: "unavailable", message: "the server is starting", request_id: "r-1" } } };
+  if (path.endsWith("/migrate-check")) return { body: { items: [{ host: "host-2", possible: !path.includes(`/${stays}/`), obstacles: path.includes(`/${stays}/`) ? ["no room for it"] : [] }] } };
   return { body: { task: { id: "task-1" }, object: null } };
 }
 
@@ -230,6 +233,42 @@ test("alarms are told at once, and acknowledged", async () => {
   await accessible("alarms", ".dock");
   await shot("alarms");
   assert.deepEqual(asked.at(-1).path, "/alarms/alarm-1/acknowledge");
+});
+
+test("tiles of the heat map are dragged together; who cannot go says why and stays", async () => {
+  await go("cluster-1", "heat");
+  const canvas = page.locator(".heat canvas");
+  await canvas.scrollIntoViewIfNeeded();
+  const box = await canvas.boundingBox();
+  /** The guest whose tile lies there. */
+  const guestAt = async (x, y) => {
+    await page.mouse.move(box.x + x, box.y + y);
+    const name = (await page.locator(".heat .tip").textContent()).split(":")[0];
+    assert.match(name, /^web-\d+$/);
+    return name;
+  };
+  const places = [[30, 100], [90, 100]];
+  const names = [];
+  await page.keyboard.down("Control");
+  for (const [x, y] of places) {
+    names.push(await guestAt(x, y));
+    await page.mouse.click(box.x + x, box.y + y);
+  }
+  await page.keyboard.up("Control");
+  assert.notEqual(names[0], names[1]);
+  stays = names[1].replace("web", "vm");
+  await guestAt(...places[0]);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width / 2, box.y + 60, { steps: 5 });
+  await page.locator(".bubble").getByText("1 of 2 fit on host-2, the others stay").waitFor();
+  await page.locator(".bubble li").getByText(`${names[1]}: no room for it`).waitFor();
+  await shot("heat-drag");
+  await page.mouse.up();
+  await page.locator(".toast").getByText(`${names[1]}: no room for it`).waitFor();
+  assert.deepEqual(
+    asked.filter((x) => x.path.endsWith("/migrate")).map((x) => [x.path, x.body]),
+    [[`/vms/${names[0].replace("web", "vm")}/migrate`, { host: "host-2" }]],
+  );
 });
 
 test("nothing else was complained about", () => {

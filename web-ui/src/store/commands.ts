@@ -33,11 +33,15 @@ export const lineOf = (method: string, path: string, body: unknown): string =>
 /** What only looks is no command. */
 const looks = /(-check|\/ha\/test|\/placements|\/ticket|\/alarm-previews|\/preferences)$/;
 
+const keyOf = (c: Change): string => `${c.method} ${c.path} ${JSON.stringify(c.body)}`;
+/** Their lines from before they were sent: what is removed has no name any more when the answer comes. */
+let onWay = new Map<string, string>();
+
 export function note(method: string, path: string, body: unknown, answer?: unknown): void {
   const task = (answer as { task?: { id: string } } | null | undefined)?.task?.id;
   if (task) remember(task, { method, path, body });
   if (looks.test(path) || (body as { simulate?: boolean } | undefined)?.simulate) return;
-  const line = lineOf(method, path, body);
+  const line = onWay.get(keyOf({ method, path, body })) ?? lineOf(method, path, body);
   commands.value = [{ id: ++last, at: new Date().toISOString(), line }, ...commands.value].slice(0, KEPT);
 }
 
@@ -45,7 +49,9 @@ export function note(method: string, path: string, body: unknown, answer?: unkno
 export const onTheirWay = signal<string[]>([]);
 
 export function follow(changes: Change[]): void {
-  onTheirWay.value = changes.filter((c) => !looks.test(c.path) && !isLogin(c.path)).map((c) => lineOf(c.method, c.path, c.body));
+  const shown = changes.filter((c) => !looks.test(c.path) && !isLogin(c.path));
+  onWay = new Map(shown.map((c) => [keyOf(c), onWay.get(keyOf(c)) ?? lineOf(c.method, c.path, c.body)]));
+  onTheirWay.value = [...onWay.values()];
 }
 
 /** All of them as a script, oldest first. */

@@ -775,6 +775,7 @@ export const t = {
       ["g then o h v p d t e a", "Overview, hosts, VMs, pools, datastores, tasks, events, alarms"],
       ["[ ]", "Tab before, tab after"],
       ["Shift-F10, Menu or .", "Menu of the object"],
+      ["Shift-↑↓, Space, Ctrl-A", "Choose several in the inventory"],
       ["Ctrl-.", "Show or hide the lower pane"],
       ["Esc", "Close"],
     ] as [string, string][],
