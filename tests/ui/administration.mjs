@@ -79,7 +79,10 @@ test("keys walk the pools, close and open them, and open the editor", async () =
   await page.keyboard.press("ArrowRight");
   await poolRow("tier").focus();
   await page.keyboard.press("Shift+F10");
-  await page.getByRole("menuitem", { name: "Edit settings…" }).click();
+  await page.getByRole("menuitem", { name: "Edit settings…" }).waitFor();
+  await page.keyboard.press("Escape");
+  await poolRow("tier").focus();
+  await page.keyboard.press("F2");
   const field = dialog().getByLabel("CPU: Reservation (MHz)");
   const more = String(Number(await field.inputValue()) + 7);
   await field.fill(more);

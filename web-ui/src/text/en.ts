@@ -647,7 +647,7 @@ export const t = {
     overKey: "more is reserved in it than it reserves",
     whole: (all: string) => `all of ${all}`,
     zoom: "Look at it alone",
-    help: "A ring for each depth; as wide as what is reserved or used of the cluster. A stroke at the rim is where a pool's limit is, hatching that more is reserved in it than it reserves. Click to look at one alone, the middle to come back.",
+    help: "A ring for each depth; as wide as what is reserved or used of the cluster. A stroke at the rim is where a pool's limit is, hatching that more is reserved in it than it reserves. Click to look at one alone, the middle to come back. In the table: Space looks at one alone, F2 or a double click edits it.",
   },
   store: {
     path: "Path",

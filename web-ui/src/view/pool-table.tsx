@@ -1,9 +1,11 @@
 // Pools as a tree table: what the picture shows, in numbers, for keys and for those who do not see.
 import { type Signal, useSignal } from "@preact/signals";
 import type { Pool } from "../net/types.ts";
+import { open } from "../store/dialogs.ts";
 import { openMenu } from "../store/menu.ts";
 import { type Amounts, type Of, type PoolNode, isOverCommitted, poolRows } from "../store/pools.ts";
 import { go } from "../store/route.ts";
+import { may } from "../store/session.ts";
 import { t } from "../text/en.ts";
 import { MenuButton, menuHandlers } from "../ui/menu.tsx";
 import { textOf } from "../ui/text.ts";
@@ -126,6 +128,10 @@ function Head() {
   );
 }
 
+function edit(pool: Pool): void {
+  if (may("administrator") && !pool.is_root) open("edit-pool", [pool]);
+}
+
 interface TableProps {
   top: PoolNode;
   capacity: Record<Of, number>;
@@ -164,6 +170,7 @@ export function PoolTable({ top, capacity, entitled, marked, zoom }: TableProps)
     else if (e.key === "ArrowLeft") to(rows.slice(0, at).findLastIndex((r) => r.level < node.level));
     else if (e.key === "Enter") go(id);
     else if (e.key === " " && zoom) zoom(id);
+    else if (e.key === "F2") edit(node.pool);
     else if (e.key === "ContextMenu" || (e.key === "F10" && e.shiftKey) || e.key === ".")
       openMenu([node.pool], e.currentTarget as HTMLElement);
     else return;
@@ -195,6 +202,7 @@ export function PoolTable({ top, capacity, entitled, marked, zoom }: TableProps)
                 {...menuHandlers(() => [p])}
                 {...dropHandlers(p.id)}
                 onKeyDown={(e) => onKey(e, node, at)}
+                onDblClick={() => edit(p)}
                 onFocus={() => (marked.value = p.id)}
               >
                 <th scope="row" style={{ paddingLeft: `${4 + (node.level - top.level) * INDENT}px` }}>
