@@ -61,13 +61,10 @@ serving_port()
 	setting port
 }
 
-# What an agent has to know of the servers.
-agent_servers()
+# What an agent has to know of the servers: one of them, whichever leads then tells of all.
+agent_server()
 {
-	local name
-	for name in $(server_names); do
-		echo "$(lab_address):$(($(server_port "$name") + 1))"
-	done | paste -sd,
+	echo "$(lab_address):$(($(server_port droverd) + 1))"
 }
 
 guest_uid_base()
@@ -370,7 +367,7 @@ write_agent_settings()
 	[[ -e $dir/$host/memory_mb ]] || host_memory_mb >"$dir/$host/memory_mb"
 	replace_file "$dir/etc/agent-$number.conf" <<-END
 		[server]
-		address = $(agent_servers)
+		address = $(agent_server)
 		retry_max_ms = 500
 
 		[tls]

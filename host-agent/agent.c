@@ -193,6 +193,7 @@ make_hello(void *arg)
 	h->n_guests = guests_status(a->guests, &h->guests);
 	h->n_datastores = stores_status(a->stores, &h->datastores);
 	h->takes_watches = true;
+	h->takes_servers = true;
 	return h;
 }
 
@@ -442,10 +443,13 @@ open_link(struct agent *a, struct err *e)
 	AUTO_FREE char *epoch_path = state_path(a, "epoch");
 	AUTO_FREE char *journal_path = state_path(a, "journal");
 	AUTO_FREE char *outbox_path = state_path(a, "events");
+	AUTO_FREE char *servers_path = state_path(a, "servers");
 	const struct outbox_conf oc = { a->loop, a->savers, outbox_path, send_event,
 		a };
 	struct uplink_conf uc = {
 		.servers = a->conf.servers,
+		.list_path = servers_path,
+		.savers = a->savers,
 		.ev = &uplink_evs,
 		.arg = a,
 		.dial = dial,

@@ -52,6 +52,7 @@ struct server {
 	struct ssl_ctx_st *agents_ctx;
 	struct follower *follower;
 	struct leader *leader;
+	struct roster *roster;
 	struct inv *inv;
 	struct events *events;
 	struct sessions *sessions;

@@ -13,7 +13,8 @@ struct server_conf {
 	uint64_t database_deadline_ms;
 	char *listen_address, *agents_address;
 	char *listen_public, *agents_public; /* host:port for others */
-	uint64_t listen_port, agents_port, agents_report_ms, agents_beat_ms;
+	uint64_t listen_port, agents_port, agents_report_ms, agents_beat_ms,
+	    agents_forget_s;
 	char *tls_cert, *tls_key, *tls_ca, *tls_ca_key;
 	char *log_file, *log_level;
 	char *web_root;

@@ -22,6 +22,7 @@
 #include "server/hosts/hosts.h"
 #include "server/inventory/inv_life.h"
 #include "server/leader/leader_json.h"
+#include "server/leader/roster.h"
 #include "server/migrate/migrate.h"
 #include "server/notify.h"
 #include "server/ops/op_def.h"
@@ -159,6 +160,37 @@ public_address(const char *set, const char *listen, uint64_t port)
 	return xasprintf("%s:%llu", name, (unsigned long long)port);
 }
 
+static void
+tell_servers(struct server *s)
+{
+	const char *const *list;
+	size_t n = roster_agents(s->roster, &list);
+
+	if (s->hosts)
+		hosts_set_servers(s->hosts, list, n);
+}
+
+static void
+on_servers_changed(void *arg)
+{
+	tell_servers(CAST_OBJ(server, arg, SERVER_MAGIC));
+}
+
+static void
+announce(struct server *s, const struct leader_conf *leader)
+{
+	const struct roster_conf conf = {
+		.name = leader->name,
+		.api = leader->api,
+		/* Somebody's who only looks at the database is no server. */
+		.agents = s->extent == SERVER_WHOLE ? leader->agents : "",
+		.version = DROVER_VERSION,
+		.keep_s = (uint32_t)s->conf.agents_forget_s,
+	};
+
+	s->roster = roster_new(s->loop, s->db, &conf, on_servers_changed, s);
+}
+
 static enum part_rc
 leader_part_start(struct server *s, struct err *e)
 {
@@ -184,6 +216,7 @@ leader_part_start(struct server *s, struct err *e)
 		return PART_FAIL;
 	}
 	s->leader = leader_new(s->loop, s->db, &conf, &hooks, s);
+	announce(s, &conf);
 	leader_start(s->leader);
 	return PART_WAIT;
 }
@@ -191,6 +224,7 @@ leader_part_start(struct server *s, struct err *e)
 static void
 leader_part_stop(struct server *s)
 {
+	roster_free(MOVE(s->roster));
 	leader_free(MOVE(s->leader));
 }
 
@@ -282,7 +316,10 @@ hosts_start(struct server *s, struct err *e)
 		.ca_cert_path = text_or_null(s->conf.tls_ca),
 		.ca_key_path = text_or_null(s->conf.tls_ca_key),
 	};
-	return hosts_new(&o, &s->hosts, e) < 0 ? PART_FAIL : PART_READY;
+	if (hosts_new(&o, &s->hosts, e) < 0)
+		return PART_FAIL;
+	tell_servers(s);
+	return PART_READY;
 }
 
 static void
@@ -607,6 +644,13 @@ leader_of(void *arg)
 	return leader_json(s->leader);
 }
 
+static json *
+servers_of(void *arg)
+{
+	const struct server *s = CAST_OBJ(server, arg, SERVER_MAGIC);
+	return roster_json(s->roster, s->leader);
+}
+
 static enum part_rc
 api_start(struct server *s, struct err *e)
 {
@@ -629,6 +673,7 @@ api_start(struct server *s, struct err *e)
 		.workers = s->workers,
 		.epoch = epoch_of,
 		.leader = leader_of,
+		.servers = servers_of,
 		.epoch_arg = s,
 	};
 	s->api = api_new(&deps);

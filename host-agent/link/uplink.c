@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "host-agent/link/uplink_int.h"
+#include "host-agent/record/saver.h"
+#include "loop/timer.h"
 #include "proto/msg.h"
 
 int
@@ -38,9 +40,11 @@ uplink_lost(struct line *l)
 	u->ev->down(u->arg);
 	/* Another way to the same leader, if there is one. */
 	for (size_t i = 0; i < u->n_lines; i++) {
-		if (u->lines[i].state == UPLINK_STANDBY && u->lines[i].leads)
-			line_greet(&u->lines[i]);
+		struct line *other = u->lines[i];
+		if (other->state == UPLINK_STANDBY && other->leads)
+			line_greet(other);
 	}
+	timer_after(u->sweep, 0);
 }
 
 void
@@ -49,10 +53,11 @@ uplink_hint(struct uplink *u, const char *leader)
 	AUTO_FREE char *host = NULL;
 	uint16_t port = 0;
 
-	if (uplink_parse_server(leader, &host, &port, NULL))
+	if (uplink_parse_server(leader, &host, &port, NULL) ||
+	    uplink_list_add(u, leader, LINE_LISTED, NULL))
 		return;
 	for (size_t i = 0; i < u->n_lines; i++) {
-		struct line *l = &u->lines[i];
+		struct line *l = u->lines[i];
 		if (l->port == port && str_same(l->host, host))
 			line_hurry(l);
 	}
@@ -91,18 +96,9 @@ parse_servers(struct uplink *u, const char *list, struct err *e)
 	char *save = copy;
 
 	for (char *s; (s = strsep(&save, ",")) != NULL;) {
-		char *host;
-		uint16_t port;
-
 		s += strspn(s, " ");
-		if (!*s)
-			continue;
-		if (u->n_lines == MAX_SERVERS)
-			return err_set(
-			    e, ERR_INVALID, "more than %u servers", MAX_SERVERS);
-		if (uplink_parse_server(s, &host, &port, e))
+		if (*s && uplink_list_add(u, s, LINE_CONFIGURED, e))
 			return ERR_INVALID;
-		line_init(&u->lines[u->n_lines++], u, host, port);
 	}
 	if (!u->n_lines)
 		return err_set(e, ERR_INVALID, "no server is configured");
@@ -119,15 +115,21 @@ uplink_new(
 	u->loop = l;
 	u->conf = *c;
 	u->conf.servers = NULL;
+	u->conf.list_path = NULL;
 	u->epoch = c->epoch;
 	u->ev = c->ev;
 	u->arg = c->arg;
 	rng_seed(&u->rng, c->seed);
+	u->sweep = timer_new(l, uplink_list_sweep, u);
+	if (c->list_path)
+		u->kept = saver_new(l, c->savers, c->list_path);
 	rc = parse_servers(u, c->servers, e);
 	if (rc) {
 		uplink_free(u);
 		return rc;
 	}
+	if (c->list_path)
+		uplink_list_open(u, c->list_path);
 	*ret_u = u;
 	return 0;
 }
@@ -135,15 +137,16 @@ uplink_new(
 void
 uplink_start(struct uplink *u)
 {
+	u->started = true;
 	for (size_t i = 0; i < u->n_lines; i++)
-		line_start(&u->lines[i]);
+		line_start(u->lines[i]);
 }
 
 void
 uplink_redial(struct uplink *u)
 {
 	for (size_t i = 0; i < u->n_lines; i++) {
-		struct line *l = &u->lines[i];
+		struct line *l = u->lines[i];
 		if (l->state == UPLINK_WAITING || l->state == UPLINK_READY)
 			continue;
 		line_drop(l, "it is dialled with the new certificate");
@@ -157,7 +160,9 @@ uplink_free(struct uplink *u)
 	if (!u)
 		return;
 	for (size_t i = 0; i < u->n_lines; i++)
-		line_fini(&u->lines[i]);
+		line_free(u->lines[i]);
+	timer_free(u->sweep);
+	saver_free(u->kept);
 	free(u);
 }
 
@@ -167,8 +172,8 @@ uplink_state(const struct uplink *u)
 	enum uplink_state best = UPLINK_WAITING;
 
 	for (size_t i = 0; i < u->n_lines; i++) {
-		if (u->lines[i].state > best)
-			best = u->lines[i].state;
+		if (u->lines[i]->state > best)
+			best = u->lines[i]->state;
 	}
 	return best;
 }
@@ -178,7 +183,7 @@ uplink_own_host(const struct uplink *u, char out[LINK_HOST_TEXT])
 {
 	*out = '\0';
 	for (size_t i = 0; i < u->n_lines && !*out; i++) {
-		const struct line *l = u->ready ? u->ready : &u->lines[i];
+		const struct line *l = u->ready ? u->ready : u->lines[i];
 		if (l->link)
 			link_own_host(l->link, out);
 	}

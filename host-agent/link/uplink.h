@@ -1,7 +1,8 @@
 /*
  * uplink: the connection to whoever leads: dial, greet, beat, dial again.
  *
- * Every configured server is dialled.  The one that leads has the link; the others keep
+ * Every server of the settings is dialled, and every one of the leader's last list,
+ * which is kept on disk.  The one that leads has the link; the others keep
  * a line on which nothing but beats goes, so that a server that takes the lead has its
  * hosts without a handshake.  An older epoch never takes the link from a newer one.
  * Waits between attempts with full jitter, 0.5 s doubling to what the settings say,
@@ -25,6 +26,7 @@
 
 struct epoch;
 struct uplink;
+struct workers;
 
 enum uplink_state {
 	UPLINK_WAITING,  /* for the next attempt */
@@ -65,8 +67,10 @@ struct uplink_call {
 };
 
 struct uplink_conf {
-	const char *servers; /* "host:port,[::1]:port"; copied */
-	struct epoch *epoch; /* borrowed */
+	const char *servers;    /* "host:port,[::1]:port"; copied */
+	const char *list_path;  /* of the leader's list; copied; NULL: it is not kept */
+	struct workers *savers; /* who write it */
+	struct epoch *epoch;    /* borrowed */
 	const struct uplink_events *ev;
 	void *arg;     /* of the events and of dial */
 	uint64_t seed; /* of the jitter */

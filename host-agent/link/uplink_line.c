@@ -254,6 +254,9 @@ on_message(struct line *l, Drover__Envelope **m)
 		if (ev->stat_watch)
 			ev->stat_watch(arg, (*m)->stat_watch);
 		break;
+	case DROVER__ENVELOPE__BODY_SERVER_LIST:
+		uplink_list_take(l->u, (*m)->server_list);
+		break;
 	case DROVER__ENVELOPE__BODY_CERT_GRANT:
 		if (ev->cert_grant)
 			ev->cert_grant(arg, (*m)->cert_grant);
@@ -400,18 +403,23 @@ line_start(struct line *l)
 	timer_after(l->retry, 0);
 }
 
-void
-line_init(struct line *l, struct uplink *u, char *host_take, uint16_t port)
+struct line *
+line_new(struct uplink *u, char *host_take, uint16_t port)
 {
-	*l = (struct line){ .u = u, .host = host_take, .port = port };
+	struct line *l = xcalloc(1, sizeof(*l));
+
+	l->u = u;
+	l->host = host_take;
+	l->port = port;
 	l->retry = timer_new(u->loop, on_retry, l);
 	l->greeting = timer_new(u->loop, on_greeting_over, l);
 	l->beat = timer_new(u->loop, on_beat, l);
 	l->reaper = timer_new(u->loop, on_reap, l);
+	return l;
 }
 
 void
-line_fini(struct line *l)
+line_free(struct line *l)
 {
 	timer_free(l->retry);
 	timer_free(l->greeting);
@@ -420,4 +428,5 @@ line_fini(struct line *l)
 	link_free(l->link);
 	link_free(l->ended);
 	free(l->host);
+	free(l);
 }

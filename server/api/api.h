@@ -44,6 +44,7 @@ struct api_deps {
 	struct workers *workers; /* NULL: answers are compressed on the core thread */
 	uint64_t (*epoch)(void *arg); /* of our leadership */
 	json *(*leader)(void *arg);   /* who leads, the caller's */
+	json *(*servers)(void *arg);  /* which there are, the caller's */
 	void *epoch_arg;
 };
 

@@ -143,6 +143,16 @@ api_system_leader(struct api_call *c)
 }
 
 void
+api_system_servers(struct api_call *c)
+{
+	const struct api_deps *d = &c->api->d;
+	json *j = json_new_object();
+
+	json_set_json(j, "items", d->servers(d->epoch_arg));
+	api_reply_json(c, 200, j);
+}
+
+void
 api_openapi(struct api_call *c)
 {
 	api_reply_json(c, 200, openapi_document());

@@ -202,6 +202,7 @@ conn_become(struct conn *c, struct host_rec *rec, const Drover__Hello *hello)
 	c->rec = rec;
 	snprintf(c->boot_id, sizeof(c->boot_id), "%s", hello->boot_id);
 	c->takes_watches = hello->takes_watches;
+	c->takes_servers = hello->takes_servers;
 	snprintf(rec->address, sizeof(rec->address), "%s", c->peer);
 	colon = strrchr(rec->address, ':');
 	if (colon)
@@ -230,6 +231,7 @@ take_hello(struct conn *c, const Drover__Hello *hello)
 	struct host_rec *rec = rec_of(c->hs, h->o.id);
 	conn_become(c, rec, hello);
 	send_welcome(c);
+	conn_send_servers(c);
 	host_take_hello(rec, hello);
 	host_beat_linked(rec);
 	host_state_update(rec);

@@ -39,6 +39,7 @@ struct conn {
 	uint64_t pinged_us, rtt_us; /* of the last ping; rtt 0: not known yet */
 	bool closing;
 	bool takes_watches; /* StatWatch */
+	bool takes_servers;
 };
 
 /* What is known of a host besides the inventory. */
@@ -99,6 +100,8 @@ struct hosts {
 	struct wake *waiting; /* for a host to come up */
 	size_t n_waiting;
 	struct timer *tick;
+	char **servers; /* where agents reach each of us */
+	size_t n_servers;
 };
 
 /* What will call back, unless the hosts are freed before: then it is dropped. */
@@ -122,6 +125,10 @@ void conn_free(struct conn *c);
 void conn_tick(struct conn *c, uint64_t now_ms);
 /* Fills version and epoch. A failure is logged. */
 int conn_send(struct conn *c, Drover__Envelope *m);
+
+/* host_servers.c */
+void conn_send_servers(struct conn *c); /* if it takes them */
+void hosts_drop_servers(struct hosts *hs);
 
 /* host_sign.c */
 struct signing {

@@ -184,6 +184,7 @@ hosts_free(struct hosts *hs)
 	}
 	map_free(hs->recs);
 	map_free(hs->busy_vms);
+	hosts_drop_servers(hs);
 	free(hs->waiting);
 	free(hs->ca_cert_path);
 	free(hs->ca_key_path);

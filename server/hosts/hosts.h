@@ -8,6 +8,7 @@
  */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -40,6 +41,8 @@ void hosts_free(struct hosts *hs);
 int hosts_listen(struct hosts *hs, const char *addr, uint16_t port,
     struct ssl_ctx_st *ctx, struct err *e) WARN_UNUSED;
 uint16_t hosts_port(const struct hosts *hs);
+/* Where agents reach all the servers that there are: they are told.  Copied. */
+void hosts_set_servers(struct hosts *hs, const char *const *list, size_t n);
 /* A link that was accepted, before its handshake; ours from now on. */
 void hosts_accept(struct hosts *hs, struct link *k_take, const char *peer);
 

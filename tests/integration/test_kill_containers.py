@@ -233,8 +233,11 @@ def at_work(lab: Lab, vm_id: str, number: str, child: Child) -> Optional[int]:
     for pid, said in words.items():
         if child.verb.encode() not in said or vm_id.encode() not in said or not any(w.endswith(root) for w in said):
             continue
+        # The guard that brings it in, and the stage that becomes the runtime.
+        if said[0].endswith(b"/drover-guard") or b"run" in said:
+            continue
         if child.what == "runtime":
-            return pid if b"run" not in said else None  # the stage, that becomes the runtime
+            return pid
         # Before that it is asked for its version.
         if not any((lab.dir / "hosts" / number / "run" / vm_id / "work").glob("*.log")):
             return None

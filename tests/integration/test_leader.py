@@ -117,6 +117,23 @@ def writes(pair: Pair, name: str, label: str) -> bool:
     return True
 
 
+def test_agents_that_were_told_of_one_server_know_all(pair: Pair) -> None:
+    """What follows has them find the second, of which their settings say nothing."""
+
+    def known() -> list[str]:
+        items = pair.api().get("/system/servers")["items"]
+        return [i["agents_address"] for i in items] if [i["leads"] for i in items].count(True) == 1 else []
+
+    def kept(host: int) -> list[str]:
+        listed = pair.dir / f"hosts/{host}/state/servers"
+        return listed.read_text().split() if listed.exists() else []
+
+    wait_for("both to be there", lambda: len(known()) == len(SERVERS))
+    for host in range(1, pair.hosts + 1):
+        assert "," not in (pair.dir / f"etc/agent-{host}.conf").read_text().split("[server]")[1].split("\n")[1]
+        wait_for("agents to be told", lambda: kept(host) == known())
+
+
 def test_leader_is_killed_in_the_midst_of_work(pair: Pair) -> None:
     first = pair.leader()
     wait_for("the other to follow", lambda: pair.follows(other(first)))

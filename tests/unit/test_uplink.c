@@ -24,6 +24,7 @@ struct world {
 	const char *servers;
 	struct link *server, *other; /* the first one's end, and the second's */
 	enum tls_role role;
+	unsigned dialled[10]; /* by the last figure of the port */
 	unsigned dials, hellos, welcomes, orders, refused, acks, frames, sessions,
 	    downs;
 	bool unreachable;
@@ -69,6 +70,7 @@ dial(void *arg, const struct uplink_call *c, struct link **ret_k, struct err *e)
 	struct tls_identity server = { .role = w->role };
 
 	w->dials++;
+	w->dialled[c->port % 10]++;
 	snprintf(w->last_host, sizeof(w->last_host), "%s", c->host);
 	w->last_port = c->port;
 	if (w->unreachable)
@@ -151,6 +153,8 @@ open_world(struct world *w)
 		.seed = 42,
 		.dial = dial,
 		.retry_max_ms = RETRY_MAX_MS,
+		.list_path = bed_path(w->bed, "servers"),
+		.savers = w->bed->workers,
 	};
 	struct err e = ERR_INIT;
 
@@ -582,6 +586,87 @@ a_silent_follower_is_left_and_a_hint_hurries(void **state)
 	assert_int_equal(w->downs, 0);
 }
 
+/* ---- which servers there are ---- */
+
+static void
+say_servers(struct world *w, char **list, size_t n)
+{
+	Drover__Envelope m = DROVER__ENVELOPE__INIT;
+	Drover__ServerList servers = DROVER__SERVER_LIST__INIT;
+
+	servers.agents = list;
+	servers.n_agents = n;
+	m.body_case = DROVER__ENVELOPE__BODY_SERVER_LIST;
+	m.server_list = &servers;
+	say(w, 3, &m);
+	clock_advance(w->bed->clock, 10);
+	bed_settle(w->bed);
+}
+
+/* Does one of them try that port, whoever else is tried? */
+static bool
+is_dialled(struct world *w, unsigned port)
+{
+	unsigned before = w->dialled[port % 10];
+
+	for (int i = 0; i < 20; i++) {
+		clock_advance(w->bed->clock, RETRY_MAX_MS);
+		bed_settle(w->bed);
+	}
+	return w->dialled[port % 10] > before;
+}
+
+static bool
+is_kept(void *arg)
+{
+	return bed_exists(bed_path(arg, "servers"));
+}
+
+static void
+servers_of_the_list_are_dialled_and_kept(void **state)
+{
+	struct world *w = *state;
+	char alpha[] = "alpha:7001", beta[] = "beta:7002", bad[] = "beta";
+	char *all[] = { alpha, bad, beta };
+
+	link_up(w, 3);
+	w->unreachable = true;
+	say_servers(w, all, 3);
+	assert_true(is_dialled(w, 7002));
+	bed_until(w->bed, is_kept, w->bed);
+	close_world(w);
+	open_world(w);
+	assert_true(is_dialled(w, 7002));
+}
+
+static void
+a_server_that_is_not_listed_any_more_is_let_go(void **state)
+{
+	struct world *w = *state;
+	char beta[] = "beta:7002", gamma[] = "gamma:7003";
+	char *two[] = { beta, gamma }, *one[] = { gamma };
+
+	link_up(w, 3);
+	w->unreachable = true;
+	say_servers(w, two, 2);
+	say_servers(w, one, 1);
+	assert_false(is_dialled(w, 7002));
+	assert_true(is_dialled(w, 7003));
+	/* That of the settings is, whatever the list says. */
+	assert_true(is_dialled(w, 7001));
+}
+
+static void
+a_leader_that_is_named_is_dialled_though_nobody_listed_it(void **state)
+{
+	struct world *w = *state;
+
+	bed_settle(w->bed);
+	say_standby(w, w->server, 0, false, "beta:7002");
+	assert_string_equal(w->last_host, "beta");
+	assert_int_equal(w->last_port, 7002);
+}
+
 static void
 pings_are_answered(void **state)
 {
@@ -646,6 +731,9 @@ main(void)
 		T(refusal_is_waited_out),
 		T(three_missing_beats_end_the_link),
 		T(sessions_come_in_and_end_with_the_link),
+		T(servers_of_the_list_are_dialled_and_kept),
+		T(a_server_that_is_not_listed_any_more_is_let_go),
+		T(a_leader_that_is_named_is_dialled_though_nobody_listed_it),
 		T(pings_are_answered),
 		T(silent_server_and_garbage_are_left),
 #define T2(name) cmocka_unit_test_setup_teardown(name, setup_two, teardown)
