@@ -88,8 +88,10 @@ class Fleet:
     def close(self) -> None:
         assert self.process.stdin
         self.process.stdin.close()
-        self.process.wait(60)
+        code = self.process.wait(60)
         self.reader.join()
+        if code:
+            raise RuntimeError(f"the fleet has ended: {code}")
 
 
 class Bench(Servers):
@@ -217,12 +219,15 @@ class Bench(Servers):
             self.hosts.start_server(name)
         until("all lines to be there", lambda: self.fleet and len(self.fleet.since(begin, "up")) >= self.agents * len(names), WAIT_S)
 
-    def fail_over(self) -> None:
+    def fail_over(self) -> int:
+        """How many handshakes it took."""
         assert self.fleet
         lost = self.leader()[0]
         begin = self.measured("failover", lambda: self.kill(lost))
-        report("fleet_failover_handshakes", len(self.fleet.since(begin, "up")), "handshakes")
+        handshakes = len(self.fleet.since(begin, "up"))
+        report("fleet_failover_handshakes", handshakes, "handshakes")
         self.start(lost)
+        return handshakes
 
     def restart(self) -> None:
         names = self.servers()
@@ -262,9 +267,9 @@ class Bench(Servers):
         return worst
 
     def close(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
         if self.fleet:
             self.fleet.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def use_defaults(bench: Bench) -> None:

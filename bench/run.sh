@@ -93,6 +93,7 @@ main()
 	plans
 	own_lab ha_kill --hosts 4 --servers 2
 	own_lab ha_many --hosts 16 --engine sim
+	own_lab fleet --hosts 1 --servers 2 --engine sim
 	((${#failed[@]} == 0)) || {
 		printf 'bench/run.sh: failed: %s\n' "${failed[*]}" >&2
 		return 1
