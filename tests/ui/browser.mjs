@@ -64,7 +64,7 @@ export async function shot(name) {
 export async function accessible(name, part = "main", rules = []) {
   const cdp = await context.newCDPSession(page);
   await cdp.send("Runtime.evaluate", { expression: `if (!globalThis.axe) { ${axeSource} }` });
-  const options = { resultTypes: ["violations"], ...(rules.length ? { runOnly: rules } : {}) };
+  const options = { resultTypes: ["violations"], preload: false, ...(rules.length ? { runOnly: rules } : {}) };
   const { result } = await cdp.send("Runtime.evaluate", {
     expression: `axe.run(${JSON.stringify(part)}, ${JSON.stringify(options)}).then(r => JSON.stringify(r.violations.map(v => [v.impact, v.id, v.nodes[0].html])))`,
     awaitPromise: true,

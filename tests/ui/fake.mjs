@@ -36,6 +36,7 @@ export function invent(hosts, guests) {
   return items;
 }
 
+const PING_MS = 15_000;
 const later = (ms) => new Promise((done) => setTimeout(done, ms));
 
 async function answer(route, build, api) {
@@ -74,6 +75,9 @@ export async function serve(page, build, items, api = () => null, delay = 0) {
     };
     watch.socket = ws;
     watch.subs = new Map();
+    const alive = setInterval(() => ws.send(JSON.stringify({ type: "ping", t: 1 })), PING_MS);
+    line.onClose(() => clearInterval(alive));
+    alive.unref();
     ws.onMessage((text) => {
       const m = JSON.parse(text);
       if (m.type !== "sub") return;

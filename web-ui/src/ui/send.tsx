@@ -63,13 +63,13 @@ export function useSend(): Sending {
 /** What became of it, above the buttons. */
 export function Sent({ of }: { of: Sending }) {
   return (
-    <>
+    <div class="sent">
       <p class="dim" role="status">
         {of.busy && <span class="late">{t.form.waiting}</span>}
       </p>
       <p class="problem" role="alert">
         {of.failed}
       </p>
-    </>
+    </div>
   );
 }

@@ -15,6 +15,7 @@ const scale = [
 const STEPS = 64;
 const DOT_MS = 1600;
 const TEXT_FROM = 44;
+const EDGED = 5;
 
 function colour(v: number): string {
   const at = Math.max(0, Math.min(1, v)) * (scale.length - 1);
@@ -27,7 +28,7 @@ function colour(v: number): string {
 const colours = Array.from({ length: STEPS + 1 }, (_, i) => colour(i / STEPS));
 
 export type Drag = typeof draggedSignal.value;
-type Palette = Record<"line" | "text" | "bg" | "bad" | "accent" | "ok" | "warn", string>;
+type Palette = Record<"line" | "text" | "dim" | "bg" | "bad" | "accent" | "ok" | "warn", string>;
 
 function palette(canvas: HTMLCanvasElement): Palette {
   const css = getComputedStyle(canvas);
@@ -35,6 +36,7 @@ function palette(canvas: HTMLCanvasElement): Palette {
   return {
     line: token("line"),
     text: token("text"),
+    dim: token("dim"),
     bg: token("bg"),
     bad: token("bad"),
     accent: token("accent"),
@@ -84,6 +86,11 @@ export function paintStill(canvas: HTMLCanvasElement, s: Scene, metric: Metric, 
       const vm = s.guests.get(tile.id);
       if (!vm) continue;
       const heat = heatOf(vm, host, metric);
+      // Little heat is dark, and so are some themes: each tile has an edge.
+      if (tile.w > EDGED && tile.h > EDGED) {
+        g.fillStyle = p.dim;
+        g.fillRect(tile.x, tile.y, tile.w, tile.h);
+      }
       g.fillStyle = colours[Math.round(heat * STEPS)] ?? p.line;
       g.fillRect(tile.x + 0.5, tile.y + 0.5, Math.max(1, tile.w - 1), Math.max(1, tile.h - 1));
       if (s.chosen.has(vm.id)) {

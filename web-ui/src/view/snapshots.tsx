@@ -61,7 +61,12 @@ function Line({ node, vm, sending }: { node: Node; vm: Vm; sending: Sending }) {
     <li style={{ paddingLeft: `${depth * 18}px` }}>
       <span>
         <strong>{s.name}</strong>
-        {vm.snapshot === s.id && <span class="badge">{t.snap.current}</span>}{" "}
+        {vm.snapshot === s.id && (
+          <>
+            {" "}
+            <span class="badge">{t.snap.current}</span>
+          </>
+        )}{" "}
         <span class="dim">
           {s.taken_at ? new Date(s.taken_at).toLocaleString() : s.lifecycle}
           {s.memory && t.snap.withMemory}
