@@ -62,9 +62,9 @@ is_listed(const char *list, const char *name)
 }
 
 int
-health_sources_check(const char *list, struct err *e)
+health_sources_check(const char *asked, struct err *e)
 {
-	AUTO_FREE char *copy = xstrdup(list);
+	AUTO_FREE char *copy = xstrdup(asked);
 	char *rest = copy;
 
 	for (char *s; (s = strsep(&rest, ",")) != NULL;) {
@@ -78,18 +78,27 @@ health_sources_check(const char *list, struct err *e)
 
 /* ---- what is told ---- */
 
+static bool
+has(const struct health_list *l, const struct health_condition *c)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (memcmp(&l->v[i], c, sizeof(*c)) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void
 log_turn(const struct health_list *was, const struct health_list *now)
 {
 	for (size_t i = 0; i < now->n; i++) {
-		size_t k = 0;
-		while (k < was->n && memcmp(&was->v[k], &now->v[i], sizeof(now->v[i])))
-			k++;
-		if (k == was->n)
+		const struct health_condition *c = &now->v[i];
+		bool is_severe = c->severity == HEALTH_SEVERE;
+
+		if (!has(was, c))
 			log_warn("health", "%s, %s: %s",
-			    health_component_name(now->v[i].component),
-			    now->v[i].severity == HEALTH_SEVERE ? "severe" : "moderate",
-			    now->v[i].text);
+			    health_component_name(c->component),
+			    is_severe ? "severe" : "moderate", c->text);
 	}
 	if (was->n && !now->n)
 		log_notice("health", "nothing is wrong any more");
@@ -107,7 +116,7 @@ tell(struct health *h, bool is_new)
 			health_add(&now, disks->v[i].source, disks->v[i].component,
 			    disks->v[i].severity, "%s", disks->v[i].text);
 	}
-	if (!is_new && !memcmp(&now, &h->told, sizeof(now)))
+	if (!is_new && memcmp(&now, &h->told, sizeof(now)) == 0)
 		return;
 	log_turn(&h->told, &now);
 	h->told = now;
@@ -301,10 +310,10 @@ health_status(const struct health *h)
 		return NULL;
 	m = xcalloc(1, sizeof(*m));
 	drover__host_health__init(m);
-	m->conditions = xcalloc(h->told.n + 1, sizeof(*m->conditions));
+	m->conditions = xcalloc(h->told.n + 1, sizeof(Drover__HealthCondition *));
 	for (size_t i = 0; i < h->told.n; i++)
 		m->conditions[m->n_conditions++] = condition_of(&h->told.v[i]);
-	m->sources = xcalloc(N_SOURCES + 1, sizeof(*m->sources));
+	m->sources = xcalloc(N_SOURCES + 1, sizeof(Drover__HealthSource *));
 	for (size_t i = 0; i < N_SOURCES; i++) {
 		if (h->state[i].is_asked)
 			m->sources[m->n_sources++] =

@@ -30,7 +30,7 @@ struct health_conf {
 };
 
 /* Names one that there is not. */
-int health_sources_check(const char *sources, struct err *e) WARN_UNUSED;
+int health_sources_check(const char *asked, struct err *e) WARN_UNUSED;
 struct health *health_new(const struct health_conf *c);
 /* Waits for a file that is being read. */
 void health_free(struct health *h);

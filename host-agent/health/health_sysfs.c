@@ -93,15 +93,16 @@ look_at_controller(struct health_view *v, const char *folder, const char *name,
 	if (number >= HEALTH_CONTROLLERS || name[strcspn(name, "0123456789")] == '\0')
 		return;
 	grown = edac_growth(&v->edac[number], read_number(path, "ce_count"), v->now_ms);
-	if (lost)
+	if (lost) {
 		health_add(out, health_edac.name, HEALTH_MEMORY, HEALTH_SEVERE,
 		    "memory controller %s: %llu errors could not be corrected", name,
 		    (unsigned long long)lost);
-	else if (grown >= EDAC_MANY)
+	} else if (grown >= EDAC_MANY) {
 		health_add(out, health_edac.name, HEALTH_MEMORY, HEALTH_MODERATE,
 		    "memory controller %s: %llu errors were corrected within the last "
 		    "hour",
 		    name, (unsigned long long)grown);
+	}
 }
 
 static int
@@ -128,14 +129,15 @@ look_at_array(struct health_view *v, const char *folder, const char *name,
 	char state[32];
 
 	read_word(path, "array_state", state, sizeof(state));
-	if (str_same(state, "broken"))
+	if (str_same(state, "broken")) {
 		health_add(out, health_md.name, HEALTH_STORAGE, HEALTH_SEVERE,
 		    "array %s has lost more disks than it can do without", name);
-	else if (lost)
+	} else if (lost) {
 		health_add(out, health_md.name, HEALTH_STORAGE, HEALTH_MODERATE,
 		    "array %s does without %llu of its %llu disks", name,
 		    (unsigned long long)lost,
 		    (unsigned long long)read_number(path, "raid_disks"));
+	}
 }
 
 static int

@@ -14,11 +14,12 @@ quarantine(struct op_call *c, struct txn *t, struct err *e)
 	const struct cluster *cl = inv_cluster(c->inv, h->o.parent);
 	const char *why = arg_str(c->args, "reason");
 
-	if (!cl || cl->ha_proactive == HA_PROACTIVE_OFF)
+	if (!cl || cl->ha_proactive == HA_PROACTIVE_OFF) {
 		return err_set(e, ERR_BAD_STATE,
 		    "the cluster of host \"%s\" does nothing about failing hardware: "
 		    "ha_proactive is off",
 		    h->o.name);
+	}
 	if (h->health != HOST_HEALTH_MODERATE && h->health != HOST_HEALTH_SEVERE)
 		return err_set(e, ERR_BAD_STATE,
 		    "host \"%s\" reports no failing hardware", h->o.name);
