@@ -304,6 +304,18 @@ test("a task is found, tells its command, and is run again", async () => {
   await page.waitForFunction((n) => document.querySelectorAll("main tbody tr").length === n + 1, before);
 });
 
+test("events are narrowed by what happened and who caused it", async () => {
+  await go("events");
+  await page.locator("#filter").fill("Vm*");
+  await page.getByLabel("Who caused it").fill("admin");
+  await page.waitForFunction(() => {
+    const rows = [...document.querySelectorAll("main tbody tr")];
+    return rows.length > 0 && rows.every((r) => r.children[4].textContent.startsWith("Vm") && r.children[3].textContent === "admin");
+  });
+  assert.match(page.url(), /types=Vm\*&user=admin/);
+  await accessible("events");
+});
+
 test("a list has the columns, order and groups that one wants, and keeps them under a name", async () => {
   await go("vms");
   await page.locator("#filter").fill("sel-*");

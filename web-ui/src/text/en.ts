@@ -193,6 +193,8 @@ export const t = {
     object: "Object",
     user: "User",
     more: "Older events",
+    types: "What happened: Vm*, error",
+    byUser: "Who caused it",
     none: "No events of this object.",
   },
   action: {

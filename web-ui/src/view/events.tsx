@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { call } from "../net/api.ts";
 import type { EventItem } from "../net/types.ts";
+import { type EventFilter, eventQuery, passes } from "../store/event-filter.ts";
 import { events } from "../store/events.ts";
 import { href } from "../store/route.ts";
 import { t } from "../text/en.ts";
@@ -9,6 +10,7 @@ import { Failed, Loading } from "../ui/load.tsx";
 import { moment } from "../ui/text.ts";
 
 const AT_ONCE = 100;
+const ALL: EventFilter = { types: "", user: "" };
 const tones: Record<string, [string, string]> = { info: ["", ""], warning: ["▲ ", "warn"], error: ["✕ ", "bad"] };
 
 export function EventRows({ list }: { list: EventItem[] }) {
@@ -52,7 +54,7 @@ interface Answer {
 }
 
 /** Of one object, or of all; older ones are fetched as they are asked for, newer ones come by themselves. */
-export function EventList({ entity }: { entity: string }) {
+export function EventList({ entity, filter = ALL }: { entity: string; filter?: EventFilter }) {
   const list = useSignal<EventItem[] | null>(null);
   const next = useSignal<string | null>(null);
   const failed = useSignal<Error | null>(null);
@@ -65,16 +67,16 @@ export function EventList({ entity }: { entity: string }) {
       })
       .catch((e: Error) => (failed.value = e));
   };
-  const first = `/events?limit=${AT_ONCE}${entity ? `&entity=${entity}` : ""}`;
+  const first = `/events?limit=${AT_ONCE}${entity ? `&entity=${entity}` : ""}${eventQuery(filter)}`;
   useEffect(() => {
     list.value = null;
     load(first, []);
-  }, [entity]);
+  }, [first]);
   if (failed.value) return <Failed error={failed.value} retry={() => load(first, [])} />;
   if (!list.value) return <Loading />;
   const known = new Set(list.value.map((e) => e.id));
   const fresh = events.value.filter(
-    (e) => (!entity || e.entity === entity) && !known.has(e.id) && (!list.value?.[0] || e.time >= list.value[0].time),
+    (e) => (!entity || e.entity === entity) && passes(e, filter) && !known.has(e.id) && (!list.value?.[0] || e.time >= list.value[0].time),
   );
   const all = [...fresh, ...list.value];
   if (!all.length) return <p class="empty">{t.event.none}</p>;

@@ -22,6 +22,7 @@ import { tabsOf } from "./tabs.tsx";
 import { Tags } from "./tags.tsx";
 
 const Admin = lazy(() => import("./admin.tsx"));
+const EventPage = lazy(() => import("./event-page.tsx"));
 const TaskPage = lazy(() => import("./task-page.tsx"));
 const TagPage = lazy(() => import("./tag-page.tsx"));
 const Definitions = lazy(() => import("./alarm-defs.tsx"));
@@ -179,7 +180,7 @@ function Place({ place }: { place: string }) {
   if (place === "events")
     return (
       <Framed title={title ?? ""}>
-        <EventList entity="" />
+        <EventPage />
       </Framed>
     );
   if (place === "alarms")
