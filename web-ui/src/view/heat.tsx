@@ -8,6 +8,7 @@ import { openMenu } from "../store/menu.ts";
 import { prefs } from "../store/prefs.ts";
 import { go } from "../store/route.ts";
 import { choose, meant } from "../store/selection.ts";
+import { mayOperate } from "../store/session.ts";
 import { t } from "../text/en.ts";
 import { ghz, percent } from "../ui/text.ts";
 import { guestsOf, hostsOf } from "./cluster.tsx";
@@ -142,7 +143,7 @@ export function HeatMap({ cluster }: { cluster: Cluster }) {
   const onMove = (e: PointerEvent): void => {
     const { vm, host } = find(e);
     tip.value = vm ? `${vm.name}: ${percent(heatOf(vm, host, metric.value), 1)} %, ${ghz(vm.cpu_usage_mhz)}` : (host?.name ?? "");
-    if (picked.current && e.buttons && !dragged.value) pickUp(meant(taken(), picked.current));
+    if (picked.current && e.buttons && !dragged.value && mayOperate()) pickUp(meant(taken(), picked.current));
     if (dragged.value && host) void hover(host.id, e);
   };
   const onUp = (e: PointerEvent): void => {
