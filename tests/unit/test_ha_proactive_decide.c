@@ -31,7 +31,7 @@ play_new(void)
 	static const char *const names[HOSTS] = { "h1", "h2", "h3" };
 	struct play *p = xcalloc(1, sizeof(*p));
 
-	for (unsigned i = 0; i < HOSTS; i++)
+	for (unsigned i = 0; i < HOSTS; i++) {
 		p->hosts[i] = (struct proactive_host){
 			.id = obj_id_make(KIND_HOST, i + 1),
 			.name = names[i],
@@ -39,6 +39,7 @@ play_new(void)
 			.what = "memory: DIMM 3 fails",
 			.is_up = true,
 		};
+	}
 	p->v = (struct proactive_view){
 		.hosts = p->hosts,
 		.n = HOSTS,
