@@ -123,7 +123,7 @@ export function Fleet() {
           value={text.value}
           onInput={(e) => setQuery("q", e.currentTarget.value)}
         />
-        <span class={bad ? "problem" : "dim"} role="status">
+        <span class={bad ? "count problem" : "count dim"} role="status">
           {bad ? t.list.bad(bad) : t.list.shown(rows.value.length, total)}
         </span>
         <span class="grow" />
