@@ -15,15 +15,17 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Callable, Optional
 
 from lab_client import (
-    Api, Servers, arguments, cpu_seconds, everything, lab_pid, lab_setting, percentile, report, resident_kib,
+    Api, ApiError, Servers, arguments, cpu_seconds, everything, lab_pid, lab_setting, percentile, report, resident_kib,
 )
 from lab_faults import Hosts, alive, signal_all, until
 
 WAIT_S = 300
+LOOK_S = 1  # between looks at all hosts, which are many
 HOSTS_IN_CLUSTER = 50
 GUEST_MB = 64
 AT_ONCE = 4
@@ -114,6 +116,21 @@ class Bench(Servers):
         leads = self.leader()[0]
         return next(name for name in self.servers() if name != leads)
 
+    def wait(self, what: str, check: Callable[[], bool]) -> None:
+        """A server that has just died, or is busy, is asked again."""
+
+        def holds() -> bool:
+            try:
+                return check()
+            except (OSError, HTTPException, ApiError):
+                return False
+
+        end = time.monotonic() + WAIT_S
+        while not holds():
+            if time.monotonic() > end:
+                raise TimeoutError(f"waited {WAIT_S} s for: {what}")
+            time.sleep(LOOK_S)  # between looks
+
     # ---- the fleet ----
 
     def launch(self, tokens: dict[str, dict[str, str]]) -> Fleet:
@@ -174,7 +191,7 @@ class Bench(Servers):
 
     def prepare(self) -> None:
         clusters = self.make_hosts()
-        until("the hosts to hold leases", lambda: all(h["ha_state"] == "up" for h in self.ours("hosts")), WAIT_S)
+        self.wait("the hosts to hold leases", lambda: all(h["ha_state"] == "up" for h in self.ours("hosts")))
         hosts = self.ours("hosts")
 
         def fill(cluster: dict[str, Any]) -> None:
@@ -182,7 +199,7 @@ class Bench(Servers):
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(fill, clusters))
-        until("the guests to be protected", lambda: all(v["ha_protected"] for v in self.ours("vms")), WAIT_S)
+        self.wait("the guests to be protected", lambda: all(v["ha_protected"] for v in self.ours("vms")))
         self.at_first = {v["id"]: (v["host"], v["power_state"]) for v in self.ours("vms")}
         self.begin_wall_ms = int(time.time() * 1000)
 
@@ -253,9 +270,9 @@ class Bench(Servers):
         return now_ms() - (time.time() * 1000 - self.begin_wall_ms)
 
     def settle(self) -> None:
-        until(
+        self.wait(
             "the hosts to be up",
-            lambda: all(h["ha_state"] == "up" and h["connection_state"] == "connected" for h in self.ours("hosts")), WAIT_S,
+            lambda: all(h["ha_state"] == "up" and h["connection_state"] == "connected" for h in self.ours("hosts")),
         )
 
     def slow_turns(self) -> dict[str, int]:
