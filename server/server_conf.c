@@ -88,7 +88,9 @@ const struct conf_key server_conf_keys[] = {
 	    CONF_RESTART, "what its paths begin with" },
 	{ "push.influx", CONF_TEXT, AT(push_influx), 0, 799, "", CONF_RESTART,
 	    "URL of an InfluxDB that is told every sample, such as "
-	    "http://influx.example.com:8086/api/v2/write?org=o&bucket=b; empty: none" },
+	    "https://influx.example.com:8086/api/v2/write?org=o&bucket=b; empty: none" },
+	{ "push.influx_ca", CONF_PATH, AT(push_influx_ca), 0, 0, "", CONF_RESTART,
+	    "file of who may sign its certificate; empty: whom the system trusts" },
 	{ "push.influx_token_file", CONF_PATH, AT(push_influx_token_file), 0, 0, "",
 	    CONF_RESTART, "file of the token that it wants; empty: none" },
 	{ "alarm.smtp_url", CONF_TEXT, AT(alarm_smtp_url), 0, 299, "", CONF_RESTART,

@@ -23,7 +23,8 @@ struct server_conf {
 	uint64_t drs_interval_s;
 	uint64_t ha_guest_boot_s, ha_guest_idle_s;
 	char *stats_dir, *stats_rrdcached;
-	char *push_graphite, *push_graphite_prefix, *push_influx, *push_influx_token_file;
+	char *push_graphite, *push_graphite_prefix;
+	char *push_influx, *push_influx_token_file, *push_influx_ca;
 	uint64_t stats_interval_s, stats_write_s;
 	char *power_hooks;
 	char *alarm_scripts, *alarm_smtp_url, *alarm_smtp_from, *alarm_smtp_user,

@@ -604,6 +604,7 @@ push_start(struct server *s, struct err *e)
 		.graphite_prefix = s->conf.push_graphite_prefix,
 		.influx = s->conf.push_influx,
 		.influx_token_file = s->conf.push_influx_token_file,
+		.influx_ca = s->conf.push_influx_ca,
 	};
 	return push_new(&o, &s->push, e) ? PART_FAIL : PART_READY;
 }

@@ -157,9 +157,10 @@ read_token(const char *path, char ret[TOKEN_MAX], struct err *e)
 }
 
 static int
-add_target(struct push *p, enum push_kind kind, const char *text, const char *token,
-    struct err *e)
+add_target(struct push *p, enum push_kind kind, const char *token,
+    const struct push_opts *o, struct err *e)
 {
+	const char *text = kind == PUSH_GRAPHITE ? o->graphite : o->influx;
 	struct push_address a;
 	int rc;
 
@@ -168,7 +169,7 @@ add_target(struct push *p, enum push_kind kind, const char *text, const char *to
 	rc = push_address_parse(kind, text, &a, e);
 	if (rc)
 		return err_wrap(e, "push.%s", names[kind]);
-	p->links[kind] = push_link_new(inv_loop(p->inv), &a, token);
+	p->links[kind] = push_link_new(inv_loop(p->inv), &a, token, o->influx_ca);
 	return 0;
 }
 
@@ -188,9 +189,9 @@ push_new(const struct push_opts *o, struct push **ret, struct err *e)
 	p->prefix = xstrdup(o->graphite_prefix);
 	p->step = timer_new(inv_loop(o->inv), on_step, p);
 	p->soon = timer_new(inv_loop(o->inv), on_soon, p);
-	rc = add_target(p, PUSH_GRAPHITE, o->graphite, "", e);
+	rc = add_target(p, PUSH_GRAPHITE, "", o, e);
 	if (!rc)
-		rc = add_target(p, PUSH_INFLUX, o->influx, token, e);
+		rc = add_target(p, PUSH_INFLUX, token, o, e);
 	if (rc) {
 		push_free(p);
 		return rc;

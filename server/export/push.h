@@ -22,6 +22,8 @@ struct push_opts {
 	const char *graphite_prefix;   /* what paths begin with */
 	const char *influx;            /* URL; "": none */
 	const char *influx_token_file; /* "": none is wanted */
+	const char
+	    *influx_ca; /* file of who may sign its certificate; "": the system's */
 };
 
 /* Nobody is named: *ret is NULL. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include "loop/fd_watch.h"
 #include "loop/loop.h"
 #include "loop/timer.h"
+#include "server/export/push_https.h"
 
 #define LINK_MAGIC   0x706c6e6bu
 #define WAITING_MAX  ((size_t)8 * 1024 * 1024)
@@ -23,6 +25,7 @@
 #define ANSWER_MS    30000u
 #define ANSWER_MAX   4096u
 #define STATUS_AT    9u /* in "HTTP/1.1 204 No Content" */
+#define HTTP_LATER   429
 
 struct batch {
 	struct list_node node;
@@ -38,6 +41,7 @@ struct push_link {
 	struct push_address to;
 	char *token;
 	enum link_state state;
+	struct push_https *https; /* NULL: without TLS */
 	struct connecting *connecting;
 	int fd;
 	struct fd_watch *reads, *writes;
@@ -139,6 +143,40 @@ succeed(struct push_link *p)
 	p->failing = false;
 }
 
+static void
+take_status(struct push_link *p, long status)
+{
+	long class = status / 100;
+
+	if (class == 4 && status != HTTP_LATER) {
+		/* It will never be taken: the next may. */
+		log_warn("export", "%s:%u does not take metrics: HTTP status %ld",
+		    p->to.host, p->to.port, status);
+		drop_first(p, &p->dropped);
+
+	} else if (class == 2) {
+		succeed(p);
+	} else {
+
+		fail(p, "it cannot take them now");
+		return;
+	}
+	hang_up(p);
+	if (first(p))
+		connect_now(p);
+}
+
+static void
+on_https(void *arg, long status, const char *why)
+{
+	struct push_link *p = CAST_OBJ(push_link, arg, LINK_MAGIC);
+
+	if (status)
+		take_status(p, status);
+	else
+		fail(p, why);
+}
+
 /* One connection for each request: nothing of an answer but its status matters. */
 static void
 read_status(struct push_link *p)
@@ -154,23 +192,7 @@ read_status(struct push_link *p)
 		fail(p, "it does not speak HTTP");
 		return;
 	}
-	char class = status[STATUS_AT];
-	if (class == '4' && !str_starts(status + STATUS_AT, "429")) {
-		/* It will never be taken: the next may. */
-		log_warn("export", "%s:%u does not take metrics: %.*s", p->to.host,
-		    p->to.port, (int)strcspn(status, "\r\n"), status);
-		drop_first(p, &p->dropped);
-
-	} else if (class == '2') {
-		succeed(p);
-	} else {
-
-		fail(p, "it cannot take them now");
-		return;
-	}
-	hang_up(p);
-	if (first(p))
-		connect_now(p);
+	take_status(p, strtol(status + STATUS_AT, NULL, 10));
 }
 
 static void
@@ -271,8 +293,19 @@ on_connected(int fd, const struct err *why, void *arg)
 static void
 connect_now(struct push_link *p)
 {
+	const struct batch *b = first(p);
+	struct err e = ERR_INIT;
+
 	p->state = LINK_CONNECTING;
-	p->connecting = connect_start(p->loop, p->to.host, p->to.port, on_connected, p);
+	if (!p->https) {
+		p->connecting =
+		    connect_start(p->loop, p->to.host, p->to.port, on_connected, p);
+		return;
+	}
+	/* It counts as half sent: the worker reads it. */
+	p->at = b->n_bytes;
+	if (push_https_send(p->https, b->text, b->n_bytes, on_https, p, &e))
+		fail(p, e.msg);
 }
 
 static void
@@ -321,8 +354,19 @@ push_link_dropped(const struct push_link *p)
 	return p->dropped;
 }
 
+static struct push_https *
+https_to(struct loop *l, const struct push_address *a, const char *token,
+    const char *ca_file)
+{
+	AUTO_FREE char *url = xasprintf("https://%s:%u%s", a->host, a->port, a->path);
+	const struct push_https_opts o = { url, token, ca_file };
+
+	return push_https_new(l, &o);
+}
+
 struct push_link *
-push_link_new(struct loop *l, const struct push_address *a, const char *token)
+push_link_new(struct loop *l, const struct push_address *a, const char *token,
+    const char *ca_file)
 {
 	struct push_link *p = xcalloc(1, sizeof(*p));
 
@@ -330,6 +374,7 @@ push_link_new(struct loop *l, const struct push_address *a, const char *token)
 	p->loop = l;
 	p->to = *a;
 	p->token = xstrdup(token);
+	p->https = a->tls ? https_to(l, a, token, ca_file) : NULL;
 	p->fd = -1;
 	p->retry_ms = RETRY_MIN_MS;
 	p->timer = timer_new(l, on_time, p);
@@ -342,6 +387,7 @@ push_link_free(struct push_link *p)
 {
 	if (!p)
 		return;
+	push_https_free(p->https);
 	hang_up(p);
 	while (first(p))
 		drop_first(p, &p->dropped);
@@ -381,18 +427,18 @@ int
 push_address_parse(
     enum push_kind kind, const char *text, struct push_address *ret, struct err *e)
 {
-	static const char scheme[] = "http://";
-	struct push_address a = { .kind = kind };
+	static const char plain[] = "http://", safe[] = "https://";
+	struct push_address a = { .kind = kind, .tls = str_starts(text, safe) };
 	const char *path;
 	int rc;
 
 	if (kind == PUSH_GRAPHITE) {
 		rc = read_host(text, strlen(text), &a, e);
 	} else {
-		if (!str_starts(text, scheme))
+		if (!a.tls && !str_starts(text, plain))
 			return err_set(e, ERR_INVALID,
-			    "\"%.200s\" does not begin with http://", text);
-		text += strlen(scheme);
+			    "\"%.200s\" does not begin with http:// or https://", text);
+		text += strlen(a.tls ? safe : plain);
 		path = text + strcspn(text, "/");
 		if (!*path || strpbrk(path, " \r\n") || strlen(path) >= sizeof(a.path))
 			return err_set(e, ERR_INVALID,

@@ -6,6 +6,7 @@
  * second at first and a minute at last.  Core thread.
  */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,7 +17,7 @@ struct push_link;
 
 enum push_kind {
 	PUSH_GRAPHITE, /* lines over TCP */
-	PUSH_INFLUX,   /* each batch a request of HTTP/1.1 */
+	PUSH_INFLUX,   /* each batch a request of HTTP/1.1, or of HTTPS */
 };
 
 struct push_address {
@@ -24,6 +25,7 @@ struct push_address {
 	char host[256];
 	uint16_t port;
 	char path[512]; /* of a request, with its query */
+	bool tls;
 };
 
 /* "graphite.example.com:2003"; "http://influx.example.com:8086/api/v2/write?…". Pure.
@@ -31,9 +33,10 @@ struct push_address {
 int push_address_parse(enum push_kind kind, const char *text, struct push_address *ret,
     struct err *e) WARN_UNUSED;
 
-/* token: InfluxDB's, or ""; copied. */
-struct push_link *push_link_new(
-    struct loop *l, const struct push_address *a, const char *token);
+/* token: InfluxDB's, or ""; ca_file: who may sign its certificate, "": whom the system
+ * trusts.  Both are copied. */
+struct push_link *push_link_new(struct loop *l, const struct push_address *a,
+    const char *token, const char *ca_file);
 void push_link_free(struct push_link *p);
 
 /* n_samples are in the text: they are counted if they are lost. */

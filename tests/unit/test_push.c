@@ -122,7 +122,7 @@ link_to(struct bed *b, enum push_kind kind, const char *token)
 	struct push_address a;
 
 	assert_int_equal(push_address_parse(kind, text, &a, NULL), 0);
-	return push_link_new(b->w->loop, &a, token);
+	return push_link_new(b->w->loop, &a, token, "");
 }
 
 static void
@@ -137,7 +137,7 @@ addresses_name_a_host_and_a_port(void **state)
 	static const char *const bad[] = { "", "graphite", ":2003", "g:0", "g:70000",
 		"g:x" };
 	static const char *const bad_urls[] = { "influx:8086/write",
-		"https://i:8086/write", "http://i:8086", "http://i/write",
+		"https://i/write", "http://i:8086", "http://i/write",
 		"http://i:8086/a b" };
 	struct push_address a;
 	struct err e = ERR_INIT;
@@ -274,7 +274,8 @@ each_step_is_told_once(void **state)
 		.graphite = address,
 		.graphite_prefix = "drover",
 		.influx = "",
-		.influx_token_file = "" };
+		.influx_token_file = "",
+		.influx_ca = "" };
 	assert_int_equal(push_new(&po, &p, &e), 0);
 	for (unsigned i = 1; i <= 2; i++) {
 		clock_advance(b->w->clock, STEP_MS);
