@@ -34,15 +34,15 @@ struct lease_store {
 	struct lease_area area;                /* as far as hosts have slots */
 	struct lease_io *beats_io, *claims_io; /* apart: claims hold up no heartbeat */
 	struct beat_io *beats;
-	bool turning; /* a turn, or the making of the file, is under way */
+	/* A turn, or making the file, is under way; one that renews is to follow. */
+	bool turning, turn_renews, renew_due;
 	uint64_t turn_inc;
 	bool alone;            /* nobody else writes our block, as far as can be seen */
 	uint64_t listened_ms;  /* since when it was read for that; 0: not yet */
 	struct lease_beat own; /* as it was read first */
 	struct fence_store lease;
-	bool may_renew;   /* R9 */
-	bool cached;      /* what is read is what this host remembers */
-	uint64_t read_ms; /* begin of the last reading that worked */
+	bool may_renew, cached; /* R9; what is read is what this host remembers */
+	uint64_t read_ms;       /* begin of the last reading that worked */
 	struct beat_watch watches[LEASE_MAX_SLOTS + 1];
 	char why[160]; /* our block is not renewed */
 };

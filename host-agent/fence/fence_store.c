@@ -285,7 +285,7 @@ on_turn(void *arg, int rc, const struct err *e, const struct beat_turn *t)
 		make_file(st);
 	else if (rc)
 		fell_silent(st, e);
-	else if (st->alone && !was_alone)
+	else if ((st->alone && !was_alone) || st->renew_due)
 		fence_store_turn(st, STORE_RENEW);
 	fence_changed(st->f);
 }
@@ -310,8 +310,13 @@ fence_store_turn(struct lease_store *st, enum store_turn how)
 	};
 	struct err e = ERR_INIT;
 
-	if (st->turning)
+	/* Who only looks, for a claim, holds up no heartbeat. */
+	if (st->turning) {
+		st->renew_due |= how == STORE_RENEW && !st->turn_renews;
 		return;
+	}
+	st->renew_due = false;
+	st->turn_renews = how == STORE_RENEW;
 	if (fence_store_ready(st, &e)) {
 		fell_silent(st, &e);
 		return;
