@@ -60,6 +60,8 @@ list_limit(const ProtobufCFieldDescriptor *f)
 		return f->type == PROTOBUF_C_TYPE_MESSAGE ? 1 : UINT32_MAX;
 	if (strcmp(f->name, "guests") == 0)
 		return MAX_GUESTS_PER_HOST;
+	if (strcmp(f->name, "instances") == 0)
+		return MAX_INSTANCES_PER_HOST;
 	if (strcmp(f->name, "files") == 0)
 		return MAX_FILES_LISTED;
 	return MAX_LIST;

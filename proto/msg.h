@@ -12,8 +12,10 @@
 #define PROTO_VERSION       1u
 #define PROTO_VERSION_MIN   1u
 #define MAX_GUESTS_PER_HOST 1000u
-#define MAX_FILES_LISTED    10000u
-#define MAX_FILE_CHUNK      1048576u /* 1 MiB */
+/* Cores, cards and disks, a host's and its guests' together. */
+#define MAX_INSTANCES_PER_HOST 16384u
+#define MAX_FILES_LISTED       10000u
+#define MAX_FILE_CHUNK         1048576u /* 1 MiB */
 /* What a host says of a guest beyond it is a lie: there must be some left to give. */
 #define MAX_GENERATION (UINT64_C(1) << 48)
 

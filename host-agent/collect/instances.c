@@ -5,6 +5,7 @@
 
 #include "base/map.h"
 #include "base/str.h"
+#include "proto/msg.h"
 
 #define KEY_TEXT (METRIC_INSTANCE_TEXT + 24u) /* "42/nic-0" */
 
@@ -74,7 +75,8 @@ has_room(struct instances *s, uint64_t object)
 	if (object != s->object)
 		s->n_of_object = 0;
 	s->object = object;
-	return s->n_of_object++ < METRIC_INSTANCES_MAX;
+	return s->n_of_object++ < METRIC_INSTANCES_MAX &&
+	       s->n_sets < MAX_INSTANCES_PER_HOST;
 }
 
 static void

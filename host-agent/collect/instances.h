@@ -12,8 +12,8 @@ struct instances *instances_new(void);
 void instances_free(struct instances *s);
 /* A look begins: what was not seen at the last one is forgotten. */
 void instances_begin(struct instances *s);
-/* Of a guest, or of the host, which is 0.  Beyond METRIC_INSTANCES_MAX of one they are
- * passed over. */
+/* Of a guest, or of the host, which is 0.  Beyond METRIC_INSTANCES_MAX of one, and
+ * MAX_INSTANCES_PER_HOST in all, they are passed over. */
 void instances_look(
     struct instances *s, uint64_t object, const char *name, const struct figures *is);
 /* What came of the look; r borrows it until the next one begins. */

@@ -306,6 +306,24 @@ lists_are_limited(void **state)
 	envelope_around(&wire, DROVER__ENVELOPE__BODY_REPORT, &report);
 	expect_refused(wire.s, wire.len, ERR_INVALID, "guests occurs more than 1000");
 
+	/* A large host has hundreds of cores, cards and disks. */
+	AUTO(str) struct str round = STR_INIT;
+	Drover__Envelope *m = NULL;
+	struct err e = ERR_INIT;
+	for (unsigned i = 0; i < 1000; i++)
+		put_bytes(&round, 6, "", 0);
+	str_reset(&wire);
+	envelope_around(&wire, DROVER__ENVELOPE__BODY_STAT_LIVE, &round);
+	assert_int_equal(msg_unpack((const uint8_t *)wire.s, wire.len, &m, &e), 0);
+	assert_int_equal(m->stat_live->n_instances, 1000);
+	msg_free(m);
+	for (unsigned i = 1000; i <= MAX_INSTANCES_PER_HOST; i++)
+		put_bytes(&round, 6, "", 0);
+	str_reset(&wire);
+	envelope_around(&wire, DROVER__ENVELOPE__BODY_STAT_LIVE, &round);
+	expect_refused(
+	    wire.s, wire.len, ERR_INVALID, "instances occurs more than 16384");
+
 	/* The same body twice would be merged into one long list. */
 	AUTO(str) struct str one = STR_INIT;
 	put_bytes(&one, 7, "", 0);
