@@ -52,6 +52,9 @@ health_add(struct health_list *l, const char *source, enum health_component c,
 	va_start(ap, fmt);
 	vsnprintf(at->text, sizeof(at->text), fmt, ap);
 	va_end(ap);
+	/* What is cut off may be half a character. */
+	for (size_t n = strlen(at->text); n && !utf8_valid(at->text, n);)
+		at->text[--n] = '\0';
 }
 
 uint64_t

@@ -247,6 +247,20 @@ the_worst_have_room(void **state)
 	    &l, HEALTH_CONDITIONS_MAX - 1, HEALTH_MEMORY, HEALTH_SEVERE, "all is lost");
 }
 
+static void
+no_text_ends_within_a_character(void **state)
+{
+	struct health_list l = { .n = 0 };
+	struct str long_text = STR_INIT;
+
+	for (unsigned i = 0; i < HEALTH_TEXT; i++)
+		str_add(&long_text, "\xc3\xa4");
+	health_add(&l, "test", HEALTH_FAN, HEALTH_MODERATE, "%s", str_cstr(&long_text));
+	assert_true(utf8_valid(l.v[0].text, strlen(l.v[0].text)));
+	assert_true(strlen(l.v[0].text) >= HEALTH_TEXT - 4);
+	str_fini(&long_text);
+}
+
 /* ---- disks ---- */
 
 #define GOOD "{\"smart_status\":{\"passed\":true}}"
@@ -498,6 +512,7 @@ main(void)
 		TEST(sensors_at_their_limits),
 		TEST(the_test_file),
 		TEST(the_worst_have_room),
+		TEST(no_text_ends_within_a_character),
 		TEST(what_disks_say),
 		TEST(answers_that_say_nothing),
 		TEST(what_changes_is_told),
