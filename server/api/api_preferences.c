@@ -60,27 +60,34 @@ check_size(const json *all, struct err *e)
 	    PREFERENCES_MAX);
 }
 
+static int
+change(const struct api_call *c, struct txn *t, struct err *e)
+{
+	int rc = txn_claim(t, c->who.user, "preferences", e);
+	struct user *u = rc ? NULL : txn_edit(t, c->who.user);
+
+	if (rc)
+		return rc;
+	if (!u)
+		return err_set(e, ERR_NOT_FOUND, "user %s is gone", c->who.name);
+	if (!u->preferences)
+		u->preferences = json_new_object();
+	merge(u->preferences, c->body);
+	return check_size(u->preferences, e);
+}
+
 void
 api_preferences_change(struct api_call *c)
 {
 	struct err e = ERR_INIT;
+	struct txn *t;
 
 	if (!c->body) {
 		api_refuse(c, ERR_INVALID, "an object of preferences is wanted");
 		return;
 	}
-	struct txn *t = txn_new(c->api->d.inv);
-	int rc = txn_claim(t, c->who.user, "preferences", &e);
-	struct user *u = rc < 0 ? NULL : txn_edit(t, c->who.user);
-	if (rc == 0 && !u)
-		rc = err_set(&e, ERR_NOT_FOUND, "user %s is gone", c->who.name);
-	if (rc == 0) {
-		if (!u->preferences)
-			u->preferences = json_new_object();
-		merge(u->preferences, c->body);
-		rc = check_size(u->preferences, &e);
-	}
-	if (rc < 0) {
+	t = txn_new(c->api->d.inv);
+	if (change(c, t, &e)) {
 		txn_free(t);
 		api_reply_err(c, &e);
 		return;
