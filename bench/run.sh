@@ -86,7 +86,7 @@ main()
 		neighbour pools memory; do
 		in_lab "$name"
 	done
-	for name in sched shell channel ha guard stats metrics; do
+	for name in sched shell channel ha guard stats intake metrics; do
 		measure "$build/bin/bench_$name"
 	done
 	measure "$root/bench/bench_shell_list.py" "$build/bin/drover"
