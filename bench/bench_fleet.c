@@ -43,6 +43,7 @@ struct fleet {
 	size_t n;
 	struct member **members; /* of the same index */
 	struct map *blocks;
+	int code; /* of the program */
 };
 
 static const char usage[] =
@@ -180,7 +181,7 @@ static void
 end(struct fleet *f, const struct err *e)
 {
 	if (e->code)
-		fail(e);
+		f->code = fail(e);
 	loop_stop(f->loop);
 }
 
@@ -292,5 +293,5 @@ main(int argc, char **argv)
 	fd_watch_once(f.input);
 	loop_run(f.loop);
 	fleet_fini(&f);
-	return 0;
+	return f.code;
 }
