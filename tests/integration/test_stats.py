@@ -123,8 +123,8 @@ async def watch_closely(lab: Lab, vms: list[str]) -> dict[str, list[tuple[float,
         assert {i["interval_ms"] for i in (await ws.until("snap"))["items"]} == {CLOSELY * 1000}
         while min(len(got) for got in heard.values()) < ROUNDS:
             x = await ws.until("stat")
-            if x["span_ms"] > EVERY * 1000:
-                heard[x["object"]].append((x["t"] / 1000, x["span_ms"] / 1000, x["values"].get("cpu.usage.average")))
+            if x["span_ms"] > EVERY * 1000 and x["values"]:
+                heard[x["object"]].append((x["t"] / 1000, x["span_ms"] / 1000, x["values"]["cpu.usage.average"]))
     return heard
 
 
@@ -138,11 +138,13 @@ def test_what_is_watched_comes_every_other_second(lab: Lab, burners: list[str]) 
     for vm, got in heard.items():
         spans = [span for _, span, _ in got]
         assert sorted(spans)[len(spans) // 2] < 2 * CLOSELY, f"{vm}: {spans}"
-        seconds = sum(span * percent / 100 for _, span, percent in got)
-        wait_for("the last sample", lambda: [v for t, v in rows(lab, vm, "cpu.usage.average", got[-1][0], time.time()) if t > got[-1][0] and v])
-        said = counted(lab, vm, got[0][0] - got[0][1], got[-1][0])
-        print(f"{vm}: {seconds:.3f} s watched, {said:.3f} s counted, {spans}")
-        assert abs(seconds - said) < 0.15 * said, f"{vm}: {seconds} s were seen, {said} s counted"
+        seen = sum(span * percent for _, span, percent in got) / sum(spans)
+        start, end = got[0][0] - got[0][1], got[-1][0]
+        wait_for("the last sample", lambda: [v for t, v in rows(lab, vm, "cpu.usage.average", end, time.time()) if t > end and v])
+        # A machine that is busy may miss some.
+        kept = [v for t, v in rows(lab, vm, "cpu.usage.average", start, end) if start < t <= end and v is not None]
+        print(f"{vm}: {seen:.1f} % seen, {sum(kept) / len(kept):.1f} % kept in {len(kept)} samples, {spans}")
+        assert len(kept) >= ROUNDS and abs(seen - sum(kept) / len(kept)) < 0.25 * seen, f"{vm}: {seen} % were seen, {kept} kept"
     # Whoever looked is gone, and so is what was for him; samples for everybody go on.
     hosts = times_watched(lab, "objects are watched") - begun
     assert hosts
@@ -207,6 +209,8 @@ def test_prometheus_scrapes_the_lab(lab: Lab, burners: list[str], prometheus: Pr
     burner = burners[-1]
     wait_for("the counter to grow", lambda: (prometheus.value(f'rate(drover_vm_cpu_seconds_total{{vm="{burner}"}}[10s])') or 0) > 0)
     assert prometheus.value("count(drover_host_info)") == lab.hosts
+    wait_for("agents' answers", lambda: prometheus.value("count(drover_server_agent_rtt_seconds > 0)") == lab.hosts)
+    wait_for("times of disks", lambda: prometheus.value(f'drover_vm_disk_latency_seconds_count{{vm="{burner}",operation="write"}}') is not None)
     assert prometheus.value(f'drover_vm_info{{vm="{burner}",name="duty-{DUTIES[-1]}",power="powered_on"}}') == 1
     rules = prometheus.ask("rules")["groups"][0]["rules"]
     assert rules and all(r["health"] != "err" for r in rules), rules
