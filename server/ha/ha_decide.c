@@ -150,8 +150,10 @@ weigh_brake(const struct ha_view *v, uint64_t now_ms, struct ha_state *s,
 		counted++;
 		silent += is_silent(v, h, now_ms);
 	}
-	bool brake = silent >= HA_BRAKE_LEAST_HOSTS &&
-		     silent * 1000 > counted * HA_BRAKE_PERMILLE;
+	if (silent >= HA_BRAKE_LEAST_HOSTS &&
+	    silent * 1000 > counted * HA_BRAKE_PERMILLE)
+		s->mass_ms = now_ms;
+	bool brake = s->mass_ms && now_ms < s->mass_ms + HA_BRAKE_HOLD_MS;
 	if (brake != s->braked)
 		add(out, brake ? HA_BRAKE : HA_RELEASE_BRAKE, 0, HA_SUSPECT);
 	s->braked = brake;

@@ -30,7 +30,9 @@
  * leads next has to know that he must wait that out.
  *
  * The brake: if more than 30 % of the hosts fall silent at once, we are the likelier
- * cause.  Then a host is dead only if others saw its block dead, not merely unread.
+ * cause.  Then a host is dead only if others saw its block dead, not merely unread.  It
+ * stays on for HA_BRAKE_HOLD_MS after that: the last of many that come back are not
+ * dead for being the last.
  *
  * Where nothing is protected nobody is fenced.
  *
@@ -49,6 +51,7 @@
 #define HA_COLLECT_PERMILLE  950u
 #define HA_BRAKE_PERMILLE    300u
 #define HA_BRAKE_LEAST_HOSTS 2u /* one host of three is no mass */
+#define HA_BRAKE_HOLD_MS     10000u
 #define HA_LOST_STORE_MS     20000u
 
 enum ha_mode { HA_NORMAL, HA_FROZEN, HA_MAINTAINED };
@@ -119,6 +122,7 @@ struct ha_effect {
 struct ha_state {
 	enum ha_is *is; /* the caller's, one a host; HA_UP for a new one */
 	bool braked;
+	uint64_t mass_ms; /* when too many were silent, last */
 };
 
 #define HA_EFFECTS(hosts) (3 * (hosts) + 1) /* room that ha_decide may need */

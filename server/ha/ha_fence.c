@@ -298,6 +298,7 @@ ha_fence_look(struct ha *ha, const struct cluster *cl)
 	struct ha_state s = {
 		.is = arena_array(mem, l.n + 1, sizeof(*s.is)),
 		.braked = c->braked,
+		.mass_ms = c->mass_ms,
 	};
 	struct ha_effects out = {
 		.list = arena_array(mem, HA_EFFECTS(l.n), sizeof(*out.list)),
@@ -315,6 +316,7 @@ ha_fence_look(struct ha *ha, const struct cluster *cl)
 	}
 	ha_decide(&v, l.now_ms, &s, &out);
 	c->braked = s.braked;
+	c->mass_ms = s.mass_ms;
 	carry_out(&l, &out);
 	for (size_t i = 0; i < l.n; i++) {
 		if (!inv_host(ha->o.inv, l.nodes[i]->id)->ha_state)

@@ -85,6 +85,7 @@ struct ha_guest {
 struct ha_cluster {
 	obj_id id;
 	bool braked;
+	uint64_t mass_ms; /* as in struct ha_state */
 	bool busy; /* a change of its row is on its way */
 	struct ha_status_failover failovers[HA_FAILOVERS];
 	size_t n_failovers; /* ever; the newest is at (n - 1) % HA_FAILOVERS */

@@ -301,7 +301,9 @@ lead_look(struct storm *w, uint32_t server)
 	struct ha_effect list[HA_EFFECTS(STORM_MAX_HOSTS)];
 	struct ha_effects out = { .list = list };
 	struct lease_terms terms = w->terms;
-	struct ha_state state = { .is = l->is, .braked = l->braked };
+	struct ha_state state = {
+		.is = l->is, .braked = l->braked, .mass_ms = l->mass_ms
+	};
 	struct ha_view v = { .hosts = hosts,
 		.n = w->hosts,
 		.terms = &terms,
@@ -327,6 +329,7 @@ lead_look(struct storm *w, uint32_t server)
 	}
 	ha_decide(&v, now, &state, &out);
 	l->braked = state.braked;
+	l->mass_ms = state.mass_ms;
 	carry_out(w, server, &out, now);
 	restart_look(w, server);
 }

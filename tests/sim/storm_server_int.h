@@ -16,6 +16,7 @@ struct lead {
 	struct ha_host hosts[STORM_MAX_HOSTS];
 	enum ha_is is[STORM_MAX_HOSTS];
 	bool braked;
+	uint64_t mass_ms;
 	bool heard[STORM_MAX_HOSTS], may_take[STORM_MAX_HOSTS];
 	bool host_busy[STORM_MAX_HOSTS], guest_busy[STORM_MAX_GUESTS];
 	uint64_t attested[STORM_MAX_HOSTS]; /* incarnation; 0: none */

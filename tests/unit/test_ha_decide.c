@@ -43,9 +43,15 @@ bed_init(struct bed *b)
 }
 
 static void
+look_at(struct bed *b, uint64_t now_ms)
+{
+	ha_decide(&b->view, now_ms, &b->state, &b->out);
+}
+
+static void
 look(struct bed *b)
 {
-	ha_decide(&b->view, NOW, &b->state, &b->out);
+	look_at(b, NOW);
 }
 
 static bool
@@ -208,6 +214,14 @@ many_at_once_make_us_doubt_ourselves(void **state)
 	/* What is fenced has been dealt with, and no longer holds up the rest. */
 	b.hosts[2].fenced = b.hosts[1].fenced = true;
 	look(&b);
+	/* Nor is one dead at once for being the last of many to come back. */
+	assert_true(b.state.braked);
+	assert_int_equal(b.is[0], HA_SUSPECT);
+	for (size_t i = 3; i < b.view.n; i++)
+		b.hosts[i].heard_ms = NOW + HA_BRAKE_HOLD_MS;
+	look_at(&b, NOW + HA_BRAKE_HOLD_MS - 1);
+	assert_int_equal(b.is[0], HA_SUSPECT);
+	look_at(&b, NOW + HA_BRAKE_HOLD_MS);
 	assert_true(has(&b, HA_RELEASE_BRAKE, 0));
 	assert_int_equal(b.is[0], HA_DEAD);
 
