@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional
 
@@ -139,7 +140,7 @@ class Lab:
     def healthy(self) -> bool:
         try:
             return self.anonymous().raw("GET", "/healthz", None, {})[0] == 200
-        except OSError:
+        except (OSError, HTTPException):
             return False
 
     def wait_healthy(self, seconds: float = 60) -> None:
