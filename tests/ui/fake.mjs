@@ -88,6 +88,8 @@ export async function serve(page, build, items, api = () => null, delay = 0) {
     });
     ws.send(JSON.stringify({ type: "hello", boot: watch.boot, rev: watch.rev }));
   });
+  // A guest's screen or terminal that says nothing.
+  await page.routeWebSocket(/\/api\/v1\/vms\/[^/]+\/enter/, () => undefined);
   watch.delta = (set, del = [], kind = "inventory") => watch.socket.send(JSON.stringify({ type: "delta", id: watch.subs.get(kind), rev: ++watch.rev, set, del }));
   watch.cut = () => watch.socket.close({ code: 1001, reason: "gone" });
   return watch;
