@@ -105,7 +105,7 @@ say(struct roster *s)
 	char keep[16];
 
 	snprintf(keep, sizeof(keep), "%u", s->keep_s);
-	db_pg_now(s->db, STMT_SERVERS_SAY, 5,
+	db_pg_now(s->db, STMT_ROSTER_SAY, 5,
 	    (const char *const[]){ s->agents, s->api, s->name, s->version, keep },
 	    on_said, s);
 }
@@ -131,7 +131,7 @@ on_due(void *arg)
 	if (s->ready)
 		say(s);
 	else
-		db_pg_now(s->db, STMT_SERVERS_READY, 0, NULL, on_ready_known, s);
+		db_pg_now(s->db, STMT_ROSTER_READY, 0, NULL, on_ready_known, s);
 }
 
 struct roster *

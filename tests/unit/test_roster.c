@@ -127,7 +127,7 @@ servers_know_each_other_and_forget_who_is_gone(void **state)
 	assert_string_equal(list[1], "two:8444");
 	roster_free(s);
 	pg_server_ask(w->pg,
-	    "UPDATE servers SET said = now() - interval '61 s'"
+	    "UPDATE roster SET said = now() - interval '61 s'"
 	    " WHERE agents = 'two:8444'",
 	    buf);
 	s = announced(w, "one:8444");
