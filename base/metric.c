@@ -23,6 +23,7 @@
 #define DATASTORE METRIC_OF_DATASTORE
 #define POOL      METRIC_OF_POOL
 #define CLUSTER   METRIC_OF_CLUSTER
+#define SERVER    METRIC_OF_SERVER
 #define METRIC_UNIT(...)
 #define METRIC(e, no, full_name, u, k, r, lvl, objs, text) \
 	[no] = { .number = (no),                           \

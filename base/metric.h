@@ -11,7 +11,7 @@
 #include "base/str.h"
 
 #define METRIC_SCALE 1000u /* of what travels */
-#define METRIC_MAX   64u   /* numbers are below it */
+#define METRIC_MAX   96u   /* numbers are below it */
 
 /* No samples of it are kept or told; what it comes to since the server began is. */
 #define METRIC_LEVEL_TOTAL 4u
@@ -41,6 +41,7 @@ enum metric_rollup { METRIC_AVERAGE, METRIC_SUMMATION, METRIC_LATEST };
 #define METRIC_OF_DATASTORE 8u
 #define METRIC_OF_POOL      16u
 #define METRIC_OF_CLUSTER   32u
+#define METRIC_OF_SERVER    64u
 
 struct metric {
 	uint32_t number;  /* 0: there is none of that number */

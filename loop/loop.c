@@ -184,9 +184,29 @@ run_turn_ends(struct loop *l)
 	}
 }
 
+/* The I/O phase, which sleeps, is not in it: its callbacks only decode and post. */
+static void
+note_turn(struct loop *l, uint64_t since_us)
+{
+	uint64_t took_us = clock_mono_us(l->clock) - since_us;
+
+	if (took_us > l->longest_us)
+		l->longest_us = took_us;
+}
+
+uint64_t
+loop_take_longest_us(struct loop *l)
+{
+	uint64_t us = l->longest_us;
+
+	l->longest_us = 0;
+	return us;
+}
+
 static unsigned
 run_turn(struct loop *l, uint32_t max_ms)
 {
+	uint64_t since_us;
 	unsigned ran;
 	int flags = EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY;
 
@@ -197,7 +217,8 @@ run_turn(struct loop *l, uint32_t max_ms)
 	if (event_base_loop(l->base, flags) < 0)
 		log_err("loop", "waiting for events failed: %s", strerror(errno));
 
-	l->now_ms = clock_mono_ms(l->clock);
+	since_us = clock_mono_us(l->clock);
+	l->now_ms = since_us / 1000;
 	l->now_read = true;
 	/* Posts before timers: an answer that came with its deadline still counts. */
 	ran = posts_run(l);
@@ -206,6 +227,7 @@ run_turn(struct loop *l, uint32_t max_ms)
 		ran += flows_run(l->flows);
 	if (ran)
 		run_turn_ends(l);
+	note_turn(l, since_us);
 	l->now_read = false;
 	l->turning = false;
 	return ran;

@@ -18,6 +18,8 @@ struct loop *loop_new(const struct clock *clock);
 void loop_free(struct loop *l);
 const struct clock *loop_clock(const struct loop *l);
 uint64_t loop_now_ms(const struct loop *l);   /* mono, read once a turn */
+/* The longest turn since this was asked last, without what it slept. */
+uint64_t loop_take_longest_us(struct loop *l);
 struct event_base *loop_base(struct loop *l); /* for loop/ and library drivers only */
 
 void loop_run(struct loop *l); /* until loop_stop */

@@ -31,6 +31,7 @@ struct loop {
 	bool is_virtual;           /* the clock turns only when a test turns it */
 	struct event_base *base;
 
+	uint64_t longest_us; /* of the turns since loop_take_longest_us */
 	bool turning; /* inside loop_turn: the time stands still once read */
 	bool now_read;
 	uint64_t now_ms;

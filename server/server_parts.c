@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/json_peek.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "loop/tls.h"
@@ -331,6 +332,8 @@ hosts_stop(struct server *s)
 static enum part_rc
 stats_start(struct server *s, struct err *e)
 {
+	AUTO_FREE char *address = public_address(
+	    s->conf.listen_public, s->conf.listen_address, s->conf.listen_port);
 	const struct stats_opts o = {
 		.inv = s->inv,
 		.hosts = s->hosts,
@@ -338,6 +341,7 @@ stats_start(struct server *s, struct err *e)
 		.daemon = s->conf.stats_rrdcached,
 		.interval_ms = (uint32_t)s->conf.stats_interval_s * 1000,
 		.write_s = (uint32_t)s->conf.stats_write_s,
+		.name = address,
 	};
 	return stats_new(&o, &s->stats, e) < 0 ? PART_FAIL : PART_READY;
 }
@@ -645,11 +649,28 @@ leader_of(void *arg)
 	return leader_json(s->leader);
 }
 
+/* Of those that have led there are statistics, under an id. */
+static void
+name_object(const struct inv *inv, json *server)
+{
+	const char *address = json_peek_str(server, "address");
+	const struct obj *o =
+	    address ? inv_find(inv, OBJ_ID_NONE, KIND_SERVER, address) : NULL;
+	char text[OBJ_ID_TEXT];
+
+	if (o)
+		json_set_str(server, "id", obj_id_text(o->id, text));
+}
+
 static json *
 servers_of(void *arg)
 {
 	const struct server *s = CAST_OBJ(server, arg, SERVER_MAGIC);
-	return roster_json(s->roster, s->leader);
+	json *list = roster_json(s->roster, s->leader);
+
+	for (size_t i = 0; i < json_count(list); i++)
+		name_object(s->inv, json_at(list, i));
+	return list;
 }
 
 static enum part_rc

@@ -13,7 +13,7 @@ server_record(const json *o)
 		const char *name, *field;
 	} props[] = { { "Address", "address" }, { "AgentsAddress", "agents_address" },
 		{ "Leads", "leads" }, { "Version", "version" },
-		{ "StartTime", "since" }, { "LastSeen", "said_at" } };
+		{ "StartTime", "since" }, { "LastSeen", "said_at" }, { "Id", "id" } };
 	struct val r = val_table(TABLE_RECORD, "DroverServer");
 
 	for (size_t i = 0; i < ARRAY_SIZE(props); i++) {

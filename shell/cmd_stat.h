@@ -8,7 +8,7 @@
 /* Kinds of which something is counted. */
 #define STATS_OBJECTS                                                           \
 	(KIND_BIT(VM) | KIND_BIT(HOST) | KIND_BIT(DATASTORE) | KIND_BIT(POOL) | \
-	    KIND_BIT(CLUSTER))
+	    KIND_BIT(CLUSTER) | KIND_BIT(SERVER))
 
 /* -Stat, -Instance, -Start and -Finish, -IntervalMins and -IntervalSecs, as arguments
  * of q. */

@@ -230,6 +230,8 @@ type_of(enum obj_kind kind)
 		return "TagCategory";
 	case KIND_TAG:
 		return "Tag";
+	case KIND_SERVER:
+		return "DroverServer";
 	case KIND_ALARMDEF:
 		return "AlarmDefinition";
 	case KIND_ALARM:

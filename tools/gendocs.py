@@ -74,7 +74,7 @@ cards or disks it is known of by themselves, from `base/metric_instance.def`.
 """
 OBJECTS = {
     "HOST": "hosts", "MACHINE": "machines", "CONTAINER": "containers", "GUEST": "machines, containers", "DATASTORE": "datastores",
-    "POOL": "pools", "CLUSTER": "clusters",
+    "POOL": "pools", "CLUSTER": "clusters", "SERVER": "servers",
 }
 
 CMDLETS = """\

@@ -15,6 +15,7 @@
 #include "server/api/visitor.h"
 #include "server/api/watch.h"
 #include "server/export/export.h"
+#include "server/stats/stat_self.h"
 
 #define JSON_TYPE  "application/json"
 #define COOKIE     "__Host-drover="
@@ -498,6 +499,8 @@ api_set_front(struct api *a, struct front *f)
 	};
 	a->front = f;
 	a->watch = watch_new(&d);
+	if (a->d.stats)
+		stats_set_api(a->d.stats, &api_self, a);
 	if (a->d.exporter)
 		exporter_set_api(a->d.exporter, &api_export, a);
 }
@@ -512,6 +515,8 @@ api_free(struct api *a)
 	}
 	if (a->d.exporter)
 		exporter_set_api(a->d.exporter, NULL, NULL);
+	if (a->d.stats)
+		stats_set_api(a->d.stats, NULL, NULL);
 	api_pieces_free(a);
 	enters_free(a->enters);
 	doubt_free(a->doubt);

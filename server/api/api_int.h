@@ -162,6 +162,8 @@ HANDLER(metrics_vms)
 
 /* What the exporter asks the API for; its arg is the API. */
 extern const struct export_api api_export;
+/* The same for statistics of the server itself. */
+extern const struct stat_self_api api_self;
 
 /* Answers changes whose outcome the database keeps to itself for too long. */
 struct doubt *doubt_new(struct api *a);

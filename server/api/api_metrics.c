@@ -8,6 +8,7 @@
 #include "server/api/api_pieces.h"
 #include "server/api/watch.h"
 #include "server/export/export.h"
+#include "server/stats/stat_self.h"
 
 #define US_PER_S 1e6
 
@@ -43,6 +44,30 @@ ws_resyncs(void *arg, struct expo *x)
 
 	put(x, (double)watch_resyncs(a->watch));
 }
+
+static uint64_t
+count_requests(void *arg)
+{
+	const struct api *a = arg;
+	size_t n;
+	uint64_t all = 0;
+
+	(void)api_routes(&n);
+	/* The last one is of requests for no route. */
+	for (size_t i = 0; i <= n; i++) {
+		for (size_t cls = 0; cls < ARRAY_SIZE(a->stats[i].by_class); cls++)
+			all += a->stats[i].by_class[cls];
+	}
+	return all;
+}
+
+static uint64_t
+count_watches(void *arg)
+{
+	return watch_clients(((const struct api *)arg)->watch);
+}
+
+const struct stat_self_api api_self = { count_requests, count_watches };
 
 /* Those of one route, or of requests for none, by class of status. */
 static void

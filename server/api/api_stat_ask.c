@@ -52,7 +52,7 @@ static int
 read_kind(const char *word, enum obj_kind *ret_kind, struct err *e)
 {
 	static const enum obj_kind kinds[] = { KIND_VM, KIND_HOST, KIND_DATASTORE,
-		KIND_POOL, KIND_CLUSTER };
+		KIND_POOL, KIND_CLUSTER, KIND_SERVER };
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
 		if (str_same(word, kind_word(kinds[i]))) {
@@ -61,7 +61,7 @@ read_kind(const char *word, enum obj_kind *ret_kind, struct err *e)
 		}
 	}
 	return err_set(e, ERR_INVALID,
-	    "kind: vm, host, datastore, pool or cluster, not \"%.40s\"", word);
+	    "kind: vm, host, datastore, pool, cluster or server, not \"%.40s\"", word);
 }
 
 /* Which of a kind are meant. */

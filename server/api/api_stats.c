@@ -214,6 +214,7 @@ objects_json(unsigned objects)
 		{ METRIC_OF_DATASTORE, "datastore" },
 		{ METRIC_OF_POOL, "pool" },
 		{ METRIC_OF_CLUSTER, "cluster" },
+		{ METRIC_OF_SERVER, "server" },
 	};
 
 	json *list = json_new_array();
@@ -242,7 +243,7 @@ instance_objects(const struct metric *m)
 {
 	unsigned objects = 0;
 
-	for (unsigned one = METRIC_OF_HOST; one <= METRIC_OF_CLUSTER; one <<= 1)
+	for (unsigned one = METRIC_OF_HOST; one <= METRIC_OF_SERVER; one <<= 1)
 		objects |= metric_has_instances(m, one) ? one : 0;
 	return objects;
 }

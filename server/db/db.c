@@ -129,12 +129,29 @@ drain(void *arg)
 	}
 }
 
+static void
+note_answer(struct db *db, const struct db_request *r)
+{
+	if (!r->made_us)
+		return;
+	db->load.under_way--;
+	db->load.answers++;
+	db->load.waited_us += clock_mono_us(loop_clock(db->loop)) - r->made_us;
+}
+
+struct db_load
+db_load_now(const struct db *db)
+{
+	return db->load;
+}
+
 void
 db_answer(struct db *db, struct db_request *r_take, int rc, const struct err *e)
 {
 	r_take->rc = rc;
 	if (e)
 		r_take->err = *e;
+	note_answer(db, r_take);
 	list_remove(&r_take->node);
 	list_add_tail(&db->answered, &r_take->node);
 	if (db->draining)
@@ -149,6 +166,8 @@ request_new(struct db *db, enum db_request_kind kind, struct db_txn *txn_take)
 	struct db_request *r = xcalloc(1, sizeof(*r));
 	r->kind = kind;
 	r->txn = txn_take;
+	r->made_us = clock_mono_us(loop_clock(db->loop));
+	db->load.under_way++;
 	r->deadline_ms = loop_now_ms(db->loop) + db->deadline_ms;
 	return r;
 }

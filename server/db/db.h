@@ -72,6 +72,13 @@ void db_txn_append(struct db_txn *t, struct db_txn *more_take); /* NULL is fine 
 typedef void (*db_done_fn)(void *arg, int rc, const struct err *e);
 void db_txn_send(struct db *db, struct db_txn *t_take, db_done_fn done, void *arg);
 
+/* How it has done since it was made. */
+struct db_load {
+	uint64_t under_way;          /* requests that are not answered */
+	uint64_t answers, waited_us; /* for those */
+};
+
+struct db_load db_load_now(const struct db *db);
 uint32_t db_deadline_ms(const struct db *db); /* of every request */
 bool db_is_up(const struct db *db);           /* connected and open for requests */
 const char *db_status(const struct db *db);   /* "ok", or "unavailable: reason" */

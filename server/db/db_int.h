@@ -55,6 +55,7 @@ struct db_request {
 	struct db_txn *txn; /* a query is a transaction of one statement */
 	char *script;
 	uint64_t deadline_ms; /* UINT64_MAX: none */
+	uint64_t made_us;     /* 0: it is the driver's own */
 	uint64_t seq;         /* transactions: number under the epoch */
 	db_done_fn done;      /* transactions and scripts */
 	db_rows_fn got;       /* queries */
@@ -85,6 +86,7 @@ struct db {
 	uint32_t deadline_ms;
 	struct list answered; /* completions of this turn, in order */
 	bool draining;        /* a drain is posted */
+	struct db_load load;
 	bool up;
 	char status[300];
 	struct db_watcher *watchers;

@@ -8,6 +8,7 @@
 #include "server/inventory/inv_custspec.h"
 #include "server/inventory/inv_drs.h"
 #include "server/inventory/inv_int.h"
+#include "server/inventory/inv_server.h"
 #include "server/inventory/inv_tag.h"
 
 struct inv *
@@ -138,6 +139,7 @@ GETTER(alarm_def, KIND_ALARMDEF)
 GETTER(alarm, KIND_ALARM)
 GETTER(category, KIND_CATEGORY)
 GETTER(tag, KIND_TAG)
+GETTER(droverd, KIND_SERVER)
 #undef GETTER
 
 /* Where the id is, or would be, in the array. */

@@ -7,6 +7,7 @@
 #include "server/inventory/inv_custspec.h"
 #include "server/inventory/inv_drs.h"
 #include "server/inventory/inv_int.h"
+#include "server/inventory/inv_server.h"
 #include "server/inventory/inv_tag.h"
 
 /* Enumerations as int, as struct field calls them. */
@@ -50,6 +51,7 @@ enum {
 	FIRST_alarm = PLACE_alarm_definition,
 	FIRST_category = PLACE_category_cardinality,
 	FIRST_tag = PLACE_tag_description,
+	FIRST_droverd = PLACE_droverd_version,
 };
 
 #define STR  .type = FIELD_STR
@@ -111,7 +113,8 @@ static const struct kind_range {
 	[KIND_ALARMDEF] = { FIRST_alarm_def, FIRST_alarm },
 	[KIND_ALARM] = { FIRST_alarm, FIRST_category },
 	[KIND_CATEGORY] = { FIRST_category, FIRST_tag },
-	[KIND_TAG] = { FIRST_tag, PLACE_tag_description + 1 },
+	[KIND_TAG] = { FIRST_tag, FIRST_droverd },
+	[KIND_SERVER] = { FIRST_droverd, PLACE_droverd_started_at + 1 },
 };
 
 const struct field *

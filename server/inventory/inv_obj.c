@@ -6,6 +6,7 @@
 #include "server/inventory/inv_custspec.h"
 #include "server/inventory/inv_drs.h"
 #include "server/inventory/inv_int.h"
+#include "server/inventory/inv_server.h"
 #include "server/inventory/inv_tag.h"
 
 #define OBJ_MAGIC 0x6f626a00u
@@ -31,6 +32,7 @@ static const size_t sizes[KIND_COUNT_] = {
 	[KIND_ALARM] = sizeof(struct alarm),
 	[KIND_CATEGORY] = sizeof(struct category),
 	[KIND_TAG] = sizeof(struct tag),
+	[KIND_SERVER] = sizeof(struct droverd),
 };
 
 size_t

@@ -131,7 +131,10 @@ take_set(struct stats *s, obj_id id, const Drover__StatSet *set, uint64_t slot,
 		if (!m)
 			continue;
 		v = value_of(m, set->values[i], span_ms);
-		stats_put_value(o, slot, m->number, v);
+		if (stats_put_value(o, slot, m->number, v))
+			s->samples++;
+		else
+			s->dropped++;
 		if (m->kind != METRIC_ABSOLUTE && m->objects & o->objects)
 			add_up(s, o, m, v, span_ms);
 	}

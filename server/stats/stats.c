@@ -11,6 +11,7 @@
 #include "server/hosts/host_stats.h"
 #include "server/inventory/feed.h"
 #include "server/inventory/inv_life.h"
+#include "server/inventory/inv_server.h"
 #include "server/stats/stats_int.h"
 
 #define WRITE_TICK_MS 1000u
@@ -21,7 +22,7 @@
 #define NOW_STEPS     3u /* a sample that is older says nothing of now */
 
 const enum obj_kind stat_kinds[STAT_KINDS] = { KIND_HOST, KIND_VM, KIND_DATASTORE,
-	KIND_POOL, KIND_CLUSTER };
+	KIND_POOL, KIND_CLUSTER, KIND_SERVER };
 
 /* ---- objects ---- */
 
@@ -39,6 +40,8 @@ stats_objects_of(const struct inv *inv, obj_id id)
 		return inv_pool(inv, id) ? METRIC_OF_POOL : 0;
 	case KIND_CLUSTER:
 		return inv_cluster(inv, id) ? METRIC_OF_CLUSTER : 0;
+	case KIND_SERVER:
+		return inv_droverd(inv, id) ? METRIC_OF_SERVER : 0;
 	case KIND_VM:
 		vm = inv_vm(inv, id);
 		if (!vm)
@@ -102,13 +105,14 @@ stats_drop(struct stats *s, struct stat_object *o)
 	free(o);
 }
 
-void
+bool
 stats_put_value(struct stat_object *o, uint64_t slot, uint32_t counter, float v)
 {
 	const struct metric *m = metric_at(counter);
 
-	if (m && m->objects & o->objects && m->level != METRIC_LEVEL_TOTAL)
-		(void)stat_ring_put(o->ring, slot, counter, v);
+	if (!m || !(m->objects & o->objects) || m->level == METRIC_LEVEL_TOTAL)
+		return true;
+	return stat_ring_put(o->ring, slot, counter, v);
 }
 
 void
@@ -117,7 +121,7 @@ stats_put(struct stats *s, obj_id id, uint64_t slot, uint32_t counter, float v)
 	struct stat_object *o = stats_object(s, id, slot);
 
 	if (o)
-		stats_put_value(o, slot, counter, v);
+		(void)stats_put_value(o, slot, counter, v);
 }
 
 size_t
@@ -220,6 +224,7 @@ on_due(void *arg)
 	uint64_t slot = wall_ms / ((uint64_t)s->step_s * MS_PER_S);
 
 	put_datastores(s, slot);
+	stat_self_put(s, slot);
 	stat_sum_up(s, slot);
 	stat_tell_busy(s, slot);
 	arm_due(s);
@@ -302,6 +307,7 @@ start(struct stats *s)
 	feed_follow(s->inv, on_feed, s);
 	stat_sum_open(s);
 	stat_live_open(s);
+	stat_self_open(s);
 	stat_intake_open(s);
 	stat_sweep(s);
 	timer_every(s->tick, WRITE_TICK_MS);
@@ -324,6 +330,8 @@ stats_new(const struct stats_opts *o, struct stats **ret, struct err *e)
 	s->loop = inv_loop(o->inv);
 	s->dir = xstrdup(o->dir);
 	s->daemon = xstrdup(o->daemon ? o->daemon : "");
+	s->name = xstrdup(o->name ? o->name : "");
+	s->started_ms = clock_wall_ms(loop_clock(s->loop));
 	s->step_s = o->interval_ms / MS_PER_S;
 	s->slots = STATS_RING_S / s->step_s;
 	s->write_s = o->write_s;
@@ -370,6 +378,7 @@ stats_free(struct stats *s)
 	stat_write_all(s, STOP_MS);
 	stat_intake_close(s);
 	stat_live_close(s);
+	stat_self_close(s);
 	stat_sum_close(s);
 	stat_graph_free(s);
 	timer_free(s->tick);
@@ -382,6 +391,7 @@ stats_free(struct stats *s)
 	free(s->wheel);
 	free(s->dir);
 	free(s->daemon);
+	free(s->name);
 	s->magic = 0;
 	free(s);
 }

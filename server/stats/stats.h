@@ -24,6 +24,7 @@ struct stats_opts {
 	const char *daemon;   /* rrdcached's address; "": none */
 	uint32_t interval_ms; /* between samples: whole seconds, a part of 300 */
 	uint32_t write_s;     /* so often an object's file is written */
+	const char *name; /* of this server among what is counted; NULL: it is not */
 	/* What draws graphs when RRD_DRAW is its first argument; NULL: this program */
 	const char *graph_program;
 };

@@ -65,6 +65,10 @@ struct stats {
 	uint64_t unreachable_ms; /* since when the daemon is; 0: it is there */
 	uint64_t feed_rev;       /* changes of the inventory up to it were seen */
 	struct stat_lives *lives;
+	struct stat_self *self;
+	char *name;                /* of this server; "": it is not counted */
+	uint64_t started_ms;       /* wall */
+	uint64_t samples, dropped; /* that came from agents: taken, and too old */
 	stats_fn follower;
 	void *follower_arg;
 };
@@ -73,7 +77,8 @@ struct stats {
 struct stat_object *stats_find(const struct stats *s, obj_id id);
 /* Made at its first sample; NULL: nothing is counted of it. */
 struct stat_object *stats_object(struct stats *s, obj_id id, uint64_t slot);
-void stats_put_value(struct stat_object *o, uint64_t slot, uint32_t counter, float v);
+/* False: it is too old.  What is none of its counters is passed over. */
+bool stats_put_value(struct stat_object *o, uint64_t slot, uint32_t counter, float v);
 void stats_drop(struct stats *s, struct stat_object *o);
 /* Whoever follows or watches: it has got samples. */
 void stats_tell(const struct stats *s, obj_id id, uint64_t slot);
@@ -83,7 +88,7 @@ uint64_t stats_slot(const struct stats *s, uint64_t wall_ms);
 char *stats_path(const struct stats *s, obj_id id);
 
 /* Kinds of objects that have samples. */
-#define STAT_KINDS 5u
+#define STAT_KINDS 6u
 extern const enum obj_kind stat_kinds[STAT_KINDS];
 
 /* ---- stat_sum.c ---- */
@@ -129,6 +134,13 @@ void stat_live_close(struct stats *s);
 void stat_live_tell(const struct stats *s, obj_id id, uint64_t slot);
 /* Guests may be on other hosts. */
 void stat_live_look(struct stats *s);
+
+/* ---- stat_self.c ---- */
+
+void stat_self_open(struct stats *s);
+void stat_self_close(struct stats *s);
+/* Samples of this server. */
+void stat_self_put(struct stats *s, uint64_t slot);
 
 /* ---- stat_scan.c ---- */
 

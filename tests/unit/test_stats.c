@@ -296,6 +296,58 @@ is_failing(struct bed *b, void *arg)
 	return b->stats->failing;
 }
 
+static obj_id
+open_named(struct bed *b)
+{
+	const struct stats_opts o = { .inv = b->w->inv,
+		.dir = b->dir,
+		.daemon = "",
+		.interval_ms = STEP_MS,
+		.write_s = WRITE_S,
+		.name = "s1.example.com:8443" };
+	struct err e = ERR_INIT;
+	const struct obj *found;
+
+	stats_free(b->stats);
+	assert_int_equal(stats_new(&o, &b->stats, &e), 0);
+	world_settle(b->w);
+	found = inv_find(b->w->inv, OBJ_ID_NONE, KIND_SERVER, o.name);
+	assert_non_null(found);
+	return found->id;
+}
+
+/* Half a step after samples of hosts are due. */
+static void
+go_to_own(struct bed *b)
+{
+	bed_go_to_slot(b);
+	clock_advance(b->w->clock, STEP_MS / 2);
+	world_settle(b->w);
+}
+
+static void
+the_server_itself_is_counted(void **state)
+{
+	struct bed *b = *state;
+	obj_id id = open_named(b);
+
+	assert_true(isnan(stats_now(b->stats, id, METRIC_CPU_USAGE)));
+	go_to_own(b);
+	assert_true(stats_now(b->stats, id, METRIC_MEM_CONSUMED) > 0);
+	/* Two counters of the host and two of a guest; one more nobody knows. */
+	send_round(b, 1, 0, b->vm, 1000);
+	clock_advance(b->w->clock, STEP_MS);
+	world_settle(b->w);
+	assert_true(stats_now(b->stats, id, METRIC_CPU_USAGE) >= 0);
+	assert_true(stats_now(b->stats, id, METRIC_SERVER_SAMPLES) > 0);
+	assert_true(stats_now(b->stats, id, METRIC_SERVER_DROPPED) == 0);
+	assert_true(stats_now(b->stats, id, METRIC_SERVER_TASKS_RUNNING) == 0);
+	assert_true(isnan(stats_now(b->stats, id, METRIC_SERVER_REQUESTS)));
+	/* It leads once more: it is the same one. */
+	assert_true(obj_id_is(open_named(b), id));
+	assert_int_equal(inv_count(b->w->inv, KIND_SERVER), 1);
+}
+
 static bool
 is_put_away(struct bed *b, void *path)
 {
@@ -696,6 +748,7 @@ main(void)
 #define CASE(f) cmocka_unit_test_setup_teardown(f, bed_setup, bed_teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(samples_are_asked_for),
+		CASE(the_server_itself_is_counted),
 		CASE(hosts_tell_how_busy_they_are),
 		CASE(age_not_the_hosts_clock_places_a_sample),
 		CASE(a_clock_that_is_set_back_loses_no_samples),

@@ -53,6 +53,7 @@ export const t = {
     container: "Container",
     template: "Template",
     datastore: "Datastore",
+    server: "Server",
     network: "Network",
     task: "Task",
     snap: "Snapshot",

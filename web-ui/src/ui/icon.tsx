@@ -8,6 +8,7 @@ const paths: Record<string, string> = {
   vm: "M1.5 2.5h13v9h-13zM5 14h6M8 11.5V14",
   container: "M2 4.5 8 1.5l6 3v7l-6 3-6-3zM2 4.5l6 3 6-3M8 7.5v7",
   template: "M3 1.5h7l3 3v10H3zM10 1.5v3h3M5.5 8h5M5.5 11h5",
+  server: "M3 1.5h10v13H3zM5.5 4.5h5M5.5 7h5M8 12h.01",
   datastore: "M2.5 3.5c0-1.2 11-1.2 11 0v9c0 1.2-11 1.2-11 0zM2.5 3.5c0 1.2 11 1.2 11 0M2.5 8c0 1.2 11 1.2 11 0",
   network: "M8 1.5a6.5 6.5 0 1 0 .01 0M1.5 8h13M8 1.5c-4.5 3.5-4.5 9.5 0 13M8 1.5c4.5 3.5 4.5 9.5 0 13",
   task: "M2 3.5h8M2 8h8M2 12.5h8M12 3l1 1 2-2M12 7.5l1 1 2-2M12 12l1 1 2-2",

@@ -21,7 +21,7 @@ export interface Item extends Entry {
   run(): void;
 }
 
-const searched = ["vm", "host", "cluster", "pool", "datastore", "template", "network", "folder", "dc"];
+const searched = ["vm", "host", "cluster", "pool", "datastore", "template", "network", "folder", "dc", "server"];
 
 const pages: Item[] = Object.entries(t.pages).map(([id, title]) => ({
   key: `page-${id}`,

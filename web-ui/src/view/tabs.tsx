@@ -65,6 +65,7 @@ export const tabsOf: Record<string, Tab[]> = {
     chart,
     vms((v, o) => v.datastores.includes(o.id)),
   ],
+  server: [chart],
   network: [
     { id: "summary", view: ({ object }) => <NetworkSummary network={object as Network} /> },
     vms((v, o) => v.networks.includes(o.id)),
