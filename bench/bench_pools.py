@@ -127,11 +127,11 @@ class Stage:
         body = {"name": name, "template": self.templates["tiny"], "pool": pool, "host": self.hosts[host]["id"]}
         return self.start(body, {})
 
-    def load(self, vm: str) -> None:
-        """A machine burns all it can get until it is gone."""
+    def load(self, vm: str, percent: int = 100) -> None:
+        """A machine burns that much of the CPU time it has until it is gone."""
         address = self.api.get(f"/vms/{vm}")["ip_address"]
         with dial(address) as sock:
-            sock.sendall(b"load 100 600\n")
+            sock.sendall(b"load %d 600\n" % percent)
             sock.recv(100)
 
     def start(self, body: dict[str, Any], settings: dict[str, Any]) -> str:
