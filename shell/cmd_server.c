@@ -26,7 +26,7 @@ server_record(const json *o)
 }
 
 static enum run
-get_server_process(struct stage *st, struct val v)
+get_drover_server_process(struct stage *st, struct val v)
 {
 	AUTO(json) json *answer = NULL;
 	struct err e = ERR_INIT;
@@ -40,4 +40,5 @@ get_server_process(struct stage *st, struct val v)
 	return rc;
 }
 
-const struct cmd_ops ops_get_server = { 0, NULL, get_server_process, NULL, NULL };
+const struct cmd_ops ops_get_drover_server = { 0, NULL, get_drover_server_process, NULL,
+	NULL };

@@ -499,6 +499,10 @@ class Api:
                 return self.patch(self.need(oid), body)
             case ("DELETE", plural, oid) if plural in PLURAL:
                 return self.delete(self.need(oid))
+            case ("GET", "system", "servers"):
+                return 200, {"items": [
+                    {"agents_address": "s1:7443", "address": "s1:8443", "leads": True, "version": "0.1.0", "id": "server-1"},
+                    {"agents_address": "s2:7443", "address": "s2:8443", "leads": False, "version": "0.1.0"}]}
             case ("POST", "tags", oid, "assign" | "unassign" as verb):
                 return self.tag(self.need(oid), verb, body)
             case ("POST", "vms", oid, "migrate"):

@@ -192,3 +192,11 @@ web-02 main host_maintenance: no host can take it
 Test-VMHostEvacuation nix
 ## STDERR-has: there is no host "nix"
 ## status: 1
+
+#### which servers there are, and who leads
+Get-DroverServer | % { "$($_.Address) $($_.Leads) $($_.Id)" }; (Get-DroverServer | Where-Object Leads).Address
+## STDOUT:
+s1:8443 True server-1
+s2:8443 False 
+s1:8443
+## END
