@@ -378,7 +378,18 @@ def test_alarms_follow_the_load(lab: Lab, burners: list[str]) -> None:
         limit(DUTIES[0])
 
 
+def await_past(lab: Lab, vm: str) -> None:
+    """Enough samples that some can be lost."""
+
+    def has_some() -> bool:
+        now = time.time()
+        return all(v is not None for _, v in rows(lab, vm, "cpu.usage.average", now - 10, now - 4))
+
+    wait_for("samples to remember", has_some)
+
+
 def test_nothing_is_lost_while_the_server_is_away(lab: Lab, burners: list[str]) -> None:
+    await_past(lab, burners[0])
     lab.kill("droverd", signal.SIGKILL)
     gone = time.time()
     wait_for("some samples to be due", lambda: time.time() > gone + 4 * EVERY)
@@ -410,6 +421,7 @@ def test_a_damaged_file_is_put_aside(lab: Lab, burners: list[str]) -> None:
 def test_files_are_written_without_rrdcached(lab: Lab, burners: list[str]) -> None:
     if not (lab.dir / "run/rrdcached.pid").exists():
         pytest.skip("this machine has no rrdcached")
+    await_past(lab, burners[1])
     lab.kill("rrdcached", signal.SIGKILL)
     since = time.time()
 
@@ -420,7 +432,8 @@ def test_files_are_written_without_rrdcached(lab: Lab, burners: list[str]) -> No
     wait_for("samples all the same", lambda: rows(lab, burners[1], "cpu.usage.average", since, time.time())[-1][1])
     # It is back: what it missed is in the files then, and nothing of before is lost.
     run = lab.setting_of("lab_run_dir")
-    Path(f"{run}/stats/rrdcached.sock").unlink(missing_ok=True)
+    for left in ("sock", "pid"):
+        (lab.dir / f"stats/rrdcached.{left}").unlink(missing_ok=True)
     subprocess.run([str(ROOT / "deploy/lab-run.sh"), "start", str(lab.dir), "rrdcached", "--user", "drover", "--", shutil.which("rrdcached"), "-g",
                     "-l", f"unix:{run}/stats/rrdcached.sock", "-p", f"{run}/stats/rrdcached.pid", "-j", f"{run}/stats/journal", "-b", f"{run}/stats"],
                    check=True, capture_output=True, timeout=60)
