@@ -54,7 +54,8 @@ test("the table says what the shell says", async () => {
 });
 
 test("one pool is looked at alone, and the address knows", async () => {
-  await slice("tier").first().locator(".ring").click({ position: { x: 2, y: 2 }, force: true });
+  // Wherever its numbers put it: the middle of a ring's box may be another's.
+  await slice("tier").first().locator(".ring").dispatchEvent("click");
   await page.getByRole("navigation", { name: "Pools above" }).getByText("tier", { exact: true }).waitFor();
   assert.match(page.url(), /zoom=pool-/);
   assert.equal(await page.locator("tr[data-pool]").count(), 3);
