@@ -124,8 +124,10 @@ say(struct guard *g, uint64_t serial, enum with_pidfd with)
 		head->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(head), &g->pidfd, sizeof(int));
 	}
-	/* Who does not listen comes back and asks. */
-	if (sendmsg(g->polled[AT_CLIENT].fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	/* Who does not listen comes back and asks.  What one who has hung up said
+	 * before is still to be heard: hear_client finds the end behind it. */
+	if (sendmsg(g->polled[AT_CLIENT].fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
+	    errno != EPIPE && errno != ECONNRESET)
 		drop_client(g);
 }
 
@@ -176,7 +178,8 @@ hear_client(struct guard *g)
 	struct guard_ask a = { 0 };
 	ssize_t n = recv(g->polled[AT_CLIENT].fd, &a, sizeof(a), MSG_DONTWAIT);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	/* A reset is told before what was said until then. */
+	if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET))
 		return;
 	if (n != (ssize_t)sizeof(a) || a.magic != GUARD_MAGIC || a.version < 1)
 		drop_client(g);

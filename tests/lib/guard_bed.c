@@ -78,7 +78,7 @@ guarded_teardown(void **state)
 		assert_int_equal(guard_client_kill(g->client, NULL), 0);
 		bed_until(g->bed, guarded_is_over, g);
 	}
-	if (g->state.heard)
+	if (g->client && g->state.heard)
 		assert_int_equal(guard_client_release(g->client, NULL), 0);
 	if (g->witness >= 0) {
 		bed_until(g->bed, guarded_none_left, g);

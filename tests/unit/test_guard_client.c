@@ -273,6 +273,35 @@ a_later_agent_hears_how_it_ended(void **state)
 }
 
 static bool
+is_no_more(void *arg)
+{
+	const pid_t *pid = arg;
+	AUTO_FREE char *path = xasprintf("/proc/%d/stat", (int)*pid);
+	char buf[1024];
+	const char *after = strrchr(guarded_peek(path, buf), ')');
+
+	return !after || after[2] == 'Z';
+}
+
+/* It finds the guest's end, and then that nobody listens, before the release. */
+static void
+a_slow_guard_hears_that_it_is_released(void **state)
+{
+	struct guarded *g = *state;
+	pid_t guard;
+
+	guarded_start(g, guarded_in_us(LATER_US), "sleep 1000");
+	guard = guarded_guard(g);
+	kill(guard, SIGSTOP);
+	assert_int_equal(guard_client_kill(g->client, NULL), 0);
+	bed_until(g->bed, guarded_none_left, g);
+	assert_int_equal(guard_client_release(g->client, NULL), 0);
+	guard_client_free(MOVE(g->client));
+	kill(guard, SIGCONT);
+	bed_until(g->bed, is_no_more, &guard);
+}
+
+static bool
 is_unheard(void *arg)
 {
 	const struct guarded *g = arg;
@@ -474,6 +503,7 @@ main(void)
 		TEST(nobody_can_ask_for_years),
 		TEST(a_later_agent_finds_it),
 		TEST(a_later_agent_hears_how_it_ended),
+		TEST(a_slow_guard_hears_that_it_is_released),
 		TEST(the_last_agent_to_come_is_heard),
 		TEST(who_is_not_there_is_not_adopted),
 		TEST(the_guest_outlives_a_killed_agent),
