@@ -368,6 +368,7 @@ export const t = {
     addresses: "Addresses",
     format: "Format",
     size: "Size",
+    exportAs: "Export",
     export: "Export CSV",
     exportJson: "Export JSON",
     columns: "Columns",

@@ -129,16 +129,14 @@ export function Fleet() {
         <span class="grow" />
         <Views place="vms" />
         <Chooser />
-        {rows.value.length > 0 && (
-          <>
-            <button type="button" onClick={exportCsv}>
-              {t.list.export}
-            </button>
-            <button type="button" onClick={exportJson}>
-              {t.list.exportJson}
-            </button>
-          </>
-        )}
+        <Popup title={t.list.exportAs}>
+          <button type="button" disabled={!rows.value.length} onClick={exportCsv}>
+            {t.list.export}
+          </button>
+          <button type="button" disabled={!rows.value.length} onClick={exportJson}>
+            {t.list.exportJson}
+          </button>
+        </Popup>
         {mayOperate() && (
           <button type="button" class="primary" onClick={() => open("new-vm", [])}>
             {t.list.create}
