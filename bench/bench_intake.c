@@ -165,7 +165,7 @@ start_daemon(struct server *s)
 	if (!s->daemon) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 		execlp("rrdcached", "rrdcached", "-g", "-l", s->address, "-p", pid_file,
-		    "-b", s->scene.dir, "-w", "300", "-z", "300", (char *)NULL);
+		    "-b", s->scene.dir, "-w", "30", "-z", "30", (char *)NULL);
 		_exit(127);
 	}
 	while (access(s->address + strlen("unix:"), F_OK)) {

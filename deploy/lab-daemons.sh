@@ -232,7 +232,7 @@ start_rrdcached()
 	[[ -n $address ]] || return 0
 	"$here/lab-run.sh" start "$dir" rrdcached --user "$LAB_USER" -- \
 		"$(command -v rrdcached)" -g -l "$address" -p "$(run_dir)/stats/rrdcached.pid" \
-		-j "$(run_dir)/stats/journal" -b "$(run_dir)/stats" -w 300 -z 300
+		-j "$(run_dir)/stats/journal" -b "$(run_dir)/stats" -w 30 -z 30
 }
 
 # What switches hosts, and the hook by which the server has it do so.
