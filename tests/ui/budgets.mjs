@@ -211,7 +211,7 @@ async function soak(watch, guests) {
   const [first, last] = [middle(used.slice(0, few)), middle(used.slice(-few))];
   say("web_soak_heap_first", first, "MB", 60);
   say("web_soak_heap_last", last, `MB after ${round} rounds`, 60);
-  say("web_soak_heap_growth", (100 * (last - first)) / first, "%", 3);
+  say("web_soak_heap_growth", (100 * (last - first)) / first, "%", 10);
 }
 
 const GUESTS = 2000;
